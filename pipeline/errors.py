@@ -1,0 +1,29 @@
+"""The errors of the pipeline. Each says what happened, to what, and what to do about it."""
+
+
+class NatureWatchError(Exception):
+    """Base of every error that a person can act upon; its message is one readable line."""
+
+
+class ConfigurationError(NatureWatchError):
+    """A configuration file or an environment override is wrong."""
+
+
+class GbifError(NatureWatchError):
+    """GBIF refused a request, or answered with something that cannot be used."""
+
+
+class ArchiveError(NatureWatchError):
+    """A Darwin Core Archive is damaged, unsafe, or lacks what the road needs."""
+
+
+class TableError(NatureWatchError):
+    """A table is missing or does not keep its contract."""
+
+
+class ChildError(NatureWatchError):
+    """A child process (training, calibration, registration, the replica) ended without its result."""
+
+
+class LockedError(NatureWatchError):
+    """Another process is already writing the same files."""

@@ -1,0 +1,77 @@
+"""Writing files so that they are either whole or absent, locking, and content hashes. No knowledge of tables."""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.errors import LockedError
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success it replaces `path`, on error it is removed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
+    os.close(handle)
+    partial = Path(name)
+    try:
+        yield partial
+        # mkstemp makes files private to one user; tables and photographs are shared like any other file.
+        umask = os.umask(0)
+        os.umask(umask)
+        partial.chmod(0o666 & ~umask)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> Path:
+    """Write `content` atomically and return `path`."""
+    with atomic_path(path) as partial:
+        partial.write_bytes(content)
+    return path
+
+
+def write_json(path: Path, value: object) -> Path:
+    """Write `value` as indented, key-sorted JSON, atomically, and return `path`."""
+    return write_bytes(path, (json.dumps(value, indent=2, sort_keys=True, default=str) + "\n").encode())
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def digest_of(*parts: object) -> str:
+    """A short, stable content hash (16 hexadecimal digits) of JSON-serialisable values."""
+    text = json.dumps(parts, sort_keys=True, default=str, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def exclusive(path: Path, *, wait_seconds: float = 30.0) -> Iterator[None]:
+    """Hold an exclusive lock on `path` while the block runs.
+
+    Raises:
+        LockedError: another process held the lock for all of `wait_seconds`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as stream:
+        deadline = time.monotonic() + wait_seconds
+        while True:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    message = f"{path} is locked by another process; wait for that run to end, or stop it"
+                    raise LockedError(message) from None
+                time.sleep(0.2)
+        yield

@@ -1,0 +1,90 @@
+"""Where every file of the road lies. Paths are made here and nowhere else; nothing is read or written here."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+"""The checkout: holds conf/, dagster_home/ and workspace.yaml."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paths:
+    """The layout below one `data_root`."""
+
+    data_root: Path
+
+    @property
+    def downloads(self) -> Path:
+        """Raw answers of GBIF: one folder per download key or search."""
+        return self.data_root / "downloads"
+
+    @property
+    def current_download(self) -> Path:
+        """`download.json`: which raw answer the tables are built from (see `pipeline.gbif.source`)."""
+        return self.downloads / "download.json"
+
+    @property
+    def replica_state(self) -> Path:
+        """Where the embedded replica keeps the downloads that it was asked for."""
+        return self.data_root / "replica"
+
+    @property
+    def tables(self) -> Path:
+        """The Parquet tables of the data contract."""
+        return self.data_root / "tables"
+
+    def table(self, name: str) -> Path:
+        """The Parquet file of the table `name`."""
+        return self.tables / f"{name}.parquet"
+
+    def rejections_of(self, stage: str) -> Path:
+        """The rejections of one stage; `rejections.parquet` is the union of all stages."""
+        return self.tables / "rejections" / f"{stage}.parquet"
+
+    @property
+    def dataset_manifest(self) -> Path:
+        """`dataset.json`: version, hashes, counts and citation of the current dataset."""
+        return self.tables / "dataset.json"
+
+    @property
+    def photos(self) -> Path:
+        """Fetched photographs under their SHA-256."""
+        return self.data_root / "photos"
+
+    @property
+    def fetch_journal(self) -> Path:
+        """Append-only record of every fetch attempt; folded into the ledger `photos.parquet`."""
+        return self.data_root / "fetch" / "journal.jsonl"
+
+    @property
+    def training_photos(self) -> Path:
+        """The pack of pre-resized JPEGs that training reads."""
+        return self.data_root / "training_photos"
+
+    def model(self, network: str, version: str) -> Path:
+        """Everything one training stage wrote, for one content version of its inputs."""
+        return self.data_root / "models" / network / version
+
+    def evaluation(self, network: str, version: str) -> Path:
+        """Calibration of one trained network, for one content version of its inputs."""
+        return self.data_root / "evaluation" / network / version
+
+    @property
+    def reports(self) -> Path:
+        """Pictures and Markdown for people."""
+        return self.data_root / "reports"
+
+    @property
+    def release(self) -> Path:
+        """What the last candidate and champion were made of."""
+        return self.data_root / "release"
+
+    @property
+    def mlflow_database(self) -> Path:
+        """The default MLflow store: SQLite."""
+        return self.data_root / "mlflow.db"
+
+    @property
+    def mlflow_artifacts(self) -> Path:
+        """Artifacts of the default MLflow store."""
+        return self.data_root / "mlartifacts"
