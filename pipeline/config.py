@@ -118,6 +118,19 @@ class RegistrySettings(_Section):
     experiment: str = "naturewatch"
     dagster_url: str = "http://127.0.0.1:3000"
     """Where the Dagster UI answers; MLflow runs link to it."""
+    mlflow_url: str = "http://127.0.0.1:5000"
+    """Where the MLflow UI answers; Dagster's metadata link to it."""
+    tolerance: float = Field(default=0.02, ge=0, lt=1)
+    """How far a challenger's validation accuracy may lie below the champion's and still replace it."""
+
+
+class RefreshSettings(_Section):
+    """The scheduled refresh as NatureWatch grows."""
+
+    cron: str = "0 3 * * 1"
+    """When the weekly refresh runs, in UTC; the schedule is off until it is switched on in the UI."""
+    growth: float = Field(default=0.01, gt=0)
+    """The growth sensor asks for a refresh when GBIF holds this share more records than the last download."""
 
 
 class Settings(BaseSettings):
@@ -136,6 +149,7 @@ class Settings(BaseSettings):
     training: TrainingSettings = TrainingSettings()
     specificity: SpecificitySettings = SpecificitySettings()
     registry: RegistrySettings = RegistrySettings()
+    refresh: RefreshSettings = RefreshSettings()
 
     @classmethod
     def settings_customise_sources(  # noqa: D102 (pydantic-settings documents it)
@@ -180,9 +194,7 @@ def load_settings(path: Path | None = None) -> Settings:
     try:
         return Settings(**values)
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()
-        )
+        problems = "; ".join(f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors())
         raise ConfigurationError(f"{chosen} with the environment's overrides: {problems}") from error
 
 

@@ -1,1 +1,1 @@
-"""pipeline/defs."""
+"""Thin Dagster assets, checks, schedules and sensors over the pure functions of the pipeline."""

@@ -1,0 +1,44 @@
+"""Properties that hold between the tables, each as a function from the files to the list of what is broken."""
+
+import math
+
+from pipeline.dataset.manifest import balance
+from pipeline.paths import Paths
+from pipeline.query import rows
+
+__all__ = ["balance", "small_species", "straddling_observations", "train_share", "tree"]
+
+
+def small_species(paths: Paths, *, minimum: int) -> list[str]:
+    """Classes with fewer photographs in the split's source than `minimum`."""
+    found = rows("check_small_species", inputs={"species": paths.table("species")}, minimum=minimum)
+    return [f"{row['species']} ({row['taxon_key']}) has {row['photos']} photographs" for row in found]
+
+
+def tree(paths: Paths) -> list[str]:
+    """Nodes that break the tree: a wrong root, parent, preorder number, depth or leaf range."""
+    found = rows("check_tree", inputs={"taxonomy": paths.table("taxonomy")})
+    return [f"node {row['node_id']} ({row['name']}): {row['problem']}" for row in found]
+
+
+def straddling_observations(paths: Paths) -> list[str]:
+    """Observations with photographs in training and in validation."""
+    found = rows("check_straddling", inputs={"split": paths.table("split")})
+    return [f"observation {row['observation_id']} is on both sides" for row in found]
+
+
+def train_share(paths: Paths, *, unit: str, validation: float) -> tuple[float, list[str]]:
+    """The training share of the photographs, and what is wrong with it.
+
+    Whole units fall on one side, so the standard error is that of a sum over units of their photographs.
+    """
+    (row,) = rows("check_train_share", inputs={"split": paths.table("split")}, unit=unit)
+    photos, squares = row["photos"], row["sum_of_squares"]
+    if not photos:
+        return math.nan, ["the split has no photograph"]
+    share = row["train"] / photos
+    error = math.sqrt(validation * (1 - validation) * squares) / photos
+    wanted = 1 - validation
+    if abs(share - wanted) <= 5 * error:
+        return share, []
+    return share, [f"the training share is {share:.1%}, wanted {wanted:.1%} with a standard error of {error:.2%}"]

@@ -1,0 +1,25 @@
+"""Everything Dagster loads, listed one by one: `dagster dev -w workspace.yaml`."""
+
+import os
+
+import dagster as dg
+
+from pipeline.defs import automation, checks, dataset, evaluation, ingest, release, training
+from pipeline.defs.resources import Scope
+from pipeline.launch import TERMINATION_SECONDS
+
+# Large metadata (pictures) and long paths are normal here; telemetry of libraries is not.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+defs = dg.Definitions(
+    assets=dg.load_assets_from_modules([ingest, dataset, training, evaluation, release]),
+    asset_checks=dg.load_asset_checks_from_modules([checks]),
+    jobs=[automation.road],
+    schedules=[automation.weekly_refresh],
+    sensors=[automation.growth],
+    resources={
+        "scope": Scope(),
+        "pipes": dg.PipesSubprocessClient(termination_timeout_seconds=TERMINATION_SECONDS),
+    },
+    executor=dg.multiprocess_executor.configured({"max_concurrent": 2}),
+)

@@ -1,0 +1,117 @@
+"""The MLflow registry: what a candidate is made of, and the gate that moves the alias `champion`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from ml.spec import NetworkName, RegisterSpec
+from pipeline.comparison import NETWORKS, calibrated
+from pipeline.config import Settings
+from pipeline.dataset.manifest import DatasetManifest
+from pipeline.errors import TableError
+from pipeline.files import write_bytes
+from pipeline.model_card import model_card
+from pipeline.specs import register_spec, trained
+from pipeline.tracking import client
+
+CHALLENGER = "challenger"
+CHAMPION = "champion"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Promotion:
+    """What the gate decided, with version numbers and the reason in one sentence."""
+
+    challenger: str
+    champion: str
+    promoted: bool
+    reason: str
+
+
+def candidate_spec(
+    settings: Settings, manifest: DatasetManifest, *, network: NetworkName, tags: Mapping[str, str]
+) -> RegisterSpec:
+    """Gather all that a model version carries: weights, thresholds, card, attribution, figures, tags."""
+    _, result = trained(settings, manifest, network=network)
+    calibration = calibrated(settings, manifest, network=network)
+    card = model_card(settings, manifest, network=NETWORKS[network], metrics=result.metrics, calibration=calibration)
+    return register_spec(
+        settings,
+        manifest,
+        network=network,
+        model_card=write_bytes(settings.paths.release / "model_card.md", card.encode()),
+        attribution=settings.paths.table("attribution"),
+        example=_example(settings),
+        metrics={
+            **result.metrics,
+            "specificity_accuracy": calibration.evaluation_accuracy,
+            "specificity_depth": calibration.evaluation_depth,
+            "specificity_threshold": calibration.threshold,
+        },
+        figures={**result.figures, **calibration.figures},
+        tags=tags,
+    )
+
+
+def promote(settings: Settings) -> Promotion:
+    """Move `champion` to the challenger unless its validation accuracy falls behind by more than the tolerance.
+
+    Versions of one split are compared on the same photographs; across splits the numbers are of different
+    photographs, and the reason says so.
+
+    Raises:
+        mlflow.exceptions.MlflowException: there is no challenger.
+    """
+    connected, name = client(settings), settings.registry.model_name
+    challenger = connected.get_model_version_by_alias(name, CHALLENGER)
+    accuracy = _top1(connected, challenger.run_id)
+    current = _champion(connected, name)
+    if current is None:
+        promoted, reason = True, f"version {challenger.version} is the first champion (top-1 {accuracy:.1%})"
+    elif current.version == challenger.version:
+        promoted, reason = False, f"version {challenger.version} is the champion already"
+    else:
+        before = _top1(connected, current.run_id)
+        promoted = accuracy >= before - settings.registry.tolerance
+        same = current.tags.get("naturewatch.split_hash") == challenger.tags.get("naturewatch.split_hash")
+        photographs = "the same validation photographs" if same else "different validation photographs"
+        verdict = "replaces" if promoted else "does not replace"
+        reason = (
+            f"version {challenger.version} (top-1 {accuracy:.1%}) {verdict} version {current.version} "
+            f"({before:.1%}), tolerance {settings.registry.tolerance:.1%}, on {photographs}"
+        )
+    if promoted:
+        connected.set_registered_model_alias(name, CHAMPION, challenger.version)
+    champion = challenger.version if promoted or current is None else current.version
+    return Promotion(challenger=str(challenger.version), champion=str(champion), promoted=promoted, reason=reason)
+
+
+def _champion(connected: MlflowClient, name: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    try:
+        return connected.get_model_version_by_alias(name, CHAMPION)
+    except MlflowException as error:
+        if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+            return None
+        raise
+
+
+def _top1(connected: MlflowClient, run_id: str) -> float:
+    """Validation top-1 of a registered version. A version without the metric cannot pass the gate."""
+    metrics = connected.get_run(run_id).data.metrics
+    if "top1" not in metrics:
+        raise TableError(f"the MLflow run {run_id} has no metric top1; register the model again")
+    return float(metrics["top1"])
+
+
+def _example(settings: Settings) -> Path:
+    """A photograph of the validation side."""
+    split = pq.read_table(settings.paths.table("split"), columns=["photo_id", "split", "path"])
+    validation = split.filter(pc.equal(split["split"], "validation")).sort_by("photo_id")
+    if validation.num_rows == 0:
+        raise TableError(f"{settings.paths.table('split')} has no validation photograph; lower split.min_images")
+    return settings.paths.data_root / str(validation["path"][0])

@@ -1,0 +1,132 @@
+"""Builds the specifications of the children from the configuration and the dataset. Starts nothing."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ml.spec import RESULT_FILE, CalibrateSpec, NetworkName, RegisterSpec, TrainResult, TrainSpec
+from pipeline.config import Settings
+from pipeline.dataset.manifest import DatasetManifest
+from pipeline.files import digest_of
+from pipeline.tracking import tracking_spec
+
+TRAINING_CODE = "1"
+"""Raised by hand when a change of `ml` should retrain on unchanged data."""
+CALIBRATION_CODE = "1"
+"""Raised by hand when a change of `ml.specificity` should recalibrate on unchanged probabilities."""
+PACKAGING_CODE = "1"
+"""Raised by hand when a change of `ml.serving` should register unchanged weights anew."""
+
+
+def train_hash(settings: Settings, manifest: DatasetManifest, *, network: NetworkName) -> str:
+    """The content version of everything that decides a training stage's outcome."""
+    training = settings.training
+    return digest_of(
+        TRAINING_CODE,
+        network,
+        manifest.dataset_version,
+        training.model_dump(mode="json", exclude={"workers", "processes"}),
+    )
+
+
+def train_spec(
+    settings: Settings, manifest: DatasetManifest, *, network: NetworkName, tags: Mapping[str, str]
+) -> TrainSpec:
+    """The specification of one training stage."""
+    paths, training = settings.paths, settings.training
+    spec_hash = train_hash(settings, manifest, network=network)
+    return TrainSpec(
+        network=network,
+        split=paths.table("split"),
+        taxonomy=paths.table("taxonomy"),
+        photos=paths.training_photos / "index.parquet",
+        output=paths.model(network, spec_hash),
+        spec_hash=spec_hash,
+        backbone=training.backbone,
+        weights=training.weights,
+        recipe=training.recipe,
+        image_size=training.image_size,
+        seed=training.seed,
+        workers=training.workers,
+        tracking=tracking_spec(settings, manifest, stage=network, tags=tags),
+    )
+
+
+def trained(settings: Settings, manifest: DatasetManifest, *, network: NetworkName) -> tuple[str, TrainResult]:
+    """The spec hash and the result of a finished training stage of this dataset version."""
+    spec_hash = train_hash(settings, manifest, network=network)
+    return spec_hash, TrainResult.read(settings.paths.model(network, spec_hash) / RESULT_FILE)
+
+
+def calibrate_hash(settings: Settings, manifest: DatasetManifest, *, network: NetworkName) -> str:
+    """The content version of everything that decides a calibration's outcome."""
+    return digest_of(
+        CALIBRATION_CODE,
+        train_hash(settings, manifest, network=network),
+        settings.specificity.model_dump(mode="json"),
+        settings.split.seed,
+    )
+
+
+def calibrate_spec(
+    settings: Settings, manifest: DatasetManifest, *, network: NetworkName, tags: Mapping[str, str]
+) -> CalibrateSpec:
+    """The specification of the calibration of one trained network."""
+    _, result = trained(settings, manifest, network=network)
+    spec_hash = calibrate_hash(settings, manifest, network=network)
+    return CalibrateSpec(
+        network=network,
+        probabilities=result.probabilities,
+        predictions=result.predictions,
+        taxonomy=settings.paths.table("taxonomy"),
+        output=settings.paths.evaluation(network, spec_hash),
+        spec_hash=spec_hash,
+        target=settings.specificity.target,
+        method=settings.specificity.method,
+        seed=settings.split.seed,
+        tracking=tracking_spec(settings, manifest, stage=f"specificity_{network}", tags=tags),
+    )
+
+
+def register_spec(
+    settings: Settings,
+    manifest: DatasetManifest,
+    *,
+    network: NetworkName,
+    model_card: Path,
+    attribution: Path,
+    example: Path,
+    metrics: Mapping[str, float],
+    figures: Mapping[str, Path],
+    tags: Mapping[str, str],
+) -> RegisterSpec:
+    """The specification of one model version."""
+    _, result = trained(settings, manifest, network=network)
+    calibration_hash = calibrate_hash(settings, manifest, network=network)
+    spec_hash = digest_of(PACKAGING_CODE, calibration_hash, settings.registry.model_name)
+    return RegisterSpec(
+        weights=result.weights,
+        network=result.network,
+        taxonomy=settings.paths.table("taxonomy"),
+        specificity=settings.paths.evaluation(network, calibration_hash) / RESULT_FILE,
+        model_card=model_card,
+        attribution=attribution,
+        figures=dict(figures),
+        example=example,
+        output=settings.paths.release / spec_hash,
+        spec_hash=spec_hash,
+        model_name=settings.registry.model_name,
+        version_tags={
+            "gbif.download_key": manifest.download_key or "",
+            "gbif.doi": manifest.doi or "",
+            "gbif.checklist_key": manifest.checklist_key or "",
+            "naturewatch.taxonomy_hash": manifest.taxonomy_hash,
+            "naturewatch.split_hash": manifest.split_hash,
+            "naturewatch.data_version": manifest.dataset_version,
+            "naturewatch.network": network,
+            "naturewatch.recipe": settings.training.recipe,
+            "naturewatch.backbone": settings.training.backbone,
+            "git.commit": tags.get("git.commit", "unknown"),
+        },
+        metrics=dict(metrics),
+        tracking=tracking_spec(settings, manifest, stage="candidate", tags=tags),
+    )

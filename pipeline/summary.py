@@ -1,0 +1,84 @@
+"""The table of results that ends `naturewatch run`, and where to look next."""
+
+from rich.console import Console
+from rich.table import Table
+
+from ml.spec import RESULT_FILE, TrainResult
+from pipeline.comparison import NETWORKS, calibrated
+from pipeline.config import Settings
+from pipeline.dataset.manifest import DatasetManifest
+from pipeline.rejections import counts
+from pipeline.specs import train_hash
+
+
+def print_summary(settings: Settings, *, seconds: float) -> None:
+    """Print what the current tables and models of this scope are; parts that were not selected are left out."""
+    console = Console()
+    if settings.paths.dataset_manifest.exists():
+        manifest = DatasetManifest.read(settings.paths)
+        console.print(_counts_table(settings, manifest))
+        console.print(_networks_table(settings, manifest))
+    console.print(f"Done in {seconds:.0f} s.")
+    console.print(f"  tables     {settings.paths.tables}")
+    console.print(f"  reports    {settings.paths.reports}")
+    console.print(f"  runs       {settings.tracking_uri}")
+    console.print("  look       naturewatch ui")
+    console.print("  identify   naturewatch identify PHOTO.jpg")
+
+
+def _counts_table(settings: Settings, manifest: DatasetManifest) -> Table:
+    table = Table(title=f"Dataset {manifest.dataset_version}", title_justify="left")
+    table.add_column("step")
+    table.add_column("rows", justify="right")
+    table.add_column("removed, by rule")
+    rejected = counts(settings.paths)
+    steps = {
+        "occurrences": "occurrences",
+        "clean_occurrences": "clean_occurrences",
+        "photo_index": "photo_index",
+        "photos_ok": "photos",
+        "split": "species",
+        "species": "",
+        "train": "",
+        "validation": "",
+    }
+    for step, stage in steps.items():
+        rules = ", ".join(f"{rule} {number}" for rule, number in sorted(rejected.get(stage, {}).items()))
+        table.add_row(step, f"{manifest.counts[step]:,}", rules)
+    return table
+
+
+def _networks_table(settings: Settings, manifest: DatasetManifest) -> Table:
+    target = settings.specificity.target
+    table = Table(title=f"Networks, specificity target {target:.0%}", title_justify="left")
+    for column in (
+        "network",
+        "top-1",
+        "top-5",
+        "genus",
+        "accuracy at target",
+        "95 % interval",
+        "depth",
+        "threshold",
+    ):
+        table.add_column(column, justify="left" if column == "network" else "right")
+    for name, title in NETWORKS.items():
+        folder = settings.paths.model(name, train_hash(settings, manifest, network=name))
+        if not (folder / RESULT_FILE).exists():
+            continue
+        metrics = TrainResult.read(folder / RESULT_FILE).metrics
+        row = [title, f"{metrics['top1']:.1%}", f"{metrics['top5']:.1%}", f"{metrics['accuracy_genus']:.1%}"]
+        try:
+            specificity = calibrated(settings, manifest, network=name)
+        except FileNotFoundError:
+            table.add_row(*row, "not calibrated", "", "", "")
+            continue
+        low, high = specificity.evaluation_accuracy_low, specificity.evaluation_accuracy_high
+        table.add_row(
+            *row,
+            f"{specificity.evaluation_accuracy:.1%}",
+            f"{low:.1%} to {high:.1%}",
+            f"{specificity.evaluation_depth:.2f}",
+            f"{specificity.threshold:.4f}",
+        )
+    return table

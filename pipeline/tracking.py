@@ -1,0 +1,168 @@
+"""MLflow, seen from the pipeline: the experiment, the parent run of a dataset version, addresses for people.
+
+Runs are found by tag, never passed as handles. Children (training, calibration, registration) log by themselves
+through `ml.tracking`, nested in the parent run made here.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from pipeline.config import Settings
+from pipeline.dataset.manifest import DatasetManifest
+from pipeline.files import exclusive
+
+# Telemetry is decided by the operator, not by a library; set before mlflow is imported.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+import mlflow
+from mlflow.data.dataset_source_registry import resolve_dataset_source
+from mlflow.data.meta_dataset import MetaDataset
+from mlflow.entities import DatasetInput, InputTag
+from mlflow.tracking import MlflowClient
+
+from ml.spec import TrackingSpec
+
+DATASET_STAGE = "dataset"
+"""Tag `naturewatch.stage` of the parent run."""
+
+
+def client(settings: Settings) -> MlflowClient:
+    """A client of the configured store; its database and experiment exist afterwards."""
+    if settings.tracking_uri.startswith("sqlite:///"):
+        Path(settings.tracking_uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    # Several processes must not migrate a fresh database at once.
+    with exclusive(settings.paths.data_root / ".mlflow.lock", wait_seconds=120):
+        connected = MlflowClient(tracking_uri=settings.tracking_uri, registry_uri=settings.tracking_uri)
+        if connected.get_experiment_by_name(settings.registry.experiment) is None:
+            location = settings.paths.mlflow_artifacts.as_uri() if _is_local(settings) else None
+            connected.create_experiment(settings.registry.experiment, artifact_location=location)
+    return connected
+
+
+def experiment_id(settings: Settings, connected: MlflowClient) -> str:
+    """The identifier of the configured experiment, which `client` made sure of."""
+    experiment = connected.get_experiment_by_name(settings.registry.experiment)
+    assert experiment is not None  # noqa: S101 (an invariant of `client`)
+    return str(experiment.experiment_id)
+
+
+def dataset_run(
+    settings: Settings,
+    manifest: DatasetManifest,
+    *,
+    tags: Mapping[str, str],
+    figures: Mapping[str, bytes] | None = None,
+) -> str:
+    """The parent run of this dataset version: found by its tag, or made with the data facts.
+
+    Args:
+        settings: The configuration.
+        manifest: The facts: counts per step, rejections, hashes, download key and DOI.
+        tags: Further tags, the Dagster run's address among them.
+        figures: PNG pictures by file name, logged when given.
+
+    Returns:
+        The MLflow run's identifier.
+    """
+    connected = client(settings)
+    experiment = experiment_id(settings, connected)
+    found = connected.search_runs(
+        [experiment],
+        filter_string=(
+            f"tags.`naturewatch.stage` = '{DATASET_STAGE}' "
+            f"and tags.`naturewatch.dataset_version` = '{manifest.dataset_version}'"
+        ),
+        max_results=1,
+    )
+    if found:
+        run_id = str(found[0].info.run_id)
+    else:
+        run = connected.create_run(experiment, run_name=f"dataset {manifest.dataset_version[:8]}")
+        run_id = str(run.info.run_id)
+        _log_facts(connected, run_id, settings=settings, manifest=manifest)
+        connected.set_terminated(run_id)
+    for key, value in tags.items():
+        connected.set_tag(run_id, key, value)
+    for name, picture in (figures or {}).items():
+        _log_bytes(connected, run_id, name=name, content=picture)
+    return run_id
+
+
+def _log_facts(connected: MlflowClient, run_id: str, *, settings: Settings, manifest: DatasetManifest) -> None:
+    facts = {
+        "naturewatch.stage": DATASET_STAGE,
+        "naturewatch.scope": settings.name,
+        "naturewatch.dataset_version": manifest.dataset_version,
+        "naturewatch.split_hash": manifest.split_hash,
+        "gbif.download_key": manifest.download_key or "",
+        "gbif.doi": manifest.doi or "",
+        "gbif.checklist_key": manifest.checklist_key or "",
+    }
+    for key, value in facts.items():
+        connected.set_tag(run_id, key, value)
+    for name, number in manifest.metrics().items():
+        connected.log_metric(run_id, name, number)
+    connected.log_param(run_id, "split_unit", settings.split.unit)
+    connected.log_param(run_id, "split_seed", settings.split.seed)
+    connected.log_param(run_id, "min_images", settings.split.min_images)
+    connected.log_param(run_id, "unusual_taxonomy", settings.taxonomy.unusual)
+    connected.log_dict(run_id, manifest.model_dump(mode="json"), "dataset.json")
+    for name in ("occurrences", "clean_occurrences", "photos", "species", "taxonomy", "split", "rejections"):
+        table = settings.paths.table(name)
+        dataset = MetaDataset(
+            source=resolve_dataset_source(str(table)), name=name, digest=manifest.table_hashes[name][:36]
+        )
+        connected.log_inputs(
+            run_id,
+            datasets=[
+                DatasetInput(dataset=dataset._to_mlflow_entity(), tags=[InputTag("mlflow.data.context", "data")])
+            ],
+        )
+        if table.stat().st_size < 50_000_000:
+            connected.log_artifact(run_id, str(table), artifact_path="tables")
+
+
+def tracking_spec(
+    settings: Settings,
+    manifest: DatasetManifest,
+    *,
+    stage: str,
+    tags: Mapping[str, str],
+) -> TrackingSpec:
+    """Where a child of this dataset version logs."""
+    return TrackingSpec(
+        uri=settings.tracking_uri,
+        experiment=settings.registry.experiment,
+        parent_run_id=dataset_run(settings, manifest, tags={}),
+        stage=stage,
+        tags={
+            **tags,
+            "naturewatch.scope": settings.name,
+            "naturewatch.dataset_version": manifest.dataset_version,
+            "naturewatch.split_hash": manifest.split_hash,
+        },
+    )
+
+
+def run_url(settings: Settings, run_id: str) -> str:
+    """Where a person sees an MLflow run."""
+    connected = client(settings)
+    experiment = experiment_id(settings, connected)
+    return f"{settings.registry.mlflow_url.rstrip('/')}/#/experiments/{experiment}/runs/{run_id}"
+
+
+def _log_bytes(connected: MlflowClient, run_id: str, *, name: str, content: bytes) -> None:
+    import tempfile  # noqa: PLC0415 (only here)
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        path.write_bytes(content)
+        connected.log_artifact(run_id, str(path), artifact_path="figures")
+
+
+def _is_local(settings: Settings) -> bool:
+    return not settings.tracking_uri.startswith(("http://", "https://", "databricks"))
+
+
+__all__ = ["client", "dataset_run", "experiment_id", "mlflow", "run_url", "tracking_spec"]
