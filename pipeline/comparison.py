@@ -30,11 +30,15 @@ def best_network(settings: Settings, manifest: DatasetManifest) -> NetworkName:
 def build_comparison(settings: Settings, manifest: DatasetManifest) -> Path:
     """Write `reports/comparison.md` and return its path."""
     target = settings.specificity.target
+    counts = manifest.counts
+    introduction = (
+        f"Dataset `{manifest.dataset_version}`: {counts['species']:,} species, {counts['train']:,} training and "
+        f"{counts['validation']:,} validation photographs. The target accuracy of specificity control is "
+        f"{target:.0%}; its accuracy and depth are those of the half of the validation side that did not choose "
+        "the threshold. Depth counts the root as 0 and species as 7."
+    )
     lines = [
-        f"Dataset `{manifest.dataset_version}`: {manifest.counts['species']:,} species, "
-        f"{manifest.counts['train']:,} training and {manifest.counts['validation']:,} validation photographs. "
-        f"The target accuracy of specificity control is {target:.0%}; its accuracy and depth are those of the half "
-        "of the validation side that did not choose the threshold. Depth counts the root as 0 and species as 7.",
+        introduction,
         "",
         "| network | validation top-1 | top-5 | specificity accuracy (95 % interval) | mean depth | abstained |",
         "|---|---:|---:|---:|---:|---:|",

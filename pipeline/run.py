@@ -41,7 +41,8 @@ def _reason(result: dg.ExecuteInProcessResult) -> str:
         if event.is_asset_check_evaluation and not event.asset_check_evaluation_data.passed:
             data = event.asset_check_evaluation_data
             broken = data.metadata.get("broken")
-            return f"{data.asset_key.to_user_string()}: the check {data.check_name} failed: {broken.value if broken else ''}"
+            asset, detail = data.asset_key.to_user_string(), broken.value if broken else "no detail"
+            return f"{asset}: the check {data.check_name} failed: {detail}"
         if event.is_step_failure:
             error = event.step_failure_data.error
             while error is not None and error.cause is not None:

@@ -4,6 +4,7 @@ Runs are found by tag, never passed as handles. Children (training, calibration,
 through `ml.tracking`, nested in the parent run made here.
 """
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,10 +16,7 @@ from pipeline.files import exclusive
 # Telemetry is decided by the operator, not by a library; set before mlflow is imported.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
-import mlflow
-from mlflow.data.dataset_source_registry import resolve_dataset_source
-from mlflow.data.meta_dataset import MetaDataset
-from mlflow.entities import DatasetInput, InputTag
+from mlflow.entities import Dataset, DatasetInput, InputTag
 from mlflow.tracking import MlflowClient
 
 from ml.spec import TrackingSpec
@@ -110,15 +108,14 @@ def _log_facts(connected: MlflowClient, run_id: str, *, settings: Settings, mani
     connected.log_dict(run_id, manifest.model_dump(mode="json"), "dataset.json")
     for name in ("occurrences", "clean_occurrences", "photos", "species", "taxonomy", "split", "rejections"):
         table = settings.paths.table(name)
-        dataset = MetaDataset(
-            source=resolve_dataset_source(str(table)), name=name, digest=manifest.table_hashes[name][:36]
+        dataset = Dataset(
+            name=name,
+            digest=manifest.table_hashes[name][:36],
+            source_type="local",
+            source=json.dumps({"uri": str(table)}),
         )
-        connected.log_inputs(
-            run_id,
-            datasets=[
-                DatasetInput(dataset=dataset._to_mlflow_entity(), tags=[InputTag("mlflow.data.context", "data")])
-            ],
-        )
+        tag = InputTag("mlflow.data.context", "data")
+        connected.log_inputs(run_id, datasets=[DatasetInput(dataset=dataset, tags=[tag])])
         if table.stat().st_size < 50_000_000:
             connected.log_artifact(run_id, str(table), artifact_path="tables")
 
@@ -165,4 +162,4 @@ def _is_local(settings: Settings) -> bool:
     return not settings.tracking_uri.startswith(("http://", "https://", "databricks"))
 
 
-__all__ = ["client", "dataset_run", "experiment_id", "mlflow", "run_url", "tracking_spec"]
+__all__ = ["client", "dataset_run", "experiment_id", "run_url", "tracking_spec"]

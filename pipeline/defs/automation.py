@@ -41,7 +41,8 @@ def growth(context: dg.SensorEvaluationContext, scope: Scope) -> dg.SensorResult
     except (requests.RequestException, GbifError) as error:
         # A sensor tick that cannot reach GBIF is skipped with its reason, and the next tick asks again.
         return dg.SkipReason(f"GBIF could not be asked: {error}")
+    news = f"{change.now:,} records now, {change.before:,} in the last download"
+    context.log.info(news)
     if change.share < settings.refresh.growth:
-        return dg.SkipReason(f"{change.now:,} records now, {change.before:,} in the last download")
-    context.log.info(f"{change.now:,} records now, {change.before:,} in the last download")
+        return dg.SkipReason(news)
     return dg.SensorResult(run_requests=[dg.RunRequest(run_key=f"{change.before}-{change.now}")])
