@@ -1,0 +1,79 @@
+"""The lines that rows leave behind when they leave the road. Which rule removes a row is decided by each stage."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.errors import TableError
+from pipeline.files import atomic_path, exclusive
+from pipeline.paths import Paths
+from pipeline.query import rows
+
+REJECTIONS = pa.schema([(name, pa.string()) for name in ("stage", "key", "rule", "detail")])
+"""One line per row that left: the asset, the row's key there, the rule, and what a person wants to know."""
+
+STAGES = ("occurrences", "clean_occurrences", "photo_index", "photos", "species")
+"""The assets that remove rows, in the order of the road."""
+
+
+def write_rejections(paths: Paths, stage: str, table: pa.Table) -> Path:
+    """Replace the rejections of one stage, then refresh `rejections.parquet`, the union of all stages.
+
+    Args:
+        paths: Where the files of the scope lie.
+        stage: One of `STAGES`.
+        table: Columns key, rule, detail, all strings (castable); a column stage must say `stage` throughout.
+            An empty table means that the stage removed nothing.
+
+    Returns:
+        The path of `rejections.parquet`.
+
+    Raises:
+        TableError: the stage is unknown, or the table does not have these columns.
+    """
+    if stage not in STAGES:
+        raise TableError(f"unknown stage {stage!r} of rejections; the stages are {', '.join(STAGES)}")
+    lines = _lines(stage, table)
+    union = paths.table("rejections")
+    with exclusive(union.parent / ".rejections.lock"):
+        with atomic_path(paths.rejections_of(stage)) as partial:
+            pq.write_table(lines, partial, compression="zstd")
+        present = [pq.read_table(path) for name in STAGES if (path := paths.rejections_of(name)).exists()]
+        with atomic_path(union) as partial:
+            pq.write_table(pa.concat_tables(present), partial, compression="zstd")
+    return union
+
+
+def counts(paths: Paths) -> dict[str, dict[str, int]]:
+    """How many rows each rule removed: stage -> rule -> rows, stages in the order of the road.
+
+    Raises:
+        TableError: no stage has written rejections yet.
+    """
+    found = rows("rejection_counts", inputs={"rejections": paths.table("rejections")})
+    by_stage: dict[str, dict[str, int]] = {}
+    for stage in STAGES:
+        rules = {str(row["rule"]): int(row["lines"]) for row in found if row["stage"] == stage}
+        if rules:
+            by_stage[stage] = rules
+    return by_stage
+
+
+def _lines(stage: str, table: pa.Table) -> pa.Table:
+    """The table in the shape of `REJECTIONS`, sorted, so that equal contents make equal files."""
+    missing = {"key", "rule", "detail"} - set(table.column_names)
+    unknown = set(table.column_names) - set(REJECTIONS.names)
+    if missing or unknown:
+        raise TableError(
+            f"rejections of {stage} have the columns {', '.join(table.column_names)}; "
+            f"wanted key, rule and detail, and at most stage besides"
+        )
+    if "stage" in table.column_names:
+        others = set(table.column("stage").to_pylist()) - {stage}
+        if others:
+            raise TableError(f"rejections of {stage} hold lines of other stages: {sorted(map(str, others))}")
+    else:
+        table = table.append_column("stage", pa.array([stage] * table.num_rows, pa.string()))
+    lines = table.select(REJECTIONS.names).cast(REJECTIONS)
+    return lines.sort_by([("key", "ascending"), ("rule", "ascending"), ("detail", "ascending")])
