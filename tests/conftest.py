@@ -1,0 +1,39 @@
+"""What every test relies on: no configuration from outside, few threads, no network beyond this machine."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Two workers share two cores; libraries that grab all of them make every test slower.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+os.environ["DAGSTER_DISABLE_TELEMETRY"] = "true"
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SHARED = REPOSITORY.parent / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def _no_configuration_from_outside(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A developer's own overrides must not decide a test."""
+    for variable in list(os.environ):
+        if variable.startswith(("NATUREWATCH_", "GBIF_")):
+            monkeypatch.delenv(variable)
+    yield
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The checkout under test."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Real photographs and recorded GBIF traffic; a test that needs them says so when they are absent."""
+    if not SHARED.is_dir():
+        pytest.skip(f"real data are not at {SHARED}")
+    return SHARED

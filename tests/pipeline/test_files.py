@@ -1,0 +1,51 @@
+"""Files are whole or absent; locks exclude; hashes depend on content alone."""
+
+import multiprocessing
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import LockedError
+from pipeline.files import atomic_path, digest_of, exclusive, sha256_of, write_bytes, write_json
+
+
+def test_an_error_while_writing_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+    target = write_bytes(tmp_path / "table.parquet", b"old")
+    with pytest.raises(RuntimeError), atomic_path(target) as partial:
+        partial.write_bytes(b"half of the new")
+        raise RuntimeError
+    assert target.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_json_is_written_the_same_whatever_the_order_of_keys(tmp_path: Path) -> None:
+    one = write_json(tmp_path / "one.json", {"b": 1, "a": 2})
+    two = write_json(tmp_path / "two.json", {"a": 2, "b": 1})
+    assert sha256_of(one) == sha256_of(two)
+
+
+def test_a_digest_depends_on_content_alone() -> None:
+    assert digest_of({"b": 1, "a": [2, 3]}) == digest_of({"a": [2, 3], "b": 1})
+    assert digest_of("a", "b") != digest_of("ab")
+
+
+def _hold(path: Path, held: "multiprocessing.synchronize.Event", release: "multiprocessing.synchronize.Event") -> None:
+    with exclusive(path):
+        held.set()
+        release.wait(30)
+
+
+def test_a_second_process_waits_and_then_says_what_is_locked(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    held, release = context.Event(), context.Event()
+    other = context.Process(target=_hold, args=(tmp_path / "lock", held, release))
+    other.start()
+    try:
+        assert held.wait(30)
+        with pytest.raises(LockedError, match="lock"), exclusive(tmp_path / "lock", wait_seconds=0.3):
+            pytest.fail("two holders at once")
+    finally:
+        release.set()
+        other.join(30)
+    with exclusive(tmp_path / "lock", wait_seconds=0.3):
+        pass

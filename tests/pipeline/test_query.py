@@ -1,0 +1,50 @@
+"""SQL files run over Parquet and Arrow, write atomically, and tell which table is missing."""
+
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.errors import TableError
+from pipeline.query import connect, count, rows, select, to_parquet
+
+
+def _split(*sides: tuple[str, str]) -> pa.Table:
+    return pa.table({"observation_id": [row[0] for row in sides], "split": [row[1] for row in sides]})
+
+
+def test_rows_come_back_as_dictionaries() -> None:
+    table = _split(("a", "train"), ("a", "validation"), ("b", "train"))
+    assert rows("check_straddling", inputs={"split": table}) == [{"observation_id": "a"}]
+
+
+def test_a_query_writes_parquet(tmp_path: Path) -> None:
+    source = tmp_path / "it's split.parquet"
+    pq.write_table(_split(("a", "train"), ("a", "validation")), source)
+    output = to_parquet("check_straddling", inputs={"split": source}, output=tmp_path / "out" / "table.parquet")
+    assert count(output) == 1
+    assert [file.name for file in output.parent.iterdir()] == ["table.parquet"]
+
+
+def test_a_missing_table_is_named(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match="split is missing"):
+        rows("check_straddling", inputs={"split": tmp_path / "absent.parquet"})
+
+
+def test_a_query_never_reaches_the_network() -> None:
+    with connect(inputs={}) as connection, pytest.raises(duckdb.Error):
+        connection.execute("select * from read_parquet('https://example.org/table.parquet')")
+
+
+@pytest.mark.parametrize("file", sorted(path.stem for path in Path("sql").glob("*.sql")))
+def test_every_file_is_one_select_whose_header_names_its_parameters(file: str) -> None:
+    text = select(file)
+    header = [line for line in text.splitlines() if line.startswith("--")]
+    for heading in ("Purpose:", "Grain:", "Inputs:", "Parameters:"):
+        assert any(heading in line for line in header), f"{file}.sql has no {heading}"
+    (statement,) = duckdb.extract_statements(text)
+    assert statement.type == duckdb.StatementType.SELECT
+    for parameter in statement.named_parameters:
+        assert any(f"${parameter}" in line for line in header), f"{file}.sql does not explain ${parameter}"
