@@ -7,7 +7,13 @@ from pipeline.launch import command
 
 
 def test_one_process_is_plain_python() -> None:
-    assert command(module="ml.train", spec=Path("spec.json")) == [sys.executable, "-m", "ml.train", "--spec", "spec.json"]
+    assert command(module="ml.train", spec=Path("spec.json")) == [
+        sys.executable,
+        "-m",
+        "ml.train",
+        "--spec",
+        "spec.json",
+    ]
 
 
 def test_several_processes_go_through_torchrun() -> None:

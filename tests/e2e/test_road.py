@@ -1,0 +1,125 @@
+"""One command from nothing to a champion; killed at any moment, it goes on and ends in the same tables."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mlflow.tracking import MlflowClient
+
+from pipeline.dataset.manifest import content_hash
+from tests.e2e.conftest import Road, road_environment
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+
+TABLES = ("occurrences", "clean_occurrences", "photo_index", "species", "taxonomy", "split", "rejections")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that nobody disturbed."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    road = Road(road_environment(folder), log=folder / "run.log")
+    assert road.wait() == 0, road.tail()
+    return folder
+
+
+def _manifest(folder: Path) -> dict[str, object]:
+    manifest: dict[str, object] = json.loads((folder / "data" / "tables" / "dataset.json").read_text())
+    return manifest
+
+
+def _client(folder: Path) -> MlflowClient:
+    return MlflowClient(tracking_uri=f"sqlite:///{folder}/data/mlflow.db")
+
+
+@pytest.mark.xdist_group("road")
+def test_it_ends_with_a_champion_that_carries_its_provenance(undisturbed: Path) -> None:
+    version = _client(undisturbed).get_model_version_by_alias("naturewatch", "champion")
+    assert version.tags["naturewatch.split_hash"] == _manifest(undisturbed)["split_hash"]
+    assert version.tags["gbif.doi"].startswith("10.")
+    assert version.tags["gbif.download_key"]
+
+
+@pytest.mark.xdist_group("road")
+def test_it_prints_the_table_of_results_and_where_to_look(undisturbed: Path) -> None:
+    printed = (undisturbed / "run.log").read_text()
+    for expected in ("one view (baseline)", "accuracy at target", "naturewatch ui", "naturewatch identify"):
+        assert expected in printed
+
+
+@pytest.mark.xdist_group("road")
+def test_runs_are_nested_below_the_dataset_version(undisturbed: Path) -> None:
+    client = _client(undisturbed)
+    experiment = client.get_experiment_by_name("naturewatch")
+    assert experiment is not None
+    runs = {run.data.tags["naturewatch.stage"]: run for run in client.search_runs([experiment.experiment_id])}
+    assert set(runs) == {"dataset", "baseline", "specificity_baseline", "candidate"}
+    parent = runs.pop("dataset")
+    assert {entry.dataset.name for entry in parent.inputs.dataset_inputs} >= set(TABLES) - {"photo_index"}
+    for run in runs.values():
+        assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        assert run.data.tags["dagster.run_url"].startswith("http")
+        assert run.info.status == "FINISHED"
+
+
+@pytest.mark.xdist_group("road")
+def test_the_champion_identifies_a_photograph(undisturbed: Path) -> None:
+    photograph = next((undisturbed / "data" / "photos").glob("*/*.jpg"))
+    answer = subprocess.run(
+        [sys.executable, "-m", "pipeline.cli", "identify", str(photograph), "--json"],
+        env=road_environment(undisturbed),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert answer.returncode == 0, answer.stderr
+    (identified,) = json.loads(answer.stdout)
+    assert identified["lineage"]
+    assert 0 <= identified["probability"] <= 1
+
+
+@pytest.mark.xdist_group("road")
+def test_a_second_run_changes_nothing_and_trains_nothing(undisturbed: Path) -> None:
+    data = undisturbed / "data"
+    before = {name: content_hash(data / "tables" / f"{name}.parquet") for name in TABLES}
+    (weights,) = data.glob("models/baseline/*/weights.safetensors")
+    written = weights.stat().st_mtime_ns
+    road = Road(road_environment(undisturbed), log=undisturbed / "again.log")
+    assert road.wait() == 0, road.tail()
+    assert {name: content_hash(data / "tables" / f"{name}.parquet") for name in TABLES} == before
+    assert list(data.glob("models/baseline/*/weights.safetensors")) == [weights]
+    assert weights.stat().st_mtime_ns == written
+    versions = _client(undisturbed).search_model_versions("name = 'naturewatch'")
+    assert len(versions) == 1
+
+
+@pytest.mark.xdist_group("killed")
+def test_killed_while_fetching_and_while_training_it_ends_in_the_same_tables(tmp_path: Path) -> None:
+    environment = road_environment(tmp_path, NATUREWATCH__PHOTOS__REQUESTS_PER_SECOND="150")
+    log, data = tmp_path / "run.log", tmp_path / "data"
+    journal = data / "fetch" / "journal.jsonl"
+
+    def fetched() -> int:
+        return journal.read_text().count("\n") if journal.exists() else 0
+
+    Road(environment, log=log).kill_when(lambda: fetched() > 100)
+    stored = fetched()
+    Road(environment, log=log).kill_when(lambda: any(data.glob("models/baseline/*/checkpoint/*")))
+    assert fetched() >= stored
+    road = Road(environment, log=log)
+    assert road.wait() == 0, road.tail()
+
+    lines = [json.loads(line) for line in journal.read_text().splitlines() if line.strip()]
+    asked = [line["photo_id"] for line in lines]
+    # A kill may lose the last moment of the journal; nothing that was recorded is asked for again.
+    assert len(asked) == len(set(asked))
+
+    again = tmp_path / "undisturbed"
+    other = Road(road_environment(again), "--select", "group:ingest or group:dataset", log=tmp_path / "other.log")
+    assert other.wait() == 0, other.tail()
+    for name in TABLES:
+        one, two = (folder / "tables" / f"{name}.parquet" for folder in (data, again / "data"))
+        assert content_hash(one) == content_hash(two), name
