@@ -1,7 +1,6 @@
 """What every test relies on: no configuration from outside, few threads, no network beyond this machine."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,12 +16,11 @@ SHARED = REPOSITORY.parent / "shared" / "data"
 
 
 @pytest.fixture(autouse=True)
-def _no_configuration_from_outside(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _no_configuration_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """A developer's own overrides must not decide a test."""
     for variable in list(os.environ):
         if variable.startswith(("NATUREWATCH_", "GBIF_")):
             monkeypatch.delenv(variable)
-    yield
 
 
 @pytest.fixture(scope="session")

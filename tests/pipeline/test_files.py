@@ -11,9 +11,14 @@ from pipeline.files import atomic_path, digest_of, exclusive, sha256_of, write_b
 
 def test_an_error_while_writing_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
     target = write_bytes(tmp_path / "table.parquet", b"old")
-    with pytest.raises(RuntimeError), atomic_path(target) as partial:
-        partial.write_bytes(b"half of the new")
-        raise RuntimeError
+
+    def fail_half_way() -> None:
+        with atomic_path(target) as partial:
+            partial.write_bytes(b"half of the new")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_half_way()
     assert target.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [target]
 
