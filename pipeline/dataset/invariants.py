@@ -1,12 +1,9 @@
-"""Properties that hold between the tables, each as a function from the files to the list of what is broken."""
+"""Properties of the dataset tables, each as a function from the files to the list of what is broken."""
 
 import math
 
-from pipeline.dataset.manifest import balance
 from pipeline.paths import Paths
 from pipeline.query import rows
-
-__all__ = ["balance", "small_species", "straddling_observations", "train_share", "tree"]
 
 
 def small_species(paths: Paths, *, minimum: int) -> list[str]:

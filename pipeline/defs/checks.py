@@ -3,6 +3,7 @@
 import dagster as dg
 
 from pipeline.dataset import invariants
+from pipeline.dataset.manifest import balance
 from pipeline.defs import dataset, ingest
 from pipeline.defs.resources import Scope
 from pipeline.tables import check_table
@@ -100,4 +101,4 @@ def train_share_is_near_target(scope: Scope) -> dg.AssetCheckResult:
 @dg.asset_check(asset=dataset.split, blocking=True)
 def counts_add_up(scope: Scope) -> dg.AssetCheckResult:
     """Every row that left the road left a line in `rejections`."""
-    return _verdict(invariants.balance(scope.settings().paths))
+    return _verdict(balance(scope.settings().paths))

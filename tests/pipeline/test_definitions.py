@@ -1,0 +1,66 @@
+"""What Dagster loads: the names that people and dashboards rely on, and what is switched off at first."""
+
+from itertools import pairwise
+
+import dagster as dg
+
+from pipeline.definitions import defs
+
+ROAD = [
+    "gbif_download", "occurrences", "clean_occurrences", "photo_index", "photos",
+    "species", "taxonomy", "split", "training_photos",
+    "baseline", "specificity_baseline", "comparison", "candidate", "champion",
+]  # fmt: skip
+GROUPS = {
+    "ingest": {"gbif_download", "occurrences", "clean_occurrences", "photo_index", "photos"},
+    "dataset": {"species", "taxonomy", "split", "training_photos"},
+    "training": {"baseline"},
+    "evaluation": {"specificity_baseline", "comparison"},
+    "release": {"candidate", "champion"},
+}
+
+
+def test_the_road_is_one_line_in_this_order() -> None:
+    graph = defs.resolve_asset_graph()
+    names = [key.to_user_string() for key in graph.toposorted_asset_keys]
+    assert names == ROAD
+    for before, after in pairwise(ROAD):
+        assert dg.AssetKey(before) in graph.get(dg.AssetKey(after)).parent_keys
+
+
+def test_every_asset_is_in_its_group_with_kinds_owners_and_a_description() -> None:
+    for name in ROAD:
+        node = defs.resolve_asset_graph().get(dg.AssetKey(name))
+        assert name in GROUPS[node.group_name]
+        assert node.kinds
+        assert node.owners
+        assert node.description
+
+
+def test_every_check_blocks() -> None:
+    graph = defs.resolve_asset_graph()
+    checks = {key.name: graph.get_check_spec(key) for key in graph.asset_check_keys}
+    assert {name for name, spec in checks.items() if not spec.blocking} == set()
+    assert {
+        "taxonomy_is_a_tree",
+        "species_have_enough_photographs",
+        "no_observation_on_both_sides",
+        "train_share_is_near_target",
+        "counts_add_up",
+    } <= set(checks)
+
+
+def test_refreshing_is_off_until_somebody_switches_it_on() -> None:
+    schedule = defs.resolve_schedule_def("weekly_refresh")
+    sensor = defs.resolve_sensor_def("growth")
+    assert schedule.default_status == dg.DefaultScheduleStatus.STOPPED
+    assert sensor.default_status == dg.DefaultSensorStatus.STOPPED
+    assert schedule.cron_schedule == "0 3 * * 1"
+
+
+def test_the_schedule_takes_the_whole_road() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        tick = defs.resolve_schedule_def("weekly_refresh").evaluate_tick(dg.build_schedule_context(instance=instance))
+    assert len(tick.run_requests or []) == 1
+    job = defs.resolve_job_def("road")
+    assert {key.to_user_string() for key in job.asset_layer.selected_asset_keys} == set(ROAD)
