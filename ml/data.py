@@ -1,0 +1,306 @@
+"""Photographs for networks: the pack and the split, decoding, cropping, batches in a reproducible order.
+
+Colour changes are in `ml.augment`. Which photographs exist is decided before, by the tables.
+"""
+
+import io
+import mmap
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import simplejpeg
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from ml.errors import DataError, PhotoError
+
+EVALUATION_CROP = 0.875
+"""Share of each side that evaluation sees, around the centre (TF-slim `preprocess_for_eval`)."""
+
+Box = tuple[float, float, float, float]
+"""Left, upper, right and lower edge as fractions of width and height."""
+
+CENTRE: Box = (
+    (1 - EVALUATION_CROP) / 2,
+    (1 - EVALUATION_CROP) / 2,
+    (1 + EVALUATION_CROP) / 2,
+    (1 + EVALUATION_CROP) / 2,
+)
+
+
+def decode(jpeg: bytes | memoryview, *, box: Box, image_size: int) -> NDArray[np.uint8]:
+    """Decode the part `box` of a JPEG at `image_size` x `image_size`, bilinear with antialiasing.
+
+    The decoder itself scales down by up to eight when the part stays larger than wanted: most of the
+    cost of a large photograph is saved.
+
+    Args:
+        jpeg: The file's bytes.
+        box: The wanted part, as fractions.
+        image_size: Side of the result, in pixels; the aspect ratio is not kept (as in TF-slim).
+
+    Returns:
+        RGB pixels (image_size, image_size, 3).
+
+    Raises:
+        PhotoError: the bytes are not a whole JPEG.
+    """
+    left, upper, right, lower = box
+    try:
+        _, _, colours, _ = simplejpeg.decode_jpeg_header(jpeg)
+        if colours in {"CMYK", "YCCK"}:
+            pixels = np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB"))
+        else:
+            pixels = simplejpeg.decode_jpeg(
+                jpeg,
+                min_height=int(np.ceil(image_size / (lower - upper))),
+                min_width=int(np.ceil(image_size / (right - left))),
+                min_factor=1,
+            )
+    except (ValueError, OSError) as error:
+        raise PhotoError(f"not a readable JPEG: {error}") from error
+    return resize(pixels, box=box, image_size=image_size)
+
+
+def resize(pixels: NDArray[np.uint8], *, box: Box, image_size: int) -> NDArray[np.uint8]:
+    """The part `box` of RGB pixels (H, W, 3) at `image_size` x `image_size`, bilinear with antialiasing."""
+    height, width = pixels.shape[:2]
+    left, upper, right, lower = box
+    resized = Image.fromarray(pixels).resize(
+        (image_size, image_size),
+        resample=Image.Resampling.BILINEAR,
+        box=(left * width, upper * height, right * width, lower * height),
+    )
+    return np.asarray(resized)
+
+
+def evaluation_pixels(
+    jpeg: bytes | memoryview,
+    *,
+    image_size: int,
+    mean: Sequence[float] = (0.5, 0.5, 0.5),
+    std: Sequence[float] = (0.5, 0.5, 0.5),
+) -> Tensor:
+    """The normalised centre of a JPEG, as every evaluation sees it: float32 (3, image_size, image_size).
+
+    Raises:
+        PhotoError: the bytes are not a whole JPEG.
+    """
+    return normalise(torch.from_numpy(decode(jpeg, box=CENTRE, image_size=image_size).copy())[None], mean, std)[0]
+
+
+def evaluation_pixels_of(
+    pixels: NDArray[np.uint8],
+    *,
+    image_size: int,
+    mean: Sequence[float] = (0.5, 0.5, 0.5),
+    std: Sequence[float] = (0.5, 0.5, 0.5),
+) -> Tensor:
+    """Likewise for pixels (H, W, 3) that are already decoded, upright and RGB."""
+    return normalise(torch.from_numpy(resize(pixels, box=CENTRE, image_size=image_size).copy())[None], mean, std)[0]
+
+
+def normalise(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """Bytes (N, H, W, 3) as standardised float32 (N, 3, H, W)."""
+    return standardise(pixels.permute(0, 3, 1, 2).float().div_(255.0), mean, std)
+
+
+def standardise(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """Pixels (N, 3, H, W) in [0, 1], minus `mean`, divided by `std`, in place."""
+    shift = torch.tensor(mean, device=pixels.device).view(1, 3, 1, 1)
+    scale = torch.tensor(std, device=pixels.device).view(1, 3, 1, 1)
+    return pixels.sub_(shift).div_(scale)
+
+
+class Pack:
+    """The training photographs: JPEGs one after another in `pack-*.bin`, found by `index.parquet`."""
+
+    def __init__(self, index: Path) -> None:
+        """Open the pack of `index`.
+
+        Raises:
+            DataError: the index is missing or damaged.
+        """
+        table = _table(index, columns=["photo_id", "pack", "offset", "length"])
+        self._folder = index.parent
+        self._files: dict[str, mmap.mmap] = {}
+        self.photo_ids: list[str] = table["photo_id"].to_pylist()
+        self._packs: list[str] = table["pack"].to_pylist()
+        self._offsets = table["offset"].to_numpy()
+        self._lengths = table["length"].to_numpy()
+
+    @cached_property
+    def row_of(self) -> dict[str, int]:
+        """Rows of the index by photo_id."""
+        return {photo_id: row for row, photo_id in enumerate(self.photo_ids)}
+
+    def jpeg(self, row: int) -> memoryview:
+        """The bytes of the photograph in `row` of the index, without copying.
+
+        Raises:
+            DataError: the pack is missing or shorter than the index says.
+        """
+        begin = int(self._offsets[row])
+        end = begin + int(self._lengths[row])
+        content = self._map(self._packs[row])
+        if end > len(content):
+            raise DataError(
+                f"{self._folder / self._packs[row]} ends before photograph {self.photo_ids[row]}; "
+                "materialise training_photos again"
+            )
+        return memoryview(content)[begin:end]
+
+    def _map(self, name: str) -> mmap.mmap:
+        if name not in self._files:
+            try:
+                with (self._folder / name).open("rb") as stream:
+                    self._files[name] = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+            except (OSError, ValueError) as error:
+                raise DataError(f"cannot read the pack {self._folder / name}: {error}") from error
+        return self._files[name]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Photos:
+    """One side of the split, in a fixed order (by photo_id)."""
+
+    photo_ids: list[str]
+    labels: NDArray[np.int64]
+    """Class ids."""
+    halves: list[str | None]
+    rows: NDArray[np.int64]
+    """Rows of the pack's index."""
+
+    def __len__(self) -> int:
+        """Number of photographs."""
+        return len(self.photo_ids)
+
+    def take(self, keep: NDArray[np.intp] | NDArray[np.int64]) -> "Photos":
+        """The photographs at the positions `keep`."""
+        return Photos(
+            photo_ids=[self.photo_ids[position] for position in keep],
+            labels=self.labels[keep],
+            halves=[self.halves[position] for position in keep],
+            rows=self.rows[keep],
+        )
+
+
+def read_split(split: Path, *, pack: Pack, side: str) -> Photos:
+    """The photographs of `side` (`train` or `validation`) of `split.parquet`.
+
+    Raises:
+        DataError: the side is empty, or a photograph is not in the pack.
+    """
+    table = _table(split, columns=["photo_id", "class_id", "split", "half"])
+    table = table.filter(pc.equal(table["split"], side)).sort_by("photo_id")
+    photo_ids: list[str] = table["photo_id"].to_pylist()
+    if not photo_ids:
+        raise DataError(f"{split} has no {side} photographs")
+    missing = [photo_id for photo_id in photo_ids if photo_id not in pack.row_of]
+    if missing:
+        raise DataError(
+            f"{len(missing)} {side} photographs of {split} are not in the pack, {missing[0]} among them; "
+            "materialise training_photos again"
+        )
+    return Photos(
+        photo_ids=photo_ids,
+        labels=table["class_id"].to_numpy().astype(np.int64),
+        halves=table["half"].to_pylist(),
+        rows=np.array([pack.row_of[photo_id] for photo_id in photo_ids], dtype=np.int64),
+    )
+
+
+def epoch_order(count: int, *, seed: int, epoch: int) -> NDArray[np.intp]:
+    """A permutation of `count` positions that depends on seed and epoch only: a resumed run repeats it."""
+    return np.random.default_rng((seed, epoch)).permutation(count)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Decoded photographs, not yet standardised."""
+
+    pixels: Tensor
+    """Bytes (N, H, W, 3)."""
+    labels: Tensor
+    """Class ids (N)."""
+    positions: NDArray[np.int64]
+    """Positions within the `Photos` that were asked for, without the unreadable ones."""
+    unreadable: tuple[str, ...]
+    """Identifiers of photographs that could not be decoded, each with the reason."""
+
+
+def batches(
+    photos: Photos,
+    *,
+    pack: Pack,
+    groups: Sequence[NDArray[np.intp]],
+    box: Callable[[int], Box],
+    image_size: int,
+    workers: int,
+    ahead: int = 3,
+) -> Iterator[Batch]:
+    """Decode `groups` of positions in order, in threads, a few batches ahead of the consumer.
+
+    An unreadable photograph leaves its batch and is named in it: one bad file must not end a night's work.
+
+    Args:
+        photos: The side of the split.
+        pack: Where the bytes are.
+        groups: Positions in `photos`, one array per batch.
+        box: The part of the photograph at a position; a pure function, so that order does not matter.
+        image_size: Side in pixels.
+        workers: Decoding threads; 0 decodes in the calling thread.
+        ahead: Batches decoded before they are asked for.
+    """
+
+    def one(position: int) -> NDArray[np.uint8] | str:
+        row = int(photos.rows[position])
+        try:
+            return decode(pack.jpeg(row), box=box(position), image_size=image_size)
+        except PhotoError as error:
+            return f"{photos.photo_ids[position]}: {error}"
+
+    if workers == 0:
+        for group in groups:
+            yield _collate(group, [one(int(position)) for position in group], photos=photos)
+        return
+    with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="decode") as pool:
+        waiting: list[tuple[NDArray[np.intp], list[Future[NDArray[np.uint8] | str]]]] = []
+        try:
+            for group in groups:
+                waiting.append((group, [pool.submit(one, int(position)) for position in group]))
+                if len(waiting) > ahead:
+                    first, futures = waiting.pop(0)
+                    yield _collate(first, [future.result() for future in futures], photos=photos)
+            for group, futures in waiting:
+                yield _collate(group, [future.result() for future in futures], photos=photos)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _collate(group: NDArray[np.intp], decoded: list[NDArray[np.uint8] | str], *, photos: Photos) -> Batch:
+    good = [index for index, item in enumerate(decoded) if not isinstance(item, str)]
+    positions = np.asarray(group, dtype=np.int64)[good]
+    arrays = [item for item in decoded if not isinstance(item, str)]
+    return Batch(
+        pixels=torch.from_numpy(np.stack(arrays)) if arrays else torch.empty(0, 1, 1, 3, dtype=torch.uint8),
+        labels=torch.from_numpy(photos.labels[positions]),
+        positions=positions,
+        unreadable=tuple(item for item in decoded if isinstance(item, str)),
+    )
+
+
+def _table(path: Path, *, columns: list[str]) -> pa.Table:
+    try:
+        return pq.read_table(path, columns=columns)
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"cannot read {path}: {error}") from error

@@ -1,0 +1,33 @@
+"""The errors of the networks' room. Each says what happened, to what, and what to do about it."""
+
+
+class MlError(Exception):
+    """Base of every error that a person can act upon; its message is one readable line."""
+
+
+class NetworkError(MlError):
+    """A network cannot be built from its description."""
+
+
+class WeightsError(MlError):
+    """Pretrained or trained weights are missing, damaged, or belong to another network."""
+
+
+class DataError(MlError):
+    """The photographs' pack, the split or the taxonomy is missing or does not keep its contract."""
+
+
+class PhotoError(MlError):
+    """One photograph cannot be decoded."""
+
+
+class CheckpointError(MlError):
+    """A checkpoint cannot be read, or belongs to another specification."""
+
+
+class TrainingError(MlError):
+    """Training cannot go on: the loss is not finite, or another process trains into the same folder."""
+
+
+class InterruptedTrainingError(MlError):
+    """The process was asked to end; what was computed is in the checkpoint."""
