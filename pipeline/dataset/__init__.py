@@ -1,1 +1,1 @@
-"""pipeline/dataset."""
+"""From occurrences to a dataset that networks can learn from: cleaning, taxonomy, split, pack, manifest."""

@@ -1,0 +1,179 @@
+"""What the dataset is: version, hashes, counts, citation, and the accounting between the steps of the road."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict
+
+from pipeline.config import Settings
+from pipeline.errors import TableError
+from pipeline.files import digest_of, write_json
+from pipeline.paths import Paths
+from pipeline.query import connect, rows
+from pipeline.rejections import counts as rejection_counts
+
+TABLES = ("occurrences", "clean_occurrences", "photos", "species", "taxonomy", "split", "rejections")
+"""The tables whose content hashes the manifest lists."""
+
+TRANSIENT = {"photos": ("fetched_at", "attempts")}
+"""Columns that may differ between equal contents."""
+
+EQUATIONS = (
+    ("occurrences", "clean_occurrences", "rejected_occurrences"),
+    ("clean_media", "photo_index", "rejected_media"),
+    ("photo_index", "photos_ok", "rejected_photos"),
+    ("photos_ok", "split", "rejected_usable"),
+)
+"""(before, after, removed): before = after + removed, in rows."""
+
+
+class DatasetManifest(BaseModel):
+    """`dataset.json`. Holds nothing that differs between two builds of the same data."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    scope: str
+    dataset_version: str
+    """Content of the split and of the taxonomy: what a network is trained on."""
+    split_hash: str
+    taxonomy_hash: str
+    table_hashes: dict[str, str]
+    counts: dict[str, int]
+    """Rows at each step: occurrences, clean_occurrences, media, photo_index, photos_ok, split, train, ..."""
+    rejections: dict[str, dict[str, int]]
+    """Stage -> rule -> rows."""
+    download_key: str | None = None
+    doi: str | None = None
+    citation: str | None = None
+    checklist_key: str | None = None
+
+    @classmethod
+    def read(cls, paths: Paths) -> Self:
+        """Read `dataset.json`.
+
+        Raises:
+            TableError: it was not written yet.
+        """
+        if not paths.dataset_manifest.exists():
+            raise TableError(f"{paths.dataset_manifest} is missing; materialise the asset training_photos")
+        return cls.model_validate_json(paths.dataset_manifest.read_text(encoding="utf-8"))
+
+    def metrics(self) -> dict[str, int]:
+        """Counts by step, then `rejected/<stage>/<rule>`, flat, as an experiment tracker logs them."""
+        rejected = {
+            f"rejected/{stage}/{rule}": number
+            for stage, rules in self.rejections.items()
+            for rule, number in rules.items()
+        }
+        return {**self.counts, **rejected}
+
+
+def build_manifest(paths: Paths, settings: Settings) -> DatasetManifest:
+    """Gather the facts from the tables and `download.json`, and write `dataset.json`.
+
+    Raises:
+        TableError: a table is missing, or `download.json` cannot be read.
+    """
+    hashes = {
+        name: content_hash(paths.table(name), columns=_stable_columns(paths.table(name), name=name)) for name in TABLES
+    }
+    numbers = _counts(paths)
+    download = _download(paths.current_download)
+    manifest = DatasetManifest(
+        scope=settings.name,
+        dataset_version=digest_of(hashes["split"], hashes["taxonomy"]),
+        split_hash=hashes["split"],
+        taxonomy_hash=hashes["taxonomy"],
+        table_hashes=hashes,
+        counts={name: number for name, number in numbers.items() if not name.startswith("rejected_")},
+        rejections=rejection_counts(paths),
+        download_key=download.get("key"),
+        doi=download.get("doi"),
+        citation=download.get("citation"),
+        checklist_key=download.get("checklist_key"),
+    )
+    write_json(paths.dataset_manifest, manifest.model_dump(mode="json"))
+    return manifest
+
+
+def balance(paths: Paths) -> list[str]:
+    """The accounting equations that fail; empty when every row that left the road left one line.
+
+    Raises:
+        TableError: a table is missing.
+    """
+    numbers = _counts(paths)
+    return [
+        f"{before} {numbers[before]} is not {after} {numbers[after]} + {removed} {numbers[removed]}"
+        for before, after, removed in EQUATIONS
+        if numbers[before] != numbers[after] + numbers[removed]
+    ]
+
+
+def content_hash(table_path: Path, *, columns: Sequence[str] | None = None) -> str:
+    """A hash of a table's rows that depends on their values, not on their order, the file or its writer.
+
+    Every row becomes JSON, every JSON an MD5; the 64-bit halves are summed over the rows (so the order does not
+    matter and a row that is there twice counts twice), and the sums are hashed with names, types and row count.
+
+    Args:
+        table_path: A Parquet file.
+        columns: The columns that count; default all. Their order does not matter.
+
+    Returns:
+        32 hexadecimal digits.
+
+    Raises:
+        TableError: the file or a column is missing.
+    """
+    with connect(inputs={"hashed": table_path}) as connection:
+        types = {row[0]: str(row[1]) for row in connection.execute("describe hashed").fetchall()}
+        chosen = sorted(types if columns is None else columns)
+        unknown = [name for name in chosen if name not in types]
+        if unknown:
+            raise TableError(f"{table_path} has no column {', '.join(unknown)}; it has {', '.join(types)}")
+        fields = ", ".join(f'"{name}" := "{name}"' for name in chosen)
+        found = connection.execute(
+            f"""
+            with digests as (select to_json(struct_pack({fields}))::varchar as line from hashed)
+            select count(*), sum(md5_number_lower(line)::hugeint), sum(md5_number_upper(line)::hugeint) from digests
+            """  # noqa: S608 (names of columns of this very file)
+        ).fetchone()
+    parts = json.dumps([[(name, types[name]) for name in chosen], [str(value) for value in found or ()]])
+    return hashlib.sha256(parts.encode()).hexdigest()[:32]
+
+
+def _stable_columns(path: Path, *, name: str) -> list[str]:
+    if not path.exists():
+        raise TableError(f"the table {name} is missing: {path}; materialise the asset that writes it")
+    return [column for column in pq.read_schema(path).names if column not in TRANSIENT.get(name, ())]
+
+
+def _counts(paths: Paths) -> dict[str, int]:
+    names = (
+        "occurrences",
+        "clean_occurrences",
+        "media",
+        "photo_index",
+        "photos",
+        "species",
+        "split",
+        "rejections",
+    )
+    (row,) = rows("dataset_counts", inputs={name: paths.table(name) for name in names})
+    return {name: int(value) for name, value in row.items()}
+
+
+def _download(path: Path) -> dict[str, Any]:
+    """What `download.json` says; a bare archive has none of GBIF's keys, and no source at all is an error."""
+    try:
+        value: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise TableError(f"cannot read {path}: {error}; materialise the asset gbif_download") from error
+    if not isinstance(value, dict):
+        raise TableError(f"{path} holds {type(value).__name__}, not the record of a download")
+    return value

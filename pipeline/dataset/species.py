@@ -1,0 +1,47 @@
+"""Which species the networks learn, counted after the photographs were fetched and verified."""
+
+import tempfile
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from pipeline.config import Settings
+from pipeline.paths import Paths
+from pipeline.query import to_parquet
+from pipeline.rejections import write_rejections
+
+RULES = ("unknown_occurrence", "conflicting_photo", "duplicate_photo", "too_few_images")
+"""Why a usable photograph is removed; the first that applies is the one that is recorded."""
+
+
+def build_species(paths: Paths, settings: Settings) -> Path:
+    """Count usable photographs per accepted species; write the kept species and the rejected photographs.
+
+    The paper keeps species with at least five images (section 4); broken and missing files are not images, so only
+    rows of the ledger with status ok count, and identical bytes count once.
+
+    Args:
+        paths: Where the files of the scope lie.
+        settings: `split.min_images` is the least number of photographs of a species.
+
+    Returns:
+        The path of `species.parquet`.
+
+    Raises:
+        TableError: `photos.parquet` or `clean_occurrences.parquet` is missing.
+    """
+    clean = paths.table("clean_occurrences")
+    with tempfile.TemporaryDirectory(dir=paths.tables, prefix=".verdicts.") as folder:
+        verdicts = to_parquet(
+            "photo_verdicts",
+            inputs={"photos": paths.table("photos"), "clean_occurrences": clean},
+            output=Path(folder) / "verdicts.parquet",
+            min_images=settings.split.min_images,
+        )
+        rejected = to_parquet(
+            "species_rejections", inputs={"verdicts": verdicts}, output=Path(folder) / "rejected.parquet"
+        )
+        write_rejections(paths, "species", pq.read_table(rejected))
+        return to_parquet(
+            "species", inputs={"verdicts": verdicts, "clean_occurrences": clean}, output=paths.table("species")
+        )

@@ -1,0 +1,246 @@
+"""The contract of every table as data, and the check of a file against it. What rows mean is decided elsewhere."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from ml.spec import RANKS
+from pipeline.errors import TableError
+from pipeline.query import connect
+from pipeline.rejections import REJECTIONS, STAGES
+
+_TEXT, _INT, _BIG, _REAL, _BOOL = pa.string(), pa.int32(), pa.int64(), pa.float64(), pa.bool_()
+
+DUCKDB_TYPES = {
+    _TEXT: "VARCHAR",
+    _INT: "INTEGER",
+    _BIG: "BIGINT",
+    _REAL: "DOUBLE",
+    _BOOL: "BOOLEAN",
+    pa.timestamp("us"): "TIMESTAMP",
+}
+"""How DuckDB names the types of the contracts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contract:
+    """What a table promises to those who read it."""
+
+    schema: pa.Schema
+    """All columns and their types; others are refused. The order of the columns is free."""
+    unique: tuple[str, ...] = ()
+    """The columns that together identify a row."""
+    required: tuple[str, ...] = ()
+    """Columns that are never null."""
+    allowed: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Columns of a closed vocabulary; null is left to `required`."""
+    rules: dict[str, str] = field(default_factory=dict)
+    """Sentence -> SQL condition that holds for every row."""
+
+
+def _schema(text: tuple[str, ...], **others: pa.DataType) -> pa.Schema:
+    return pa.schema([*((name, _TEXT) for name in text), *others.items()])
+
+
+_RANK_KEYS = tuple(f"{rank}_key" for rank in RANKS)
+
+_OCCURRENCES = _schema(
+    (
+        "occurrence_key",
+        "observation_id",
+        "dataset_key",
+        "checklist_key",
+        "taxon_key",
+        *RANKS,
+        "licence",
+        "country",
+        "event_date",
+        "accepted_taxon_key",
+        *_RANK_KEYS,
+        "scientific_name",
+        "taxon_rank",
+        "taxonomic_status",
+        "issue",
+    ),
+    decimal_latitude=_REAL,
+    decimal_longitude=_REAL,
+)
+
+_OK_FACTS = "sha256 is not null and bytes > 0 and width > 0 and height > 0 and path is not null"
+
+CONTRACTS: dict[str, Contract] = {
+    # The same record can come twice from GBIF's paged search: the key is unique only after cleaning.
+    "occurrences": Contract(
+        schema=_OCCURRENCES,
+        required=("occurrence_key", "observation_id"),
+        rules={"taxon_rank is upper case": "taxon_rank is null or taxon_rank = upper(taxon_rank)"},
+    ),
+    "media": Contract(
+        schema=_schema(
+            ("occurrence_key", "url", "format", "type", "licence", "rights_holder", "creator", "reference"),
+            position=_INT,
+        ),
+        required=("occurrence_key", "position"),
+        rules={"position counts from 0": "position >= 0"},
+    ),
+    "clean_occurrences": Contract(
+        schema=_OCCURRENCES,
+        unique=("occurrence_key",),
+        required=("occurrence_key", "observation_id", "species", "species_key"),
+    ),
+    "photo_index": Contract(
+        schema=_schema(("photo_id", "occurrence_key", "observation_id", "url", "licence", "rights_holder", "creator")),
+        unique=("photo_id",),
+        required=("photo_id", "occurrence_key", "observation_id", "url"),
+    ),
+    "photos": Contract(
+        schema=_schema(
+            (
+                "photo_id",
+                "occurrence_key",
+                "url",
+                "status",
+                "sha256",
+                "path",
+                "licence",
+                "rights_holder",
+                "creator",
+                "error",
+            ),
+            http_status=_INT,
+            bytes=_BIG,
+            width=_INT,
+            height=_INT,
+            attempts=_INT,
+            fetched_at=pa.timestamp("us"),
+        ),
+        unique=("photo_id",),
+        required=("photo_id", "occurrence_key", "url", "status"),
+        allowed={"status": ("ok", "gone", "not_jpeg", "corrupt", "too_large", "blocked", "failed")},
+        rules={
+            "a photograph that is ok has its hash, size and path": f"status <> 'ok' or ({_OK_FACTS})",
+            "a path is relative to the data root": "path is null or (path not like '/%' and path not like '%..%')",
+        },
+    ),
+    "species": Contract(
+        schema=_schema(
+            ("taxon_key", "checklist_key", *RANKS, *_RANK_KEYS[:-1]),
+            photos=_BIG,
+            observations=_BIG,
+        ),
+        unique=("taxon_key",),
+        required=("taxon_key", "species", "photos", "observations"),
+        rules={"no species has more observations than photographs": "observations between 1 and photos"},
+    ),
+    "taxonomy": Contract(
+        schema=_schema(
+            ("rank", "name", "taxon_key", "checklist_key"),
+            node_id=_INT,
+            parent_id=_INT,
+            depth=_INT,
+            placeholder=_BOOL,
+            class_id=_INT,
+            leaf_begin=_INT,
+            leaf_end=_INT,
+            photos=_BIG,
+        ),
+        unique=("node_id",),
+        required=("node_id", "depth", "rank", "name", "placeholder", "leaf_begin", "leaf_end", "photos"),
+        allowed={"rank": ("root", *RANKS)},
+        rules={
+            "the root and only the root has no parent": "(parent_id is null) = (rank = 'root')",
+            "species and only species are classes": "(class_id is null) = (rank <> 'species')",
+            "a placeholder has no key": "not placeholder or taxon_key is null",
+            "a node has classes below it": "leaf_begin < leaf_end",
+        },
+    ),
+    "split": Contract(
+        schema=_schema(("photo_id", "occurrence_key", "observation_id", "split", "half", "path"), class_id=_INT),
+        unique=("photo_id",),
+        required=("photo_id", "occurrence_key", "observation_id", "class_id", "split", "path"),
+        allowed={"split": ("train", "validation"), "half": ("calibration", "evaluation")},
+        rules={"validation rows and only they have a half": "(half is null) = (split = 'train')"},
+    ),
+    "attribution": Contract(
+        schema=_schema(("photo_id", "taxon_key", "species", "licence", "rights_holder", "creator", "url")),
+        unique=("photo_id",),
+        required=("photo_id", "taxon_key", "species", "url"),
+    ),
+    "rejections": Contract(
+        schema=REJECTIONS,
+        required=("stage", "key", "rule"),
+        allowed={"stage": STAGES},
+    ),
+    "training_photos": Contract(
+        schema=_schema(
+            ("photo_id", "pack", "sha256"),
+            offset=_BIG,
+            length=_BIG,
+            width=_INT,
+            height=_INT,
+        ),
+        unique=("photo_id",),
+        required=("photo_id", "pack", "sha256", "offset", "length", "width", "height"),
+        rules={"a photograph lies inside its pack": '"offset" >= 0 and length > 0 and width > 0 and height > 0'},
+    ),
+}
+"""Every table of the road, by name."""
+
+
+def check_table(name: str, path: Path) -> list[str]:
+    """The promises that the file at `path` breaks; empty when it keeps the contract of the table `name`.
+
+    Columns and types are judged first; where they differ, nothing can be said about the rows.
+
+    Raises:
+        TableError: there is no contract of that name, or the file is missing or not Parquet.
+    """
+    if name not in CONTRACTS:
+        raise TableError(f"no contract for a table {name!r}; the tables are {', '.join(CONTRACTS)}")
+    contract = CONTRACTS[name]
+    try:
+        with connect(inputs={"checked": path}) as connection:
+            found = {row[0]: str(row[1]) for row in connection.execute("describe checked").fetchall()}
+            return _broken_columns(contract, found) or _broken_rows(contract, connection)
+    except duckdb.Error as error:
+        raise TableError(f"cannot read the table {name} at {path}: {error}") from error
+
+
+def _broken_columns(contract: Contract, found: dict[str, str]) -> list[str]:
+    """Missing, extra and mistyped columns."""
+    wanted = {column.name: DUCKDB_TYPES[column.type] for column in contract.schema}
+    problems = [f"the column {name} ({kind}) is missing" for name, kind in wanted.items() if name not in found]
+    problems += [f"the column {name} is not part of the contract" for name in found if name not in wanted]
+    problems += [
+        f"the column {name} is {found[name]}, not {kind}"
+        for name, kind in wanted.items()
+        if name in found and found[name] != kind
+    ]
+    return problems
+
+
+def _broken_rows(contract: Contract, connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Promises about values, each with the number of rows that break it; one scan for all but uniqueness."""
+    conditions = {f"{name} is never null": f'"{name}" is not null' for name in contract.required}
+    for name, values in contract.allowed.items():
+        listed = ", ".join(f"'{value}'" for value in values)
+        conditions[f"{name} is one of {', '.join(values)}"] = f'"{name}" is null or "{name}" in ({listed})'
+    conditions |= contract.rules
+    # A condition that is unknown (a null inside it) does not hold.
+    counted = ", ".join(f"count(*) filter (where ({condition}) is not true)" for condition in conditions.values())
+    numbers = connection.execute(f"select {counted} from checked").fetchone()  # noqa: S608 (the contract's own text)
+    problems = [
+        f"{sentence}: {number} rows break it"
+        for sentence, number in zip(conditions, numbers or (), strict=True)
+        if number
+    ]
+    if contract.unique:
+        key = ", ".join(f'"{name}"' for name in contract.unique)
+        repeated = connection.execute(
+            f"select count(*) from (select {key} from checked group by all having count(*) > 1)"  # noqa: S608
+        ).fetchone()
+        if repeated and repeated[0]:
+            problems.append(f"{', '.join(contract.unique)} is unique: {repeated[0]} values are repeated")
+    return problems

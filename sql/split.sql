@@ -1,0 +1,42 @@
+-- Purpose: the training and the validation side, and two stable halves of the validation side.
+-- Grain: one row per photograph that stays.
+-- Inputs: photos, clean_occurrences, removed (the rejections of the stage species), taxonomy.
+-- Parameters: $unit ('observation' or 'photo'), $seed, $validation (share of the validation side).
+-- A side depends on the unit's own identifier and the seed only: nothing changes sides as the data grow. MD5 rather
+--   than hash(), whose values may differ between versions of DuckDB.
+with kept as (
+    select
+        photos.photo_id,
+        photos.occurrence_key,
+        clean_occurrences.observation_id,
+        taxonomy.class_id,
+        photos.path,
+        case when $unit = 'photo' then photos.photo_id else clean_occurrences.observation_id end as unit
+    from photos
+    inner join clean_occurrences on photos.occurrence_key = clean_occurrences.occurrence_key
+    inner join taxonomy on clean_occurrences.species_key = taxonomy.taxon_key and taxonomy.rank = 'species'
+    left join removed on photos.photo_id = removed.key
+    where photos.status = 'ok' and removed.key is null
+),
+
+bucketed as (
+    select
+        *,
+        md5_number_lower(unit || ':' || $seed) % 1000000 < $validation * 1000000 as validates,
+        md5_number_lower(unit || ':' || $seed || ':half') % 2 = 0 as calibrates
+    from kept
+)
+
+select
+    photo_id,
+    occurrence_key,
+    observation_id,
+    class_id,
+    case when validates then 'validation' else 'train' end as split,
+    case
+        when validates and calibrates then 'calibration'
+        when validates then 'evaluation'
+    end as half,
+    path
+from bucketed
+order by photo_id
