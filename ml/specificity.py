@@ -19,9 +19,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ml.errors import MlError
+from ml.operating import DECIMALS, Floats, OperatingCurve
 from ml.taxonomy import ROOT, Integers, Taxonomy
 
-Floats = npt.NDArray[np.float64]
 Probabilities = npt.NDArray[np.floating]
 Method = Literal["exact", "hill_climb", "binary_search"]
 
@@ -31,7 +32,7 @@ SUM_TOLERANCE = 0.02
 """How far a row may be from summing to one: float16 over many classes loses up to a percent."""
 
 
-class SpecificityError(ValueError):
+class SpecificityError(MlError, ValueError):
     """Probabilities, labels or a threshold are not what they must be."""
 
 
@@ -51,32 +52,6 @@ class Candidates(NamedTuple):
     """Shape N x (D + 1)."""
     probabilities: Floats
     """Shape N x (D + 1), never rising with depth."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class OperatingCurve:
-    """What each threshold does: one entry per threshold at which any answer changes, falling from 1.
-
-    The values of an entry hold from its threshold down to, and without, the next.
-    """
-
-    threshold: Floats
-    accuracy: Floats
-    """Share of photographs whose answer is the true species or an ancestor of it; the root always is."""
-    depth: Floats
-    """Mean depth of the answers: root 0, kingdom 1, ... species 7."""
-    abstention: Floats
-    """Share of photographs answered with the root."""
-    photos: int
-
-    def at(self, threshold: float) -> int:
-        """The entry that holds at `threshold`."""
-        return max(int(np.searchsorted(-self.threshold, -threshold, side="right")) - 1, 0)
-
-    def choose(self, target: float) -> int:
-        """The deepest entry with at least the accuracy `target`; entry 0 when none has it."""
-        enough = np.flatnonzero(self.accuracy >= target)
-        return int(enough[-1]) if len(enough) else 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +90,35 @@ def node_probabilities(probabilities: Probabilities, taxonomy: Taxonomy) -> Floa
     return _sum_up(_checked(probabilities, taxonomy), taxonomy)
 
 
+def restrict(
+    probabilities: Probabilities, taxonomy: Taxonomy, within: Sequence[int], *, renormalise: bool = True
+) -> Floats:
+    """Rule out every species that lies outside all of the nodes `within` (the paper's prior nodes).
+
+    Args:
+        probabilities: Shape N x C.
+        taxonomy: A tree with C leaves.
+        within: Node ids; their order does not matter and they may nest.
+        renormalise: Divide by what is left, as knowledge conditions a probability; False is the paper's literal
+            reading. Where nothing is left the network cannot tell the allowed species apart: all get the same.
+
+    Raises:
+        SpecificityError: `within` is empty or holds what is not a node.
+    """
+    if len(within) == 0:
+        raise SpecificityError("`within` names no taxon; leave it out to allow every one")
+    allowed = np.zeros(taxonomy.class_count, dtype=bool)
+    for node in within:
+        if not ROOT <= node < taxonomy.node_count:
+            raise SpecificityError(f"`within` holds {node}, which is not a node of the taxonomy")
+        allowed[taxonomy.leaf_begin[node] : taxonomy.leaf_end[node]] = True
+    kept: Floats = np.where(allowed, np.asarray(probabilities, dtype=np.float64), 0.0)
+    if not renormalise:
+        return kept
+    total = kept.sum(axis=1, keepdims=True)
+    return np.where(total > 0, kept / np.where(total > 0, total, 1), allowed / allowed.sum())
+
+
 def candidates(
     probabilities: Probabilities,
     taxonomy: Taxonomy,
@@ -127,27 +131,24 @@ def candidates(
     Args:
         probabilities: Shape N x C; a memory-mapped float16 array is read chunk by chunk.
         taxonomy: A tree with C leaves.
-        within: Node ids that the photograph is known to lie in (the paper's prior nodes); species outside of all of
-            them are ruled out. None rules out nothing.
-        renormalise: Divide by the probability left inside `within`, as knowledge conditions a probability; False is
-            the paper's literal reading.
+        within: Node ids that the photograph is known to lie in, see `restrict`; None rules out nothing.
+        renormalise: As for `restrict`.
 
     Raises:
         SpecificityError: as `node_probabilities`, or `within` is empty or names no node.
     """
-    allowed = None if within is None else _classes_within(within, taxonomy)
     shape = (len(probabilities), taxonomy.max_depth + 1)
     node_ids, best = np.empty(shape, dtype=np.int32), np.zeros(shape)
     for rows in _chunks(len(probabilities), taxonomy.node_count):
         leaves = _checked(probabilities[rows], taxonomy)
-        if allowed is not None:
-            leaves = _condition(leaves, allowed, renormalise=renormalise)
+        if within is not None:
+            leaves = restrict(leaves, taxonomy, within, renormalise=renormalise)
         summed = _sum_up(leaves, taxonomy)
         for depth, level in enumerate(taxonomy.levels):
             chosen = summed[:, level].argmax(axis=1)
             node_ids[rows, depth] = level[chosen]
             best[rows, depth] = np.take_along_axis(summed[:, level], chosen[:, None], axis=1)[:, 0]
-    return Candidates(node_ids, best)
+    return Candidates(node_ids, np.round(best, DECIMALS))
 
 
 def answer(
@@ -180,7 +181,7 @@ def select(found: Candidates, threshold: float) -> Answers:
     """The answer of each photograph at `threshold`, from its candidates."""
     if not 0 <= threshold <= 1:
         raise SpecificityError(f"the threshold must lie in [0, 1], not {threshold}")
-    depth = (found.probabilities[:, 1:] >= threshold).sum(axis=1)
+    depth = (found.probabilities[:, 1:] >= round(threshold, DECIMALS)).sum(axis=1)
     rows = np.arange(len(depth))
     return Answers(found.node_ids[rows, depth], found.probabilities[rows, depth])
 
@@ -338,26 +339,6 @@ def _sum_up(leaves: Floats, taxonomy: Taxonomy) -> Floats:
         starts = np.flatnonzero(np.diff(parents, prepend=-1))
         nodes[:, parents[starts]] = np.add.reduceat(nodes[:, level], starts, axis=1)
     return np.minimum(nodes, 1.0, out=nodes)
-
-
-def _classes_within(within: Sequence[int], taxonomy: Taxonomy) -> npt.NDArray[np.bool_]:
-    if len(within) == 0:
-        raise SpecificityError("`within` names no taxon; leave it out to allow every one")
-    allowed = np.zeros(taxonomy.class_count, dtype=bool)
-    for node in within:
-        if not ROOT <= node < taxonomy.node_count:
-            raise SpecificityError(f"`within` holds {node}, which is not a node of the taxonomy")
-        allowed[taxonomy.leaf_begin[node] : taxonomy.leaf_end[node]] = True
-    return allowed
-
-
-def _condition(leaves: Floats, allowed: npt.NDArray[np.bool_], *, renormalise: bool) -> Floats:
-    kept: Floats = np.where(allowed, leaves, 0.0)
-    if not renormalise:
-        return kept
-    total = kept.sum(axis=1, keepdims=True)
-    # A network that gives the allowed species no probability at all cannot tell them apart.
-    return np.where(total > 0, kept / np.where(total > 0, total, 1), allowed / allowed.sum())
 
 
 def _chunks(rows: int, width: int) -> Iterator[slice]:

@@ -16,6 +16,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ml.errors import MlError
+
 Integers = npt.NDArray[np.int32]
 
 ROOT = 0
@@ -25,11 +27,11 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-class TaxonomyError(ValueError):
+class TaxonomyError(MlError, ValueError):
     """A taxonomy table is missing, lacks columns, or is not a tree in preorder."""
 
 
-class TaxonError(LookupError):
+class TaxonError(MlError, LookupError):
     """A taxon is not in the taxonomy, or its name stands for several."""
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ml.spec import RANKS
-from ml.specificity import Floats
+from ml.operating import Floats
 from ml.taxonomy import Taxonomy
 
 Row = dict[str, Any]
