@@ -1,0 +1,198 @@
+"""The pack of small JPEGs that training reads: a few large append-only files and one index.
+
+What a photograph looks like in it is decided in `pipeline.dataset.jpeg`; here is only where its bytes lie.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.config import Settings
+from pipeline.dataset.jpeg import QUALITY, Shrunk, short_side, shrink
+from pipeline.errors import TableError
+from pipeline.files import atomic_path, exclusive, write_json
+from pipeline.paths import Paths
+from pipeline.query import rows
+from pipeline.tables import CONTRACTS
+
+INDEX = "index.parquet"
+RECIPE = "recipe.json"
+"""What the packed photographs were made by; another recipe starts the pack anew."""
+PACK_BYTES = 4 * 2**30
+"""A pack that has reached this size is followed by another."""
+CHECKPOINT_SECONDS = 30.0
+"""How much work a kill can lose."""
+_CHUNK = 64
+"""Photographs in memory at a time."""
+
+_SCHEMA: pa.Schema = CONTRACTS["training_photos"].schema
+
+
+def build_training_photos(paths: Paths, settings: Settings, log: Callable[[str], object]) -> Path:
+    """Append the photographs of `split.parquet` that the pack lacks, and refresh its index.
+
+    Rows of the index are kept, also of photographs that have left the split; a photograph whose bytes have changed
+    is appended again. The index is written after the bytes that it names, so a kill leaves at most bytes without a
+    row, which the next run cuts off. A build from nothing packs by photo_id and ends in the same bytes. Where
+    `training.image_size` or `photos.size` changes, the pack is deleted and built anew.
+
+    Args:
+        paths: Where the files of the scope lie.
+        settings: `training.image_size`: the short side becomes 256/224 of it, in pixels; `photos.size`.
+        log: Takes lines about the progress.
+
+    Returns:
+        The path of `index.parquet`.
+
+    Raises:
+        TableError: a table is missing, a photograph cannot be read although the ledger calls it ok, or a pack is
+            shorter than its index says.
+        LockedError: another process is writing the pack.
+    """
+    folder = paths.training_photos
+    side = short_side(settings.training.image_size)
+    with exclusive(folder / ".lock"):
+        _start_anew_for_another_recipe(
+            folder, {"short_side": side, "quality": QUALITY, "photos_size": settings.photos.size}, log
+        )
+        writer = _Writer(folder)
+        missing = rows(
+            "pack_missing",
+            inputs={"split": paths.table("split"), "photos": paths.table("photos"), "packed": writer.index},
+        )
+        log(f"{len(missing)} photographs to pack at a short side of {side} pixels, {writer.index.num_rows} are there")
+        try:
+            _append(missing, writer=writer, root=paths.data_root, side=side, log=log)
+        finally:
+            writer.checkpoint()
+    return folder / INDEX
+
+
+def _append(
+    missing: Sequence[dict[str, Any]], *, writer: "_Writer", root: Path, side: int, log: Callable[[str], object]
+) -> None:
+    """Shrink in threads (both codecs release the interpreter), write in order."""
+    started = checkpoint = time.monotonic()
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        for begin in range(0, len(missing), _CHUNK):
+            chunk = missing[begin : begin + _CHUNK]
+            shrunk = pool.map(lambda row: _shrink(row, root=root, side=side), chunk)
+            for row, photo in zip(chunk, shrunk, strict=True):
+                writer.add(row["photo_id"], sha256=row["sha256"], photo=photo)
+            now, done = time.monotonic(), begin + len(chunk)
+            if now - checkpoint >= CHECKPOINT_SECONDS or done == len(missing):
+                writer.checkpoint()
+                checkpoint = now
+                log(f"packed {done} of {len(missing)} photographs, {done / max(now - started, 1e-3):.0f} a second")
+
+
+def _shrink(row: dict[str, Any], *, root: Path, side: int) -> Shrunk:
+    path = root / row["path"]
+    try:
+        return shrink(path.read_bytes(), side=side)
+    except (OSError, ValueError) as error:
+        message = (
+            f"photograph {row['photo_id']} at {path} cannot be packed although the ledger calls it ok: {error}; "
+            f"delete the file and materialise photos again"
+        )
+        raise TableError(message) from error
+
+
+class _Writer:
+    """The open end of the pack. Bytes go to disk before the rows that name them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        path = folder / INDEX
+        self.index: pa.Table = pq.read_table(path) if path.exists() else _SCHEMA.empty_table()
+        if set(self.index.column_names) != set(_SCHEMA.names):
+            raise TableError(f"{path} has other columns than the contract says; delete {folder} to build it anew")
+        self._new: list[dict[str, object]] = []
+        self._indexed = bool(path.exists())
+        ends = _ends(self.index)
+        _cut_tails(folder, ends)
+        self._number = max((int(name[5:10]) for name in ends), default=0)
+        self._stream = (folder / _pack_name(self._number)).open("ab")
+
+    def add(self, photo_id: str, *, sha256: str, photo: Shrunk) -> None:
+        """Append one photograph; it counts from the next checkpoint on."""
+        offset = self._stream.tell()
+        if offset >= PACK_BYTES:
+            self._sync()
+            self._stream.close()
+            self._number += 1
+            self._stream, offset = (self._folder / _pack_name(self._number)).open("ab"), 0
+        self._stream.write(photo.content)
+        self._new.append(
+            {
+                "photo_id": photo_id,
+                "pack": _pack_name(self._number),
+                "sha256": sha256,
+                "offset": offset,
+                "length": len(photo.content),
+                "width": photo.width,
+                "height": photo.height,
+            }
+        )
+
+    def checkpoint(self) -> None:
+        """Make everything that was added durable; the index is replaced atomically."""
+        if not self._new and self._indexed:
+            return
+        self._sync()
+        added = pa.Table.from_pylist(self._new, schema=_SCHEMA)
+        stale = pc.is_in(self.index["photo_id"], value_set=added["photo_id"].combine_chunks())
+        kept = self.index.select(_SCHEMA.names).filter(pc.invert(stale))
+        self.index = pa.concat_tables([kept, added]).sort_by("photo_id")
+        with atomic_path(self._folder / INDEX) as partial:
+            pq.write_table(self.index, partial, compression="zstd")
+        self._new, self._indexed = [], True
+
+    def _sync(self) -> None:
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+
+
+def _pack_name(number: int) -> str:
+    return f"pack-{number:05d}.bin"
+
+
+def _ends(index: pa.Table) -> dict[str, int]:
+    """Pack -> the first byte after the last indexed photograph."""
+    grouped = index.append_column("end", pc.add(index["offset"], index["length"])).group_by("pack")
+    return {str(row["pack"]): int(row["end_max"]) for row in grouped.aggregate([("end", "max")]).to_pylist()}
+
+
+def _cut_tails(folder: Path, ends: dict[str, int]) -> None:
+    """Remove bytes that no row names: a killed run left them."""
+    for name, end in ends.items():
+        path = folder / name
+        size = path.stat().st_size if path.exists() else 0
+        if size < end:
+            raise TableError(f"{path} has {size} bytes, its index names {end}; delete {folder} to build it anew")
+        if size > end:
+            os.truncate(path, end)
+    for path in folder.glob("pack-*.bin"):
+        if path.name not in ends:
+            path.unlink()
+
+
+def _start_anew_for_another_recipe(folder: Path, recipe: dict[str, object], log: Callable[[str], object]) -> None:
+    """Delete index and packs that were made otherwise; the index first, so that a kill leaves no wrong rows."""
+    path = folder / RECIPE
+    if path.exists() and json.loads(path.read_text(encoding="utf-8")) == recipe:
+        return
+    if (folder / INDEX).exists():
+        log(f"the recipe of the pack has changed to {recipe}: it is built anew")
+    (folder / INDEX).unlink(missing_ok=True)
+    for pack in folder.glob("pack-*.bin"):
+        pack.unlink()
+    write_json(path, recipe)

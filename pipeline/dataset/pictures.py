@@ -1,0 +1,177 @@
+"""Pictures of the dataset for people, as PNG bytes. Reads tables and photographs, writes nothing."""
+
+import io
+import textwrap
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+from PIL import Image, ImageOps
+
+from pipeline.paths import Paths
+from pipeline.query import rows
+from pipeline.rejections import counts
+
+GREEN, SAND, INK, MUTED = "#2f6b4f", "#d9a441", "#22302a", "#7a867f"
+_TILE = 220
+"""Pixels of one photograph of the contact sheet."""
+
+
+def contact_sheet(paths: Paths, *, photos: int = 24, seed: int = 0) -> bytes:
+    """A sheet of photographs of as many species as fit, each with its species and class below it.
+
+    Args:
+        paths: Where the files of the scope lie.
+        photos: How many photographs at most.
+        seed: Chooses the photographs; the same seed and data give the same sheet.
+
+    Raises:
+        TableError: `split.parquet` or `taxonomy.parquet` is missing.
+        OSError: a photograph that the split names cannot be read.
+    """
+    chosen = rows(
+        "contact_sheet",
+        inputs={"split": paths.table("split"), "taxonomy": paths.table("taxonomy")},
+        photos=photos,
+        seed=str(seed),
+    )
+    columns = min(6, max(1, len(chosen)))
+    lines = max(1, -(-len(chosen) // columns))
+    figure = _figure(width=1.75 * columns, height=2.25 * lines)
+    for position, row in enumerate(chosen):
+        axes = figure.add_subplot(lines, columns, position + 1)
+        axes.imshow(_tile(paths.data_root / row["path"]))
+        axes.set_axis_off()
+        name = "\n".join(textwrap.wrap(row["species"], 24)[:2])
+        axes.set_title(name, fontsize=8, style="italic", color=INK, y=-0.03, va="top", pad=0)
+        axes.text(
+            0.5, -0.24, row["group_name"], transform=axes.transAxes, ha="center", va="top", fontsize=7, color=MUTED
+        )
+    figure.subplots_adjust(left=0.01, right=0.99, top=0.99, bottom=0.28 / lines, wspace=0.05, hspace=0.32)
+    return _png(figure)
+
+
+def long_tail(paths: Paths) -> bytes:
+    """How many species have how many usable photographs, kept and removed, with the line between them.
+
+    Raises:
+        TableError: `species.parquet`, `rejections.parquet` or one of the tables that they count is missing.
+    """
+    names = ("photos", "clean_occurrences", "species")
+    found = rows(
+        "long_tail",
+        inputs={name: paths.table(name) for name in names} | {"removed": paths.rejections_of("species")},
+    )
+    kept = np.array([row["photos"] for row in found if row["kept"]], dtype=np.float64)
+    removed = np.array([row["photos"] for row in found if not row["kept"]], dtype=np.float64)
+    most = max([1.0, *kept.tolist(), *removed.tolist()])
+    edges = _log_edges(most)
+    figure = _figure(width=7.2, height=3.6)
+    axes = figure.add_subplot()
+    axes.hist(
+        [removed, kept],
+        bins=edges,
+        stacked=True,
+        color=[SAND, GREEN],
+        label=[f"removed: {len(removed):,} species", f"kept: {len(kept):,} species"],
+        edgecolor="white",
+        linewidth=0.6,
+    )
+    axes.set_xscale("log")
+    if len(kept):
+        fewest = kept.min()
+        axes.axvline(fewest - 0.5, color=INK, linewidth=1, linestyle=(0, (4, 3)))
+        axes.annotate(
+            f"{fewest:.0f} or more stay",
+            xy=(fewest - 0.5, 0.97),
+            xycoords=("data", "axes fraction"),
+            xytext=(5, 0),
+            textcoords="offset points",
+            va="top",
+            fontsize=8,
+            color=INK,
+        )
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    _style(axes, x="usable photographs of a species", y="species")
+    axes.legend(frameon=False, fontsize=8, loc="upper right")
+    figure.tight_layout()
+    return _png(figure)
+
+
+def rejections_chart(paths: Paths) -> bytes:
+    """What each rule of each stage removed, as horizontal bars on a logarithmic scale.
+
+    Raises:
+        TableError: `rejections.parquet` is missing.
+    """
+    found = [(stage, rule, number) for stage, rules in counts(paths).items() for rule, number in rules.items()]
+    figure = _figure(width=7.2, height=1.1 + 0.3 * max(1, len(found)))
+    axes = figure.add_subplot()
+    if not found:
+        axes.set_axis_off()
+        axes.text(0.5, 0.5, "no rule removed a row", ha="center", va="center", color=MUTED)
+        return _png(figure)
+    stages = list(dict.fromkeys(stage for stage, _, _ in found))
+    palette = dict(zip(stages, (GREEN, SAND, "#4a7fa5", "#a5574a", "#7d5a8c"), strict=False))
+    for position, (stage, _, number) in enumerate(found):
+        first = position == 0 or found[position - 1][0] != stage
+        axes.barh(position, number, color=palette[stage], height=0.7, label=stage if first else None)
+        axes.annotate(
+            f"{number:,}",
+            xy=(number, position),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+            color=INK,
+        )
+    axes.set_yticks(range(len(found)), [rule.replace("_", " ") for _, rule, _ in found], fontsize=8)
+    axes.invert_yaxis()
+    axes.set_xscale("log")
+    axes.set_xlim(0.7, max(number for _, _, number in found) * 3)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    _style(axes, x="rows removed", y="")
+    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    figure.tight_layout()
+    return _png(figure)
+
+
+def _log_edges(most: float) -> list[float]:
+    """One bin per count up to ten, then bins of equal width on a logarithmic scale; none splits a count."""
+    edges = [value - 0.5 for value in range(1, 12)]
+    while edges[-1] < most:
+        edges.append(np.ceil(edges[-1] * 1.25) + 0.5)
+    return edges
+
+
+def _tile(path: Path) -> Image.Image:
+    with Image.open(path) as image:
+        image.draft("RGB", (2 * _TILE, 2 * _TILE))
+        upright = ImageOps.exif_transpose(image).convert("RGB")
+    return ImageOps.fit(upright, (_TILE, _TILE), Image.Resampling.LANCZOS)
+
+
+def _figure(*, width: float, height: float) -> Figure:
+    """A figure of its own canvas, in inches: pyplot's global state does not suit several threads."""
+    figure = Figure(figsize=(width, height), dpi=120, facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _style(axes: Axes, *, x: str, y: str) -> None:
+    axes.set_xlabel(x, fontsize=9, color=INK)
+    axes.set_ylabel(y, fontsize=9, color=INK)
+    axes.tick_params(labelsize=8, colors=INK)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(MUTED)
+    if y:
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _png(figure: Figure) -> bytes:
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png")
+    return stream.getvalue()
