@@ -64,6 +64,29 @@ judged as (
     from numbered
 ),
 
+counted as (
+    select
+        resolved_key,
+        checklist_key,
+        kingdom,
+        phylum,
+        class,
+        "order",
+        family,
+        genus,
+        species,
+        kingdom_key,
+        phylum_key,
+        class_key,
+        order_key,
+        family_key,
+        genus_key,
+        count(*) as frequency
+    from judged
+    where first_rule is null
+    group by all
+),
+
 lineages as (
     select
         resolved_key,
@@ -81,13 +104,11 @@ lineages as (
         order_key,
         family_key,
         genus_key
-    from judged
-    where first_rule is null
-    group by all
+    from counted
     qualify row_number() over (
         partition by resolved_key
         order by
-            count(*) desc, kingdom asc nulls last, phylum asc nulls last, class asc nulls last, "order" asc nulls last,
+            frequency desc, kingdom asc nulls last, phylum asc nulls last, class asc nulls last, "order" asc nulls last,
             family asc nulls last, genus asc nulls last, species asc nulls last, kingdom_key asc nulls last,
             phylum_key asc nulls last, class_key asc nulls last, order_key asc nulls last, family_key asc nulls last,
             genus_key asc nulls last, checklist_key asc nulls last
