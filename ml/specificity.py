@@ -250,15 +250,23 @@ def calibrate(
     Raises:
         SpecificityError: as `operating_curve`, or the target or method is none.
     """
+    classes = _checked_labels(probabilities, labels, taxonomy)
+    return choose_threshold(
+        candidates(probabilities, taxonomy), classes, taxonomy, target=target, method=method, seed=seed
+    )
+
+
+def choose_threshold(
+    found: Candidates, labels: Integers, taxonomy: Taxonomy, *, target: float, method: Method, seed: int = 0
+) -> Calibration:
+    """The calibration of known candidates; see `calibrate`."""
     if not 0 < target < 1:
         raise SpecificityError(f"the target accuracy must lie between 0 and 1, not {target}")
     if method not in _METHODS:
         raise SpecificityError(f"the method must be one of {', '.join(_METHODS)}, not {method!r}")
-    classes = _checked_labels(probabilities, labels, taxonomy)
-    found = candidates(probabilities, taxonomy)
-    curve = curve_of(found, classes, taxonomy)
+    curve = curve_of(found, labels, taxonomy)
     reachable = bool((curve.accuracy >= target).any())
-    right = taxonomy.contains(found.node_ids, classes[:, None])
+    right = taxonomy.contains(found.node_ids, labels[:, None])
     if reachable:
         threshold, evaluations = _METHODS[method](curve, found, right, target, seed)
     else:

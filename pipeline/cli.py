@@ -107,19 +107,22 @@ def _ui(port: int, mlflow_port: int) -> int:
     artifacts = ["--artifacts-destination", str(settings.paths.mlflow_artifacts)]
     mlflow = [str(binaries / "mlflow"), "server", *store, *artifacts, "--workers", "1"]
     print(f"Dagster: http://127.0.0.1:{port}   MLflow: http://127.0.0.1:{mlflow_port}   (Ctrl-C ends both)")
-    children = [subprocess.Popen(command, cwd=PROJECT_ROOT) for command in (dagster, mlflow)]
+    children = {
+        "dagster dev": subprocess.Popen(dagster, cwd=PROJECT_ROOT),
+        "mlflow server": subprocess.Popen(mlflow, cwd=PROJECT_ROOT),
+    }
     try:
-        while all(child.poll() is None for child in children):
+        while all(child.poll() is None for child in children.values()):
             time.sleep(0.5)
     except KeyboardInterrupt:
         return 0
     finally:
-        for child in children:
+        for child in children.values():
             child.send_signal(signal.SIGINT)
-        for child in children:
+        for child in children.values():
             child.wait(timeout=30)
-    ended = next(child for child in children if child.returncode is not None)
-    print(f"naturewatch: {ended.args} ended with status {ended.returncode}", file=sys.stderr)
+    statuses = ", ".join(f"{name} ended with status {child.returncode}" for name, child in children.items())
+    print(f"naturewatch: {statuses}", file=sys.stderr)
     return 1
 
 

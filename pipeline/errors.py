@@ -27,3 +27,7 @@ class ChildError(NatureWatchError):
 
 class LockedError(NatureWatchError):
     """Another process is already writing the same files."""
+
+
+class RegistryError(NatureWatchError):
+    """A registered model version lacks what the gate needs to judge it."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
@@ -13,7 +14,7 @@ from ml.spec import NetworkName, RegisterSpec
 from pipeline.comparison import NETWORKS, calibrated
 from pipeline.config import Settings
 from pipeline.dataset.manifest import DatasetManifest
-from pipeline.errors import TableError
+from pipeline.errors import RegistryError, TableError
 from pipeline.files import write_bytes
 from pipeline.model_card import model_card
 from pipeline.specs import register_spec, trained
@@ -69,14 +70,14 @@ def promote(settings: Settings) -> Promotion:
     """
     connected, name = client(settings), settings.registry.model_name
     challenger = connected.get_model_version_by_alias(name, CHALLENGER)
-    accuracy = _top1(connected, challenger.run_id)
+    accuracy = _top1(connected, challenger)
     current = _champion(connected, name)
     if current is None:
         promoted, reason = True, f"version {challenger.version} is the first champion (top-1 {accuracy:.1%})"
     elif current.version == challenger.version:
         promoted, reason = False, f"version {challenger.version} is the champion already"
     else:
-        before = _top1(connected, current.run_id)
+        before = _top1(connected, current)
         promoted = accuracy >= before - settings.registry.tolerance
         same = current.tags.get("naturewatch.split_hash") == challenger.tags.get("naturewatch.split_hash")
         photographs = "the same validation photographs" if same else "different validation photographs"
@@ -91,7 +92,7 @@ def promote(settings: Settings) -> Promotion:
     return Promotion(challenger=str(challenger.version), champion=str(champion), promoted=promoted, reason=reason)
 
 
-def _champion(connected: MlflowClient, name: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _champion(connected: MlflowClient, name: str) -> ModelVersion | None:
     try:
         return connected.get_model_version_by_alias(name, CHAMPION)
     except MlflowException as error:
@@ -100,11 +101,12 @@ def _champion(connected: MlflowClient, name: str):  # type: ignore[no-untyped-de
         raise
 
 
-def _top1(connected: MlflowClient, run_id: str) -> float:
+def _top1(connected: MlflowClient, version: ModelVersion) -> float:
     """Validation top-1 of a registered version. A version without the metric cannot pass the gate."""
-    metrics = connected.get_run(run_id).data.metrics
+    metrics = connected.get_run(version.run_id).data.metrics if version.run_id else {}
     if "top1" not in metrics:
-        raise TableError(f"the MLflow run {run_id} has no metric top1; register the model again")
+        message = f"version {version.version} of {version.name} has no metric top1; register the model again"
+        raise RegistryError(message)
     return float(metrics["top1"])
 
 

@@ -38,8 +38,10 @@ def take_road(*, selection: str) -> str | None:
 def _reason(result: dg.ExecuteInProcessResult) -> str:
     """The first failure of a run: a failed check by name, or the innermost error of a step."""
     for event in result.all_events:
-        if event.is_asset_check_evaluation and not event.asset_check_evaluation_data.passed:
+        if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             data = event.asset_check_evaluation_data
+            if data.passed:
+                continue
             broken = data.metadata.get("broken")
             asset, detail = data.asset_key.to_user_string(), broken.value if broken else "no detail"
             return f"{asset}: the check {data.check_name} failed: {detail}"

@@ -1,15 +1,31 @@
 """Trees and probability rows for the tests of taxonomy, specificity, calibration and serving."""
 
+import atexit
+import functools
+import io
+import shutil
+import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
+from mlflow.tracking import MlflowClient
+from PIL import ExifTags, Image
+from safetensors.torch import save_file
 
-from ml.spec import RANKS
+from ml.calibrate import run as calibrate_run
+from ml.networks import NetworkSpec, create
 from ml.operating import Floats
+from ml.pipes import Reporter
+from ml.register import run as register_run
+from ml.spec import RANKS, RESULT_FILE, CalibrateSpec, RegisterResult, RegisterSpec, TrackingSpec
 from ml.taxonomy import Taxonomy
+
+QUIET = Reporter(lambda _: None)
 
 Row = dict[str, Any]
 Nested = dict[str, Any]
@@ -89,3 +105,103 @@ BIRDS: Nested = {
     },
 }
 """Two parrots, a gannet and a mulberry; the genus Morus is a homonym."""
+
+
+def photograph_bytes(
+    *, mode: str = "RGB", size: tuple[int, int] = (96, 64), orientation: int | None = None, form: str = "JPEG"
+) -> bytes:
+    """A real encoded picture: a red left half and a blue right half, or the like in other colour modes."""
+    image = Image.new("RGB", size, "blue")
+    image.paste("red", (0, 0, size[0] // 2, size[1]))
+    converted, exif, stream = image.convert(mode), Image.Exif(), io.BytesIO()
+    if orientation is not None:
+        exif[ExifTags.Base.Orientation] = orientation
+    converted.save(stream, format=form, exif=exif, quality=95)
+    return stream.getvalue()
+
+
+def tracking_in(folder: Path, *, stage: str) -> TrackingSpec:
+    """MLflow on SQLite in `folder`, with a parent run."""
+    folder.mkdir(parents=True, exist_ok=True)
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+    experiment = client.get_experiment_by_name("test")
+    identifier = (
+        experiment.experiment_id
+        if experiment is not None
+        else client.create_experiment("test", artifact_location=(folder / "mlartifacts").as_uri())
+    )
+    parent = client.create_run(identifier, run_name="dataset")
+    return TrackingSpec(uri=uri, experiment="test", parent_run_id=parent.info.run_id, stage=stage)
+
+
+def calibrate_spec(folder: Path, *, photos: int = 400, target: float = 0.9) -> CalibrateSpec:
+    """Predictions of a noisy classifier over the taxa of BIRDS, as training would leave them."""
+    generator = np.random.default_rng(5)
+    labels = generator.integers(4, size=photos)
+    logits = generator.normal(size=(photos, 4)) * 2
+    logits[np.arange(photos), labels] += 3
+    exponential = np.exp(logits)
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / "p.npy", (exponential / exponential.sum(axis=1, keepdims=True)).astype(np.float16))
+    halves = ["calibration" if row % 2 else "evaluation" for row in range(photos)]
+    columns = {
+        "photo_id": [str(row) for row in range(photos)],
+        "class_id": pa.array(labels, pa.int32()),
+        "half": halves,
+        "predicted_class_id": pa.array(logits.argmax(axis=1), pa.int32()),
+    }
+    pq.write_table(pa.table(columns), folder / "validation.parquet")
+    return CalibrateSpec(
+        network="baseline",
+        probabilities=folder / "p.npy",
+        predictions=folder / "validation.parquet",
+        taxonomy=write_taxonomy(folder / "taxonomy.parquet", rows_of(BIRDS)),
+        output=folder / "evaluation",
+        spec_hash="c0ffee",
+        target=target,
+        method="exact",
+        seed=7,
+        tracking=tracking_in(folder, stage="specificity_baseline"),
+    )
+
+
+def register_spec(folder: Path) -> RegisterSpec:
+    """A tiny random network over the taxa of BIRDS, calibrated, with all that a version carries."""
+    calibration = calibrate_spec(folder)
+    calibrate_run(calibration, reporter=QUIET)
+    torch.manual_seed(3)
+    spec = NetworkSpec(backbone="tf_efficientnet_lite0", image_size=64)
+    network = create(spec, Taxonomy.read(calibration.taxonomy))
+    save_file(network.state_dict(), folder / "weights.safetensors")
+    network.spec.write(folder / "network.json")
+    (folder / "card.md").write_text("# A tiny network\n", encoding="utf-8")
+    (folder / "example.jpg").write_bytes(photograph_bytes())
+    pq.write_table(pa.table({"photo_id": ["1"], "licence": ["CC0"]}), folder / "attribution.parquet")
+    return RegisterSpec(
+        weights=folder / "weights.safetensors",
+        network=folder / "network.json",
+        taxonomy=calibration.taxonomy,
+        specificity=calibration.output / RESULT_FILE,
+        model_card=folder / "card.md",
+        attribution=folder / "attribution.parquet",
+        figures={"Depth": calibration.output / "depth_against_target.png"},
+        example=folder / "example.jpg",
+        output=folder / "release",
+        spec_hash="5eed",
+        model_name="tiny",
+        version_tags={"gbif.doi": "", "naturewatch.network": "baseline"},
+        metrics={"top1": 0.5},
+        tracking=calibration.tracking.model_copy(update={"stage": "candidate"}),
+    )
+
+
+@functools.cache
+def release() -> tuple[RegisterSpec, RegisterResult]:
+    """One registered version for all tests of this process: making it takes seconds."""
+    folder = Path(tempfile.mkdtemp(prefix="naturewatch-release-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    spec = register_spec(folder)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow's own, from logging a model
+        return spec, register_run(spec, reporter=QUIET)

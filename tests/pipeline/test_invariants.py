@@ -75,7 +75,7 @@ def test_an_observation_on_both_sides_is_named(paths: Paths) -> None:
 
 
 @pytest.mark.parametrize(("train", "accepted"), [(800, True), (760, True), (1000, False), (600, False)])
-def test_the_training_share_may_differ_by_chance_alone(paths: Paths, train: int, accepted: bool) -> None:
+def test_the_training_share_may_differ_by_chance_alone(paths: Paths, *, train: int, accepted: bool) -> None:
     rows = [(str(i), str(i), "train" if i < train else "validation") for i in range(1000)]
     _write_split(paths, rows)
     share, broken = train_share(paths, unit="observation", validation=0.2)
