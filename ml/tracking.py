@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from ml.errors import InterruptedTrainingError
 from ml.spec import TrackingSpec
 
 # Telemetry is decided by the operator, not by a library; set before mlflow is imported.
@@ -89,7 +90,7 @@ def child_run(tracking: TrackingSpec, *, spec_hash: str, name: str, system_metri
     monitor = _monitor(run_id, uri=tracking.uri, resumed=resumed) if system_metrics else None
     try:
         yield run
-    except (KeyboardInterrupt, SystemExit):
+    except (KeyboardInterrupt, SystemExit, InterruptedTrainingError):
         client.set_terminated(run_id, status=RunStatus.to_string(RunStatus.KILLED))
         raise
     except BaseException:

@@ -1,0 +1,84 @@
+"""Pictures of a training for people: curves over the epochs, accuracy by rank. Numbers come from elsewhere."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from ml.spec import RANKS
+
+INK, BLUE, GREEN, ORANGE, GRID = "#1f2933", "#2b6cb0", "#2f855a", "#c05621", "#d9e2ec"
+
+
+def training_curves(history: Sequence[dict[str, Any]], *, title: str, top1: float, path: Path) -> Path:
+    """Draw loss, accuracy and learning rate over the epochs.
+
+    Args:
+        history: Rows of `history.parquet`; a `probe` row is drawn at epoch 0.
+        title: What was trained.
+        top1: Validation accuracy at the end, drawn as a line.
+        path: The PNG to write.
+    """
+    figure = Figure(figsize=(11, 3.6), layout="constrained")
+    loss, accuracy, rate = figure.subplots(1, 3)
+    epochs = [row["epoch"] for row in history]
+    loss.plot(epochs, [row["train_loss"] for row in history], color=BLUE, marker="o")
+    _dress(loss, title="Training loss", label="cross entropy", epochs=epochs)
+    accuracy.plot(
+        epochs, [100 * row["train_accuracy"] for row in history], color=BLUE, marker="o", label="training (augmented)"
+    )
+    accuracy.axhline(100 * top1, color=GREEN, linestyle="--", label=f"validation, at the end: {top1:.1%}")
+    accuracy.set_ylim(0, 102)
+    accuracy.legend(frameon=False, fontsize=8, loc="lower right")
+    _dress(accuracy, title="Species accuracy", label="%", epochs=epochs)
+    steps = [row for row in history if row["phase"] != "probe"]
+    rate.plot([row["epoch"] for row in steps], [row["learning_rate"] for row in steps], color=ORANGE, marker="o")
+    rate.set_yscale("log")
+    _dress(rate, title="Learning rate at the epoch's end", label="", epochs=[row["epoch"] for row in steps] or [0])
+    figure.suptitle(title, color=INK, fontweight="bold")
+    return _save(figure, path)
+
+
+def accuracy_by_rank(metrics: dict[str, float], *, title: str, path: Path) -> Path:
+    """Draw how often the most probable species is right at each rank.
+
+    Args:
+        metrics: Holds accuracy_<rank> for each rank, and validation_photos.
+        title: What was trained.
+        path: The PNG to write.
+    """
+    figure = Figure(figsize=(7, 3.8), layout="constrained")
+    axes = figure.subplots()
+    values = [100 * metrics[f"accuracy_{rank}"] for rank in RANKS]
+    bars = axes.barh(RANKS, values, color=[BLUE] * (len(RANKS) - 1) + [GREEN], height=0.7)
+    axes.bar_label(bars, labels=[f"{value:.1f} %" for value in values], padding=4, color=INK)
+    axes.set_xlim(0, 112)
+    axes.set_xticks(range(0, 101, 20))
+    axes.set_xlabel(f"% right, of {metrics['validation_photos']:.0f} validation photographs", color=INK)
+    axes.invert_yaxis()
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(left=False, colors=INK)
+    axes.set_title(title, color=INK, fontweight="bold", loc="left")
+    return _save(figure, path)
+
+
+def _dress(axes: Axes, *, title: str, label: str, epochs: Sequence[int]) -> None:
+    axes.set_title(title, color=INK, fontsize=10, loc="left")
+    axes.set_xlabel("epoch", color=INK)
+    axes.set_ylabel(label, color=INK)
+    axes.set_xticks(sorted({*epochs[:: max(1, len(epochs) // 8)], epochs[-1]}))
+    axes.grid(color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(colors=INK)
+
+
+def _save(figure: Figure, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    FigureCanvasAgg(figure).print_figure(partial, format="png", dpi=150, facecolor="white")
+    partial.replace(path)
+    return path

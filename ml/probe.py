@@ -1,0 +1,152 @@
+"""Fitting the head on frozen features before fine-tuning (Kumar et al. 2022): features once, then a convex problem."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from ml import augment, data
+from ml.errors import InterruptedTrainingError, TrainingError
+from ml.progress import meter
+from ml.recipes import Probe
+from ml.trainer import Job, seed_of
+
+CHUNK = 512
+"""Photographs per stored piece of features: what an interrupted pass does not compute again."""
+FIRST_EPOCH = 1_000_000
+"""Random crops of the probe's passes are drawn as if in epochs from here on: never those of training."""
+
+
+def fit_head(job: Job, probe: Probe) -> tuple[float, float]:
+    """Fit the head of `job.network` on the features of its frozen backbone.
+
+    Features are kept in `<folder>/../features` until the head is written to `<folder>/../head.safetensors`; a head
+    that stands there already is loaded.
+
+    Returns:
+        Loss and accuracy over the training photographs' features.
+
+    Raises:
+        InterruptedTrainingError: `job.stop` was set; the pieces computed so far are kept.
+        TrainingError: no photograph could be read.
+    """
+    file = job.folder.parent / "head.safetensors"
+    pieces = job.folder.parent / "features"
+    if not file.exists():
+        features, labels = _features(job, probe, pieces)
+        _write(file, _solve(features, labels, job=job, probe=probe))
+    shutil.rmtree(pieces, ignore_errors=True)
+    head = load_file(file)
+    with torch.no_grad():
+        job.network.head.weight.copy_(head["weight"])
+        job.network.head.bias.copy_(head["bias"])
+    loss, accuracy = head["quality"].tolist()
+    return float(loss), float(accuracy)
+
+
+def solve(
+    features: Tensor, labels: Tensor, *, classes: int, weight_decay: float, iterations: int
+) -> tuple[Tensor, Tensor]:
+    """Multinomial logistic regression with L2 on standardised features, by L-BFGS from zero.
+
+    Args:
+        features: (N, F) float32.
+        labels: (N) class ids.
+        classes: Number of classes.
+        weight_decay: L2 penalty; the loss is the mean cross entropy plus half of it times the squared weights.
+        iterations: Upper limit.
+
+    Returns:
+        Weight (classes, F) and bias (classes) for features as they are, the standardisation folded in.
+    """
+    mean, deviation = features.mean(0), features.std(0, correction=0).clamp_min(1e-6)
+    inputs = (features - mean) / deviation
+    weight = torch.zeros(classes, features.shape[1], requires_grad=True)
+    bias = torch.zeros(classes, requires_grad=True)
+    optimiser = torch.optim.LBFGS([weight, bias], max_iter=iterations, line_search_fn="strong_wolfe")
+
+    def closure() -> float:
+        optimiser.zero_grad()
+        loss = nn.functional.cross_entropy(inputs @ weight.T + bias, labels)
+        loss = loss + 0.5 * weight_decay * weight.square().sum()
+        loss.backward()  # type: ignore[no-untyped-call]
+        return float(loss.item())
+
+    optimiser.step(closure)  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        scaled = weight / deviation
+        return scaled, bias - scaled @ mean
+
+
+def _solve(features: Tensor, labels: Tensor, *, job: Job, probe: Probe) -> dict[str, Tensor]:
+    classes = job.network.head.out_features
+    job.reporter.info(f"fitting the head on {len(features)} feature vectors of {len(job.photos)} photographs")
+    weight, bias = solve(
+        features, labels, classes=classes, weight_decay=probe.weight_decay, iterations=probe.iterations
+    )
+    logits = features @ weight.T + bias
+    loss = nn.functional.cross_entropy(logits, labels)
+    accuracy = (logits.argmax(1) == labels).float().mean()
+    return {"weight": weight.contiguous(), "bias": bias, "quality": torch.stack([loss, accuracy])}
+
+
+@torch.no_grad()
+def _features(job: Job, probe: Probe, pieces: Path) -> tuple[Tensor, Tensor]:
+    job.device.place(job.network).eval()
+    with meter("features", total=probe.views * len(job.photos), reporter=job.reporter) as progress:
+        for view in range(probe.views):
+            for begin in range(0, len(job.photos), CHUNK):
+                piece = pieces / f"{view:02d}-{begin:09d}.safetensors"
+                positions = np.arange(begin, min(begin + CHUNK, len(job.photos)))
+                if not piece.exists():
+                    _write(piece, _piece(job, view=view, positions=positions))
+                progress.advance(len(positions))
+    stored = [load_file(piece) for piece in sorted(pieces.glob("*.safetensors"))]
+    features = torch.cat([piece["features"] for piece in stored])
+    if not len(features):
+        raise TrainingError("none of the training photographs can be decoded; materialise training_photos again")
+    return features, torch.cat([piece["labels"] for piece in stored])
+
+
+def _piece(job: Job, *, view: int, positions: np.ndarray[tuple[int], np.dtype[np.intp]]) -> dict[str, Tensor]:
+    spec = job.network.spec
+    draws = augment.Draws(seed=seed_of(job.seed), epoch=FIRST_EPOCH + view)
+    stream = data.batches(
+        job.photos,
+        pack=job.pack,
+        groups=[positions[begin : begin + job.recipe.batch] for begin in range(0, len(positions), job.recipe.batch)],
+        box=lambda index: (
+            data.CENTRE if view == 0 else augment.crop_box(draws.of(index), augmentation=job.recipe.augmentation)
+        ),
+        image_size=spec.image_size,
+        workers=job.workers,
+    )
+    features, labels = [torch.empty(0, job.network.head.in_features)], [torch.empty(0, dtype=torch.int64)]
+    for batch in stream:
+        if job.stop.is_set():
+            raise InterruptedTrainingError("interrupted while computing features; run again to go on from there")
+        if not len(batch.positions):
+            continue
+        pixels = job.device.pixels(batch.pixels)
+        if view > 0:
+            numbers = np.stack([draws.of(int(index)) for index in batch.positions])
+            pixels = augment.change_colours(pixels, draws=numbers, augmentation=job.recipe.augmentation)
+        pixels = data.standardise(pixels, spec.mean, spec.std)
+        with job.device.autocast():
+            pooled = job.network.features(pixels.contiguous(memory_format=torch.channels_last))
+        features.append(pooled.float().cpu())
+        labels.append(batch.labels)
+    return {"features": torch.cat(features), "labels": torch.cat(labels)}
+
+
+def _write(path: Path, tensors: dict[str, Tensor]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    save_file(tensors, partial)
+    with partial.open("rb") as stream:
+        os.fsync(stream.fileno())
+    partial.replace(path)

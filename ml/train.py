@@ -1,0 +1,333 @@
+"""`python -m ml.train --spec FILE`: one training stage from its specification to `result.json`.
+
+Started by hand, by Dagster Pipes, or by torchrun; killed at any moment, the next start goes on from the checkpoint.
+"""
+
+import argparse
+import contextlib
+import fcntl
+import json
+import shutil
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from pydantic import ValidationError
+from safetensors.torch import save_file
+
+from ml import checkpoints, evaluate, figures, weights
+from ml.data import Pack, Photos, read_split
+from ml.devices import Device, joined
+from ml.errors import DataError, MlError, TrainingError
+from ml.networks import Network, NetworkSpec, count_parameters, create
+from ml.pipes import Reporter, session
+from ml.probe import fit_head
+from ml.recipes import RECIPES, Recipe
+from ml.spec import RESULT_FILE, TrainResult, TrainSpec
+from ml.taxonomy import Taxonomy, TaxonomyError
+from ml.tracking import ChildRun, child_run
+from ml.trainer import Job, fit
+
+INPUTS_FILE = "inputs.json"
+"""Names the specification that the output folder belongs to."""
+TRAIN_SAMPLE = 300
+"""Training photographs that are also evaluated, to tell fitting from generalising."""
+HISTORY = pa.schema(
+    [
+        ("phase", pa.string()),
+        ("epoch", pa.int32()),
+        ("step", pa.int64()),
+        ("train_loss", pa.float64()),
+        ("train_accuracy", pa.float64()),
+        ("learning_rate", pa.float64()),
+        ("photos_per_second", pa.float64()),
+    ]
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; 0 when `result.json` stands, 1 with a one-line reason otherwise."""
+    parser = argparse.ArgumentParser(prog="python -m ml.train", description="Train and evaluate one network.")
+    parser.add_argument("--spec", type=Path, required=True, help="a TrainSpec as JSON")
+    options = parser.parse_args(arguments)
+    try:
+        spec = TrainSpec.read(options.spec)
+    except (OSError, ValidationError) as error:
+        sys.stderr.write(f"error: cannot read the specification {options.spec}: {error}\n")
+        return 1
+    try:
+        with _stopping() as stop, session() as reporter, joined() as device:
+            run(spec, device=device, reporter=reporter, stop=stop)
+    except (MlError, TaxonomyError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    return 0
+
+
+def run(spec: TrainSpec, *, device: Device, reporter: Reporter, stop: threading.Event) -> TrainResult | None:
+    """Train and evaluate; return at once when this specification's result stands.
+
+    Args:
+        spec: What to train, on what, and where to.
+        device: This process's device and rank.
+        reporter: Told what happens.
+        stop: Set to end with a checkpoint.
+
+    Returns:
+        The result, on the first rank; None on the others.
+
+    Raises:
+        MlError: the inputs are unusable, the folder is in use, training was interrupted or diverged.
+        TaxonomyError: `taxonomy.parquet` is unusable.
+    """
+    with _locked(spec.output) if device.first else contextlib.nullcontext():
+        if device.first:
+            _claim(spec)
+        device.wait_for_all()
+        if (spec.output / RESULT_FILE).exists():
+            reporter.info(f"{spec.output / RESULT_FILE} stands already; nothing to do")
+            return TrainResult.read(spec.output / RESULT_FILE) if device.first else None
+        if not device.first:
+            _train(spec, device=device, reporter=reporter, stop=stop, tracked=None)
+            return None
+        with child_run(
+            spec.tracking, spec_hash=spec.spec_hash, name=spec.tracking.stage, system_metrics=True
+        ) as tracked:
+            result = _train(spec, device=device, reporter=reporter, stop=stop, tracked=tracked)
+            assert result is not None  # noqa: S101 (the first rank's)
+            result.write(spec.output / RESULT_FILE)
+        _clear(spec.output)
+        return result
+
+
+def _train(
+    spec: TrainSpec, *, device: Device, reporter: Reporter, stop: threading.Event, tracked: ChildRun | None
+) -> TrainResult | None:
+    recipe = RECIPES[spec.recipe]
+    taxonomy, pack = Taxonomy.read(spec.taxonomy), Pack(spec.photos)
+    train = read_split(spec.split, pack=pack, side="train")
+    validation = read_split(spec.split, pack=pack, side="validation")
+    _check_labels(train, validation, taxonomy=taxonomy)
+    network = _network(spec, recipe=recipe, taxonomy=taxonomy)
+    reporter.info(
+        f"{spec.network}: {spec.backbone}, {taxonomy.class_count} species, {len(train)} training and "
+        f"{len(validation)} validation photographs, recipe {recipe.name}, on {device.device}"
+    )
+    if tracked:
+        tracked.log_params(_params(spec, recipe=recipe, network=network, train=train, validation=validation))
+    job = Job(
+        network=network,
+        recipe=recipe,
+        pack=pack,
+        photos=train,
+        folder=spec.output / "checkpoints",
+        spec_hash=spec.spec_hash,
+        seed=spec.seed,
+        workers=spec.workers,
+        device=device,
+        reporter=reporter,
+        stop=stop,
+        on_epoch=tracked_epochs(tracked),
+    )
+    history = _probe(job) + fit(job)
+    if tracked is None:
+        return None
+    return _finish(spec, job=job, history=history, tracked=tracked, taxonomy=taxonomy, validation=validation)
+
+
+def _network(spec: TrainSpec, *, recipe: Recipe, taxonomy: Taxonomy) -> Network:
+    torch.manual_seed(spec.seed)
+    network = create(
+        NetworkSpec(
+            backbone=spec.backbone,
+            image_size=spec.image_size,
+            dropout=recipe.dropout,
+            batch_norm_momentum=recipe.batch_norm_momentum,
+            batch_norm_eps=recipe.batch_norm_eps,
+        ),
+        taxonomy,
+    )
+    weights.initialise(network, source=spec.weights)
+    return network
+
+
+def _probe(job: Job) -> list[dict[str, Any]]:
+    """Fit the head first, on the first rank; the others take it from the file."""
+    probe = job.recipe.probe
+    if probe is None:
+        return []
+    quality = fit_head(job, probe) if job.device.first else None
+    job.device.wait_for_all()
+    loss, accuracy = quality or fit_head(job, probe)
+    job.reporter.info(f"head fitted on frozen features: training accuracy {accuracy:.1%}")
+    row = dict.fromkeys(HISTORY.names, 0.0) | {"train_loss": loss, "train_accuracy": accuracy}
+    return [row | {"phase": "probe", "epoch": 0, "step": 0}]
+
+
+def _finish(
+    spec: TrainSpec,
+    *,
+    job: Job,
+    history: list[dict[str, Any]],
+    tracked: ChildRun,
+    taxonomy: Taxonomy,
+    validation: Photos,
+) -> TrainResult:
+    network, output = job.network, spec.output
+    files = {
+        "weights": _write_weights(network, output / "weights.safetensors"),
+        "network": network.spec.write(output / "network.json"),
+        "history": _write_history(history, output / "history.parquet"),
+    }
+    common = {"pack": job.pack, "device": job.device, "workers": job.workers, "stop": job.stop}
+    evaluation = evaluate.predict(
+        network, photos=validation, reporter=job.reporter, title="validation",
+        output=output / "validation_probabilities.npy", **common,  # type: ignore[arg-type]
+    )  # fmt: skip
+    numbers = evaluate.metrics(evaluation, taxonomy=taxonomy, train_labels=job.photos.labels)
+    some = np.random.default_rng(spec.seed).permutation(len(job.photos))[:TRAIN_SAMPLE]
+    seen = evaluate.predict(
+        network, photos=job.photos.take(np.sort(some)), reporter=job.reporter, title="training sample",
+        **common,  # type: ignore[arg-type]
+    )  # fmt: skip
+    numbers["train_top1"] = float((seen.predicted == seen.photos.labels).mean())
+    name = spec.tracking.stage
+    pictures = {
+        "Training curves": figures.training_curves(
+            history, title=f"{name}: {spec.backbone}", top1=numbers["top1"], path=output / "training_curves.png"
+        ),
+        "Accuracy by rank": figures.accuracy_by_rank(
+            numbers, title=f"{name}: right by rank", path=output / "accuracy_by_rank.png"
+        ),
+    }
+    tracked.log_metrics(numbers, step=int(history[-1]["step"]))
+    for picture in pictures.values():
+        tracked.log_figure(picture)
+    tracked.log_file(files["network"])
+    tracked.log_file(files["history"])
+    job.reporter.info(f"validation: species {numbers['top1']:.1%}, five guesses {numbers['top5']:.1%}")
+    return TrainResult(
+        mlflow_run_id=tracked.run_id,
+        probabilities=output / "validation_probabilities.npy",
+        predictions=evaluate.write_predictions(evaluation, output / "validation.parquet"),
+        figures=pictures,
+        metrics=numbers,
+        **files,
+    )
+
+
+def tracked_epochs(tracked: ChildRun | None) -> Any:  # noqa: ANN401 (a callback for `Job.on_epoch`)
+    """A callback that logs each epoch's numbers."""
+
+    def log(row: dict[str, Any]) -> None:
+        if tracked is not None:
+            numbers = {name: float(row[name]) for name in HISTORY.names if name not in {"phase", "epoch", "step"}}
+            tracked.log_metrics(numbers, step=int(row["step"]))
+
+    return log
+
+
+def _params(
+    spec: TrainSpec, *, recipe: Recipe, network: Network, train: Photos, validation: Photos
+) -> dict[str, object]:
+    chosen = {
+        name: getattr(spec, name)
+        for name in ("network", "backbone", "weights", "image_size", "seed", "workers", "spec_hash")
+    }
+    counts = {
+        "classes": network.spec.classes,
+        "parameters": count_parameters(network),
+        "train_photos": len(train),
+        "validation_photos": len(validation),
+        "epochs": recipe.epochs,
+        "torch": torch.__version__,
+    }
+    return chosen | counts | {f"recipe.{key}": value for key, value in recipe.model_dump().items()}
+
+
+def _check_labels(*sides: Photos, taxonomy: Taxonomy) -> None:
+    for side in sides:
+        low, high = int(side.labels.min()), int(side.labels.max())
+        if low < 0 or high >= taxonomy.class_count:
+            raise DataError(
+                f"the split has class ids from {low} to {high}, but the taxonomy has {taxonomy.class_count} leaves; "
+                "materialise taxonomy and split again"
+            )
+
+
+def _write_weights(network: Network, path: Path) -> Path:
+    partial = path.with_name(f".{path.name}.partial")
+    save_file(checkpoints.plain(network.state_dict()), partial)
+    partial.replace(path)
+    return path
+
+
+def _write_history(history: list[dict[str, Any]], path: Path) -> Path:
+    partial = path.with_name(f".{path.name}.partial")
+    pq.write_table(pa.Table.from_pylist(history, schema=HISTORY), partial)
+    partial.replace(path)
+    return path
+
+
+@contextlib.contextmanager
+def _locked(output: Path) -> Iterator[None]:
+    """Hold the output folder: two trainers must never write one."""
+    output.mkdir(parents=True, exist_ok=True)
+    with (output / ".lock").open("a") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise TrainingError(
+                f"another process is training into {output}; wait for it, or end it, and run again"
+            ) from None
+        yield
+
+
+def _claim(spec: TrainSpec) -> None:
+    """Make the output folder this specification's: what another one left there is removed."""
+    inputs = spec.output / INPUTS_FILE
+    if inputs.exists() and json.loads(inputs.read_text(encoding="utf-8"))["spec_hash"] == spec.spec_hash:
+        return
+    (spec.output / RESULT_FILE).unlink(missing_ok=True)
+    _clear(spec.output)
+    partial = inputs.with_name(f".{INPUTS_FILE}.partial")
+    partial.write_text(json.dumps({"spec_hash": spec.spec_hash}) + "\n", encoding="utf-8")
+    partial.replace(inputs)
+
+
+def _clear(output: Path) -> None:
+    """Remove what only an unfinished training needs."""
+    (output / "head.safetensors").unlink(missing_ok=True)
+    shutil.rmtree(output / "features", ignore_errors=True)
+    checkpoints.remove(output / "checkpoints")
+
+
+@contextlib.contextmanager
+def _stopping() -> Iterator[threading.Event]:
+    """Turn the first SIGINT or SIGTERM into an event: the running step ends and a checkpoint is written."""
+    stop = threading.Event()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        del frame
+        if stop.is_set():
+            raise KeyboardInterrupt(f"signal {number} for the second time")
+        stop.set()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
