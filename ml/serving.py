@@ -1,0 +1,196 @@
+"""The served model, as MLflow loads it: photographs in, the deepest taxon that is probable enough out.
+
+Logged as models-from-code, with the package `ml` beside it. Which version is served is decided by the registry.
+
+A photograph that cannot be read fails the request, by its position and with the reason: an answer list with holes
+would let a caller mistake a failure for an answer. Ask again without it.
+"""
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mlflow.exceptions import MlflowException
+from mlflow.models import set_model
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
+from mlflow.types.type_hints import TypeFromExample
+
+from ml.data import evaluation_pixels_of
+from ml.errors import PhotoError
+from ml.networks import NetworkSpec, load
+from ml.operating import Floats, OperatingCurve
+from ml.photograph import upright_pixels
+from ml.spec import CalibrateResult
+from ml.specificity import answer, node_probabilities, restrict
+from ml.taxonomy import TaxonError, Taxonomy
+
+BATCH = 16
+"""Photographs that go through the network at once."""
+LONGEST_PATH = 4096
+"""Characters; a longer text can only be base64."""
+
+
+class Identifier(PythonModel):
+    """Answers with a taxon, its probability, its lineage and the most probable species."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Read the artifacts: network, weights, taxonomy, threshold and operating curve."""
+        artifacts: Mapping[str, str] = context.artifacts
+        self.taxonomy = Taxonomy.read(artifacts["taxonomy"])
+        self.network_spec = NetworkSpec.read(Path(artifacts["network"]))
+        self.network = load(Path(artifacts["network"]), Path(artifacts["weights"]))
+        self.calibration = CalibrateResult.read(Path(artifacts["specificity"]))
+        self.curve = OperatingCurve.read(Path(artifacts["operating_curve"]))
+
+    def predict(
+        self,
+        context: PythonModelContext,  # noqa: ARG002 (MLflow's signature)
+        model_input: TypeFromExample,  # a list, whatever was sent
+        params: dict[str, Any] | None = None,
+    ) -> list[dict[str, Any]]:
+        """Identify photographs.
+
+        Args:
+            context: MLflow's; unused.
+            model_input: Photographs as bytes, base64 text (a `data:` address, too) or paths of local files.
+            params: `threshold` in [0, 1], or `target`, an accuracy that the stored operating curve turns into a
+                threshold (default: the version's own threshold); `within`, names or keys of taxa that the photographs
+                are known to lie in; `top`, how many species to list (default 5).
+
+        Returns:
+            One dictionary per photograph: taxon, rank, taxon_key, depth, probability, threshold, lineage (kingdom to
+            the answer) and top, each with probabilities. Rank `root` and depth 0 mean: not sure of any kingdom.
+
+        Raises:
+            MlflowException: a photograph or a parameter cannot be used; says which and why.
+        """
+        wanted = params or {}
+        try:
+            threshold = self.threshold_for(target=wanted.get("target"), threshold=wanted.get("threshold"))
+            within = [self.taxonomy.find(str(taxon)) for taxon in wanted.get("within") or ()]
+        except (TaxonError, ValueError) as error:
+            raise MlflowException(str(error), error_code=INVALID_PARAMETER_VALUE) from error
+        probabilities = self.probabilities(_decode_all(_as_list(model_input)))
+        if within:
+            probabilities = restrict(probabilities, self.taxonomy, within)
+        return self.answers(probabilities, threshold=threshold, top=max(int(wanted.get("top", 5)), 0))
+
+    def threshold_for(self, *, target: float | None, threshold: float | None) -> float:
+        """The threshold asked for, directly or by a target accuracy; by default the version's own.
+
+        Raises:
+            ValueError: both are given, one is out of range, or no threshold reaches the target.
+        """
+        if target is not None and threshold is not None:
+            raise ValueError("give a target accuracy or a threshold, not both")
+        if threshold is not None:
+            if not 0 <= threshold <= 1:
+                raise ValueError(f"the threshold must lie in [0, 1], not {threshold}")
+            return float(threshold)
+        if target is None:
+            return self.calibration.threshold
+        if not 0 < target < 1:
+            raise ValueError(f"the target accuracy must lie between 0 and 1, not {target}")
+        entry = self.curve.choose(target)
+        if self.curve.accuracy[entry] < target:
+            raise ValueError(
+                f"no threshold of this model reaches an accuracy of {target:.1%}; the most is "
+                f"{self.curve.accuracy.max():.1%}"
+            )
+        return float(self.curve.threshold[entry])
+
+    def probabilities(self, photographs: Sequence[np.ndarray[Any, np.dtype[np.uint8]]]) -> Floats:
+        """Species probabilities. Shape: photographs x classes."""
+        spec = self.network_spec
+        rows = [np.zeros((0, self.taxonomy.class_count))]
+        for begin in range(0, len(photographs), BATCH):
+            pixels = [
+                evaluation_pixels_of(photograph, image_size=spec.image_size, mean=spec.mean, std=spec.std)
+                for photograph in photographs[begin : begin + BATCH]
+            ]
+            with torch.inference_mode():
+                rows.append(self.network(torch.stack(pixels)).float().softmax(dim=1).numpy())
+        return np.concatenate(rows).astype(np.float64)
+
+    def answers(self, probabilities: Floats, *, threshold: float, top: int) -> list[dict[str, Any]]:
+        """One readable answer per row of species probabilities."""
+        taxonomy = self.taxonomy
+        chosen = answer(probabilities, taxonomy, threshold)
+        nodes = node_probabilities(probabilities, taxonomy)
+        species = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
+        return [
+            {
+                "taxon": taxonomy.name[node],
+                "rank": taxonomy.rank[node],
+                "taxon_key": taxonomy.taxon_key[node],
+                "depth": int(taxonomy.depth[node]),
+                "probability": float(probability),
+                "threshold": threshold,
+                "lineage": [self.describe(step, float(row[step])) for step in taxonomy.lineage(int(node))[1:]],
+                "top": [self.describe(int(leaf), float(row[leaf])) for leaf in taxonomy.leaves[best]],
+            }
+            for node, probability, row, best in zip(*chosen, nodes, species, strict=True)
+        ]
+
+    def describe(self, node: int, probability: float) -> dict[str, Any]:
+        """A taxon and how probable it is."""
+        return {
+            "rank": self.taxonomy.rank[node],
+            "name": self.taxonomy.name[node],
+            "taxon_key": self.taxonomy.taxon_key[node],
+            "probability": probability,
+        }
+
+
+def _as_list(model_input: Any) -> list[Any]:  # noqa: ANN401 (whatever MLflow hands over)
+    """One item per photograph, from a list, an array, or a table with the column `image` or a single column."""
+    columns = getattr(model_input, "columns", None)
+    if columns is not None:
+        model_input = model_input["image" if "image" in columns else columns[0]]
+    if isinstance(model_input, str | bytes | bytearray):
+        return [model_input]
+    items = model_input.tolist() if hasattr(model_input, "tolist") else list(model_input)
+    return [item["image"] if isinstance(item, Mapping) and "image" in item else item for item in items]
+
+
+def _decode_all(items: Sequence[Any]) -> list[np.ndarray[Any, np.dtype[np.uint8]]]:
+    photographs = []
+    for position, item in enumerate(items):
+        try:
+            photographs.append(upright_pixels(content_of(item)))
+        except PhotoError as error:
+            named = f" ({item})" if isinstance(item, str) and len(item) < 200 else ""
+            raise MlflowException(
+                f"photograph {position}{named}: {error}", error_code=INVALID_PARAMETER_VALUE
+            ) from error
+    return photographs
+
+
+def content_of(item: object) -> bytes:
+    """The bytes of one photograph: given, base64, or in a local file. Addresses are not fetched.
+
+    Raises:
+        PhotoError: it is none of these.
+    """
+    if isinstance(item, bytes | bytearray | memoryview):
+        return bytes(item)
+    if not isinstance(item, str):
+        raise PhotoError(f"a photograph must be bytes, base64 text or a path, not {type(item).__name__}")
+    try:
+        if len(item) <= LONGEST_PATH and "\0" not in item and Path(item).is_file():
+            return Path(item).read_bytes()
+    except OSError as error:
+        raise PhotoError(f"cannot read the file: {error}") from error
+    text = item.split(",", maxsplit=1)[-1] if item.startswith("data:") else item
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise PhotoError("neither an existing file nor base64 text") from error
+
+
+set_model(Identifier())
