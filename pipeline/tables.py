@@ -199,6 +199,8 @@ def check_table(name: str, path: Path) -> list[str]:
     """
     if name not in CONTRACTS:
         raise TableError(f"no contract for a table {name!r}; the tables are {', '.join(CONTRACTS)}")
+    if not path.exists():
+        raise TableError(f"the table {name} is missing: {path}; materialise the asset that writes it")
     contract = CONTRACTS[name]
     try:
         with connect(inputs={"checked": path}) as connection:

@@ -2,8 +2,8 @@
 -- Grain: one row per photograph that stays.
 -- Inputs: photos, clean_occurrences, removed (the rejections of the stage species), taxonomy.
 -- Parameters: $unit ('observation' or 'photo'), $seed, $validation (share of the validation side).
--- A side depends on the unit's own identifier and the seed only: nothing changes sides as the data grow. MD5 rather
---   than hash(), whose values may differ between versions of DuckDB.
+-- A side depends on the unit's own identifier and the seed only: nothing changes sides as the data grow. MD5 (its
+--   last eight bytes, the lowest first) rather than hash(), whose values may differ between versions of DuckDB.
 with kept as (
     select
         photos.photo_id,

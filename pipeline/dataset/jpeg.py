@@ -11,8 +11,8 @@ from PIL import Image, ImageOps
 
 QUALITY = 90
 """JPEG quality of what is written."""
-SLACK = 1.15
-"""Up to this much larger than wanted a photograph is kept byte for byte: encoding twice costs more than it saves."""
+SLACK_PERCENT = 115
+"""Up to this share of the wanted size a photograph is kept byte for byte: encoding twice costs more than it saves."""
 _ORIENTATION = 0x0112
 """EXIF's tag of the orientation; 1 is upright."""
 
@@ -37,9 +37,8 @@ def short_side(image_size: int) -> int:
 def shrink(content: bytes, *, side: int) -> Shrunk:
     """Make the short side of a JPEG `side` pixels; never enlarge.
 
-    Photographs that are upright, grey or YCbCr, and at most `SLACK` times as large stay byte for byte. All others are
-    turned upright, converted to RGB and written again, so that training needs no EXIF and no CMYK.
-
+    Photographs that are upright, grey or YCbCr, and at most `SLACK_PERCENT` of the wanted size stay byte for byte. All
+    others are turned upright, converted to RGB and written again, so that training needs no EXIF and no CMYK.
     Args:
         content: A JPEG.
         side: The wanted short side, in pixels.
@@ -48,11 +47,15 @@ def shrink(content: bytes, *, side: int) -> Shrunk:
         ValueError: the JPEG cannot be decoded.
         OSError: likewise, from Pillow.
     """
-    height, width, colours, _ = simplejpeg.decode_jpeg_header(content, strict=False)
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(content, strict=False)
+    except KeyError as error:
+        # simplejpeg looks the subsampling up in a dictionary before it knows that there is one.
+        raise ValueError("the bytes have no complete JPEG header") from error
     with Image.open(io.BytesIO(content)) as header:
         orientation = int(header.getexif().get(_ORIENTATION, 1))
     plain = colours in {"YCbCr", "Gray"}
-    if plain and orientation in {0, 1} and min(height, width) <= side * SLACK:
+    if plain and orientation in {0, 1} and 100 * min(height, width) <= SLACK_PERCENT * side:
         return Shrunk(content=content, width=width, height=height)
     image = _decode(content, plain=plain, scale=side / min(height, width), size=(width, height))
     image = _turn(image, orientation=orientation)

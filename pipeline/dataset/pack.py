@@ -3,6 +3,7 @@
 What a photograph looks like in it is decided in `pipeline.dataset.jpeg`; here is only where its bytes lie.
 """
 
+import contextlib
 import json
 import os
 import time
@@ -59,11 +60,12 @@ def build_training_photos(paths: Paths, settings: Settings, log: Callable[[str],
     """
     folder = paths.training_photos
     side = short_side(settings.training.image_size)
-    with exclusive(folder / ".lock"):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(exclusive(folder / ".lock"))
         _start_anew_for_another_recipe(
             folder, {"short_side": side, "quality": QUALITY, "photos_size": settings.photos.size}, log
         )
-        writer = _Writer(folder)
+        writer = stack.enter_context(contextlib.closing(_Writer(folder)))
         missing = rows(
             "pack_missing",
             inputs={"split": paths.table("split"), "photos": paths.table("photos"), "packed": writer.index},
@@ -155,6 +157,10 @@ class _Writer:
         with atomic_path(self._folder / INDEX) as partial:
             pq.write_table(self.index, partial, compression="zstd")
         self._new, self._indexed = [], True
+
+    def close(self) -> None:
+        """Close the open pack."""
+        self._stream.close()
 
     def _sync(self) -> None:
         self._stream.flush()

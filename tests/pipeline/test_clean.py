@@ -26,13 +26,14 @@ def clean(settings: Settings, rows: list[Row]) -> tuple[dict[str, Row], dict[str
     return {row["occurrence_key"]: row for row in kept}, {row["key"]: row["rule"] for row in rejected}
 
 
+TIMES = "\N{MULTIPLICATION SIGN}"
 NO_LINEAGE = dict.fromkeys([*RANKS, *(f"{rank}_key" for rank in RANKS), "taxon_key", "accepted_taxon_key"])
 
 REMOVED: list[tuple[str, Row]] = [
     ("no_taxonomy", {**NO_LINEAGE, "scientific_name": None, "issue": "TAXON_MATCH_NONE"}),
     ("no_taxonomy", {**NO_LINEAGE, "scientific_name": "Nonesuch", "taxon_rank": None, "issue": None}),
-    ("hybrid", {"scientific_name": "Scandosorbus × intermedia (Ehrh.) Sennikov"}),
-    ("hybrid", {"scientific_name": "×Cuprocyparis leylandii"}),
+    ("hybrid", {"scientific_name": f"Scandosorbus {TIMES} intermedia (Ehrh.) Sennikov"}),
+    ("hybrid", {"scientific_name": f"{TIMES}Cuprocyparis leylandii"}),
     ("hybrid", {"scientific_name": "Anas platyrhynchos x Anas superciliosa"}),
     ("hybrid", {"scientific_name": "x Cuprocyparis leylandii"}),
     ("hybrid", {"taxon_rank": "NOTHOSPECIES"}),
@@ -204,7 +205,7 @@ ODD = st.fixed_dictionaries(
         "species_key": st.sampled_from([None, "6171845", "7"]),
         "taxon_rank": st.sampled_from([None, "SPECIES", "GENUS", "SUBSPECIES", "UNRANKED"]),
         "taxonomic_status": st.sampled_from([None, "ACCEPTED", "SYNONYM"]),
-        "scientific_name": st.one_of(st.none(), st.text(max_size=12), st.sampled_from(["A × b", "BOLD:1"])),
+        "scientific_name": st.one_of(st.none(), st.text(max_size=12), st.sampled_from([f"A {TIMES} b", "BOLD:1"])),
         "issue": st.sampled_from([None, "", "TAXON_MATCH_NONE", "TAXON_MATCH_HIGHERRANK;A"]),
         "kingdom": st.sampled_from([None, "Animalia", "Plantae"]),
         "genus": st.sampled_from([None, "Turdus", "Aus"]),
