@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ml import augment, data
 from ml.errors import InterruptedTrainingError, TrainingError
-from ml.progress import meter
+from ml.progress import Meter, meter
 from ml.recipes import Probe
 from ml.trainer import Job, seed_of
 
@@ -102,9 +103,10 @@ def _features(job: Job, probe: Probe, pieces: Path) -> tuple[Tensor, Tensor]:
             for begin in range(0, len(job.photos), CHUNK):
                 piece = pieces / f"{view:02d}-{begin:09d}.safetensors"
                 positions = np.arange(begin, min(begin + CHUNK, len(job.photos)))
-                if not piece.exists():
-                    _write(piece, _piece(job, view=view, positions=positions))
-                progress.advance(len(positions))
+                if piece.exists():
+                    progress.advance(len(positions))
+                else:
+                    _write(piece, _piece(job, view=view, positions=positions, progress=progress))
     stored = [load_file(piece) for piece in sorted(pieces.glob("*.safetensors"))]
     features = torch.cat([piece["features"] for piece in stored])
     if not len(features):
@@ -112,7 +114,7 @@ def _features(job: Job, probe: Probe, pieces: Path) -> tuple[Tensor, Tensor]:
     return features, torch.cat([piece["labels"] for piece in stored])
 
 
-def _piece(job: Job, *, view: int, positions: np.ndarray[tuple[int], np.dtype[np.intp]]) -> dict[str, Tensor]:
+def _piece(job: Job, *, view: int, positions: NDArray[np.intp], progress: Meter) -> dict[str, Tensor]:
     spec = job.network.spec
     draws = augment.Draws(seed=seed_of(job.seed), epoch=FIRST_EPOCH + view)
     stream = data.batches(
@@ -140,6 +142,7 @@ def _piece(job: Job, *, view: int, positions: np.ndarray[tuple[int], np.dtype[np
             pooled = job.network.features(pixels.contiguous(memory_format=torch.channels_last))
         features.append(pooled.float().cpu())
         labels.append(batch.labels)
+        progress.advance(len(batch.positions))
     return {"features": torch.cat(features), "labels": torch.cat(labels)}
 
 

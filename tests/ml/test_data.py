@@ -1,0 +1,110 @@
+"""Photographs for networks: read from the pack, decoded as asked, in an order that a resumed run repeats."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import simplejpeg
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from ml.data import CENTRE, Pack, Photos, batches, decode, epoch_order, evaluation_pixels, read_split
+from ml.errors import DataError, PhotoError
+from tests.ml.world import World, photograph
+
+WHOLE = (0.0, 0.0, 1.0, 1.0)
+
+
+def test_a_photograph_comes_out_of_the_pack_as_it_went_in(world: World) -> None:
+    pack = Pack(world.index)
+    assert bytes(pack.jpeg(pack.row_of["103"])) == photograph(1, 3)
+
+
+def test_the_split_gives_each_side_in_a_fixed_order(world: World) -> None:
+    pack = Pack(world.index)
+    train, validation = (read_split(world.split, pack=pack, side=side) for side in ("train", "validation"))
+    assert (len(train), len(validation)) == (18, 6)
+    assert train.photo_ids == sorted(train.photo_ids)
+    assert train.labels.tolist() == [0] * 6 + [1] * 6 + [2] * 6
+    assert set(train.halves) == {None}
+    assert validation.halves == ["calibration", "evaluation"] * 3
+
+
+def test_what_is_missing_is_named(world: World, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"absent\.parquet"):
+        Pack(tmp_path / "absent.parquet")
+    table = pq.read_table(world.index)
+    pq.write_table(table.slice(1), tmp_path / "index.parquet")
+    with pytest.raises(DataError, match=r"1 train photographs .* not in the pack, 000 among them"):
+        read_split(world.split, pack=Pack(tmp_path / "index.parquet"), side="train")
+    with pytest.raises(DataError, match="cannot read the pack"):
+        Pack(tmp_path / "index.parquet").jpeg(0)
+    (tmp_path / "pack-00000.bin").write_bytes(b"short")
+    with pytest.raises(DataError, match="ends before photograph"):
+        Pack(tmp_path / "index.parquet").jpeg(0)
+    with pytest.raises(DataError, match="no nobody photographs"):
+        read_split(world.split, pack=Pack(world.index), side="nobody")
+
+
+@pytest.mark.parametrize("size", [(640, 480), (481, 1000), (40, 30), (1, 1)])
+def test_decoding_in_the_decoders_own_scales_equals_resizing_the_whole(size: tuple[int, int]) -> None:
+    ramp = np.linspace(0, 255, size[0])[None, :, None] * np.ones((size[1], 1, 3))
+    jpeg = simplejpeg.encode_jpeg(np.ascontiguousarray(ramp.astype(np.uint8)), quality=95)
+    ours = decode(jpeg, box=WHOLE, image_size=64)
+    plain = Image.open(io.BytesIO(jpeg)).resize((64, 64), Image.Resampling.BILINEAR)
+    assert ours.shape == (64, 64, 3)
+    assert np.abs(ours.astype(int) - np.asarray(plain).astype(int)).max() <= 6
+
+
+def test_evaluation_sees_the_centre_in_minus_one_to_one() -> None:
+    pixels = np.zeros((160, 160, 3), dtype=np.uint8)
+    pixels[10:-10, 10:-10] = 255  # the outer sixteenth of each side is not seen
+    seen = evaluation_pixels(simplejpeg.encode_jpeg(pixels, quality=100), image_size=32)
+    assert seen.shape == (3, 32, 32)
+    assert seen.dtype == torch.float32
+    assert seen[:, 1:-1, 1:-1].min() > 0.95, "the resampling may blend the border into the outermost pixel only"
+    assert seen.max() <= 1
+    assert CENTRE == (0.0625, 0.0625, 0.9375, 0.9375)
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK"])
+def test_grey_and_print_photographs_are_read_as_colour(mode: str) -> None:
+    stream = io.BytesIO()
+    Image.new(mode, (50, 40)).save(stream, "JPEG")
+    assert evaluation_pixels(stream.getvalue(), image_size=32).shape == (3, 32, 32)
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", photograph(0, 0)[:200], photograph(0, 0)[:-400]])
+def test_what_is_no_whole_jpeg_is_refused(content: bytes) -> None:
+    with pytest.raises(PhotoError, match="not a readable JPEG"):
+        decode(content, box=WHOLE, image_size=32)
+
+
+@given(count=st.integers(1, 500), seed=st.integers(0, 2**31), epoch=st.integers(0, 50))
+def test_each_epoch_visits_every_photograph_once_in_its_own_order(count: int, seed: int, epoch: int) -> None:
+    order = epoch_order(count, seed=seed, epoch=epoch)
+    assert sorted(order) == list(range(count))
+    assert np.array_equal(order, epoch_order(count, seed=seed, epoch=epoch))
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_an_unreadable_photograph_leaves_its_batch_and_is_named(world: World, tmp_path: Path, workers: int) -> None:
+    good = photograph(0, 1)
+    (tmp_path / "pack-00000.bin").write_bytes(good + b"x" * 50 + good)
+    rows = [("a", 0, len(good)), ("broken", len(good), 50), ("c", len(good) + 50, len(good))]
+    index = [{"photo_id": name, "pack": "pack-00000.bin", "offset": offset, "length": length}
+             for name, offset, length in rows]  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(index), tmp_path / "index.parquet")
+    photos = Photos(photo_ids=["a", "broken", "c"], labels=np.array([0, 1, 2]), halves=[None] * 3, rows=np.arange(3))
+    found = list(
+        batches(photos, pack=Pack(tmp_path / "index.parquet"), groups=[np.array([2, 1]), np.array([1]), np.array([0])],
+                box=lambda _: WHOLE, image_size=32, workers=workers)
+    )  # fmt: skip
+    assert [batch.positions.tolist() for batch in found] == [[2], [], [0]]
+    assert [batch.labels.tolist() for batch in found] == [[2], [], [0]]
+    assert found[0].unreadable[0].startswith("broken: not a readable JPEG")
