@@ -39,6 +39,7 @@ def shrink(content: bytes, *, side: int) -> Shrunk:
 
     Photographs that are upright, grey or YCbCr, and at most `SLACK_PERCENT` of the wanted size stay byte for byte. All
     others are turned upright, converted to RGB and written again, so that training needs no EXIF and no CMYK.
+
     Args:
         content: A JPEG.
         side: The wanted short side, in pixels.

@@ -21,7 +21,7 @@ _TILE = 220
 
 
 def contact_sheet(paths: Paths, *, photos: int = 24, seed: int = 0) -> bytes:
-    """A sheet of photographs of as many species as fit, each with its species and class below it.
+    """A sheet of photographs of as many species as fit, each with its species and order below it.
 
     Args:
         paths: Where the files of the scope lie.
@@ -47,15 +47,18 @@ def contact_sheet(paths: Paths, *, photos: int = 24, seed: int = 0) -> bytes:
         axes.set_axis_off()
         name = "\n".join(textwrap.wrap(row["species"], 24)[:2])
         axes.set_title(name, fontsize=8, style="italic", color=INK, y=-0.03, va="top", pad=0)
+        below = -0.24 if "\n" in name else -0.14
         axes.text(
-            0.5, -0.24, row["group_name"], transform=axes.transAxes, ha="center", va="top", fontsize=7, color=MUTED
+            0.5, below, row["group_name"], transform=axes.transAxes, ha="center", va="top", fontsize=7, color=MUTED
         )
-    figure.subplots_adjust(left=0.01, right=0.99, top=0.99, bottom=0.28 / lines, wspace=0.05, hspace=0.32)
+    figure.subplots_adjust(left=0.01, right=0.99, top=0.99, bottom=0.28 / lines, wspace=0.05, hspace=0.3)
     return _png(figure)
 
 
 def long_tail(paths: Paths) -> bytes:
     """How many species have how many usable photographs, kept and removed, with the line between them.
+
+    The line stands at the least kept species, which is `split.min_images` or above it.
 
     Raises:
         TableError: `species.parquet`, `rejections.parquet` or one of the tables that they count is missing.
@@ -81,12 +84,14 @@ def long_tail(paths: Paths) -> bytes:
         linewidth=0.6,
     )
     axes.set_xscale("log")
+    axes.set_xlim(edges[0], edges[-1])
+    axes.margins(y=0.15)
     if len(kept):
         fewest = kept.min()
         axes.axvline(fewest - 0.5, color=INK, linewidth=1, linestyle=(0, (4, 3)))
         axes.annotate(
-            f"{fewest:.0f} or more stay",
-            xy=(fewest - 0.5, 0.97),
+            f"fewest kept: {fewest:.0f}",
+            xy=(fewest - 0.5, 0.98),
             xycoords=("data", "axes fraction"),
             xytext=(5, 0),
             textcoords="offset points",
@@ -108,7 +113,7 @@ def rejections_chart(paths: Paths) -> bytes:
         TableError: `rejections.parquet` is missing.
     """
     found = [(stage, rule, number) for stage, rules in counts(paths).items() for rule, number in rules.items()]
-    figure = _figure(width=7.2, height=1.1 + 0.3 * max(1, len(found)))
+    figure = _figure(width=7.2, height=1.2 + 0.3 * max(1, len(found)))
     axes = figure.add_subplot()
     if not found:
         axes.set_axis_off()
@@ -118,7 +123,7 @@ def rejections_chart(paths: Paths) -> bytes:
     palette = dict(zip(stages, (GREEN, SAND, "#4a7fa5", "#a5574a", "#7d5a8c"), strict=False))
     for position, (stage, _, number) in enumerate(found):
         first = position == 0 or found[position - 1][0] != stage
-        axes.barh(position, number, color=palette[stage], height=0.7, label=stage if first else None)
+        axes.barh(position, number, color=palette[stage], height=0.7, label=stage.replace("_", " ") if first else None)
         axes.annotate(
             f"{number:,}",
             xy=(number, position),
@@ -134,7 +139,7 @@ def rejections_chart(paths: Paths) -> bytes:
     axes.set_xlim(0.7, max(number for _, _, number in found) * 3)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     _style(axes, x="rows removed", y="")
-    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(stages), borderpad=0.2)
     figure.tight_layout()
     return _png(figure)
 

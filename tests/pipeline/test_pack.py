@@ -111,8 +111,9 @@ def build(settings: Settings) -> dict[str, Row]:
 
 def packed(settings: Settings, row: Row) -> bytes:
     """What the pack holds for a row of the index."""
-    content = (settings.paths.training_photos / row["pack"]).read_bytes()
-    return content[row["offset"] : row["offset"] + row["length"]]
+    content = (settings.paths.training_photos / str(row["pack"])).read_bytes()
+    begin, length = int(row["offset"]), int(row["length"])
+    return content[begin : begin + length]
 
 
 def folder_bytes(folder: Path) -> dict[str, bytes]:
