@@ -109,7 +109,7 @@ def _against_threshold(
         axes.spines[["top", "right"]].set_visible(False)
     above.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     above.set(ylabel="accuracy of the answers", title="What each confidence threshold does")
-    above.legend(frameon=False, loc="lower right")
+    above.legend(frameon=False, loc="upper left")
     below.set(xlabel="confidence threshold", xlim=(0, 1))
     _depth_axis(below, depths)
     return figure

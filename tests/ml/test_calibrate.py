@@ -1,0 +1,108 @@
+"""`python -m ml.calibrate`: one half chooses, the other judges, and a second run changes nothing."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from mlflow.tracking import MlflowClient
+from PIL import Image
+
+from ml import specificity
+from ml.calibrate import main, read_halves
+from ml.errors import DataError
+from ml.operating import OperatingCurve
+from ml.spec import RESULT_FILE, CalibrateResult, CalibrateSpec
+from ml.specificity import answer, calibrate
+from ml.taxonomy import Taxonomy
+from tests.ml.specificity_fixtures import calibrate_spec
+
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def spec(tmp_path_factory: pytest.TempPathFactory) -> CalibrateSpec:
+    made = calibrate_spec(tmp_path_factory.mktemp("calibrate"))
+    assert main(["--spec", str(made.write(made.output / "spec.json"))]) == 0
+    return made
+
+
+def test_the_threshold_is_chosen_on_one_half_and_judged_on_the_other(spec: CalibrateSpec) -> None:
+    result = CalibrateResult.read(spec.output / RESULT_FILE)
+    probabilities, tree = np.load(spec.probabilities), Taxonomy.read(spec.taxonomy)
+    table = pq.read_table(spec.predictions)
+    labels, halves = table["class_id"].to_numpy(), np.array(table["half"].to_pylist())
+    a, b = halves == "calibration", halves == "evaluation"
+    assert result.threshold == calibrate(probabilities[a], labels[a], tree, spec.target).threshold
+    nodes = answer(probabilities[b], tree, result.threshold).node_ids
+    assert result.evaluation_accuracy == pytest.approx(tree.contains(nodes, labels[b]).mean())
+    assert result.evaluation_depth == pytest.approx(tree.depth[nodes].mean())
+    assert result.abstention_rate == pytest.approx((nodes == 0).mean())
+    assert (result.calibration_photos, result.evaluation_photos) == (200, 200)
+    assert result.evaluation_accuracy_low < result.evaluation_accuracy < result.evaluation_accuracy_high
+
+
+def test_the_labels_of_the_evaluation_half_do_not_move_the_threshold(spec: CalibrateSpec, tmp_path: Path) -> None:
+    table = pq.read_table(spec.predictions).to_pylist()
+    for row in table:
+        if row["half"] == "evaluation":
+            row["class_id"] = (row["class_id"] + 1) % 4
+
+    pq.write_table(pa.Table.from_pylist(table), tmp_path / "other.parquet")
+    other = spec.model_copy(
+        update={"predictions": tmp_path / "other.parquet", "output": tmp_path / "out", "spec_hash": "other"}
+    )
+    assert main(["--spec", str(other.write(tmp_path / "spec.json"))]) == 0
+    before, after = (CalibrateResult.read(folder / RESULT_FILE) for folder in (spec.output, other.output))
+    assert before.threshold == after.threshold
+    assert before.evaluation_accuracy != after.evaluation_accuracy
+
+
+def test_the_run_is_nested_and_holds_metrics_curve_and_figures(spec: CalibrateSpec) -> None:
+    result = CalibrateResult.read(spec.output / RESULT_FILE)
+    client = MlflowClient(tracking_uri=spec.tracking.uri)
+    run = client.get_run(result.mlflow_run_id)
+    assert run.data.tags["mlflow.parentRunId"] == spec.tracking.parent_run_id
+    assert run.data.tags["naturewatch.spec_hash"] == spec.spec_hash
+    assert run.data.params["method"] == "exact"
+    assert run.data.metrics["threshold"] == pytest.approx(result.threshold)
+    assert run.data.metrics["evaluation_depth_incl_root"] == pytest.approx(result.evaluation_depth + 1)
+    assert {item.path for item in client.list_artifacts(result.mlflow_run_id)} >= {"figures", "operating_curve.parquet"}
+    for figure in result.figures.values():
+        with Image.open(figure) as picture:
+            assert picture.format == "PNG"
+
+
+def test_the_curve_travels_in_a_file(spec: CalibrateSpec) -> None:
+    result = CalibrateResult.read(spec.output / RESULT_FILE)
+    curve = OperatingCurve.read(result.curve)
+    assert curve.threshold[curve.choose(spec.target)] == result.threshold
+
+
+def test_a_second_run_computes_nothing(spec: CalibrateSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = (spec.output / RESULT_FILE).stat().st_mtime_ns
+    monkeypatch.setattr(specificity, "CHUNK_CELLS", "nothing may be computed")
+    assert main(["--spec", str(spec.output / "spec.json")]) == 0
+    assert (spec.output / RESULT_FILE).stat().st_mtime_ns == before
+
+
+def test_predictions_that_do_not_fit_are_refused(
+    spec: CalibrateSpec, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(tmp_path / "short.npy", np.full((3, 4), 0.25))
+    wrong = spec.model_copy(update={"probabilities": tmp_path / "short.npy", "output": tmp_path / "out"})
+    assert main(["--spec", str(wrong.write(tmp_path / "spec.json"))]) == 1
+    assert "has the shape (3, 4)" in capsys.readouterr().err
+    assert not (tmp_path / "out" / RESULT_FILE).exists()
+
+
+def test_an_empty_half_is_refused(spec: CalibrateSpec, tmp_path: Path) -> None:
+    table = pq.read_table(spec.predictions)
+
+    lone = table.set_column(table.column_names.index("half"), "half", pa.array(["calibration"] * table.num_rows))
+    pq.write_table(lone, tmp_path / "lone.parquet")
+    with pytest.raises(DataError, match="evaluation half"):
+        read_halves(
+            spec.model_copy(update={"predictions": tmp_path / "lone.parquet"}), taxonomy=Taxonomy.read(spec.taxonomy)
+        )

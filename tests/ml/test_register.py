@@ -1,0 +1,82 @@
+"""`python -m ml.register`: a version carries all that it needs, and a specification is registered once."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mlflow.tracking import MlflowClient
+
+from ml.register import main, run
+from ml.spec import RESULT_FILE, RegisterResult
+from tests.ml.specificity_fixtures import QUIET, photograph_bytes, release
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def client() -> MlflowClient:
+    uri = release()[0].tracking.uri
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def test_the_version_has_its_tags_alias_card_and_metrics(client: MlflowClient) -> None:
+    spec, result = release()
+    version = client.get_model_version_by_alias(spec.model_name, "challenger")
+    assert str(version.version) == result.version
+    assert version.tags["naturewatch.spec_hash"] == spec.spec_hash
+    assert spec.version_tags.items() <= version.tags.items()
+    assert version.description == "# A tiny network\n"
+    assert client.get_run(result.mlflow_run_id).data.metrics["top1"] == 0.5
+    assert client.get_run(result.mlflow_run_id).data.tags["mlflow.parentRunId"] == spec.tracking.parent_run_id
+
+
+def test_the_version_carries_all_that_serving_needs(client: MlflowClient) -> None:
+    spec, result = release()
+    folder = Path(client.get_model_version_download_uri(spec.model_name, result.version).removeprefix("file://"))
+    names = {path.name for path in folder.rglob("*") if path.is_file()}
+    assert names >= {"weights.safetensors", "network.json", "taxonomy.parquet", "operating_curve.parquet"}
+    assert names >= {"attribution.parquet", "card.md"}
+
+
+def test_registering_again_reuses_the_version(client: MlflowClient) -> None:
+    spec, result = release()
+    (spec.output / RESULT_FILE).unlink()
+    client.delete_registered_model_alias(spec.model_name, "challenger")
+    assert run(spec, reporter=QUIET) == result
+    assert RegisterResult.read(spec.output / RESULT_FILE) == result
+    assert len(client.search_model_versions(f"name = '{spec.model_name}'")) == 1
+    assert str(client.get_model_version_by_alias(spec.model_name, "challenger").version) == result.version
+
+
+def test_an_incomplete_specification_registers_nothing(
+    client: MlflowClient, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec, _ = release()
+    wanting = spec.model_copy(update={"weights": tmp_path / "absent", "spec_hash": "new", "output": tmp_path / "out"})
+    assert main(["--spec", str(wanting.write(tmp_path / "spec.json"))]) == 1
+    assert f"missing: {tmp_path / 'absent'}" in capsys.readouterr().err
+    assert len(client.search_model_versions(f"name = '{spec.model_name}'")) == 1
+    assert not (tmp_path / "out" / RESULT_FILE).exists()
+
+
+def test_the_version_answers_where_this_checkout_is_unknown(tmp_path: Path) -> None:
+    spec, result = release()
+    (tmp_path / "photo.jpg").write_bytes(photograph_bytes())
+    program = (
+        "import sys, json, mlflow; uri, model, photo = sys.argv[1:]; mlflow.set_tracking_uri(uri);"
+        "answer = mlflow.pyfunc.load_model(model).predict([photo]); import ml;"
+        "print(json.dumps([ml.__file__, answer[0]['rank']]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program, spec.tracking.uri, result.model_uri, str(tmp_path / "photo.jpg")],
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    package, rank = json.loads(done.stdout.splitlines()[-1])
+    assert rank
+    assert Path(package).parts[-3:] == ("code", "ml", "__init__.py")

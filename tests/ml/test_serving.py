@@ -1,0 +1,163 @@
+"""The served model: every form of a photograph, every parameter, and clear refusals; in process and over HTTP."""
+
+import base64
+import io
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import mlflow
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from mlflow.exceptions import MlflowException
+from PIL import Image
+
+from ml.errors import PhotoError
+from ml.operating import OperatingCurve
+from ml.photograph import upright_pixels
+from ml.spec import CalibrateResult
+from tests.ml.specificity_fixtures import photograph_bytes, release
+
+
+class Model(Protocol):
+    """What is used of mlflow.pyfunc.PyFuncModel; importing that would warn about MLflow's own types."""
+
+    def predict(self, data: object, params: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Answers, one per photograph."""
+        ...
+
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    spec, result = release()
+    mlflow.set_tracking_uri(spec.tracking.uri)
+    mlflow.set_registry_uri(spec.tracking.uri)
+    return cast("Model", mlflow.pyfunc.load_model(f"models:/{result.model_name}@challenger"))
+
+
+def test_an_answer_says_what_how_sure_and_along_which_lineage(model: Model) -> None:
+    (answer,) = model.predict([photograph_bytes()], params={"threshold": 0.3})
+    assert {"taxon", "rank", "taxon_key", "depth", "probability", "threshold", "lineage", "top"} <= set(answer)
+    assert len(answer["lineage"]) == answer["depth"]
+    assert answer["lineage"][-1]["name"] == answer["taxon"]
+    assert answer["lineage"][-1]["probability"] == pytest.approx(answer["probability"])
+    probabilities = [step["probability"] for step in answer["lineage"]]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert len(answer["top"]) == 4
+    assert sum(species["probability"] for species in answer["top"]) == pytest.approx(1)
+
+
+def test_bytes_base64_and_a_path_are_the_same_photograph(model: Model, tmp_path: Path) -> None:
+    content = photograph_bytes()
+    (tmp_path / "photo.jpg").write_bytes(content)
+    text = base64.b64encode(content).decode()
+    forms = [content, text, f"data:image/jpeg;base64,{text}", str(tmp_path / "photo.jpg")]
+    first, *others = model.predict(forms)
+    assert others == [first] * 3
+
+
+@pytest.mark.parametrize("mode", ["RGB", "CMYK", "L"])
+def test_colour_modes_of_jpeg_are_answered(model: Model, mode: str) -> None:
+    assert model.predict([photograph_bytes(mode=mode)])[0]["taxon"]
+
+
+def test_a_rotated_photograph_is_answered_like_an_upright_one(model: Model) -> None:
+    upright = Image.open(io.BytesIO(photograph_bytes(form="PNG")))
+    stream, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = 6  # shown turned by 90 degrees clockwise
+    upright.transpose(Image.Transpose.ROTATE_90).save(stream, format="PNG", exif=exif)
+    turned, straight = model.predict([stream.getvalue(), photograph_bytes(form="PNG")])
+    assert turned == straight
+
+
+def test_the_default_threshold_is_the_calibrated_one(model: Model) -> None:
+    spec, _ = release()
+    assert model.predict([photograph_bytes()])[0]["threshold"] == CalibrateResult.read(spec.specificity).threshold
+
+
+def test_a_target_becomes_the_threshold_of_the_stored_curve(model: Model) -> None:
+    spec, _ = release()
+    curve = OperatingCurve.read(CalibrateResult.read(spec.specificity).curve)
+    (answer,) = model.predict([photograph_bytes()], params={"target": 0.8})
+    assert answer["threshold"] == curve.threshold[curve.choose(0.8)]
+
+
+def test_within_rules_out_everything_else(model: Model) -> None:
+    params = {"within": ["Plantae"], "threshold": 0.99, "top": 1}
+    (answer,) = model.predict([photograph_bytes()], params=params)
+    assert answer["taxon"] == "Morus alba"
+    assert answer["probability"] == pytest.approx(1)
+    assert [species["name"] for species in answer["top"]] == ["Morus alba"]
+
+
+@pytest.mark.parametrize(
+    ("params", "reason"),
+    [
+        ({"within": ["Dodo"]}, "knows no taxon 'Dodo'"),
+        ({"within": ["Morus"]}, "stands for several"),
+        ({"threshold": 2.0}, r"must lie in \[0, 1\]"),
+        ({"target": 0.9, "threshold": 0.9}, "not both"),
+        ({"target": 1.0}, "between 0 and 1"),
+    ],
+)
+def test_parameters_that_make_no_sense_are_refused(model: Model, params: dict[str, Any], reason: str) -> None:
+    with pytest.raises(MlflowException, match=reason):
+        model.predict([photograph_bytes()], params=params)
+
+
+@pytest.mark.parametrize(
+    ("item", "reason"),
+    [
+        (b"", "photograph 1: the file is empty"),
+        (b"GIF89a not a photograph", "photograph 1: not a photograph"),
+        (photograph_bytes()[:400], "photograph 1: a damaged photograph"),
+        ("/no/such/photo.jpg", r"photograph 1 \(/no/such/photo.jpg\): neither an existing file nor base64"),
+        ("http://127.0.0.1/photo.jpg", "neither an existing file"),
+        (7, "must be bytes, base64 text or a path"),
+    ],
+)
+def test_a_bad_photograph_is_named_by_its_position(model: Model, item: object, reason: str) -> None:
+    with pytest.raises(MlflowException, match=reason):
+        model.predict([photograph_bytes(), item])
+
+
+def test_over_http_requests_come_in_every_form_of_mlflow(model: Model) -> None:
+    from mlflow.pyfunc.scoring_server import init  # noqa: PLC0415 (see Model)
+
+    client = TestClient(init(model))
+    text = base64.b64encode(photograph_bytes()).decode()
+    bodies: list[dict[str, Any]] = [
+        {"inputs": [text]},
+        {"dataframe_split": {"columns": ["image"], "data": [[text]]}},
+        {"dataframe_records": [{"image": text}]},
+    ]
+    answers = [client.post("/invocations", json=body).json()["predictions"] for body in bodies]
+    assert answers[1:] == answers[:-1]
+    told = client.post("/invocations", json={"inputs": [text], "params": {"threshold": 0.0, "within": ["Aves"]}})
+    assert told.json()["predictions"][0]["depth"] == 7
+    refused = client.post("/invocations", json={"inputs": ["bm90IGEgcGhvdG8="]})
+    assert refused.status_code == 400
+    assert "photograph 0" in refused.text
+
+
+def test_sixteen_bits_are_scaled_and_transparency_lies_on_white() -> None:
+    grey = Image.fromarray(np.full((4, 4), 0x8000, dtype=np.uint16))
+    clear = Image.new("RGBA", (4, 4), (255, 0, 0, 0))
+    streams = [io.BytesIO(), io.BytesIO()]
+    for image, stream in zip((grey, clear), streams, strict=True):
+        image.save(stream, format="PNG")
+    middle, white = (upright_pixels(stream.getvalue()) for stream in streams)
+    assert middle.shape == white.shape == (4, 4, 3)
+    assert (middle == 0x80).all()
+    assert (white == 255).all()
+
+
+def test_a_bomb_is_refused_before_it_is_decoded() -> None:
+    with pytest.raises(PhotoError, match="more than the 100"):
+        upright_pixels(photograph_bytes(size=(20, 20)), max_pixels=100)
