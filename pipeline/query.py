@@ -43,7 +43,13 @@ def connect(*, inputs: Inputs) -> duckdb.DuckDBPyConnection:
 
 def to_parquet(name: str, *, inputs: Inputs, output: Path, **parameters: Any) -> Path:  # noqa: ANN401
     """Run `sql/<name>.sql` over `inputs` with its `$parameters` and write the rows to `output`."""
-    with connect(inputs=inputs) as connection, atomic_path(output) as partial:
+    with connect(inputs=inputs) as connection:
+        return copy(connection, name, output=output, **parameters)
+
+
+def copy(connection: duckdb.DuckDBPyConnection, name: str, *, output: Path, **parameters: Any) -> Path:  # noqa: ANN401
+    """As `to_parquet`, over whatever `connection` holds already."""
+    with atomic_path(output) as partial:
         statement = f"copy (\n{select(name)}\n) to '{_quoted(partial)}' (format parquet, compression zstd)"
         connection.execute(statement, parameters or None)
     return output

@@ -1,1 +1,1 @@
-"""pipeline/gbif."""
+"""GBIF: its API, its downloads, its archives, and the two tables that come out of them."""

@@ -1,0 +1,43 @@
+-- Purpose: occurrences as GBIF interprets them, with explicit columns and string keys; blanks are null.
+-- Grain: one row per line of occurrence.txt that has a gbifID.
+-- Inputs: occurrence_txt (all text, absent columns null).
+-- Parameters: $checklist_key, the taxonomy that names and keys follow where the record does not say.
+-- The observation is iNaturalist's number, from the record's own address, else from its catalogue number.
+select
+    gbifid as occurrence_key,
+    coalesce(
+        nullif(regexp_extract(coalesce(occurrenceid, ''), '/observations/([0-9]+)', 1), ''),
+        nullif(regexp_extract(coalesce("references", ''), '/observations/([0-9]+)', 1), ''),
+        nullif(trim(catalognumber), ''),
+        gbifid
+    ) as observation_id,
+    nullif(trim(datasetkey), '') as dataset_key,
+    coalesce(nullif(trim(checklistkey), ''), $checklist_key) as checklist_key,
+    nullif(trim(taxonkey), '') as taxon_key,
+    nullif(trim(kingdom), '') as kingdom,
+    nullif(trim(phylum), '') as phylum,
+    nullif(trim(class), '') as class,
+    nullif(trim("order"), '') as "order",
+    nullif(trim(family), '') as family,
+    nullif(trim(genus), '') as genus,
+    nullif(trim(species), '') as species,
+    nullif(trim(license), '') as licence,
+    nullif(trim(countrycode), '') as country,
+    nullif(trim(eventdate), '') as event_date,
+    nullif(trim(acceptedtaxonkey), '') as accepted_taxon_key,
+    nullif(trim(specieskey), '') as species_key,
+    nullif(trim(kingdomkey), '') as kingdom_key,
+    nullif(trim(phylumkey), '') as phylum_key,
+    nullif(trim(classkey), '') as class_key,
+    nullif(trim(orderkey), '') as order_key,
+    nullif(trim(familykey), '') as family_key,
+    nullif(trim(genuskey), '') as genus_key,
+    nullif(trim(scientificname), '') as scientific_name,
+    nullif(upper(trim(taxonrank)), '') as taxon_rank,
+    nullif(upper(trim(taxonomicstatus)), '') as taxonomic_status,
+    nullif(trim(issue), '') as issue,
+    try_cast(decimallatitude as double) as decimal_latitude,
+    try_cast(decimallongitude as double) as decimal_longitude
+from occurrence_txt
+where gbifid is not null
+order by occurrence_key
