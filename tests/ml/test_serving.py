@@ -130,7 +130,7 @@ def test_a_bad_photograph_is_named_by_its_position(model: Model, item: object, r
 def test_over_http_requests_come_in_every_form_of_mlflow(model: Model) -> None:
     from mlflow.pyfunc.scoring_server import init  # noqa: PLC0415 (see Model)
 
-    client = TestClient(init(model))
+    client = TestClient(init(cast("Any", model)))
     text = base64.b64encode(photograph_bytes()).decode()
     bodies: list[dict[str, Any]] = [
         {"inputs": [text]},
