@@ -4,12 +4,12 @@
 -- Parameters: $checklist_key, the taxonomy that names and keys follow where the record does not say.
 -- The observation is iNaturalist's number, from the record's own address, else from its catalogue number.
 select
-    gbifid as occurrence_key,
+    trim(gbifid) as occurrence_key,
     coalesce(
         nullif(regexp_extract(coalesce(occurrenceid, ''), '/observations/([0-9]+)', 1), ''),
         nullif(regexp_extract(coalesce("references", ''), '/observations/([0-9]+)', 1), ''),
         nullif(trim(catalognumber), ''),
-        gbifid
+        trim(gbifid)
     ) as observation_id,
     nullif(trim(datasetkey), '') as dataset_key,
     coalesce(nullif(trim(checklistkey), ''), $checklist_key) as checklist_key,

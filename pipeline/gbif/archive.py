@@ -8,7 +8,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import duckdb
 
@@ -63,8 +63,8 @@ def read_layout(path: Path) -> Layout:
     if b"<!DOCTYPE" in text or b"<!ENTITY" in text:
         raise ArchiveError(f"{path}: meta.xml declares entities, which Darwin Core does not use")
     try:
-        root = ElementTree.fromstring(text)  # noqa: S314 (entities were refused above)
-    except ElementTree.ParseError as error:
+        root = ET.fromstring(text)  # noqa: S314 (entities were refused above)
+    except ET.ParseError as error:
         raise ArchiveError(f"{path}: meta.xml cannot be read: {error}") from error
     core, occurrence = _text_file(path, root.find(f"{NAMESPACE}core"))
     if core != OCCURRENCE_TYPE or occurrence is None or occurrence.location not in names:
@@ -110,7 +110,8 @@ def extract(path: Path, file: TextFile, folder: Path) -> Path:
 def load(connection: duckdb.DuckDBPyConnection, text: Path, file: TextFile, *, table: str, wanted: set[str]) -> None:
     """Make the table `table` of a text file, all text, and `<table>_rejects` of the lines that do not fit.
 
-    Columns that the file does not have are NULL; `line_number` counts the lines that were read. Quotes are characters like any other: GBIF escapes nothing.
+    Columns that the file does not have are NULL; `line_number` counts the lines that were read. Quotes are
+    characters like any other: GBIF escapes nothing.
 
     Args:
         connection: Where the tables are made.
@@ -142,7 +143,7 @@ def _opened(path: Path) -> zipfile.ZipFile:
         raise ArchiveError(f"{path} cannot be opened as an archive: {error}") from error
 
 
-def _text_file(path: Path, element: ElementTree.Element | None) -> tuple[str, TextFile | None]:
+def _text_file(path: Path, element: ET.Element | None) -> tuple[str, TextFile | None]:
     """The row type and the file of one element of meta.xml."""
     if element is None:
         return "", None

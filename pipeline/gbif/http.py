@@ -150,7 +150,7 @@ class Api:
 
 
 def _attempts() -> Iterator[stamina.Attempt]:
-    return stamina.retry_context(
+    yield from stamina.retry_context(
         on=_worth_another_try, attempts=ATTEMPTS, timeout=None, wait_initial=1.0, wait_max=60.0
     )
 

@@ -69,7 +69,8 @@ def _load_archive(connection: duckdb.DuckDBPyConnection, archive: Path) -> None:
 
 def _load_pages(connection: duckdb.DuckDBPyConnection, pages: Path, *, checklist_key: str) -> None:
     """Searches are bounded by 100,000 records, so their rows fit in memory."""
-    occurrences, media = [], []
+    occurrences: list[dict[str, str | None]] = []
+    media: list[dict[str, str | None]] = []
     with gzip.open(pages, "rt", encoding="utf-8") as lines:
         for line in lines:
             record = json.loads(line)
