@@ -22,8 +22,8 @@ TIMEOUT: Final = (10.0, 120.0)
 TRANSIENT: Final = frozenset({420, 429, 500, 502, 503, 504})
 """Statuses worth another try: 420 is GBIF's "three downloads are running", 429 "slower"."""
 ATTEMPTS: Final = 10
-CHUNK: Final = 1 << 20
-"""Bytes written at a time."""
+CHUNK: Final = 1 << 16
+"""Bytes written at a time; a broken connection loses at most this much."""
 LONGEST_WAIT: Final = 300.0
 """Seconds; also the longest Retry-After that is waited for."""
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from mlflow.tracking import MlflowClient
-from pipeline.dataset.manifest import content_hash
 
+from pipeline.dataset.manifest import content_hash
 from tests.e2e.conftest import Road, road_environment
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]

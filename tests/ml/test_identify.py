@@ -40,6 +40,16 @@ def test_a_photograph_is_named_with_lineage_and_likely_species(
     assert len(species) == 2
 
 
+def test_an_answer_reads_as_a_sentence() -> None:
+    genus = {"rank": "genus", "name": "Nestor", "taxon_key": "K6", "probability": 0.93}
+    top = [{"rank": "species", "name": "Nestor notabilis", "taxon_key": "K7", "probability": 0.612}]
+    answer = {"photo": "kea.jpg", "taxon": "Nestor", "rank": "genus", "depth": 6, "probability": 0.93, "threshold": 0.9}
+    text = identify.readable({**answer, "lineage": [genus], "top": top})
+    assert text.splitlines() == ["kea.jpg: genus Nestor (93 %)  [Nestor]", "    Nestor notabilis   61.2 %"]
+    abstained = identify.readable({**answer, "depth": 0, "rank": "root", "lineage": [], "top": []})
+    assert abstained == "kea.jpg: not sure of any kingdom (asked for 90 % confidence)"
+
+
 def test_json_holds_one_answer_per_photograph(registry: list[str], kea: Path, capsys: Captured) -> None:
     assert identify.main([str(kea), str(kea), "--target", "0.8", "--json", *registry]) == 0
     answers = json.loads(capsys.readouterr().out)

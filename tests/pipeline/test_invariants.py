@@ -10,11 +10,15 @@ import pytest
 from pipeline.dataset.invariants import small_species, straddling_observations, train_share, tree
 from pipeline.paths import Paths
 
-NODES: list[dict[str, Any]] = [
+CHAIN: list[dict[str, Any]] = [
     {"node_id": depth, "parent_id": depth - 1 if depth else None, "depth": depth, "name": f"n{depth}",
      "class_id": 0 if depth == 7 else None, "leaf_begin": 0, "leaf_end": 2 if depth < 7 else 1}
     for depth in range(8)
-] + [{"node_id": 8, "parent_id": 6, "depth": 7, "name": "n8", "class_id": 1, "leaf_begin": 1, "leaf_end": 2}]  # fmt: skip
+]  # fmt: skip
+NODES = [
+    *CHAIN,
+    {"node_id": 8, "parent_id": 6, "depth": 7, "name": "n8", "class_id": 1, "leaf_begin": 1, "leaf_end": 2},
+]
 
 
 @pytest.fixture
