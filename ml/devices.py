@@ -37,6 +37,14 @@ class Device:
         # Stored as H, W, 3, the permuted view is already channels last.
         return moved.permute(0, 3, 1, 2).float().div_(255.0)
 
+    def any(self, flag: bool) -> bool:  # noqa: FBT001 (the value itself is what is shared)
+        """Whether `flag` is set in any process: all go on, or all end, at the same step."""
+        if self.world == 1:
+            return flag
+        shared = torch.tensor(int(flag), device=self.device)
+        dist.all_reduce(shared, dist.ReduceOp.MAX)
+        return bool(shared.item())
+
     def wait_for_all(self) -> None:
         """Wait until every process has come here."""
         if self.world > 1:

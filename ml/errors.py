@@ -29,5 +29,9 @@ class TrainingError(MlError):
     """Training cannot go on: the loss is not finite, or another process trains into the same folder."""
 
 
+class TrackingError(MlError):
+    """MLflow holds something else under the name of this run."""
+
+
 class InterruptedTrainingError(MlError):
     """The process was asked to end; what was computed is in the checkpoint."""

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ml.errors import InterruptedTrainingError
+from ml.errors import InterruptedTrainingError, TrackingError
 from ml.spec import TrackingSpec
 
 # Telemetry is decided by the operator, not by a library; set before mlflow is imported.
@@ -36,13 +36,16 @@ class ChildRun:
         """Log parameters that the run does not have yet: they are write-once, and a retry finds them there.
 
         Raises:
-            ValueError: the run already holds another value under one of the names.
+            TrackingError: the run already holds another value under one of the names.
         """
         known = self.client.get_run(self.run_id).data.params
         wanted = {key: str(value)[:500] for key, value in params.items()}
         changed = [key for key, value in wanted.items() if known.get(key, value) != value]
         if changed:
-            raise ValueError(f"MLflow run {self.run_id} was logged with other values of {', '.join(changed)}")
+            raise TrackingError(
+                f"MLflow run {self.run_id} was logged with other values of {', '.join(changed)}; "
+                "the specification's hash must cover them, or delete that run"
+            )
         new = [Param(key, value) for key, value in wanted.items() if key not in known]
         self.client.log_batch(self.run_id, params=new)
 

@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from mlflow.exceptions import MlflowException
 from pydantic import ValidationError
 from safetensors.torch import save_file
 
@@ -68,6 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             run(spec, device=device, reporter=reporter, stop=stop)
     except (MlError, TaxonomyError) as error:
         sys.stderr.write(f"error: {error}\n")
+        return 1
+    except MlflowException as error:
+        sys.stderr.write(f"error: MLflow at {spec.tracking.uri} did not take the run: {error}\n")
         return 1
     return 0
 
@@ -239,8 +243,7 @@ def _params(
     spec: TrainSpec, *, recipe: Recipe, network: Network, train: Photos, validation: Photos
 ) -> dict[str, object]:
     chosen = {
-        name: getattr(spec, name)
-        for name in ("network", "backbone", "weights", "image_size", "seed", "workers", "spec_hash")
+        name: getattr(spec, name) for name in ("network", "backbone", "weights", "image_size", "seed", "spec_hash")
     }
     counts = {
         "classes": network.spec.classes,
@@ -248,7 +251,6 @@ def _params(
         "train_photos": len(train),
         "validation_photos": len(validation),
         "epochs": recipe.epochs,
-        "torch": torch.__version__,
     }
     return chosen | counts | {f"recipe.{key}": value for key, value in recipe.model_dump().items()}
 
@@ -312,13 +314,12 @@ def _clear(output: Path) -> None:
 
 @contextlib.contextmanager
 def _stopping() -> Iterator[threading.Event]:
-    """Turn the first SIGINT or SIGTERM into an event: the running step ends and a checkpoint is written."""
+    """Turn SIGINT and SIGTERM into an event: the running step ends and a checkpoint is written."""
     stop = threading.Event()
 
     def handle(number: int, frame: FrameType | None) -> None:
-        del frame
-        if stop.is_set():
-            raise KeyboardInterrupt(f"signal {number} for the second time")
+        # A terminal and Dagster may both send one for the same interrupt: a second signal changes nothing.
+        del number, frame
         stop.set()
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -103,7 +103,7 @@ def fit(job: Job) -> list[dict[str, Any]]:
         job.reporter.info(f"going on at step {position.step} of {job.steps}")
     model: nn.Module = network
     if job.device.world > 1:
-        model = DistributedDataParallel(network, broadcast_buffers=False)
+        model = DistributedDataParallel(network, forward_sync_buffers=False)
     loop = _Loop(job=job, model=model, optimiser=optimiser_, position=position, history=history)
     while loop.position.step < job.steps:
         loop.epoch()
@@ -162,9 +162,12 @@ class _Loop:
         with meter(title, total=sum(map(len, groups)), reporter=job.reporter) as progress:
             for batch in stream:
                 self._one(batch, draws=draws, progress=progress)
-                self._checkpoint_now_and_then()
+                # The step that closes an epoch is saved with the epoch's row, or a resumed run would lack it.
+                if self.position.step < epoch * job.steps_per_epoch + end:
+                    self._checkpoint_now_and_then()
         seconds = max(1e-9, time.monotonic() - started)
         self._close_epoch(epoch, speed=(self.position.seen - before) / seconds)
+        self._end_when(asked=job.device.any(job.stop.is_set()))
 
     def _batches(self, groups: list[NDArray[np.intp]], *, draws: augment.Draws) -> Iterator[data.Batch]:
         job = self.job
@@ -187,6 +190,8 @@ class _Loop:
         loss, correct = 0.0, 0
         if len(batch.positions):
             loss, correct = self._update(batch, draws=draws)
+        elif job.device.world > 1:
+            self._update_with_the_others()
         count = len(batch.positions)
         self.position = Position(
             step=step + 1,
@@ -222,6 +227,14 @@ class _Loop:
         self.optimiser.step()
         return value, int((logits.argmax(1) == labels).sum().item())
 
+    def _update_with_the_others(self) -> None:
+        """Take part in a step without photographs of one's own: the other processes wait for our gradients."""
+        side = self.job.network.spec.image_size
+        logits = self.model(torch.zeros(1, 3, side, side, device=self.job.device.device))
+        self.optimiser.zero_grad(set_to_none=True)
+        (logits.sum() * 0).backward()
+        self.optimiser.step()
+
     def _close_epoch(self, epoch: int, *, speed: float) -> None:
         job = self.job
         seen = max(1, self.position.seen)
@@ -245,13 +258,16 @@ class _Loop:
         self._save()
 
     def _checkpoint_now_and_then(self) -> None:
-        if self.job.stop.is_set():
+        asked = self.job.device.any(self.job.stop.is_set())
+        if asked or time.monotonic() - self._saved >= self.job.checkpoint_seconds:
             self._save()
+        self._end_when(asked=asked)
+
+    def _end_when(self, *, asked: bool) -> None:
+        if asked:
             raise InterruptedTrainingError(
                 f"interrupted after step {self.position.step} of {self.job.steps}; run again to go on from there"
             )
-        if time.monotonic() - self._saved >= self.job.checkpoint_seconds:
-            self._save()
 
     def _save(self) -> None:
         if self.job.device.first:

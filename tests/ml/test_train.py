@@ -124,9 +124,10 @@ def whole(world: World, tmp_path_factory: pytest.TempPathFactory) -> TrainResult
         return run(world.spec(tmp_path_factory.mktemp("whole"), spec_hash="resume"))
 
 
+@pytest.mark.usefixtures("fast")
 @pytest.mark.parametrize("after", [1, 3, 4, 8, 9])
 def test_a_run_stopped_after_any_step_ends_in_the_same_weights(
-    world: World, tmp_path: Path, fast: Recipe, monkeypatch: pytest.MonkeyPatch, whole: TrainResult, after: int
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: TrainResult, after: int
 ) -> None:
     stop, original = threading.Event(), trainer._Loop._update
 
