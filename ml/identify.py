@@ -104,12 +104,14 @@ def identify(model: Any, photograph: Path, *, params: dict[str, Any]) -> Answer:
 def readable(answer: Answer) -> str:
     """An answer as text: the taxon with its lineage, then the most probable species."""
     if answer["depth"] == 0:
-        first = f"{answer['photo']}: not sure of any kingdom (asked for {answer['threshold']:.0%} confidence)"
+        first = f"{answer['photo']}: not sure of any kingdom (asked for {100 * answer['threshold']:.0f} % confidence)"
     else:
         lineage = " > ".join(step["name"] for step in answer["lineage"])
-        first = f"{answer['photo']}: {answer['rank']} {answer['taxon']} ({answer['probability']:.0%})  [{lineage}]"
+        first = (
+            f"{answer['photo']}: {answer['rank']} {answer['taxon']} ({100 * answer['probability']:.0f} %)  [{lineage}]"
+        )
     width = max((len(species["name"]) for species in answer["top"]), default=0)
-    lines = [f"    {species['name']:<{width}}  {species['probability']:6.1%}" for species in answer["top"]]
+    lines = [f"    {species['name']:<{width}}  {100 * species['probability']:5.1f} %" for species in answer["top"]]
     return "\n".join([first, *lines])
 
 
