@@ -1,1 +1,1 @@
-"""pipeline/photos."""
+"""Photographs: which ones to fetch, fetching them politely, verifying them, and the ledger of what became of each."""

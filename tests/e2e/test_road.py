@@ -57,6 +57,7 @@ def test_runs_are_nested_below_the_dataset_version(undisturbed: Path) -> None:
     runs = {run.data.tags["naturewatch.stage"]: run for run in client.search_runs([experiment.experiment_id])}
     assert set(runs) == {"dataset", "baseline", "specificity_baseline", "candidate"}
     parent = runs.pop("dataset")
+    assert parent.inputs is not None
     assert {entry.dataset.name for entry in parent.inputs.dataset_inputs} >= set(TABLES) - {"photo_index"}
     for run in runs.values():
         assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id

@@ -14,6 +14,7 @@ from pipeline.gbif.archive import read_layout
 from pipeline.gbif.http import Api
 from pipeline.gbif.source import fetch_source
 from pipeline.gbif.tables import BACKBONE, build_occurrences
+from pipeline.query import count
 from pipeline.rejections import counts
 from pipeline.tables import check_table
 
@@ -87,7 +88,7 @@ def test_columns_are_found_by_their_terms_in_any_order(make_settings: Callable[.
 def test_a_stray_quote_swallows_nothing(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
     rows = [{**ROW, "gbifID": str(number)} for number in range(100)]
     settings, _ = tables(make_settings, make_archive(tmp_path / "a.zip", rows))
-    assert duckdb.sql(f"from '{settings.paths.table('occurrences')}'").shape[0] == 100
+    assert count(settings.paths.table("occurrences")) == 100
 
 
 def test_lines_that_do_not_fit_leave_a_trace_and_the_others_stay(
@@ -159,4 +160,4 @@ def test_recorded_archives_load_or_are_refused_with_the_reason(
             tables(make_settings, path)
         return
     settings, _ = tables(make_settings, path)
-    assert duckdb.sql(f"from '{settings.paths.table('occurrences')}'").shape[0] == occurrences
+    assert count(settings.paths.table("occurrences")) == occurrences
