@@ -17,27 +17,34 @@ def training_curves(history: Sequence[dict[str, Any]], *, title: str, top1: floa
     """Draw loss, accuracy and learning rate over the epochs.
 
     Args:
-        history: Rows of `history.parquet`; a `probe` row is drawn at epoch 0.
+        history: Rows of `history.parquet`; a `probe` row is drawn at epoch 0, in the accuracies only.
         title: What was trained.
         top1: Validation accuracy at the end, drawn as a line.
         path: The PNG to write.
     """
     figure = Figure(figsize=(11, 3.6), layout="constrained")
     loss, accuracy, rate = figure.subplots(1, 3)
-    epochs = [row["epoch"] for row in history]
-    loss.plot(epochs, [row["train_loss"] for row in history], color=BLUE, marker="o")
-    _dress(loss, title="Training loss", label="cross entropy", epochs=epochs)
-    accuracy.plot(
-        epochs, [100 * row["train_accuracy"] for row in history], color=BLUE, marker="o", label="training (augmented)"
-    )
-    accuracy.axhline(100 * top1, color=GREEN, linestyle="--", label=f"validation, at the end: {top1:.1%}")
-    accuracy.set_ylim(0, 102)
-    accuracy.legend(frameon=False, fontsize=8, loc="lower right")
-    _dress(accuracy, title="Species accuracy", label="%", epochs=epochs)
     steps = [row for row in history if row["phase"] != "probe"]
-    rate.plot([row["epoch"] for row in steps], [row["learning_rate"] for row in steps], color=ORANGE, marker="o")
+    probes = [row for row in history if row["phase"] == "probe"]
+    epochs = [row["epoch"] for row in steps]
+    # The probe's loss has its own penalty and no label smoothing: beside the others it would mislead.
+    loss.plot(epochs, [row["train_loss"] for row in steps], color=BLUE, marker="o")
+    _dress(loss, title="Training loss, mean over the epoch", label="cross entropy", epochs=epochs)
+    accuracy.plot(
+        epochs, [100 * row["train_accuracy"] for row in steps], color=BLUE, marker="o", label="training (augmented)"
+    )
+    for row in probes:
+        accuracy.plot(
+            [row["epoch"]], [100 * row["train_accuracy"]], color=ORANGE, marker="D", linestyle="none",
+            label="training, head on frozen features",
+        )  # fmt: skip
+    accuracy.axhline(100 * top1, color=GREEN, linestyle="--", label=f"validation, at the end: {top1:.1%}")
+    accuracy.set_ylim(0, 104)
+    accuracy.legend(frameon=False, fontsize=8, loc="lower right")
+    _dress(accuracy, title="Species accuracy", label="%", epochs=[row["epoch"] for row in probes] + epochs)
+    rate.plot(epochs, [row["learning_rate"] for row in steps], color=ORANGE, marker="o")
     rate.set_yscale("log")
-    _dress(rate, title="Learning rate at the epoch's end", label="", epochs=[row["epoch"] for row in steps] or [0])
+    _dress(rate, title="Learning rate at the epoch's end", label="", epochs=epochs)
     figure.suptitle(title, color=INK, fontweight="bold")
     return _save(figure, path)
 
