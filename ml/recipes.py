@@ -98,7 +98,7 @@ SAMPLE = Recipe(
     trainable=0.5,
     head_scale=1.0,
     warmup=0.1,
-    probe=Probe(views=1, weight_decay=0.01, iterations=60),
+    probe=Probe(views=2, weight_decay=0.01, iterations=60),
     segments=(Segment(epochs=3, rate=3e-4, cosine=True),),
     augmentation=Augmentation(area=(0.4, 1.0), brightness=0.125, contrast=0.25, saturation=0.25, hue=0.03),
     label_smoothing=0.1,
