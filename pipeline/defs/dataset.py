@@ -7,7 +7,7 @@ from pipeline.dataset.manifest import build_manifest
 from pipeline.dataset.pack import build_training_photos
 from pipeline.dataset.pictures import contact_sheet, long_tail, rejections_chart
 from pipeline.dataset.species import build_species
-from pipeline.dataset.split import build_split, split_gaps
+from pipeline.dataset.split import build_split
 from pipeline.dataset.taxonomy import build_taxonomy
 from pipeline.defs.ingest import photos
 from pipeline.defs.metadata import mapping_table, picture, table_result

@@ -170,13 +170,13 @@ def _checked(response: requests.Response) -> requests.Response:
     message = f"{response.request.method} {response.url} answered {status}: {text or response.reason}"
     response.close()
     if status in TRANSIENT:
-        raise _TransientError(message, wait=_retry_after(response.headers.get("Retry-After")))
+        raise _TransientError(message, wait=retry_after_seconds(response.headers.get("Retry-After")))
     if status == 401:
         raise GbifError(f"{message}; check GBIF_USER and GBIF_PASSWORD")
     raise NotFoundError(message) if status == 404 else GbifError(message)
 
 
-def _retry_after(value: str | None) -> float | None:
+def retry_after_seconds(value: str | None) -> float | None:
     """Seconds to wait by a Retry-After header (seconds or an HTTP date); None when there is no usable one."""
     if value is None:
         return None
