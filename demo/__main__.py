@@ -77,12 +77,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     arguments = build_parser().parse_args(argv)
     # Loaded after the options, so that --help and a wrong option answer at once.
+    from demo.folder import FolderError  # noqa: PLC0415
     from demo.sources import open_source  # noqa: PLC0415
 
     photos = arguments.photos.resolve() if arguments.photos else None
-    if photos is not None and not photos.is_file():
-        print(f"naturewatch replica: there is no file {photos}; --photos needs a CSV of photographs", file=sys.stderr)
-        return 2
     replica = Replica(
         open_release=lambda release: open_source(photos=photos, release=release),
         release=arguments.release,
@@ -93,7 +91,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         step=arguments.step,
     )
     try:
+        replica.index(replica.release)
         asyncio.run(serve(replica, port=arguments.port, watch_stdin=arguments.watch_stdin))
+    except FolderError as error:
+        print(f"naturewatch replica: {error}", file=sys.stderr)
+        return 2
     except OSError as error:
         print(f"naturewatch replica: cannot serve on port {arguments.port}: {error.strerror}", file=sys.stderr)
         return 1

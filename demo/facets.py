@@ -121,7 +121,7 @@ def matches(facets: Facets, predicate: Mapping[str, Any]) -> bool:
 
 
 def _leaf_matches(held: frozenset[str], predicate: Mapping[str, Any]) -> bool:
-    kind = predicate["type"]
+    kind = str(predicate["type"])
     if kind in {"isNull", "isNotNull"}:
         return bool(held) == (kind == "isNotNull")
     if kind in {"equals", "in"}:
