@@ -1,0 +1,106 @@
+"""The command `python -m demo`: options, start, the ready line, and the end. Nothing about what is served."""
+
+import argparse
+import asyncio
+import contextlib
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from aiohttp import web
+
+from demo.faults import FAULTS, UnknownFaultError, parse_faults
+from demo.server import Replica
+
+
+def _faults(text: str) -> frozenset[str]:
+    try:
+        return parse_faults(text)
+    except UnknownFaultError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The options of the command."""
+    faults = "\n".join(f"  {name:17} {what}" for name, what in FAULTS.items())
+    parser = argparse.ArgumentParser(
+        prog="naturewatch replica",
+        description="Serve the embedded GBIF and photo replica on this machine.",
+        epilog=f"faults:\n{faults}\n\nThe download service knows the user replica with the password replica.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--photos", type=Path, metavar="CSV", help="serve labelled photographs, not rendered organisms")
+    parser.add_argument("--release", type=int, choices=(1, 2), default=1, help="state of the data (default 1)")
+    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: any that is free)")
+    parser.add_argument("--public-url", metavar="URL", help="scheme and host of photographs (default: the request's)")
+    parser.add_argument("--state", type=Path, metavar="DIR", help="keep the downloads that were asked for here")
+    parser.add_argument("--faults", type=_faults, default=frozenset(), metavar="NAME,...", help="see below")
+    parser.add_argument("--step", type=float, default=0.2, help="seconds of PREPARING, and of RUNNING (default 0.2)")
+    parser.add_argument("--watch-stdin", action="store_true", help="end when standard input ends")
+    return parser
+
+
+def _watch_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    """Set `stop` when standard input ends: whoever held its other end is gone, even if it was killed."""
+    while sys.stdin.buffer.read(4096):
+        pass
+    # The loop may have ended for another reason already; then there is nothing left to stop.
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(stop.set)
+
+
+async def serve(replica: Replica, *, port: int, watch_stdin: bool) -> None:
+    """Serve until a signal, or the end of standard input, says stop.
+
+    Raises:
+        OSError: The port is taken.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    if watch_stdin:
+        threading.Thread(target=_watch_stdin, args=(loop, stop), daemon=True).start()
+    runner = web.AppRunner(replica.application(), access_log=None, shutdown_timeout=0.2)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        print(f"replica ready http://127.0.0.1:{runner.addresses[0][1]}", flush=True)
+        await stop.wait()
+    finally:
+        await runner.cleanup()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
+    arguments = build_parser().parse_args(argv)
+    # Loaded after the options, so that --help and a wrong option answer at once.
+    from demo.folder import FolderError  # noqa: PLC0415
+    from demo.sources import open_source  # noqa: PLC0415
+
+    photos = arguments.photos.resolve() if arguments.photos else None
+    replica = Replica(
+        open_release=lambda release: open_source(photos=photos, release=release),
+        release=arguments.release,
+        source_name=str(photos) if photos else "",
+        public_url=arguments.public_url,
+        state=arguments.state,
+        faults=arguments.faults,
+        step=arguments.step,
+    )
+    try:
+        replica.index(replica.release)
+        asyncio.run(serve(replica, port=arguments.port, watch_stdin=arguments.watch_stdin))
+    except FolderError as error:
+        print(f"naturewatch replica: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"naturewatch replica: cannot serve on port {arguments.port}: {error.strerror}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
