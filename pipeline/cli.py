@@ -37,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.config is not None:
             os.environ["NATUREWATCH_CONFIG"] = str(options.config.absolute())
         os.environ.setdefault("DAGSTER_HOME", str(PROJECT_ROOT / "dagster_home"))
+        Path(os.environ["DAGSTER_HOME"]).mkdir(parents=True, exist_ok=True)
         return _run(options.select) if options.command == "run" else _ui(options.port, options.mlflow_port)
     except NatureWatchError as error:
         print(f"naturewatch: {error}", file=sys.stderr)

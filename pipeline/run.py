@@ -1,5 +1,7 @@
 """Takes the road in this process: what `naturewatch run` does. The same assets run from the UI and on schedules."""
 
+import warnings
+
 import dagster as dg
 
 from pipeline.definitions import defs
@@ -19,6 +21,8 @@ def take_road(*, selection: str) -> str | None:
         ConfigurationError: the selection is malformed or empty.
     """
     try:
+        # Dagster's own parser of selections calls what it marks as beta.
+        warnings.simplefilter("ignore", category=dg.BetaWarning)
         keys = dg.AssetSelection.from_string(selection).resolve(defs.resolve_asset_graph())
     except (dg.DagsterError, ValueError) as error:
         raise ConfigurationError(f"the selection {selection!r} cannot be read: {error}") from error
@@ -49,6 +53,6 @@ def _reason(result: dg.ExecuteInProcessResult) -> str:
             error = event.step_failure_data.error
             while error is not None and error.cause is not None:
                 error = error.cause
-            message = error.message.strip() if error is not None else "no error was recorded"
+            message = error.message.strip().removeprefix("pipeline.errors.") if error is not None else "no error was recorded"
             return f"{event.step_key}: {message}"
     return f"run {result.run_id} failed; see it in the Dagster UI"

@@ -25,7 +25,7 @@ class Progress:
         self._statuses: Counter[str] = Counter()
         self._received = 0
         self._began = self._told = time.monotonic()
-        self._bar: tqdm | None = None  # type: ignore[type-arg]
+        self._bar: tqdm[None] | None = None
 
     def __enter__(self) -> Self:
         """Show the bar where a person watches."""
