@@ -53,6 +53,8 @@ def _reason(result: dg.ExecuteInProcessResult) -> str:
             error = event.step_failure_data.error
             while error is not None and error.cause is not None:
                 error = error.cause
-            message = error.message.strip().removeprefix("pipeline.errors.") if error is not None else "no error was recorded"
+            message = (
+                error.message.strip().removeprefix("pipeline.errors.") if error is not None else "no error was recorded"
+            )
             return f"{event.step_key}: {message}"
     return f"run {result.run_id} failed; see it in the Dagster UI"

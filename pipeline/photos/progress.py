@@ -4,7 +4,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Final, Self
+from typing import Final, Never, Self
 
 from tqdm import tqdm
 
@@ -25,7 +25,7 @@ class Progress:
         self._statuses: Counter[str] = Counter()
         self._received = 0
         self._began = self._told = time.monotonic()
-        self._bar: tqdm[None] | None = None
+        self._bar: tqdm[Never] | None = None
 
     def __enter__(self) -> Self:
         """Show the bar where a person watches."""
