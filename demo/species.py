@@ -10,7 +10,7 @@ from demo.records import RANKS, Name
 from demo.search import Index
 
 _INFRASPECIFIC = {"SUBSPECIES", "VARIETY", "FORM"}
-_MARKERS = {"×", "subsp.", "var.", "f."}
+_MARKERS = {"\N{MULTIPLICATION SIGN}", "subsp.", "var.", "f."}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -269,7 +269,7 @@ def test_licences_become_the_enumeration_of_gbif(given: str, code: str) -> None:
     [
         ("Morus alba L.", "SPECIES", "Morus alba"),
         ("Microchromis Johnson, 1975", "GENUS", "Microchromis"),
-        ("Scandosorbus × intermedia (Ehrh.) Sennikov", "SPECIES", "Scandosorbus intermedia"),
+        ("Scandosorbus \N{MULTIPLICATION SIGN} intermedia (Ehrh.) Sennikov", "SPECIES", "Scandosorbus intermedia"),
         ("Bromus hordeaceus subsp. hordeaceus", "SUBSPECIES", "Bromus hordeaceus hordeaceus"),
         ("BOLD:ACD1886", "UNRANKED", "BOLD:ACD1886"),
     ],
