@@ -213,7 +213,7 @@ async def test_a_restarted_replica_knows_its_downloads(serve: Serve, whole: dict
     second = await serve(state=tmp_path, public_url="http://a.test", release=2)
     after = await _finished(second, key)
     assert {**after, "downloadLink": ""} == {**before, "downloadLink": ""}
-    other = await serve(state=tmp_path, source_name="elsewhere.csv")
+    other = await serve(state=tmp_path, source_name="another table")
     async with other.get(f"{DOWNLOAD}/{key}") as response:
         assert response.status == 404
 
