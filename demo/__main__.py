@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import hashlib
 import signal
 import sys
 import threading
@@ -80,22 +81,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     from demo.folder import FolderError  # noqa: PLC0415
     from demo.sources import open_source  # noqa: PLC0415
 
-    photos = arguments.photos.resolve() if arguments.photos else None
+    photos: Path | None = arguments.photos
+    try:
+        source = open_source(photos=photos, release=arguments.release)
+    except FolderError as error:
+        print(f"naturewatch replica: {error}", file=sys.stderr)
+        return 2
     replica = Replica(
-        open_release=lambda release: open_source(photos=photos, release=release),
+        # A kept download may be of the other release; that one is opened when it is asked for.
+        open_release=lambda release: (
+            source if release == arguments.release else open_source(photos=photos, release=release)
+        ),
         release=arguments.release,
-        source_name=str(photos) if photos else "",
+        # The content, not the place: the same table gets the same download keys on every machine.
+        source_name=hashlib.sha256(photos.read_bytes()).hexdigest() if photos else "",
         public_url=arguments.public_url,
         state=arguments.state,
         faults=arguments.faults,
         step=arguments.step,
     )
     try:
-        replica.index(replica.release)
         asyncio.run(serve(replica, port=arguments.port, watch_stdin=arguments.watch_stdin))
-    except FolderError as error:
-        print(f"naturewatch replica: {error}", file=sys.stderr)
-        return 2
     except OSError as error:
         print(f"naturewatch replica: cannot serve on port {arguments.port}: {error.strerror}", file=sys.stderr)
         return 1

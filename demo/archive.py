@@ -25,10 +25,10 @@ _OCCURRENCE_TERMS: dict[str, str] = {
     **dict.fromkeys(("catalogNumber", "recordedBy", "occurrenceStatus", "eventDate", "year", "month", "day"), _DWC),
     **dict.fromkeys(("continent", "countryCode", "decimalLatitude", "decimalLongitude"), _DWC),
     **dict.fromkeys(("identifiedBy", "dateIdentified", "scientificName"), _DWC),
-    **dict.fromkeys((*RANKS[:-1], "genericName", "taxonRank", "taxonomicStatus"), _DWC),
+    **dict.fromkeys((*RANKS[:-1], "taxonRank", "taxonomicStatus"), _DWC),
     **dict.fromkeys(("datasetKey", "publishingCountry", "lastInterpreted", "issue", "mediaType"), _GBIF),
     **dict.fromkeys(("hasCoordinate", "hasGeospatialIssues", "taxonKey", "acceptedTaxonKey"), _GBIF),
-    **dict.fromkeys((*(f"{rank}Key" for rank in RANKS), "species", "acceptedScientificName"), _GBIF),
+    **dict.fromkeys((*(f"{rank}Key" for rank in RANKS), "species", "genericName", "acceptedScientificName"), _GBIF),
     **dict.fromkeys(("verbatimScientificName", "protocol", "lastParsed", "lastCrawled", "repatriated"), _GBIF),
     "checklistKey": _GBIF,
 }

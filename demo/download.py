@@ -31,7 +31,7 @@ class Download:
         key: As GBIF makes them: seven digits, a dash, fifteen digits.
         request: The document as it was sent, without the addresses to notify.
         release: Release of the source that it is a snapshot of.
-        source: What the source was (the CSV of photographs, or empty for rendered organisms).
+        source: What the source was: a digest of the CSV of photographs, or empty for rendered organisms.
         created: Seconds since the epoch.
         cancelled: Seconds since the epoch, or None.
     """

@@ -38,7 +38,7 @@ class FolderSource:
                 picture, or a photograph that is not there.
         """
         rows = _read(csv)
-        taxa = {lineage: accepted(dict(zip(RANKS, lineage, strict=True))) for lineage in map(_lineage, rows)}
+        taxa = {lineage: accepted(dict(zip(RANKS, lineage, strict=True))) for lineage in set(map(_lineage, rows))}
         observations = tuple(_observation(row, taxon=taxa[_lineage(row)]) for row in rows)
         self._files = {_photo_id(row["path"]): csv.parent / row["path"] for row in rows}
         self._occurrences = release_of(observations, release=release, species=tuple(taxa.values()), grows=False)

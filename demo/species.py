@@ -10,6 +10,7 @@ from demo.records import RANKS, Name
 from demo.search import Index
 
 _INFRASPECIFIC = {"SUBSPECIES", "VARIETY", "FORM"}
+_MARKERS = {"\N{MULTIPLICATION SIGN}", "subsp.", "var.", "f."}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,10 +41,10 @@ class Usage:
         return dict(self.lineage)["kingdom"].name if self.lineage[:1] and self.lineage[0][0] == "kingdom" else ""
 
 
-def _canonical(name: str, *, rank: str) -> str:
+def canonical_name(name: str, *, rank: str) -> str:
     """A scientific name without its authorship: as many words as the rank has."""
-    words = name.split()
-    return " ".join(words[: 1 if rank == "GENUS" else 3 if rank in _INFRASPECIFIC else 2])
+    words = [word for word in name.split() if word not in _MARKERS]
+    return " ".join(words[: 3 if rank in _INFRASPECIFIC else 2 if rank == "SPECIES" else 1])
 
 
 class Names:
@@ -74,7 +75,7 @@ class Names:
                     key=taxon.taxon_key,
                     accepted_key=taxon.accepted_key,
                     scientific_name=taxon.scientific_name,
-                    canonical=_canonical(taxon.scientific_name, rank=taxon.rank),
+                    canonical=canonical_name(taxon.scientific_name, rank=taxon.rank),
                     rank=taxon.rank,
                     status=taxon.status,
                     lineage=tuple(lineage),

@@ -11,6 +11,7 @@ from aiohttp import encode_basic_auth
 from demo.facets import PredicateError, check_predicate
 from demo.licences import licence_code
 from demo.server import PASSWORD, USER
+from demo.species import canonical_name
 from tests.demo.conftest import Client, Serve
 from tests.demo.replica_fixtures import GANNET, MULBERRY, SmallSource
 
@@ -134,7 +135,7 @@ async def test_status_documents_have_recorded_fields_only(serve: Serve, whole: d
 async def test_a_download_is_prepared_then_run_then_there(serve: Serve, whole: dict[str, object]) -> None:
     client = await serve(step=0.15)
     key = await _ask(client, whole)
-    seen = []
+    seen: list[str] = []
     while not seen or seen[-1] != "SUCCEEDED":
         async with client.get(f"{DOWNLOAD}/{key}") as response:
             document = await response.json()
@@ -212,7 +213,7 @@ async def test_a_restarted_replica_knows_its_downloads(serve: Serve, whole: dict
     second = await serve(state=tmp_path, public_url="http://a.test", release=2)
     after = await _finished(second, key)
     assert {**after, "downloadLink": ""} == {**before, "downloadLink": ""}
-    other = await serve(state=tmp_path, source_name="elsewhere.csv")
+    other = await serve(state=tmp_path, source_name="another table")
     async with other.get(f"{DOWNLOAD}/{key}") as response:
         assert response.status == 404
 
@@ -261,3 +262,17 @@ async def test_the_one_dataset_is_described(serve: Serve) -> None:
 )
 def test_licences_become_the_enumeration_of_gbif(given: str, code: str) -> None:
     assert licence_code(given) == code
+
+
+@pytest.mark.parametrize(
+    ("name", "rank", "canonical"),
+    [
+        ("Morus alba L.", "SPECIES", "Morus alba"),
+        ("Microchromis Johnson, 1975", "GENUS", "Microchromis"),
+        ("Scandosorbus \N{MULTIPLICATION SIGN} intermedia (Ehrh.) Sennikov", "SPECIES", "Scandosorbus intermedia"),
+        ("Bromus hordeaceus subsp. hordeaceus", "SUBSPECIES", "Bromus hordeaceus hordeaceus"),
+        ("BOLD:ACD1886", "UNRANKED", "BOLD:ACD1886"),
+    ],
+)
+def test_a_name_is_known_without_its_authorship(name: str, rank: str, canonical: str) -> None:
+    assert canonical_name(name, rank=rank) == canonical
