@@ -35,7 +35,8 @@ def test_the_first_challenger_becomes_champion(settings: Settings, connected: Ml
     decision = promote(settings)
     assert decision.promoted
     assert decision.champion == version
-    assert connected.get_model_version_by_alias("naturewatch", "champion").version == version
+    champion = connected.get_model_version_by_alias("naturewatch", "champion")
+    assert str(champion.version) == version
 
 
 @pytest.mark.parametrize(("second", "promoted"), [(0.60, True), (0.50, True), (0.485, True), (0.47, False)])
