@@ -7,7 +7,7 @@ from demo.licences import licence_code
 from demo.records import RANKS, Occurrence
 
 DATASET_KEY = "50c9509d-22c7-4a22-a47d-8c48425ef4a7"
-CHECKLIST_KEY = "d7dddbf4-2cf0-4f39-9b2a-bb099caae36c"
+CHECKLIST_KEY = "7ddf754f-d193-4cc9-b351-99906754a03b"
 COUNTRY = "NZ"
 MULTIMEDIA = "http://rs.gbif.org/terms/1.0/Multimedia"
 

@@ -20,7 +20,9 @@ def challenge(settings: Settings, connected: MlflowClient, *, top1: float | None
     if not connected.search_registered_models(f"name = '{name}'"):
         connected.create_registered_model(name)
     tags = {"naturewatch.split_hash": split}
-    version = connected.create_model_version(name, source=f"runs:/{run.info.run_id}/model", run_id=run.info.run_id, tags=tags)
+    version = connected.create_model_version(
+        name, source=f"runs:/{run.info.run_id}/model", run_id=run.info.run_id, tags=tags
+    )
     connected.set_registered_model_alias(name, "challenger", version.version)
     return str(version.version)
 

@@ -1,0 +1,155 @@
+"""The four ways to bring occurrences here, against the embedded replica: asked for once, gone on with, cited."""
+
+import csv
+import datetime as dt
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from pipeline.config import Settings
+from pipeline.errors import ArchiveError, ChildError, GbifError
+from pipeline.gbif.growth import grown
+from pipeline.gbif.http import Api
+from pipeline.gbif.scope import predicate, search_parameters
+from pipeline.gbif.source import SourceRecord, fetch_source
+from pipeline.gbif.tables import build_occurrences
+from pipeline.replica import Replica, running_replica, source_api
+from pipeline.tables import check_table
+
+COLUMNS = (
+    "path", "kingdom", "phylum", "class", "order", "family", "genus", "species", "source_name", "subset",
+    "licence", "rights_holder", "source_url",
+)  # fmt: skip
+LINEAGE = ("Animalia", "Chordata", "Aves", "Psittaciformes", "Strigopidae", "Nestor")
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CSV of six photographs of two species."""
+    folder = tmp_path_factory.mktemp("photographs")
+    rows = []
+    for number in range(6):
+        Image.new("RGB", (64, 48), (number * 40, 90, 60)).save(folder / f"{number}.jpg")
+        species = "Nestor notabilis" if number % 2 else "Nestor meridionalis"
+        rows.append((f"{number}.jpg", *LINEAGE, species, species, "test", "CC0", "somebody", ""))
+    with (folder / "photos.csv").open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(COLUMNS)
+        writer.writerows(rows)
+    return folder / "photos.csv"
+
+
+@pytest.fixture
+def replica_settings(make_settings: Callable[..., Settings], table: Path) -> Settings:
+    return make_settings(source={"mode": "replica", "replica": {"photos": table}})
+
+
+@pytest.fixture
+def replica(replica_settings: Settings) -> Iterator[Replica]:
+    with running_replica(replica_settings) as running:
+        yield running
+
+
+def read(settings: Settings, *, said: list[str]) -> SourceRecord:
+    with source_api(settings) as api:
+        return fetch_source(settings, api=api, log=said.append)
+
+
+def test_a_download_is_asked_for_awaited_fetched_and_cited(replica_settings: Settings) -> None:
+    said: list[str] = []
+    record = read(replica_settings, said=said)
+    assert record.total_records == 6
+    assert record.doi is not None
+    assert record.doi.startswith("10.")
+    assert record.citation is not None
+    assert record.doi in record.citation
+    assert (replica_settings.paths.data_root / record.archive).exists()
+    text = "\n".join(said)
+    assert "asked GBIF" in text
+    assert "SUCCEEDED" in text
+
+
+def test_a_second_run_goes_on_with_the_same_download(replica_settings: Settings) -> None:
+    first = read(replica_settings, said=[])
+    said: list[str] = []
+    assert read(replica_settings, said=said) == first
+    assert "going on with" in said[0]
+
+
+def test_a_download_that_gbif_has_forgotten_is_asked_for_again(replica_settings: Settings) -> None:
+    first = read(replica_settings, said=[])
+    (request,) = replica_settings.paths.downloads.glob("*/request.json")
+    remembered = json.loads(request.read_text())
+    request.write_text(json.dumps({**remembered, "key": "0000000-000000000000000"}))
+    said: list[str] = []
+    assert read(replica_settings, said=said).total_records == first.total_records
+    assert "asked GBIF" in said[0]
+
+
+def test_after_a_week_a_new_download_is_asked_for(replica_settings: Settings) -> None:
+    first = read(replica_settings, said=[])
+    (request,) = replica_settings.paths.downloads.glob("*/request.json")
+    old = dt.datetime.now(tz=dt.UTC) - dt.timedelta(days=7)
+    request.write_text(json.dumps({"key": first.key, "requested_at": old.isoformat()}))
+    said: list[str] = []
+    assert read(replica_settings, said=said).key != first.key
+    assert "asked GBIF" in said[0]
+
+
+def test_a_search_gives_the_same_occurrences_as_a_download(
+    make_settings: Callable[..., Settings], replica_settings: Settings, replica: Replica, tmp_path: Path
+) -> None:
+    read(replica_settings, said=[])
+    build_occurrences(replica_settings.paths, replica_settings)
+    searched = make_settings(source={"mode": "search"}, data_root=tmp_path / "searched")
+    fetch_source(searched, api=Api(replica.api_url), log=lambda _: None)
+    build_occurrences(searched.paths, searched)
+    for name in ("occurrences", "media"):
+        assert check_table(name, searched.paths.table(name)) == []
+        one, two = (pq.read_table(each.paths.table(name)).to_pylist() for each in (replica_settings, searched))
+        assert one == two
+
+
+def test_a_missing_archive_is_named(make_settings: Callable[..., Settings]) -> None:
+    settings = make_settings(source={"mode": "archive", "archive": "nowhere.zip"})
+    with pytest.raises(ArchiveError, match=r"nowhere\.zip"):
+        fetch_source(settings, api=Api("http://127.0.0.1:9/v1"), log=lambda _: None)
+
+
+def test_a_download_needs_credentials_and_says_which(make_settings: Callable[..., Settings]) -> None:
+    settings = make_settings(source={"mode": "download"})
+    with pytest.raises(GbifError, match="GBIF_USER"), source_api(settings):
+        pytest.fail("it should not come this far")
+
+
+def test_growth_is_the_change_against_the_last_download(replica_settings: Settings) -> None:
+    record = read(replica_settings, said=[])
+    with source_api(replica_settings) as api:
+        assert grown(replica_settings, api=api).share == 0
+        smaller = record.model_copy(update={"total_records": 5})
+        replica_settings.paths.current_download.write_text(smaller.model_dump_json())
+        assert grown(replica_settings, api=api).share == pytest.approx(0.2)
+
+
+def test_the_replica_says_why_it_does_not_start(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
+    settings = make_settings(source={"mode": "replica", "replica": {"photos": tmp_path / "absent.csv"}})
+    with pytest.raises(ChildError, match=r"absent\.csv"), running_replica(settings):
+        pytest.fail("it should not come this far")
+
+
+def test_the_scope_speaks_both_of_gbifs_languages(make_settings: Callable[..., Settings]) -> None:
+    source = make_settings(
+        source={"taxon_keys": ["V2", "Q2M4"], "country": "NZ", "years": [2010, 2020], "checklist_key": "abc"}
+    ).source
+    clauses = predicate(source)["predicates"]
+    assert {"type": "in", "key": "TAXON_KEY", "values": ["V2", "Q2M4"], "checklistKey": "abc"} in clauses  # type: ignore[operator]
+    assert {"type": "equals", "key": "COUNTRY", "value": "NZ"} in clauses  # type: ignore[operator]
+    assert {"type": "lessThanOrEquals", "key": "YEAR", "value": "2020"} in clauses  # type: ignore[operator]
+    parameters = search_parameters(source)
+    assert parameters["taxonKey"] == ["V2", "Q2M4"]
+    assert parameters["year"] == "2010,2020"
+    assert parameters["checklistKey"] == "abc"
