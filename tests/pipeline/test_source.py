@@ -110,7 +110,11 @@ def test_a_search_gives_the_same_occurrences_as_a_download(
     build_occurrences(searched.paths, searched)
     for name in ("occurrences", "media"):
         assert check_table(name, searched.paths.table(name)) == []
-        one, two = (pq.read_table(each.paths.table(name)).to_pylist() for each in (replica_settings, searched))
+        # Archives name a record's licence by a code, the API by an address.
+        one, two = (
+            pq.read_table(each.paths.table(name)).drop_columns("licence").to_pylist()
+            for each in (replica_settings, searched)
+        )
         assert one == two
 
 
