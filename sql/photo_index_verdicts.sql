@@ -34,7 +34,7 @@ named as (
         regexp_extract(address, $sized, 2) as sized_id,
         regexp_extract(
             licence_words,
-            '(?:creativecommons\.org-licen[cs]es-|(?:^|[^a-z])cc-?)(by(?:-nc)?(?:-sa|-nd)?(?:-nc)?)(?:[^a-z]|$)',
+            '(?:creativecommons\.org-licen[cs]es-|(?:^|[^a-z])cc-?)(by(?:-nc)?(?:-sa|-nd)?(?:-nc)?)(?:-?[^a-z-]|-?$)',
             1
         ) as creative_commons,
         case

@@ -1,9 +1,9 @@
-"""Which addresses the fetcher may reach. An address of a photograph comes from outside and is hostile until shown
-otherwise: it must not lead into the network that the fetcher runs in.
+"""Which addresses the fetcher may reach.
 
-A host name is judged by what it resolves to at the moment of connecting, and the connection goes to exactly the judged
-addresses, so that a name cannot change its mind in between. aiohttp does not resolve numeric hosts; those are judged
-before the request.
+The address of a photograph comes from outside and is hostile until shown otherwise: it must not lead into the network
+that the fetcher runs in. A host name is judged by what it resolves to at the moment of connecting, and the connection
+goes to exactly the judged addresses, so that a name cannot change its mind in between. aiohttp does not resolve numeric
+hosts; those are judged before the request.
 """
 
 import ipaddress
@@ -68,13 +68,7 @@ def checked_address(text: str, *, allow_private: bool) -> URL:
 
 
 class GuardedResolver(AbstractResolver):
-    """Resolves host names, and hands out public addresses only.
-
-    Args:
-        hosts: Hosts that are reached at a fixed IP address and port whatever the rules say, by name.
-        allow_private: Whether private, loopback and link-local addresses may be reached.
-        inner: What resolves all other names.
-    """
+    """Resolves host names, and hands out public addresses only."""
 
     def __init__(
         self,
@@ -83,6 +77,13 @@ class GuardedResolver(AbstractResolver):
         allow_private: bool = False,
         inner: AbstractResolver | None = None,
     ) -> None:
+        """Inside a running event loop.
+
+        Args:
+            hosts: Hosts that are reached at a fixed IP address and port whatever the rules say, by name.
+            allow_private: Whether private, loopback and link-local addresses may be reached.
+            inner: What resolves all other names; default getaddrinfo in a thread.
+        """
         self._hosts = {name.lower(): place for name, place in hosts.items()}
         self._allow_private = allow_private
         self._inner = inner or ThreadedResolver()
