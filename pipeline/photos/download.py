@@ -1,0 +1,134 @@
+"""One request for one photograph: its body, or a typed reason why there is none. Retries are decided by the caller."""
+
+import asyncio
+import datetime as dt
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+import aiohttp
+from yarl import URL
+
+from pipeline.photos.addresses import BlockedAddressError, checked_address
+
+MOST_REDIRECTS: Final = 5
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_TRANSIENT: Final = frozenset({408, 420, 425, 429, 500, 502, 503, 504})
+_GONE: Final = frozenset({401, 403, 404, 410, 451})
+"""Not there for us: iNaturalist's bucket answers 403 for a photograph that was deleted or is not open data."""
+
+
+class PermanentError(Exception):
+    """The photograph cannot be had by asking again soon."""
+
+    def __init__(self, status: str, message: str, *, http_status: int | None = None) -> None:
+        """`status` is the ledger's."""
+        super().__init__(message)
+        self.status = status
+        self.http_status = http_status
+
+
+class TransientError(Exception):
+    """Asking again may help."""
+
+    def __init__(self, message: str, *, http_status: int | None = None, pause: float | None = None) -> None:
+        """`pause`: seconds that the host asked for."""
+        super().__init__(message)
+        self.http_status = http_status
+        self.pause = pause
+
+
+@dataclass(frozen=True, kw_only=True)
+class Getter:
+    """Gets bodies within limits."""
+
+    session: aiohttp.ClientSession
+    max_bytes: int
+    allow_private: bool
+    whole: float
+    """The longest time for one photograph's request with its redirects, in seconds."""
+    turn: Callable[[str], Awaitable[None]]
+    """Called with the host before each request, redirects included; waits until the host may be asked."""
+
+    async def get(self, address: str) -> bytes:
+        """The body at `address`, of at most `max_bytes`.
+
+        Redirects are followed by hand: each target is judged like the first address.
+
+        Raises:
+            PermanentError: blocked, gone or too_large, or an answer that makes no sense (failed).
+            TransientError: 429, 5xx, a time-out, or a connection that broke.
+        """
+        try:
+            target = checked_address(address, allow_private=self.allow_private)
+            for _ in range(MOST_REDIRECTS + 1):
+                await self.turn(target.host or "")
+                async with asyncio.timeout(self.whole), self.session.get(target, allow_redirects=False) as response:
+                    if response.status == 200:
+                        return await self._body(response)
+                    target = _redirected(response, allow_private=self.allow_private)
+        except BlockedAddressError as error:
+            raise PermanentError("blocked", str(error)) from error
+        except aiohttp.InvalidURL as error:
+            raise PermanentError("blocked", f"not an address: {error}") from error
+        except aiohttp.ClientConnectorError as error:
+            if isinstance(error.os_error, BlockedAddressError):
+                raise PermanentError("blocked", str(error.os_error)) from error
+            raise TransientError(f"no connection: {error}") from error
+        except TimeoutError as error:
+            raise TransientError(f"no answer in time: {str(error) or f'{self.whole:.0f} s'}") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise TransientError(f"the connection broke: {type(error).__name__}: {error}") from error
+        raise PermanentError("failed", f"more than {MOST_REDIRECTS} redirects")
+
+    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
+        if (response.content_length or 0) > self.max_bytes:
+            problem = f"{response.content_length} bytes are announced, more than max_bytes = {self.max_bytes}"
+            raise PermanentError("too_large", problem, http_status=200)
+        body = bytearray()
+        async for chunk in response.content.iter_any():
+            body += chunk
+            if len(body) > self.max_bytes:
+                problem = f"the body is larger than max_bytes = {self.max_bytes}"
+                raise PermanentError("too_large", problem, http_status=200)
+        return bytes(body)
+
+
+def _redirected(response: aiohttp.ClientResponse, *, allow_private: bool) -> URL:
+    """Where an answer other than 200 leads.
+
+    Raises:
+        PermanentError: nowhere.
+        TransientError: nowhere at the moment.
+        BlockedAddressError: to where the fetcher must not go.
+    """
+    status = response.status
+    problem = f"answered {status} {response.reason or ''}".strip()
+    location = response.headers.get("Location")
+    if status in _REDIRECTS and location:
+        try:
+            joined = response.url.join(URL(location))
+        except ValueError as error:
+            raise BlockedAddressError(f"the redirect to {location[:200]!r} is not an address: {error}") from error
+        return checked_address(str(joined), allow_private=allow_private)
+    if status in _TRANSIENT or status >= 500:
+        pause = retry_after(response.headers.get("Retry-After"))
+        raise TransientError(problem, http_status=status, pause=pause)
+    raise PermanentError("gone" if status in _GONE else "failed", problem, http_status=status)
+
+
+def retry_after(value: str | None) -> float | None:
+    """Seconds to wait by a Retry-After header (RFC 9110: seconds or a date); None without a usable one."""
+    if value is None:
+        return None
+    text = value.strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=dt.UTC)
+    return max((moment - dt.datetime.now(tz=dt.UTC)).total_seconds(), 0.0)

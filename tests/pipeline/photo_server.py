@@ -1,0 +1,156 @@
+"""A small photo host with every bad habit, on a thread of its own, for the tests of the fetcher."""
+
+import asyncio
+import contextlib
+import io
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from aiohttp import web
+from PIL import Image
+
+HOST = "photos.test"
+"""The name under which the tests' media addresses know this server."""
+
+
+def jpeg(seed: int = 0, *, size: tuple[int, int] = (64, 48), **options: object) -> bytes:
+    """A JPEG of noise, another one for each seed."""
+    noise = np.random.default_rng(seed).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(noise).save(stream, "JPEG", quality=80, **options)  # type: ignore[arg-type]
+    return stream.getvalue()
+
+
+def png() -> bytes:
+    """A small PNG."""
+    stream = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+@dataclass
+class PhotoServer:
+    """`/photos/<habit>-<n>/large.jpg`: what comes back is decided by the habit; `ok` is the only good one."""
+
+    port: int = 0
+    delay: float = 0.0
+    requests: Counter[str] = field(default_factory=Counter)
+    """Requests by photo id."""
+    times: list[tuple[str, float]] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
+    """Those of the last request."""
+    running: int = 0
+    most_running: int = 0
+    mended: bool = False
+    """Once true, what failed for a passing reason works."""
+
+    @property
+    def hosts(self) -> dict[str, tuple[str, int]]:
+        """How the fetcher reaches this server."""
+        return {HOST: ("127.0.0.1", self.port)}
+
+    @staticmethod
+    def url(photo_id: str) -> str:
+        """The address of a photograph."""
+        return f"http://{HOST}/photos/{photo_id}/large.jpg"
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answer by habit."""
+        photo_id = request.match_info["photo_id"]
+        habit, _, number = photo_id.rpartition("-")
+        self.requests[photo_id] += 1
+        self.times.append((photo_id, time.monotonic()))
+        self.headers = dict(request.headers)
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        try:
+            await asyncio.sleep(self.delay)
+            first = self.requests[photo_id] == 1
+            return await self._answer(request, habit, int(number), first=first)
+        finally:
+            self.running -= 1
+
+    async def _answer(self, request: web.Request, habit: str, number: int, *, first: bool) -> web.StreamResponse:
+        body = jpeg(number)
+        plain = {
+            "html": (b"<!doctype html><p>busy", "text/html"),
+            "png": (png(), "image/jpeg"),
+            "empty": (b"", "image/jpeg"),
+            "truncated": (body[: len(body) * 2 // 3], "image/jpeg"),
+            "wide": (jpeg(number, size=(2000, 600)), "image/jpeg"),
+            "ok": (body, "image/jpeg"),
+        }
+        statuses = {"gone": 404, "forbidden": 403, "teapot": 418, "down": 503}
+        redirects = {
+            "private": "http://10.0.0.1/large.jpg",
+            "file": "file:///etc/passwd",
+            "decimal": "http://2130706433/large.jpg",
+            "moved": f"/photos/ok-{number}/large.jpg",
+            "loop": f"/photos/loop-{number}/large.jpg",
+        }
+        if habit == "limited" and first:
+            return web.Response(status=429, headers={"Retry-After": "1"})
+        if habit == "unavailable" and first:
+            return web.Response(status=503)
+        if habit == "closed":
+            return web.Response(status=429, headers={"Retry-After": "86400"})
+        if habit in statuses and not (habit == "down" and self.mended):
+            return web.Response(status=statuses[habit])
+        if habit in redirects:
+            return web.Response(status=302, headers={"Location": redirects[habit]})
+        if (habit == "stall" and first) or habit in {"endless", "reset"}:
+            return await self._misbehave(request, habit, body)
+        content, kind = plain.get(habit, (body, "image/jpeg"))
+        return web.Response(body=content, content_type=kind)
+
+    async def _misbehave(self, request: web.Request, habit: str, body: bytes) -> web.StreamResponse:
+        response = web.StreamResponse()
+        if habit == "endless":
+            response.enable_chunked_encoding()
+        else:
+            response.content_length = len(body)
+        await response.prepare(request)
+        await response.write(body[:500])
+        if habit == "reset":
+            assert request.transport is not None
+            request.transport.abort()
+            return response
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await asyncio.sleep(0.001 if habit == "endless" else 30)
+                await response.write(bytes(100_000))
+        return response
+
+
+@contextlib.contextmanager
+def photo_server() -> Iterator[PhotoServer]:
+    """A server for the time of the block."""
+    server = PhotoServer()
+    ready, stop = threading.Event(), asyncio.Event()
+    loop = asyncio.new_event_loop()
+
+    async def serve() -> None:
+        app = web.Application()
+        app.router.add_get("/photos/{photo_id}/{size}.jpg", server.handle)
+        runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        server.port = runner.addresses[0][1]
+        ready.set()
+        await stop.wait()
+        await runner.cleanup()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
+    thread.start()
+    assert ready.wait(10)
+    try:
+        yield server
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(10)
+        loop.close()

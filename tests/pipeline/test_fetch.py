@@ -1,0 +1,351 @@
+"""Fetching photographs from a host with every bad habit: what is asked, what is kept, and what is written about it."""
+
+import hashlib
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.config import Settings
+from pipeline.errors import LockedError, TableError
+from pipeline.files import exclusive
+from pipeline.paths import PROJECT_ROOT
+from pipeline.photos.fetch import FetchSummary, fetch_photos
+from pipeline.photos.hosts import Patience
+from pipeline.tables import CONTRACTS, check_table
+
+sys.path.insert(0, str(Path(__file__).parent))
+from photo_server import PhotoServer, jpeg, photo_server
+
+QUICK = Patience(connect=2, silence=0.5, whole=5, attempts=3, first_wait=0.05, longest_wait=0.1, give_up=0.3)
+
+
+@pytest.fixture
+def server() -> Iterator[PhotoServer]:
+    with photo_server() as running:
+        yield running
+
+
+@pytest.fixture
+def fast(make_settings: Callable[..., Settings]) -> Settings:
+    return make_settings(photos={"concurrency": 8, "requests_per_second": 5000, "max_bytes": 1_000_000})
+
+
+def write_index(settings: Settings, *photo_ids: str, **urls: str) -> None:
+    """A photo index of the server's photographs, and of others at the given addresses."""
+    addresses = {photo_id: PhotoServer.url(photo_id) for photo_id in photo_ids} | urls
+    rows = [
+        {
+            "photo_id": photo_id,
+            "occurrence_key": f"k{photo_id}",
+            "observation_id": f"o{photo_id}",
+            "url": url,
+            "licence": "CC-BY",
+            "rights_holder": "A. Holder",
+            "creator": "A. Creator",
+        }
+        for photo_id, url in sorted(addresses.items())
+    ]
+    settings.paths.tables.mkdir(parents=True, exist_ok=True)
+    table = pa.Table.from_pylist(rows, schema=CONTRACTS["photo_index"].schema)
+    pq.write_table(table, settings.paths.table("photo_index"))
+
+
+def fetch(settings: Settings, server: PhotoServer, *, patience: Patience = QUICK) -> FetchSummary:
+    """Fetch, with the ledger's contract checked."""
+    summary = fetch_photos(settings.paths, settings, hosts=server.hosts, log=lambda _: None, patience=patience)
+    assert check_table("photos", settings.paths.table("photos")) == []
+    return summary
+
+
+def ledger(settings: Settings) -> dict[str, dict[str, Any]]:
+    return {row["photo_id"]: row for row in pq.read_table(settings.paths.table("photos")).to_pylist()}
+
+
+def stable(settings: Settings) -> list[dict[str, Any]]:
+    """The ledger without what may differ between two roads to the same end."""
+    return pq.read_table(settings.paths.table("photos")).drop_columns(["fetched_at", "attempts"]).to_pylist()
+
+
+def test_a_photograph_lies_under_its_hash_and_has_a_row(settings: Settings, server: PhotoServer) -> None:
+    write_index(settings, "ok-1")
+    summary = fetch(settings, server)
+    row = ledger(settings)["ok-1"]
+    content = jpeg(1)
+    sha256 = hashlib.sha256(content).hexdigest()
+    assert (settings.paths.data_root / row["path"]).read_bytes() == content
+    assert row["path"] == f"photos/{sha256[:2]}/{sha256}.jpg"
+    assert (row["sha256"], row["bytes"], row["width"], row["height"]) == (sha256, len(content), 64, 48)
+    assert (row["status"], row["http_status"], row["attempts"], row["error"]) == ("ok", 200, 1, None)
+    assert (row["licence"], row["rights_holder"], row["creator"]) == ("CC-BY", "A. Holder", "A. Creator")
+    assert summary.statuses == {"ok": 1}
+    assert (summary.requests, summary.bytes) == (1, len(content))
+
+
+def test_the_fetcher_says_who_it_is(make_settings: Callable[..., Settings], server: PhotoServer) -> None:
+    settings = make_settings(photos={"contact": "mailto:someone@example.org"})
+    write_index(settings, "ok-1")
+    fetch(settings, server)
+    assert server.headers["User-Agent"].startswith("NatureWatch/")
+    assert "mailto:someone@example.org" in server.headers["User-Agent"]
+    assert server.headers["Accept-Encoding"] == "identity"
+
+
+@pytest.mark.parametrize(
+    ("habit", "status", "http_status", "error"),
+    [
+        ("gone", "gone", 404, "404"),
+        ("forbidden", "gone", 403, "403"),
+        ("teapot", "failed", 418, "418"),
+        ("html", "not_jpeg", 200, "HTML"),
+        ("png", "not_jpeg", 200, "PNG"),
+        ("empty", "not_jpeg", 200, "empty"),
+        ("truncated", "corrupt", 200, "Premature end"),
+        ("wide", "too_large", 200, "2000 x 600"),
+        ("endless", "too_large", 200, "max_bytes"),
+        ("private", "blocked", None, "10.0.0.1"),
+        ("decimal", "blocked", None, "127.0.0.1"),
+        ("file", "blocked", None, "neither http nor https"),
+        ("loop", "failed", None, "redirects"),
+    ],
+)
+def test_a_final_answer_is_asked_for_once(
+    make_settings: Callable[..., Settings],
+    server: PhotoServer,
+    habit: str,
+    status: str,
+    http_status: int | None,
+    error: str,
+) -> None:
+    settings = make_settings(photos={"max_bytes": 2_000_000, "max_pixels": 1_000_000})
+    write_index(settings, f"{habit}-1", "ok-2")
+    fetch(settings, server)
+    row = ledger(settings)[f"{habit}-1"]
+    assert (row["status"], row["http_status"], row["path"], row["attempts"]) == (status, http_status, None, 1)
+    assert error in row["error"]
+    assert server.requests[f"{habit}-1"] == (6 if habit == "loop" else 1)
+    assert ledger(settings)["ok-2"]["status"] == "ok", "one bad photograph stops no other"
+    (line,) = pq.read_table(settings.paths.rejections_of("photos")).to_pylist()
+    assert line == {"stage": "photos", "key": f"{habit}-1", "rule": status, "detail": row["error"]}
+
+
+@pytest.mark.parametrize("habit", ["unavailable", "limited", "stall"])
+def test_a_passing_trouble_is_tried_again(fast: Settings, server: PhotoServer, habit: str) -> None:
+    write_index(fast, f"{habit}-1")
+    fetch(fast, server)
+    row = ledger(fast)[f"{habit}-1"]
+    assert (row["status"], row["attempts"]) == ("ok", 2)
+    if habit == "limited":
+        first, second = (moment for _, moment in server.times)
+        assert second - first >= 1, "Retry-After: 1"
+
+
+def test_a_pause_that_a_host_asks_for_holds_for_all_its_photographs(fast: Settings, server: PhotoServer) -> None:
+    server.delay = 0.05
+    write_index(fast, "limited-1", *(f"ok-{number}" for number in range(2, 60)))
+    fetch(fast, server)
+    asked = min(moment for photo_id, moment in server.times if photo_id == "limited-1")
+    assert not [moment for _, moment in server.times if asked + 0.3 < moment < asked + 0.9]
+
+
+@pytest.mark.parametrize("habit", ["down", "reset"])
+def test_a_lasting_trouble_ends_and_is_asked_for_by_the_next_run(
+    fast: Settings, server: PhotoServer, habit: str
+) -> None:
+    write_index(fast, f"{habit}-1")
+    assert fetch(fast, server).statuses == {"failed": 1}
+    assert server.requests[f"{habit}-1"] == QUICK.attempts
+    assert ledger(fast)[f"{habit}-1"]["attempts"] == QUICK.attempts
+    server.mended = True
+    again = fetch(fast, server)
+    assert again.requests >= 1
+    assert again.statuses == ({"ok": 1} if habit == "down" else {"failed": 1})
+
+
+def test_a_host_that_never_answers_is_left_alone(fast: Settings, server: PhotoServer) -> None:
+    write_index(fast, *(f"down-{number}" for number in range(300)), "ok-1")
+    summary = fetch(fast, server)
+    assert summary.statuses["failed"] >= 299
+    assert summary.requests < 300 * QUICK.attempts
+    errors = [row["error"] for row in ledger(fast).values() if row["status"] == "failed"]
+    assert any("has not answered for" in error for error in errors)
+
+
+def test_a_host_that_asks_for_a_long_pause_is_left_alone(fast: Settings, server: PhotoServer) -> None:
+    write_index(fast, *(f"closed-{number}" for number in range(100)))
+    summary = fetch(fast, server)
+    assert summary.statuses == {"failed": 100}
+    assert summary.requests <= fast.photos.concurrency
+    assert all("86400 s" in row["error"] for row in ledger(fast).values())
+
+
+def test_a_redirect_is_followed(fast: Settings, server: PhotoServer) -> None:
+    write_index(fast, "moved-4")
+    assert fetch(fast, server).requests == 2
+    assert ledger(fast)["moved-4"]["sha256"] == hashlib.sha256(jpeg(4)).hexdigest()
+
+
+def test_addresses_into_the_own_network_are_never_connected_to(fast: Settings, server: PhotoServer) -> None:
+    port = server.port
+    write_index(
+        fast,
+        a=f"http://127.0.0.1:{port}/photos/ok-1/large.jpg",
+        b=f"http://localhost:{port}/photos/ok-1/large.jpg",
+        c=f"http://[::ffff:127.0.0.1]:{port}/photos/ok-1/large.jpg",
+        d=f"http://2130706433:{port}/photos/ok-1/large.jpg",
+        e=f"http://0x7f000001:{port}/photos/ok-1/large.jpg",
+        f=f"http://user:secret@photos.test:{port}/photos/ok-1/large.jpg",
+        g="http://169.254.169.254/latest/meta-data/",
+    )
+    assert fetch(fast, server).statuses == {"blocked": 7}
+    assert server.requests.total() == 0
+    assert "secret" not in json.dumps([row["error"] for row in ledger(fast).values()])
+
+
+def test_private_hosts_can_be_allowed(make_settings: Callable[..., Settings], server: PhotoServer) -> None:
+    closed = make_settings()
+    write_index(closed, a=f"http://localhost:{server.port}/photos/ok-1/large.jpg")
+    assert fetch(closed, server).statuses == {"blocked": 1}
+    # The verdict was about the old rules: it does not stand for thirty days.
+    allowed = make_settings(photos={"allow_private_hosts": True})
+    assert fetch(allowed, server).statuses == {"ok": 1}
+
+
+def test_a_second_run_asks_for_nothing_and_changes_nothing(fast: Settings, server: PhotoServer) -> None:
+    write_index(fast, "ok-1", "ok-2", "gone-3", "html-4", "truncated-5", "private-6")
+    first = fetch(fast, server)
+    before = fast.paths.table("photos").read_bytes()
+    again = fetch(fast, server)
+    assert (again.requests, again.bytes) == (0, 0)
+    assert again.statuses == first.statuses
+    assert fast.paths.table("photos").read_bytes() == before
+
+
+def test_only_what_is_new_or_lost_is_asked_for(fast: Settings, server: PhotoServer) -> None:
+    write_index(fast, "ok-1", "ok-2", "ok-3")
+    fetch(fast, server)
+    rows = ledger(fast)
+    (fast.paths.data_root / rows["ok-1"]["path"]).unlink()
+    (fast.paths.data_root / rows["ok-2"]["path"]).write_bytes(b"\xff\xd8 cut by a full disk")
+    write_index(fast, "ok-1", "ok-2", "ok-3", "ok-4")
+    server.requests.clear()
+    assert fetch(fast, server).statuses == {"ok": 4}
+    assert dict(server.requests) == {"ok-1": 1, "ok-2": 1, "ok-4": 1}
+    assert (fast.paths.data_root / rows["ok-2"]["path"]).read_bytes() == jpeg(2)
+
+
+def test_a_photograph_of_another_size_is_another_photograph(fast: Settings, server: PhotoServer) -> None:
+    write_index(fast, "ok-1")
+    fetch(fast, server)
+    write_index(fast, **{"ok-1": PhotoServer.url("ok-1").replace("large", "original")})
+    assert fetch(fast, server).requests == 1
+    assert ledger(fast)["ok-1"]["url"].endswith("original.jpg")
+
+
+def test_photographs_that_left_the_index_leave_the_ledger(fast: Settings, server: PhotoServer) -> None:
+    write_index(fast, "ok-1", "ok-2")
+    fetch(fast, server)
+    write_index(fast, "ok-2")
+    assert fetch(fast, server).statuses == {"ok": 1}
+    assert list(ledger(fast)) == ["ok-2"]
+
+
+def test_simultaneous_requests_stay_below_the_limit(
+    make_settings: Callable[..., Settings], server: PhotoServer
+) -> None:
+    settings = make_settings(photos={"concurrency": 4, "requests_per_second": 5000})
+    server.delay = 0.02
+    write_index(settings, *(f"ok-{number}" for number in range(60)))
+    fetch(settings, server)
+    assert 2 <= server.most_running <= 4
+
+
+def test_the_rate_stays_within_the_budget(make_settings: Callable[..., Settings], server: PhotoServer) -> None:
+    settings = make_settings(photos={"concurrency": 16, "requests_per_second": 40})
+    write_index(settings, *(f"ok-{number}" for number in range(60)))
+    begun = time.monotonic()
+    fetch(settings, server)
+    assert time.monotonic() - begun >= 58 / 40 * 0.95
+
+
+def test_an_empty_index_gives_an_empty_ledger(fast: Settings, server: PhotoServer) -> None:
+    write_index(fast)
+    assert fetch(fast, server).statuses == {}
+    assert ledger(fast) == {}
+
+
+def test_a_missing_index_is_named(fast: Settings, server: PhotoServer) -> None:
+    with pytest.raises(TableError, match="photo_index"):
+        fetch(fast, server)
+
+
+def test_two_fetches_do_not_run_at_once(fast: Settings, server: PhotoServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_index(fast, "ok-1")
+    clock = iter(range(0, 10_000, 20))
+    with exclusive(fast.paths.fetch_journal.parent / ".lock"):
+        monkeypatch.setattr("pipeline.files.time.monotonic", lambda: float(next(clock)))
+        with pytest.raises(LockedError):
+            fetch(fast, server)
+
+
+def test_a_disk_that_refuses_stops_the_run_and_loses_nothing(fast: Settings, server: PhotoServer) -> None:
+    write_index(fast, "ok-1")
+    fast.paths.data_root.mkdir(parents=True, exist_ok=True)
+    fast.paths.photos.write_text("a file where the folder should be")
+    with pytest.raises(NotADirectoryError):
+        fetch(fast, server)
+    fast.paths.photos.unlink()
+    assert fetch(fast, server).statuses == {"ok": 1}
+
+
+CHILD = """
+import sys
+from pathlib import Path
+from pipeline.config import Settings
+from pipeline.photos.fetch import fetch_photos
+settings = Settings(name="test", data_root=Path(sys.argv[1]), photos={"concurrency": 4, "requests_per_second": 5000})
+fetch_photos(settings.paths, settings, hosts={"photos.test": ("127.0.0.1", int(sys.argv[2]))}, log=print)
+"""
+
+
+def test_a_killed_run_goes_on_where_it_was(
+    make_settings: Callable[..., Settings], server: PhotoServer, tmp_path: Path
+) -> None:
+    names = [f"ok-{number}" for number in range(150)] + ["gone-1", "html-2"]
+    whole = make_settings(data_root=tmp_path / "whole")
+    write_index(whole, *names)
+    settings = make_settings(photos={"concurrency": 4, "requests_per_second": 5000})
+    write_index(settings, *names)
+    server.delay = 0.04
+    command = [sys.executable, "-c", CHILD, str(settings.data_root), str(server.port)]
+    child = subprocess.Popen(command, cwd=PROJECT_ROOT, stdout=subprocess.DEVNULL)
+    journal = settings.paths.fetch_journal
+    while not journal.exists() or journal.read_bytes().count(b"\n") < 20:
+        assert child.poll() is None
+        time.sleep(0.02)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    with journal.open("ab") as stream:
+        stream.write(b'{"photo_id": "ok-1", "url": "htt')  # what a kill in the middle of a write leaves
+    finished = {json.loads(line)["photo_id"] for line in journal.read_bytes().splitlines()[:-1]}
+    leftover = settings.paths.photos / "00" / f".{'0' * 64}.1.partial"
+    leftover.parent.mkdir(exist_ok=True)
+    leftover.write_bytes(b"half")
+    assert 20 <= len(finished) < len(names)
+
+    server.delay = 0
+    time.sleep(0.2)
+    server.requests.clear()
+    fetch(settings, server)
+    assert set(server.requests) == set(names) - finished
+    assert not leftover.exists()
+    fetch(whole, server)
+    assert stable(settings) == stable(whole)
