@@ -3,11 +3,9 @@
 What is asked for belongs to `pipeline.gbif.source`; photographs are fetched by `pipeline.photos`.
 """
 
-import datetime as dt
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, Self
@@ -16,6 +14,7 @@ import requests
 import stamina
 
 from pipeline.errors import GbifError
+from pipeline.politeness import retry_after
 
 TIMEOUT: Final = (10.0, 120.0)
 """Seconds to connect, and to wait for the next byte: GBIF may take a minute to begin an answer."""
@@ -170,20 +169,13 @@ def _checked(response: requests.Response) -> requests.Response:
     message = f"{response.request.method} {response.url} answered {status}: {text or response.reason}"
     response.close()
     if status in TRANSIENT:
-        raise _TransientError(message, wait=retry_after_seconds(response.headers.get("Retry-After")))
+        raise _TransientError(message, wait=_wait(response))
     if status == 401:
         raise GbifError(f"{message}; check GBIF_USER and GBIF_PASSWORD")
     raise NotFoundError(message) if status == 404 else GbifError(message)
 
 
-def retry_after_seconds(value: str | None) -> float | None:
-    """Seconds to wait by a Retry-After header (seconds or an HTTP date); None when there is no usable one."""
-    if value is None:
-        return None
-    if value.strip().isdigit():
-        return min(float(value), LONGEST_WAIT)
-    try:
-        moment = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    return min(max((moment - dt.datetime.now(tz=dt.UTC)).total_seconds(), 0.0), LONGEST_WAIT)
+def _wait(response: requests.Response) -> float | None:
+    """Seconds that GBIF asked for, at most five minutes: a run that is waiting looks like one that hangs."""
+    seconds = retry_after(response.headers.get("Retry-After"))
+    return None if seconds is None else min(seconds, LONGEST_WAIT)

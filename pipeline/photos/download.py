@@ -1,16 +1,15 @@
 """One request for one photograph: its body, or a typed reason why there is none. Retries are decided by the caller."""
 
 import asyncio
-import datetime as dt
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Final
 
 import aiohttp
 from yarl import URL
 
 from pipeline.photos.addresses import BlockedAddressError, checked_address
+from pipeline.politeness import retry_after
 
 MOST_REDIRECTS: Final = 5
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -116,19 +115,3 @@ def _redirected(response: aiohttp.ClientResponse, *, allow_private: bool) -> URL
         pause = retry_after(response.headers.get("Retry-After"))
         raise TransientError(problem, http_status=status, pause=pause)
     raise PermanentError("gone" if status in _GONE else "failed", problem, http_status=status)
-
-
-def retry_after(value: str | None) -> float | None:
-    """Seconds to wait by a Retry-After header (RFC 9110: seconds or a date); None without a usable one."""
-    if value is None:
-        return None
-    text = value.strip()
-    if text.isascii() and text.isdigit():
-        return float(text)
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=dt.UTC)
-    return max((moment - dt.datetime.now(tz=dt.UTC)).total_seconds(), 0.0)

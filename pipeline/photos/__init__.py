@@ -1,0 +1,1 @@
+"""Photographs: which ones to fetch, fetching them politely, verifying them, and the ledger of what became of each."""
