@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from pathlib import Path
 
 import dagster as dg
@@ -49,11 +50,14 @@ def run_child(
         "PYTHONPATH": os.pathsep.join(filter(None, [str(PROJECT_ROOT), os.environ.get("PYTHONPATH")])),
         "MLFLOW_DISABLE_TELEMETRY": os.environ.get("MLFLOW_DISABLE_TELEMETRY", "true"),
     }
-    pipes.run(
-        context=context,
-        command=command(module=module, spec=spec, processes=processes),
-        env=environment,
-    )
+    with warnings.catch_warnings():
+        # Dagster's own Pipes client calls what it marks as a preview.
+        warnings.simplefilter("ignore", category=dg.PreviewWarning)
+        pipes.run(
+            context=context,
+            command=command(module=module, spec=spec, processes=processes),
+            env=environment,
+        )
     result = output / RESULT_FILE
     if not result.exists():
         raise ChildError(f"{module} ended without {result}; its output above says why")

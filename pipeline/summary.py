@@ -1,5 +1,7 @@
 """The table of results that ends `naturewatch run`, and where to look next."""
 
+import sys
+
 from rich.console import Console
 from rich.table import Table
 
@@ -13,7 +15,8 @@ from pipeline.specs import train_hash
 
 def print_summary(settings: Settings, *, seconds: float) -> None:
     """Print what the current tables and models of this scope are; parts that were not selected are left out."""
-    console = Console()
+    # A log file is read on screens wider than the 80 columns that are assumed where there is no terminal.
+    console = Console() if sys.stdout.isatty() else Console(width=120)
     if settings.paths.dataset_manifest.exists():
         manifest = DatasetManifest.read(settings.paths)
         console.print(_counts_table(settings, manifest))
