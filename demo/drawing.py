@@ -28,13 +28,13 @@ JPEG_QUALITY = 85
 Pixels = npt.NDArray[np.float32]
 
 
-def photograph(look: Look, *, seed: int, format: str = "JPEG") -> bytes:
+def photograph(look: Look, *, seed: int, encoding: str = "JPEG") -> bytes:
     """One photograph of a species.
 
     Args:
         look: The traits of the species.
         seed: Decides the individual, its pose, the place and the camera; the same seed gives the same bytes.
-        format: JPEG or PNG.
+        encoding: JPEG or PNG.
 
     Returns:
         An encoded picture, 400 to 640 pixels on its long side.
@@ -42,7 +42,7 @@ def photograph(look: Look, *, seed: int, format: str = "JPEG") -> bytes:
     Raises:
         KeyError: The plan or the habitat is unknown.
     """
-    chance = random.Random(seed)
+    chance = random.Random(seed)  # noqa: S311 - pictures, not secrets
     frame = chance.choice(FRAMES)
     picture = _background(HABITATS[look.habitat], frame=frame, chance=chance)
     subject = _subject(look, chance=chance, frame=frame)
@@ -59,7 +59,9 @@ def photograph(look: Look, *, seed: int, format: str = "JPEG") -> bytes:
         picture = picture.filter(ImageFilter.BoxBlur(chance.uniform(0.5, 1.8)))
     picture = _exposed(picture, chance=chance)
     stream = io.BytesIO()
-    picture.save(stream, format=format, **({"quality": JPEG_QUALITY} if format == "JPEG" else {"compress_level": 1}))
+    picture.save(
+        stream, format=encoding, **({"quality": JPEG_QUALITY} if encoding == "JPEG" else {"compress_level": 1})
+    )
     return stream.getvalue()
 
 
