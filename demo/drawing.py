@@ -23,7 +23,7 @@ HABITATS = {
     "rock": ((78, 80, 80), (172, 170, 162)),
 }
 # Width and height of the frames that cameras deliver, in pixels.
-FRAMES = ((640, 480), (480, 640), (600, 400), (512, 512), (448, 336), (400, 300))
+FRAMES = ((560, 420), (420, 560), (600, 400), (480, 480), (448, 336), (400, 300))
 JPEG_QUALITY = 85
 Pixels = npt.NDArray[np.float32]
 
@@ -51,7 +51,10 @@ def photograph(look: Look, *, seed: int, encoding: str = "JPEG") -> bytes:
     )
     alpha = subject.getchannel("A")
     shadow = (
-        alpha.reduce(4).filter(ImageFilter.BoxBlur(2)).resize(alpha.size).point([value // 3 for value in range(256)])
+        alpha.reduce(4)
+        .filter(ImageFilter.BoxBlur(2))
+        .resize(alpha.size, Image.Resampling.BILINEAR)
+        .point([value // 3 for value in range(256)])
     )
     picture.paste((16, 18, 14), (place[0] + 6, place[1] + 8), shadow)
     picture.paste(subject, (place[0], place[1]), alpha)
@@ -93,7 +96,7 @@ def _background(
     mixed = np.clip((mixed - 0.5) * 1.7 + 0.5 + slope, 0, 1)[..., None]
     pixels = dark + (light - dark) * mixed
     pixels *= 1 + 0.08 * (noise.random(3, dtype=np.float32) - 0.5)
-    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).resize(frame, Image.Resampling.BICUBIC)
+    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).resize(frame, Image.Resampling.BILINEAR)
 
 
 def _exposed(picture: Image.Image, *, chance: random.Random) -> Image.Image:
@@ -105,5 +108,7 @@ def _exposed(picture: Image.Image, *, chance: random.Random) -> Image.Image:
     light = (chance.uniform(0.78, 1.2) * (1 + across + down))[..., None]
     balance = np.array([chance.uniform(0.93, 1.07), 1.0, chance.uniform(0.9, 1.1)], dtype=np.float32)
     grain = noise.integers(-8, 9, size=(height, width, 1), dtype=np.int8)
-    pixels = np.asarray(picture, dtype=np.float32) * (light * balance) + grain
-    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+    pixels: Pixels = np.multiply(np.asarray(picture), light * balance, dtype=np.float32)
+    pixels += grain
+    np.clip(pixels, 0, 255, out=pixels)
+    return Image.fromarray(pixels.astype(np.uint8))

@@ -58,9 +58,9 @@ class RenderedSource:
         usual = [one for kind in kinds for one in observations_of(kind)]
         odd = odd_observations(usual)
         everything = (*usual, *odd)
-        self._occurrences = release_of(
-            everything, release=release, species=tuple(kind.taxon for kind in kinds), grows=True
-        )
+        # The odd records stay in both releases: each of their kinds has to be met in each of them.
+        revised = release_of(usual, release=release, species=tuple(kind.taxon for kind in kinds), grows=True)
+        self._occurrences = tuple(sorted((*revised, *odd), key=lambda one: one.gbif_id))
         # Photographs show what was first seen, whatever it is later identified as, and outlive their records.
         self._pictures: dict[str, tuple[Look, str]] = {}
         for one in everything:
