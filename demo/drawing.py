@@ -23,18 +23,18 @@ HABITATS = {
     "rock": ((78, 80, 80), (172, 170, 162)),
 }
 # Width and height of the frames that cameras deliver, in pixels.
-FRAMES = ((640, 480), (480, 640), (600, 400), (512, 512), (448, 336), (400, 300))
+FRAMES = ((560, 420), (420, 560), (600, 400), (480, 480), (448, 336), (400, 300))
 JPEG_QUALITY = 85
 Pixels = npt.NDArray[np.float32]
 
 
-def photograph(look: Look, *, seed: int, format: str = "JPEG") -> bytes:
+def photograph(look: Look, *, seed: int, encoding: str = "JPEG") -> bytes:
     """One photograph of a species.
 
     Args:
         look: The traits of the species.
         seed: Decides the individual, its pose, the place and the camera; the same seed gives the same bytes.
-        format: JPEG or PNG.
+        encoding: JPEG or PNG.
 
     Returns:
         An encoded picture, 400 to 640 pixels on its long side.
@@ -42,7 +42,7 @@ def photograph(look: Look, *, seed: int, format: str = "JPEG") -> bytes:
     Raises:
         KeyError: The plan or the habitat is unknown.
     """
-    chance = random.Random(seed)
+    chance = random.Random(seed)  # noqa: S311 - pictures, not secrets
     frame = chance.choice(FRAMES)
     picture = _background(HABITATS[look.habitat], frame=frame, chance=chance)
     subject = _subject(look, chance=chance, frame=frame)
@@ -51,7 +51,10 @@ def photograph(look: Look, *, seed: int, format: str = "JPEG") -> bytes:
     )
     alpha = subject.getchannel("A")
     shadow = (
-        alpha.reduce(4).filter(ImageFilter.BoxBlur(2)).resize(alpha.size).point([value // 3 for value in range(256)])
+        alpha.reduce(4)
+        .filter(ImageFilter.BoxBlur(2))
+        .resize(alpha.size, Image.Resampling.BILINEAR)
+        .point([value // 3 for value in range(256)])
     )
     picture.paste((16, 18, 14), (place[0] + 6, place[1] + 8), shadow)
     picture.paste(subject, (place[0], place[1]), alpha)
@@ -59,7 +62,9 @@ def photograph(look: Look, *, seed: int, format: str = "JPEG") -> bytes:
         picture = picture.filter(ImageFilter.BoxBlur(chance.uniform(0.5, 1.8)))
     picture = _exposed(picture, chance=chance)
     stream = io.BytesIO()
-    picture.save(stream, format=format, **({"quality": JPEG_QUALITY} if format == "JPEG" else {"compress_level": 1}))
+    picture.save(
+        stream, format=encoding, **({"quality": JPEG_QUALITY} if encoding == "JPEG" else {"compress_level": 1})
+    )
     return stream.getvalue()
 
 
@@ -91,7 +96,7 @@ def _background(
     mixed = np.clip((mixed - 0.5) * 1.7 + 0.5 + slope, 0, 1)[..., None]
     pixels = dark + (light - dark) * mixed
     pixels *= 1 + 0.08 * (noise.random(3, dtype=np.float32) - 0.5)
-    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).resize(frame, Image.Resampling.BICUBIC)
+    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).resize(frame, Image.Resampling.BILINEAR)
 
 
 def _exposed(picture: Image.Image, *, chance: random.Random) -> Image.Image:
@@ -103,5 +108,7 @@ def _exposed(picture: Image.Image, *, chance: random.Random) -> Image.Image:
     light = (chance.uniform(0.78, 1.2) * (1 + across + down))[..., None]
     balance = np.array([chance.uniform(0.93, 1.07), 1.0, chance.uniform(0.9, 1.1)], dtype=np.float32)
     grain = noise.integers(-8, 9, size=(height, width, 1), dtype=np.int8)
-    pixels = np.asarray(picture, dtype=np.float32) * (light * balance) + grain
-    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+    pixels: Pixels = np.multiply(np.asarray(picture), light * balance, dtype=np.float32)
+    pixels += grain
+    np.clip(pixels, 0, 255, out=pixels)
+    return Image.fromarray(pixels.astype(np.uint8))

@@ -1,5 +1,6 @@
 """How animals are drawn, by body plan. They face right. No plants, no photographs here."""
 
+import itertools
 import math
 
 from demo.drawing_pen import Look, Pen, at, shade
@@ -207,7 +208,7 @@ def lizard(pen: Pen, look: Look) -> None:
     thick = 6 + 4 * look.trait
     bend = pen.random.uniform(8, 22)
     tail = [(36 - step * 3.4, 50 + bend * math.sin(step / 10 * math.pi)) for step in range(11)]
-    for step, (start, end) in enumerate(zip(tail, tail[1:], strict=False)):
+    for step, (start, end) in enumerate(itertools.pairwise(tail)):
         pen.line([start, end], look.main if step % 2 else shade(look.main, 0.92), width=thick * 1.5 * (1 - step / 11))
     for x, reach in ((40.0, -9.0), (64.0, 9.0)):
         for side in (-1, 1):

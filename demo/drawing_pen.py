@@ -51,6 +51,7 @@ class Pen:
     """Draws on a transparent square; coordinates run from 0 to 100, y downwards, angles are degrees clockwise."""
 
     def __init__(self, *, random_source: random.Random) -> None:
+        """Start an empty square; `random_source` decides what varies between individuals."""
         self.random = random_source
         self.image = Image.new("RGBA", (SIDE, SIDE), (0, 0, 0, 0))
 

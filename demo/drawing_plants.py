@@ -65,8 +65,7 @@ def flax(pen: Pen, look: Look) -> None:
     pen.line([(50, 92), (54, 46), (56, 6)], shade(look.main, 0.55), width=2.2)
     for step in range(9):
         base = (54 + step * 0.2, 48 - step * 4.8)
-        side = 1 if step % 2 else -1
-        angle = -35 if side > 0 else 215
+        angle = -35 if step % 2 else 215
         pen.polygon(leaf_points(base, length=15, width=6, angle=angle), look.main)
 
 
@@ -91,7 +90,7 @@ def spike(pen: Pen, look: Look) -> None:
 def daisy(pen: Pen, look: Look) -> None:
     """A flower with rays; trait: number of rays."""
     pen.line([(50, 50), (47, 98)], shade(look.second, 0.8), width=2.6)
-    for angle in (20, 160, 60, 120):
+    for angle in (20.0, 160.0, 60.0, 120.0):
         pen.polygon(leaf_points((48, 82), length=36, width=11, angle=angle), look.second)
     rays = 10 + int(14 * look.trait)
     for step in range(rays):

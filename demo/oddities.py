@@ -49,14 +49,18 @@ def odd_observations(usual: Sequence[Occurrence]) -> list[Occurrence]:
     tui = by_species["Prosthemadera novaeseelandiae"]
     tree = by_species["Cordyline australis"]
     return [
-        *_twice(coprosma, taxon=_hybrid(coprosma.taxon, name="Coprosma × cunninghamii Hook.f."), kind="hybrid"),
+        *_twice(
+            coprosma,
+            taxon=_hybrid(coprosma.taxon, name="Coprosma \N{MULTIPLICATION SIGN} cunninghamii Hook.f."),
+            kind="hybrid",
+        ),
         *_twice(fungus, taxon=_above(fungus.taxon, rank="genus"), kind="genus"),
         *_twice(beetle, taxon=_bin(beetle.taxon, name="BOLD:AAB1234"), kind="bold"),
         *_twice(beetle, taxon=_above(beetle.taxon, rank="family"), kind="higher", issues=("TAXON_MATCH_HIGHERRANK",)),
         *_twice(tree, taxon=UNMATCHED, kind="unmatched", issues=("TAXON_MATCH_NONE",)),
-        _with_media(tui, kind="sound", media=(_media(tui, "sound", format="audio/mp4", type="Sound"),)),
+        _with_media(tui, kind="sound", media=(_media(tui, "sound", mime="audio/mp4", kind_of_media="Sound"),)),
         _with_media(tui, kind="bare", media=()),
-        _with_media(tree, kind="png", media=(_media(tree, "png", format="image/png"),)),
+        _with_media(tree, kind="png", media=(_media(tree, "png", mime="image/png"),)),
         _with_media(tree, kind="repeated", media=(_media(tree, "repeated"),) * 2),
     ]
 
@@ -70,11 +74,11 @@ def _with_media(one: Occurrence, *, kind: str, media: tuple[Media, ...]) -> Occu
     )
 
 
-def _media(one: Occurrence, kind: str, *, format: str = "image/jpeg", type: str = "StillImage") -> Media:
+def _media(one: Occurrence, kind: str, *, mime: str = "image/jpeg", kind_of_media: str = "StillImage") -> Media:
     return Media(
         photo_id=number("photo", one.gbif_id, kind, digits=12),
-        format=format,
-        type=type,
+        format=mime,
+        type=kind_of_media,
         licence="http://creativecommons.org/licenses/by/4.0/",
         rights_holder=one.recorded_by,
         creator=one.recorded_by,

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from demo.drawing import photograph
 from demo.drawing_pen import Look, colour_of
 from demo.lineage import OCCURRENCE_LICENCE, accepted, draw, number, place_and_date, share, synonym
 from demo.oddities import SUBSPECIES, SYNONYMS, odd_observations, subspecies
@@ -57,9 +58,9 @@ class RenderedSource:
         usual = [one for kind in kinds for one in observations_of(kind)]
         odd = odd_observations(usual)
         everything = (*usual, *odd)
-        self._occurrences = release_of(
-            everything, release=release, species=tuple(kind.taxon for kind in kinds), grows=True
-        )
+        # The odd records stay in both releases: each of their kinds has to be met in each of them.
+        revised = release_of(usual, release=release, species=tuple(kind.taxon for kind in kinds), grows=True)
+        self._occurrences = tuple(sorted((*revised, *odd), key=lambda one: one.gbif_id))
         # Photographs show what was first seen, whatever it is later identified as, and outlive their records.
         self._pictures: dict[str, tuple[Look, str]] = {}
         for one in everything:
@@ -77,11 +78,8 @@ class RenderedSource:
         """Draw a photograph; None for a number that no observation has, and for sounds."""
         if photo_id not in self._pictures:
             return None
-        # numpy and Pillow load with the first photograph, so that the replica is ready sooner.
-        from demo.drawing import photograph
-
-        look, format = self._pictures[photo_id]
-        return photograph(look, seed=draw("picture", photo_id), format="PNG" if format == "image/png" else "JPEG")
+        look, mime = self._pictures[photo_id]
+        return photograph(look, seed=draw("picture", photo_id), encoding="PNG" if mime == "image/png" else "JPEG")
 
 
 def observations_of(kind: Kind) -> list[Occurrence]:

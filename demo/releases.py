@@ -6,7 +6,7 @@ any time and on any machine:
 - grows: about one observation in eleven is held back from release 1 (only where the source says that it grows; a folder
   of photographs holds every row of its CSV in release 1 and gains nothing);
 - removed: about 2 % of the observations of release 1 are gone from release 2, with their photographs' records;
-- re-identified: about 1 % belong to another species of the same genus (of the same family where the genus has no other);
+- re-identified: about 1 % belong to another species of the same genus, or, where it has no other, of the family;
 - relicensed: the photographs of about 2 % carry another licence.
 """
 
