@@ -21,7 +21,7 @@ def jpeg(seed: int = 0, *, size: tuple[int, int] = (64, 48), **options: object) 
     """A JPEG of noise, another one for each seed."""
     noise = np.random.default_rng(seed).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
     stream = io.BytesIO()
-    Image.fromarray(noise).save(stream, "JPEG", quality=80, **options)  # type: ignore[arg-type]
+    Image.fromarray(noise).save(stream, "JPEG", quality=80, **options)
     return stream.getvalue()
 
 

@@ -21,9 +21,7 @@ from pipeline.paths import PROJECT_ROOT
 from pipeline.photos.fetch import FetchSummary, fetch_photos
 from pipeline.photos.hosts import Patience
 from pipeline.tables import CONTRACTS, check_table
-
-sys.path.insert(0, str(Path(__file__).parent))
-from photo_server import PhotoServer, jpeg, photo_server
+from tests.pipeline.photo_server import PhotoServer, jpeg, photo_server
 
 QUICK = Patience(connect=2, silence=0.5, whole=5, attempts=3, first_wait=0.05, longest_wait=0.1, give_up=0.3)
 
@@ -72,7 +70,8 @@ def ledger(settings: Settings) -> dict[str, dict[str, Any]]:
 
 def stable(settings: Settings) -> list[dict[str, Any]]:
     """The ledger without what may differ between two roads to the same end."""
-    return pq.read_table(settings.paths.table("photos")).drop_columns(["fetched_at", "attempts"]).to_pylist()
+    table = pq.read_table(settings.paths.table("photos")).drop_columns(["fetched_at", "attempts"])
+    return list(table.to_pylist())
 
 
 def test_a_photograph_lies_under_its_hash_and_has_a_row(settings: Settings, server: PhotoServer) -> None:
