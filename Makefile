@@ -43,13 +43,15 @@ chromium:
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
 	  (echo "installing chromium for the browser tests" && apt-get update -qq && apt-get install -y -qq chromium >/dev/null)
 
-# Writes requirements.lock anew from the lower bounds in pyproject.toml.
+# Writes requirements.lock anew from the lower bounds in pyproject.toml. The CUDA libraries are left out: torch pins
+# them itself where they apply, so that one lock serves machines with and without a GPU.
 lock:
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
 	.venv-lock/bin/python -m pip install --quiet --group dev 'hatchling>=1.27' 'editables>=0.5'
 	.venv-lock/bin/python -m pip install --quiet .
-	.venv-lock/bin/python -m pip freeze --exclude naturewatch --exclude pip > requirements.lock
+	.venv-lock/bin/python -m pip freeze --exclude naturewatch --exclude pip \
+	  | grep -vE '^(nvidia-|cuda-|triton==)' > requirements.lock
 	rm -rf .venv-lock
 
 clean:
