@@ -7,10 +7,16 @@ elsewhere between the check and the connection.
 import ipaddress
 import socket
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+from typing import Final
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
+from yarl import URL
+
+_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+_IPV4_COMPATIBLE: Final = ipaddress.IPv6Network("::/96")
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class BlockedError(Exception):
@@ -63,36 +69,65 @@ def refuse_private(address: str, *, name: str) -> None:
     Raises:
         BlockedError: it is private, loopback, link-local, multicast or reserved, also in IPv6 clothing.
     """
-    parsed = ipaddress.ip_address(address.split("%", maxsplit=1)[0])
-    if isinstance(parsed, ipaddress.IPv6Address):
-        inner = parsed.ipv4_mapped or parsed.sixtofour or (parsed.teredo[1] if parsed.teredo else None)
-        if inner is not None:
-            refuse_private(str(inner), name=name)
-            return
-    if not parsed.is_global or parsed.is_multicast:
+    if not is_public(ipaddress.ip_address(address.split("%", maxsplit=1)[0])):
         raise BlockedError(f"{name} is {address}, which is not a public address")
 
 
-def check_address(url: str, *, hosts: Mapping[str, tuple[str, int]], allow_private: bool) -> str:
-    """Judge an address before it is connected to, and return its host.
+def is_public(address: Address) -> bool:
+    """Whether an IP address belongs to the public internet.
+
+    An IPv6 address that carries an IPv4 address (mapped, compatible, 6to4, Teredo, NAT64) is judged by the latter:
+    that is where the kernel or a gateway would go on to.
+    """
+    if isinstance(address, ipaddress.IPv6Address):
+        carried = _carried(address)
+        if carried is not None:
+            return is_public(carried)
+        if address.is_site_local:
+            return False
+    return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+def check_address(url: str, *, hosts: Mapping[str, tuple[str, int]], allow_private: bool) -> URL:
+    """Judge an address before it is connected to, and return it as the HTTP client reads it.
 
     Connections to literal IP addresses do not ask a resolver; they are judged here.
 
     Raises:
-        BlockedError: no http(s), no host, a password inside, or a literal private address.
+        BlockedError: no http(s), no usable host, a password inside, or a literal private address.
     """
     try:
-        parts = urlsplit(url)
-        host = parts.hostname
-        _ = parts.port
-    except ValueError as error:
+        address = URL(url)
+        host = address.host or ""
+        # Names that DNS cannot carry (an empty label, one of more than 63 characters) end here, not in a resolver.
+        host.encode("idna")
+    except (ValueError, TypeError) as error:
         raise BlockedError(f"{url[:200]!r} is no address: {error}") from error
-    if parts.scheme not in {"http", "https"} or not host or "@" in parts.netloc:
+    if address.scheme not in {"http", "https"} or not host or "@" in address.raw_authority:
         raise BlockedError(f"{url[:200]!r} is not a plain http(s) address")
     if not allow_private and host not in hosts:
-        try:
-            ipaddress.ip_address(host.split("%", maxsplit=1)[0])
-        except ValueError:
-            return host
-        refuse_private(host, name=host)
-    return host
+        literal = _literal(host)
+        if literal is not None:
+            refuse_private(literal, name=host)
+    return address
+
+
+def _literal(host: str) -> str | None:
+    """The IP address that a host consists of, in any spelling that a socket would understand; None for a name.
+
+    `inet_aton` reads decimal, octal, hexadecimal and shortened spellings: 2130706433, 0177.0.0.1, 0x7f000001, 127.1.
+    """
+    if ":" in host:
+        return host
+    try:
+        return str(ipaddress.IPv4Address(socket.inet_aton(host)))
+    except OSError:
+        return None
+
+
+def _carried(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address inside an IPv6 address."""
+    inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
+    if inner is None and (address in _NAT64 or address in _IPV4_COMPATIBLE):
+        inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return inner

@@ -8,15 +8,15 @@ import asyncio
 import datetime as dt
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from typing import Any, Final
-from urllib.parse import urljoin
 
 import aiohttp
 import stamina
+from yarl import URL
 
 from pipeline.config import Settings
 from pipeline.errors import TableError
@@ -27,11 +27,13 @@ from pipeline.photos.addresses import BlockedError, GuardedResolver, check_addre
 from pipeline.photos.hosts import Host
 from pipeline.photos.ledger import FLUSH_SECONDS, Journal, Outcome, Wanted, fold, missing, read_journal
 from pipeline.photos.progress import Progress
-from pipeline.photos.verify import PhotoProblemError, Stored, store
+from pipeline.photos.verify import PhotoProblemError, Stored, clear_partials, store
 
 CONNECT_SECONDS: Final = 15.0
 SILENCE_SECONDS: Final = 20.0
 """Longest wait for the first byte, and for the next byte of a body that has stalled."""
+WHOLE_SECONDS: Final = 300.0
+"""Longest time for one request: a body that drips is never silent."""
 ATTEMPTS: Final = 5
 REDIRECTS: Final = 5
 VERIFIERS: Final = 2
@@ -76,17 +78,19 @@ def fetch_photos(paths: Paths, settings: Settings, *, hosts: Mapping[str, tuple[
     Raises:
         TableError: there is no photo index.
         LockedError: another process is fetching.
+        StorageError: photographs cannot be written.
     """
     if not paths.table("photo_index").exists():
         raise TableError(f"{paths.table('photo_index')} is missing; materialise photo_index")
     began = time.monotonic()
     with exclusive(paths.fetch_journal.with_suffix(".lock")):
+        clear_partials(paths.photos)
         known = read_journal(paths.fetch_journal)
         total = sum(1 for _ in missing(paths, known))
         with Journal(paths.fetch_journal) as journal, Progress(total=total, log=log) as progress:
             fetcher = _Fetcher(paths=paths, settings=settings, hosts=hosts, journal=journal, progress=progress)
             if total:
-                asyncio.run(fetcher.run(missing(paths, known)))
+                _run(fetcher.run(missing(paths, known)))
         outcomes = {**known, **fetcher.outcomes}
         fold(paths, outcomes)
     statuses = Counter(ledger_statuses(paths))
@@ -96,6 +100,14 @@ def fetch_photos(paths: Paths, settings: Settings, *, hosts: Mapping[str, tuple[
         seconds=time.monotonic() - began,
         statuses=dict(sorted(statuses.items())),
     )
+
+
+def _run(work: Coroutine[None, None, None]) -> None:
+    """Run to the end; what stopped one worker is the error, not that the others were stopped with it."""
+    try:
+        asyncio.run(work)
+    except ExceptionGroup as group:
+        raise group.exceptions[0] from group
 
 
 def ledger_statuses(paths: Paths) -> Iterator[str]:
@@ -124,10 +136,13 @@ class _Fetcher:
             resolver=resolver, limit=photos.concurrency * 4, limit_per_host=photos.concurrency, ttl_dns_cache=300
         )
         agent = f"NatureWatch/{version('naturewatch')} (+{photos.contact})"
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS)
+        timeout = aiohttp.ClientTimeout(total=WHOLE_SECONDS, sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS)
         with ThreadPoolExecutor(VERIFIERS, thread_name_prefix="verify") as self._verifiers:
             async with aiohttp.ClientSession(
-                connector=connector, timeout=timeout, headers={"User-Agent": agent, "Accept": "image/jpeg"}
+                connector=connector,
+                timeout=timeout,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"User-Agent": agent, "Accept": "image/jpeg"},
             ) as self._session:
                 flusher = asyncio.create_task(self._keep_flushing())
                 try:
@@ -167,7 +182,7 @@ class _Fetcher:
             facts = {"status": "blocked", "error": str(error)}
         except _TryAgainError as error:
             facts = {"status": "failed", "http_status": error.http_status, "error": str(error)}
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except (aiohttp.ClientError, TimeoutError) as error:
             facts = {"status": "failed", "error": f"{type(error).__name__}: {error}"}
         now = dt.datetime.now(tz=dt.UTC).isoformat(timespec="milliseconds")
         return Outcome(photo_id=photo.photo_id, url=photo.url, attempts=attempts, fetched_at=now, **facts)
@@ -176,19 +191,25 @@ class _Fetcher:
         """One attempt: follow redirects by hand, each hop judged, and store the body."""
         photos = self.settings.photos
         for _ in range(REDIRECTS + 1):
-            name = check_address(url, hosts=self.hosts, allow_private=photos.allow_private_hosts)
+            address = check_address(url, hosts=self.hosts, allow_private=photos.allow_private_hosts)
             gate = self._gates.setdefault(
-                name, Host(concurrency=photos.concurrency, requests_per_second=photos.requests_per_second)
+                str(address.host), Host(concurrency=photos.concurrency, requests_per_second=photos.requests_per_second)
             )
             async with gate.turn():
                 self.requests += 1
-                answer = await self._get(url, gate=gate)
+                answer = await self._get(address, gate=gate)
             if isinstance(answer, bytes):
-                loop = asyncio.get_running_loop()
-                stored = await loop.run_in_executor(self._verifiers, self._store, answer)
-                return asdict(stored)
-            url = urljoin(url, answer)
+                return await self._keep(answer)
+            url = _joined(address, answer)
         raise PhotoProblemError("failed", f"more than {REDIRECTS} redirects")
+
+    async def _keep(self, body: bytes) -> dict[str, object]:
+        """Verify and store a body off the event loop."""
+        try:
+            return asdict(await asyncio.get_running_loop().run_in_executor(self._verifiers, self._store, body))
+        except PhotoProblemError as problem:
+            problem.http_status = 200
+            raise
 
     def _store(self, body: bytes) -> Stored:
         return store(
@@ -198,9 +219,16 @@ class _Fetcher:
             max_pixels=self.settings.photos.max_pixels,
         )
 
-    async def _get(self, url: str, *, gate: Host) -> bytes | str:
-        """The body of an address, or where it redirects to."""
-        async with self._session.get(url, allow_redirects=False) as response:
+    async def _get(self, address: URL, *, gate: Host) -> bytes | str:
+        """The body of an address, or where it redirects to; a host that does not answer is asked less."""
+        try:
+            return await self._answer(address, gate=gate)
+        except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError):
+            gate.struggled(retry_after=None)
+            raise
+
+    async def _answer(self, address: URL, *, gate: Host) -> bytes | str:
+        async with self._session.get(address, allow_redirects=False) as response:
             status = response.status
             if status in TRANSIENT:
                 wait = retry_after_seconds(response.headers.get("Retry-After"))
@@ -232,6 +260,14 @@ class _Fetcher:
                 raise PhotoProblemError("too_large", f"more than {most:,} bytes", http_status=response.status)
             pieces.append(piece)
         return b"".join(pieces)
+
+
+def _joined(address: URL, location: str) -> str:
+    """Where a redirect leads."""
+    try:
+        return str(address.join(URL(location)))
+    except ValueError as error:
+        raise PhotoProblemError("failed", f"a redirect leads to {location[:200]!r}: {error}") from error
 
 
 def _worth_another_try(error: Exception) -> bool | float:

@@ -10,6 +10,8 @@ from aiolimiter import AsyncLimiter
 
 SLOW_START: Final = 4.0
 """Simultaneous requests to a host that has not answered yet."""
+ONE_COMPLAINT: Final = 1.0
+"""Seconds within which several complaints of a host are one: requests that ran together fail together."""
 
 
 class Host:
@@ -25,6 +27,7 @@ class Host:
         self._allowed = min(SLOW_START, self._most)
         self._active = 0
         self._resume_at = 0.0
+        self._complained_at = float("-inf")
         self._changed = asyncio.Condition()
         # A bucket of a tenth of a second keeps the rate even without waking for every single request.
         period = max(0.1, 1 / requests_per_second)
@@ -52,10 +55,13 @@ class Host:
         self._allowed = min(self._most, self._allowed + 1 / self._allowed)
 
     def struggled(self, *, retry_after: float | None) -> None:
-        """The host asked for less: half the concurrency, and silence for as long as it says."""
-        self._allowed = max(1.0, self._allowed / 2)
+        """The host asked for less, or did not answer: half the concurrency, and silence for as long as it says."""
+        now = time.monotonic()
+        if now - self._complained_at >= ONE_COMPLAINT:
+            self._allowed = max(1.0, self._allowed / 2)
+            self._complained_at = now
         if retry_after is not None:
-            self._resume_at = max(self._resume_at, time.monotonic() + retry_after)
+            self._resume_at = max(self._resume_at, now + retry_after)
 
     async def _pause(self) -> None:
         # The end of the pause moves when the host asks again, so there is no event to wait for.

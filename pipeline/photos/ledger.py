@@ -21,6 +21,8 @@ FLUSH_SECONDS: Final = 0.5
 """A kill loses at most this much of the journal; the photographs themselves are stored before they are recorded."""
 RECONSIDER: Final = dt.timedelta(days=30)
 """A permanent failure is not asked for again before this."""
+LONGEST_LINE: Final = 1 << 20
+"""Bytes; no line of the journal is longer."""
 
 _TEXT, _INT, _BIG = pa.string(), pa.int32(), pa.int64()
 _SCHEMA = pa.schema(
@@ -31,7 +33,7 @@ _SCHEMA = pa.schema(
 )  # fmt: skip
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
     """One line of the journal: a photograph that was asked for until its outcome was known."""
 
@@ -68,10 +70,8 @@ class Journal:
     def __enter__(self) -> Self:
         """Open for appending."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        torn = _is_torn(self._path)
+        _cut_torn_line(self._path)
         self._stream = self._path.open("a", encoding="utf-8")
-        if torn:
-            self._stream.write("\n")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -94,13 +94,15 @@ class Journal:
             self._flushed = time.monotonic()
 
 
-def _is_torn(path: Path) -> bool:
-    """Whether the last line has no end."""
-    if not path.exists() or path.stat().st_size == 0:
-        return False
-    with path.open("rb") as stream:
-        stream.seek(-1, os.SEEK_END)
-        return stream.read(1) != b"\n"
+def _cut_torn_line(path: Path) -> None:
+    """Cut off a last line without its end: its photograph is asked for again."""
+    if not path.exists():
+        return
+    with path.open("rb+") as stream:
+        end = stream.seek(0, os.SEEK_END)
+        start = max(0, end - LONGEST_LINE)
+        stream.seek(start)
+        stream.truncate(start + stream.read().rfind(b"\n") + 1)
 
 
 def read_journal(path: Path) -> dict[str, Outcome]:
@@ -132,7 +134,11 @@ def _settled(paths: Paths, outcome: Outcome | None, *, url: str, now: dt.datetim
     if outcome is None or outcome.url != url or outcome.status == "failed":
         return False
     if outcome.status == "ok":
-        return outcome.path is not None and (paths.data_root / outcome.path).exists()
+        if outcome.path is None:
+            return False
+        stored = paths.data_root / outcome.path
+        # After a loss of power a file may be there without its bytes.
+        return stored.exists() and stored.stat().st_size == outcome.bytes
     return now - dt.datetime.fromisoformat(outcome.fetched_at) < RECONSIDER
 
 

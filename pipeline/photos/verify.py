@@ -9,6 +9,8 @@ from typing import Literal
 
 import simplejpeg
 
+from pipeline.errors import NatureWatchError
+
 Status = Literal["ok", "gone", "not_jpeg", "corrupt", "too_large", "blocked", "failed"]
 """What became of a photograph; the ledger's column."""
 
@@ -20,6 +22,10 @@ class PhotoProblemError(Exception):
         super().__init__(message)
         self.status: Status = status
         self.http_status = http_status
+
+
+class StorageError(NatureWatchError):
+    """A photograph cannot be written: the disk is full, or the folder cannot be written to."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,13 +66,23 @@ def store(body: bytes, *, data_root: Path, folder: Path, max_pixels: int) -> Sto
 
     Raises:
         PhotoProblemError: as `verify`.
+        StorageError: the disk is at fault; the photograph is not.
     """
     width, height = verify(body, max_pixels=max_pixels)
     digest = hashlib.sha256(body).hexdigest()
     target = folder / digest[:2] / f"{digest}.jpg"
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{digest}.{os.getpid()}-{threading.get_ident()}.partial")
-        partial.write_bytes(body)
-        partial.replace(target)
+    try:
+        if not target.exists() or target.stat().st_size != len(body):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            partial = target.with_name(f".{digest}.{os.getpid()}-{threading.get_ident()}.partial")
+            partial.write_bytes(body)
+            partial.replace(target)
+    except OSError as error:
+        raise StorageError(f"cannot store a photograph as {target}: {error}; mend the disk and start again") from error
     return Stored(sha256=digest, bytes=len(body), width=width, height=height, path=str(target.relative_to(data_root)))
+
+
+def clear_partials(folder: Path) -> None:
+    """Remove what a kill left half written below `folder`; only for the one process that fetches."""
+    for partial in folder.glob("*/.*.partial"):
+        partial.unlink()
