@@ -1,6 +1,6 @@
--- Purpose: the photographs to fetch.
--- Grain: one row per photograph.
--- Inputs: media_verdicts.
+-- Purpose: the photographs to fetch, with address, licence and whom to name.
+-- Grain: one row per photo_id.
+-- Inputs: verdicts (the rows of photo_index_verdicts.sql).
 -- Parameters: none.
 select
     photo_id,
@@ -10,6 +10,6 @@ select
     licence,
     rights_holder,
     creator
-from media_verdicts
+from verdicts
 where rule is null
 order by photo_id

@@ -1,12 +1,12 @@
--- Purpose: media items that are not fetched, and occurrences that have nothing to fetch.
--- Grain: one row per media item of a clean occurrence that a rule removed; one per occurrence without photograph.
--- Inputs: media_verdicts, clean_occurrences.
+-- Purpose: the media rows that a rule removed, and the clean occurrences that are left without a photograph.
+-- Grain: one row per removed media row, and one per occurrence without a photograph (rule no_photo).
+-- Inputs: verdicts (the rows of photo_index_verdicts.sql), clean_occurrences.
 -- Parameters: none.
 select
     photo_id as key,
     rule,
     detail
-from media_verdicts
+from verdicts
 where rule is not null
 union all
 select
@@ -16,7 +16,7 @@ select
 from clean_occurrences
 where
     occurrence_key not in (
-        select media_verdicts.occurrence_key from media_verdicts
-        where media_verdicts.rule is null
+        select verdicts.occurrence_key from verdicts
+        where verdicts.rule is null
     )
 order by key, rule

@@ -1,32 +1,103 @@
-"""Builds `photo_index.parquet`: one row per photograph worth fetching. Nothing is fetched here."""
+"""Which photographs to fetch, and from where. The rules themselves are in `sql/photo_index_verdicts.sql`."""
 
+import re
+import tempfile
 from pathlib import Path
+from typing import Final
 
 import pyarrow.parquet as pq
 
 from pipeline.config import Settings
+from pipeline.errors import ConfigurationError
 from pipeline.paths import Paths
-from pipeline.query import connect, copy, select
+from pipeline.query import to_parquet
 from pipeline.rejections import write_rejections
+
+RULES: Final = (
+    "no_address",
+    "not_image",
+    "not_jpeg",
+    "unsupported_address",
+    "licence",
+    "duplicate_address",
+    "no_photo",
+)
+"""Why a media row is removed, the first that applies; `no_photo` notes a clean occurrence that is left with none."""
+
+LICENCES: Final = (
+    "CC0",
+    "CC-BY",
+    "CC-BY-NC",
+    "CC-BY-SA",
+    "CC-BY-ND",
+    "CC-BY-NC-SA",
+    "CC-BY-NC-ND",
+    "PDM",
+    "all rights reserved",
+    "unknown",
+    "other",
+)
+"""Canonical licences; PDM is the Public Domain Mark, `other` any text that is none of the rest."""
+
+SIZED_HOSTS: Final = ("inaturalist-open-data.s3.amazonaws.com", "static.inaturalist.org", "photos.replica.test")
+"""Hosts that keep each photograph in iNaturalist's sizes, under the same id: iNaturalist's two and the replica."""
+
+SIZED: Final = (
+    rf"^(?i)(https?://(?:{'|'.join(re.escape(host) for host in SIZED_HOSTS)})/photos/(\d+)/)"
+    r"(original|large|medium|small|thumb|square)\.(\w+)(?:\?.*)?$"
+)
+"""Such an address, for DuckDB (RE2): everything before the size, the photo id, the size, the extension."""
 
 
 def build_photo_index(paths: Paths, settings: Settings) -> Path:
-    """Write the index and the rejections of stage `photo_index`.
+    """Judge every media row of the clean occurrences; write the photographs to fetch and the rejections.
 
-    JPEG still images only, as in the paper (section 4); iNaturalist's addresses are rewritten to `photos.size`;
-    licences get a canonical form and are filtered by `photos.licences`; an address that comes twice stays once.
+    Each media row of a clean occurrence ends in exactly one of `photo_index.parquet` and the rejections of the stage
+    `photo_index` (key: photo_id; rule: one of `RULES`).
+
+    Args:
+        paths: Where the files of the scope lie.
+        settings: `photos.size` is the size that addresses of iNaturalist are rewritten to; `photos.licences` are the
+            allowed ones.
+
+    Returns:
+        The path of `photo_index.parquet`.
 
     Raises:
-        TableError: clean_occurrences or media is missing.
+        ConfigurationError: an allowed licence is not one of `LICENCES`.
+        TableError: `media.parquet` or `clean_occurrences.parquet` is missing.
     """
-    inputs = {name: paths.table(name) for name in ("clean_occurrences", "media")}
-    with connect(inputs=inputs) as connection:
-        connection.execute(
-            f"create table media_verdicts as {select('media_verdicts')}",
-            {"size": settings.photos.size, "licences": list(settings.photos.licences)},
+    output = paths.table("photo_index")
+    clean = paths.table("clean_occurrences")
+    with tempfile.TemporaryDirectory(dir=_made(paths.tables), prefix=".photo_index.") as folder:
+        verdicts = to_parquet(
+            "photo_index_verdicts",
+            inputs={"media": paths.table("media"), "clean_occurrences": clean},
+            output=Path(folder) / "verdicts.parquet",
+            sized=SIZED,
+            size=settings.photos.size,
+            licences=_allowed(settings.photos.licences),
         )
-        output = copy(connection, "photo_index", output=paths.table("photo_index"))
-        rejected = copy(connection, "photo_index_rejections", output=paths.tables / ".photo_index_rejected.parquet")
-    write_rejections(paths, "photo_index", pq.read_table(rejected))
-    rejected.unlink()
-    return output
+        rejected = to_parquet(
+            "photo_index_rejections",
+            inputs={"verdicts": verdicts, "clean_occurrences": clean},
+            output=Path(folder) / "rejected.parquet",
+        )
+        write_rejections(paths, "photo_index", pq.read_table(rejected))
+        return to_parquet("photo_index", inputs={"verdicts": verdicts}, output=output)
+
+
+def _allowed(licences: tuple[str, ...]) -> list[str]:
+    """The allowed licences in their canonical spelling; upper and lower case are the same."""
+    canonical = {licence.lower(): licence for licence in LICENCES}
+    unknown = [licence for licence in licences if licence.lower() not in canonical]
+    if unknown:
+        raise ConfigurationError(
+            f"photos.licences holds {', '.join(map(repr, unknown))}; the canonical licences are {', '.join(LICENCES)}"
+        )
+    return [canonical[licence.lower()] for licence in licences]
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
