@@ -45,16 +45,16 @@ VERBATIM: Final = tuple(
     )
     for name in names.split()
 )
-MULTIMEDIA: Final = (
-    (_GBIF, "gbifID"),
-    *(
-        (_DC, name)
-        for name in (
-            "type format identifier references title description source audience created creator contributor "
-            "publisher license rightsHolder"
-        ).split()
-    ),
+MULTIMEDIA: Final = tuple(
+    (space, name)
+    for space, names in (
+        (_GBIF, "gbifID"),
+        (_DC, "type format identifier references title description source audience created creator contributor"),
+        (_DC, "publisher license rightsHolder"),
+    )
+    for name in names.split()
 )
+"""Namespace and name of each column of multimedia.txt."""
 _EML: Final = (
     '<?xml version="1.0" encoding="utf-8"?>\n'
     '<eml:eml xmlns:eml="eml://ecoinformatics.org/eml-2.1.1" packageId="{package}" system="http://gbif.org" '

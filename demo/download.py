@@ -94,7 +94,7 @@ class Downloads:
                 f"User {creator} has too many simultaneous downloads; the limit is {MOST_UNFINISHED}.\n"
                 "Please wait for some to complete, or cancel any unwanted downloads.  See your user page.\n"
             )
-        request = {
+        request: dict[str, Any] = {
             "predicate": predicate,
             "sendNotification": bool(body.get("sendNotification", False)),
             "format": "DWCA",

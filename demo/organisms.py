@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 SPECIES: Final = files("demo") / "new_zealand.csv"
 CHANGES: Final = Changes(removed=0.03, relicensed=0.04, reidentified=0.02)
+CROSS: Final = "Metrosideros \N{MULTIPLICATION SIGN} sub-tomentosa"
 GROWTH: Final = 0.1
 """How many photographs the second release adds, as a share of the first's."""
 
@@ -58,7 +59,7 @@ class Species:
 
     def traits(self) -> "Traits":
         """How it looks."""
-        from demo.drawing import Traits
+        from demo.drawing import Traits  # noqa: PLC0415 (see Organisms.original)
 
         def colour(name: str) -> tuple[int, int, int]:
             red, green, blue = bytes.fromhex(self.row[name])
@@ -113,7 +114,7 @@ class Organisms:
         if species is None:
             return None
         # Drawing loads numpy and Pillow, which a start does not wait for.
-        from demo.scene import render
+        from demo.scene import render  # noqa: PLC0415
 
         return render(species.traits(), seed=digest("photograph", photo_id))
 
@@ -164,8 +165,8 @@ class Organisms:
             whole = self._species[name].lineage
             return as_lineage([*whole[:depth], *[""] * (7 - depth)])
 
-        def odd(label: str, like: str, identification: Identification, **extra: int) -> Occurrence:
-            return self._record(identification, self._species[like], ("odd", label), **extra)
+        def odd(label: str, like: str, identification: Identification, *, photographs: int = 1) -> Occurrence:
+            return self._record(identification, self._species[like], ("odd", label), photographs=photographs)
 
         fantail, kea, rata, daisy = (
             "Rhipidura fuliginosa",
@@ -191,8 +192,8 @@ class Organisms:
             rata,
             Identification(
                 lineage=hybrid,
-                scientific_name="Metrosideros × sub-tomentosa",
-                accepted_name="Metrosideros × sub-tomentosa",
+                scientific_name=CROSS,
+                accepted_name=CROSS,
                 rank="SPECIES",
                 status="ACCEPTED",
                 key=cross.key,

@@ -1,6 +1,9 @@
 """The photo host: iNaturalist's size variants of a source's photographs."""
 
 import io
+import math
+import struct
+import wave
 from typing import Final
 
 from demo.records import Source
@@ -23,7 +26,7 @@ def variant(source: Source, *, photo_id: str, size: str, extension: str) -> byte
         The file, or None when there is no such photograph.
     """
     # Pillow is not needed to start, and starting is waited for.
-    from PIL import Image
+    from PIL import Image  # noqa: PLC0415
 
     original = source.original(photo_id)
     if original is None:
@@ -43,10 +46,6 @@ def variant(source: Source, *, photo_id: str, size: str, extension: str) -> byte
 
 def sound(seconds: float = 0.3) -> bytes:
     """A recording as iNaturalist has them beside photographs: a short WAV of one tone."""
-    import math
-    import struct
-    import wave
-
     rate = 8000
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as stream:

@@ -17,18 +17,22 @@ def _rank_key(rank: str) -> Callable[[Occurrence], frozenset[str]]:
     return lambda item: frozenset(key for key in (item.identification.keys.get(rank),) if key)
 
 
+def _always(value: str) -> Callable[[Occurrence], frozenset[str]]:
+    return lambda _: frozenset({value})
+
+
 FIELDS: Final[Mapping[str, Callable[[Occurrence], frozenset[str]]]] = {
     "TAXON_KEY": lambda item: item.identification.all_keys,
-    "DATASET_KEY": lambda item: frozenset({INATURALIST}),
-    "COUNTRY": lambda item: frozenset({"NZ"}),
+    "DATASET_KEY": _always(INATURALIST),
+    "COUNTRY": _always("NZ"),
     "YEAR": lambda item: frozenset({str(item.date.year)}),
     "MONTH": lambda item: frozenset({str(item.date.month)}),
     "MEDIA_TYPE": lambda item: frozenset(one.type.upper() for one in item.media),
     "LICENSE": lambda item: frozenset({item.licence}),
-    "OCCURRENCE_STATUS": lambda item: frozenset({"PRESENT"}),
-    "BASIS_OF_RECORD": lambda item: frozenset({"HUMAN_OBSERVATION"}),
-    "HAS_COORDINATE": lambda item: frozenset({"TRUE"}),
-    "HAS_GEOSPATIAL_ISSUE": lambda item: frozenset({"FALSE"}),
+    "OCCURRENCE_STATUS": _always("PRESENT"),
+    "BASIS_OF_RECORD": _always("HUMAN_OBSERVATION"),
+    "HAS_COORDINATE": _always("TRUE"),
+    "HAS_GEOSPATIAL_ISSUE": _always("FALSE"),
     "TAXONOMIC_STATUS": lambda item: frozenset({item.identification.status}),
     "ISSUE": lambda item: frozenset(item.identification.issues),
     "OCCURRENCE_ID": lambda item: frozenset({f"https://www.inaturalist.org/observations/{item.observation}".upper()}),

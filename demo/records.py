@@ -61,7 +61,7 @@ class Media:
 
     @property
     def reference(self) -> str:
-        """iNaturalist's page of the item."""
+        """The item's page on iNaturalist."""
         return f"https://www.inaturalist.org/{'sounds' if self.type == 'Sound' else 'photos'}/{self.media_id}"
 
 

@@ -1,13 +1,12 @@
 """One rendered photograph: an organism in its place, in a pose, under a light. The same seed, the same bytes."""
 
 import numpy as np
-from PIL import Image
 
-from demo import animals, plants
+from demo import fungi, invertebrates, plants, vertebrates
 from demo.drawing import Pen, Traits, background, lit, photograph
 
-PLANS = {**animals.PLANS, **plants.PLANS}
-UPRIGHT = frozenset({*plants.PLANS, "bird", "frog"} - {"bracket"})
+PLANS = {**vertebrates.PLANS, **invertebrates.PLANS, **plants.PLANS, **fungi.PLANS}
+UPRIGHT = frozenset({*plants.PLANS, "mushroom", "star", "cage", "bird", "frog"})
 """Plans that stand: they lean a little; the others lie in any direction."""
 
 
@@ -28,7 +27,7 @@ def render(traits: Traits, *, seed: int) -> bytes:
     habitat = traits.habitat if rng.uniform() < 0.7 else str(rng.choice(("forest", "grass", "litter", "bark", "shore")))
     scene = background(habitat, width=width, height=height, rng=rng)
     lean = 10 if traits.plan in UPRIGHT else 55 if traits.plan != "fish" else 18
-    side = int(other * rng.uniform(0.62, 1.15)) // 2 * 2
+    side = int(other * rng.uniform(0.85, 1.45)) // 2 * 2
     pen = Pen(
         side * 2,
         angle=float(rng.uniform(-lean, lean)),
@@ -37,10 +36,12 @@ def render(traits: Traits, *, seed: int) -> bytes:
         rng=rng,
     )
     PLANS[traits.plan](pen, _individual(traits, rng))
-    layer = lit(pen.image.reduce(2), rng)
     x = int((width - side) / 2 + rng.uniform(-0.14, 0.14) * width)
     y = int((height - side) / 2 + rng.uniform(-0.1, 0.1) * height)
-    scene.paste(layer, (x, y), layer)
+    left, top, right, bottom = pen.image.getbbox() or (0, 0, 2, 2)
+    corner = (left // 2 * 2, top // 2 * 2)
+    layer = lit(pen.image.crop((*corner, right, bottom)).reduce(2), rng)
+    scene.paste(layer, (x + corner[0] // 2, y + corner[1] // 2), layer)
     return photograph(scene, rng)
 
 

@@ -106,7 +106,7 @@ def record(item: Occurrence, *, base: str, release: int) -> Json:
 
 def epithets(name: str) -> Json:
     """genericName, specificEpithet and infraspecificEpithet of a scientific name, as far as it has them."""
-    words = [word for word in name.split() if word != "×"]
+    words = [word for word in name.split() if word != "\N{MULTIPLICATION SIGN}"]
     fields = ("genericName", "specificEpithet", "infraspecificEpithet")
     return dict(zip(fields, words, strict=False)) if words and ":" not in words[0] else {}
 

@@ -22,8 +22,10 @@ from demo.records import INATURALIST, RECORD_LICENCES, Source
 USER: Final = "replica"
 PASSWORD: Final = "replica"  # noqa: S105 (public: the replica guards nothing)
 BULK_ADVICE: Final = [
-    "To download GBIF occurrence data in bulk, please request a download through the website "
-    "<https://www.gbif.org/occurrence/search> or the API <https://techdocs.gbif.org/en/data-use/api-downloads>."
+    (
+        "To download GBIF occurrence data in bulk, please request a download through the website "
+        "<https://www.gbif.org/occurrence/search> or the API <https://techdocs.gbif.org/en/data-use/api-downloads>."
+    )
 ]
 KINDS: Final = (
     ("/photos/", "photo"),
@@ -49,6 +51,7 @@ class Replica:
     stage_seconds: float = 0.2
 
     def __post_init__(self) -> None:
+        """Begin with what the state remembers and with counters at zero."""
         self.downloads = Downloads(self.source, release=self.release, seconds=self.stage_seconds, state=self.state)
         self.requests: Counter[str] = Counter()
         self.running = 0
@@ -252,8 +255,8 @@ async def _stalled(request: web.Request, content: bytes) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": "image/jpeg", "Content-Length": str(len(content))})
     await response.prepare(request)
     await response.write(content[: len(content) // 2])
-    while request.transport is not None and not request.transport.is_closing():
-        await asyncio.sleep(0.1)
+    # Cancelled when the client disconnects or the replica stops.
+    await asyncio.Event().wait()
     return response
 
 

@@ -7,7 +7,7 @@ Keys follow Catalogue of Life XR, GBIF's default taxonomy: short strings. Those 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Final
 
 COL_XR: Final = "7ddf754f-d193-4cc9-b351-99906754a03b"
@@ -38,7 +38,7 @@ def share(*parts: object) -> float:
     return digest(*parts) / 2**64
 
 
-@lru_cache(maxsize=None)
+@cache
 def taxon_key(names: tuple[str, ...]) -> str:
     """The key of the taxon whose lineage is `names`, blank ranks left out."""
     known = _REAL_KEYS.get(names)
@@ -51,7 +51,7 @@ def taxon_key(names: tuple[str, ...]) -> str:
     return key
 
 
-@lru_cache(maxsize=None)
+@cache
 def rank_keys(lineage: Lineage) -> dict[str, str]:
     """The key of each rank of a lineage that is not blank."""
     return {
