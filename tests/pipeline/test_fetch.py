@@ -23,6 +23,8 @@ from pipeline.photos.hosts import Patience
 from pipeline.tables import CONTRACTS, check_table
 from tests.pipeline.photo_server import PhotoServer, jpeg, photo_server
 
+CALM = Patience(first_wait=0.05, longest_wait=0.1)
+"""A busy machine may be slow to answer; only tests of slowness are impatient."""
 QUICK = Patience(connect=2, silence=0.5, whole=5, attempts=3, first_wait=0.05, longest_wait=0.1, give_up=0.3)
 
 
@@ -57,7 +59,7 @@ def write_index(settings: Settings, *photo_ids: str, **urls: str) -> None:
     pq.write_table(table, settings.paths.table("photo_index"))
 
 
-def fetch(settings: Settings, server: PhotoServer, *, patience: Patience = QUICK) -> FetchSummary:
+def fetch(settings: Settings, server: PhotoServer, *, patience: Patience = CALM) -> FetchSummary:
     """Fetch, with the ledger's contract checked."""
     summary = fetch_photos(settings.paths, settings, hosts=server.hosts, log=lambda _: None, patience=patience)
     assert check_table("photos", settings.paths.table("photos")) == []
@@ -139,7 +141,7 @@ def test_a_final_answer_is_asked_for_once(
 @pytest.mark.parametrize("habit", ["unavailable", "limited", "stall"])
 def test_a_passing_trouble_is_tried_again(fast: Settings, server: PhotoServer, habit: str) -> None:
     write_index(fast, f"{habit}-1")
-    fetch(fast, server)
+    fetch(fast, server, patience=QUICK)
     row = ledger(fast)[f"{habit}-1"]
     assert (row["status"], row["attempts"]) == ("ok", 2)
     if habit == "limited":
@@ -160,18 +162,18 @@ def test_a_lasting_trouble_ends_and_is_asked_for_by_the_next_run(
     fast: Settings, server: PhotoServer, habit: str
 ) -> None:
     write_index(fast, f"{habit}-1")
-    assert fetch(fast, server).statuses == {"failed": 1}
+    assert fetch(fast, server, patience=QUICK).statuses == {"failed": 1}
     assert server.requests[f"{habit}-1"] == QUICK.attempts
     assert ledger(fast)[f"{habit}-1"]["attempts"] == QUICK.attempts
     server.mended = True
-    again = fetch(fast, server)
+    again = fetch(fast, server, patience=QUICK)
     assert again.requests >= 1
     assert again.statuses == ({"ok": 1} if habit == "down" else {"failed": 1})
 
 
 def test_a_host_that_never_answers_is_left_alone(fast: Settings, server: PhotoServer) -> None:
     write_index(fast, *(f"down-{number}" for number in range(300)), "ok-1")
-    summary = fetch(fast, server)
+    summary = fetch(fast, server, patience=QUICK)
     assert summary.statuses["failed"] >= 299
     assert summary.requests < 300 * QUICK.attempts
     errors = [row["error"] for row in ledger(fast).values() if row["status"] == "failed"]
@@ -180,7 +182,7 @@ def test_a_host_that_never_answers_is_left_alone(fast: Settings, server: PhotoSe
 
 def test_a_host_that_asks_for_a_long_pause_is_left_alone(fast: Settings, server: PhotoServer) -> None:
     write_index(fast, *(f"closed-{number}" for number in range(100)))
-    summary = fetch(fast, server)
+    summary = fetch(fast, server, patience=QUICK)
     assert summary.statuses == {"failed": 100}
     assert summary.requests <= fast.photos.concurrency
     assert all("86400 s" in row["error"] for row in ledger(fast).values())
