@@ -35,7 +35,7 @@ types: $(READY)
 	$(BIN)/mypy
 
 pytest: $(READY) chromium
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2 --dist loadfile
 
 # The browser that drives the UI in tests; installed from the distribution where it is missing.
 .PHONY: chromium

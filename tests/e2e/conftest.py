@@ -17,6 +17,10 @@ SMALL = {
 }
 
 
+TABLES = ("occurrences", "clean_occurrences", "photo_index", "species", "taxonomy", "split", "rejections")
+"""Tables whose content depends on the source alone."""
+
+
 def road_environment(folder: Path, **overrides: str) -> dict[str, str]:
     """The environment of a run that keeps all it writes below `folder`, its Dagster instance included."""
     home = folder / "dagster_home"

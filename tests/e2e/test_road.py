@@ -1,4 +1,4 @@
-"""One command from nothing to a champion; killed at any moment, it goes on and ends in the same tables."""
+"""One command from nothing to a champion, and a second one that finds everything done."""
 
 import json
 import subprocess
@@ -9,11 +9,9 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from pipeline.dataset.manifest import content_hash
-from tests.e2e.conftest import Road, road_environment
+from tests.e2e.conftest import TABLES, Road, road_environment
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
-
-TABLES = ("occurrences", "clean_occurrences", "photo_index", "species", "taxonomy", "split", "rejections")
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +32,6 @@ def _client(folder: Path) -> MlflowClient:
     return MlflowClient(tracking_uri=f"sqlite:///{folder}/data/mlflow.db")
 
 
-@pytest.mark.xdist_group("road")
 def test_it_ends_with_a_champion_that_carries_its_provenance(undisturbed: Path) -> None:
     version = _client(undisturbed).get_model_version_by_alias("naturewatch", "champion")
     assert version.tags["naturewatch.split_hash"] == _manifest(undisturbed)["split_hash"]
@@ -42,14 +39,12 @@ def test_it_ends_with_a_champion_that_carries_its_provenance(undisturbed: Path) 
     assert version.tags["gbif.download_key"]
 
 
-@pytest.mark.xdist_group("road")
 def test_it_prints_the_table_of_results_and_where_to_look(undisturbed: Path) -> None:
     printed = (undisturbed / "run.log").read_text()
     for expected in ("one view (baseline)", "accuracy at target", "naturewatch ui", "naturewatch identify"):
         assert expected in printed
 
 
-@pytest.mark.xdist_group("road")
 def test_runs_are_nested_below_the_dataset_version(undisturbed: Path) -> None:
     client = _client(undisturbed)
     experiment = client.get_experiment_by_name("naturewatch")
@@ -65,7 +60,6 @@ def test_runs_are_nested_below_the_dataset_version(undisturbed: Path) -> None:
         assert run.info.status == "FINISHED"
 
 
-@pytest.mark.xdist_group("road")
 def test_the_champion_identifies_a_photograph(undisturbed: Path) -> None:
     photograph = next((undisturbed / "data" / "photos").glob("*/*.jpg"))
     answer = subprocess.run(
@@ -82,7 +76,6 @@ def test_the_champion_identifies_a_photograph(undisturbed: Path) -> None:
     assert 0 <= identified["probability"] <= 1
 
 
-@pytest.mark.xdist_group("road")
 def test_a_second_run_changes_nothing_and_trains_nothing(undisturbed: Path) -> None:
     data = undisturbed / "data"
     before = {name: content_hash(data / "tables" / f"{name}.parquet") for name in TABLES}
@@ -95,32 +88,3 @@ def test_a_second_run_changes_nothing_and_trains_nothing(undisturbed: Path) -> N
     assert weights.stat().st_mtime_ns == written
     versions = _client(undisturbed).search_model_versions("name = 'naturewatch'")
     assert len(versions) == 1
-
-
-@pytest.mark.xdist_group("killed")
-def test_killed_while_fetching_and_while_training_it_ends_in_the_same_tables(tmp_path: Path) -> None:
-    environment = road_environment(tmp_path, NATUREWATCH__PHOTOS__REQUESTS_PER_SECOND="150")
-    log, data = tmp_path / "run.log", tmp_path / "data"
-    journal = data / "fetch" / "journal.jsonl"
-
-    def fetched() -> int:
-        return journal.read_text().count("\n") if journal.exists() else 0
-
-    Road(environment, log=log).kill_when(lambda: fetched() > 100)
-    stored = fetched()
-    Road(environment, log=log).kill_when(lambda: any(data.glob("models/baseline/*/checkpoint/*")))
-    assert fetched() >= stored
-    road = Road(environment, log=log)
-    assert road.wait() == 0, road.tail()
-
-    lines = [json.loads(line) for line in journal.read_text().splitlines() if line.strip()]
-    asked = [line["photo_id"] for line in lines]
-    # A kill may lose the last moment of the journal; nothing that was recorded is asked for again.
-    assert len(asked) == len(set(asked))
-
-    again = tmp_path / "undisturbed"
-    other = Road(road_environment(again), "--select", "group:ingest or group:dataset", log=tmp_path / "other.log")
-    assert other.wait() == 0, other.tail()
-    for name in TABLES:
-        one, two = (folder / "tables" / f"{name}.parquet" for folder in (data, again / "data"))
-        assert content_hash(one) == content_hash(two), name

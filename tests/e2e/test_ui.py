@@ -94,7 +94,6 @@ def _shoot(page: Page, name: str) -> None:
     page.screenshot(path=ARTEFACTS / f"{name}.png")
 
 
-@pytest.mark.xdist_group("ui")
 def test_materialize_all_ends_green(dagster: str, page: Page) -> None:
     page.goto(f"{dagster}/asset-groups", wait_until="domcontentloaded")
     page.get_by_role("button", name=re.compile("Materialize all", re.IGNORECASE)).first.click(timeout=60_000)
@@ -119,7 +118,6 @@ def test_materialize_all_ends_green(dagster: str, page: Page) -> None:
     _shoot(page, "3-lineage")
 
 
-@pytest.mark.xdist_group("ui")
 @pytest.mark.parametrize(
     ("asset", "expected"),
     [
