@@ -3,12 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from mlflow.entities.model_registry import ModelVersion
-from mlflow.exceptions import MlflowException
-from mlflow.tracking import MlflowClient
 
 from ml.spec import NetworkName, RegisterSpec
 from pipeline.comparison import NETWORKS, calibrated
@@ -19,6 +17,10 @@ from pipeline.files import write_bytes
 from pipeline.model_card import model_card
 from pipeline.specs import register_spec, trained
 from pipeline.tracking import client
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.tracking import MlflowClient
 
 CHALLENGER = "challenger"
 CHAMPION = "champion"
@@ -92,7 +94,9 @@ def promote(settings: Settings) -> Promotion:
     return Promotion(challenger=str(challenger.version), champion=str(champion), promoted=promoted, reason=reason)
 
 
-def _champion(connected: MlflowClient, name: str) -> ModelVersion | None:
+def _champion(connected: "MlflowClient", name: str) -> "ModelVersion | None":
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415 (see `pipeline.tracking.client`)
+
     try:
         return connected.get_model_version_by_alias(name, CHAMPION)
     except MlflowException as error:
@@ -101,7 +105,7 @@ def _champion(connected: MlflowClient, name: str) -> ModelVersion | None:
         raise
 
 
-def _top1(connected: MlflowClient, version: ModelVersion) -> float:
+def _top1(connected: "MlflowClient", version: "ModelVersion") -> float:
     """Validation top-1 of a registered version. A version without the metric cannot pass the gate."""
     metrics = connected.get_run(version.run_id).data.metrics if version.run_id else {}
     if "top1" not in metrics:

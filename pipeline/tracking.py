@@ -8,25 +8,29 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from ml.spec import TrackingSpec
 from pipeline.config import Settings
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.files import exclusive
 
-# Telemetry is decided by the operator, not by a library; set before mlflow is imported.
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+
+# Telemetry is decided by the operator, not by a library; set before anything imports mlflow.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-
-from mlflow.entities import Dataset, DatasetInput, InputTag
-from mlflow.tracking import MlflowClient
-
-from ml.spec import TrackingSpec
 
 DATASET_STAGE = "dataset"
 """Tag `naturewatch.stage` of the parent run."""
 
 
-def client(settings: Settings) -> MlflowClient:
+def client(settings: Settings) -> "MlflowClient":
     """A client of the configured store; its database and experiment exist afterwards."""
+    # Every step of a run imports this module, and few of them log: mlflow costs two seconds.
+    from mlflow.tracking import MlflowClient  # noqa: PLC0415
+
     if settings.tracking_uri.startswith("sqlite:///"):
         Path(settings.tracking_uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     # Several processes must not migrate a fresh database at once.
@@ -38,7 +42,7 @@ def client(settings: Settings) -> MlflowClient:
     return connected
 
 
-def experiment_id(settings: Settings, connected: MlflowClient) -> str:
+def experiment_id(settings: Settings, connected: "MlflowClient") -> str:
     """The identifier of the configured experiment, which `client` made sure of."""
     experiment = connected.get_experiment_by_name(settings.registry.experiment)
     assert experiment is not None  # noqa: S101 (an invariant of `client`)
@@ -87,7 +91,9 @@ def dataset_run(
     return run_id
 
 
-def _log_facts(connected: MlflowClient, run_id: str, *, settings: Settings, manifest: DatasetManifest) -> None:
+def _log_facts(connected: "MlflowClient", run_id: str, *, settings: Settings, manifest: DatasetManifest) -> None:
+    from mlflow.entities import Dataset, DatasetInput, InputTag  # noqa: PLC0415 (as in `client`)
+
     facts = {
         "naturewatch.stage": DATASET_STAGE,
         "naturewatch.scope": settings.name,
@@ -149,7 +155,7 @@ def run_url(settings: Settings, run_id: str) -> str:
     return f"{settings.registry.mlflow_url.rstrip('/')}/#/experiments/{experiment}/runs/{run_id}"
 
 
-def _log_bytes(connected: MlflowClient, run_id: str, *, name: str, content: bytes) -> None:
+def _log_bytes(connected: "MlflowClient", run_id: str, *, name: str, content: bytes) -> None:
     import tempfile  # noqa: PLC0415 (only here)
 
     with tempfile.TemporaryDirectory() as folder:

@@ -3,17 +3,18 @@
 import io
 import textwrap
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 from PIL import Image, ImageOps
 
 from pipeline.paths import Paths
 from pipeline.query import rows
 from pipeline.rejections import counts
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 GREEN, SAND, INK, MUTED = "#2f6b4f", "#d9a441", "#22302a", "#7a867f"
 _TILE = 220
@@ -99,7 +100,7 @@ def long_tail(paths: Paths) -> bytes:
             fontsize=8,
             color=INK,
         )
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
     _style(axes, x="usable photographs of a species", y="species")
     axes.legend(frameon=False, fontsize=8, loc="upper right")
     figure.tight_layout()
@@ -137,7 +138,7 @@ def rejections_chart(paths: Paths) -> bytes:
     axes.invert_yaxis()
     axes.set_xscale("log")
     axes.set_xlim(0.7, max(number for _, _, number in found) * 3)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
     _style(axes, x="rows removed", y="")
     axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(stages), borderpad=0.2)
     figure.tight_layout()
@@ -159,14 +160,20 @@ def _tile(path: Path) -> Image.Image:
     return ImageOps.fit(upright, (_TILE, _TILE), Image.Resampling.LANCZOS)
 
 
-def _figure(*, width: float, height: float) -> Figure:
+def _figure(*, width: float, height: float) -> "Figure":
     """A figure of its own canvas, in inches: pyplot's global state does not suit several threads."""
+    # Every step of a run imports this module, and few of them draw: matplotlib costs a second.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
     figure = Figure(figsize=(width, height), dpi=120, facecolor="white")
     FigureCanvasAgg(figure)
     return figure
 
 
-def _style(axes: Axes, *, x: str, y: str) -> None:
+def _style(axes: "Axes", *, x: str, y: str) -> None:
+    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415 (as in `_figure`)
+
     axes.set_xlabel(x, fontsize=9, color=INK)
     axes.set_ylabel(y, fontsize=9, color=INK)
     axes.tick_params(labelsize=8, colors=INK)
@@ -176,7 +183,7 @@ def _style(axes: Axes, *, x: str, y: str) -> None:
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def _png(figure: Figure) -> bytes:
+def _png(figure: "Figure") -> bytes:
     stream = io.BytesIO()
     figure.savefig(stream, format="png")
     return stream.getvalue()
