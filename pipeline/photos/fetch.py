@@ -104,7 +104,8 @@ def fetch_photos(
                     asyncio.run(fetcher.run(wanted))
                 except BaseExceptionGroup as group:
                     raise _first(group) from group
-        log(report.line())
+        if total:
+            log(report.line())
         return FetchSummary(requests=fetcher.requests, statuses=fold(paths), bytes=report.bytes, seconds=report.seconds)
 
 

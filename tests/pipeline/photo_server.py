@@ -21,7 +21,7 @@ def jpeg(seed: int = 0, *, size: tuple[int, int] = (64, 48), **options: object) 
     """A JPEG of noise, another one for each seed."""
     noise = np.random.default_rng(seed).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
     stream = io.BytesIO()
-    Image.fromarray(noise).save(stream, "JPEG", quality=80, **options)  # type: ignore[arg-type]
+    Image.fromarray(noise).save(stream, "JPEG", quality=80, **options)
     return stream.getvalue()
 
 
@@ -92,12 +92,11 @@ class PhotoServer:
             "moved": f"/photos/ok-{number}/large.jpg",
             "loop": f"/photos/loop-{number}/large.jpg",
         }
-        if habit == "limited" and first:
-            return web.Response(status=429, headers={"Retry-After": "1"})
+        pauses = {"closed": "86400"} | ({"limited": "1"} if first else {})
+        if habit in pauses:
+            return web.Response(status=429, headers={"Retry-After": pauses[habit]})
         if habit == "unavailable" and first:
             return web.Response(status=503)
-        if habit == "closed":
-            return web.Response(status=429, headers={"Retry-After": "86400"})
         if habit in statuses and not (habit == "down" and self.mended):
             return web.Response(status=statuses[habit])
         if habit in redirects:

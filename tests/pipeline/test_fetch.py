@@ -21,9 +21,7 @@ from pipeline.paths import PROJECT_ROOT
 from pipeline.photos.fetch import FetchSummary, fetch_photos
 from pipeline.photos.hosts import Patience
 from pipeline.tables import CONTRACTS, check_table
-
-sys.path.insert(0, str(Path(__file__).parent))
-from photo_server import PhotoServer, jpeg, photo_server
+from tests.pipeline.photo_server import PhotoServer, jpeg, photo_server
 
 QUICK = Patience(connect=2, silence=0.5, whole=5, attempts=3, first_wait=0.05, longest_wait=0.1, give_up=0.3)
 
@@ -72,7 +70,8 @@ def ledger(settings: Settings) -> dict[str, dict[str, Any]]:
 
 def stable(settings: Settings) -> list[dict[str, Any]]:
     """The ledger without what may differ between two roads to the same end."""
-    return pq.read_table(settings.paths.table("photos")).drop_columns(["fetched_at", "attempts"]).to_pylist()
+    table = pq.read_table(settings.paths.table("photos")).drop_columns(["fetched_at", "attempts"])
+    return list(table.to_pylist())
 
 
 def test_a_photograph_lies_under_its_hash_and_has_a_row(settings: Settings, server: PhotoServer) -> None:
@@ -100,31 +99,30 @@ def test_the_fetcher_says_who_it_is(make_settings: Callable[..., Settings], serv
 
 
 @pytest.mark.parametrize(
-    ("habit", "status", "http_status", "error"),
+    ("habit", "outcome"),
     [
-        ("gone", "gone", 404, "404"),
-        ("forbidden", "gone", 403, "403"),
-        ("teapot", "failed", 418, "418"),
-        ("html", "not_jpeg", 200, "HTML"),
-        ("png", "not_jpeg", 200, "PNG"),
-        ("empty", "not_jpeg", 200, "empty"),
-        ("truncated", "corrupt", 200, "Premature end"),
-        ("wide", "too_large", 200, "2000 x 600"),
-        ("endless", "too_large", 200, "max_bytes"),
-        ("private", "blocked", None, "10.0.0.1"),
-        ("decimal", "blocked", None, "127.0.0.1"),
-        ("file", "blocked", None, "neither http nor https"),
-        ("loop", "failed", None, "redirects"),
+        ("gone", ("gone", 404, "404")),
+        ("forbidden", ("gone", 403, "403")),
+        ("teapot", ("failed", 418, "418")),
+        ("html", ("not_jpeg", 200, "HTML")),
+        ("png", ("not_jpeg", 200, "PNG")),
+        ("empty", ("not_jpeg", 200, "empty")),
+        ("truncated", ("corrupt", 200, "Premature end")),
+        ("wide", ("too_large", 200, "2000 x 600")),
+        ("endless", ("too_large", 200, "max_bytes")),
+        ("private", ("blocked", None, "10.0.0.1")),
+        ("decimal", ("blocked", None, "127.0.0.1")),
+        ("file", ("blocked", None, "neither http nor https")),
+        ("loop", ("failed", None, "redirects")),
     ],
 )
 def test_a_final_answer_is_asked_for_once(
     make_settings: Callable[..., Settings],
     server: PhotoServer,
     habit: str,
-    status: str,
-    http_status: int | None,
-    error: str,
+    outcome: tuple[str, int | None, str],
 ) -> None:
+    status, http_status, error = outcome
     settings = make_settings(photos={"max_bytes": 2_000_000, "max_pixels": 1_000_000})
     write_index(settings, f"{habit}-1", "ok-2")
     fetch(settings, server)
@@ -258,7 +256,7 @@ def test_photographs_that_left_the_index_leave_the_ledger(fast: Settings, server
     assert list(ledger(fast)) == ["ok-2"]
 
 
-def test_simultaneous_requests_stay_below_the_limit(
+def test_simultaneous_requests_stay_within_the_limit(
     make_settings: Callable[..., Settings], server: PhotoServer
 ) -> None:
     settings = make_settings(photos={"concurrency": 4, "requests_per_second": 5000})
