@@ -318,9 +318,10 @@ def test_a_killed_run_goes_on_where_it_was(
     make_settings: Callable[..., Settings], server: PhotoServer, tmp_path: Path
 ) -> None:
     names = [f"ok-{number}" for number in range(150)] + ["gone-1", "html-2"]
-    whole = make_settings(data_root=tmp_path / "whole")
+    quickly = {"concurrency": 4, "requests_per_second": 5000}
+    whole = make_settings(data_root=tmp_path / "whole", photos=quickly)
     write_index(whole, *names)
-    settings = make_settings(photos={"concurrency": 4, "requests_per_second": 5000})
+    settings = make_settings(photos=quickly)
     write_index(settings, *names)
     server.delay = 0.04
     command = [sys.executable, "-c", CHILD, str(settings.data_root), str(server.port)]

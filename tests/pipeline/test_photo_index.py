@@ -165,11 +165,8 @@ def test_what_cannot_be_a_photograph_leaves_a_line(settings: Settings, row: dict
         {"type": None, "format": None},
     ],
 )
-def test_sloppy_descriptions_of_a_jpeg_are_understood(settings: Settings, changes: dict[str, str | None]) -> None:
-def test_sloppy_descriptions_of_a_jpeg_are_understood(settings: Settings, changes: dict[str, str | None]) -> None:
+def test_sloppy_descriptions_of_a_jpeg_are_understood(settings: Settings, changes: dict[str, Any]) -> None:
     kept, _ = index(settings, media("1", f"{S3}/1/original.jpg", **changes))
-    kept, _ = index(settings, media("1", f"{S3}/1/original.jpg", **changes))
-    assert len(kept) == 1
     assert len(kept) == 1
 
 
