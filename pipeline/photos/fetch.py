@@ -218,7 +218,7 @@ class _Fetcher:
                 )
             except TransientError as problem:
                 error, http_status = str(problem), problem.http_status
-                host.slow_down(started=started, pause=problem.pause)
+                host.slow_down(started=started, pause=problem.pause, answered=problem.http_status is not None)
                 continue
             host.answered()
             return await self._examined(photo, body, attempts=attempt)

@@ -146,6 +146,16 @@ def test_a_passing_trouble_is_tried_again(fast: Settings, server: PhotoServer, h
         assert second - first >= 1, "Retry-After: 1"
 
 
+def test_stalled_photographs_do_not_hold_up_the_others(fast: Settings, server: PhotoServer) -> None:
+    server.delay = 0.01
+    first = {"a": PhotoServer.url("stall-0"), "b": PhotoServer.url("stall-1")}
+    write_index(fast, *(f"ok-{number}" for number in range(2, 150)), **first)
+    fetch(fast, server, patience=Patience(silence=2, whole=5, first_wait=0.05, longest_wait=0.1))
+    stalled = min(moment for photo_id, moment in server.times if photo_id.startswith("stall"))
+    meanwhile = [moment for photo_id, moment in server.times if photo_id.startswith("ok") and moment < stalled + 2]
+    assert len(meanwhile) > 100
+
+
 def test_a_pause_that_a_host_asks_for_holds_for_all_its_photographs(fast: Settings, server: PhotoServer) -> None:
     server.delay = 0.05
     write_index(fast, "limited-1", *(f"ok-{number}" for number in range(2, 60)))
