@@ -104,7 +104,8 @@ def fetch_photos(
                     asyncio.run(fetcher.run(wanted))
                 except BaseExceptionGroup as group:
                     raise _first(group) from group
-        log(report.line())
+        if total:
+            log(report.line())
         return FetchSummary(requests=fetcher.requests, statuses=fold(paths), bytes=report.bytes, seconds=report.seconds)
 
 
@@ -217,7 +218,7 @@ class _Fetcher:
                 )
             except TransientError as problem:
                 error, http_status = str(problem), problem.http_status
-                host.slow_down(started=started, pause=problem.pause)
+                host.slow_down(started=started, pause=problem.pause, answered=problem.http_status is not None)
                 continue
             host.answered()
             return await self._examined(photo, body, attempts=attempt)

@@ -92,15 +92,19 @@ class Host:
         self._failures = 0
         self._wake()
 
-    def slow_down(self, *, started: float, pause: float | None) -> None:
+    def slow_down(self, *, started: float, pause: float | None, answered: bool) -> None:
         """The host was too slow or asked for less.
+
+        A request that got no answer says nothing about a host that answered others meanwhile: one stalled photograph
+        must not hold up the rest.
 
         Args:
             started: When the request began (`time.monotonic`): requests that were under way together count once.
             pause: Seconds that the host asked for.
+            answered: Whether the host itself said so, by a status.
         """
         now = time.monotonic()
-        if started >= self._decreased_at:
+        if started >= self._decreased_at and (answered or self._answered_at < started):
             self._limit = max(1.0, self._limit / 2)
             self._decreased_at = now
         if pause is None:

@@ -10,7 +10,7 @@ import json
 import os
 import threading
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -81,7 +81,7 @@ class Journal:
 
     def append(self, entry: Entry) -> None:
         """Add a line; it is safe from a kill after the next `flush`."""
-        self._stream.write(json.dumps(asdict(entry), separators=(",", ":"), ensure_ascii=True).encode() + b"\n")
+        self._stream.write(json.dumps(vars(entry), separators=(",", ":"), ensure_ascii=True).encode() + b"\n")
 
     def flush(self) -> None:
         """Hand all lines to the operating system."""

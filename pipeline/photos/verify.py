@@ -53,8 +53,10 @@ def verify(content: bytes, *, max_pixels: int) -> Verdict:
         return Verdict(status="not_jpeg", error=f"the body is {_kind(content)}")
     try:
         height, width, _, _ = simplejpeg.decode_jpeg_header(content, strict=False)
-    except ValueError as error:
-        return Verdict(status="corrupt", error=f"the header cannot be read: {error}")
+    except (ValueError, KeyError) as error:
+        # simplejpeg looks up the subsampling in a table; a KeyError is its word for one that no decoder knows.
+        problem = str(error) if isinstance(error, ValueError) else "unknown subsampling"
+        return Verdict(status="corrupt", error=f"the header cannot be read: {problem}")
     if width * height > max_pixels:
         problem = f"{width} x {height} pixels are more than max_pixels = {max_pixels}"
         return Verdict(status="too_large", width=width, height=height, error=problem)

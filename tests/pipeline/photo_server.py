@@ -92,12 +92,11 @@ class PhotoServer:
             "moved": f"/photos/ok-{number}/large.jpg",
             "loop": f"/photos/loop-{number}/large.jpg",
         }
-        if habit == "limited" and first:
-            return web.Response(status=429, headers={"Retry-After": "1"})
+        pauses = {"closed": "86400"} | ({"limited": "1"} if first else {})
+        if habit in pauses:
+            return web.Response(status=429, headers={"Retry-After": pauses[habit]})
         if habit == "unavailable" and first:
             return web.Response(status=503)
-        if habit == "closed":
-            return web.Response(status=429, headers={"Retry-After": "86400"})
         if habit in statuses and not (habit == "down" and self.mended):
             return web.Response(status=statuses[habit])
         if habit in redirects:

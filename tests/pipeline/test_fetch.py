@@ -101,31 +101,30 @@ def test_the_fetcher_says_who_it_is(make_settings: Callable[..., Settings], serv
 
 
 @pytest.mark.parametrize(
-    ("habit", "status", "http_status", "error"),
+    ("habit", "outcome"),
     [
-        ("gone", "gone", 404, "404"),
-        ("forbidden", "gone", 403, "403"),
-        ("teapot", "failed", 418, "418"),
-        ("html", "not_jpeg", 200, "HTML"),
-        ("png", "not_jpeg", 200, "PNG"),
-        ("empty", "not_jpeg", 200, "empty"),
-        ("truncated", "corrupt", 200, "Premature end"),
-        ("wide", "too_large", 200, "2000 x 600"),
-        ("endless", "too_large", 200, "max_bytes"),
-        ("private", "blocked", None, "10.0.0.1"),
-        ("decimal", "blocked", None, "127.0.0.1"),
-        ("file", "blocked", None, "neither http nor https"),
-        ("loop", "failed", None, "redirects"),
+        ("gone", ("gone", 404, "404")),
+        ("forbidden", ("gone", 403, "403")),
+        ("teapot", ("failed", 418, "418")),
+        ("html", ("not_jpeg", 200, "HTML")),
+        ("png", ("not_jpeg", 200, "PNG")),
+        ("empty", ("not_jpeg", 200, "empty")),
+        ("truncated", ("corrupt", 200, "Premature end")),
+        ("wide", ("too_large", 200, "2000 x 600")),
+        ("endless", ("too_large", 200, "max_bytes")),
+        ("private", ("blocked", None, "10.0.0.1")),
+        ("decimal", ("blocked", None, "127.0.0.1")),
+        ("file", ("blocked", None, "neither http nor https")),
+        ("loop", ("failed", None, "redirects")),
     ],
 )
 def test_a_final_answer_is_asked_for_once(
     make_settings: Callable[..., Settings],
     server: PhotoServer,
     habit: str,
-    status: str,
-    http_status: int | None,
-    error: str,
+    outcome: tuple[str, int | None, str],
 ) -> None:
+    status, http_status, error = outcome
     settings = make_settings(photos={"max_bytes": 2_000_000, "max_pixels": 1_000_000})
     write_index(settings, f"{habit}-1", "ok-2")
     fetch(settings, server)
@@ -147,6 +146,16 @@ def test_a_passing_trouble_is_tried_again(fast: Settings, server: PhotoServer, h
     if habit == "limited":
         first, second = (moment for _, moment in server.times)
         assert second - first >= 1, "Retry-After: 1"
+
+
+def test_stalled_photographs_do_not_hold_up_the_others(fast: Settings, server: PhotoServer) -> None:
+    server.delay = 0.01
+    first = {"a": PhotoServer.url("stall-0"), "b": PhotoServer.url("stall-1")}
+    write_index(fast, *(f"ok-{number}" for number in range(2, 150)), **first)
+    fetch(fast, server, patience=Patience(silence=2, whole=5, first_wait=0.05, longest_wait=0.1))
+    stalled = min(moment for photo_id, moment in server.times if photo_id.startswith("stall"))
+    meanwhile = [moment for photo_id, moment in server.times if photo_id.startswith("ok") and moment < stalled + 2]
+    assert len(meanwhile) > 100
 
 
 def test_a_pause_that_a_host_asks_for_holds_for_all_its_photographs(fast: Settings, server: PhotoServer) -> None:
@@ -259,7 +268,7 @@ def test_photographs_that_left_the_index_leave_the_ledger(fast: Settings, server
     assert list(ledger(fast)) == ["ok-2"]
 
 
-def test_simultaneous_requests_stay_below_the_limit(
+def test_simultaneous_requests_stay_within_the_limit(
     make_settings: Callable[..., Settings], server: PhotoServer
 ) -> None:
     settings = make_settings(photos={"concurrency": 4, "requests_per_second": 5000})
@@ -321,9 +330,10 @@ def test_a_killed_run_goes_on_where_it_was(
     make_settings: Callable[..., Settings], server: PhotoServer, tmp_path: Path
 ) -> None:
     names = [f"ok-{number}" for number in range(150)] + ["gone-1", "html-2"]
-    whole = make_settings(data_root=tmp_path / "whole")
+    quickly = {"concurrency": 4, "requests_per_second": 5000}
+    whole = make_settings(data_root=tmp_path / "whole", photos=quickly)
     write_index(whole, *names)
-    settings = make_settings(photos={"concurrency": 4, "requests_per_second": 5000})
+    settings = make_settings(photos=quickly)
     write_index(settings, *names)
     server.delay = 0.04
     command = [sys.executable, "-c", CHILD, str(settings.data_root), str(server.port)]

@@ -19,7 +19,7 @@ from pipeline.tables import CONTRACTS, check_table
 S3 = "https://inaturalist-open-data.s3.amazonaws.com/photos"
 
 
-def media(occurrence: str, url: str | None, *, position: int = 0, **changes: str | None) -> dict[str, Any]:
+def media(occurrence: str, url: str | None, *, position: int = 0, **changes: Any) -> dict[str, Any]:  # noqa: ANN401
     """A media row as GBIF delivers it for iNaturalist, with the given changes."""
     return {
         "occurrence_key": occurrence,
