@@ -1,5 +1,4 @@
-"""A pen for organisms, their backgrounds, and what a camera does to them. What is drawn is in
-`vertebrates`, `invertebrates`, `plants` and `fungi`.
+"""A pen for organisms, their backgrounds, and what a camera does to them; body plans have modules of their own.
 
 Organisms are drawn in a square from -1 to 1 (x to the right, y down) on a layer of twice the final size, so that
 edges are smooth and a pose is one affine map.

@@ -28,7 +28,7 @@ def kowhai(pen: Pen, traits: Traits) -> None:
         count = round(6 * traits.of("leaflets"))
         for step in range(1, count + 1):
             px, py = x + math.cos(turn) * step * 0.1, -0.55 + math.sin(turn) * step * 0.1
-            for side in (-60, 60):
+            for side in (-60.0, 60.0):
                 _leaf(
                     pen,
                     px,

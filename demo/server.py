@@ -1,7 +1,8 @@
 """The replica's routes: GBIF's API and the photo host on one address. What they answer is made elsewhere."""
 
 import asyncio
-import contextlib
+import base64
+import binascii
 import hashlib
 import json
 from collections import Counter
@@ -11,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from aiohttp import BasicAuth, web
+from aiohttp import web
 
 from demo import photos, search
 from demo.download import Downloads, TooManyError
@@ -218,13 +219,15 @@ class Replica:
 
 def _refused(request: web.Request) -> web.Response | None:
     """GBIF's 401, or None when the request bears the replica's account."""
-    header = request.headers.get("Authorization", "")
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     user = ""
-    with contextlib.suppress(ValueError):
-        account = BasicAuth.decode(header)
-        if (account.login, account.password) == (USER, PASSWORD):
+    if scheme.lower() == "basic":
+        try:
+            user, _, password = base64.b64decode(token, validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            password = ""
+        if (user, password) == (USER, PASSWORD):
             return None
-        user = account.login
     text = f"Failed to authenticate user {user}\n" if user else "Authentication is required\n"
     return web.Response(status=401, text=text, headers={"WWW-Authenticate": 'Basic realm="GBIF"'})
 
