@@ -3,6 +3,7 @@
 What is asked for belongs to `pipeline.gbif.source`; photographs are fetched by `pipeline.photos`.
 """
 
+import contextlib
 import datetime as dt
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -98,7 +99,11 @@ class Api:
         Raises:
             GbifError: GBIF refused, or did not answer after several attempts.
         """
-        return self._send("GET", path, params=parameters).json()
+        response = self._send("GET", path, params=parameters)
+        try:
+            return response.json()
+        except requests.JSONDecodeError as error:
+            raise GbifError(f"{response.url} answered {response.text[:200]!r} where JSON was expected") from error
 
     def get_text(self, path: str) -> str:
         """The text answer of a GET request, as `get_json`."""
@@ -122,9 +127,10 @@ class Api:
         Raises:
             GbifError: as `get_json`.
         """
-        for attempt in _attempts():
-            with attempt:
-                self._download_once(address, target)
+        with _named(self._address(address)):
+            for attempt in _attempts():
+                with attempt:
+                    self._download_once(address, target)
 
     def _download_once(self, address: str, target: Path) -> None:
         offset = target.stat().st_size if target.exists() else 0
@@ -140,13 +146,26 @@ class Api:
                     stream.write(chunk)
 
     def _send(self, method: str, path: str, **arguments: Any) -> requests.Response:  # noqa: ANN401
-        for attempt in _attempts():
-            with attempt:
-                return _checked(self._session.request(method, self._address(path), timeout=TIMEOUT, **arguments))
+        with _named(self._address(path)):
+            for attempt in _attempts():
+                with attempt:
+                    return _checked(self._session.request(method, self._address(path), timeout=TIMEOUT, **arguments))
         raise AssertionError("stamina returns or raises")  # pragma: no cover
 
     def _address(self, path: str) -> str:
         return path if path.startswith(("http://", "https://")) else f"{self.url}{path}"
+
+
+@contextlib.contextmanager
+def _named(address: str) -> Iterator[None]:
+    """Turn what is left of a network's fault after all attempts into one readable line."""
+    try:
+        yield
+    except requests.RequestException as error:
+        raise GbifError(
+            f"{address} did not answer in {ATTEMPTS} attempts ({type(error).__name__}: {error}); "
+            "check source.api_url and the network, then start again"
+        ) from error
 
 
 def _attempts() -> Iterator[stamina.Attempt]:

@@ -6,6 +6,7 @@ Nothing is interpreted here: `pipeline.gbif.tables` reads what this module fetch
 import datetime as dt
 import gzip
 import json
+import shutil
 import time
 import zipfile
 from collections.abc import Callable
@@ -264,7 +265,7 @@ def _archive(settings: Settings, *, api: Api, log: Log) -> SourceRecord:
             raise ArchiveError(f"there is no archive at {source.absolute()}; check source.archive")
         _check_zip_in_place(source)
         with atomic_path(target) as partial:
-            partial.write_bytes(source.read_bytes())
+            shutil.copyfile(source, partial)
     digest = sha256_of(target)
     return SourceRecord(
         mode="archive",

@@ -6,6 +6,7 @@ what is remembered in `ledger`.
 
 import asyncio
 import datetime as dt
+import random
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Mapping
@@ -15,7 +16,6 @@ from importlib.metadata import version
 from typing import Any, Final
 
 import aiohttp
-import stamina
 from yarl import URL
 
 from pipeline.config import Settings
@@ -35,6 +35,9 @@ SILENCE_SECONDS: Final = 20.0
 WHOLE_SECONDS: Final = 300.0
 """Longest time for one request: a body that drips is never silent."""
 ATTEMPTS: Final = 5
+FIRST_PAUSE: Final = 0.5
+LONGEST_PAUSE: Final = 30.0
+"""Seconds between two attempts, when the host does not name the wait itself."""
 REDIRECTS: Final = 5
 VERIFIERS: Final = 2
 """Threads that decode and store; the decoder releases the interpreter's lock."""
@@ -165,27 +168,29 @@ class _Fetcher:
             self.progress.advance(outcome.status, received=outcome.bytes or 0)
 
     async def _settle(self, photo: Wanted) -> Outcome:
-        """Ask for one photograph until its outcome is known; every fault becomes a status."""
-        attempts = 0
-        facts: dict[str, Any] = {}
-        try:
-            async for attempt in stamina.retry_context(
-                on=_worth_another_try, attempts=ATTEMPTS, timeout=None, wait_initial=0.5, wait_max=30.0
-            ):
-                with attempt:
-                    attempts = attempt.num
-                    facts = await self._ask(photo.url)
-            facts = {"status": "ok", "http_status": 200, **facts}
-        except PhotoProblemError as problem:
-            facts = {"status": problem.status, "http_status": problem.http_status, "error": str(problem)}
-        except BlockedError as error:
-            facts = {"status": "blocked", "error": str(error)}
-        except _TryAgainError as error:
-            facts = {"status": "failed", "http_status": error.http_status, "error": str(error)}
-        except (aiohttp.ClientError, TimeoutError) as error:
-            facts = {"status": "failed", "error": f"{type(error).__name__}: {error}"}
+        """Ask for one photograph until its outcome is known; every fault of a host becomes a status."""
+        for attempt in range(1, ATTEMPTS + 1):
+            facts: dict[str, Any]
+            pause: float | None = None
+            try:
+                facts = {"status": "ok", "http_status": 200, **await self._ask(photo.url)}
+            except PhotoProblemError as problem:
+                facts = {"status": problem.status, "http_status": problem.http_status, "error": str(problem)}
+            except BlockedError as error:
+                facts = {"status": "blocked", "error": str(error)}
+            except _TryAgainError as error:
+                facts = {"status": "failed", "http_status": error.http_status, "error": str(error)}
+                pause = _back_off(attempt) if error.wait is None else error.wait
+            except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError) as error:
+                facts = {"status": "failed", "error": f"{type(error).__name__}: {error}"}
+                pause = _back_off(attempt)
+            except aiohttp.ClientError as error:
+                facts = {"status": "failed", "error": f"{type(error).__name__}: {error}"}
+            if pause is None or attempt == ATTEMPTS:
+                break
+            await asyncio.sleep(pause)
         now = dt.datetime.now(tz=dt.UTC).isoformat(timespec="milliseconds")
-        return Outcome(photo_id=photo.photo_id, url=photo.url, attempts=attempts, fetched_at=now, **facts)
+        return Outcome(photo_id=photo.photo_id, url=photo.url, attempts=attempt, fetched_at=now, **facts)
 
     async def _ask(self, url: str) -> dict[str, object]:
         """One attempt: follow redirects by hand, each hop judged, and store the body."""
@@ -270,7 +275,7 @@ def _joined(address: URL, location: str) -> str:
         raise PhotoProblemError("failed", f"a redirect leads to {location[:200]!r}: {error}") from error
 
 
-def _worth_another_try(error: Exception) -> bool | float:
-    if isinstance(error, _TryAgainError):
-        return error.wait if error.wait is not None else True
-    return isinstance(error, aiohttp.ClientConnectionError | aiohttp.ClientPayloadError | TimeoutError)
+def _back_off(attempt: int) -> float:
+    """Seconds before the next attempt: twice as long each time, and never in step with other photographs."""
+    longest: float = min(FIRST_PAUSE * 2.0 ** (attempt - 1), LONGEST_PAUSE)
+    return longest * random.uniform(0.5, 1.5)  # noqa: S311 (no secret)

@@ -5,7 +5,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self, TextIO
 
@@ -83,7 +83,9 @@ class Journal:
         """Record one outcome."""
         if self._stream is None:
             raise RuntimeError("the journal is not open")
-        self._stream.write(json.dumps(asdict(outcome), separators=(",", ":")) + "\n")
+        self._stream.write(
+            json.dumps({name: getattr(outcome, name) for name in _SCHEMA.names}, separators=(",", ":")) + "\n"
+        )
         if time.monotonic() - self._flushed > FLUSH_SECONDS:
             self.flush()
 

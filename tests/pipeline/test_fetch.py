@@ -369,7 +369,8 @@ def test_an_unusual_subsampling_is_judged_not_a_crash(settings: Settings, factor
 
 
 def test_a_body_that_drips_ends(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "WHOLE_SECONDS", 1.0)
+    monkeypatch.setattr(fetch, "WHOLE_SECONDS", 0.5)
+    monkeypatch.setattr(fetch, "FIRST_PAUSE", 0.01)
     row, asked = one(settings, world.dripping())
     assert row["status"] == "failed"
     assert asked == fetch.ATTEMPTS
