@@ -27,7 +27,7 @@ def hit_by(fault: str, source: Organisms) -> str:
 
 
 def test_every_body_plan_is_drawn(organisms: Organisms) -> None:
-    drawn = {}
+    drawn: dict[str, str] = {}
     for item in organisms.occurrences(1):
         if item.media and item.identification.lineage[-1] and item.media[0].type == "StillImage":
             drawn.setdefault(item.identification.lineage[-1], item.media[0].media_id)
