@@ -3,6 +3,7 @@
 import contextlib
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -42,30 +43,45 @@ def running_replica(settings: Settings) -> Iterator[Replica]:
         command += ["--photos", str(replica.photos.absolute())]
     if replica.faults:
         command += ["--faults", ",".join(replica.faults)]
-    child = subprocess.Popen(
-        command, cwd=PROJECT_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert child.stdin is not None  # noqa: S101 (asked for above)
-    assert child.stdout is not None  # noqa: S101
-    try:
-        line = child.stdout.readline().strip()
-        if not line.startswith(READY):
-            _, errors = child.communicate(timeout=30)
-            raise ChildError(f"the replica did not start: {errors.strip().splitlines()[-1] if errors else line!r}")
-        address = urlsplit(line.removeprefix(READY))
-        yield Replica(
-            api_url=f"{address.geturl()}/v1", hosts={PUBLIC_HOST: (str(address.hostname), int(address.port or 80))}
+    # A file, not a pipe: a pipe that nobody reads would stop a replica with much to say.
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as errors:
+        child = subprocess.Popen(
+            command, cwd=PROJECT_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
         )
+        with _ended(child):
+            assert child.stdout is not None  # noqa: S101 (asked for above)
+            line = child.stdout.readline().strip()
+            if not line.startswith(READY):
+                _end(child)
+                errors.seek(0)
+                said = errors.read().strip().splitlines()
+                raise ChildError(f"the replica did not start: {said[-1] if said else line!r}")
+            address = urlsplit(line.removeprefix(READY))
+            yield Replica(
+                api_url=f"{address.geturl()}/v1", hosts={PUBLIC_HOST: (str(address.hostname), int(address.port or 80))}
+            )
+
+
+@contextlib.contextmanager
+def _ended(child: subprocess.Popen[str]) -> Iterator[None]:
+    """End the child after the block, however that ends."""
+    try:
+        yield
     finally:
+        _end(child)
+        if child.stdout is not None:
+            child.stdout.close()
+
+
+def _end(child: subprocess.Popen[str]) -> None:
+    """Close the child's input, which ends it; insist after ten seconds."""
+    if child.stdin is not None:
         child.stdin.close()
-        try:
-            child.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
-        child.stdout.close()
-        if child.stderr is not None:
-            child.stderr.close()
+    try:
+        child.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
 
 
 @contextlib.contextmanager
