@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final, Self
 
-from tqdm import tqdm
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, TaskID, TimeRemainingColumn
+from rich.progress import Progress as Bar
 
 EVERY_SECONDS: Final = 5.0
 
@@ -25,18 +27,22 @@ class Progress:
         self._statuses: Counter[str] = Counter()
         self._received = 0
         self._began = self._told = time.monotonic()
-        self._bar: tqdm | None = None  # type: ignore[type-arg]
+        self._bar: Bar | None = None
+        self._task = TaskID(0)
 
     def __enter__(self) -> Self:
         """Show the bar where a person watches."""
         if sys.stderr.isatty() and self._total:
-            self._bar = tqdm(total=self._total, unit="photo", desc="photographs", smoothing=0.05)
+            columns = (*Bar.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+            self._bar = Bar(*columns, console=Console(stderr=True))
+            self._task = self._bar.add_task("photographs", total=self._total)
+            self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         """Say how it ended."""
         if self._bar is not None:
-            self._bar.close()
+            self._bar.stop()
         self._log(self.line() if self._total else "no photograph has to be asked for")
 
     def advance(self, status: str, *, received: int) -> None:
@@ -44,7 +50,7 @@ class Progress:
         self._statuses[status] += 1
         self._received += received
         if self._bar is not None:
-            self._bar.update()
+            self._bar.advance(self._task)
         now = time.monotonic()
         if now - self._told >= EVERY_SECONDS:
             self._told = now
