@@ -161,11 +161,17 @@ def spike(pen: Pen, traits: Traits) -> None:
         long = 0.75 * traits.of("spike")
         for step in range(24):
             part = step / 23
-            px, py = x + lean * part * long, -0.15 - part * long
-            wide = 0.11 * traits.of("stout") * (1 - 0.6 * part)
+            px, py = x + lean * part * long, -0.15 - part * long - 0.06 * part
+            wide = 0.11 * traits.of("stout") * (1.05 - 0.95 * part)
             tone = traits.main if step % 3 else traits.accent
             for side in (-1, 1):
-                pen.ellipse(px + side * wide, py, 0.05, 0.045, shade(tone, 0.9 + 0.2 * (step % 2)))
+                pen.ellipse(
+                    px + side * wide + float(pen.rng.uniform(-0.02, 0.02)),
+                    py,
+                    0.042,
+                    0.038,
+                    shade(tone, 0.9 + 0.2 * (step % 2)),
+                )
             pen.ellipse(px, py, 0.045, 0.045, tone)
 
 

@@ -144,10 +144,17 @@ def fish(pen: Pen, traits: Traits) -> None:
 def lizard(pen: Pen, traits: Traits) -> None:
     """A lizard from above; shape: slim, head, tail, toes (geckos)."""
     wide, bend = 0.15 * traits.of("slim"), float(pen.rng.uniform(-0.25, 0.25))
-    tail = [(-0.35, 0.0), (-0.65, bend * 0.5), (-0.9 * traits.of("tail"), bend * 1.4)]
-    for width in (1.7, 1.2, 0.7):
-        reach = 2 if width > 1.3 else 3
-        pen.curve(tail[:reach] if reach == 3 else [*tail[:1], (-0.55, bend * 0.3)], wide * width, traits.main)
+    end = -0.95 * traits.of("tail")
+    pen.blob(
+        [
+            (-0.3, -wide * 0.8),
+            (-0.62, bend * 0.45 - wide * 0.5),
+            (end, bend * 1.3),
+            (-0.62, bend * 0.45 + wide * 0.5),
+            (-0.3, wide * 0.8),
+        ],
+        traits.main,
+    )
     for x, side in ((0.3, -1), (0.3, 1), (-0.28, -1), (-0.28, 1)):
         elbow, hand = (x + 0.14, side * (wide + 0.14)), (x + 0.26 * (1 if x > 0 else -0.4), side * (wide + 0.26))
         pen.line(points((x, side * wide * 0.6), elbow, hand), 0.065, shade(traits.main, 0.85))
