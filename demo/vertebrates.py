@@ -144,12 +144,12 @@ def fish(pen: Pen, traits: Traits) -> None:
 def lizard(pen: Pen, traits: Traits) -> None:
     """A lizard from above; shape: slim, head, tail, toes (geckos)."""
     wide, bend = 0.15 * traits.of("slim"), float(pen.rng.uniform(-0.25, 0.25))
-    end = -0.95 * traits.of("tail")
+    tip = -0.95 * traits.of("tail")
     pen.blob(
         [
             (-0.3, -wide * 0.8),
             (-0.62, bend * 0.45 - wide * 0.5),
-            (end, bend * 1.3),
+            (tip, bend * 1.3),
             (-0.62, bend * 0.45 + wide * 0.5),
             (-0.3, wide * 0.8),
         ],
