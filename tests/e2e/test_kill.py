@@ -21,10 +21,12 @@ def test_killed_while_fetching_and_while_training_it_ends_in_the_same_tables(tmp
 
     Road(environment, log=log).kill_when(lambda: fetched() > 100)
     stored = fetched()
-    Road(environment, log=log).kill_when(lambda: any(data.glob("models/baseline/*/checkpoint/*")))
+    Road(environment, log=log).kill_when(lambda: any(data.glob("models/baseline/*/checkpoints/CURRENT")))
     assert fetched() >= stored
     road = Road(environment, log=log)
     assert road.wait() == 0, road.tail()
+
+    assert "going on at step" in log.read_text()
 
     lines = [json.loads(line) for line in journal.read_text().splitlines() if line.strip()]
     asked = [line["photo_id"] for line in lines]
