@@ -19,7 +19,7 @@ from pipeline.errors import LockedError, TableError
 from pipeline.files import exclusive
 from pipeline.paths import PROJECT_ROOT
 from pipeline.photos.fetch import FetchSummary, fetch_photos
-from pipeline.photos.hosts import Patience
+from pipeline.photos.hosts import Host, Patience
 from pipeline.tables import CONTRACTS, check_table
 from tests.pipeline.photo_server import PhotoServer, jpeg, photo_server
 
@@ -148,14 +148,22 @@ def test_a_passing_trouble_is_tried_again(fast: Settings, server: PhotoServer, h
         assert second - first >= 1, "Retry-After: 1"
 
 
-def test_stalled_photographs_do_not_hold_up_the_others(fast: Settings, server: PhotoServer) -> None:
-    server.delay = 0.01
-    first = {"a": PhotoServer.url("stall-0"), "b": PhotoServer.url("stall-1")}
-    write_index(fast, *(f"ok-{number}" for number in range(2, 150)), **first)
-    fetch(fast, server, patience=Patience(silence=2, whole=5, first_wait=0.05, longest_wait=0.1))
-    stalled = min(moment for photo_id, moment in server.times if photo_id.startswith("stall"))
-    meanwhile = [moment for photo_id, moment in server.times if photo_id.startswith("ok") and moment < stalled + 2]
-    assert len(meanwhile) > 100
+async def test_a_stalled_photograph_does_not_slow_down_a_host_that_answers_others() -> None:
+    host = Host("photos.test", concurrency=16, rate=1000, patience=QUICK)
+    begun = time.monotonic()
+    host.answered()
+    host.slow_down(started=begun, pause=None, answered=False)
+    assert host.limit == 8
+    host.slow_down(started=time.monotonic(), pause=None, answered=False)
+    assert host.limit == 4, "it has answered nothing since"
+
+
+async def test_complaints_of_requests_that_ran_together_count_once() -> None:
+    host = Host("photos.test", concurrency=16, rate=1000, patience=QUICK)
+    begun = time.monotonic()
+    for _ in range(5):
+        host.slow_down(started=begun, pause=None, answered=True)
+    assert host.limit == 4
 
 
 def test_a_pause_that_a_host_asks_for_holds_for_all_its_photographs(fast: Settings, server: PhotoServer) -> None:
