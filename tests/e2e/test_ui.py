@@ -114,8 +114,7 @@ def test_materialize_all_ends_green(dagster: str, page: Page) -> None:
 
     # The job's page draws every asset; the global lineage folds them into their groups.
     page.goto(f"{dagster}/locations/naturewatch/jobs/road", wait_until="domcontentloaded")
-    page.get_by_text("gbif_download").first.wait_for(timeout=60_000)
-    page.wait_for_timeout(3000)
+    page.wait_for_timeout(8000)
     _shoot(page, "3-lineage")
 
 
