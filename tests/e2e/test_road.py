@@ -29,7 +29,8 @@ def _manifest(folder: Path) -> dict[str, object]:
 
 
 def _client(folder: Path) -> MlflowClient:
-    return MlflowClient(tracking_uri=f"sqlite:///{folder}/data/mlflow.db")
+    store = f"sqlite:///{folder}/data/mlflow.db"
+    return MlflowClient(tracking_uri=store, registry_uri=store)
 
 
 def test_it_ends_with_a_champion_that_carries_its_provenance(undisturbed: Path) -> None:
