@@ -1,11 +1,11 @@
 """What every asset is given: the configuration of its scope. Nothing is computed here."""
 
-import os
 from pathlib import Path
 
 import dagster as dg
 
 from pipeline.config import Settings, load_settings
+from pipeline.provenance import code_commit
 
 OWNERS = ["team:naturewatch"]
 """Owners of every asset, as Dagster shows them."""
@@ -39,20 +39,5 @@ def run_tags(settings: Settings, context: dg.AssetExecutionContext) -> dict[str,
     return {
         "dagster.run_id": context.run_id,
         "dagster.run_url": run_address(settings, context.run_id),
-        "git.commit": os.environ.get("NATUREWATCH_COMMIT", "") or code_commit(),
+        "git.commit": code_commit(),
     }
-
-
-def code_commit() -> str:
-    """The checkout's commit, with `-dirty` when files differ from it; `unknown` outside a git checkout."""
-    import subprocess  # noqa: PLC0415 (only here)
-
-    from pipeline.paths import PROJECT_ROOT  # noqa: PLC0415
-
-    answer = subprocess.run(
-        ["git", "-C", str(PROJECT_ROOT), "describe", "--always", "--dirty", "--abbrev=40"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return answer.stdout.strip() or "unknown"

@@ -1,0 +1,16 @@
+"""Which code made a result. Only asked, never changed."""
+
+import subprocess
+
+from pipeline.paths import PROJECT_ROOT
+
+
+def code_commit() -> str:
+    """The checkout's commit, with `-dirty` when files differ from it; `unknown` outside a git checkout."""
+    answer = subprocess.run(
+        ["git", "-C", str(PROJECT_ROOT), "describe", "--always", "--dirty", "--abbrev=40"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return answer.stdout.strip() or "unknown"
