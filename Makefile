@@ -2,11 +2,12 @@
 # make test   lint, types and all tests
 # make ui     the Dagster UI on http://127.0.0.1:3000
 # make env    the environment in .venv, and nothing else
+# make bench  measurements against peers; PART=fetch picks one part
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test lint types pytest ui env lock clean
+.PHONY: demo test lint types pytest ui bench env lock clean
 
 env: $(READY)
 
@@ -22,6 +23,9 @@ demo: $(READY)
 
 ui: $(READY)
 	$(BIN)/naturewatch ui
+
+bench: $(READY)
+	$(BIN)/python -m bench $(PART)
 
 test: lint types pytest
 

@@ -1,0 +1,40 @@
+"""`python -m bench [PART ...]`: measures parts and reports; status 1 where a goal is missed."""
+
+import argparse
+import importlib
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+PARTS: Final = {
+    "fetch": "photographs from one host, against img2dataset, gbif-dl and a bare loop",
+}
+"""The parts: each is the module `bench.<part>` with `run(*, folder, runs) -> Report`."""
+
+
+def main() -> int:
+    """Run the parts that were asked for, by default all."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(f"{k}: {v}" for k, v in PARTS.items()))
+    parser.add_argument("--runs", type=int, default=3, help="repeats of each contestant (default 3)")
+    parser.add_argument("--folder", type=Path, help="where to keep what is prepared; default a temporary folder")
+    options = parser.parse_args()
+    unknown = sorted(set(options.parts) - set(PARTS))
+    if unknown:
+        parser.error(f"unknown part {', '.join(unknown)}; the parts are {', '.join(PARTS)}")
+    missed = []
+    with tempfile.TemporaryDirectory(prefix="bench.") as temporary:
+        folder = options.folder or Path(temporary)
+        for part in options.parts or PARTS:
+            report = importlib.import_module(f"bench.{part}").run(folder=folder / part, runs=options.runs)
+            print(report.markdown())
+            print(f"written to {report.write()}")
+            missed += [f"{part}: {goal.name}" for goal in report.goals if not goal.met]
+    for goal in missed:
+        print(f"missed: {goal}", file=sys.stderr)
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
