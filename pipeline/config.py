@@ -22,6 +22,11 @@ COL_XR_CHECKLIST = "7ddf754f-d193-4cc9-b351-99906754a03b"
 """GBIF's key of Catalogue of Life XR, its default taxonomy since June 2026; taxon keys are strings."""
 
 
+KNOWN_BYTES: dict[str, tuple[float, float]] = {"static.inaturalist.org": (5e9, 24e9)}
+"""Bytes per hour and per day that a host asks its users to stay below: iNaturalist's media limits, for what is not in
+its open data bucket."""
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -52,6 +57,17 @@ class SourceSettings(_Section):
     replica: ReplicaSettings = ReplicaSettings()
 
 
+class HostLimits(_Section):
+    """How hard one host may be asked."""
+
+    concurrency: int = Field(default=16, ge=1, le=256)
+    """Simultaneous requests."""
+    requests_per_second: float = Field(default=20.0, gt=0)
+    bytes_per_hour: float | None = Field(default=None, gt=0)
+    """Bytes within any hour; empty for no limit."""
+    bytes_per_day: float | None = Field(default=None, gt=0)
+
+
 class PhotoSettings(_Section):
     """Which photographs, and how they are fetched."""
 
@@ -66,8 +82,27 @@ class PhotoSettings(_Section):
     """Simultaneous requests to one host."""
     requests_per_second: float = Field(default=20.0, gt=0)
     """Budget of requests to one host."""
+    bytes_per_hour: float | None = Field(default=None, gt=0)
+    """Budget of bytes from one host within any hour, earlier runs included; empty for no limit."""
+    bytes_per_day: float | None = Field(default=None, gt=0)
+    hosts: dict[str, HostLimits] = {}
+    """Limits of single hosts, by name, in place of the four above."""
+    ask_again_days: float = Field(default=30.0, ge=0)
+    """How long a permanent failure (gone, not_jpeg, corrupt, too_large, blocked) stands before it is asked again."""
     contact: str = "https://github.com/naturewatch/naturewatch"
     """An address for the operators of photo hosts, sent in the User-Agent."""
+
+    def limits_of(self, host: str) -> HostLimits:
+        """What holds for a host: its own limits, those that it is known to ask for, or the general ones."""
+        if host in self.hosts:
+            return self.hosts[host]
+        known = KNOWN_BYTES.get(host, (self.bytes_per_hour, self.bytes_per_day))
+        return HostLimits(
+            concurrency=self.concurrency,
+            requests_per_second=self.requests_per_second,
+            bytes_per_hour=_least(self.bytes_per_hour, known[0]),
+            bytes_per_day=_least(self.bytes_per_day, known[1]),
+        )
 
 
 class TaxonomySettings(_Section):
@@ -172,6 +207,12 @@ class Settings(BaseSettings):
     def tracking_uri(self) -> str:
         """MLflow's store as an absolute address."""
         return self.registry.tracking_uri or f"sqlite:///{self.paths.mlflow_database}"
+
+
+def _least(one: float | None, other: float | None) -> float | None:
+    """The smaller of two limits; None is no limit."""
+    given = [limit for limit in (one, other) if limit is not None]
+    return min(given, default=None)
 
 
 def load_settings(path: Path | None = None) -> Settings:

@@ -53,8 +53,13 @@ class Paths:
 
     @property
     def fetch_journal(self) -> Path:
-        """Append-only record of every fetch attempt; folded into the ledger `photos.parquet`."""
+        """Append-only record of every fetch attempt of the running or killed fetch."""
         return self.data_root / "fetch" / "journal.jsonl"
+
+    @property
+    def attempts(self) -> Path:
+        """The journals of all fetches, sealed as Parquet; folded into the ledger `photos.parquet`."""
+        return self.data_root / "fetch" / "attempts"
 
     @property
     def training_photos(self) -> Path:

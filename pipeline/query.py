@@ -13,7 +13,7 @@ from pipeline.errors import TableError
 from pipeline.files import atomic_path
 
 Inputs = Mapping[str, Path | pa.Table]
-"""Views a query reads, by name: a Parquet file or an Arrow table."""
+"""Views a query reads, by name: a Parquet file, a folder of Parquet files that are one table, or an Arrow table."""
 
 
 def select(name: str) -> str:
@@ -36,7 +36,7 @@ def connect(*, inputs: Inputs) -> duckdb.DuckDBPyConnection:
             continue
         if not source.exists():
             raise TableError(f"the table {view} is missing: {source}; materialise the asset that writes it")
-        literal = str(source).replace("'", "''")
+        literal = _quoted(source / "*.parquet" if source.is_dir() else source)
         connection.execute(f"create view {view} as select * from read_parquet('{literal}')")  # noqa: S608
     return connection
 

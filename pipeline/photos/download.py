@@ -9,6 +9,7 @@ import aiohttp
 from yarl import URL
 
 from pipeline.photos.addresses import BlockedAddressError, checked_address
+from pipeline.photos.hosts import Patience
 from pipeline.politeness import retry_after
 
 MOST_REDIRECTS: Final = 5
@@ -31,9 +32,10 @@ class PermanentError(Exception):
 class TransientError(Exception):
     """Asking again may help."""
 
-    def __init__(self, message: str, *, http_status: int | None = None, pause: float | None = None) -> None:
-        """`pause`: seconds that the host asked for."""
+    def __init__(self, message: str, *, kind: str, http_status: int | None = None, pause: float | None = None) -> None:
+        """`kind` is for counting: the status, `timeout` or `connection`; `pause`: seconds that the host asked for."""
         super().__init__(message)
+        self.kind = kind
         self.http_status = http_status
         self.pause = pause
 
@@ -45,10 +47,11 @@ class Getter:
     session: aiohttp.ClientSession
     max_bytes: int
     allow_private: bool
-    whole: float
-    """The longest time for one photograph's request with its redirects, in seconds."""
+    patience: Patience
     turn: Callable[[str], Awaitable[None]]
     """Called with the host before each request, redirects included; waits until the host may be asked."""
+    received: Callable[[str, int], None]
+    """Called with the host and the bytes of each body, also of one that was refused or broke off."""
 
     async def get(self, address: str) -> bytes:
         """The body at `address`, of at most `max_bytes`.
@@ -63,9 +66,13 @@ class Getter:
             target = checked_address(address, allow_private=self.allow_private)
             for _ in range(MOST_REDIRECTS + 1):
                 await self.turn(target.host or "")
-                async with asyncio.timeout(self.whole), self.session.get(target, allow_redirects=False) as response:
+                async with (
+                    asyncio.timeout(self.patience.first_byte) as clock,
+                    self.session.get(target, allow_redirects=False) as response,
+                ):
                     if response.status == 200:
-                        return await self._body(response)
+                        clock.reschedule(asyncio.get_running_loop().time() + self.patience.whole)
+                        return await self._body(response, host=target.host or "")
                     target = _redirected(response, allow_private=self.allow_private)
         except BlockedAddressError as error:
             raise PermanentError("blocked", str(error)) from error
@@ -74,24 +81,31 @@ class Getter:
         except aiohttp.ClientConnectorError as error:
             if isinstance(error.os_error, BlockedAddressError):
                 raise PermanentError("blocked", str(error.os_error)) from error
-            raise TransientError(f"no connection: {error}") from error
+            raise TransientError(f"no connection: {error}", kind="connection") from error
         except TimeoutError as error:
-            raise TransientError(f"no answer in time: {str(error) or f'{self.whole:.0f} s'}") from error
+            problem = str(error) or "too slow as a whole"
+            raise TransientError(f"no answer in time: {problem}", kind="timeout") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise TransientError(f"the connection broke: {type(error).__name__}: {error}") from error
+            problem = f"the connection broke: {type(error).__name__}: {error}"
+            raise TransientError(problem, kind="connection") from error
         raise PermanentError("failed", f"more than {MOST_REDIRECTS} redirects")
 
-    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
+    async def _body(self, response: aiohttp.ClientResponse, *, host: str) -> bytes:
         if (response.content_length or 0) > self.max_bytes:
             problem = f"{response.content_length} bytes are announced, more than max_bytes = {self.max_bytes}"
             raise PermanentError("too_large", problem, http_status=200)
-        body = bytearray()
-        async for chunk in response.content.iter_any():
-            body += chunk
-            if len(body) > self.max_bytes:
-                problem = f"the body is larger than max_bytes = {self.max_bytes}"
-                raise PermanentError("too_large", problem, http_status=200)
-        return bytes(body)
+        chunks: list[bytes] = []
+        size = 0
+        try:
+            while chunk := await response.content.readany():
+                chunks.append(chunk)
+                size += len(chunk)
+                if size > self.max_bytes:
+                    problem = f"the body is larger than max_bytes = {self.max_bytes}"
+                    raise PermanentError("too_large", problem, http_status=200)
+        finally:
+            self.received(host, size)
+        return b"".join(chunks)
 
 
 def _redirected(response: aiohttp.ClientResponse, *, allow_private: bool) -> URL:
@@ -113,5 +127,5 @@ def _redirected(response: aiohttp.ClientResponse, *, allow_private: bool) -> URL
         return checked_address(str(joined), allow_private=allow_private)
     if status in _TRANSIENT or status >= 500:
         pause = retry_after(response.headers.get("Retry-After"))
-        raise TransientError(problem, http_status=status, pause=pause)
+        raise TransientError(problem, kind=str(status), http_status=status, pause=pause)
     raise PermanentError("gone" if status in _GONE else "failed", problem, http_status=status)

@@ -1,17 +1,14 @@
 """Fetches photographs: politely, resumably, and so that no answer stops the others.
 
-What one request is, is in `download`; how hard a host is asked, in `hosts`; what is remembered, in `ledger`.
+What one request is, is in `download`; how hard a host is asked, in `hosts`; what a body is, in `examine`; what is
+remembered, in `journal` and `ledger`.
 """
 
 import asyncio
-import hashlib
-import os
 import random
 import tempfile
 import time
-from collections import deque
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -19,25 +16,28 @@ from typing import Final
 
 import aiohttp
 import pyarrow.parquet as pq
+import uvloop
 from yarl import URL
 
 from pipeline.config import PhotoSettings, Settings
 from pipeline.files import exclusive
 from pipeline.paths import Paths
 from pipeline.photos.addresses import GuardedResolver
+from pipeline.photos.budget import Budget
 from pipeline.photos.download import Getter, PermanentError, TransientError
+from pipeline.photos.examine import Examined, Examiner, worker_command
 from pipeline.photos.hosts import Host, Patience
-from pipeline.photos.ledger import Entry, Journal, fold, limits_of, open_journal, pending, store
+from pipeline.photos.journal import AGAIN, Attempt, Journal, open_journal, seal
+from pipeline.photos.ledger import fold, limits_of, pending, received_lately
 from pipeline.photos.progress import Report, reporting
-from pipeline.photos.verify import Verdict, verify
-from pipeline.query import count
+from pipeline.query import count, rows
 
-WAITING: Final = 20_000
-"""Photographs that are held in memory at a time, waiting or under way."""
 FLUSH_SECONDS: Final = 0.5
-"""What a kill can lose."""
-THREADS: Final = max(2, min(8, os.cpu_count() or 2))
-"""Threads that verify and store bodies; decoding and hashing leave Python's lock."""
+"""What a kill can lose, together with `examine.BATCH_SECONDS`."""
+MOST_HOSTS: Final = 64
+"""Hosts that are asked at a time."""
+SLICE: Final = 5_000
+"""Photographs of a host that are held in memory at a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,10 +53,12 @@ class FetchSummary:
     seconds: float
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class _Photo:
     photo_id: str
     url: str
+    attempt: int = 0
+    """Requests that were made for it in this run."""
 
 
 def fetch_photos(
@@ -66,11 +68,12 @@ def fetch_photos(
     hosts: Mapping[str, tuple[str, int]],
     log: Callable[[str], object],
     patience: Patience = Patience(),  # noqa: B008 (frozen)
+    worker: Sequence[str] | None = None,
 ) -> FetchSummary:
     """Fetch what is missing of the photo index, then write the ledger and its rejections.
 
     A run asks only for photographs that were never asked for, failed for a passing reason, or whose file is gone. It
-    can be killed at any moment: what was finished half a second before is kept, and the next run goes on from there.
+    can be killed at any moment: what was finished a second before is kept, and the next run goes on from there.
 
     Args:
         paths: Where the files of the scope lie.
@@ -78,6 +81,7 @@ def fetch_photos(
         hosts: Hosts that are reached at a fixed IP address and port, by name, although it may be private: the replica.
         log: Receives a line about every five seconds.
         patience: How long to wait for hosts.
+        worker: The command of the processes that verify and store bodies; default `examine.worker_command`.
 
     Raises:
         TableError: the photo index is missing, or the journal is damaged.
@@ -85,23 +89,26 @@ def fetch_photos(
         OSError: a photograph cannot be written.
     """
     with exclusive(paths.fetch_journal.parent / ".lock"), tempfile.TemporaryDirectory(prefix="fetch.") as folder:
+        seal(paths)
         limits = limits_of(settings.photos, tuple(hosts))
-        wanted = pending(paths, limits=limits, output=Path(folder) / "pending.parquet")
+        wanted = pending(paths, photos=settings.photos, limits=limits, output=Path(folder) / "pending.parquet")
         total = count(wanted)
         log(f"{total:,} of {count(paths.table('photo_index')):,} photographs are to be fetched")
-        with open_journal(paths.fetch_journal) as journal, reporting(total=total, log=log) as report:
+        with open_journal(paths) as journal, reporting(total=total, log=log) as report:
             fetcher = _Fetcher(
                 photos=settings.photos,
-                folder=paths.photos,
                 hosts=hosts,
+                spent=received_lately(paths),
                 journal=journal,
                 limits=limits,
                 patience=patience,
                 report=report,
+                log=log,
             )
             if total:
+                command = worker or worker_command(folder=paths.photos, max_pixels=settings.photos.max_pixels)
                 try:
-                    asyncio.run(fetcher.run(wanted))
+                    uvloop.run(fetcher.run(wanted, worker=command))
                 except BaseExceptionGroup as group:
                     raise _first(group) from group
         if total:
@@ -110,42 +117,66 @@ def fetch_photos(
 
 
 class _Fetcher:
-    """One run: a queue and workers for each host, all in one event loop."""
+    """One run: some workers for each host, all in one event loop."""
 
     def __init__(
         self,
         *,
         photos: PhotoSettings,
-        folder: Path,
         hosts: Mapping[str, tuple[str, int]],
+        spent: Mapping[str, Sequence[tuple[float, int]]],
         journal: Journal,
         limits: str,
         patience: Patience,
         report: Report,
+        log: Callable[[str], object],
     ) -> None:
         self.requests = 0
         self._photos = photos
-        self._folder = folder
         self._fixed = hosts
+        self._spent: dict[str, list[tuple[float, int]]] = {}
+        for authority, bodies in spent.items():
+            self._spent.setdefault(_host_of(f"http://{authority}/"), []).extend(bodies)
         self._journal = journal
         self._limits = limits
         self._patience = patience
         self._report = report
+        self._log = log
         self._hosts: dict[str, Host] = {}
-        self._queues: dict[str, deque[_Photo]] = {}
-        self._workers: dict[str, int] = {}
-        self._room = asyncio.Semaphore(WAITING)
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="verify")
 
-    async def run(self, wanted: Path) -> None:
-        """Fetch every photograph of `wanted` (photo_id, url); each ends in a line of the journal."""
+    async def run(self, wanted: Path, *, worker: Sequence[str]) -> None:
+        """Fetch every photograph of `wanted` (authority, photo_id, url); each ends in a line of the journal."""
+        places = asyncio.Semaphore(MOST_HOSTS)
+        try:
+            async with self._session() as session, asyncio.TaskGroup() as outer:
+                getter = Getter(
+                    session=session,
+                    max_bytes=self._photos.max_bytes,
+                    allow_private=self._photos.allow_private_hosts,
+                    patience=self._patience,
+                    turn=self._turn,
+                    received=self._received,
+                )
+                ticker = outer.create_task(self._tick())
+                examiner: Examiner[_Photo] = Examiner(command=worker, group=outer, done=self._examined)
+                async with asyncio.TaskGroup() as group:
+                    for row in rows("photos_authorities", inputs={"pending": wanted}):
+                        await places.acquire()
+                        photos = _photos(wanted, first=row["first"], number=row["photos"])
+                        most = self._photos.limits_of(_host_of(f"http://{row['authority']}/")).concurrency
+                        workers = min(row["photos"], most)
+                        task = group.create_task(self._serve(photos, workers=workers, getter=getter, examiner=examiner))
+                        task.add_done_callback(lambda _: places.release())
+                await examiner.finish()
+                ticker.cancel()
+        finally:
+            self._journal.flush()
+
+    def _session(self) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
             limit=0,
             resolver=GuardedResolver(hosts=self._fixed, allow_private=self._photos.allow_private_hosts),
             ttl_dns_cache=300,
-        )
-        timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=self._patience.connect, sock_read=self._patience.silence
         )
         headers = {
             "User-Agent": f"NatureWatch/{version('naturewatch')} (+{self._photos.contact})",
@@ -153,58 +184,35 @@ class _Fetcher:
             # A compressed answer could unfold to any size; JPEG gains nothing from it.
             "Accept-Encoding": "identity",
         }
-        session = aiohttp.ClientSession(
+        return aiohttp.ClientSession(
             connector=connector,
-            timeout=timeout,
+            timeout=aiohttp.ClientTimeout(
+                total=None, sock_connect=self._patience.connect, sock_read=self._patience.silence
+            ),
             headers=headers,
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
-        try:
-            async with session, asyncio.TaskGroup() as outer:
-                getter = Getter(
-                    session=session,
-                    max_bytes=self._photos.max_bytes,
-                    allow_private=self._photos.allow_private_hosts,
-                    whole=self._patience.whole,
-                    turn=self._turn,
-                )
-                ticker = outer.create_task(self._tick())
-                async with asyncio.TaskGroup() as workers:
-                    await self._produce(wanted, getter=getter, workers=workers)
-                ticker.cancel()
-        finally:
-            self._pool.shutdown()
-            self._journal.flush()
 
-    async def _produce(self, wanted: Path, *, getter: Getter, workers: asyncio.TaskGroup) -> None:
-        """Hand out photographs to their hosts' queues, and start workers where there are too few."""
-        with pq.ParquetFile(wanted) as table:
-            for batch in table.iter_batches(batch_size=10_000):
-                for row in batch.to_pylist():
-                    await self._room.acquire()
-                    name = _host_of(row["url"])
-                    self._queues.setdefault(name, deque()).append(_Photo(**row))
-                    if self._workers.get(name, 0) < self._photos.concurrency:
-                        self._workers[name] = self._workers.get(name, 0) + 1
-                        workers.create_task(self._work(name, getter=getter))
+    async def _serve(
+        self, photos: Iterator[_Photo], *, workers: int, getter: Getter, examiner: Examiner[_Photo]
+    ) -> None:
+        """Fetch the photographs of one authority; its workers share the iterator."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(workers):
+                group.create_task(self._work(photos, getter=getter, examiner=examiner))
 
-    async def _work(self, name: str, *, getter: Getter) -> None:
-        """Fetch the photographs of one host until its queue is empty."""
-        queue = self._queues[name]
-        while queue:
-            entry = await self._fetch(queue.popleft(), host=self._host(name), getter=getter)
-            self._journal.append(entry)
-            self._report.statuses[entry.status] += 1
-            self._room.release()
-        self._workers[name] -= 1
+    async def _work(self, photos: Iterator[_Photo], *, getter: Getter, examiner: Examiner[_Photo]) -> None:
+        for photo in photos:
+            await self._fetch(photo, host=self._host(_host_of(photo.url)), getter=getter, examiner=examiner)
 
-    async def _fetch(self, photo: _Photo, *, host: Host, getter: Getter) -> Entry:
+    async def _fetch(self, photo: _Photo, *, host: Host, getter: Getter, examiner: Examiner[_Photo]) -> None:
         """All attempts for one photograph."""
         attempt = 0
         error, http_status = "", None
         while attempt < self._patience.attempts and host.closed is None:
             if attempt:
+                self._note(photo, AGAIN, attempt=attempt, http_status=http_status, error=error)
                 await asyncio.sleep(self._wait(attempt))
             started = time.monotonic()
             attempt += 1
@@ -213,64 +221,81 @@ class _Fetcher:
                     body = await getter.get(photo.url)
             except PermanentError as problem:
                 host.answered()
-                return self._entry(
-                    photo, problem.status, attempts=attempt, http_status=problem.http_status, error=str(problem)
-                )
+                self._note(photo, problem.status, attempt=attempt, http_status=problem.http_status, error=str(problem))
+                return
             except TransientError as problem:
                 error, http_status = str(problem), problem.http_status
+                self._report.troubles[problem.kind] += 1
                 host.slow_down(started=started, pause=problem.pause, answered=problem.http_status is not None)
                 continue
             host.answered()
-            return await self._examined(photo, body, attempts=attempt)
+            await examiner.take(_Photo(photo_id=photo.photo_id, url=photo.url, attempt=attempt), body)
+            return
         host.gave_up(error)
+        # A host that is left alone fails many photographs without waiting for anything.
+        await asyncio.sleep(0)
         if host.closed is not None:
             error = f"{error}; {host.closed}" if error else f"not asked: {host.closed}"
-        return self._entry(photo, "failed", attempts=attempt, http_status=http_status, error=error)
+        self._note(photo, "failed", attempt=attempt, http_status=http_status, error=error)
 
-    async def _examined(self, photo: _Photo, body: bytes, *, attempts: int) -> Entry:
-        """Verify and store a body off the event loop."""
-        self._report.bytes += len(body)
-        loop = asyncio.get_running_loop()
-        verdict, sha256 = await loop.run_in_executor(self._pool, examine, body, self._photos.max_pixels, self._folder)
-        return Entry(
-            photo_id=photo.photo_id,
-            url=photo.url,
-            status=verdict.status,
-            http_status=200,
-            sha256=sha256,
-            bytes=len(body),
-            width=verdict.width,
-            height=verdict.height,
-            attempts=attempts,
-            error=verdict.error,
-            limits=self._limits,
+    def _examined(self, examined: Examined[_Photo]) -> None:
+        """A body was verified, and stored if it is a photograph."""
+        photo, verdict = examined.ticket, examined.verdict
+        self._report.bytes += examined.size
+        self._report.statuses[verdict.status] += 1
+        self._journal.append(
+            Attempt(
+                photo_id=photo.photo_id,
+                url=photo.url,
+                attempt=photo.attempt,
+                status=verdict.status,
+                http_status=200,
+                sha256=examined.sha256,
+                bytes=examined.size,
+                width=verdict.width,
+                height=verdict.height,
+                error=verdict.error,
+                limits=self._limits,
+            )
         )
 
-    def _entry(self, photo: _Photo, status: str, *, attempts: int, http_status: int | None, error: str) -> Entry:
-        """The end of a photograph that sent no body."""
-        return Entry(
-            photo_id=photo.photo_id,
-            url=photo.url,
-            status=status,
-            http_status=http_status,
-            attempts=attempts,
-            error=error[:500],
-            limits=self._limits,
+    def _note(self, photo: _Photo, status: str, *, attempt: int, http_status: int | None, error: str) -> None:
+        """An attempt ended without a body."""
+        if status != AGAIN:
+            self._report.statuses[status] += 1
+        self._journal.append(
+            Attempt(
+                photo_id=photo.photo_id,
+                url=photo.url,
+                attempt=attempt,
+                status=status,
+                http_status=http_status,
+                error=error[:500],
+                limits=self._limits,
+            )
         )
 
     def _host(self, name: str) -> Host:
-        if name not in self._hosts:
-            self._hosts[name] = Host(
+        host = self._hosts.get(name)
+        if host is None:
+            limits = self._photos.limits_of(name)
+            hour, day = limits.bytes_per_hour, limits.bytes_per_day
+            host = self._hosts[name] = Host(
                 name,
-                concurrency=self._photos.concurrency,
-                rate=self._photos.requests_per_second,
+                concurrency=limits.concurrency,
+                rate=limits.requests_per_second,
+                budget=Budget(per_hour=hour, per_day=day, spent=self._spent.get(name, ())),
                 patience=self._patience,
+                log=self._log,
             )
-        return self._hosts[name]
+        return host
 
     async def _turn(self, name: str) -> None:
         await self._host(name.lower()).turn()
         self.requests += 1
+
+    def _received(self, name: str, size: int) -> None:
+        self._host(name.lower()).received(size)
 
     def _wait(self, attempt: int) -> float:
         """Exponential back-off with jitter, so that photographs that failed together do not return together."""
@@ -284,17 +309,25 @@ class _Fetcher:
             self._report.tick()
 
 
-def examine(body: bytes, max_pixels: int, folder: Path) -> tuple[Verdict, str]:
-    """Verify a body and store it under its SHA-256 when it is a photograph; runs in a thread."""
-    verdict = verify(body, max_pixels=max_pixels)
-    sha256 = hashlib.sha256(body).hexdigest()
-    if verdict.status == "ok":
-        store(folder, sha256=sha256, content=body)
-    return verdict, sha256
+def _photos(wanted: Path, *, first: int, number: int) -> Iterator[_Photo]:
+    """The `number` rows from `first` on; a slice of them is in memory at a time."""
+    last = first + number
+    with pq.ParquetFile(wanted) as table:
+        begin = 0
+        for group in range(table.num_row_groups):
+            end = begin + table.metadata.row_group(group).num_rows
+            if begin < last and first < end:
+                for batch in table.iter_batches(batch_size=SLICE, row_groups=[group], columns=["photo_id", "url"]):
+                    skipped = min(max(first - begin, 0), batch.num_rows)
+                    chosen = batch.slice(skipped, max(0, last - begin - skipped))
+                    for photo_id, url in zip(chosen["photo_id"].to_pylist(), chosen["url"].to_pylist(), strict=True):
+                        yield _Photo(photo_id=photo_id, url=url)
+                    begin += batch.num_rows
+            begin = end
 
 
 def _host_of(url: str) -> str:
-    """Whose queue an address belongs to; addresses without a host share one, they are refused later."""
+    """Whose limits an address is under; addresses without a host share one, they are refused later."""
     try:
         return (URL(url).host or "").lower()
     except ValueError:

@@ -1,17 +1,25 @@
-"""How hard one host may be asked: slots, request rate, pauses, and when to leave it alone. No HTTP, no files."""
+"""How hard one host may be asked: slots, request rate, bytes, pauses, and when to leave it alone. No HTTP, no files."""
 
 import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from aiolimiter import AsyncLimiter
+from pipeline.photos.budget import Budget
 
 FAILURES_BEFORE_CLOSING: Final = 20
 """So many photographs in a row without an answer, and a host may be given up for this run."""
+BURST_SECONDS: Final = 0.05
+"""Requests of so long may go out together; beyond that they are evenly spaced."""
+SLOWEST: Final = 0.1
+"""Requests per second that a complaining host is asked at least."""
+RECOVERY: Final = 0.01
+"""The share of its full rate that a host gets back with every answer."""
+FIRST_ESTIMATE: Final = 500_000
+"""Bytes that a photograph is taken for in the budget before the first one has come: a `large` one has about 300,000."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,10 +27,12 @@ class Patience:
     """How long the fetcher waits, in seconds, and how often it tries."""
 
     connect: float = 10.0
+    first_byte: float = 60.0
+    """The longest wait for an answer's first byte, the connection included."""
     silence: float = 30.0
-    """The longest pause before the first byte and between two reads of a body."""
+    """The longest pause between two reads of a body."""
     whole: float = 300.0
-    """The longest time for one request, so that a dripping body ends."""
+    """The longest time for one body, so that a dripping one ends."""
     attempts: int = 5
     first_wait: float = 0.5
     longest_wait: float = 30.0
@@ -33,9 +43,22 @@ class Patience:
 
 
 class Host:
-    """The state of one host: additive increase, multiplicative decrease of simultaneous requests (AIMD)."""
+    """The state of one host.
 
-    def __init__(self, name: str, *, concurrency: int, rate: float, patience: Patience) -> None:
+    Simultaneous requests and the request rate adapt: each answer adds a little to both, each complaint halves them
+    (additive increase, multiplicative decrease). Neither ever exceeds what the configuration allows.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        concurrency: int,
+        rate: float,
+        patience: Patience,
+        budget: Budget = Budget(per_hour=None, per_day=None),  # noqa: B008 (without limits it has no state)
+        log: Callable[[str], object] = lambda _: None,
+    ) -> None:
         """Start at half of the allowed simultaneous requests, inside a running event loop.
 
         Args:
@@ -43,6 +66,8 @@ class Host:
             concurrency: The most simultaneous requests.
             rate: The most requests per second.
             patience: When to leave the host alone.
+            budget: Limits on bytes, on the clock of `time.time`; default none.
+            log: Is told of pauses.
         """
         self.name = name
         self.closed: str | None = None
@@ -51,10 +76,14 @@ class Host:
         self._limit = max(1.0, concurrency / 2)
         self._active = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
-        # A short burst keeps timers few at high rates; at low rates requests are evenly spaced.
-        burst = max(1.0, rate / 20)
-        self._limiter = AsyncLimiter(burst, burst / rate)
+        self._fastest = rate
+        self._rate = rate
+        self._next_at = 0.0
+        self._budget = budget
+        self._largest = 0
         self._patience = patience
+        self._log = log
+        self._told_until = 0.0
         self._resume_at = 0.0
         self._decreased_at = 0.0
         self._answered_at = time.monotonic()
@@ -80,17 +109,30 @@ class Host:
             self._wake()
 
     async def turn(self) -> None:
-        """Wait until the next request may be sent: after a pause that the host asked for, and within the rate."""
-        while (pause := self._resume_at - time.monotonic()) > 0:  # noqa: ASYNC110 (may grow while it is slept)
-            await asyncio.sleep(pause)
-        await self._limiter.acquire()
+        """Wait until the next request may be sent: after a pause, within the bytes, within the rate."""
+        now = time.monotonic()
+        at = max(self._next_at, now - BURST_SECONDS)
+        self._next_at = at + 1 / self._rate
+        wait = max(at - now, self._pause())
+        while wait > 0:
+            # While one waits, others may free bytes, or the host may ask for a longer pause.
+            await asyncio.sleep(min(wait, 30.0))
+            wait = max(at - time.monotonic(), self._pause())
+
+    def received(self, count: int) -> None:
+        """A body, or a part of one, of so many bytes came in."""
+        if self._budget.limited:
+            self._budget.add(count, at=time.time())
+            self._largest = max(self._largest, count)
 
     def answered(self) -> None:
         """The host gave a final answer, good or bad."""
         self._limit = min(float(self._most), self._limit + 1 / self._limit)
+        self._rate = min(self._fastest, self._rate + RECOVERY * self._fastest)
         self._answered_at = time.monotonic()
         self._failures = 0
-        self._wake()
+        if self._waiting:
+            self._wake()
 
     def slow_down(self, *, started: float, pause: float | None, answered: bool) -> None:
         """The host was too slow or asked for less.
@@ -107,6 +149,8 @@ class Host:
         if started >= self._decreased_at and (answered or self._answered_at < started):
             self._limit = max(1.0, self._limit / 2)
             self._decreased_at = now
+            if answered:
+                self._rate = max(min(SLOWEST, self._fastest), self._rate / 2)
         if pause is None:
             return
         if pause > self._patience.longest_pause:
@@ -120,6 +164,19 @@ class Host:
         silent = time.monotonic() - self._answered_at
         if self.closed is None and self._failures >= FAILURES_BEFORE_CLOSING and silent >= self._patience.give_up:
             self.closed = f"{self.name} has not answered for {silent:.0f} s ({reason})"
+
+    def _pause(self) -> float:
+        """Seconds until the host may be asked, the rate apart."""
+        asked = self._resume_at - time.monotonic()
+        if not self._budget.limited:
+            return asked
+        # What is under way counts as if it were as large as the largest so far: limits hold without knowing sizes.
+        now = time.time()
+        full = self._budget.wait(self._active * (self._largest or FIRST_ESTIMATE), now=now)
+        if full > 60 and now > self._told_until:
+            self._told_until = now + full
+            self._log(f"{self.name}: the byte budget is used up; going on in {full / 60:.0f} min")
+        return max(asked, full)
 
     def _wake(self) -> None:
         free = self.limit - self._active

@@ -19,6 +19,8 @@ class Report:
     def __init__(self, *, total: int, log: Callable[[str], object], bar: Progress | None) -> None:
         """Report on `total` photographs, to `bar` when there is one, else to `log`."""
         self.statuses: Counter[str] = Counter()
+        self.troubles: Counter[str] = Counter()
+        """Attempts that had to be repeated, by kind."""
         self.bytes = 0
         self.started = time.monotonic()
         self._total = total
@@ -53,7 +55,8 @@ class Report:
         seconds = max(self.seconds, 1e-9)
         note = f"{self.statuses.total() / seconds:.0f}/s, {self.bytes / seconds / 1e6:.1f} MB/s"
         others = [f"{count:,} {status}" for status, count in sorted(self.statuses.items()) if status != "ok"]
-        return ", ".join([note, *others])
+        repeated = [f"{count:,} times {kind}" for kind, count in sorted(self.troubles.items())]
+        return ", ".join([note, *others, *(["tried again after " + " and ".join(repeated)] if repeated else [])])
 
 
 @contextlib.contextmanager

@@ -1,0 +1,38 @@
+"""The contestant `naturewatch`: the fetcher on a prepared photo index; see `--help`."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from pipeline.config import Settings
+from pipeline.photos.fetch import fetch_photos
+
+
+def main() -> None:
+    """Fetch everything that the index lacks and print what was done."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--root", type=Path, required=True)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--concurrency", type=int, default=32)
+    parser.add_argument("--no-decoding", action="store_true")
+    options = parser.parse_args()
+    settings = Settings(
+        name="bench",
+        data_root=options.root,
+        photos={"concurrency": options.concurrency, "requests_per_second": 1e6},
+    )
+    summary = fetch_photos(
+        settings.paths,
+        settings,
+        hosts={"photos.test": ("127.0.0.1", options.port)},
+        log=print,
+        worker=[sys.executable, "-m", "bench.accepting_worker", str(settings.paths.photos)]
+        if options.no_decoding
+        else None,
+    )
+    print(json.dumps({"ok": summary.statuses.get("ok", 0), "requests": summary.requests}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""Hands bodies to worker processes in batches and tells what became of them. What a worker does is in `worker`."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Generic, TypeVar
+
+from pipeline.errors import ChildError
+from pipeline.paths import PROJECT_ROOT
+from pipeline.photos.verify import Verdict
+from pipeline.photos.worker import READY, frame
+
+WORKERS: Final = max(1, min(8, os.cpu_count() or 1))
+BATCH: Final = 16
+"""Bodies that a worker is given at a time: handing one over costs a good part of what verifying it does."""
+BATCH_BYTES: Final = 1 << 20
+BATCH_SECONDS: Final = 0.05
+"""An incomplete batch is handed over after so long."""
+LONGEST_ANSWER: Final = 1 << 20
+"""Bytes of a worker's answer to one batch."""
+_CRASHES: Final = {-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS, -signal.SIGFPE, -signal.SIGILL}
+"""How a process ends whose decoder has failed."""
+
+Ticket = TypeVar("Ticket")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Examined(Generic[Ticket]):
+    """What became of one body."""
+
+    ticket: Ticket
+    """What the caller handed over with it."""
+    verdict: Verdict
+    sha256: str | None
+    size: int
+    """Bytes."""
+
+
+def worker_command(*, folder: Path, max_pixels: int) -> list[str]:
+    """The command of a worker that stores photographs below `folder`."""
+    return [sys.executable, "-m", "pipeline.photos.worker", "--folder", str(folder), "--max-pixels", str(max_pixels)]
+
+
+class Examiner(Generic[Ticket]):
+    """Takes bodies, and tells what they are.
+
+    Args:
+        command: Starts a worker (see `worker_command`).
+        group: The tasks of the run; a body that cannot be stored ends them all.
+        done: Is told of every body, in the event loop.
+    """
+
+    def __init__(
+        self, *, command: Sequence[str], group: asyncio.TaskGroup, done: Callable[[Examined[Ticket]], None]
+    ) -> None:
+        self._command = command
+        self._group = group
+        self._done = done
+        self._batch: list[tuple[Ticket, bytes]] = []
+        self._bytes = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._running: set[asyncio.Task[None]] = set()
+        self._places = asyncio.Semaphore(WORKERS)
+        self._idle: list[Process] = []
+
+    async def take(self, ticket: Ticket, body: bytes) -> None:
+        """Hand over a body; waits while the workers have more than they can do."""
+        self._batch.append((ticket, body))
+        self._bytes += len(body)
+        if len(self._batch) >= BATCH or self._bytes >= BATCH_BYTES:
+            self._start()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(BATCH_SECONDS, self._start)
+        while len(self._running) > 2 * WORKERS:
+            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+
+    async def finish(self) -> None:
+        """Wait until every body is examined, and end the workers."""
+        self._start()
+        while self._running:
+            await asyncio.wait(self._running)
+        for worker in self._idle:
+            _input(worker).close()
+            await worker.wait()
+
+    def _start(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not self._batch:
+            return
+        task = self._group.create_task(self._examine(self._batch))
+        self._batch, self._bytes = [], 0
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _examine(self, batch: Sequence[tuple[Ticket, bytes]]) -> None:
+        async with self._places:
+            worker = self._idle.pop() if self._idle else await self._started()
+            try:
+                line = await _asked(worker, [body for _, body in batch])
+            except BaseException:
+                worker.kill()
+                raise
+            if line:
+                self._idle.append(worker)
+        if line:
+            self._tell(batch, json.loads(line))
+        elif await worker.wait() not in _CRASHES:
+            raise ChildError(f"a worker that verifies photographs ended with status {worker.returncode}; start again")
+        elif len(batch) == 1:
+            ticket, body = batch[0]
+            verdict = Verdict(status="corrupt", error=f"the decoder failed on it (signal {-(worker.returncode or 0)})")
+            self._done(Examined(ticket=ticket, verdict=verdict, sha256=None, size=len(body)))
+        else:
+            # One body of the batch is to blame: each is tried alone.
+            for one in batch:
+                await self._examine([one])
+
+    def _tell(self, batch: Sequence[tuple[Ticket, bytes]], answer: object) -> None:
+        if isinstance(answer, dict):
+            raise OSError(answer["errno"], answer["error"], answer["path"])
+        assert isinstance(answer, list)  # noqa: S101 (the worker's two kinds of answer)
+        for (ticket, body), (status, sha256, width, height, error) in zip(batch, answer, strict=True):
+            verdict = Verdict(status=status, width=width, height=height, error=error)
+            self._done(Examined(ticket=ticket, verdict=verdict, sha256=sha256, size=len(body)))
+
+    async def _started(self) -> Process:
+        worker = await asyncio.create_subprocess_exec(
+            *self._command, stdin=PIPE, stdout=PIPE, cwd=PROJECT_ROOT, limit=LONGEST_ANSWER
+        )
+        assert worker.stdout is not None  # noqa: S101 (asked for above)
+        if await worker.stdout.readline() != READY:
+            raise ChildError(f"a worker that verifies photographs did not start (status {await worker.wait()})")
+        return worker
+
+
+async def _asked(worker: Process, bodies: list[bytes]) -> bytes:
+    """A worker's answer; empty where it has died."""
+    assert worker.stdout is not None  # noqa: S101 (asked for when it was started)
+    stream = _input(worker)
+    try:
+        stream.writelines(frame(bodies))
+        await stream.drain()
+    except (BrokenPipeError, ConnectionResetError):
+        return b""
+    return await worker.stdout.readline()
+
+
+def _input(worker: Process) -> asyncio.StreamWriter:
+    assert worker.stdin is not None  # noqa: S101 (asked for when it was started)
+    return worker.stdin

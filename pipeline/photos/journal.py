@@ -1,0 +1,164 @@
+"""The record of every attempt: lines while fetching, sealed Parquet files afterwards. Nothing is judged here.
+
+The open journal has one JSON line per attempt. Lines are only ever appended, so that a killed run loses at most what it
+had not flushed. When a run ends, or the next one begins, the journal is sealed into one Parquet file of
+`Paths.attempts`; those are never changed.
+"""
+
+import contextlib
+import datetime as dt
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.json as pj
+import pyarrow.parquet as pq
+
+from pipeline.errors import TableError
+from pipeline.files import atomic_path
+from pipeline.paths import Paths
+
+AGAIN: Final = "again"
+"""The status of an attempt that was followed, or is to be followed, by another."""
+
+SCHEMA: Final = pa.schema(
+    [
+        ("photo_id", pa.string()),
+        ("url", pa.string()),
+        ("attempt", pa.int32()),
+        ("status", pa.string()),
+        ("http_status", pa.int32()),
+        ("sha256", pa.string()),
+        ("bytes", pa.int64()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("error", pa.string()),
+        ("limits", pa.string()),
+        ("fetched_at", pa.string()),
+    ]
+)
+SEALED: Final = SCHEMA.append(pa.field("line", pa.int64()))
+"""A sealed file: its lines, numbered through all files in the order in which they were written."""
+_BLOCK: Final = 1 << 24
+"""Bytes of lines that are held in memory at a time while a journal is sealed."""
+
+
+def now() -> str:
+    """The moment in UTC, as DuckDB's TIMESTAMP reads it."""
+    return dt.datetime.now(tz=dt.UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attempt:
+    """How one attempt to fetch a photograph ended: one line of the journal."""
+
+    photo_id: str
+    url: str
+    attempt: int
+    """1, 2, ... within a run; 0 where the host was not asked at all."""
+    status: str
+    """ok, gone, not_jpeg, corrupt, too_large, blocked or failed where it is the last one, else `AGAIN`."""
+    http_status: int | None = None
+    sha256: str | None = None
+    bytes: int | None = None
+    width: int | None = None
+    height: int | None = None
+    error: str | None = None
+    limits: str = ""
+    fetched_at: str = field(default_factory=now)
+
+
+class Journal:
+    """The journal, open for appending."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        """Append to `stream`."""
+        self._stream = stream
+        self._encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True).encode
+
+    def append(self, attempt: Attempt) -> None:
+        """Add a line; it is safe from a kill after the next `flush`."""
+        values = {name: getattr(attempt, name) for name in SCHEMA.names}
+        self._stream.write(self._encode(values).encode() + b"\n")
+
+    def flush(self) -> None:
+        """Hand all lines to the operating system."""
+        self._stream.flush()
+
+
+@contextlib.contextmanager
+def open_journal(paths: Paths) -> Iterator[Journal]:
+    """Open the journal for appending; it is sealed when the block ends without an error."""
+    paths.fetch_journal.parent.mkdir(parents=True, exist_ok=True)
+    with paths.fetch_journal.open("ab", buffering=1 << 20) as stream:
+        yield Journal(stream)
+    seal(paths)
+
+
+def seal(paths: Paths) -> None:
+    """Turn what lies open of the journal into a Parquet file, also what a killed run left.
+
+    Raises:
+        TableError: a line cannot be read.
+    """
+    nothing = paths.attempts / f"{0:06d}.parquet"
+    if not nothing.exists():
+        # Readers of the folder find a table before anything was fetched.
+        with atomic_path(nothing) as partial:
+            pq.write_table(SEALED.empty_table(), partial)
+    journal = paths.fetch_journal
+    if journal.exists():
+        _cut_torn_line(journal)
+        if journal.stat().st_size:
+            # The name is taken before the content is converted: a kill between the two leaves no line twice.
+            journal.replace(paths.attempts / f"{_next_number(paths.attempts):06d}.jsonl")
+        else:
+            journal.unlink()
+    for lines in sorted(paths.attempts.glob("*.jsonl")):
+        sealed = lines.with_suffix(".parquet")
+        if not sealed.exists():
+            _convert(lines, sealed)
+        lines.unlink()
+
+
+def _convert(lines: Path, sealed: Path) -> None:
+    options = pj.ParseOptions(explicit_schema=SCHEMA, unexpected_field_behavior="ignore")
+    try:
+        with (
+            atomic_path(sealed) as partial,
+            pj.open_json(lines, read_options=pj.ReadOptions(block_size=_BLOCK), parse_options=options) as reader,
+            pq.ParquetWriter(partial, SEALED, compression="zstd") as writer,
+        ):
+            line = int(lines.stem) << 32
+            for batch in reader:
+                numbers = pa.array(np.arange(line, line + batch.num_rows, dtype=np.int64))
+                writer.write_batch(batch.append_column(SEALED.field("line"), numbers))
+                line += batch.num_rows
+    except pa.ArrowInvalid as error:
+        message = f"the journal of fetches {lines} is damaged: {error}; remove the line, or the file to fetch anew"
+        raise TableError(message) from error
+
+
+def _next_number(folder: Path) -> int:
+    return max((int(path.stem) for path in folder.iterdir() if path.stem.isdigit()), default=0) + 1
+
+
+def _cut_torn_line(path: Path) -> None:
+    """Cut off what follows the last line end: a killed run's last words."""
+    with path.open("rb+") as stream:
+        end = position = stream.seek(0, os.SEEK_END)
+        while position > 0:
+            start = max(0, position - (1 << 16))
+            stream.seek(start)
+            found = stream.read(position - start).rfind(b"\n")
+            if found >= 0:
+                position = start + found + 1
+                break
+            position = start
+        if position < end:
+            stream.truncate(position)

@@ -1,0 +1,12 @@
+-- Purpose: how much each host has sent lately, for budgets that outlive a run.
+-- Grain: one row per authority (host and port) and minute.
+-- Inputs: attempts.
+-- Parameters: $since, a moment in UTC.
+select
+    lower(regexp_extract(url, '^\w+://(?:[^/?#@]*@)?([^/?#]*)', 1)) as authority,
+    epoch(date_trunc('minute', fetched_at::timestamp)) as moment,
+    sum(bytes)::bigint as bytes
+from attempts
+where bytes > 0 and fetched_at >= strftime($since::timestamp, '%Y-%m-%dT%H:%M:%S')
+group by authority, moment
+order by authority, moment
