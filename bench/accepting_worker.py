@@ -1,6 +1,6 @@
 """A worker of the fetcher that takes every body for a photograph: what the rest costs without decoding."""
 
-import sys
+import argparse
 from pathlib import Path
 
 from pipeline.photos.verify import Verdict
@@ -13,5 +13,14 @@ def accepted(body: bytes) -> Verdict:
     return Verdict(status="ok", width=500, height=375)
 
 
+def main() -> None:
+    """Parse arguments and serve."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--memory", type=int, required=True)
+    options = parser.parse_args()
+    serve(judge=accepted, folder=options.folder, memory=options.memory)
+
+
 if __name__ == "__main__":
-    serve(judge=accepted, folder=Path(sys.argv[1]))
+    main()

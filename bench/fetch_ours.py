@@ -27,7 +27,7 @@ def main() -> None:
         settings,
         hosts={"photos.test": ("127.0.0.1", options.port)},
         log=print,
-        worker=[sys.executable, "-m", "bench.accepting_worker", str(settings.paths.photos)]
+        worker=[sys.executable, "-m", "bench.accepting_worker", "--folder", str(settings.paths.photos)]
         if options.no_decoding
         else None,
     )

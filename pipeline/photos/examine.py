@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import mmap
 import os
 import signal
 import sys
+import tempfile
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from typing import Final, Generic, TypeVar
 from pipeline.errors import ChildError
 from pipeline.paths import PROJECT_ROOT
 from pipeline.photos.verify import Verdict
-from pipeline.photos.worker import READY, frame
+from pipeline.photos.worker import READY
 
 WORKERS: Final = max(1, min(8, os.cpu_count() or 1))
 BATCH: Final = 16
@@ -24,6 +26,7 @@ BATCH_SECONDS: Final = 0.05
 """An incomplete batch is handed over after so long."""
 LONGEST_ANSWER: Final = 1 << 20
 """Bytes of a worker's answer to one batch."""
+_MEMORY_FOLDER: Final = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 (files in memory)
 _CRASHES: Final = {-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS, -signal.SIGFPE, -signal.SIGILL}
 """How a process ends whose decoder has failed."""
 
@@ -43,7 +46,7 @@ class Examined(Generic[Ticket]):
 
 
 def worker_command(*, folder: Path, max_pixels: int) -> list[str]:
-    """The command of a worker that stores photographs below `folder`."""
+    """The command of a worker that stores photographs below `folder`; the option `--memory` is added to it."""
     return [sys.executable, "-m", "pipeline.photos.worker", "--folder", str(folder), "--max-pixels", str(max_pixels)]
 
 
@@ -52,14 +55,21 @@ class Examiner(Generic[Ticket]):
 
     Args:
         command: Starts a worker (see `worker_command`).
+        largest: The largest body that will come, in bytes.
         group: The tasks of the run; a body that cannot be stored ends them all.
         done: Is told of every body, in the event loop.
     """
 
     def __init__(
-        self, *, command: Sequence[str], group: asyncio.TaskGroup, done: Callable[[Examined[Ticket]], None]
+        self,
+        *,
+        command: Sequence[str],
+        largest: int,
+        group: asyncio.TaskGroup,
+        done: Callable[[Examined[Ticket]], None],
     ) -> None:
         self._command = command
+        self._room = BATCH_BYTES + largest
         self._group = group
         self._done = done
         self._batch: list[tuple[Ticket, bytes]] = []
@@ -67,7 +77,7 @@ class Examiner(Generic[Ticket]):
         self._timer: asyncio.TimerHandle | None = None
         self._running: set[asyncio.Task[None]] = set()
         self._places = asyncio.Semaphore(WORKERS)
-        self._idle: list[Process] = []
+        self._idle: list[_Worker] = []
 
     async def take(self, ticket: Ticket, body: bytes) -> None:
         """Hand over a body; waits while the workers have more than they can do."""
@@ -86,8 +96,7 @@ class Examiner(Generic[Ticket]):
         while self._running:
             await asyncio.wait(self._running)
         for worker in self._idle:
-            _input(worker).close()
-            await worker.wait()
+            await worker.end()
 
     def _start(self) -> None:
         if self._timer is not None:
@@ -102,26 +111,28 @@ class Examiner(Generic[Ticket]):
 
     async def _examine(self, batch: Sequence[tuple[Ticket, bytes]]) -> None:
         async with self._places:
-            worker = self._idle.pop() if self._idle else await self._started()
+            worker = self._idle.pop() if self._idle else await _Worker.start(self._command, room=self._room)
             try:
-                line = await _asked(worker, [body for _, body in batch])
+                line = await worker.ask([body for _, body in batch])
             except BaseException:
-                worker.kill()
+                worker.process.kill()
                 raise
             if line:
                 self._idle.append(worker)
         if line:
             self._tell(batch, json.loads(line))
-        elif await worker.wait() not in _CRASHES:
-            raise ChildError(f"a worker that verifies photographs ended with status {worker.returncode}; start again")
-        elif len(batch) == 1:
+            return
+        status = await worker.end()
+        if status not in _CRASHES:
+            raise ChildError(f"a worker that verifies photographs ended with status {status}; start again")
+        if len(batch) == 1:
             ticket, body = batch[0]
-            verdict = Verdict(status="corrupt", error=f"the decoder failed on it (signal {-(worker.returncode or 0)})")
+            verdict = Verdict(status="corrupt", error=f"the decoder failed on it (signal {-status})")
             self._done(Examined(ticket=ticket, verdict=verdict, sha256=None, size=len(body)))
-        else:
-            # One body of the batch is to blame: each is tried alone.
-            for one in batch:
-                await self._examine([one])
+            return
+        # One body of the batch is to blame: each is tried alone.
+        for one in batch:
+            await self._examine([one])
 
     def _tell(self, batch: Sequence[tuple[Ticket, bytes]], answer: object) -> None:
         if isinstance(answer, dict):
@@ -131,28 +142,55 @@ class Examiner(Generic[Ticket]):
             verdict = Verdict(status=status, width=width, height=height, error=error)
             self._done(Examined(ticket=ticket, verdict=verdict, sha256=sha256, size=len(body)))
 
-    async def _started(self) -> Process:
-        worker = await asyncio.create_subprocess_exec(
-            *self._command, stdin=PIPE, stdout=PIPE, cwd=PROJECT_ROOT, limit=LONGEST_ANSWER
-        )
-        assert worker.stdout is not None  # noqa: S101 (asked for above)
-        if await worker.stdout.readline() != READY:
-            raise ChildError(f"a worker that verifies photographs did not start (status {await worker.wait()})")
+
+class _Worker:
+    """A running worker and the memory that it is given bodies in."""
+
+    def __init__(self, process: Process, memory: mmap.mmap) -> None:
+        self.process = process
+        self._memory = memory
+        assert process.stdin is not None  # noqa: S101 (asked for by `start`)
+        assert process.stdout is not None  # noqa: S101 (as above)
+        self._input, self._output = process.stdin, process.stdout
+
+    @classmethod
+    async def start(cls, command: Sequence[str], *, room: int) -> "_Worker":
+        """Start a worker that can be given `room` bytes at a time."""
+        with tempfile.TemporaryFile(dir=_MEMORY_FOLDER) as file:
+            # The file is sparse: only what is written takes memory.
+            file.truncate(room)
+            memory = mmap.mmap(file.fileno(), room)
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                "--memory",
+                str(file.fileno()),
+                stdin=PIPE,
+                stdout=PIPE,
+                cwd=PROJECT_ROOT,
+                limit=LONGEST_ANSWER,
+                pass_fds=[file.fileno()],
+            )
+        worker = cls(process, memory)
+        if await worker._output.readline() != READY:
+            raise ChildError(f"a worker that verifies photographs did not start (status {await worker.end()})")
         return worker
 
+    async def ask(self, bodies: Sequence[bytes]) -> bytes:
+        """The worker's answer; empty where it has died."""
+        begin = 0
+        for body in bodies:
+            self._memory[begin : begin + len(body)] = body
+            begin += len(body)
+        try:
+            self._input.write(json.dumps([len(body) for body in bodies]).encode() + b"\n")
+            await self._input.drain()
+        except (BrokenPipeError, ConnectionResetError):
+            return b""
+        return await self._output.readline()
 
-async def _asked(worker: Process, bodies: list[bytes]) -> bytes:
-    """A worker's answer; empty where it has died."""
-    assert worker.stdout is not None  # noqa: S101 (asked for when it was started)
-    stream = _input(worker)
-    try:
-        stream.writelines(frame(bodies))
-        await stream.drain()
-    except (BrokenPipeError, ConnectionResetError):
-        return b""
-    return await worker.stdout.readline()
-
-
-def _input(worker: Process) -> asyncio.StreamWriter:
-    assert worker.stdin is not None  # noqa: S101 (asked for when it was started)
-    return worker.stdin
+    async def end(self) -> int:
+        """Let it end, and return its status."""
+        self._input.close()
+        status = await self.process.wait()
+        self._memory.close()
+        return status

@@ -5,6 +5,8 @@ remembered, in `journal` and `ledger`.
 """
 
 import asyncio
+import contextlib
+import gc
 import random
 import tempfile
 import time
@@ -108,7 +110,8 @@ def fetch_photos(
             if total:
                 command = worker or worker_command(folder=paths.photos, max_pixels=settings.photos.max_pixels)
                 try:
-                    uvloop.run(fetcher.run(wanted, worker=command))
+                    with _rare_collections():
+                        uvloop.run(fetcher.run(wanted, worker=command))
                 except BaseExceptionGroup as group:
                     raise _first(group) from group
         if total:
@@ -158,7 +161,9 @@ class _Fetcher:
                     received=self._received,
                 )
                 ticker = outer.create_task(self._tick())
-                examiner: Examiner[_Photo] = Examiner(command=worker, group=outer, done=self._examined)
+                examiner: Examiner[_Photo] = Examiner(
+                    command=worker, largest=self._photos.max_bytes, group=outer, done=self._examined
+                )
                 async with asyncio.TaskGroup() as group:
                     for row in rows("photos_authorities", inputs={"pending": wanted}):
                         await places.acquire()
@@ -307,6 +312,19 @@ class _Fetcher:
             await asyncio.sleep(FLUSH_SECONDS)
             self._journal.flush()
             self._report.tick()
+
+
+@contextlib.contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Look for reference cycles rarely while the block runs: requests leave many objects and few cycles."""
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 def _photos(wanted: Path, *, first: int, number: int) -> Iterator[_Photo]:

@@ -1,22 +1,24 @@
-"""The process that verifies and stores bodies: `python -m pipeline.photos.worker --folder F --max-pixels N`.
+"""The process that verifies and stores bodies: `python -m pipeline.photos.worker`.
 
 A process of its own, so that a decoder that fails on hostile bytes takes no fetch along, and so that decoding competes
 with the event loop for nothing. It loads little: it is started for every fetch.
 
-It reads batches from standard input (the number of bodies and their lengths as big-endian 32-bit integers, then the
-bodies) and answers each with one line of JSON: a list of `[status, sha256, width, height, error]`, or an object
-`{"errno": ..., "error": ..., "path": ...}` where a body could not be stored. It ends with its input.
+Bodies come in a file in memory that both processes map; pipes would copy them twice. Each line of standard input is the
+JSON list of the lengths of the bodies that lie there, one after the other. It is answered by one line of JSON: a list
+of `[status, sha256, width, height, error]`, or `{"errno": ..., "error": ..., "path": ...}` where a body could not be
+stored. A worker ends with its input.
 """
 
 import argparse
 import functools
 import hashlib
+import itertools
 import json
-import struct
+import mmap
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from pipeline.photos.bodies import store
 from pipeline.photos.verify import Verdict, verify
@@ -27,23 +29,27 @@ READY: Final = b"ready\n"
 Judge = Callable[[bytes], Verdict]
 
 
-def frame(bodies: list[bytes]) -> list[bytes]:
-    """A batch as it goes to a worker, in pieces."""
-    return [struct.pack(f">{1 + len(bodies)}I", len(bodies), *map(len, bodies)), *bodies]
+def serve(*, judge: Judge, folder: Path, memory: int) -> None:
+    """Answer batches until the input ends.
 
-
-def serve(*, judge: Judge, folder: Path) -> None:
-    """Answer batches until the input ends."""
-    source, answers = sys.stdin.buffer, sys.stdout.buffer
+    Args:
+        judge: Decides what a body is.
+        folder: Where photographs are stored.
+        memory: The descriptor of the file that bodies come in.
+    """
+    answers = sys.stdout.buffer
     answers.write(READY)
     answers.flush()
-    while (bodies := _read(source)) is not None:
-        try:
-            answer: object = [_examined(body, judge=judge, folder=folder) for body in bodies]
-        except OSError as error:
-            answer = {"errno": error.errno, "error": error.strerror, "path": error.filename}
-        answers.write(json.dumps(answer).encode() + b"\n")
-        answers.flush()
+    with mmap.mmap(memory, 0, access=mmap.ACCESS_READ) as shared:
+        for line in sys.stdin.buffer:
+            ends = list(itertools.accumulate(json.loads(line), initial=0))
+            bodies = (shared[begin:end] for begin, end in itertools.pairwise(ends))
+            try:
+                answer: object = [_examined(body, judge=judge, folder=folder) for body in bodies]
+            except OSError as error:
+                answer = {"errno": error.errno, "error": error.strerror, "path": error.filename}
+            answers.write(json.dumps(answer).encode() + b"\n")
+            answers.flush()
 
 
 def _examined(body: bytes, *, judge: Judge, folder: Path) -> tuple[str, str, int | None, int | None, str | None]:
@@ -54,26 +60,15 @@ def _examined(body: bytes, *, judge: Judge, folder: Path) -> tuple[str, str, int
     return verdict.status, sha256, verdict.width, verdict.height, verdict.error
 
 
-def _read(source: BinaryIO) -> list[bytes] | None:
-    """The next batch; None at the end of the input, also where that comes within a batch."""
-    head = source.read(4)
-    if len(head) < 4:
-        return None
-    (number,) = struct.unpack(">I", head)
-    lengths = source.read(4 * number)
-    if len(lengths) < 4 * number:
-        return None
-    bodies = [source.read(length) for length in struct.unpack(f">{number}I", lengths)]
-    return bodies if sum(map(len, bodies)) == sum(struct.unpack(f">{number}I", lengths)) else None
-
-
 def main() -> None:
     """Parse arguments and serve."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--max-pixels", type=int, required=True)
+    parser.add_argument("--memory", type=int, required=True, help="an inherited file descriptor")
     options = parser.parse_args()
-    serve(judge=functools.partial(verify, max_pixels=options.max_pixels), folder=options.folder)
+    judge = functools.partial(verify, max_pixels=options.max_pixels)
+    serve(judge=judge, folder=options.folder, memory=options.memory)
 
 
 if __name__ == "__main__":
