@@ -62,6 +62,11 @@ class SourceRecord(BaseModel):
             raise GbifError(f"{paths.current_download} is missing; materialise the asset gbif_download")
         return cls.model_validate_json(paths.current_download.read_text(encoding="utf-8"))
 
+    def citation_facts(self) -> dict[str, str]:
+        """What travels in the footer of `occurrences.parquet`, so that the table can be cited wherever it goes."""
+        facts = {"gbif_download_key": self.key, "gbif_doi": self.doi, "citation": self.citation}
+        return {name: value for name, value in facts.items() if value is not None}
+
 
 def fetch_source(settings: Settings, *, api: Api, log: Log) -> SourceRecord:
     """Fetch the scope's occurrences, or find them fetched, and write `download.json`.
