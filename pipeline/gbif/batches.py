@@ -1,9 +1,9 @@
 """Writes rows to Parquet as they come, a batch at a time, so that memory stays flat. What the rows are is not known."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -29,14 +29,6 @@ class BatchWriter:
         self._writer = pq.ParquetWriter(path, schema, compression="zstd")
         self._held: list[Sequence[object]] = []
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if kind is None:
-            self._flush()
-        self._writer.close()
-
     def add(self, *row: object) -> None:
         """One row, its values in the order of the schema."""
         self._held.append(row)
@@ -44,8 +36,23 @@ class BatchWriter:
         if len(self._held) >= BATCH:
             self._flush()
 
+    def close(self) -> None:
+        """Write what is held, and the footer."""
+        self._flush()
+        self._writer.close()
+
     def _flush(self) -> None:
         columns = list(zip(*self._held, strict=True)) or [()] * len(self._schema)
         arrays = [pa.array(values, kind.type) for values, kind in zip(columns, self._schema, strict=True)]
         self._writer.write_batch(pa.record_batch(arrays, schema=self._schema))
         self._held.clear()
+
+
+@contextlib.contextmanager
+def batches(path: Path, schema: pa.Schema) -> Iterator[BatchWriter]:
+    """A writer of the rows of the block; the file is whole at its end."""
+    writer = BatchWriter(path, schema)
+    try:
+        yield writer
+    finally:
+        writer.close()

@@ -12,7 +12,7 @@ from typing import IO, Final
 import pyarrow as pa
 
 from pipeline.gbif.archive import TextFile
-from pipeline.gbif.batches import BatchWriter
+from pipeline.gbif.batches import BatchWriter, batches
 from pipeline.gbif.lines import LONGEST_LINE, SHOWN, whole_lines
 
 MOST_BYTES: Final = LONGEST_LINE
@@ -81,7 +81,7 @@ def read_rows(stream: IO[bytes], file: TextFile, *, target: Path, wanted: frozen
     for _ in range(file.header_lines):
         if next(lines, None) is not None:
             lines.keep()
-    with BatchWriter(target, pa.schema([(name, pa.string()) for name, _ in chosen])) as rows:
+    with batches(target, pa.schema([(name, pa.string()) for name, _ in chosen])) as rows:
         reader = _reader(lines, file)
         while True:
             try:

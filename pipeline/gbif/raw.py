@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from pipeline.errors import ArchiveError
 from pipeline.gbif.archive import TextFile, member_bytes, opened_member
-from pipeline.gbif.batches import REJECTS, BatchWriter
+from pipeline.gbif.batches import REJECTS, batches
 from pipeline.gbif.enclosed import read_rows
 from pipeline.gbif.lines import LONGEST_LINE, sift
 from pipeline.gbif.records import DIRECT, media_rows, occurrence_row
@@ -83,7 +83,7 @@ def unpack(archive: Path, file: TextFile, folder: Path, *, name: str) -> Raw:
         raise ArchiveError(f"{archive}: {file.location} unpacks to {needed:,} bytes, {folder} has {free:,} free")
     target = folder / (f"{name}.parquet" if file.enclosed_by else f"{name}.txt")
     rejects = folder / f"{name}_rejects.parquet"
-    with opened_member(archive, file.location) as stream, BatchWriter(rejects, REJECTS) as rejected:
+    with opened_member(archive, file.location) as stream, batches(rejects, REJECTS) as rejected:
         if file.enclosed_by:
             rows = read_rows(stream, file, target=target, wanted=WANTED[name], rejects=rejected)
         else:
@@ -105,8 +105,8 @@ def read_pages(pages: Path, folder: Path, *, name: str, checklist_key: str) -> R
     target, rejects = folder / f"{name}.parquet", folder / f"{name}_rejects.parquet"
     with (
         gzip.open(pages, "rt", encoding="utf-8") as lines,
-        BatchWriter(target, pa.schema([(column, pa.string()) for column in columns])) as rows,
-        BatchWriter(rejects, REJECTS) as rejected,
+        batches(target, pa.schema([(column, pa.string()) for column in columns])) as rows,
+        batches(rejects, REJECTS) as rejected,
     ):
         for number, line in enumerate(lines, 1):
             record = json.loads(line)
