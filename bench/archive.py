@@ -1,10 +1,4 @@
-"""Part `archive`: a synthetic Darwin Core Archive becomes Parquet, against DuckDB's own bare read of the same files.
-
-The bare read is one process with the same memory limit: Python's zipfile extracts the two texts, then DuckDB reads each
-with the columns named and the same reader options and copies the wanted ones, as they stand, to Parquet (zstd). It
-judges no line, counts no rejects, trims nothing. On the way it also reads the texts without writing, aggregating the
-wanted columns: the stricter measure.
-"""
+"""Part `archive`: a synthetic Darwin Core Archive becomes Parquet, against DuckDB's own bare read of the same files."""
 
 import json
 import shutil
@@ -13,6 +7,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +25,16 @@ from pipeline.query import count
 
 SIZES: Final = (1_000_000, 10_000_000)
 """Occurrences; media rows are twice as many. The goals are those of the last size."""
+NOTES: Final = (
+    """NatureWatch's time includes the start of Python, unpacking, the check of every line and of the archive's
+    checksums, both tables and the rejections. Memory is that of the process tree, sampled every 50 ms.""",
+    """The bare read is one process: Python's zipfile extracts the two texts, then DuckDB reads each with the columns
+    named and the same reader options and copies the wanted ones, as they stand, to Parquet (zstd). It judges no line,
+    traces no rejects, trims nothing. Between the two it reads the texts without writing, taking the minimum of every
+    wanted column: the stricter measure. Its memory is over all its phases.""",
+    f"Both give DuckDB {MEMORY}.",
+    "The archive is made by bench/synthetic_archive.py: the same rows for the same size.",
+)
 MOST_RSS: Final = 4 * 2**30
 MOST_RATIO: Final = 2.0
 
@@ -42,10 +47,7 @@ def run(*, folder: Path, runs: int, sizes: Sequence[int] = SIZES) -> Report:
         archive = write_archive(folder / f"{size}.zip", occurrences=size)
         text = sum(info.file_size for info in zipfile.ZipFile(archive).infolist())
         samples = alternate(
-            {
-                who: lambda who=who: _contestant(who, archive, folder)  # type: ignore[misc]
-                for who in ("NatureWatch", "bare read")
-            },
+            {who: partial(_contestant, who, archive, folder) for who in ("NatureWatch", "bare read")},
             # The full size takes minutes and a good part of the disk: once is what it is measured.
             runs=runs if size < SIZES[-1] else 1,
         )
@@ -80,13 +82,7 @@ def run(*, folder: Path, runs: int, sizes: Sequence[int] = SIZES) -> Report:
         f"{max(sizes) * MEDIA_PER_OCCURRENCE:,} media rows becomes occurrences.parquet and media.parquet.",
         rows=rows,
         goals=goals,
-        notes=[
-            "NatureWatch's time includes the start of Python, unpacking, the check of every line and of the archive's "
-            "checksums, both tables and the rejections; memory is that of the process, sampled every 50 ms.",
-            f"Bare read: {' '.join(str(__doc__).split(maxsplit=1)[1].split())}",
-            f"Both give DuckDB {MEMORY}; its memory for the bare process is over all its phases.",
-            "The archive is made by bench/synthetic_archive.py, the same bytes for the same size.",
-        ],
+        notes=[" ".join(note.split()) for note in NOTES],
     )
 
 
@@ -132,8 +128,8 @@ def _bare(archive: Path, work: Path) -> dict[str, float]:
         wanted = [f'"{column}"' for column in file.columns if column in WANTED[name]]
         reader = _reader(text, file)
         for phase, statement in (
-            ("aggregate", f"select {', '.join(f'min({column})' for column in wanted)} from {reader}"),
-            ("copy", f"copy (select {', '.join(wanted)} from {reader}) to '{work}/{name}.parquet' (compression zstd)"),
+            ("aggregate", f"select {', '.join(f'min({column})' for column in wanted)} from {reader}"),  # noqa: S608
+            ("copy", f"copy (select {', '.join(wanted)} from {reader}) to '{work}/{name}.parquet' (compression zstd)"),  # noqa: S608
         ):
             started = time.perf_counter()
             with duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": str(work / "spill")}) as connection:

@@ -61,6 +61,20 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def remembered_sha256(path: Path) -> str:
+    """As `sha256_of`, read once for as long as the file keeps its size and its time; remembered in a file beside it."""
+    facts = path.stat()
+    beside = path.with_name(f"{path.name}.sha256.json")
+    state = {"bytes": facts.st_size, "mtime_ns": facts.st_mtime_ns}
+    if beside.exists():
+        remembered = json.loads(beside.read_text(encoding="utf-8"))
+        if {name: remembered.get(name) for name in state} == state:
+            return str(remembered["sha256"])
+    digest = sha256_of(path)
+    write_json(beside, {**state, "sha256": digest})
+    return digest
+
+
 def digest_of(*parts: object) -> str:
     """A short, stable content hash (16 hexadecimal digits) of JSON-serialisable values."""
     text = json.dumps(parts, sort_keys=True, default=str, separators=(",", ":"))
