@@ -3,9 +3,9 @@
 import re
 import tempfile
 import zipfile
-from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import duckdb
@@ -365,7 +365,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked(
 def test_a_text_that_the_disk_cannot_hold_is_refused_first(
     make_settings: Callable[..., Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    full = namedtuple("full", "free")(3)  # noqa: PYI024
+    full = SimpleNamespace(free=3)
     monkeypatch.setattr("pipeline.gbif.raw.shutil.disk_usage", lambda _: full)
     with pytest.raises(ArchiveError, match="has 3 free"):
         tables(make_settings, make_archive(tmp_path / "a.zip"))
