@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 PARTS: Final = {
+    "archive": "10 million occurrences and 20 million media rows to Parquet, against DuckDB's bare read",
     "fetch": "photographs from one host, against img2dataset, gbif-dl and a bare loop",
 }
 """The parts: each is the module `bench.<part>` with `run(*, folder, runs) -> Report`."""

@@ -104,6 +104,8 @@ class Downloads:
             "type": "OCCURRENCE",
             "verbatimExtensions": body.get("verbatimExtensions", []),
         }
+        if body.get("checklistKey") is not None:
+            request["checklistKey"] = body["checklistKey"]
         check_predicate(request["predicate"])
         if request["format"] != "DWCA":
             raise PredicateError(f"The replica delivers the format DWCA, not {request['format']!r}")
@@ -121,6 +123,21 @@ class Downloads:
         """The download of this key, if it is known and of this source."""
         download = self._known.get(key)
         return download if download is not None and download.source == self._source else None
+
+    def listing(self, *, limit: int, offset: int, host: str, base: str) -> dict[str, Any]:
+        """A page of the user's downloads, the last first, as `document` describes each.
+
+        Only downloads of the release that is served: those of an earlier one are, in the replica's time, a year old.
+        """
+        ours = [each for each in self._known.values() if (each.source, each.release) == (self._source, self._release)]
+        ours.sort(key=lambda each: (each.created, each.key), reverse=True)
+        return {
+            "offset": offset,
+            "limit": limit,
+            "endOfRecords": offset + limit >= len(ours),
+            "count": len(ours),
+            "results": [self.document(each, host=host, base=base) for each in ours[offset : offset + limit]],
+        }
 
     def cancel(self, download: Download) -> None:
         """Stop a download; one that is finished stays as it is."""

@@ -95,6 +95,7 @@ class Replica:
                 web.post(f"{download}/request", self._request_download),
                 web.get(f"{download}/request/{{key}}.zip", self._archive),
                 web.delete(f"{download}/request/{{key}}", self._cancel),
+                web.get(f"{download}/user/{{user}}", self._listing),
                 web.get(f"{download}/{{key}}", self._status),
                 web.delete(f"{download}/{{key}}", self._cancel),
                 web.get(f"{download}/{{key}}/citation", self._citation),
@@ -163,6 +164,25 @@ class Replica:
             self.downloads.document, download, host=str(request.url.origin()), base=self._base(request)
         )
         return web.json_response(document)
+
+    async def _listing(self, request: web.Request) -> web.Response:
+        refused = _unauthorised(request)
+        if refused is not None:
+            return refused
+        if request.match_info["user"] != USER:
+            return web.Response(status=403, text="Access denied")
+        try:
+            limit, offset = int(request.query.get("limit", "20")), int(request.query.get("offset", "0"))
+        except ValueError:
+            return web.Response(status=400, text="limit and offset must be numbers")
+        page_of_downloads = await asyncio.to_thread(
+            self.downloads.listing,
+            limit=max(0, limit),
+            offset=max(0, offset),
+            host=str(request.url.origin()),
+            base=self._base(request),
+        )
+        return web.json_response(page_of_downloads)
 
     async def _cancel(self, request: web.Request) -> web.Response:
         refused = _unauthorised(request)

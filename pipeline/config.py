@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from pipeline.errors import ConfigurationError
@@ -20,6 +20,9 @@ INATURALIST_DATASET = "50c9509d-22c7-4a22-a47d-8c48425ef4a7"
 """GBIF's key of "iNaturalist Research-grade Observations", the paper's footnote 3."""
 COL_XR_CHECKLIST = "7ddf754f-d193-4cc9-b351-99906754a03b"
 """GBIF's key of Catalogue of Life XR, its default taxonomy since June 2026; taxon keys are strings."""
+
+RECORD_LICENCES = {"CC0": "CC0_1_0", "CC-BY": "CC_BY_4_0", "CC-BY-NC": "CC_BY_NC_4_0"}
+"""Canonical licences and GBIF's names of them (vocabulary License)."""
 
 
 KNOWN_BYTES: dict[str, tuple[float, float]] = {"static.inaturalist.org": (5e9, 24e9)}
@@ -54,7 +57,19 @@ class SourceSettings(_Section):
     country: str | None = Field(default=None, pattern="^[A-Z]{2}$")
     years: tuple[int, int] | None = None
     """First and last year, both included."""
+    licences: tuple[Literal["CC0_1_0", "CC_BY_4_0", "CC_BY_NC_4_0"], ...] = ()
+    """Licences of records, as GBIF knows them (CC0, CC-BY and CC-BY-NC are the same); empty takes every record."""
+    download_key: str | None = Field(default=None, pattern=r"^\d{7}-\d{15,18}$")
+    """`download` mode: a download that GBIF has or prepares already, instead of asking for one."""
     replica: ReplicaSettings = ReplicaSettings()
+
+    @field_validator("licences", mode="before")
+    @classmethod
+    def _as_gbif_spells_them(cls, value: object) -> object:
+        """Canonical spellings become GBIF's; whatever is neither is left for the error."""
+        if not isinstance(value, list | tuple):
+            return value
+        return tuple(RECORD_LICENCES.get(each.upper(), each) if isinstance(each, str) else each for each in value)
 
 
 class HostLimits(_Section):

@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -31,6 +32,17 @@ def atomic_path(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def fresh_folder(path: Path) -> Iterator[Path]:
+    """Yield `path` as an empty folder, whatever a killed run left there, and remove it afterwards."""
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path)
+
+
 def write_bytes(path: Path, content: bytes) -> Path:
     """Write `content` atomically and return `path`."""
     with atomic_path(path) as partial:
@@ -47,6 +59,20 @@ def sha256_of(path: Path) -> str:
     """The SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def remembered_sha256(path: Path) -> str:
+    """As `sha256_of`, read once for as long as the file keeps its size and its time; remembered in a file beside it."""
+    facts = path.stat()
+    beside = path.with_name(f"{path.name}.sha256.json")
+    state = {"bytes": facts.st_size, "mtime_ns": facts.st_mtime_ns}
+    if beside.exists():
+        remembered = json.loads(beside.read_text(encoding="utf-8"))
+        if {name: remembered.get(name) for name in state} == state:
+            return str(remembered["sha256"])
+    digest = sha256_of(path)
+    write_json(beside, {**state, "sha256": digest})
+    return digest
 
 
 def digest_of(*parts: object) -> str:

@@ -23,6 +23,10 @@ class Paths:
         """`download.json`: which raw answer the tables are built from (see `pipeline.gbif.source`)."""
         return self.downloads / "download.json"
 
+    def work(self, asset: str) -> Path:
+        """What an asset needs while it runs, and removes; on the disk that has room for tables."""
+        return self.data_root / "work" / asset
+
     @property
     def replica_state(self) -> Path:
         """Where the embedded replica keeps the downloads that it was asked for."""

@@ -1,10 +1,12 @@
 """Runs the SELECTs of `sql/` with DuckDB: Parquet in, Parquet out, atomically. Holds no SQL of the road itself."""
 
 import os
+import tempfile
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import duckdb
 import pyarrow as pa
@@ -21,14 +23,25 @@ def select(name: str) -> str:
     return files("sql").joinpath(f"{name}.sql").read_text(encoding="utf-8").strip().rstrip(";")
 
 
-def connect(*, inputs: Inputs) -> duckdb.DuckDBPyConnection:
+def connect(*, inputs: Inputs, memory_limit: str | None = None, spill: Path | None = None) -> duckdb.DuckDBPyConnection:
     """An in-memory connection that sees `inputs` as views and never reaches the network.
+
+    Args:
+        inputs: Views by name.
+        memory_limit: What DuckDB may hold, as it writes sizes (`2 GiB`); default half the machine's memory.
+        spill: The folder for what does not fit, of this connection alone; default one of the system's temporary ones.
 
     Raises:
         TableError: an input file is missing.
     """
     connection = duckdb.connect(
-        config={"autoinstall_known_extensions": "false", "memory_limit": _memory_limit(), "TimeZone": "UTC"}
+        config={
+            "autoinstall_known_extensions": "false",
+            "memory_limit": memory_limit or _memory_limit(),
+            # DuckDB's own default is a folder where the command was started.
+            "temp_directory": str(spill or Path(tempfile.gettempdir()) / f"naturewatch-{os.getpid()}-{uuid4().hex}"),
+            "TimeZone": "UTC",
+        }
     )
     for view, source in inputs.items():
         if isinstance(source, pa.Table):
@@ -36,22 +49,41 @@ def connect(*, inputs: Inputs) -> duckdb.DuckDBPyConnection:
             continue
         if not source.exists():
             raise TableError(f"the table {view} is missing: {source}; materialise the asset that writes it")
-        literal = _quoted(source / "*.parquet" if source.is_dir() else source)
-        connection.execute(f"create view {view} as select * from read_parquet('{literal}')")  # noqa: S608
+        files_read = literal(str(source / "*.parquet" if source.is_dir() else source))
+        connection.execute(f"create view {view} as select * from read_parquet({files_read})")  # noqa: S608
     return connection
 
 
 def to_parquet(name: str, *, inputs: Inputs, output: Path, **parameters: Any) -> Path:  # noqa: ANN401
     """Run `sql/<name>.sql` over `inputs` with its `$parameters` and write the rows to `output`."""
-    with connect(inputs=inputs) as connection:
+    output.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the output, where there is room for tables; DuckDB removes the folder, and makes it only when it needs it.
+    spill = output.parent / f".spill-{os.getpid()}-{uuid4().hex}"
+    with connect(inputs=inputs, spill=spill) as connection:
         return copy(connection, name, output=output, **parameters)
 
 
-def copy(connection: duckdb.DuckDBPyConnection, name: str, *, output: Path, **parameters: Any) -> Path:  # noqa: ANN401
-    """As `to_parquet`, over whatever `connection` holds already."""
+def copy(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    *,
+    output: Path,
+    metadata: Mapping[str, str] | None = None,
+    **parameters: Any,  # noqa: ANN401
+) -> Path:
+    """As `to_parquet`, over whatever `connection` holds already.
+
+    Args:
+        connection: Holds the inputs.
+        name: Which query.
+        output: The Parquet file.
+        metadata: Facts for the file's footer, by name.
+        **parameters: Of the query.
+    """
+    facts = ", ".join(f"{identifier(key)}: {literal(value)}" for key, value in (metadata or {}).items())
+    options = "format parquet, compression zstd" + (f", kv_metadata {{{facts}}}" if facts else "")
     with atomic_path(output) as partial:
-        statement = f"copy (\n{select(name)}\n) to '{_quoted(partial)}' (format parquet, compression zstd)"
-        connection.execute(statement, parameters or None)
+        connection.execute(f"copy (\n{select(name)}\n) to {literal(str(partial))} ({options})", parameters or None)
     return output
 
 
@@ -76,5 +108,13 @@ def _memory_limit() -> str:
     return f"{total // 2 // 2**20} MiB"
 
 
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")
+def literal(text: str) -> str:
+    """A text as SQL writes it."""
+    escaped = text.replace("'", "''")
+    return f"'{escaped}'"
+
+
+def identifier(name: str) -> str:
+    """A column's name as SQL writes it, whatever is in it."""
+    escaped = name.replace('"', '""')
+    return f'"{escaped}"'

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 from pipeline.errors import TableError
 from pipeline.files import atomic_path, exclusive
 from pipeline.paths import Paths
-from pipeline.query import rows
+from pipeline.query import rows, to_parquet
 
 REJECTIONS = pa.schema([(name, pa.string()) for name in ("stage", "key", "rule", "detail")])
 """One line per row that left: the asset, the row's key there, the rule, and what a person wants to know."""
@@ -17,14 +17,14 @@ STAGES = ("occurrences", "clean_occurrences", "photo_index", "photos", "species"
 """The assets that remove rows, in the order of the road."""
 
 
-def write_rejections(paths: Paths, stage: str, table: pa.Table) -> Path:
+def write_rejections(paths: Paths, stage: str, table: pa.Table | Path) -> Path:
     """Replace the rejections of one stage, then refresh `rejections.parquet`, the union of all stages.
 
     Args:
         paths: Where the files of the scope lie.
         stage: One of `STAGES`.
         table: Columns key, rule, detail, all strings (castable); a column stage must say `stage` throughout.
-            An empty table means that the stage removed nothing.
+            An empty table means that the stage removed nothing. Millions of lines are given as a Parquet file.
 
     Returns:
         The path of `rejections.parquet`.
@@ -34,14 +34,17 @@ def write_rejections(paths: Paths, stage: str, table: pa.Table) -> Path:
     """
     if stage not in STAGES:
         raise TableError(f"unknown stage {stage!r} of rejections; the stages are {', '.join(STAGES)}")
-    lines = _lines(stage, table)
+    _require_lines(stage, table)
     union = paths.table("rejections")
     with exclusive(union.parent / ".rejections.lock"):
-        with atomic_path(paths.rejections_of(stage)) as partial:
-            pq.write_table(lines, partial, compression="zstd")
-        present = [pq.read_table(path) for name in STAGES if (path := paths.rejections_of(name)).exists()]
-        with atomic_path(union) as partial:
-            pq.write_table(pa.concat_tables(present), partial, compression="zstd")
+        lines = paths.rejections_of(stage)
+        # Sorted, so that equal contents make equal files.
+        to_parquet("rejection_lines", inputs={"lines": table}, output=lines, stage=stage)
+        stages = [path for name in STAGES if (path := paths.rejections_of(name)).exists()]
+        with atomic_path(union) as partial, pq.ParquetWriter(partial, REJECTIONS, compression="zstd") as writer:
+            for path in stages:
+                for batch in pq.ParquetFile(path).iter_batches(batch_size=100_000):
+                    writer.write_batch(batch.cast(REJECTIONS))
     return union
 
 
@@ -60,20 +63,16 @@ def counts(paths: Paths) -> dict[str, dict[str, int]]:
     return by_stage
 
 
-def _lines(stage: str, table: pa.Table) -> pa.Table:
-    """The table in the shape of `REJECTIONS`, sorted, so that equal contents make equal files."""
-    missing = {"key", "rule", "detail"} - set(table.column_names)
-    unknown = set(table.column_names) - set(REJECTIONS.names)
+def _require_lines(stage: str, table: pa.Table | Path) -> None:
+    names = pq.read_schema(table).names if isinstance(table, Path) else table.column_names
+    missing = {"key", "rule", "detail"} - set(names)
+    unknown = set(names) - set(REJECTIONS.names)
     if missing or unknown:
         raise TableError(
-            f"rejections of {stage} have the columns {', '.join(table.column_names)}; "
+            f"rejections of {stage} have the columns {', '.join(names)}; "
             f"wanted key, rule and detail, and at most stage besides"
         )
-    if "stage" in table.column_names:
-        others = set(table.column("stage").to_pylist()) - {stage}
+    if "stage" in names:
+        others = {str(row["stage"]) for row in rows("rejection_stages", inputs={"lines": table})} - {stage}
         if others:
-            raise TableError(f"rejections of {stage} hold lines of other stages: {sorted(map(str, others))}")
-    else:
-        table = table.append_column("stage", pa.array([stage] * table.num_rows, pa.string()))
-    lines = table.select(REJECTIONS.names).cast(REJECTIONS)
-    return lines.sort_by([("key", "ascending"), ("rule", "ascending"), ("detail", "ascending")])
+            raise TableError(f"rejections of {stage} hold lines of other stages: {sorted(others)}")

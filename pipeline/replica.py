@@ -96,7 +96,8 @@ def source_api(settings: Settings) -> Iterator[Api]:
         with running_replica(settings) as replica:
             yield Api(replica.api_url, credentials=ACCOUNT, contact=settings.photos.contact, poll_seconds=(0.1, 0.5))
         return
-    credentials = Credentials.from_environment() if settings.source.mode == "download" else None
+    asks = settings.source.mode == "download" and settings.source.download_key is None
+    credentials = Credentials.from_environment() if asks else None
     yield Api(str(settings.source.api_url), credentials=credentials, contact=settings.photos.contact)
 
 

@@ -1,6 +1,6 @@
 -- Purpose: occurrences as GBIF interprets them, with explicit columns and string keys; blanks are null.
--- Grain: one row per line of occurrence.txt that has a gbifID.
--- Inputs: occurrence_txt (all text, absent columns null).
+-- Grain: one row per line of occurrence.txt that has a gbifID, in the order of the file.
+-- Inputs: occurrence_txt (all text, absent columns null; only lines that have a gbifID).
 -- Parameters: $checklist_key, the taxonomy that names and keys follow where the record does not say.
 -- The observation is iNaturalist's number, from the record's own address, else from its catalogue number.
 select
@@ -39,5 +39,3 @@ select
     try_cast(decimallatitude as double) as decimal_latitude,
     try_cast(decimallongitude as double) as decimal_longitude
 from occurrence_txt
-where gbifid is not null
-order by occurrence_key

@@ -32,7 +32,7 @@ def gbif_download(context: dg.AssetExecutionContext, scope: Scope) -> dg.Materia
     )
 
 
-@dg.asset(group_name="ingest", kinds={"duckdb", "parquet"}, owners=OWNERS, deps=[gbif_download], code_version="1")
+@dg.asset(group_name="ingest", kinds={"duckdb", "parquet"}, owners=OWNERS, deps=[gbif_download], code_version="2")
 def occurrences(scope: Scope) -> dg.MaterializeResult[None]:
     """Occurrence and media rows as received, with explicit columns and string keys."""
     settings = scope.settings()

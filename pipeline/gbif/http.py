@@ -22,10 +22,12 @@ TIMEOUT: Final = (10.0, 120.0)
 TRANSIENT: Final = frozenset({420, 429, 500, 502, 503, 504})
 """Statuses worth another try: 420 is GBIF's "three downloads are running", 429 "slower"."""
 ATTEMPTS: Final = 10
+DROPPED: Final = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
+"""How a connection ends before the answer does."""
 CHUNK: Final = 1 << 16
 """Bytes written at a time; a broken connection loses at most this much."""
-LONGEST_WAIT: Final = 300.0
-"""Seconds; also the longest Retry-After that is waited for."""
+LONGEST_WAIT: Final = 3600.0
+"""Seconds; who is asked to come back later than this gives up instead of asking early."""
 
 Parameters = Mapping[str, str | int | Sequence[str]]
 
@@ -60,6 +62,18 @@ class NotFoundError(GbifError):
     """GBIF does not know what was asked for."""
 
 
+class BusyError(GbifError):
+    """GBIF did not accept a request that must not be sent twice: to be asked again after looking what became of it.
+
+    Attributes:
+        wait: Seconds that GBIF named, or None.
+    """
+
+    def __init__(self, message: str, *, wait: float | None = None) -> None:
+        super().__init__(message)
+        self.wait = wait
+
+
 class _TransientError(GbifError):
     """GBIF asked to come back later."""
 
@@ -92,13 +106,13 @@ class Api:
         self._session = requests.Session()
         self._session.headers["User-Agent"] = f"NatureWatch/{version('naturewatch')} (+{contact})"
 
-    def get_json(self, path: str, parameters: Parameters | None = None) -> Any:  # noqa: ANN401
-        """The JSON answer of a GET request.
+    def get_json(self, path: str, parameters: Parameters | None = None, *, authenticated: bool = False) -> Any:  # noqa: ANN401
+        """The JSON answer of a GET request, with the account's credentials where only they open it.
 
         Raises:
             GbifError: GBIF refused, or did not answer after several attempts.
         """
-        response = self._send("GET", path, params=parameters)
+        response = self._send("GET", path, params=parameters, auth=self._account() if authenticated else None)
         try:
             return response.json()
         except requests.JSONDecodeError as error:
@@ -109,40 +123,70 @@ class Api:
         return self._send("GET", path).text
 
     def post_json(self, path: str, body: Mapping[str, object]) -> str:
-        """Send JSON with the account's credentials and return the answer's text.
+        """Send JSON with the account's credentials, once, and return the answer's text.
 
         Raises:
-            GbifError: as `get_json`, or there are no credentials.
+            BusyError: GBIF is busy or its answer was lost; it may or may not have acted.
+            GbifError: GBIF refused, or there are no credentials.
         """
-        if self.credentials is None:
-            raise GbifError("asking GBIF for a download needs credentials")
-        return self._send("POST", path, json=body, auth=(self.credentials.user, self.credentials.password)).text
+        address = self._address(path)
+        try:
+            return _checked(self._session.post(address, json=body, auth=self._account(), timeout=TIMEOUT)).text
+        except _TransientError as error:
+            raise BusyError(str(error), wait=error.wait) from error
+        except DROPPED as error:
+            raise BusyError(f"{address} did not answer ({type(error).__name__}: {error})") from error
 
-    def download(self, address: str, target: Path) -> None:
+    def download(self, address: str, target: Path, *, size: int = 0) -> None:
         """Append the body of an address to `target`, from the byte where it ends now.
 
-        A host that does not serve ranges starts from the beginning, and so does the file.
+        A host that does not serve ranges, or whose file is another one than that of the first part (its ETag, or
+        where there is none its Last-Modified), starts from the beginning, and so does the file.
+
+        Args:
+            address: Below the API, or anywhere.
+            target: The file; what identifies the remote one is kept beside it until all bytes are here.
+            size: Bytes that are expected; 0 when unknown. A longer body is cut off and refused.
 
         Raises:
-            GbifError: as `get_json`.
+            GbifError: as `get_json`, or the body is longer than `size`.
         """
+        validator = target.with_name(f"{target.name}.validator")
         with _named(self._address(address)):
             for attempt in _attempts():
                 with attempt:
-                    self._download_once(address, target)
+                    self._download_once(address, target, validator=validator, size=size)
+        validator.unlink(missing_ok=True)
 
-    def _download_once(self, address: str, target: Path) -> None:
+    def _download_once(self, address: str, target: Path, *, validator: Path, size: int) -> None:
         offset = target.stat().st_size if target.exists() else 0
-        headers = {"Range": f"bytes={offset}-"} if offset else {}
-        request = self._session.get(self._address(address), headers=headers, stream=True, timeout=TIMEOUT)
-        with request as response:
+        headers = {"Accept-Encoding": "identity"}
+        if offset:
+            headers["Range"] = f"bytes={offset}-"
+            if validator.exists():
+                headers["If-Range"] = validator.read_text(encoding="utf-8")
+        with self._session.get(self._address(address), headers=headers, stream=True, timeout=TIMEOUT) as response:
             if response.status_code == 416:
-                # Nothing lies beyond the bytes that are here already.
+                _require_whole(response, target, offset=offset)
                 return
             resumed = _checked(response).status_code == 206
+            if resumed and not response.headers.get("Content-Range", f"bytes {offset}-").startswith(f"bytes {offset}-"):
+                target.unlink()
+                raise _TransientError(f"{response.url} sent another part than was asked for", wait=None)
+            if not resumed:
+                offset = 0
+                _remember_validator(response, validator)
             with target.open("ab" if resumed else "wb") as stream:
                 for chunk in response.iter_content(CHUNK):
+                    offset += len(chunk)
+                    if size and offset > size:
+                        raise GbifError(f"{response.url} sends more than the {size:,} bytes that were announced")
                     stream.write(chunk)
+
+    def _account(self) -> tuple[str, str]:
+        if self.credentials is None:
+            raise GbifError("asking GBIF for a download needs credentials")
+        return self.credentials.user, self.credentials.password
 
     def _send(self, method: str, path: str, **arguments: Any) -> requests.Response:  # noqa: ANN401
         with _named(self._address(path)):
@@ -176,8 +220,25 @@ def _attempts() -> Iterator[stamina.Attempt]:
 def _worth_another_try(error: Exception) -> bool | float:
     if isinstance(error, _TransientError):
         return error.wait if error.wait is not None else True
-    dropped = requests.ConnectionError | requests.Timeout | requests.exceptions.ChunkedEncodingError
-    return isinstance(error, dropped)
+    return isinstance(error, DROPPED)
+
+
+def _require_whole(response: requests.Response, target: Path, *, offset: int) -> None:
+    """Nothing lies beyond the bytes that are here: all is well, unless the remote file has another size now."""
+    total = response.headers.get("Content-Range", "").rpartition("/")[2]
+    if total.isdigit() and int(total) != offset:
+        target.unlink()
+        raise _TransientError(f"{response.url} has {total} bytes, {offset:,} are here already", wait=None)
+
+
+def _remember_validator(response: requests.Response, validator: Path) -> None:
+    """Keep what tells this remote file from a later one; a weak ETag cannot (RFC 9110, 13.1.5)."""
+    tag = response.headers.get("ETag", "")
+    known = tag if tag.startswith('"') else response.headers.get("Last-Modified", "")
+    if known:
+        validator.write_text(known, encoding="utf-8")
+    else:
+        validator.unlink(missing_ok=True)
 
 
 def _checked(response: requests.Response) -> requests.Response:
@@ -188,13 +249,10 @@ def _checked(response: requests.Response) -> requests.Response:
     message = f"{response.request.method} {response.url} answered {status}: {text or response.reason}"
     response.close()
     if status in TRANSIENT:
-        raise _TransientError(message, wait=_wait(response))
+        wait = retry_after(response.headers.get("Retry-After"))
+        if wait is not None and wait > LONGEST_WAIT:
+            raise GbifError(f"{message}; it asks to come back in {wait:,.0f} seconds: start again then")
+        raise _TransientError(message, wait=wait)
     if status == 401:
         raise GbifError(f"{message}; check GBIF_USER and GBIF_PASSWORD")
     raise NotFoundError(message) if status == 404 else GbifError(message)
-
-
-def _wait(response: requests.Response) -> float | None:
-    """Seconds that GBIF asked for, at most five minutes: a run that is waiting looks like one that hangs."""
-    seconds = retry_after(response.headers.get("Retry-After"))
-    return None if seconds is None else min(seconds, LONGEST_WAIT)

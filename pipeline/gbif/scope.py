@@ -1,5 +1,7 @@
 """The scope of the configuration in GBIF's two languages: a download predicate and search parameters."""
 
+from collections.abc import Sequence
+
 from pipeline.config import SourceSettings
 from pipeline.gbif.http import Parameters
 
@@ -9,8 +11,7 @@ Predicate = dict[str, object]
 def predicate(source: SourceSettings) -> Predicate:
     """The scope as a predicate of GBIF's download API.
 
-    Licences are those of photographs, which GBIF cannot filter by (its LICENSE is the record's): they are applied
-    to the photo index.
+    GBIF's LICENSE is the record's; those of photographs, which GBIF cannot filter by, are applied to the photo index.
     """
     clauses: list[Predicate] = [
         _equals("DATASET_KEY", source.dataset_key),
@@ -18,9 +19,9 @@ def predicate(source: SourceSettings) -> Predicate:
         _equals("OCCURRENCE_STATUS", "PRESENT"),
     ]
     if source.taxon_keys:
-        keys = list(source.taxon_keys)
-        clause = _equals("TAXON_KEY", keys[0]) if len(keys) == 1 else {"type": "in", "key": "TAXON_KEY", "values": keys}
-        clauses.append({**clause, "checklistKey": source.checklist_key})
+        clauses.append({**_any_of("TAXON_KEY", source.taxon_keys), "checklistKey": source.checklist_key})
+    if source.licences:
+        clauses.append(_any_of("LICENSE", source.licences))
     if source.country is not None:
         clauses.append(_equals("COUNTRY", source.country))
     if source.years is not None:
@@ -40,11 +41,17 @@ def search_parameters(source: SourceSettings) -> Parameters:
     }
     if source.taxon_keys:
         parameters["taxonKey"] = list(source.taxon_keys)
+    if source.licences:
+        parameters["license"] = list(source.licences)
     if source.country is not None:
         parameters["country"] = source.country
     if source.years is not None:
         parameters["year"] = f"{source.years[0]},{source.years[1]}"
     return parameters
+
+
+def _any_of(key: str, values: Sequence[str]) -> Predicate:
+    return _equals(key, values[0]) if len(values) == 1 else {"type": "in", "key": key, "values": list(values)}
 
 
 def _equals(key: str, value: str) -> Predicate:

@@ -1,31 +1,37 @@
-"""Builds `occurrences.parquet` and `media.parquet` from what `pipeline.gbif.source` fetched."""
+"""Builds `occurrences.parquet` and `media.parquet` from what `pipeline.gbif.source` fetched, in bounded memory.
 
-import gzip
-import json
-import tempfile
+The text of an archive is unpacked and sifted (`pipeline.gbif.raw`), then DuckDB reads it once, straight into Parquet;
+while it reads one file, the other is unpacked.
+"""
+
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
 import duckdb
-import pyarrow as pa
 
 from pipeline.config import Settings
 from pipeline.errors import ArchiveError
-from pipeline.gbif.archive import extract, load, read_layout
-from pipeline.gbif.records import DIRECT, media_rows, occurrence_row
+from pipeline.files import exclusive, fresh_folder
+from pipeline.gbif.archive import read_layout
+from pipeline.gbif.raw import Raw, read_pages, unpack
 from pipeline.gbif.source import SourceRecord
 from pipeline.paths import Paths
-from pipeline.query import connect, copy, select
+from pipeline.query import connect, copy, count, to_parquet
 from pipeline.rejections import write_rejections
 
 BACKBONE: Final = "d7dddbf4-2cf0-4f39-9b2a-bb099caae36c"
 """GBIF's key of its former taxonomy, whose keys are integers."""
-OCCURRENCE_COLUMNS: Final = {"gbifID", "issue", "checklistKey", *DIRECT}
-MEDIA_COLUMNS: Final = {"gbifID", "identifier", "format", "type", "license", "rightsHolder", "creator", "references"}
+MEMORY: Final = "2 GiB"
+"""DuckDB's share of the four that reading any archive may take; the rest is Python's, and what DuckDB cannot count."""
+JUDGED_KEYS: Final = 100_000
+"""So many taxon keys tell whether an archive follows the former backbone."""
 
 
 def build_occurrences(paths: Paths, settings: Settings) -> Path:
     """Write `occurrences.parquet`, `media.parquet` and the rejections of unreadable lines.
+
+    The memory taken does not depend on the size of the archive; the disk below `data_root` must hold its two texts.
 
     Returns:
         The path of `occurrences.parquet`.
@@ -33,57 +39,68 @@ def build_occurrences(paths: Paths, settings: Settings) -> Path:
     Raises:
         GbifError: nothing was fetched yet.
         ArchiveError: the archive is damaged, unsafe or lacks what the road needs.
+        LockedError: another run is building the same tables.
     """
     record = SourceRecord.read(paths)
-    raw = paths.data_root / record.archive
-    if not raw.exists():
-        raise ArchiveError(f"{raw} is missing; materialise gbif_download again")
-    with connect(inputs={}) as connection:
-        if record.mode == "search":
-            _load_pages(connection, raw, checklist_key=record.checklist_key)
-        else:
-            _load_archive(connection, raw)
-        output = paths.table("occurrences")
+    source = paths.data_root / record.archive
+    if not source.exists():
+        raise ArchiveError(f"{source} is missing; materialise gbif_download again")
+    work = paths.work("occurrences")
+    with (
+        exclusive(work.with_suffix(".lock")),
+        fresh_folder(work),
+        ThreadPoolExecutor(max_workers=1) as unpacking,
+        connect(inputs={}, memory_limit=MEMORY, spill=work / "spill") as connection,
+    ):
+        coming_media, coming_occurrences = _coming(record, source, work, unpacking)
+        media = _view(connection, coming_media.result())
         copy(connection, "media", output=paths.table("media"))
-        copy(connection, "occurrences", output=output, checklist_key=_checklist(connection, record, settings))
-        rejects = connection.execute(select("occurrence_rejections")).fetchall()
-    columns = list(zip(*rejects, strict=True)) or [(), (), ()]
-    table = pa.table(
-        {name: pa.array(values, pa.string()) for name, values in zip(("key", "rule", "detail"), columns, strict=True)}
-    )
-    write_rejections(paths, "occurrences", table)
+        media.path.unlink()
+        occurrences = _view(connection, coming_occurrences.result())
+        checklist = _checklist(connection, record, settings)
+        output = paths.table("occurrences")
+        copy(connection, "occurrences", output=output, metadata=record.citation_facts(), checklist_key=checklist)
+        rejected = to_parquet(
+            "occurrence_rejections",
+            inputs={"occurrence_rejects": occurrences.rejects, "multimedia_rejects": media.rejects},
+            output=work / "rejected.parquet",
+        )
+        for raw, table in ((media, paths.table("media")), (occurrences, output)):
+            _require_all(raw, table)
+        write_rejections(paths, "occurrences", rejected)
     return output
 
 
-def _load_archive(connection: duckdb.DuckDBPyConnection, archive: Path) -> None:
-    layout = read_layout(archive)
-    with tempfile.TemporaryDirectory(dir=archive.parent) as folder:
-        for table, file, wanted in (
-            ("occurrence_txt", layout.occurrence, OCCURRENCE_COLUMNS),
-            ("multimedia_txt", layout.multimedia, MEDIA_COLUMNS),
-        ):
-            text = extract(archive, file, Path(folder))
-            load(connection, text, file, table=table, wanted=wanted)
-            text.unlink()
+def _coming(
+    record: SourceRecord, source: Path, work: Path, unpacking: ThreadPoolExecutor
+) -> tuple[Future[Raw], Future[Raw]]:
+    """Media, then occurrences: the former are read on one core, while the other unpacks the latter."""
+    if record.mode == "search":
+        media, occurrences = (
+            unpacking.submit(read_pages, source, work, name=name, checklist_key=record.checklist_key)
+            for name in ("multimedia", "occurrence")
+        )
+    else:
+        layout = read_layout(source)
+        media, occurrences = (
+            unpacking.submit(unpack, source, file, work, name=name)
+            for name, file in (("multimedia", layout.multimedia), ("occurrence", layout.occurrence))
+        )
+    return media, occurrences
 
 
-def _load_pages(connection: duckdb.DuckDBPyConnection, pages: Path, *, checklist_key: str) -> None:
-    """Searches are bounded by 100,000 records, so their rows fit in memory."""
-    occurrences: list[dict[str, str | None]] = []
-    media: list[dict[str, str | None]] = []
-    with gzip.open(pages, "rt", encoding="utf-8") as lines:
-        for line in lines:
-            record = json.loads(line)
-            occurrences.append(occurrence_row(record, checklist_key=checklist_key))
-            media.extend(media_rows(record))
-    for table, rows, wanted in (
-        ("occurrence_txt", occurrences, OCCURRENCE_COLUMNS),
-        ("multimedia_txt", media, MEDIA_COLUMNS),
-    ):
-        columns = {name: pa.array([row.get(name) for row in rows], pa.string()) for name in sorted(wanted)}
-        columns["line_number"] = pa.array(range(1, len(rows) + 1), pa.int64())
-        connection.register(table, pa.table(columns))
-        connection.execute(f"create table {table}_rejects (line bigint, error_message varchar, csv_line varchar)")
+def _view(connection: duckdb.DuckDBPyConnection, raw: Raw) -> Raw:
+    """Show the rows to the queries of `sql/` as `occurrence_txt` or `multimedia_txt`."""
+    connection.execute(f"create view {raw.name}_txt as {raw.select()}")
+    return raw
+
+
+def _require_all(raw: Raw, table: Path) -> None:
+    """Every line is a row or a reject; were one lost between the two readers, nothing after it could be trusted."""
+    if count(table) != raw.rows:
+        raise ArchiveError(
+            f"{raw.path.name} has {raw.rows:,} rows, {table.name} {count(table):,}; please report the archive"
+        )
 
 
 def _checklist(connection: duckdb.DuckDBPyConnection, record: SourceRecord, settings: Settings) -> str:
@@ -91,6 +108,8 @@ def _checklist(connection: duckdb.DuckDBPyConnection, record: SourceRecord, sett
     if record.mode != "archive":
         return record.checklist_key
     found = connection.execute(
-        "select bool_and(regexp_full_match(taxonKey, '[0-9]+')) from occurrence_txt where taxonKey <> ''"
+        "select bool_and(regexp_full_match(taxonKey, '[0-9]+')) from "
+        "(select taxonKey from occurrence_txt where taxonKey <> '' limit $keys)",
+        {"keys": JUDGED_KEYS},
     ).fetchone()
     return BACKBONE if found is not None and found[0] else settings.source.checklist_key

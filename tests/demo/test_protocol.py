@@ -151,6 +151,34 @@ async def test_a_download_is_prepared_then_run_then_there(serve: Serve, whole: d
         assert (await response.text()).endswith(f"GBIF Occurrence Download https://doi.org/{document['doi']}\n")
 
 
+async def test_the_user_lists_their_downloads_the_last_first(
+    serve: Serve, whole: dict[str, object], shared: Path
+) -> None:
+    client = await serve()
+    keys = [await _ask(client, whole | {"checklistKey": "abc"}), await _ask(client, whole)]
+    async with client.get(f"{DOWNLOAD}/user/{USER}", params={"limit": "20"}, headers=ACCOUNT) as response:
+        assert response.status == 200
+        page = await response.json()
+    assert [each["key"] for each in page["results"]] == keys[::-1]
+    assert [each["request"].get("checklistKey") for each in page["results"]] == [None, "abc"]
+    recorded = json.loads((shared / "gbif/download/rgbif__occ_download_list__0.json").read_text())["_response"]
+    assert set(page) == set(recorded)
+    assert set(page["results"][0]) <= {name for each in recorded["results"] for name in each}
+    async with client.get(f"{DOWNLOAD}/user/{USER}", params={"limit": "1", "offset": "1"}, headers=ACCOUNT) as response:
+        page = await response.json()
+    assert ([each["key"] for each in page["results"]], page["endOfRecords"], page["count"]) == (keys[:1], True, 2)
+
+
+async def test_the_list_of_downloads_is_the_users_own(serve: Serve) -> None:
+    client = await serve()
+    async with client.get(f"{DOWNLOAD}/user/{USER}") as response:
+        assert response.status == 401
+    async with client.get(f"{DOWNLOAD}/user/somebody", headers=ACCOUNT) as response:
+        assert response.status == 403
+    async with client.get(f"{DOWNLOAD}/user/{USER}", params={"limit": "many"}, headers=ACCOUNT) as response:
+        assert response.status == 400
+
+
 async def test_the_download_service_wants_an_account(serve: Serve, whole: dict[str, object]) -> None:
     client = await serve()
     async with client.post(f"{DOWNLOAD}/request", json=whole) as response:

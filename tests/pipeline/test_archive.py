@@ -1,18 +1,25 @@
 """Archives come from outside: the good load whatever their columns, the bad are refused with the reason."""
 
+import re
+import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from pipeline.config import Settings
 from pipeline.errors import ArchiveError
 from pipeline.gbif.archive import read_layout
 from pipeline.gbif.http import Api
-from pipeline.gbif.source import fetch_source
+from pipeline.gbif.source import SourceRecord, fetch_source
 from pipeline.gbif.tables import BACKBONE, build_occurrences
 from pipeline.query import count
 from pipeline.rejections import counts
@@ -140,24 +147,260 @@ def test_what_is_no_zip_is_refused(make_settings: Callable[..., Settings], tmp_p
         tables(make_settings, tmp_path / "a.zip")
 
 
-@pytest.mark.parametrize(
-    ("archive", "occurrences", "refusal"),
-    [
-        ("gbif_download_amblyomma_inat.zip", 1310, None),
-        ("gbif_download_0000066-140928181241064.zip", 470, None),
-        ("gbif_download_0011066-200127171203522.zip", 0, "no meta.xml"),
-        ("pdr_gbif-results.zip", 0, "no multimedia"),
-        ("pdr_gbif-results-lacks-s-metadata.zip", 0, "no multimedia"),
-        ("pipelines_archive_with_extensions.zip", 0, "has the core"),
-    ],
-)
+EXPECTED: dict[str, tuple[int, int, int] | str] = {
+    "dwca/gbif_download_amblyomma_inat.zip": (1310, 1362, 0),
+    "dwca/gbif_download_0000066-140928181241064.zip": (470, 215, 0),
+    "dwca/gbif_download_0011066-200127171203522.zip": "no meta.xml; ask GBIF for the format DWCA",
+    "dwca/pdr_gbif-results.zip": "no multimedia.txt, so no photographs",
+    "dwca/pdr_gbif-results-lacks-s-metadata.zip": "no multimedia.txt, so no photographs",
+    "dwca/pipelines_archive_with_extensions.zip": "has the core http://rs.tdwg.org/dwc/terms/Taxon",
+    "dwca/multimedia_only_lycorma_inat.txt": "no zip archive",
+    "dwca/multimedia_only_robitt_all_rights_reserved.txt": "no zip archive",
+    "dwca/robitt_meta.xml": "no zip archive",
+    "inat/inaturalist-taxonomy.dwca_taxa.csv": "no zip archive",
+    "inat/observations_dwca.csv": "no zip archive",
+    "inat/observations_export.csv": "no zip archive",
+    "inat/open-data_observations.csv": "no zip archive",
+    "inat/open-data_observers.csv": "no zip archive",
+    "inat/open-data_photos.csv": "no zip archive",
+    "inat/open-data_taxa.csv": "no zip archive",
+}
+"""Every recorded file: rows of occurrences, of media, and rejections; or the words of the refusal."""
+
+
+def test_every_recorded_file_has_an_expected_outcome(shared: Path) -> None:
+    folders = (shared / "gbif" / "dwca", shared / "gbif" / "inat")
+    assert {f"{each.parent.name}/{each.name}" for folder in folders for each in folder.iterdir()} == set(EXPECTED)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
 def test_recorded_archives_load_or_are_refused_with_the_reason(
-    make_settings: Callable[..., Settings], shared: Path, archive: str, occurrences: int, refusal: str | None
+    make_settings: Callable[..., Settings], shared: Path, name: str
 ) -> None:
-    path = shared / "gbif" / "dwca" / archive
-    if refusal is not None:
-        with pytest.raises(ArchiveError, match=refusal):
+    path, outcome = shared / "gbif" / name, EXPECTED[name]
+    if isinstance(outcome, str):
+        with pytest.raises(ArchiveError, match=re.escape(outcome)):
             tables(make_settings, path)
         return
     settings, _ = tables(make_settings, path)
-    assert count(settings.paths.table("occurrences")) == occurrences
+    assert tuple(count(settings.paths.table(table)) for table in ("occurrences", "media", "rejections")) == outcome
+    # The same numbers, and the same values, by parting the bytes at line ends and tabs.
+    lines = {each: plain(path, f"{each}.txt") for each in ("occurrence", "multimedia")}
+    assert (len(lines["occurrence"]), len(lines["multimedia"])) == outcome[:2]
+    assert column(settings, "occurrences", "occurrence_key") == [each["gbifID"].strip() for each in lines["occurrence"]]
+    assert column(settings, "occurrences", "scientific_name") == [
+        each["scientificName"].strip() or None for each in lines["occurrence"]
+    ]
+    assert column(settings, "media", "url") == [each["identifier"].strip() or None for each in lines["multimedia"]]
+    assert column(settings, "media", "position") == list(range(outcome[1]))
+
+
+def plain(archive: Path, name: str) -> list[dict[str, str]]:
+    """The lines of a member under its header."""
+    with zipfile.ZipFile(archive) as members:
+        header, *lines = members.read(name).decode().removesuffix("\n").split("\n")
+    return [dict(zip(header.split("\t"), line.split("\t"), strict=True)) for line in lines]
+
+
+def column(settings: Settings, table: str, name: str) -> list[Any]:
+    return [row[name] for row in pq.read_table(settings.paths.table(table), columns=[name]).to_pylist()]
+
+
+@pytest.mark.parametrize("name", ["multimedia_only_lycorma_inat.txt", "multimedia_only_robitt_all_rights_reserved.txt"])
+def test_recorded_multimedia_under_a_recorded_description_loads(
+    make_settings: Callable[..., Settings], shared: Path, tmp_path: Path, name: str
+) -> None:
+    folder = shared / "gbif" / "dwca"
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.write(folder / "robitt_meta.xml", "meta.xml")
+        archive.writestr("occurrence.txt", "only a header\n")
+        archive.write(folder / name, "multimedia.txt")
+    settings, _ = tables(make_settings, tmp_path / "a.zip")
+    lines = plain(tmp_path / "a.zip", "multimedia.txt")
+    assert column(settings, "media", "url") == [each["identifier"].strip() or None for each in lines]
+    assert column(settings, "media", "occurrence_key") == [each["gbifID"].strip() for each in lines]
+
+
+def test_an_archive_says_which_download_it_is_and_the_table_carries_it(
+    make_settings: Callable[..., Settings], shared: Path
+) -> None:
+    settings, _ = tables(make_settings, shared / "gbif" / "dwca" / "gbif_download_amblyomma_inat.zip")
+    record = SourceRecord.read(settings.paths)
+    citation = "GBIF.org (16 July 2020) GBIF Occurrence Download https://doi.org/10.15468/dl.4gbcs6"
+    assert (record.key, record.doi, record.citation) == ("0022697-200613084148143", "10.15468/dl.4gbcs6", citation)
+    assert record.created == "2020-07-16T05:24:18Z"
+    facts = pq.read_metadata(settings.paths.table("occurrences")).metadata
+    assert facts[b"gbif_download_key"] == b"0022697-200613084148143"
+    assert facts[b"gbif_doi"] == b"10.15468/dl.4gbcs6"
+    assert facts[b"citation"] == citation.encode()
+
+
+def test_an_archive_older_than_dois_is_known_by_its_key(make_settings: Callable[..., Settings], shared: Path) -> None:
+    settings, _ = tables(make_settings, shared / "gbif" / "dwca" / "gbif_download_0000066-140928181241064.zip")
+    record = SourceRecord.read(settings.paths)
+    assert (record.key, record.doi) == ("0000066-140928181241064", None)
+    assert record.citation is not None
+    assert "0000066-140928181241064" in record.citation
+
+
+def test_an_archive_without_metadata_is_known_by_its_content(
+    make_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    settings, _ = tables(make_settings, make_archive(tmp_path / "a.zip"))
+    record = SourceRecord.read(settings.paths)
+    assert record.key == f"archive-{record.sha256[:16]}"
+    assert (record.doi, record.citation) == (None, None)
+
+
+def test_an_unchanged_archive_is_neither_copied_nor_read_again(
+    make_settings: Callable[..., Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = make_archive(tmp_path / "a.zip")
+    settings, _ = tables(make_settings, archive)
+    first = SourceRecord.read(settings.paths)
+    kept = settings.paths.data_root / first.archive
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.gbif.source.shutil.copyfile", pytest.fail)
+        patch.setattr("pipeline.files.sha256_of", pytest.fail)
+        number = kept.stat().st_ino
+        assert fetch_source(settings, api=Api("http://127.0.0.1:9/v1"), log=lambda _: None) == first
+        assert kept.stat().st_ino == number
+    archive.unlink()
+    make_archive(archive, [ROW, {**ROW, "gbifID": "8"}])
+    tables(make_settings, archive)
+    assert count(settings.paths.table("occurrences")) == 2
+    assert SourceRecord.read(settings.paths).sha256 != first.sha256
+
+
+def test_where_files_cannot_be_linked_they_are_copied(
+    make_settings: Callable[..., Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("Invalid cross-device link")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    settings, row = tables(make_settings, make_archive(tmp_path / "a.zip"))
+    assert row["occurrence_key"] == "7"
+    kept = settings.paths.data_root / SourceRecord.read(settings.paths).archive
+    number = kept.stat().st_ino
+    fetch_source(settings, api=Api("http://127.0.0.1:9/v1"), log=lambda _: None)
+    assert kept.stat().st_ino == number
+
+
+def described(path: Path, change: Callable[[str], str], *, drop: str = "") -> Path:
+    """An archive whose meta.xml is changed, and one of whose members may be missing."""
+    whole = make_archive(path.with_suffix(".whole"))
+    with zipfile.ZipFile(whole) as old, zipfile.ZipFile(path, "w") as archive:
+        for name in old.namelist():
+            text = old.read(name).decode()
+            if name != drop:
+                archive.writestr(name, change(text) if name == "meta.xml" else text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "refusal"),
+    [
+        ('index="1"', 'index="one"', "a number up to"),
+        ('index="1"', 'index="-1"', "a number up to"),
+        ('index="1"', 'index="1000000000"', "a number up to"),
+        ('ignoreHeaderLines="1"', 'ignoreHeaderLines="many"', "a number up to"),
+        ('fieldsTerminatedBy="\\t"', 'fieldsTerminatedBy="||"', "one ASCII character"),
+        ('fieldsTerminatedBy="\\t"', 'fieldsTerminatedBy=""', "one ASCII character"),
+        ('fieldsTerminatedBy="\\t"', 'fieldsTerminatedBy="\\"', "one ASCII character"),
+        ('fieldsTerminatedBy="\\t"', 'fieldsTerminatedBy="\\n"', "one ASCII character"),
+        ('fieldsTerminatedBy="\\t"', 'fieldsEnclosedBy="quote"', "one ASCII character"),
+        ('fieldsTerminatedBy="\\t"', 'fieldsTerminatedBy="\\t" encoding="latin-1"', "UTF-8 is expected"),
+        ("</location>", "</location><location>b.txt</location>", "over 2 files"),
+        ("http://rs.gbif.org/terms/1.0/Multimedia", "http://rs.gbif.org/terms/1.0/Image", "no multimedia"),
+        ("terms/identifier", "terms/address", "no column identifier"),
+        ("</archive>", "", "cannot be read"),
+        ("<archive ", '<!DOCTYPE a [<!ENTITY b "b">]><archive ', "entities"),
+    ],
+)
+def test_a_description_that_cannot_be_followed_is_refused(tmp_path: Path, old: str, new: str, refusal: str) -> None:
+    archive = described(tmp_path / "a.zip", lambda text: text.replace(old, new))
+    with pytest.raises(ArchiveError, match=refusal):
+        read_layout(archive)
+
+
+@pytest.mark.parametrize(
+    ("name", "refusal"), [("occurrence.txt", "does not hold"), ("multimedia.txt", "no multimedia")]
+)
+def test_a_file_that_is_described_but_absent_is_refused(tmp_path: Path, name: str, refusal: str) -> None:
+    with pytest.raises(ArchiveError, match=refusal):
+        read_layout(described(tmp_path / "a.zip", str, drop=name))
+
+
+def test_of_two_columns_of_one_name_the_first_counts(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
+    archive = described(
+        tmp_path / "a.zip",
+        lambda text: text.replace("http://rs.tdwg.org/dwc/terms/locality", "http://purl.org/dc/terms/SPECIES"),
+    )
+    assert tables(make_settings, archive)[1]["species"] == "Nestor notabilis"
+
+
+def test_an_encrypted_member_is_refused(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
+    archive = make_archive(tmp_path / "a.zip")
+    content = bytearray(archive.read_bytes())
+    # The flag of the central directory that says so, of each member.
+    at = content.find(b"PK\x01\x02")
+    while at >= 0:
+        content[at + 8] |= 1
+        at = content.find(b"PK\x01\x02", at + 1)
+    archive.write_bytes(content)
+    with pytest.raises(ArchiveError, match="encrypted"):
+        tables(make_settings, archive)
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(
+    make_settings: Callable[..., Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.gbif.archive.MOST_BYTES", 500)
+    archive = make_archive(tmp_path / "a.zip", [ROW] * 50)
+    with pytest.raises(ArchiveError, match="looks like a bomb"):
+        tables(make_settings, archive)
+
+
+def test_a_text_that_the_disk_cannot_hold_is_refused_first(
+    make_settings: Callable[..., Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = SimpleNamespace(free=3)
+    monkeypatch.setattr("pipeline.gbif.raw.shutil.disk_usage", lambda _: full)
+    with pytest.raises(ArchiveError, match="has 3 free"):
+        tables(make_settings, make_archive(tmp_path / "a.zip"))
+
+
+@given(
+    cut=st.floats(0, 1, exclude_max=True), flips=st.lists(st.tuples(st.floats(0, 1), st.integers(1, 255)), max_size=3)
+)
+@hypothesis_settings(max_examples=60, deadline=None)
+def test_a_truncated_or_damaged_archive_is_an_archive_error_or_loads(
+    cut: float, flips: list[tuple[float, int]]
+) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        archive = make_archive(Path(name) / "a.zip", [ROW] * 20)
+        content = bytearray(archive.read_bytes())
+        for place, change in flips:
+            content[min(int(place * len(content)), len(content) - 1)] ^= change
+        archive.write_bytes(bytes(content) if flips else bytes(content[: int(cut * len(content))]))
+        settings = Settings.model_validate(
+            {"name": "t", "data_root": Path(name) / "data", "source": {"mode": "archive", "archive": str(archive)}}
+        )
+        try:
+            fetch_source(settings, api=Api("http://127.0.0.1:9/v1"), log=lambda _: None)
+            build_occurrences(settings.paths, settings)
+        except ArchiveError:
+            return
+        assert count(settings.paths.table("occurrences")) <= 20
+
+
+def test_a_killed_build_leaves_nothing_that_the_next_one_keeps(
+    make_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    settings, _ = tables(make_settings, make_archive(tmp_path / "a.zip"))
+    left = settings.paths.work("occurrences") / "occurrence.txt"
+    left.parent.mkdir(parents=True)
+    left.write_text("half of a text")
+    build_occurrences(settings.paths, settings)
+    assert not left.parent.exists()

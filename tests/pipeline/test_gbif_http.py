@@ -48,6 +48,7 @@ class Handler(BaseHTTPRequestHandler):
         start = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").rstrip("-"))
         if start >= len(BODY):
             self.send_response(416)
+            self.send_header("Content-Range", f"bytes */{len(BODY)}")
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
@@ -114,6 +115,20 @@ def test_an_archive_that_is_here_already_is_left_alone(gbif: Gbif, tmp_path: Pat
     target.write_bytes(BODY)
     Api(gbif.url).download("/archive.zip", target)
     assert target.read_bytes() == BODY
+
+
+def test_bytes_that_the_remote_file_never_had_are_fetched_anew(gbif: Gbif, tmp_path: Path) -> None:
+    target = tmp_path / "archive.zip"
+    target.write_bytes(BODY + b"of a former, longer file")
+    Api(gbif.url).download("/archive.zip", target)
+    assert target.read_bytes() == BODY
+
+
+def test_who_is_asked_to_come_back_tomorrow_does_not_ask_early(gbif: Gbif) -> None:
+    gbif.answers = [(429, {"Retry-After": "86400"}, b"tomorrow")]
+    with pytest.raises(GbifError, match="86,400 seconds"):
+        Api(gbif.url).get_json("/occurrence/search")
+    assert len(gbif.seen) == 1
 
 
 def test_the_password_is_in_no_text_of_the_credentials(monkeypatch: pytest.MonkeyPatch) -> None:

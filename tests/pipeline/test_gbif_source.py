@@ -1,115 +1,29 @@
 """A download is asked for once, waited for, fetched whole; a search is paged to its end; both survive a restart."""
 
+import datetime as dt
 import gzip
-import io
 import json
 import threading
 import time
-import zipfile
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import stamina
 
 from pipeline.config import Settings
 from pipeline.errors import ArchiveError, GbifError
-from pipeline.gbif import source as source_module
+from pipeline.gbif import download as download_module
+from pipeline.gbif import http as http_module
 from pipeline.gbif.http import Api, Credentials
+from pipeline.gbif.scope import predicate
 from pipeline.gbif.source import SourceRecord, fetch_source
 from pipeline.gbif.tables import build_occurrences
+from pipeline.replica import source_api
 from tests.pipeline import tiny
+from tests.pipeline.gbif_server import Gbif, archive
 
 Make = Callable[..., Settings]
-
-
-def archive() -> bytes:
-    """A zip of real size; what is inside does not matter here."""
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as members:
-        members.writestr("occurrence.txt", "gbifID\n" + "7\n" * 150_000)
-    return stream.getvalue()
-
-
-class Gbif(ThreadingHTTPServer):
-    """GBIF's downloads and searches, as recorded in shared/data/gbif, with a memory of what it was asked."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.archive = archive()
-        self.states = ["PREPARING", "RUNNING", "SUCCEEDED"]
-        self.known: dict[str, list[str]] = {}
-        self.bodies: list[dict[str, Any]] = []
-        self.archive_ranges: list[str] = []
-        self.pages: list[dict[str, list[str]]] = []
-        self.cut_after: int | None = None
-        self.count = 0
-
-    @property
-    def api(self) -> Api:
-        account = Credentials(user="kea", password="secret", email="kea@example.org")
-        url = f"http://127.0.0.1:{self.server_address[1]}/v1"
-        return Api(url, credentials=account, poll_seconds=(0.01, 0.02))
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Gbif
-
-    def do_POST(self) -> None:
-        if not self.headers.get("Authorization", "").startswith("Basic "):
-            self._answer(401, b"Unauthorized")
-            return
-        self.server.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-        key = f"{len(self.server.bodies):07}-261100000000000"
-        self.server.known[key] = list(self.server.states)
-        self._answer(201, key.encode())
-
-    def do_GET(self) -> None:
-        path = urlsplit(self.path)
-        name = path.path.rsplit("/", 1)[-1]
-        if name == "search":
-            self._page(parse_qs(path.query))
-        elif name.endswith(".zip"):
-            self._archive()
-        elif name == "citation":
-            self._answer(200, b"GBIF.org (23 November 2026) GBIF Occurrence Download https://doi.org/10.5072/dl.1")
-        elif name in self.server.known:
-            states = self.server.known[name]
-            state = states.pop(0) if len(states) > 1 else states[0]
-            size = len(self.server.archive) if state == "SUCCEEDED" else 0
-            document = {"key": name, "doi": "10.5072/dl.1", "status": state, "size": size, "totalRecords": 3}
-            self._answer(200, json.dumps({**document, "license": "CC-BY-NC", "created": "2026-11-23"}).encode())
-        else:
-            self._answer(404, b"Download was not found")
-
-    def _page(self, query: dict[str, list[str]]) -> None:
-        self.server.pages.append(query)
-        offset, limit = int(query["offset"][0]), int(query["limit"][0])
-        records = [{"key": str(n), "media": []} for n in range(offset, min(offset + limit, self.server.count))]
-        page = {"count": self.server.count, "endOfRecords": offset + limit >= self.server.count, "results": records}
-        self._answer(200, json.dumps(page).encode())
-
-    def _archive(self) -> None:
-        self.server.archive_ranges.append(self.headers.get("Range", ""))
-        start = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").rstrip("-"))
-        body = self.server.archive[start:]
-        self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        cut, self.server.cut_after = self.server.cut_after, None
-        self.wfile.write(body[:cut])
-
-    def _answer(self, status: int, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
 
 
 @pytest.fixture
@@ -209,7 +123,7 @@ def test_a_week_later_a_new_download_is_asked_for(
     settings: Settings, gbif: Gbif, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = fetch(settings, gbif)
-    monkeypatch.setattr(source_module, "FRESH", source_module.FRESH * 0)
+    monkeypatch.setattr(download_module, "FRESH", download_module.FRESH * 0)
     assert fetch(settings, gbif).key != first.key
 
 
@@ -223,6 +137,177 @@ def test_a_download_that_gbif_ends_is_an_error_and_the_next_run_asks_anew(
     gbif.states = ["SUCCEEDED"]
     fetch(settings, gbif)
     assert len(gbif.bodies) == 2
+
+
+def lose_track(settings: Settings) -> None:
+    """What a run leaves that dies between GBIF's answer and writing it down."""
+    (request,) = settings.paths.downloads.glob("*/request.json")
+    request.unlink()
+
+
+def test_a_key_that_was_never_written_down_is_found_in_the_users_list(settings: Settings, gbif: Gbif) -> None:
+    first = fetch(settings, gbif)
+    lose_track(settings)
+    assert fetch(settings, gbif).key == first.key
+    assert len(gbif.bodies) == 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "value"),
+    [("format", "SIMPLE_CSV"), ("checklistKey", "d7dddbf4-2cf0-4f39-9b2a-bb099caae36c"), ("predicate", {"type": "x"})],
+)
+def test_a_listed_download_of_something_else_is_not_taken(
+    settings: Settings, gbif: Gbif, changed: str, value: object
+) -> None:
+    fetch(settings, gbif)
+    lose_track(settings)
+    gbif.bodies[0][changed] = value
+    fetch(settings, gbif)
+    assert len(gbif.bodies) == 2
+
+
+def test_an_old_listed_download_is_not_taken(settings: Settings, gbif: Gbif) -> None:
+    first = fetch(settings, gbif)
+    lose_track(settings)
+    gbif.created[first.key] = "2025-09-04T07:33:31.455+00:00"
+    assert fetch(settings, gbif).key != first.key
+
+
+def test_an_answer_that_is_lost_makes_no_second_download(settings: Settings, gbif: Gbif) -> None:
+    gbif.loses_answers = 1
+    record = fetch(settings, gbif)
+    assert [record.key] == list(gbif.known)
+    assert len(gbif.bodies) == 1
+
+
+def test_while_three_are_unfinished_no_other_is_asked_for(settings: Settings, make_settings: Make, gbif: Gbif) -> None:
+    body = {"format": "DWCA", "predicate": {"type": "equals", "key": "COUNTRY", "value": "BG"}}
+    for number in range(3):
+        gbif.bodies.append(body)
+        gbif.known[f"000000{number}-250827131500795"] = ["RUNNING"]
+        gbif.created[f"000000{number}-250827131500795"] = dt.datetime.now(tz=dt.UTC).isoformat()
+    said: list[str] = []
+
+    def finish_one(text: str) -> None:
+        said.append(text)
+        if "are unfinished" in text:
+            assert not any(each.startswith("POST") for each in gbif.asked)
+            gbif.known["0000001-250827131500795"] = ["SUCCEEDED"]
+
+    fetch_source(settings, api=gbif.api, log=finish_one)
+    assert "3 downloads of this user are unfinished" in said[0]
+    assert sum(each.startswith("POST") for each in gbif.asked) == 1
+
+
+def test_a_busy_gbif_is_waited_for_longer_than_any_other_call(settings: Settings, gbif: Gbif) -> None:
+    gbif.busy = [(420, {})] * 15 + [(429, {"Retry-After": "1"})]
+    said: list[str] = []
+    begun = time.monotonic()
+    fetch_source(settings, api=gbif.api, log=said.append)
+    assert time.monotonic() - begun >= 1
+    assert len(gbif.bodies) == 1
+    assert "420" in next(text for text in said if "waiting until GBIF accepts" in text)
+    assert sum("waiting until GBIF accepts" in text for text in said) == 2
+
+
+def test_a_gbif_that_stays_busy_for_half_a_day_ends_the_run(
+    settings: Settings, gbif: Gbif, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download_module, "LONGEST_BUSY", 0.2)
+    gbif.busy = [(420, {})] * 1000
+    with pytest.raises(GbifError, match="accepted no download"):
+        fetch(settings, gbif)
+
+
+def test_a_key_that_is_given_is_fetched_without_an_account(make_settings: Make, gbif: Gbif, settings: Settings) -> None:
+    key = fetch(settings, gbif).key
+    given = make_settings(source={"mode": "download", "download_key": key}, data_root=settings.data_root / "other")
+    gbif.known[key] = ["RUNNING", "SUCCEEDED"]
+    with source_api(given) as anonymous:
+        assert anonymous.credentials is None
+    api = Api(gbif.api.url, poll_seconds=(0.01, 0.02))
+    record = fetch_source(given, api=api, log=lambda _: None)
+    assert (record.key, record.doi) == (key, "10.5072/dl.1")
+    assert len(gbif.bodies) == 1
+
+
+def test_a_key_that_gbif_does_not_know_is_named(make_settings: Make, gbif: Gbif) -> None:
+    given = make_settings(source={"mode": "download", "download_key": "0000006-130717145108713"})
+    with pytest.raises(GbifError, match=r"0000006-130717145108713; check source\.download_key"):
+        fetch(given, gbif)
+
+
+def partial_of(settings: Settings, gbif: Gbif, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The bytes that a run leaves that was killed while it fetched."""
+    gbif.cut_after = 200_000
+    with monkeypatch.context() as patch:
+        patch.setattr(http_module, "DROPPED", ())
+        patch.setattr(http_module, "ATTEMPTS", 1)
+        with pytest.raises(GbifError):
+            fetch(settings, gbif)
+    (partial,) = settings.paths.downloads.glob("*/*.partial")
+    assert 100_000 <= partial.stat().st_size <= 200_000
+    return partial
+
+
+def test_a_killed_fetch_goes_on_from_the_bytes_it_has(
+    settings: Settings, gbif: Gbif, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    have = partial_of(settings, gbif, monkeypatch).stat().st_size
+    record = fetch(settings, gbif)
+    assert gbif.archive_ranges[-1] == f"bytes={have}-"
+    assert (settings.paths.data_root / record.archive).read_bytes() == gbif.archive
+
+
+def test_an_archive_that_changed_meanwhile_is_never_glued(
+    settings: Settings, gbif: Gbif, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    partial_of(settings, gbif, monkeypatch)
+    gbif.tag, gbif.archive = '"two"', archive(value="8\n")
+    record = fetch(settings, gbif)
+    assert (settings.paths.data_root / record.archive).read_bytes() == gbif.archive
+
+
+def test_a_server_without_ranges_starts_again(settings: Settings, gbif: Gbif, monkeypatch: pytest.MonkeyPatch) -> None:
+    partial_of(settings, gbif, monkeypatch)
+    gbif.serves_ranges = False
+    record = fetch(settings, gbif)
+    assert (settings.paths.data_root / record.archive).read_bytes() == gbif.archive
+
+
+def test_an_archive_longer_than_announced_is_refused(settings: Settings, gbif: Gbif) -> None:
+    gbif.announced = len(gbif.archive) - 1
+    with pytest.raises(GbifError, match="more than"):
+        fetch(settings, gbif)
+
+
+def test_an_archive_shorter_than_announced_is_refused_and_fetched_anew(settings: Settings, gbif: Gbif) -> None:
+    gbif.announced = len(gbif.archive) + 1
+    with pytest.raises(ArchiveError, match="GBIF said"):
+        fetch(settings, gbif)
+    gbif.announced = None
+    fetch(settings, gbif)
+
+
+def test_a_damaged_archive_is_refused_and_fetched_anew(settings: Settings, gbif: Gbif) -> None:
+    whole = gbif.archive
+    gbif.archive = whole[:1000] + b"\x00\x01\x02" + whole[1003:]
+    with pytest.raises(ArchiveError, match="damaged"):
+        fetch(settings, gbif)
+    gbif.archive = whole
+    fetch(settings, gbif)
+
+
+def test_recorded_listings_are_understood(shared: Path, settings: Settings) -> None:
+    recorded = json.loads((shared / "gbif" / "download" / "rgbif__occ_download_list__0.json").read_text())
+    listed = recorded["_response"]["results"]
+    assert len(listed) == 20
+    # None of them is this scope's; one with this scope's predicate, as GBIF would list it, is.
+    assert not any(download_module._is_ours(each, settings.source) for each in listed)
+    ours = dict(listed[1])
+    ours["request"] = {**ours["request"], "predicate": predicate(settings.source)}
+    ours |= {"status": "RUNNING", "created": dt.datetime.now(tz=dt.UTC).isoformat(timespec="milliseconds")}
+    assert download_module._is_ours(ours, settings.source)
 
 
 def test_an_archive_that_is_no_zip_is_refused_and_not_kept(settings: Settings, gbif: Gbif) -> None:

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import TableError
-from pipeline.query import connect, count, rows, select, to_parquet
+from pipeline.query import connect, copy, count, rows, select, to_parquet
 
 
 def _split(*sides: tuple[str, str]) -> pa.Table:
@@ -48,3 +48,17 @@ def test_every_file_is_one_select_whose_header_names_its_parameters(file: str) -
     assert statement.type == duckdb.StatementType.SELECT
     for parameter in statement.named_parameters:
         assert any(f"${parameter}" in line for line in header), f"{file}.sql does not explain ${parameter}"
+
+
+def test_facts_travel_in_the_footer_and_what_is_too_large_goes_to_the_disk(tmp_path: Path) -> None:
+    table = _split(*[(f"observation {number}" * 20, "train") for number in range(100_000)])
+    with connect(inputs={"split": table}, memory_limit="60 MiB", spill=tmp_path / "spill") as connection:
+        (limit,) = connection.execute("select current_setting('memory_limit')").fetchone() or ("",)
+        assert limit == "60.0 MiB"
+        facts = {"citation": "GBIF's", 'a "key"': "b"}
+        output = copy(connection, "check_straddling", output=tmp_path / "table.parquet", metadata=facts)
+        connection.execute("create table sorted as select * from split order by observation_id desc")
+        assert any((tmp_path / "spill").iterdir())
+    assert not (tmp_path / "spill").exists()
+    found = pq.read_metadata(output).metadata
+    assert (found[b"citation"], found[b'a "key"']) == (b"GBIF's", b"b")

@@ -1,6 +1,9 @@
 """Rows that leave the road leave a line; the lines of one stage never disturb those of another."""
 
+from pathlib import Path
+
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.config import Settings
@@ -33,6 +36,17 @@ def test_a_stage_that_runs_again_replaces_its_own_lines_only(settings: Settings)
     write_rejections(settings.paths, "species", lines(("p2", "too_few_images", "Aus bus has 1")))
     write_rejections(settings.paths, "photos", lines())
     assert counts(settings.paths) == {"species": {"too_few_images": 1}}
+
+
+def test_lines_come_as_a_file_too(settings: Settings, tmp_path: Path) -> None:
+    pq.write_table(lines(("b", "gone", ""), ("a", "gone", "")), tmp_path / "lines.parquet")
+    union = write_rejections(settings.paths, "photos", tmp_path / "lines.parquet")
+    assert [row["key"] for row in read(union)] == ["a", "b"]
+    assert write_rejections(settings.paths, "photos", lines()).exists()
+    assert counts(settings.paths) == {}
+    pq.write_table(pa.table({"key": ["a"]}), tmp_path / "wrong.parquet")
+    with pytest.raises(TableError, match="wanted key, rule and detail"):
+        write_rejections(settings.paths, "photos", tmp_path / "wrong.parquet")
 
 
 def test_equal_contents_make_equal_files(settings: Settings) -> None:

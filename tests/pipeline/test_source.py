@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from pydantic import ValidationError
 
 from pipeline.config import Settings
 from pipeline.errors import ArchiveError, ChildError, GbifError
@@ -80,11 +81,27 @@ def test_a_second_run_goes_on_with_the_same_download(replica_settings: Settings)
     assert "going on with" in said[0]
 
 
+def forget(settings: Settings) -> None:
+    """Let the replica forget the downloads that it was asked for."""
+    for kept in settings.paths.replica_state.glob("*.json"):
+        kept.unlink()
+
+
+def test_a_key_that_was_never_written_down_is_found_in_the_users_list(replica_settings: Settings) -> None:
+    first = read(replica_settings, said=[])
+    (request,) = replica_settings.paths.downloads.glob("*/request.json")
+    request.unlink()
+    said: list[str] = []
+    assert read(replica_settings, said=said) == first
+    assert "asked for before" in said[0]
+
+
 def test_a_download_that_gbif_has_forgotten_is_asked_for_again(replica_settings: Settings) -> None:
     first = read(replica_settings, said=[])
     (request,) = replica_settings.paths.downloads.glob("*/request.json")
     remembered = json.loads(request.read_text())
     request.write_text(json.dumps({**remembered, "key": "0000000-000000000000000"}))
+    forget(replica_settings)
     said: list[str] = []
     assert read(replica_settings, said=said).total_records == first.total_records
     assert "asked GBIF" in said[0]
@@ -95,6 +112,8 @@ def test_after_a_week_a_new_download_is_asked_for(replica_settings: Settings) ->
     (request,) = replica_settings.paths.downloads.glob("*/request.json")
     old = dt.datetime.now(tz=dt.UTC) - dt.timedelta(days=7)
     request.write_text(json.dumps({"key": first.key, "requested_at": old.isoformat()}))
+    for kept in replica_settings.paths.replica_state.glob("*.json"):
+        kept.write_text(json.dumps({**json.loads(kept.read_text()), "created": old.timestamp()}))
     said: list[str] = []
     assert read(replica_settings, said=said).key != first.key
     assert "asked GBIF" in said[0]
@@ -157,3 +176,13 @@ def test_the_scope_speaks_both_of_gbifs_languages(make_settings: Callable[..., S
     assert parameters["taxonKey"] == ["V2", "Q2M4"]
     assert parameters["year"] == "2010,2020"
     assert parameters["checklistKey"] == "abc"
+
+
+def test_record_licences_are_part_of_the_scope_in_either_spelling(make_settings: Callable[..., Settings]) -> None:
+    source = make_settings(source={"licences": ["CC0", "cc-by", "CC_BY_NC_4_0"]}).source
+    names = ["CC0_1_0", "CC_BY_4_0", "CC_BY_NC_4_0"]
+    clauses = predicate(source)["predicates"]
+    assert {"type": "in", "key": "LICENSE", "values": names} in clauses  # type: ignore[operator]
+    assert search_parameters(source)["license"] == names
+    with pytest.raises(ValidationError, match="licences"):
+        make_settings(source={"licences": ["CC-BY-ND"]})

@@ -1,0 +1,151 @@
+"""GBIF's downloads and searches on a real local server, as recorded in shared/data/gbif, with memory and faults."""
+
+import datetime as dt
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from pipeline.gbif.http import Api, Credentials
+
+
+def archive(*, value: str = "7\n") -> bytes:
+    """A zip of real size; what is inside does not matter here."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as members:
+        members.writestr("occurrence.txt", "gbifID\n" + value * 150_000)
+    return stream.getvalue()
+
+
+class Gbif(ThreadingHTTPServer):
+    """GBIF's downloads and searches, as recorded in shared/data/gbif, with a memory of what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.archive = archive()
+        self.states = ["PREPARING", "RUNNING", "SUCCEEDED"]
+        self.known: dict[str, list[str]] = {}
+        self.bodies: list[dict[str, Any]] = []
+        self.archive_ranges: list[str] = []
+        self.pages: list[dict[str, list[str]]] = []
+        self.cut_after: int | None = None
+        self.count = 0
+        self.busy: list[tuple[int, dict[str, str]]] = []
+        """Answers to requests for a download before one is accepted."""
+        self.loses_answers = 0
+        """Requests that are accepted, their answer lost."""
+        self.created: dict[str, str] = {}
+        self.tag = '"one"'
+        self.serves_ranges = True
+        self.announced: int | None = None
+        self.asked: list[str] = []
+        """Methods and paths, in order."""
+
+    @property
+    def api(self) -> Api:
+        account = Credentials(user="kea", password="secret", email="kea@example.org")
+        url = f"http://127.0.0.1:{self.server_address[1]}/v1"
+        return Api(url, credentials=account, poll_seconds=(0.01, 0.02))
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Gbif
+
+    def do_POST(self) -> None:
+        self.server.asked.append(f"POST {self.path}")
+        if not self.headers.get("Authorization", "").startswith("Basic "):
+            self._answer(401, b"Unauthorized")
+            return
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.server.busy:
+            status, headers = self.server.busy.pop(0)
+            self._answer(status, b"A download limitation is exceeded", headers)
+            return
+        self.server.bodies.append(body)
+        key = f"{len(self.server.bodies):07}-261100000000000"
+        self.server.known[key] = list(self.server.states)
+        self.server.created[key] = dt.datetime.now(tz=dt.UTC).isoformat(timespec="milliseconds")
+        if self.server.loses_answers:
+            self.server.loses_answers -= 1
+            self.close_connection = True
+            return
+        self._answer(201, key.encode())
+
+    def do_GET(self) -> None:
+        path = urlsplit(self.path)
+        self.server.asked.append(f"GET {path.path}")
+        name = path.path.rsplit("/", 1)[-1]
+        if name == "search":
+            self._page(parse_qs(path.query))
+        elif name.endswith(".zip"):
+            self._archive()
+        elif name == "citation":
+            self._answer(200, b"GBIF.org (23 November 2026) GBIF Occurrence Download https://doi.org/10.5072/dl.1")
+        elif "/download/user/" in path.path:
+            self._listing(name)
+        elif name in self.server.known:
+            states = self.server.known[name]
+            state = states.pop(0) if len(states) > 1 else states[0]
+            size = (self.server.announced or len(self.server.archive)) if state == "SUCCEEDED" else 0
+            document = {"key": name, "doi": "10.5072/dl.1", "status": state, "size": size, "totalRecords": 3}
+            self._answer(200, json.dumps({**document, "license": "CC-BY-NC", "created": "2026-11-23"}).encode())
+        else:
+            self._answer(404, b"Download was not found")
+
+    def _page(self, query: dict[str, list[str]]) -> None:
+        self.server.pages.append(query)
+        offset, limit = int(query["offset"][0]), int(query["limit"][0])
+        records = [{"key": str(n), "media": []} for n in range(offset, min(offset + limit, self.server.count))]
+        page = {"count": self.server.count, "endOfRecords": offset + limit >= self.server.count, "results": records}
+        self._answer(200, json.dumps(page).encode())
+
+    def _listing(self, user: str) -> None:
+        """As recorded: the latest first, the request with what GBIF adds to it."""
+        if not self.headers.get("Authorization", "").startswith("Basic ") or user != "kea":
+            self._answer(401, f"Failed to authenticate user {user}\r\n".encode())
+            return
+        results = [
+            {
+                "key": key,
+                "request": {**body, "predicate": _as_listed(body["predicate"]), "verbatimExtensions": []},
+                "created": self.server.created[key],
+                "status": self.server.known[key][0],
+            }
+            for key, body in zip(self.server.known, self.server.bodies, strict=False)
+        ]
+        page = {"offset": 0, "limit": 100, "endOfRecords": True, "count": len(results), "results": results[::-1]}
+        self._answer(200, json.dumps(page).encode())
+
+    def _archive(self) -> None:
+        self.server.archive_ranges.append(self.headers.get("Range", ""))
+        start = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").rstrip("-"))
+        if not self.server.serves_ranges or self.headers.get("If-Range", self.server.tag) != self.server.tag:
+            start = 0
+        body = self.server.archive[start:]
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("ETag", self.server.tag)
+        self.end_headers()
+        cut, self.server.cut_after = self.server.cut_after, None
+        self.wfile.write(body[:cut])
+
+    def _answer(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
+        self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def _as_listed(predicate: dict[str, Any]) -> dict[str, Any]:
+    """GBIF repeats a predicate with `matchCase` in its leaves."""
+    if "predicates" in predicate:
+        return {**predicate, "predicates": [_as_listed(each) for each in predicate["predicates"]]}
+    return {**predicate, "matchCase": False} if "key" in predicate else predicate
