@@ -1,7 +1,7 @@
--- Purpose: the species whose photographs became more or fewer, those that changed most first.
--- Grain: one row per species of either release that gained or lost a photograph.
+-- Purpose: the species that have most more, and most fewer, photographs than in the release before.
+-- Grain: one row per species; the greatest gain first, the greatest loss last.
 -- Inputs: changes.
--- Parameters: $most, how many species.
+-- Parameters: $most, how many species that gained, and how many that lost.
 -- A re-identified photograph is lost by one species and gained by another.
 with moves as (
     select
@@ -19,14 +19,31 @@ with moves as (
         1 as lost
     from changes
     where change in ('gone', 're-identified')
+),
+
+summed as (
+    select
+        species_key,
+        max(species) as species,
+        sum(gained)::bigint as gained,
+        sum(lost)::bigint as lost
+    from moves
+    group by species_key
+),
+
+ranked as (
+    select
+        *,
+        row_number() over (order by gained - lost desc, species asc, species_key asc) as place_of_gain,
+        row_number() over (order by lost - gained desc, species asc, species_key asc) as place_of_loss
+    from summed
 )
 
 select
     species_key,
-    max(species) as species,
-    sum(gained)::bigint as gained,
-    sum(lost)::bigint as lost
-from moves
-group by species_key
-order by abs(sum(gained) - sum(lost)) desc, sum(gained) + sum(lost) desc, max(species) asc, species_key asc
-limit $most
+    species,
+    gained,
+    lost
+from ranked
+where (gained > lost and place_of_gain <= $most) or (lost > gained and place_of_loss <= $most)
+order by gained - lost desc, species asc, species_key asc

@@ -73,10 +73,12 @@ def changes(scope: Scope) -> dg.MaterializeResult[None]:
     comparison = build_changes(paths, settings)
     return table_result(
         paths.table("changes"),
-        compared=dg.MetadataValue.md(" ".join([comparison.sentence(), *comparison.scope_sentences()])),
+        release=dg.MetadataValue.text(comparison.release.named()),
+        compared_with=dg.MetadataValue.text(comparison.compared_with()),
+        scope=dg.MetadataValue.text(" ".join(comparison.scope_sentences()) or "unchanged"),
         changes=mapping_table(comparison.counts, columns=("change", "photographs")),
         picture=picture(changes_picture(paths, comparison), title="What the release changed"),
-        species=records_table(changed_species(paths, most=30), none="no species gained or lost a photograph"),
+        species=records_table(changed_species(paths, most=10), none="no species has more or fewer photographs"),
         reidentified=records_table(reidentified_pairs(paths, most=30), none="no photograph was re-identified"),
         relicensed=records_table(relicensed_pairs(paths), none="no photograph was relicensed"),
         releases=records_table(history(paths), none="no release was indexed"),

@@ -33,11 +33,9 @@ class Comparison:
     counts: dict[str, int]
     """Photographs by kind of change, in the order of `KINDS`, zeros included."""
 
-    def sentence(self) -> str:
-        """Which releases were compared, in plain words."""
-        if self.previous is None:
-            return f"{_named(self.release)} is the first one: there is nothing to compare it with, all is new."
-        return f"{_named(self.release)} is compared with {_named(self.previous, start=False)}."
+    def compared_with(self) -> str:
+        """The release before, in plain words."""
+        return self.previous.named() if self.previous else "nothing: it is the first release, and all is new"
 
     def scope_sentences(self) -> list[str]:
         """What of the scope changed, a sentence each; empty where every change is GBIF's."""
@@ -84,7 +82,7 @@ def build_changes(paths: Paths, settings: Settings) -> Comparison:
 
 
 def changed_species(paths: Paths, *, most: int) -> list[dict[str, Any]]:
-    """The species whose photographs became more or fewer: species_key, species, gained, lost; most changed first."""
+    """The `most` species that gained most and as many that lost most: species_key, species, gained, lost."""
     return rows("changes_species", inputs={"changes": paths.table("changes")}, most=most)
 
 
@@ -99,12 +97,11 @@ def relicensed_pairs(paths: Paths) -> list[dict[str, Any]]:
 
 
 def history(paths: Paths) -> list[dict[str, Any]]:
-    """All releases, the last first: release, indexed, download, DOI, photographs, and photographs by kind of change."""
+    """All releases, the last first: release, indexed, doi, photographs, and photographs by kind of change."""
     return [
         {
             "release": one.number,
             "indexed": one.recorded[:10],
-            "download": one.key,
             "doi": one.doi or "none",
             "photographs": one.photographs,
             **{kind: one.changes.get(kind) for kind in KINDS},
@@ -115,17 +112,6 @@ def history(paths: Paths) -> list[dict[str, Any]]:
 
 def _checklist(release: Release) -> object:
     return release.scope.get("source.checklist_key")
-
-
-def _named(release: Release, *, start: bool = True) -> str:
-    """A release as people cite it."""
-    facts = [f"download {release.key}"]
-    facts += [f"DOI {release.doi}"] if release.doi else []
-    facts += [f"made {release.created[:10]}"] if release.created else []
-    return (
-        f"{'Release' if start else 'release'} {release.number} "
-        f"({', '.join(facts)}; {release.photographs:,} photographs)"
-    )
 
 
 def _shown(value: object) -> str:

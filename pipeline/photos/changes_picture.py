@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _COLOURS = dict(zip(KINDS, (GREEN, SAND, "#4a7fa5", "#7d5a8c"), strict=True))
-_SPECIES = 16
-"""Species that are drawn; more would not be read."""
+_SPECIES = 10
+"""Species on either side; more would not be read."""
 
 
 def changes_picture(paths: Paths, comparison: Comparison) -> bytes:
@@ -37,7 +37,8 @@ def changes_picture(paths: Paths, comparison: Comparison) -> bytes:
 def _draw_kinds(axes: "Axes", comparison: Comparison) -> None:
     """One bar per kind, on a logarithmic scale: a few re-identifications stay visible beside a million arrivals."""
     before = comparison.previous.photographs if comparison.previous else 0
-    for position, (kind, number) in enumerate(comparison.counts.items()):
+    for position, kind in enumerate(KINDS):
+        number = comparison.counts[kind]
         axes.barh(position, number, color=_COLOURS[kind], height=0.7)
         share = f"  ({number / before:.1%} of the release before)" if before and number else ""
         axes.annotate(
@@ -51,9 +52,9 @@ def _draw_kinds(axes: "Axes", comparison: Comparison) -> None:
         )
     axes.set_yticks(range(len(KINDS)), list(KINDS))
     axes.invert_yaxis()
-    axes.set_xscale("log")
-    # Room for the words behind the longest bar.
+    # Room for the words behind the longest bar; the limits come first, as a scale without a bar has none.
     axes.set_xlim(0.7, max(10, *comparison.counts.values()) ** 1.6)
+    axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:,.0f}")
     style(axes, x="photographs", y="")
     start = f"{before:,} \N{RIGHTWARDS ARROW} " if comparison.previous else ""
@@ -65,7 +66,7 @@ def _draw_species(axes: "Axes", found: list[dict[str, object]]) -> None:
     """What each species gained to the right of the line, what it lost to the left."""
     if not found:
         axes.set_axis_off()
-        axes.text(0.5, 0.5, "no species gained or lost a photograph", ha="center", va="center", color=MUTED)
+        axes.text(0.5, 0.5, "no species has more or fewer photographs", ha="center", va="center", color=MUTED)
         return
     places = range(len(found))
     gained = [int(str(row["gained"])) for row in found]
@@ -90,5 +91,5 @@ def _draw_species(axes: "Axes", found: list[dict[str, object]]) -> None:
     axes.invert_yaxis()
     axes.margins(x=0.12)
     axes.xaxis.set_major_formatter("{x:,.0f}")
-    style(axes, x="photographs of the species that changed most", y="")
+    style(axes, x="photographs of the species that gained and lost most", y="")
     axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderpad=0.2)

@@ -54,6 +54,13 @@ class Release(BaseModel):
         except (OSError, ValueError) as error:
             raise TableError(f"cannot read {path}: {error}; remove its folder to forget this release") from error
 
+    def named(self) -> str:
+        """The release as people cite it."""
+        facts = [f"release {self.number}: {self.photographs:,} photographs", f"download {self.key}"]
+        facts += [f"DOI {self.doi}"] if self.doi else []
+        facts += [f"made {self.created[:10]}"] if self.created else []
+        return ", ".join(facts)
+
     def write(self, paths: Paths) -> None:
         """Write `release.json`."""
         write_json(paths.release_record(self.number), self.model_dump(mode="json"))
