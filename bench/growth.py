@@ -36,13 +36,18 @@ _MEDIA: Final = """
 """
 # Every hundredth photograph is gone, re-identified or relicensed, each in turn; three in a hundred are new.
 _RELEASE: Final = """
-    select (300000000 + i)::varchar as photo_id, (i // 2)::varchar as occurrence_key,
-        (hash(i) % 100000 + if(i % 300 = 100 and {release} = 2, 1, 0))::varchar as species_key,
-        'Genus species' || (hash(i) % 100000 + if(i % 300 = 100 and {release} = 2, 1, 0)) as species,
+    with numbered as (
+        -- Numbers with gaps, and occurrences in an order of their own, compress like GBIF's.
+        select i, 300000000 + 37 * i + hash(i) % 37 as photo, 1000000000 + hash(i // 2) % 4000000000 as occurrence,
+            hash(i) % 100000 + if(i % 300 = 100 and {release} = 2, 1, 0) as species
+        from range({rows}) t(i)
+        where ({release} = 1 and i % 100 < 97) or ({release} = 2 and i % 300 <> 0)
+    )
+    select photo::varchar as photo_id, occurrence::varchar as occurrence_key, species::varchar as species_key,
+        'Genus species' || species as species,
         if(i % 300 = 200 and {release} = 2, 'CC0', ['CC-BY', 'CC-BY-NC'][1 + i % 2]) as licence,
-        'https://inaturalist-open-data.s3.amazonaws.com/photos/' || (300000000 + i) || '/large.jpg' as url
-    from range({rows}) t(i)
-    where ({release} = 1 and i % 100 < 97) or ({release} = 2 and i % 300 <> 0)
+        'https://inaturalist-open-data.s3.amazonaws.com/photos/' || photo || '/large.jpg' as url
+    from numbered
     order by photo_id
 """
 

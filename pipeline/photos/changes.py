@@ -97,14 +97,14 @@ def relicensed_pairs(paths: Paths) -> list[dict[str, Any]]:
 
 
 def history(paths: Paths) -> list[dict[str, Any]]:
-    """All releases, the last first: release, indexed, doi, photographs, and photographs by kind of change."""
+    """All releases, the last first: release, indexed, photographs, photographs by kind of change, doi."""
     return [
         {
             "release": one.number,
             "indexed": one.recorded[:10],
-            "doi": one.doi or "none",
             "photographs": one.photographs,
             **{kind: one.changes.get(kind) for kind in KINDS},
+            "doi": one.doi or "none",
         }
         for one in reversed(read_releases(paths))
     ]
