@@ -10,6 +10,7 @@ from typing import Final
 PARTS: Final = {
     "archive": "10 million occurrences and 20 million media rows to Parquet, against DuckDB's bare read",
     "fetch": "photographs from one host, against img2dataset, gbif-dl and a bare loop",
+    "growth": "the photo index and the comparison of releases, within 2 GiB of memory",
 }
 """The parts: each is the module `bench.<part>` with `run(*, folder, runs) -> Report`."""
 

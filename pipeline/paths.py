@@ -51,6 +51,19 @@ class Paths:
         return self.tables / "dataset.json"
 
     @property
+    def releases(self) -> Path:
+        """One folder per release that was indexed, numbered from 1."""
+        return self.data_root / "releases"
+
+    def release_record(self, number: int) -> Path:
+        """`release.json`: where a release came from; written last."""
+        return self.releases / str(number) / "release.json"
+
+    def release_index(self, number: int) -> Path:
+        """What is remembered of the photo index of a release."""
+        return self.releases / str(number) / "index.parquet"
+
+    @property
     def photos(self) -> Path:
         """Fetched photographs under their SHA-256."""
         return self.data_root / "photos"

@@ -70,6 +70,11 @@ _OCCURRENCES = _schema(
 
 _OK_FACTS = "sha256 is not null and bytes > 0 and width > 0 and height > 0 and path is not null"
 
+_SPECIES_WHERE_OCCURRENCE = " and ".join(
+    f"(occurrence_key_{side} is null) = (species_key_{side} is null or species_{side} is null)"
+    for side in ("before", "after")
+)
+
 CONTRACTS: dict[str, Contract] = {
     # The same record can come twice from GBIF's paged search: the key is unique only after cleaning.
     "occurrences": Contract(
@@ -94,6 +99,35 @@ CONTRACTS: dict[str, Contract] = {
         schema=_schema(("photo_id", "occurrence_key", "observation_id", "url", "licence", "rights_holder", "creator")),
         unique=("photo_id",),
         required=("photo_id", "occurrence_key", "observation_id", "url"),
+    ),
+    "changes": Contract(
+        schema=_schema(
+            (
+                "change",
+                "photo_id",
+                "occurrence_key_before",
+                "occurrence_key_after",
+                "species_key_before",
+                "species_key_after",
+                "species_before",
+                "species_after",
+                "licence_before",
+                "licence_after",
+                "url_before",
+                "url_after",
+            )
+        ),
+        unique=("photo_id", "change"),
+        required=("change", "photo_id"),
+        allowed={"change": ("new", "gone", "re-identified", "relicensed")},
+        rules={
+            "only a new photograph has nothing before": "(occurrence_key_before is null) = (change = 'new')",
+            "only a gone photograph has nothing after": "(occurrence_key_after is null) = (change = 'gone')",
+            "a photograph has a species wherever it is": _SPECIES_WHERE_OCCURRENCE,
+            "a re-identified photograph has another species": "change <> 're-identified' or "
+            "species_key_before <> species_key_after or species_before <> species_after",
+            "a relicensed photograph has another licence": "change <> 'relicensed' or licence_before <> licence_after",
+        },
     ),
     "photos": Contract(
         schema=_schema(

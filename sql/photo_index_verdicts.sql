@@ -3,14 +3,18 @@
 -- Inputs: media, clean_occurrences.
 -- Parameters: $sized, a pattern of addresses that exist in several sizes (groups: everything up to the size, the
 --   photo id, the size, the extension); $size, the wanted one; $licences, the allowed canonical licences (empty
---   allows every one).
+--   allows every one); $least, the photographs that a species needs here to be worth fetching (0 fetches all).
 -- The query part of a sized address is a cache key of the original and is left out of the rewritten address.
+-- A photograph is known by its number where the address has one, else by its address without the scheme: the same
+--   file is served by http and https.
 -- A blank licence stays unknown: the licence of the occurrence covers the record, not the photograph.
 with described as (
     select
         media.occurrence_key,
         media.position,
         clean_occurrences.observation_id,
+        clean_occurrences.species_key,
+        clean_occurrences.species,
         trim(media.url) as address,
         nullif(trim(media.rights_holder), '') as rights_holder,
         nullif(trim(media.creator), '') as creator,
@@ -18,15 +22,37 @@ with described as (
         lower(trim(split_part(coalesce(media.format, ''), ';', 1))) as format,
         lower(regexp_extract(regexp_replace(trim(coalesce(media.url, '')), '[?#].*$', ''), '\.(\w{1,5})$', 1))
             as extension,
-        -- Spaces, underscores and slashes all separate: "CC BY-NC 4.0", "CC_BY_NC_4_0", ".../licenses/by-nc/4.0/".
-        regexp_replace(lower(trim(coalesce(media.licence, ''))), '[\s_/]+', '-', 'g') as licence_words
+        -- Spaces, commas, underscores and slashes all separate: "CC BY-NC 4.0", "CC_BY_NC_4_0", ".../by-nc/4.0/".
+        regexp_replace(lower(trim(coalesce(media.licence, ''))), '[\s,_/]+', '-', 'g') as licence_text
     from media
     inner join clean_occurrences on media.occurrence_key = clean_occurrences.occurrence_key
 ),
 
+worded as (
+    -- Names become codes: "Creative Commons Attribution-NonCommercial 4.0" is "cc-by-nc-4.0".
+    select
+        *,
+        regexp_replace(
+            regexp_replace(
+                regexp_replace(
+                    regexp_replace(
+                        regexp_replace(
+                            replace(licence_text, 'creative-commons', 'cc'), 'non-?commercial', 'nc'
+                        ),
+                        'share-?alike', 'sa'
+                    ),
+                    'no-?deriv[a-z]*', 'nd'
+                ),
+                '^attribution-(nc|sa|nd|[0-9])', 'cc-by-\1'
+            ),
+            'cc-attribution', 'cc-by'
+        ) as licence_words
+    from described
+),
+
 named as (
     select
-        * exclude (licence_words),
+        * exclude (licence_text, licence_words),
         case
             when regexp_matches(address, $sized) then regexp_replace(address, $sized, '\1' || $size || '.\4')
             else address
@@ -34,36 +60,36 @@ named as (
         regexp_extract(address, $sized, 2) as sized_id,
         regexp_extract(
             licence_words,
-            '(?:creativecommons\.org-licen[cs]es-|(?:^|[^a-z])cc-?)(by(?:-nc)?(?:-sa|-nd)?(?:-nc)?)(?:-?[^a-z-]|-?$)',
+            '(?:creativecommons\.org-licen[cs]es-|(?:^|[^a-z])cc-?)(by(?:-nc)?(?:-sa|-nd)?(?:-nc)?)'
+            || '(?:-?[^a-z-]|-?$|-licen[cs]e|-international|-unported|-public)',
             1
         ) as creative_commons,
         case
-            when licence_words = '' then 'unknown'
+            when not regexp_matches(licence_words, '[\pL\pN]') then 'unknown'
+            when regexp_matches(licence_words, '^(unspecified|not-specified|unknown)$') then 'unknown'
             when regexp_matches(licence_words, 'publicdomain-zero|(^|[^a-z0-9])cc-?(0|zero)([^0-9]|$)') then 'CC0'
-            when regexp_matches(licence_words, 'publicdomain-mark|public-domain-mark|^pdm([^a-z]|$)') then 'PDM'
+            when regexp_matches(licence_words, 'public-?domain-mark|^(cc-)?(pdm?|public-domain)([^a-z]|$)') then 'PDM'
             when contains(licence_words, 'all-rights-reserved') then 'all rights reserved'
             else 'other'
         end as plain_licence
-    from described
+    from worded
 ),
 
 keyed as (
     select
         *,
         coalesce(
-            nullif(sized_id, ''), left(sha256(nullif(url, '')), 16), occurrence_key || '#' || position
+            nullif(sized_id, ''),
+            left(sha256(nullif(regexp_replace(url, '^(?i)https?://', ''), '')), 16),
+            occurrence_key || '#' || position
         ) as photo_id,
-        case creative_commons
-            when '' then plain_licence
-            when 'by' then 'CC-BY'
-            when 'by-nc' then 'CC-BY-NC'
-            when 'by-sa' then 'CC-BY-SA'
-            when 'by-nd' then 'CC-BY-ND'
-            when 'by-nc-sa' then 'CC-BY-NC-SA'
-            when 'by-nc-nd' then 'CC-BY-NC-ND'
-            -- The order of the first version of the licences.
-            when 'by-nd-nc' then 'CC-BY-NC-ND'
-            else 'other'
+        case
+            when creative_commons = '' then plain_licence
+            else
+                'CC-BY'
+                || case when contains(creative_commons, '-nc') then '-NC' else '' end
+                || case when contains(creative_commons, '-sa') then '-SA' else '' end
+                || case when contains(creative_commons, '-nd') then '-ND' else '' end
         end as licence
     from named
 ),
@@ -92,29 +118,54 @@ compared as (
         *,
         -- iNaturalist counts upwards: the oldest observation keeps the photograph.
         row_number() over same_photo as copy_number,
-        first_value(occurrence_key) over same_photo as kept_occurrence
+        first_value(occurrence_key) over same_photo as kept_occurrence,
+        min(species) over same_address as first_species,
+        max(species) over same_address as last_species,
+        min(species_key) over same_address <> max(species_key) over same_address as conflicting
     from ruled
-    window same_photo as (
-        partition by photo_id, own_rule is null
-        order by length(occurrence_key), occurrence_key, position
-    )
+    window
+        same_address as (partition by photo_id, own_rule is null),
+        same_photo as (same_address order by length(occurrence_key), occurrence_key, position)
+),
+
+judged as (
+    select
+        *,
+        -- What one photograph of two organisms shows is nobody's to say: it goes, as identical bytes do later.
+        coalesce(
+            own_rule,
+            case when conflicting then 'conflicting_address' when copy_number > 1 then 'duplicate_address' end
+        ) as first_rule
+    from compared
+),
+
+counted as (
+    select
+        species_key,
+        count(*) as species_photos
+    from judged
+    where first_rule is null
+    group by species_key
 )
 
 select
-    photo_id,
-    occurrence_key,
-    observation_id,
-    url,
-    licence,
-    rights_holder,
-    creator,
-    coalesce(own_rule, case when copy_number > 1 then 'duplicate_address' end) as rule,
+    judged.photo_id,
+    judged.occurrence_key,
+    judged.observation_id,
+    judged.url,
+    judged.licence,
+    judged.rights_holder,
+    judged.creator,
+    coalesce(judged.first_rule, case when counted.species_photos < $least then 'rare_species' end) as rule,
     case
         when own_rule = 'no_address' then 'media row ' || position || ' of occurrence ' || occurrence_key
         when own_rule = 'not_image' then 'type ' || kind || ', format ' || format
         when own_rule = 'not_jpeg' then case when format = '' then 'address ends in .' || extension else format end
         when own_rule = 'unsupported_address' then left(address, 200)
         when own_rule = 'licence' then licence
+        when conflicting then 'the same photograph is labelled ' || first_species || ' and ' || last_species
         when copy_number > 1 then 'already there for occurrence ' || kept_occurrence
+        when counted.species_photos < $least then judged.species || ' has ' || counted.species_photos
     end as detail
-from compared
+from judged
+left join counted on judged.first_rule is null and judged.species_key = counted.species_key

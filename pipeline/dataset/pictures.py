@@ -1,22 +1,19 @@
 """Pictures of the dataset for people, as PNG bytes. Reads tables and photographs, writes nothing."""
 
-import io
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from pipeline.figures import GREEN, INK, MUTED, SAND
+from pipeline.figures import blank as _figure
+from pipeline.figures import png as _png
+from pipeline.figures import style as _style
 from pipeline.paths import Paths
 from pipeline.query import rows
 from pipeline.rejections import counts
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-GREEN, SAND, INK, MUTED = "#2f6b4f", "#d9a441", "#22302a", "#7a867f"
 _TILE = 220
 """Pixels of one photograph of the contact sheet."""
 
@@ -158,32 +155,3 @@ def _tile(path: Path) -> Image.Image:
         image.draft("RGB", (2 * _TILE, 2 * _TILE))
         upright = ImageOps.exif_transpose(image).convert("RGB")
     return ImageOps.fit(upright, (_TILE, _TILE), Image.Resampling.LANCZOS)
-
-
-def _figure(*, width: float, height: float) -> "Figure":
-    """A figure of its own canvas, in inches: pyplot's global state does not suit several threads."""
-    # Every step of a run imports this module, and few of them draw: matplotlib costs a second.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
-    from matplotlib.figure import Figure  # noqa: PLC0415
-
-    figure = Figure(figsize=(width, height), dpi=120, facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _style(axes: "Axes", *, x: str, y: str) -> None:
-    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415 (as in `_figure`)
-
-    axes.set_xlabel(x, fontsize=9, color=INK)
-    axes.set_ylabel(y, fontsize=9, color=INK)
-    axes.tick_params(labelsize=8, colors=INK)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(MUTED)
-    if y:
-        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-
-
-def _png(figure: "Figure") -> bytes:
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png")
-    return stream.getvalue()

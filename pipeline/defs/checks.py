@@ -44,6 +44,12 @@ def photo_index_contract(scope: Scope) -> dg.AssetCheckResult:
     return _contract(scope, "photo_index")
 
 
+@dg.asset_check(asset=ingest.changes, blocking=True)
+def changes_contract(scope: Scope) -> dg.AssetCheckResult:
+    """`changes` keeps its contract."""
+    return _contract(scope, "changes")
+
+
 @dg.asset_check(asset=ingest.photos, blocking=True)
 def photos_contract(scope: Scope) -> dg.AssetCheckResult:
     """`photos`, the ledger, keeps its contract."""

@@ -4,10 +4,12 @@ import dagster as dg
 
 from pipeline.dataset.clean import build_clean_occurrences
 from pipeline.dataset.pictures import rejections_chart
-from pipeline.defs.metadata import mapping_table, picture, table_result
+from pipeline.defs.metadata import mapping_table, picture, records_table, table_result
 from pipeline.defs.resources import OWNERS, Scope
 from pipeline.gbif.source import fetch_source
 from pipeline.gbif.tables import build_occurrences
+from pipeline.photos.changes import build_changes, changed_species, history, reidentified_pairs, relicensed_pairs
+from pipeline.photos.changes_picture import changes_picture
 from pipeline.photos.fetch import fetch_photos
 from pipeline.photos.index import build_photo_index
 from pipeline.rejections import counts
@@ -61,6 +63,26 @@ def photo_index(scope: Scope) -> dg.MaterializeResult[None]:
     table = build_photo_index(settings.paths, settings)
     removed = counts(settings.paths).get("photo_index", {})
     return table_result(table, removed=mapping_table(removed, columns=("rule", "photographs removed")))
+
+
+@dg.asset(group_name="ingest", kinds={"duckdb", "parquet"}, owners=OWNERS, deps=[photo_index], code_version="1")
+def changes(scope: Scope) -> dg.MaterializeResult[None]:
+    """What this release brought and took away: new, gone, re-identified and relicensed photographs."""
+    settings = scope.settings()
+    paths = settings.paths
+    comparison = build_changes(paths, settings)
+    return table_result(
+        paths.table("changes"),
+        release=dg.MetadataValue.text(comparison.release.named()),
+        compared_with=dg.MetadataValue.text(comparison.compared_with()),
+        scope=dg.MetadataValue.text(" ".join(comparison.scope_sentences()) or "unchanged"),
+        changes=mapping_table(comparison.counts, columns=("change", "photographs")),
+        picture=picture(changes_picture(paths, comparison), title="What the release changed"),
+        species=records_table(changed_species(paths, most=10), none="no species has more or fewer photographs"),
+        reidentified=records_table(reidentified_pairs(paths, most=30), none="no photograph was re-identified"),
+        relicensed=records_table(relicensed_pairs(paths), none="no photograph was relicensed"),
+        releases=records_table(history(paths), none="no release was indexed"),
+    )
 
 
 @dg.asset(group_name="ingest", kinds={"jpeg"}, owners=OWNERS, deps=[photo_index], pool="photos", code_version="1")

@@ -1,7 +1,7 @@
 """Metadata that a person wants to see beside an asset: row counts, schemas, pictures. Pure, apart from reading."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -46,3 +46,19 @@ def mapping_table(rows: Mapping[str, object], *, columns: tuple[str, str]) -> dg
     lines = [f"| {columns[0]} | {columns[1]} |", "|---|---|"]
     lines += [f"| {key} | {value} |" for key, value in rows.items()]
     return dg.MetadataValue.md("\n".join(lines))
+
+
+def records_table(records: Sequence[Mapping[str, object]], *, none: str) -> dg.MetadataValue:
+    """A Markdown table of records with the same keys, which head the columns; `none` says that there are none."""
+    if not records:
+        return dg.MetadataValue.md(none)
+    heads = [name.replace("_", " ") for name in records[0]]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    lines += [f"| {' | '.join(map(_cell, record.values()))} |" for record in records]
+    return dg.MetadataValue.md("\n".join(lines))
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:,}" if isinstance(value, int) else str(value).replace("|", "\\|")

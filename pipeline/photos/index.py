@@ -19,7 +19,9 @@ RULES: Final = (
     "not_jpeg",
     "unsupported_address",
     "licence",
+    "conflicting_address",
     "duplicate_address",
+    "rare_species",
     "no_photo",
 )
 """Why a media row is removed, the first that applies; `no_photo` notes a clean occurrence that is left with none."""
@@ -58,7 +60,7 @@ def build_photo_index(paths: Paths, settings: Settings) -> Path:
     Args:
         paths: Where the files of the scope lie.
         settings: `photos.size` is the size that addresses of iNaturalist are rewritten to; `photos.licences` are the
-            allowed ones.
+            allowed ones; `photos.skip_rare` leaves out species with fewer than `split.min_images` photographs here.
 
     Returns:
         The path of `photo_index.parquet`.
@@ -77,6 +79,7 @@ def build_photo_index(paths: Paths, settings: Settings) -> Path:
             sized=SIZED,
             size=settings.photos.size,
             licences=_allowed(settings.photos.licences),
+            least=settings.split.min_images if settings.photos.skip_rare else 0,
         )
         rejected = to_parquet(
             "photo_index_rejections",

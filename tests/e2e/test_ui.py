@@ -121,6 +121,7 @@ def test_materialize_all_ends_green(dagster: str, page: Page) -> None:
 @pytest.mark.parametrize(
     ("asset", "expected"),
     [
+        ("changes", "What the release changed"),
         ("species", "Photographs per species"),
         ("split", "contact_sheet"),
         ("baseline", "mlflow_run"),

@@ -11,8 +11,10 @@ ROAD = [
     "species", "taxonomy", "split", "training_photos",
     "baseline", "specificity_baseline", "comparison", "candidate", "champion",
 ]  # fmt: skip
+BESIDE = {"changes": "photo_index"}
+"""Assets beside the road, each with the one that it is made from: nothing of the road waits for them."""
 GROUPS = {
-    "ingest": {"gbif_download", "occurrences", "clean_occurrences", "photo_index", "photos"},
+    "ingest": {"gbif_download", "occurrences", "clean_occurrences", "photo_index", "changes", "photos"},
     "dataset": {"species", "taxonomy", "split", "training_photos"},
     "training": {"baseline"},
     "evaluation": {"specificity_baseline", "comparison"},
@@ -23,13 +25,22 @@ GROUPS = {
 def test_the_road_is_one_line_in_this_order() -> None:
     graph = defs.resolve_asset_graph()
     names = [key.to_user_string() for key in graph.toposorted_asset_keys]
-    assert names == ROAD
+    assert [name for name in names if name not in BESIDE] == ROAD
     for before, after in pairwise(ROAD):
         assert dg.AssetKey(before) in graph.get(dg.AssetKey(after)).parent_keys
 
 
+def test_what_stands_beside_the_road_holds_nothing_up() -> None:
+    graph = defs.resolve_asset_graph()
+    assert {key.to_user_string() for key in graph.toposorted_asset_keys} == {*ROAD, *BESIDE}
+    for name, origin in BESIDE.items():
+        node = graph.get(dg.AssetKey(name))
+        assert node.parent_keys == {dg.AssetKey(origin)}
+        assert node.child_keys == set()
+
+
 def test_every_asset_is_in_its_group_with_kinds_owners_and_a_description() -> None:
-    for name in ROAD:
+    for name in (*ROAD, *BESIDE):
         node = defs.resolve_asset_graph().get(dg.AssetKey(name))
         assert name in GROUPS[node.group_name]
         assert node.kinds
@@ -42,6 +53,7 @@ def test_every_check_blocks() -> None:
     checks = {key.name: graph.get_check_spec(key) for key in graph.asset_check_keys}
     assert {name for name, spec in checks.items() if not spec.blocking} == set()
     assert {
+        "changes_contract",
         "taxonomy_is_a_tree",
         "species_have_enough_photographs",
         "no_observation_on_both_sides",
@@ -63,4 +75,4 @@ def test_the_schedule_takes_the_whole_road() -> None:
         tick = defs.resolve_schedule_def("weekly_refresh").evaluate_tick(dg.build_schedule_context(instance=instance))
     assert len(tick.run_requests or []) == 1
     job = defs.resolve_job_def("road")
-    assert {key.to_user_string() for key in job.asset_layer.selected_asset_keys} == set(ROAD)
+    assert {key.to_user_string() for key in job.asset_layer.selected_asset_keys} == {*ROAD, *BESIDE}

@@ -1,6 +1,10 @@
 """Which media rows become photographs to fetch, and what is written about the others."""
 
+import csv
+import re
+from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -35,13 +39,20 @@ def media(occurrence: str, url: str | None, *, position: int = 0, **changes: Any
     }
 
 
+def _species(occurrence: str) -> dict[str, str]:
+    """A song thrush for occurrences whose key starts with a 7, else a blackbird."""
+    if occurrence.startswith("7"):
+        return {"species": "Turdus philomelos", "species_key": "2490834"}
+    return {"species": "Turdus merula", "species_key": "6171845"}
+
+
 def index(settings: Settings, *rows: dict[str, Any], also: tuple[str, ...] = ()) -> tuple[list[Any], list[Any]]:
     """The photo index and the rejections of media rows, and of the occurrences `also`, which have none."""
     paths = settings.paths
     paths.tables.mkdir(parents=True, exist_ok=True)
     keys = sorted({row["occurrence_key"] for row in rows} | set(also))
     clean = pa.Table.from_pylist(
-        [{"occurrence_key": key, "observation_id": f"o{key}", "species": "Turdus merula"} for key in keys],
+        [{"occurrence_key": key, "observation_id": f"o{key}", **_species(key)} for key in keys],
         schema=CONTRACTS["clean_occurrences"].schema,
     )
     pq.write_table(clean, paths.table("clean_occurrences"))
@@ -119,6 +130,26 @@ def test_each_size_can_be_wanted(make_settings: Callable[..., Settings]) -> None
         (None, "unknown"),
         ("© The Board of Trustees of the Royal Botanic Gardens, Kew.", "other"),
         ("Photograph by Jane", "other"),
+        ("https://creativecommons.org/licenses/by-nc/3.0/nz", "CC-BY-NC"),
+        ("https://creativecommons.org/licenses/by-nc/4.0/deed.en", "CC-BY-NC"),
+        ("http://www.creativecommons.org/licenses/by-sa/2.5/ch/", "CC-BY-SA"),
+        ("http://creativecommons.org/licenses/by", "CC-BY"),
+        ("Attribution-NonCommercial-ShareAlike 4.0 International (CC BY-NC-SA 4.0)", "CC-BY-NC-SA"),
+        ("Attribution-NoDerivatives 4.0 International", "CC-BY-ND"),
+        ("Creative Commons Attribution License", "CC-BY"),
+        ("Creative Commons Attribution, Non-Commercial", "CC-BY-NC"),
+        ("Creative Commons Attribution Non Commercial No Derivatives 3.0 Unported", "CC-BY-NC-ND"),
+        ("Creative Commons Zero v1.0 Universal", "CC0"),
+        ("Public Domain", "PDM"),
+        ("cc-by-nc", "CC-BY-NC"),
+        ("© All rights reserved", "all rights reserved"),
+        ("(c) Jane Doe, all rights reserved", "all rights reserved"),
+        ("unspecified", "unknown"),
+        ("UNSPECIFIED", "unknown"),
+        ("UNSUPPORTED", "other"),
+        ("??", "unknown"),
+        ("版权所有", "other"),
+        ("Attribution: Jane Doe", "other"),
         ("cc by-something-else", "other"),
         ("soccer by night", "other"),
     ],
@@ -202,6 +233,95 @@ def test_the_oldest_occurrence_keeps_a_repeated_photograph(settings: Settings) -
         ("5", "already there for occurrence 9"),
         ("5", "already there for occurrence 9"),
     ]
+
+
+def test_a_photograph_of_two_species_teaches_neither(settings: Settings) -> None:
+    kept, rejected = index(
+        settings,
+        media("1", f"{S3}/5/original.jpg"),
+        media("70", f"{S3}/5/original.jpg"),
+        media("71", f"{S3}/6/original.jpg"),
+        # What another rule removes has no say.
+        media("2", f"{S3}/6/original.jpg", type="Sound"),
+    )
+    assert [row["photo_id"] for row in kept] == ["6"]
+    assert [(line["key"], line["detail"]) for line in rejected if line["rule"] == "conflicting_address"] == [
+        ("5", "the same photograph is labelled Turdus merula and Turdus philomelos")
+    ] * 2
+
+
+def test_the_real_licences_of_a_download_are_canonical(settings: Settings, shared: Path) -> None:
+    table = shared / "gbif" / "dwca" / "multimedia_only_lycorma_inat.txt"
+    with table.open(encoding="utf-8", newline="") as stream:
+        lines = list(csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
+    kept, rejected = index(
+        settings,
+        *(
+            media(line["gbifID"], line["identifier"], position=number, format=line["format"], licence=line["license"])
+            for number, line in enumerate(lines)
+        ),
+    )
+    jpeg = [line for line in lines if line["format"] == "image/jpeg"]
+    assert Counter(line["rule"] for line in rejected if line["rule"] != "no_photo") == {"not_jpeg": 4}
+    assert len(kept) == len(jpeg) == 4772
+    assert all(re.fullmatch(r"https://[a-z0-9.-]+/photos/\d+/large\.jpe?g", row["url"]) for row in kept)
+    addresses = Counter(line["license"] for line in jpeg)
+    cc = "http://creativecommons.org"
+    assert Counter(row["licence"] for row in kept) == {
+        "CC-BY-NC": addresses[f"{cc}/licenses/by-nc/4.0/"],
+        "CC-BY": addresses[f"{cc}/licenses/by/4.0/"],
+        "CC0": addresses[f"{cc}/publicdomain/zero/1.0/"],
+        "CC-BY-NC-SA": addresses[f"{cc}/licenses/by-nc-sa/4.0/"],
+        "CC-BY-NC-ND": addresses[f"{cc}/licenses/by-nc-nd/4.0/"],
+        "CC-BY-SA": addresses[f"{cc}/licenses/by-sa/4.0/"],
+    }
+
+
+def test_the_number_of_a_photograph_decides_whatever_its_host_scheme_and_size(settings: Settings) -> None:
+    kept, rejected = index(
+        settings,
+        media("1", "http://static.inaturalist.org/photos/5/medium.jpeg?1"),
+        media("2", "https://static.inaturalist.org/photos/5/original.jpg"),
+        media("3", f"{S3}/5/large.JPG"),
+    )
+    assert [row["occurrence_key"] for row in kept] == ["1"]
+    assert [line["rule"] for line in rejected if line["rule"] != "no_photo"] == ["duplicate_address"] * 2
+
+
+def test_elsewhere_http_and_https_are_one_photograph_and_other_addresses_are_not(settings: Settings) -> None:
+    kept, _ = index(
+        settings,
+        media("1", "http://example.org/a.jpg"),
+        media("2", "HTTPS://example.org/a.jpg"),
+        media("3", "https://example.org/A.jpg"),
+        media("4", "https://example.org/a.jpg?page=2"),
+    )
+    assert sorted(row["occurrence_key"] for row in kept) == ["1", "3", "4"]
+
+
+def test_species_that_cannot_have_enough_photographs_are_left_out_when_asked(
+    make_settings: Callable[..., Settings],
+) -> None:
+    rows = [
+        # The blackbird has three photographs; the thrush two, a copy, and one of a licence that is not allowed.
+        *(media(str(number), f"{S3}/{number}/original.jpg") for number in (1, 2, 3)),
+        *(media("70", f"{S3}/{number}/original.jpg", position=number) for number in (70, 71)),
+        media("71", f"{S3}/70/original.jpg"),
+        media("72", f"{S3}/72/original.jpg", licence=None),
+    ]
+    licences = {"licences": ["CC-BY-NC"]}
+    kept, _ = index(make_settings(photos=licences, split={"min_images": 3}), *rows)
+    assert [row["photo_id"] for row in kept] == ["1", "2", "3", "70", "71"]
+    kept, rejected = index(make_settings(photos={**licences, "skip_rare": True}, split={"min_images": 3}), *rows)
+    assert [row["photo_id"] for row in kept] == ["1", "2", "3"]
+    assert [(line["key"], line["rule"], line["detail"]) for line in rejected if line["rule"] != "no_photo"] == [
+        ("70", "duplicate_address", "already there for occurrence 70"),
+        ("70", "rare_species", "Turdus philomelos has 2"),
+        ("71", "rare_species", "Turdus philomelos has 2"),
+        ("72", "licence", "unknown"),
+    ]
+    kept, _ = index(make_settings(photos={**licences, "skip_rare": True}, split={"min_images": 2}), *rows)
+    assert len(kept) == 5
 
 
 def test_a_rejected_row_does_not_displace_its_usable_copy(settings: Settings) -> None:

@@ -52,6 +52,14 @@ def test_a_contract_speaks_of_its_own_columns_only(name: str) -> None:
             [species("Aus bus", key="1", photos=2, observations=3)],
             "no species has more observations than photographs: 1 rows break it",
         ),
+        (
+            "changes",
+            [
+                {"change": "gone", "photo_id": "1", "occurrence_key_before": "2", "occurrence_key_after": "2"}
+                | {f"species_{what}{side}": "3" for what in ("", "key_") for side in ("before", "after")}
+            ],
+            "only a gone photograph has nothing after: 1 rows break it",
+        ),
         ("rejections", [{"stage": "elsewhere", "key": "1", "rule": "r"}], "stage is one of occurrences"),
         (
             "split",
