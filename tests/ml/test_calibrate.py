@@ -9,7 +9,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 from PIL import Image
 
-from ml import specificity
+from ml import tree_sums
 from ml.calibrate import main, read_halves
 from ml.errors import DataError
 from ml.operating import OperatingCurve
@@ -82,7 +82,7 @@ def test_the_curve_travels_in_a_file(spec: CalibrateSpec) -> None:
 
 def test_a_second_run_computes_nothing(spec: CalibrateSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     before = (spec.output / RESULT_FILE).stat().st_mtime_ns
-    monkeypatch.setattr(specificity, "CHUNK_CELLS", "nothing may be computed")
+    monkeypatch.setattr(tree_sums, "BLOCK_CELLS", "nothing may be computed")
     assert main(["--spec", str(spec.output / "spec.json")]) == 0
     assert (spec.output / RESULT_FILE).stat().st_mtime_ns == before
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml import specificity
+from ml import tree_sums
 from ml.operating import DECIMALS, Floats, OperatingCurve
 from ml.specificity import (
     Method,
@@ -162,7 +162,7 @@ def test_chunks_and_half_precision_from_a_file_change_nothing(tmp_path: Path, mo
     np.save(tmp_path / "p.npy", probabilities.astype(np.float16))
     mapped = np.load(tmp_path / "p.npy", mmap_mode="r")
     whole = calibrate(mapped, labels, tree, 0.9)
-    monkeypatch.setattr(specificity, "CHUNK_CELLS", tree.node_count * 7)
+    monkeypatch.setattr(tree_sums, "BLOCK_CELLS", tree.class_count * 7)
     assert calibrate(mapped, labels, tree, 0.9) == whole
 
 
