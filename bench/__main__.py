@@ -9,6 +9,7 @@ from typing import Final
 
 PARTS: Final = {
     "fetch": "photographs from one host, against img2dataset, gbif-dl and a bare loop",
+    "specificity": "one pass and calibration at the paper's scale, against the paper's hill climb",
 }
 """The parts: each is the module `bench.<part>` with `run(*, folder, runs) -> Report`."""
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ml.operating import DECIMALS, Floats, OperatingCurve
 from ml.taxonomy import ROOT, Integers, Taxonomy
 from ml.temperature import temper
-from ml.tree_sums import Probabilities, SpecificityError, best_per_depth, blocks, checked
+from ml.tree_sums import Probabilities, SpecificityError, best_per_depth, checked, each_block
 
 
 class Answers(NamedTuple):
@@ -66,7 +66,8 @@ def candidates(
     """
     shape = (len(probabilities), taxonomy.max_depth + 1)
     node_ids, best = np.empty(shape, dtype=np.int32), np.empty(shape)
-    for rows in blocks(probabilities):
+
+    def work(rows: slice) -> None:
         block: Probabilities = probabilities[rows]
         if temperature != 1:
             block = temper(checked(block, taxonomy, first_row=rows.start), temperature)
@@ -77,6 +78,8 @@ def candidates(
         if within is not None and not renormalise:
             # Conditioning divides all of a row by the same: it does not change which node is the most probable.
             best[rows] *= restrict(leaves, taxonomy, within, renormalise=False).sum(axis=1, keepdims=True)
+
+    each_block(probabilities, work)
     return Candidates(node_ids, np.round(best, DECIMALS))
 
 

@@ -63,6 +63,7 @@ def choose_threshold(
     method: Method = "exact",
     reward: Reward = "depth",
     seed: int = 0,
+    curve: OperatingCurve | None = None,
 ) -> Calibration:
     """Choose the threshold that answers best while the accuracy is at least `target`; see `ml.specificity.calibrate`.
 
@@ -74,6 +75,7 @@ def choose_threshold(
         method: How to search.
         reward: What "best" means.
         seed: Order of the mini-batches of `hill_climb`.
+        curve: The operating curve of these photographs, where it is known already.
 
     Raises:
         SpecificityError: the target or the method is none.
@@ -82,7 +84,7 @@ def choose_threshold(
         raise SpecificityError(f"the target accuracy must lie between 0 and 1, not {target}")
     if method not in _METHODS:
         raise SpecificityError(f"the method must be one of {', '.join(_METHODS)}, not {method!r}")
-    curve = curve_of(found, labels, taxonomy)
+    curve = curve_of(found, labels, taxonomy) if curve is None else curve
     reachable = bool((curve.accuracy >= target).any())
     if reachable:
         problem = _Problem(

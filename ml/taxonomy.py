@@ -35,6 +35,10 @@ class TaxonError(MlError, LookupError):
     """A taxon is not in the taxonomy, or its name stands for several."""
 
 
+class UnknownTaxonError(TaxonError):
+    """A taxon is not in the taxonomy."""
+
+
 class Cuts(NamedTuple):
     """Where the nodes of one depth lie among cumulative sums over the classes; see `Taxonomy.cuts`."""
 
@@ -208,7 +212,7 @@ class Taxonomy:
         if not found:
             similar = difflib.get_close_matches(text, self.name, n=3)
             hint = f"; did you mean {' or '.join(dict.fromkeys(similar))}?" if similar else ""
-            raise TaxonError(f"the model knows no taxon {text!r}{hint}")
+            raise UnknownTaxonError(f"the model knows no taxon {text!r}{hint}")
         homonyms = "; ".join(f"{self.rank[node]} {self.describe(node)} (key {self.taxon_key[node]})" for node in found)
         raise TaxonError(f"{text!r} stands for several taxa, give the lineage or the key of one: {homonyms}")
 

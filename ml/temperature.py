@@ -6,6 +6,7 @@ everywhere, so that what is served is what was calibrated.
 """
 
 import numpy as np
+import numpy.typing as npt
 
 from ml.operating import Floats
 from ml.taxonomy import Integers, Taxonomy
@@ -54,13 +55,21 @@ def negative_log_likelihood(
     return total / len(probabilities)
 
 
-def fit_temperature(probabilities: Probabilities, labels: Integers, taxonomy: Taxonomy, *, seed: int = 0) -> float:
+def fit_temperature(
+    probabilities: Probabilities,
+    labels: Integers,
+    taxonomy: Taxonomy,
+    *,
+    rows: npt.NDArray[np.intp] | None = None,
+    seed: int = 0,
+) -> float:
     """The temperature at which the true species are most likely.
 
     Args:
-        probabilities: Shape N x C; of more than `PHOTOS` rows, so many are drawn.
+        probabilities: Shape N x C.
         labels: True class ids. Shape N.
         taxonomy: A tree with C leaves.
+        rows: Photographs that may be used; None: all. Of more than `PHOTOS`, so many are drawn.
         seed: Of the draw.
 
     Returns:
@@ -71,12 +80,13 @@ def fit_temperature(probabilities: Probabilities, labels: Integers, taxonomy: Ta
     """
     from scipy.optimize import minimize_scalar  # noqa: PLC0415 (serving imports this module, and needs no SciPy)
 
-    if len(probabilities) > PHOTOS:
-        drawn = np.sort(np.random.default_rng(seed).choice(len(probabilities), PHOTOS, replace=False))
-        probabilities, labels = probabilities[drawn], labels[drawn]
+    used = np.arange(len(probabilities)) if rows is None else rows
+    if len(used) > PHOTOS:
+        used = np.sort(np.random.default_rng(seed).choice(used, PHOTOS, replace=False))
+    drawn, truth = probabilities[used], labels[used]
 
     def loss(log_temperature: float) -> float:
-        return negative_log_likelihood(probabilities, labels, taxonomy, float(np.exp(log_temperature)))
+        return negative_log_likelihood(drawn, truth, taxonomy, float(np.exp(log_temperature)))
 
     found = minimize_scalar(loss, bounds=tuple(np.log(BOUNDS)), method="bounded", options={"xatol": 1e-4})
     return float(np.exp(found.x))

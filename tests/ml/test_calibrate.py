@@ -10,7 +10,7 @@ from mlflow.tracking import MlflowClient
 from PIL import Image
 
 from ml import tree_sums
-from ml.calibrate import main, read_halves
+from ml.calibrate import main, read_predictions
 from ml.errors import DataError
 from ml.operating import OperatingCurve
 from ml.spec import RESULT_FILE, CalibrateResult, CalibrateSpec
@@ -103,6 +103,6 @@ def test_an_empty_half_is_refused(spec: CalibrateSpec, tmp_path: Path) -> None:
     lone = table.set_column(table.column_names.index("half"), "half", pa.array(["calibration"] * table.num_rows))
     pq.write_table(lone, tmp_path / "lone.parquet")
     with pytest.raises(DataError, match="evaluation half"):
-        read_halves(
+        read_predictions(
             spec.model_copy(update={"predictions": tmp_path / "lone.parquet"}), taxonomy=Taxonomy.read(spec.taxonomy)
         )
