@@ -66,8 +66,8 @@ def run(*, folder: Path, runs: int) -> Report:
         ],
         notes=[
             "The file is in the page cache for every contestant: the disk is not what is compared.",
-            "The hill climb is plain Python over lists of children, one traversal per photograph, as the paper "
-            "describes it; it yields one threshold for one target, approximately.",
+            "The hill climb is the paper's: plain Python over lists of children, one traversal per photograph, and "
+            + "one threshold for one target, approximately.",
             "The row maximum's memory is the mapped file; the streaming pass gives its pages back.",
         ],
     )  # fmt: skip

@@ -85,7 +85,7 @@ def calibrate_network(data: Labelled, taxonomy: Taxonomy, options: SpecificityOp
     calibration, evaluation = everyone.rows(chooses), everyone.rows(data.judges)
     targets = (*TABULATED_TARGETS, options.target)
     table = learn(calibration, taxonomy, targets=targets, policy=policy)
-    at_target = int(np.searchsorted(table.targets, options.target))
+    at_target = table.position(options.target)
     return Outcome(
         temperature=temperature,
         table=table,
@@ -145,7 +145,7 @@ def operating_points(
     """The standard targets and the chosen one, judged."""
     points = []
     for target in sorted({*STANDARD_TARGETS, options.target}):
-        row = int(np.searchsorted(table.targets, target))
+        row = table.position(target)
         judged = judge_table(table, evaluation, taxonomy, target=target)
         points.append(
             OperatingPoint(
@@ -169,7 +169,7 @@ def group_points(
     """Each group's threshold for the target, judged; empty without groups."""
     if table.group_depth == 0:
         return ()
-    row = int(np.searchsorted(table.targets, target))
+    row = table.position(target)
     chose, judges = table.group_of(calibration.found), table.group_of(evaluation.found)
     points = []
     for position, node in enumerate(table.groups.tolist()):

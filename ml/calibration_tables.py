@@ -51,9 +51,8 @@ def groups_table(groups: Sequence[GroupPoint]) -> str:
         judged = "|  |  |"
         if group.accuracy is not None and group.accuracy_low is not None and group.accuracy_high is not None:
             judged = f"| {interval(group.accuracy, group.accuracy_low, group.accuracy_high)} | {group.depth:.2f} |"
-        lines.append(
-            f"| {group.taxon} | {group.calibration_photos:,} | {group.threshold:.4f} | {group.evaluation_photos:,} {judged}"
-        )
+        chosen = f"| {group.taxon} | {group.calibration_photos:,} | {group.threshold:.4f}"
+        lines.append(f"{chosen} | {group.evaluation_photos:,} {judged}")
     return "\n".join(lines) + "\n"
 
 

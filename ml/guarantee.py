@@ -1,10 +1,10 @@
 """A finite-sample guarantee for the threshold: learn-then-test with a fixed sequence (Angelopoulos et al. 2021).
 
 Theorem. Let the network and the target be fixed before the N calibration photographs are seen, and let those and the
-photographs of use be independent draws from one distribution. Thresholds of the fixed `GRID` are tested from 1 downwards, each
-for the hypothesis "its accuracy is below the target", by the exact binomial test at level delta; the first that is
-not rejected ends the sequence. Then, with probability at least 1 - delta over the calibration photographs, every
-threshold before it - so the chosen one, the last - has at least the target accuracy.
+photographs of use be independent draws from one distribution. Thresholds of the fixed `GRID` are tested from 1
+downwards, each for the hypothesis "its accuracy is below the target", by the exact binomial test at level delta; the
+first that is not rejected ends the sequence. Then, with probability at least 1 - delta over the calibration
+photographs, every threshold before it - so the chosen one, the last - has at least the target accuracy.
 
 Why: accuracy at a fixed threshold is the mean of N independent zeros and ones, so the test is exact: it rejects where
 the Clopper-Pearson lower bound reaches the target. Ending at the first failure means that a wrong choice needs the

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from ml.candidates import Candidates
 from ml.errors import DataError
 from ml.operating import DECIMALS, Floats
-from ml.taxonomy import ROOT, Integers
+from ml.taxonomy import Integers
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -34,27 +34,22 @@ class ThresholdTable:
     reachable: npt.NDArray[np.bool_]
     """Whether the target is met on the photographs that chose (with a guarantee: is promised). Shape K x G."""
 
+    def position(self, target: float) -> int:
+        """The entry of the lowest tabulated target that is at least `target`, reached or not; K where none is."""
+        return int(np.searchsorted(self.targets, round(target, DECIMALS)))
+
     def row(self, target: float) -> int:
         """The entry of the lowest tabulated target that is at least `target`.
 
         Raises:
             ValueError: no tabulated target is so high, or no threshold reaches it in any group.
         """
-        position = int(np.searchsorted(self.targets, round(target, DECIMALS)))
+        position = self.position(target)
         if position < len(self.targets) and self.reachable[position].any():
             return position
         usable = self.targets[self.reachable.any(axis=1)]
         most = f"the most is {usable[-1]:.1%}" if len(usable) else "nor any other"
         raise ValueError(f"no threshold of this model reaches an accuracy of {target:.1%}; {most}")
-
-    def of_photos(self, found: Candidates, target: float) -> Floats:
-        """Each photograph's threshold for a target. Shape N.
-
-        Raises:
-            ValueError: as `row`.
-        """
-        row = self.thresholds[self.row(target)]
-        return np.asarray(row[self.group_of(found)], dtype=np.float64)
 
     def group_of(self, found: Candidates) -> npt.NDArray[np.intp]:
         """Each photograph's position among the groups. Shape N."""
@@ -101,8 +96,3 @@ class ThresholdTable:
             )
         except (OSError, KeyError, ValueError, pa.ArrowException) as error:
             raise DataError(f"{path} is not a table of thresholds ({error}); run the calibration again") from error
-
-    @property
-    def single(self) -> bool:
-        """Whether one threshold serves all photographs."""
-        return len(self.groups) == 1 and self.groups[0] == ROOT

@@ -20,7 +20,7 @@ from ml.threshold_table import ThresholdTable
 
 STANDARD_TARGETS = (0.8, 0.9, 0.95, 0.99)
 """Operating points that are reported for every network."""
-TABULATED_TARGETS = tuple(round(0.5 + step / 100, 2) for step in range(50)) + (0.995, 0.999)
+TABULATED_TARGETS = (*(round(0.5 + step / 100, 2) for step in range(50)), 0.995, 0.999)
 """Targets that a model can be asked for; one in between is answered with the next higher."""
 
 
@@ -131,7 +131,7 @@ def judge(answers: Answers, labels: Integers, taxonomy: Taxonomy) -> Judgement:
 
 def judge_table(table: ThresholdTable, half: Half, taxonomy: Taxonomy, *, target: float) -> Judgement:
     """What the thresholds of a target are worth on a half that did not choose them."""
-    row = table.thresholds[int(np.searchsorted(table.targets, target))]
+    row = table.thresholds[table.position(target)]
     return judge(select(half.found, row[table.group_of(half.found)]), half.labels, taxonomy)
 
 

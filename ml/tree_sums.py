@@ -16,7 +16,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -56,7 +56,15 @@ class Units(NamedTuple):
         return np.minimum(np.ldexp(sums.astype(np.float64), -self.bits), 1.0)
 
 
-def node_probabilities(probabilities: "Probabilities | Tensor", taxonomy: Taxonomy) -> "Any":
+@overload
+def node_probabilities(probabilities: Probabilities, taxonomy: Taxonomy) -> Floats: ...
+
+
+@overload
+def node_probabilities(probabilities: "Tensor", taxonomy: Taxonomy) -> "Tensor": ...
+
+
+def node_probabilities(probabilities: "Probabilities | Tensor", taxonomy: Taxonomy) -> "Floats | Tensor":
     """Sum leaf probabilities up the tree, all nodes of a depth at once, in float64.
 
     A leaf keeps its exact value and a parent is never less probable than its child. The whole N x V result is held in
@@ -74,7 +82,19 @@ def node_probabilities(probabilities: "Probabilities | Tensor", taxonomy: Taxono
     """
     if _is_tensor(probabilities):
         return _node_tensor(probabilities, taxonomy)
-    leaves = checked(probabilities, taxonomy)
+    return sum_up(checked(probabilities, taxonomy), taxonomy)
+
+
+def sum_up(leaves: Floats, taxonomy: Taxonomy) -> Floats:
+    """The sums of `node_probabilities` for rows that need not sum to one, such as a part of a distribution.
+
+    Args:
+        leaves: Shape N x C.
+        taxonomy: A tree with C leaves.
+
+    Returns:
+        Shape N x V, in [0, 1].
+    """
     nodes = np.zeros((len(leaves), taxonomy.node_count))
     nodes[:, taxonomy.leaves] = leaves
     for level in reversed(taxonomy.levels[1:]):
