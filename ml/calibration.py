@@ -55,6 +55,8 @@ class Outcome:
     """At the target, on the photographs that chose."""
     judged: Judgement
     """At the target, on the others."""
+    held_out: bool
+    """Whether the judges did not choose."""
     threshold: float
     """At the target, of photographs that belong to no group."""
     reachable: bool
@@ -95,6 +97,7 @@ def calibrate_network(data: Labelled, taxonomy: Taxonomy, options: SpecificityOp
         evaluation_curve=evaluation.curve(taxonomy),
         chosen=judge_table(table, calibration, taxonomy, target=options.target),
         judged=judge_table(table, evaluation, taxonomy, target=options.target),
+        held_out=not (data.chooses & data.judges).any(),
         threshold=float(table.thresholds[at_target, 0]),
         reachable=bool(table.reachable[at_target].all()),
         reliability=reliability(evaluation.found, evaluation.labels, taxonomy),
