@@ -6,6 +6,7 @@ process of its own; it prints the seconds of its work without starting Python an
 """
 
 import argparse
+import functools
 import json
 import statistics
 import sys
@@ -36,7 +37,7 @@ def run(*, folder: Path, runs: int) -> Report:
     file = folder / "probabilities.npy"
     prepare(folder)
     try:
-        samples = alternate({name: lambda name=name: _child(name, folder) for name in _WORK}, runs=runs)
+        samples = alternate({name: functools.partial(_child, name, folder) for name in _WORK}, runs=runs)
     finally:
         file.unlink()
     maximum, streaming, climb = (_seconds(samples[name]) for name in ("row-maximum", "streaming", "hill-climb"))
@@ -66,8 +67,7 @@ def run(*, folder: Path, runs: int) -> Report:
         ],
         notes=[
             "The file is in the page cache for every contestant: the disk is not what is compared.",
-            "The hill climb is the paper's: plain Python over lists of children, one traversal per photograph, and "
-            + "one threshold for one target, approximately.",
+            "The hill climb is plain Python: a traversal per photograph, one threshold for one target, approximately.",
             "The row maximum's memory is the mapped file; the streaming pass gives its pages back.",
         ],
     )  # fmt: skip

@@ -124,7 +124,7 @@ def select(found: Candidates, threshold: npt.ArrayLike) -> Answers:
     """
     wanted = np.asarray(threshold, dtype=np.float64)
     if not ((wanted >= 0) & (wanted <= 1)).all():
-        raise SpecificityError(f"the threshold must lie in [0, 1], not {threshold}")
+        raise SpecificityError(f"the threshold must lie in [0, 1], not {wanted}")
     enough = found.probabilities[:, 1:] >= np.round(wanted, DECIMALS).reshape(-1, 1)
     depth = enough.sum(axis=1)
     rows = np.arange(len(depth))

@@ -107,7 +107,7 @@ def read_taxonomy(path: Path) -> tuple[Taxonomy, npt.NDArray[np.intp] | None]:
     ranks = [rank for rank in RANKS if rank in table.column_names]
     if "class_id" not in table.column_names or not ranks:
         raise DataError(
-            f"{path} is neither a taxonomy (node_id, parent_id, ...) nor a table of classes (class_id, {', '.join(RANKS)})"
+            f"{path} is neither a taxonomy (node_id, parent_id, ...) nor a table of classes (class_id, kingdom, ...)"
         )
     rows = table.select(["class_id", *ranks]).to_pylist()
     if sorted(row["class_id"] for row in rows) != list(range(len(rows))):
@@ -185,7 +185,7 @@ def _parquet_as_array(path: Path, target: Path) -> Probabilities:
         file = pq.ParquetFile(path)
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"cannot read {path} as Parquet: {error}") from error
-    array: npt.NDArray[np.floating] | None = None
+    array: np.memmap[Any, np.dtype[np.floating]] | None = None
     begin = 0
     with file:
         for batch in file.iter_batches(batch_size=1024):

@@ -106,10 +106,10 @@ class Identifier(PythonModel):
             return np.full(len(self.thresholds.groups), threshold)
         if target is None:
             # What was calibrated is served even where it stayed out of reach: with the threshold 1.
-            return self.thresholds.thresholds[self.thresholds.position(self.calibration.target)]
+            return self.thresholds.of_groups(self.thresholds.position(self.calibration.target))
         if not 0 < target < 1:
             raise ValueError(f"the target accuracy must lie between 0 and 1, not {target}")
-        return self.thresholds.thresholds[self.thresholds.row(target)]
+        return self.thresholds.of_groups(self.thresholds.row(target))
 
     def probabilities(self, photographs: Sequence[np.ndarray[Any, np.dtype[np.uint8]]]) -> Floats:
         """Species probabilities at the version's temperature. Shape: photographs x classes."""

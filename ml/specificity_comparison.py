@@ -1,4 +1,4 @@
-"""All ways to choose thresholds on the same probabilities, side by side: what each costs in depth at the same target."""
+"""All ways to choose thresholds on the same probabilities, side by side: the depth of each at the same target."""
 
 import numpy as np
 

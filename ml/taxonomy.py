@@ -166,7 +166,8 @@ class Taxonomy:
         The boundaries of a depth are the ends of all leaf ranges at that depth or above: they nest, so each depth picks
         from the one below it; the greatest depth picks from all classes.
         """
-        found, finer = [], np.arange(self.class_count + 1)
+        found: list[Cuts] = []
+        finer = np.arange(self.class_count + 1, dtype=np.int32)
         for depth in range(self.max_depth, -1, -1):
             shallow = self.depth <= depth
             edges = np.union1d(self.leaf_begin[shallow], self.leaf_end[shallow])

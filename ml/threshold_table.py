@@ -51,6 +51,11 @@ class ThresholdTable:
         most = f"the most is {usable[-1]:.1%}" if len(usable) else "nor any other"
         raise ValueError(f"no threshold of this model reaches an accuracy of {target:.1%}; {most}")
 
+    def of_groups(self, row: int) -> Floats:
+        """The threshold of each group in one row. Shape G."""
+        thresholds: Floats = self.thresholds[row]
+        return thresholds
+
     def group_of(self, found: Candidates) -> npt.NDArray[np.intp]:
         """Each photograph's position among the groups. Shape N."""
         nodes = found.node_ids[:, self.group_depth]

@@ -1,27 +1,33 @@
 """Sums of leaf probabilities over the tree (the paper's NodeProbability), exact and in bounded memory.
 
-Sums of a stream are taken in integers: a probability is a multiple of a small unit, so sums are exact, do not depend
-on their order, and the sum over any leaf range is the difference of two cumulative sums. Every finite float16 in
-[0, 1] is a multiple of 2^-24, which fits int32; wider types are rounded to multiples of 2^-60 in int64, an error
-below 1e-14 for the sum over 19,027 leaves. What is answered from sums belongs to `ml.specificity`.
+Sums of a stream are taken in integers (`ml.fixed_point`): they are exact and do not depend on their order, so the sum
+over any leaf range is the difference of two cumulative sums. What is answered from sums belongs to `ml.candidates`.
 
 Shapes: N photographs, C classes, V nodes, B rows of one block.
 """
 
 import itertools
-import math
 import mmap
 import os
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard, overload
+from typing import TYPE_CHECKING, Any, TypeGuard, cast, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from ml.errors import MlError
+from ml.fixed_point import (
+    HALF_BITS,
+    HALF_ONE,
+    WIDE_BITS,
+    Units,
+    cumulative_sums,
+    scratch,
+    units_of_halves,
+    units_of_wide,
+)
 from ml.operating import Floats
 from ml.taxonomy import Integers, Taxonomy
 
@@ -37,23 +43,9 @@ RELEASE_BYTES = 64_000_000
 SUM_TOLERANCE = 0.02
 """How far a row may be from summing to one: float16 over many classes loses up to a percent."""
 
-_HALF_ONE = 0x3C00
-"""The bits of 1.0 as float16; non-negative float16 numbers are ordered as their bits are."""
-
 
 class SpecificityError(MlError, ValueError):
     """Probabilities, labels or a threshold are not what they must be."""
-
-
-class Units(NamedTuple):
-    """Probabilities as multiples of 2^-`bits`."""
-
-    values: npt.NDArray[np.integer]
-    bits: int
-
-    def probability(self, sums: npt.NDArray[np.integer]) -> Floats:
-        """Sums as probabilities; rounding of the input above one is cut off."""
-        return np.minimum(np.ldexp(sums.astype(np.float64), -self.bits), 1.0)
 
 
 @overload
@@ -82,7 +74,7 @@ def node_probabilities(probabilities: "Probabilities | Tensor", taxonomy: Taxono
     """
     if _is_tensor(probabilities):
         return _node_tensor(probabilities, taxonomy)
-    return sum_up(checked(probabilities, taxonomy), taxonomy)
+    return sum_up(checked(cast("Probabilities", probabilities), taxonomy), taxonomy)
 
 
 def sum_up(leaves: Floats, taxonomy: Taxonomy) -> Floats:
@@ -156,9 +148,9 @@ def best_per_depth(block: Probabilities, taxonomy: Taxonomy, *, first_row: int =
         if depth == taxonomy.max_depth:
             sums = units.values
         else:
-            kept = _scratch(f"cut {depth % 2}", (len(block), len(cuts.positions)), values.dtype)
+            kept = scratch(f"cut {depth % 2}", (len(block), len(cuts.positions)), values.dtype)
             values = values.take(cuts.positions, axis=1, out=kept, mode="clip")
-            sums = _scratch("sums", (len(block), len(cuts.positions) - 1), values.dtype)
+            sums = scratch("sums", (len(block), len(cuts.positions) - 1), values.dtype)
             np.subtract(values[:, 1:], values[:, :-1], out=sums)
         if len(cuts.segments) < sums.shape[1]:
             sums = sums[:, cuts.segments]
@@ -248,60 +240,15 @@ def _in_units(block: Probabilities, taxonomy: Taxonomy, *, first_row: int) -> tu
     """
     if block.ndim == 2 and block.shape[1] == taxonomy.class_count and block.dtype == np.float16:
         bits = np.ascontiguousarray(block).view(np.uint16)
-        if bits.max(initial=0) <= _HALF_ONE:  # neither negative nor above one nor NaN
-            values = _half_units(bits)
-            cumulative = _cumulative(values)
-            total = cumulative[:, -1] - (1 << 24)
+        if bits.max(initial=0) <= HALF_ONE:  # neither negative nor above one nor NaN
+            values = units_of_halves(bits)
+            cumulative = cumulative_sums(values)
+            total = cumulative[:, -1] - (1 << HALF_BITS)
             # A sum that left int32 has been negative on the way: no step exceeds one.
-            if cumulative.min(initial=0) >= 0 and np.abs(total).max(initial=0) <= SUM_TOLERANCE * (1 << 24):
-                return Units(values, 24), cumulative
-    wide = np.rint(np.ldexp(checked(block, taxonomy, first_row=first_row), 60)).astype(np.int64)
-    return Units(wide, 60), _cumulative(wide)
-
-
-def _half_units(bits: npt.NDArray[np.uint16]) -> npt.NDArray[np.int32]:
-    """Float16 numbers in [0, 1], given by their bits, as multiples of 2^-24.
-
-    Moved into the fields of a float32 with the exponent raised by 24, the bits of a normal number are the result. Those
-    of a subnormal number m x 2^-24 come out as 512 + m / 2, below 1024; there 2 x - 1024 undoes it, elsewhere it is
-    greater. NumPy's own conversion of float16 takes ten times as long.
-    """
-    moved = _scratch("moved", bits.shape, np.uint32)
-    np.copyto(moved, bits)
-    moved <<= 13
-    moved += (127 - 15 + 24) << 23
-    number = moved.view(np.float32)
-    doubled = _scratch("doubled", bits.shape, np.float32)
-    np.multiply(number, 2, out=doubled)
-    doubled -= 1024
-    np.minimum(number, doubled, out=number)
-    units = doubled.view(np.int32)
-    np.copyto(units, number, casting="unsafe")
-    return units
-
-
-def _cumulative(values: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
-    sums = _scratch("cumulative", (values.shape[0], values.shape[1] + 1), values.dtype)
-    sums[:, 0] = 0
-    np.cumsum(values, axis=1, dtype=values.dtype, out=sums[:, 1:])
-    return sums
-
-
-class _Memory(threading.local):
-    def __init__(self) -> None:
-        self.arrays: dict[str, npt.NDArray[Any]] = {}
-
-
-_memory = _Memory()
-
-
-def _scratch(name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """This thread's array of a name, with any content: pages asked of the system per block cost more than the sums."""
-    wanted = math.prod(shape)
-    kept = _memory.arrays.get(name)
-    if kept is None or kept.size < wanted or kept.dtype != dtype:
-        kept = _memory.arrays[name] = np.empty(wanted, dtype=dtype)
-    return kept[:wanted].reshape(shape)
+            if cumulative.min(initial=0) >= 0 and np.abs(total).max(initial=0) <= SUM_TOLERANCE * (1 << HALF_BITS):
+                return Units(values, HALF_BITS), cumulative
+    wide = units_of_wide(checked(block, taxonomy, first_row=first_row))
+    return Units(wide, WIDE_BITS), cumulative_sums(wide)
 
 
 def _mapping(array: npt.NDArray[Any]) -> mmap.mmap | None:
