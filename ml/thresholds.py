@@ -56,7 +56,10 @@ class Policy:
     group_depth: int = 0
     """Depth of the groups, e.g. 1 for kingdoms; 0 for one threshold for all."""
     group_photos: int = 100
-    """A group needs so many photographs to have its own threshold; the others share one."""
+    """A group needs so many photographs to have its own threshold; the others share one.
+
+    Where the others together are fewer, too, they get the strictest threshold of all, and no promise of their own.
+    """
     seed: int = 0
 
 
@@ -92,16 +95,16 @@ def learn(half: Half, taxonomy: Taxonomy, *, targets: Sequence[float], policy: P
     groups = groups_of(half.found, depth=policy.group_depth, least=policy.group_photos)
     nodes = half.found.node_ids[:, policy.group_depth]
     rest = ~np.isin(nodes, groups[1:])
-    if rest.sum() < policy.group_photos:
-        rest = np.ones_like(rest)
-    members = [rest, *(nodes == node for node in groups[1:])]
+    few = len(groups) > 1 and int(rest.sum()) < policy.group_photos
+    members = [np.ones_like(rest) if few else rest, *(nodes == node for node in groups[1:])]
     columns = [_choose(half.rows(rows), taxonomy, wanted, policy, groups=len(groups)) for rows in members]
+    thresholds = np.stack([column for column, _ in columns], axis=1)
+    reachable = np.stack([column for _, column in columns], axis=1)
+    if few:
+        # Too little is known of the others to choose for them: the strictest of all thresholds is on the safe side.
+        thresholds[:, 0], reachable[:, 0] = thresholds.max(axis=1), reachable.all(axis=1)
     return ThresholdTable(
-        targets=wanted,
-        groups=groups,
-        group_depth=policy.group_depth,
-        thresholds=np.stack([thresholds for thresholds, _ in columns], axis=1),
-        reachable=np.stack([reachable for _, reachable in columns], axis=1),
+        targets=wanted, groups=groups, group_depth=policy.group_depth, thresholds=thresholds, reachable=reachable
     )
 
 

@@ -34,10 +34,11 @@ def test_a_photograph_is_named_with_lineage_and_likely_species(
     registry: list[str], kea: Path, capsys: Captured
 ) -> None:
     assert identify.main([str(kea), *registry, "--threshold", "0", "--within", "Aves", "--top", "2"]) == 0
-    first, *species = capsys.readouterr().out.splitlines()
+    first, *species, watched = capsys.readouterr().out.splitlines()
     assert first.startswith(f"{kea}: species ")
     assert "[Animalia > Chordata > Aves > " in first
     assert len(species) == 2
+    assert "watched Plantae > Tracheophyta > Magnoliopsida > Rosales > Moraceae > Morus: " in watched
 
 
 def test_an_answer_reads_as_a_sentence() -> None:
@@ -48,6 +49,24 @@ def test_an_answer_reads_as_a_sentence() -> None:
     assert text.splitlines() == ["kea.jpg: genus Nestor (93 %)  [Nestor]", "    Nestor notabilis   61.2 %"]
     abstained = identify.readable({**answer, "depth": 0, "rank": "root", "lineage": [], "top": []})
     assert abstained == "kea.jpg: not sure of any kingdom (asked for 90 % confidence)"
+
+
+def test_an_alarm_cannot_be_overlooked() -> None:
+    taxon = {"lineage": "Plantae > Morus", "probability": 0.02, "threshold": 0.013, "alarm": True}
+    assert identify.watched(taxon) == "    ! ALARM, watched Plantae > Morus: 2 % (alarm from 1.3 %)"
+    assert identify.watched({**taxon, "alarm": False}) == "    watched Plantae > Morus: 2 % (alarm from 1.3 %)"
+
+
+def test_a_homonym_is_asked_for_by_lineage(registry: list[str], kea: Path, capsys: Captured) -> None:
+    assert identify.main([str(kea), "--within", "Morus", *registry]) == 1
+    complaint = capsys.readouterr().err
+    assert "stands for several taxa, give the lineage or the key of one" in complaint
+    assert "Sulidae > Morus (key " in complaint
+    within = ["--within", "Plantae > Morus", "--within", "Nestor", "--literal"]
+    assert identify.main([str(kea), *within, "--json", *registry]) == 0
+    (answer,) = json.loads(capsys.readouterr().out)
+    assert sum(species["probability"] > 0 for species in answer["top"]) == 3
+    assert answer["watch"][0]["name"] == "Morus"
 
 
 def test_json_holds_one_answer_per_photograph(registry: list[str], kea: Path, capsys: Captured) -> None:
