@@ -14,6 +14,8 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 # Its progress bars would mix with the answers.
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
+from pydantic import ValidationError
+
 from ml.errors import MlError
 
 Answer = dict[str, Any]
@@ -72,7 +74,7 @@ def load_model(*, uri: str, name: str, alias: str) -> Any:  # noqa: ANN401 (mlfl
     """The version of `name` under `alias`.
 
     Raises:
-        ModelError: there is none; says what to do.
+        ModelError: there is none, or this code cannot read it; says what to do.
     """
     none = ModelError(f"no model {name!r} has the alias {alias!r} in {uri}: run `naturewatch run` first")
     if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file():
@@ -90,7 +92,13 @@ def load_model(*, uri: str, name: str, alias: str) -> Any:  # noqa: ANN401 (mlfl
         if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
             raise none from error
         raise ModelError(f"the registry {uri} does not answer: {error.message}") from error
-    return mlflow.pyfunc.load_model(f"models:/{name}/{version.version}")
+    try:
+        return mlflow.pyfunc.load_model(f"models:/{name}/{version.version}")
+    except (MlError, ValidationError, KeyError) as error:
+        raise ModelError(
+            f"version {version.version} of {name!r} was registered by other code than this: run `naturewatch run` to "
+            "register it anew"
+        ) from error
 
 
 def identify(model: Any, photograph: Path, *, params: dict[str, Any]) -> Answer:  # noqa: ANN401 (PyFuncModel)
