@@ -9,6 +9,7 @@ from typing import Final
 
 PARTS: Final = {
     "fetch": "photographs from one host, against img2dataset, gbif-dl and a bare loop",
+    "guarantee": "how often the promised accuracy is broken, over 1,000 resamplings",
     "specificity": "one pass and calibration at the paper's scale, against the paper's hill climb",
 }
 """The parts: each is the module `bench.<part>` with `run(*, folder, runs) -> Report`."""

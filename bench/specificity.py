@@ -11,7 +11,7 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,10 +94,10 @@ def prepare(folder: Path) -> None:
     target.flush()
 
 
-def drawn_taxonomy(generator: np.random.Generator) -> Taxonomy:
+def drawn_taxonomy(generator: np.random.Generator, sizes: Sequence[int] = RANK_SIZES) -> Taxonomy:
     """A tree of the rank sizes: every taxon has a child, the others fall to parents with Zipf-like weights."""
     parents: list[Integers] = [np.zeros(1, dtype=np.int32)]
-    for above, size in zip((1, *RANK_SIZES[:-1]), RANK_SIZES, strict=True):
+    for above, size in zip((1, *sizes[:-1]), sizes, strict=True):
         weights = 1 / np.arange(1, above + 1) ** 0.8
         generator.shuffle(weights)
         extra = generator.choice(above, size - above, p=weights / weights.sum())
