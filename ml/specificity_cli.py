@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if options.compare:
                 from ml.specificity_comparison import comparison  # noqa: PLC0415 (only here)
 
-                sys.stdout.write(comparison(data, taxonomy, asked))
+                sys.stdout.write(comparison(data, taxonomy, asked, repeats=options.repeats))
                 return 0
             outcome = calibrate_network(data, taxonomy, asked)
             written = _write(outcome, taxonomy, asked, options.output) if options.output else {}
@@ -184,6 +184,7 @@ def _parser() -> argparse.ArgumentParser:
                         help="always report this taxon (repeatable)")  # fmt: skip
     parser.add_argument("--watch-recall", type=float, default=0.95, help="share of it that must raise an alarm")
     parser.add_argument("--compare", action="store_true", help="print all methods side by side and write nothing")
+    parser.add_argument("--repeats", type=int, default=1, help="for --compare: draw the halves anew so many times")
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser
 

@@ -1,11 +1,15 @@
 """All ways to choose thresholds on the same probabilities, side by side: the depth of each at the same target."""
 
+import dataclasses
+from collections.abc import Sequence
+
 import numpy as np
 
 from ml.calibration import Labelled, divide, policy_of
 from ml.calibration_tables import interval
 from ml.candidates import candidates
 from ml.darts import darts
+from ml.operating import Reward
 from ml.spec import SpecificityOptions
 from ml.taxonomy import Taxonomy
 from ml.temperature import fit_temperature
@@ -13,6 +17,13 @@ from ml.thresholds import Half, Judgement, judge_table, learn
 
 TARGETS = (0.8, 0.9, 0.95)
 PAPER = "the paper: hill climb"
+DARTS: dict[str, Reward] = {
+    "Deng et al.: DARTS, reward depth": "depth",
+    "Deng et al.: DARTS, reward information": "information",
+}
+
+Judged = dict[str, list[Judgement | None]]
+"""By method: a judgement per target, None where it is out of reach."""
 
 
 def variants(asked: SpecificityOptions) -> dict[str, SpecificityOptions]:
@@ -33,13 +44,36 @@ def variants(asked: SpecificityOptions) -> dict[str, SpecificityOptions]:
     return {name: plain.model_copy(update=change) for name, change in changes.items()}
 
 
-def comparison(data: Labelled, taxonomy: Taxonomy, asked: SpecificityOptions) -> str:
+def comparison(data: Labelled, taxonomy: Taxonomy, asked: SpecificityOptions, *, repeats: int = 1) -> str:
     """A Markdown table: for each method and target, accuracy and depth on the photographs that did not choose.
+
+    Args:
+        data: Photographs with labels and halves.
+        taxonomy: Their tree.
+        asked: Seed, delta and group size.
+        repeats: With more than one, the halves are drawn anew so many times and the table holds means: one division
+            of a thousand photographs says little about a tenth of a rank.
 
     Raises:
         MlError: probabilities or options are not what they must be.
     """
-    judged: dict[str, list[Judgement | None]] = {}
+    generator = np.random.default_rng(asked.seed)
+    divisions = [data] if repeats == 1 else [divided(data, generator) for _ in range(repeats)]
+    judged = [compare(division, taxonomy, asked) for division in divisions]
+    heads = [f"accuracy at {target:.0%} | depth | gained" for target in TARGETS]
+    lines = [f"| method | {' | '.join(heads)} |", "|---|" + "---:|---:|---:|" * len(TARGETS)]
+    for name in judged[0]:
+        cells = [
+            _cells([one[name][column] for one in judged], [one[PAPER][column] for one in judged])
+            for column in range(len(TARGETS))
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def compare(data: Labelled, taxonomy: Taxonomy, asked: SpecificityOptions) -> Judged:
+    """All methods on one division of the photographs."""
+    judged: Judged = {}
     for name, options in variants(asked).items():
         fits, chooses = divide(data, options)
         temperature = (
@@ -50,26 +84,36 @@ def comparison(data: Labelled, taxonomy: Taxonomy, asked: SpecificityOptions) ->
         found = candidates(data.probabilities, taxonomy, temperature=temperature)
         everyone = Half(found=found, labels=data.labels, observations=data.observations)
         table = learn(everyone.rows(chooses), taxonomy, targets=TARGETS, policy=policy_of(options, taxonomy))
-        judged[f"{name} (T = {temperature:.2f})" if options.temperature else name] = [
+        judged[name] = [
             judge_table(table, everyone.rows(data.judges), taxonomy, target=target)
             if table.reachable[row].all()
             else None
             for row, target in enumerate(TARGETS)
         ]
-    for reward in ("depth", "information"):
-        judged[f"Deng et al.: DARTS, reward {reward}"] = [
-            darts(data, taxonomy, target=target, reward=reward) for target in TARGETS
-        ]
-    heads = [f"accuracy at {target:.0%} | depth | gained" for target in TARGETS]
-    lines = [f"| method | {' | '.join(heads)} |", "|---|" + "---:|---:|---:|" * len(TARGETS)]
-    for name, row in judged.items():
-        cells = [_cells(found, paper) for found, paper in zip(row, judged[PAPER], strict=True)]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+    for name, reward in DARTS.items():
+        judged[name] = [darts(data, taxonomy, target=target, reward=reward) for target in TARGETS]
+    return judged
 
 
-def _cells(found: Judgement | None, paper: Judgement | None) -> str:
-    if found is None:
+def divided(data: Labelled, generator: np.random.Generator) -> Labelled:
+    """The same photographs with other halves; an observation stays whole."""
+    names = np.arange(len(data.labels)) if data.observations is None else data.observations
+    _, unit = np.unique(names, return_inverse=True)
+    chooses = (generator.random(unit.max() + 1) < 0.5)[unit]
+    return dataclasses.replace(data, chooses=chooses, judges=~chooses)
+
+
+def _cells(found: Sequence[Judgement | None], paper: Sequence[Judgement | None]) -> str:
+    """Accuracy, depth and gain: of one division with the interval, of several as means with the deviation."""
+    pairs = [(ours, theirs) for ours, theirs in zip(found, paper, strict=True) if ours is not None]
+    if not pairs:
         return "out of reach | |"
-    gained = "" if paper is None else f"{found.depth - paper.depth:+.3f}"
-    return f"{interval(found.accuracy, found.accuracy_low, found.accuracy_high)} | {found.depth:.3f} | {gained}"
+    gains = np.array([ours.depth - theirs.depth for ours, theirs in pairs if theirs is not None])
+    depth = float(np.mean([ours.depth for ours, _ in pairs]))
+    if len(found) == 1:
+        (one, _), gained = pairs[0], f"{gains[0]:+.3f}" if len(gains) else ""
+        return f"{interval(one.accuracy, one.accuracy_low, one.accuracy_high)} | {depth:.3f} | {gained}"
+    accuracy = float(np.mean([ours.accuracy for ours, _ in pairs]))
+    gained = f"{gains.mean():+.3f} ± {gains.std():.3f}" if len(gains) else ""
+    missing = f" (in {len(pairs)} of {len(found)})" if len(pairs) < len(found) else ""
+    return f"{accuracy:.1%}{missing} | {depth:.3f} | {gained}"

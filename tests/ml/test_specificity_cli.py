@@ -133,11 +133,20 @@ def test_all_methods_are_compared(files: Path, capsys: Captured) -> None:
     table = capsys.readouterr().out
     for method in (
         "the paper: hill climb",
-        "exact, temperature (T = ",
+        "exact, temperature |",
         "exact, per kingdom",
         "DARTS, reward information",
     ):
         assert f"| {method}" in table or f": {method}" in table
+
+
+def test_means_over_many_divisions_say_more_than_one(files: Path, capsys: Captured) -> None:
+    arguments = ["--probabilities", str(files / "p.npy"), "--labels", str(files / "labels.parquet")]
+    arguments += ["--taxonomy", str(files / "taxonomy.parquet"), "--target", "0.9", "--group-photos", "20"]
+    assert specificity_cli.main([*arguments, "--compare", "--repeats", "3"]) == 0
+    table = capsys.readouterr().out
+    (paper,) = [line for line in table.splitlines() if line.startswith("| the paper")]
+    assert paper.count("+0.000 ± 0.000") == 3
 
 
 def test_text_is_for_people(files: Path, capsys: Captured) -> None:
