@@ -16,7 +16,7 @@ from ml.tree_sums import node_probabilities
 
 STEPS = 60
 LARGEST = 1e9
-"""With such a lambda only the probability counts, so the root, which is always right, is answered."""
+"""With such a lambda only the probability counts: the deepest taxon that is certain is answered."""
 
 
 def darts(data: Labelled, taxonomy: Taxonomy, *, target: float, reward: Reward = "information") -> Judgement | None:
