@@ -64,6 +64,7 @@ def candidates(
         SpecificityError: the shape is wrong, a row is not a probability distribution, or `within` is empty or names
             no node.
     """
+    probabilities = np.asanyarray(probabilities)
     shape = (len(probabilities), taxonomy.max_depth + 1)
     node_ids, best = np.empty(shape, dtype=np.int32), np.empty(shape)
 

@@ -3,6 +3,7 @@
 What a threshold does belongs to `ml.candidates`; what may be promised about it to `ml.guarantee`.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.candidates import Candidates, curve_of
-from ml.operating import Floats, OperatingCurve, Reward
+from ml.operating import OperatingCurve, Reward
 from ml.taxonomy import Integers, Taxonomy
 from ml.tree_sums import SpecificityError
 
@@ -37,20 +38,24 @@ class Calibration:
     """False when even threshold 1 errs too often: the network is certain and wrong. `accuracy` says how far."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class _Problem:
     curve: OperatingCurve
-    breakpoints: Floats
-    """Probabilities of the candidates of depths 1 to D. Shape N x D."""
-    right: npt.NDArray[np.bool_]
-    """Whether each candidate is right, the root included. Shape N x (D + 1)."""
+    found: Candidates
+    labels: Integers
+    taxonomy: Taxonomy
     target: float
     reward: Reward
     seed: int
 
+    @functools.cached_property
+    def right(self) -> npt.NDArray[np.bool_]:
+        """Whether each candidate is right, the root included. Shape N x (D + 1)."""
+        return self.taxonomy.contains(self.found.node_ids, self.labels[:, None])
+
     def accuracy(self, threshold: float, rows: npt.NDArray[np.int64]) -> float:
         """Of the answers at `threshold` for some photographs."""
-        depth = (self.breakpoints[rows] >= threshold).sum(axis=1)
+        depth = (self.found.probabilities[rows, 1:] >= threshold).sum(axis=1)
         return float(self.right[rows, depth].mean())
 
 
@@ -88,12 +93,7 @@ def choose_threshold(
     reachable = bool((curve.accuracy >= target).any())
     if reachable:
         problem = _Problem(
-            curve=curve,
-            breakpoints=found.probabilities[:, 1:],
-            right=taxonomy.contains(found.node_ids, labels[:, None]),
-            target=target,
-            reward=reward,
-            seed=seed,
+            curve=curve, found=found, labels=labels, taxonomy=taxonomy, target=target, reward=reward, seed=seed
         )
         threshold, evaluations = _METHODS[method](problem)
     else:

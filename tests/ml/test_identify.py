@@ -3,11 +3,12 @@
 import json
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import pytest
 
 from ml import identify, specificity_cli
-from tests.ml.specificity_fixtures import BIRDS, photograph_bytes, release, rows_of, write_taxonomy
+from tests.ml.specificity_fixtures import BIRDS, photograph_bytes, release, rows_of, tracking_in, write_taxonomy
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
@@ -94,6 +95,35 @@ def test_without_a_champion_it_says_what_to_do(kea: Path, tmp_path: Path, capsys
     assert identify.main([str(kea), "--tracking-uri", f"sqlite:///{tmp_path / 'none.db'}"]) == 1
     assert "run `naturewatch run` first" in capsys.readouterr().err
     assert not (tmp_path / "none.db").exists()
+
+
+def test_a_version_that_this_code_cannot_read_is_named_with_what_to_do(
+    kea: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    """A model of other code: it looks for an artifact that it does not carry."""
+    code = tmp_path / "other.py"
+    code.write_text(
+        "from mlflow.models import set_model\n"
+        "from mlflow.pyfunc import PythonModel\n"
+        "class Other(PythonModel):\n"
+        "    def load_context(self, context):\n"
+        "        self.thresholds = context.artifacts['thresholds']\n"
+        "    def predict(self, context, model_input: list[str], params=None) -> list[str]:\n"
+        "        return []\n"
+        "set_model(Other())\n",
+        encoding="utf-8",
+    )
+    uri = tracking_in(tmp_path, stage="candidate").uri
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    mlflow.set_experiment("test")
+    info = mlflow.pyfunc.log_model(name="other", python_model=str(code), pip_requirements=["mlflow"])
+    client = mlflow.MlflowClient()
+    client.create_registered_model("tiny")
+    client.create_model_version("tiny", info.model_uri)
+    client.set_registered_model_alias("tiny", "champion", "1")
+    assert identify.main([str(kea), "--tracking-uri", uri, "--model-name", "tiny"]) == 1
+    assert "version 1 of 'tiny' was registered by other code than this" in capsys.readouterr().err
 
 
 def test_an_unknown_taxon_is_refused(registry: list[str], kea: Path, capsys: Captured) -> None:
