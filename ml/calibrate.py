@@ -175,7 +175,10 @@ def _warn(outcome: Outcome, *, spec: CalibrateSpec, reporter: Reporter) -> None:
 
 
 def _log(tracked: ChildRun, *, spec: CalibrateSpec, result: CalibrateResult, reachable: bool) -> None:
-    options = ("network", "target", "method", "reward", "delta", "temperature", "groups", "group_photos", "seed")
+    options = (
+        "network", "target", "method", "reward", "delta", "temperature", "groups", "group_photos", "watch_list",
+        "watch_recall", "seed",
+    )  # fmt: skip
     tracked.log_params({name: getattr(spec, name) for name in options})
     told = {"curve", "thresholds", "report", "figures", "mlflow_run_id", "target", "delta", "points", "groups", "watch"}
     numbers = result.model_dump(exclude={*told, "watch_unknown"})
