@@ -19,6 +19,7 @@ import numpy as np
 
 from bench.harness import Goal, Report, Sample, alternate, measure, median_and_spread
 from ml.candidates import candidates
+from ml.searches import choose_threshold
 from ml.spec import RANKS
 from ml.specificity import answer
 from ml.taxonomy import Integers, Taxonomy
@@ -40,18 +41,20 @@ def run(*, folder: Path, runs: int) -> Report:
     finally:
         file.unlink()
     maximum, streaming, climb = (_seconds(samples[name]) for name in ("row-maximum", "streaming", "hill-climb"))
-    calibration, guarantee = (
-        [sample.facts[fact] for sample in samples["streaming"]] for fact in ("calibration_seconds", "guarantee_seconds")
+    calibration, guarantee, single = (
+        [sample.facts[f"{fact}_seconds"] for sample in samples["streaming"]]
+        for fact in ("calibration", "guarantee", "single")
     )
     climbing = statistics.median(climb) * PHOTOS / TRAVERSED
-    ours = statistics.median(streaming) + statistics.median(calibration)
+    ours = statistics.median(streaming) + statistics.median(single)
     peak = max(sample.peak_rss_bytes for sample in samples["streaming"]) / 2**30
     rows = [
         _row("numpy: row maximum of the same file", maximum, samples["row-maximum"]),
         _row("one streaming pass: candidates of every threshold", streaming, samples["streaming"]),
         {"contestant": f"calibration after it: {len(TABULATED_TARGETS)} targets",
          "seconds": median_and_spread(calibration, digits=2)},
-        {"contestant": "the same with a guarantee", "seconds": median_and_spread(guarantee, digits=2)},
+        {"contestant": "the same for one target", "seconds": median_and_spread(single, digits=2)},
+        {"contestant": f"the same with a guarantee, {len(TABULATED_TARGETS)} targets", "seconds": median_and_spread(guarantee, digits=2)},
         {"contestant": f"the paper: depth-first traversal and step per photograph, {TRAVERSED} photographs",
          "seconds": median_and_spread(climb, digits=2)},
         {"contestant": f"the same scaled to {PHOTOS:,} photographs, one target", "seconds": f"{climbing:,.0f}"},
@@ -65,7 +68,7 @@ def run(*, folder: Path, runs: int) -> Report:
                  bound=2.0, kind="at most"),
             Goal(name="peak memory of the streaming pass and calibration, GiB", value=peak, bound=2.0, kind="at most"),
             Goal(name="calibration for all targets, seconds", value=max(calibration), bound=1.0, kind="at most"),
-            Goal(name="times faster than the paper's hill climb", value=climbing / ours, bound=100.0, kind="at least"),
+            Goal(name="one target, times faster than the paper's hill climb", value=climbing / ours, bound=100.0, kind="at least"),
         ],
         notes=[
             "The file is in the page cache for every contestant: the disk is not what is compared.",
@@ -148,11 +151,14 @@ def _streaming(folder: Path) -> dict[str, float]:
     chosen = time.perf_counter()
     learn(half, tree, targets=TABULATED_TARGETS, policy=Policy(delta=0.05))
     promised = time.perf_counter()
+    choose_threshold(found, labels, tree, target=0.9)
+    single = time.perf_counter()
     depth = judge_table(table, half, tree, target=0.9).depth
     return {
         "seconds": passed - started,
         "calibration_seconds": chosen - passed,
         "guarantee_seconds": promised - chosen,
+        "single_seconds": single - promised,
         "depth_at_90": depth,
     }
 
