@@ -1,48 +1,35 @@
-"""Calibration of one trained network: choose a threshold on one half of validation, report it on the other.
+"""Calibration of one trained network: choose thresholds on one half of validation, report them on the other.
 
 `python -m ml.calibrate --spec FILE` reads an `ml.spec.CalibrateSpec` and writes `result.json` last. The mathematics is
-in `ml.specificity`, the pictures in `ml.calibration_figures`.
+in `ml.calibration` and the modules it names, the pictures in `ml.calibration_figures`.
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
-from scipy import stats
 
+from ml.calibration import Labelled, Outcome, calibrate_network
 from ml.calibration_figures import draw_figures
+from ml.calibration_tables import report
 from ml.errors import DataError, MlError
-from ml.operating import OperatingCurve
 from ml.pipes import Reporter, session
 from ml.spec import RESULT_FILE, CalibrateResult, CalibrateSpec
-from ml.specificity import Calibration, Candidates, candidates, choose_threshold, curve_of
-from ml.taxonomy import Integers, Taxonomy
+from ml.taxonomy import Taxonomy
 from ml.tracking import ChildRun, child_run
 
 CURVE_FILE = "operating_curve.parquet"
+THRESHOLDS_FILE = "thresholds.parquet"
+REPORT_FILE = "operating_points.md"
 HASH_KEY = "naturewatch.spec_hash"
 """Metadata of the curve's file: which specification it was computed for."""
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Half:
-    """One half of the validation side."""
-
-    found: Candidates
-    """The most probable node of each depth. Shapes N x (D + 1)."""
-    labels: Integers
-    """True class ids. Shape N."""
-
-    def curve(self, taxonomy: Taxonomy) -> OperatingCurve:
-        """What each threshold does on this half."""
-        return curve_of(self.found, self.labels, taxonomy)
 
 
 def run(spec: CalibrateSpec, *, reporter: Reporter) -> CalibrateResult:
@@ -57,28 +44,12 @@ def run(spec: CalibrateSpec, *, reporter: Reporter) -> CalibrateResult:
         return earlier
     spec.output.mkdir(parents=True, exist_ok=True)
     taxonomy = Taxonomy.read(spec.taxonomy)
-    chosen_on, reported_on = read_halves(spec, taxonomy=taxonomy)
+    data = read_predictions(spec, taxonomy=taxonomy)
     with child_run(spec.tracking, spec_hash=spec.spec_hash, name=spec.tracking.stage) as tracked:
-        chosen = choose_threshold(
-            chosen_on.found, chosen_on.labels, taxonomy, target=spec.target, method=spec.method, seed=spec.seed
-        )
-        if not chosen.reachable:
-            reporter.info(
-                f"no threshold reaches {spec.target:.1%} on the calibration half: even at 1 the accuracy is "
-                f"{chosen.accuracy:.1%}; the network is certain and wrong"
-            )
-        calibration, evaluation = chosen_on.curve(taxonomy), reported_on.curve(taxonomy)
-        curve = calibration.write(spec.output / CURVE_FILE, facts={HASH_KEY: spec.spec_hash})
-        figures = draw_figures(
-            calibration=calibration,
-            evaluation=evaluation,
-            threshold=chosen.threshold,
-            target=spec.target,
-            depths=taxonomy.max_depth,
-            folder=spec.output,
-        )
-        result = summarise(chosen, evaluation=evaluation, curve=curve, figures=figures, mlflow_run_id=tracked.run_id)
-        _log(tracked, spec=spec, result=result, chosen=chosen)
+        outcome = calibrate_network(data, taxonomy, spec)
+        _warn(outcome, spec=spec, reporter=reporter)
+        result = write_outcome(outcome, spec=spec, taxonomy=taxonomy, mlflow_run_id=tracked.run_id)
+        _log(tracked, spec=spec, result=result, reachable=outcome.reachable)
     reporter.info(
         f"threshold {result.threshold:.4f}: accuracy {result.evaluation_accuracy:.1%} "
         f"({result.evaluation_accuracy_low:.1%} to {result.evaluation_accuracy_high:.1%}) at mean depth "
@@ -98,82 +69,135 @@ def finished(spec: CalibrateSpec) -> CalibrateResult | None:
     return CalibrateResult.read(file) if same else None
 
 
-def read_halves(spec: CalibrateSpec, *, taxonomy: Taxonomy) -> tuple[Half, Half]:
-    """The calibration and the evaluation half; no photograph is in both.
+def read_predictions(spec: CalibrateSpec, *, taxonomy: Taxonomy) -> Labelled:
+    """The validation side: probabilities stay on disk, no photograph is in both halves.
 
     Raises:
         DataError: a file is missing, rows do not match, or a half is empty.
     """
     try:
         probabilities = np.load(spec.probabilities, mmap_mode="r", allow_pickle=False)
-        predictions = pq.read_table(spec.predictions, columns=["class_id", "half"])
-    except (OSError, ValueError, pa.ArrowException) as error:
+        predictions = pq.read_table(spec.predictions, columns=["photo_id", "class_id", "half"])
+        observations = None if spec.split is None else observations_of(predictions["photo_id"], spec.split)
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         raise DataError(f"cannot read the predictions of {spec.network}: {error}; train it again") from error
     if probabilities.shape != (predictions.num_rows, taxonomy.class_count):
         raise DataError(
             f"{spec.probabilities} has the shape {probabilities.shape}, but {spec.predictions} has "
             f"{predictions.num_rows} rows and {spec.taxonomy} {taxonomy.class_count} classes; train again"
         )
-    labels = predictions["class_id"].to_numpy().astype(np.int32)
     halves = np.array(predictions["half"].to_pylist(), dtype=object)
-    # The probabilities stay on disk; their candidates, eight per photograph, fit into memory at any scale.
-    found = candidates(probabilities, taxonomy)
-    return (
-        _half("calibration", found, labels=labels, halves=halves),
-        _half("evaluation", found, labels=labels, halves=halves),
+    for name in ("calibration", "evaluation"):
+        if not (halves == name).any():
+            raise DataError(f"no validation photograph is in the {name} half; more photographs per species are needed")
+    return Labelled(
+        probabilities=probabilities,
+        labels=predictions["class_id"].to_numpy().astype(np.int32),
+        chooses=halves == "calibration",
+        judges=halves == "evaluation",
+        observations=observations,
     )
 
 
-def summarise(
-    chosen: Calibration,
-    *,
-    evaluation: OperatingCurve,
-    curve: Path,
-    figures: dict[str, Path],
-    mlflow_run_id: str,
-) -> CalibrateResult:
-    """The chosen threshold, judged on the evaluation half with a 95 % Clopper-Pearson interval."""
-    entry = evaluation.at(chosen.threshold)
-    accuracy = float(evaluation.accuracy[entry])
-    right = round(accuracy * evaluation.photos)
-    interval = stats.binomtest(right, evaluation.photos).proportion_ci(confidence_level=0.95, method="exact")
+def observations_of(photo_ids: pa.ChunkedArray, split: Path) -> npt.NDArray[np.object_]:
+    """The observation of each photograph, as `split.parquet` says."""
+    rows = pq.read_table(split, columns=["photo_id", "observation_id"]).to_pydict()
+    known = dict(zip(rows["photo_id"], rows["observation_id"], strict=True))
+    return np.array([known[photo_id] for photo_id in photo_ids.to_pylist()], dtype=object)
+
+
+def write_outcome(outcome: Outcome, *, spec: CalibrateSpec, taxonomy: Taxonomy, mlflow_run_id: str) -> CalibrateResult:
+    """Write curve, thresholds, table and figures into the output folder, and say what they hold."""
+    files = write_files(outcome, taxonomy=taxonomy, folder=spec.output, target=spec.target, spec_hash=spec.spec_hash)
+    judged = outcome.judged
     return CalibrateResult(
         mlflow_run_id=mlflow_run_id,
-        target=chosen.target,
-        threshold=chosen.threshold,
-        calibration_accuracy=chosen.accuracy,
-        calibration_depth=chosen.depth,
-        calibration_photos=chosen.photos,
-        evaluation_accuracy=accuracy,
-        evaluation_accuracy_low=float(interval.low),
-        evaluation_accuracy_high=float(interval.high),
-        evaluation_depth=float(evaluation.depth[entry]),
-        evaluation_photos=evaluation.photos,
-        abstention_rate=float(evaluation.abstention[entry]),
-        curve=curve,
-        figures=figures,
+        target=spec.target,
+        threshold=outcome.threshold,
+        calibration_accuracy=outcome.chosen.accuracy,
+        calibration_depth=outcome.chosen.depth,
+        calibration_photos=outcome.chosen.photos,
+        evaluation_accuracy=judged.accuracy,
+        evaluation_accuracy_low=judged.accuracy_low,
+        evaluation_accuracy_high=judged.accuracy_high,
+        evaluation_depth=judged.depth,
+        evaluation_photos=judged.photos,
+        abstention_rate=judged.abstention,
+        curve=files.curve,
+        thresholds=files.thresholds,
+        report=files.report,
+        figures=files.figures,
+        temperature=outcome.temperature,
+        delta=spec.delta,
+        calibration_error=outcome.reliability.error,
+        points=outcome.points,
+        groups=outcome.groups,
+        watch=outcome.watch,
+        watch_unknown=outcome.watch_unknown,
     )
 
 
-def _half(name: str, found: Candidates, *, labels: Integers, halves: npt.NDArray[np.object_]) -> Half:
-    rows = np.flatnonzero(halves == name)
-    if len(rows) == 0:
-        raise DataError(f"no validation photograph is in the {name} half; more photographs per species are needed")
-    return Half(found=Candidates(found.node_ids[rows], found.probabilities[rows]), labels=labels[rows])
+class Files(NamedTuple):
+    """What a calibration leaves in its folder."""
+
+    curve: Path
+    thresholds: Path
+    report: Path
+    figures: dict[str, Path]
 
 
-def _log(tracked: ChildRun, *, spec: CalibrateSpec, result: CalibrateResult, chosen: Calibration) -> None:
-    tracked.log_params({"network": spec.network, "target": spec.target, "method": spec.method, "seed": spec.seed})
-    numbers = result.model_dump(exclude={"curve", "figures", "mlflow_run_id", "target"})
+def write_files(outcome: Outcome, *, taxonomy: Taxonomy, folder: Path, target: float, spec_hash: str) -> Files:
+    """Write `thresholds.parquet`, `operating_points.md`, the figures and, last, `operating_curve.parquet`."""
+    text = report(
+        points=outcome.points, groups=outcome.groups, watch=outcome.watch, watch_unknown=outcome.watch_unknown
+    )
+    page = folder / REPORT_FILE
+    partial = page.with_name(f".{page.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(page)
+    return Files(
+        thresholds=outcome.table.write(folder / THRESHOLDS_FILE, keys=dict(enumerate(taxonomy.taxon_key))),
+        report=page,
+        figures=draw_figures(outcome, target=target, depths=taxonomy.max_depth, folder=folder),
+        curve=outcome.calibration_curve.write(folder / CURVE_FILE, facts={HASH_KEY: spec_hash}),
+    )
+
+
+def _warn(outcome: Outcome, *, spec: CalibrateSpec, reporter: Reporter) -> None:
+    if not outcome.reachable:
+        what = "can be promised to keep" if spec.delta is not None else "reaches"
+        reporter.info(
+            f"no threshold {what} {spec.target:.1%} in every group of the calibration half: even at 1 the accuracy is "
+            f"{outcome.chosen.accuracy:.1%} of {outcome.chosen.photos} photographs"
+        )
+    for name in outcome.watch_unknown:
+        reporter.info(f"the watch-list names {name!r}, which this dataset does not hold: the network cannot see it")
+
+
+def _log(tracked: ChildRun, *, spec: CalibrateSpec, result: CalibrateResult, reachable: bool) -> None:
+    options = (
+        "network", "target", "method", "reward", "delta", "temperature", "groups", "group_photos", "watch_list",
+        "watch_recall", "seed",
+    )  # fmt: skip
+    tracked.log_params({name: getattr(spec, name) for name in options})
+    told = {"curve", "thresholds", "report", "figures", "mlflow_run_id", "target", "delta", "points", "groups", "watch"}
+    numbers = result.model_dump(exclude={*told, "watch_unknown"})
     tracked.log_metrics({name: float(value) for name, value in numbers.items()})
     tracked.log_metrics(
-        {
-            "evaluation_depth_incl_root": result.evaluation_depth + 1,
-            "calibration_evaluations": chosen.evaluations,
-            "target_reachable": float(chosen.reachable),
-        }
+        {"evaluation_depth_incl_root": result.evaluation_depth + 1, "target_reachable": float(reachable)}
     )
-    tracked.log_file(result.curve)
+    for point in result.points:
+        percent = f"{100 * point.target:g}"
+        tracked.log_metrics(
+            {
+                f"threshold_at_{percent}": point.threshold,
+                f"accuracy_at_{percent}": point.accuracy,
+                f"depth_at_{percent}": point.depth,
+                f"abstention_at_{percent}": point.abstention,
+            }
+        )
+    for file in (result.curve, result.thresholds, result.report):
+        tracked.log_file(file)
     for figure in result.figures.values():
         tracked.log_figure(figure)
 

@@ -14,10 +14,15 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 # Its progress bars would mix with the answers.
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
+from pydantic import ValidationError
+
 from ml.errors import MlError
 
 Answer = dict[str, Any]
 """One answer of `ml.serving.Identifier.predict`."""
+
+
+WITHIN = "name, key or lineage (as in 'Plantae > Morus') of a taxon that it is known to be in; repeatable: one of them"
 
 
 class ModelError(MlError):
@@ -43,7 +48,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModelError as error:
         _complain(str(error))
         return 1
-    params = {"target": options.target, "threshold": options.threshold, "within": options.within, "top": options.top}
+    params = {
+        "target": options.target,
+        "threshold": options.threshold,
+        "within": options.within,
+        "renormalise": False if options.literal else None,
+        "top": options.top,
+    }
     asked = {name: value for name, value in params.items() if value is not None}
     answers: list[Answer] = []
     for photograph in present:
@@ -63,7 +74,7 @@ def load_model(*, uri: str, name: str, alias: str) -> Any:  # noqa: ANN401 (mlfl
     """The version of `name` under `alias`.
 
     Raises:
-        ModelError: there is none; says what to do.
+        ModelError: there is none, or this code cannot read it; says what to do.
     """
     none = ModelError(f"no model {name!r} has the alias {alias!r} in {uri}: run `naturewatch run` first")
     if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file():
@@ -81,7 +92,13 @@ def load_model(*, uri: str, name: str, alias: str) -> Any:  # noqa: ANN401 (mlfl
         if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
             raise none from error
         raise ModelError(f"the registry {uri} does not answer: {error.message}") from error
-    return mlflow.pyfunc.load_model(f"models:/{name}/{version.version}")
+    try:
+        return mlflow.pyfunc.load_model(f"models:/{name}/{version.version}")
+    except (MlError, ValidationError, KeyError) as error:
+        raise ModelError(
+            f"version {version.version} of {name!r} was registered by other code than this: run `naturewatch run` to "
+            "register it anew"
+        ) from error
 
 
 def identify(model: Any, photograph: Path, *, params: dict[str, Any]) -> Answer:  # noqa: ANN401 (PyFuncModel)
@@ -112,7 +129,13 @@ def readable(answer: Answer) -> str:
         )
     width = max((len(species["name"]) for species in answer["top"]), default=0)
     lines = [f"    {species['name']:<{width}}  {100 * species['probability']:5.1f} %" for species in answer["top"]]
-    return "\n".join([first, *lines])
+    return "\n".join([first, *lines, *(watched(taxon) for taxon in answer.get("watch", ()))])
+
+
+def watched(taxon: dict[str, Any]) -> str:
+    """A line about a watched taxon: an alarm cannot be overlooked, and no alarm is said, too."""
+    told = f"{taxon['lineage']}: {100 * taxon['probability']:.2g} % (alarm from {100 * taxon['threshold']:.2g} %)"
+    return f"    ! ALARM, watched {told}" if taxon["alarm"] else f"    watched {told}"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -121,7 +144,10 @@ def _parser() -> argparse.ArgumentParser:
     confidence = parser.add_mutually_exclusive_group()
     confidence.add_argument("--target", type=float, help="accuracy wanted, e.g. 0.9; default: the model's own")
     confidence.add_argument("--threshold", type=float, help="probability that an answer must have")
-    parser.add_argument("--within", action="append", metavar="TAXON", help="known to be in this taxon (repeatable)")
+    parser.add_argument("--within", action="append", metavar="TAXON", help=WITHIN)
+    parser.add_argument(
+        "--literal", action="store_true", help="--within rules out the others without conditioning on it (the paper)"
+    )
     parser.add_argument("--top", type=int, default=5, help="how many species to list (default 5)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--tracking-uri", required=True, help="MLflow's store")

@@ -1,12 +1,12 @@
 """The operating curve of a classifier: what each threshold costs and yields, and how it is kept in a file.
 
-How a curve comes about belongs to `ml.specificity`. Light enough to travel with a served model.
+How a curve comes about belongs to `ml.candidates`. Light enough to travel with a served model.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +16,12 @@ import pyarrow.parquet as pq
 from ml.errors import DataError
 
 Floats = npt.NDArray[np.float64]
+Reward = Literal["depth", "information"]
+"""What is wanted beside accuracy: the paper's depth, or the information gain in bits of Deng et al. (2012)."""
 
 DECIMALS = 12
 """Probabilities and thresholds are compared to so many decimals: the order of a sum must not decide an answer."""
-_COLUMNS = ("threshold", "accuracy", "depth", "abstention")
+_COLUMNS = ("threshold", "accuracy", "depth", "abstention", "information")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,8 @@ class OperatingCurve:
     """Mean depth of the answers: root 0, kingdom 1, ... species 7."""
     abstention: Floats
     """Share of photographs answered with the root."""
+    information: Floats
+    """Mean information gain of the answers in bits: root 0, a species log2 of the number of species."""
     photos: int
 
     def write(self, path: Path, *, facts: Mapping[str, str] | None = None) -> Path:
@@ -63,10 +67,23 @@ class OperatingCurve:
 
     def at(self, threshold: float) -> int:
         """The entry that holds at `threshold`."""
-        falling = -self.threshold
-        return max(int(np.searchsorted(falling, -round(threshold, DECIMALS), side="right")) - 1, 0)
+        return int(self.entries(np.array([threshold]))[0])
 
-    def choose(self, target: float) -> int:
-        """The deepest entry with at least the accuracy `target`; entry 0 when none has it."""
+    def entries(self, thresholds: Floats) -> npt.NDArray[np.intp]:
+        """The entries that hold at `thresholds`. Shape: as `thresholds`."""
+        found = np.searchsorted(-self.threshold, -np.round(thresholds, DECIMALS), side="right") - 1
+        return np.maximum(found, 0)
+
+    def choose(self, target: float, reward: Reward = "depth") -> int:
+        """The entry with the highest reward among those with at least the accuracy `target`; entry 0 when none has it.
+
+        Args:
+            target: Accuracy wanted.
+            reward: `depth`, or `information`; above a threshold of 0.5 both mean the lowest threshold.
+        """
         enough = np.flatnonzero(self.accuracy >= target)
-        return int(enough[-1]) if len(enough) else 0
+        if not len(enough):
+            return 0
+        rewards = (self.depth if reward == "depth" else self.information)[enough]
+        # The last of equals: the lower threshold.
+        return int(enough[len(enough) - 1 - int(rewards[::-1].argmax())])

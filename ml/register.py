@@ -98,6 +98,17 @@ def signature() -> ModelSignature:
             Property("probability", "double"),
         ]
     )
+    watched = Object(
+        [
+            Property("rank", "string"),
+            Property("name", "string"),
+            Property("taxon_key", "string", required=False),
+            Property("probability", "double"),
+            Property("lineage", "string"),
+            Property("threshold", "double"),
+            Property("alarm", "boolean"),
+        ]
+    )
     return ModelSignature(
         inputs=Schema([ColSpec(AnyType())]),  # type: ignore[no-untyped-call]
         outputs=Schema(
@@ -110,6 +121,7 @@ def signature() -> ModelSignature:
                 ColSpec("double", "threshold"),
                 ColSpec(Array(taxon), "lineage"),
                 ColSpec(Array(taxon), "top"),
+                ColSpec(Array(watched), "watch"),
             ]
         ),
         params=ParamSchema(
@@ -117,6 +129,7 @@ def signature() -> ModelSignature:
                 ParamSpec("target", "double", None),
                 ParamSpec("threshold", "double", None),
                 ParamSpec("within", "string", [], shape=(-1,)),
+                ParamSpec("renormalise", "boolean", True),  # noqa: FBT003 (MLflow's signature)
                 ParamSpec("top", "long", 5),
             ]
         ),
@@ -160,12 +173,14 @@ def _register(client: MlflowClient, tracked: ChildRun, *, spec: RegisterSpec) ->
 
 
 def _log_model(spec: RegisterSpec) -> ModelInfo:
+    calibration = CalibrateResult.read(spec.specificity)
     artifacts = {
         "weights": spec.weights,
         "network": spec.network,
         "taxonomy": spec.taxonomy,
         "specificity": spec.specificity,
-        "operating_curve": CalibrateResult.read(spec.specificity).curve,
+        "operating_curve": calibration.curve,
+        "thresholds": calibration.thresholds,
         "attribution": spec.attribution,
         "model_card": spec.model_card,
     }

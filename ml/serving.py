@@ -23,11 +23,14 @@ from mlflow.types.type_hints import TypeFromExample
 from ml.data import evaluation_pixels_of
 from ml.errors import PhotoError
 from ml.networks import NetworkSpec, load
-from ml.operating import Floats, OperatingCurve
+from ml.operating import Floats
 from ml.photograph import upright_pixels
 from ml.spec import CalibrateResult
-from ml.specificity import answer, node_probabilities, restrict
+from ml.specificity import candidates, restrict, select
 from ml.taxonomy import TaxonError, Taxonomy
+from ml.temperature import temper
+from ml.threshold_table import ThresholdTable
+from ml.tree_sums import sum_up
 
 BATCH = 16
 """Photographs that go through the network at once."""
@@ -39,13 +42,13 @@ class Identifier(PythonModel):
     """Answers with a taxon, its probability, its lineage and the most probable species."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Read the artifacts: network, weights, taxonomy, threshold and operating curve."""
+        """Read the artifacts: network, weights, taxonomy, thresholds and watch-list."""
         artifacts: Mapping[str, str] = context.artifacts
         self.taxonomy = Taxonomy.read(artifacts["taxonomy"])
         self.network_spec = NetworkSpec.read(Path(artifacts["network"]))
         self.network = load(Path(artifacts["network"]), Path(artifacts["weights"]))
         self.calibration = CalibrateResult.read(Path(artifacts["specificity"]))
-        self.curve = OperatingCurve.read(Path(artifacts["operating_curve"]))
+        self.thresholds = ThresholdTable.read(Path(artifacts["thresholds"]))
 
     def predict(
         self,
@@ -58,54 +61,58 @@ class Identifier(PythonModel):
         Args:
             context: MLflow's; unused.
             model_input: Photographs as bytes, base64 text (a `data:` address, too) or paths of local files.
-            params: `threshold` in [0, 1], or `target`, an accuracy that the stored operating curve turns into a
-                threshold (default: the version's own threshold); `within`, names or keys of taxa that the photographs
-                are known to lie in; `top`, how many species to list (default 5).
+            params: `threshold` in [0, 1], or `target`, an accuracy that the version's table turns into thresholds
+                (default: the target that it was calibrated for); `within`, names or keys of taxa that the photographs
+                are known to lie in; `renormalise`, whether that conditions the probabilities (default) or only rules
+                out the others (the paper's literal reading); `top`, how many species to list (default 5).
 
         Returns:
             One dictionary per photograph: taxon, rank, taxon_key, depth, probability, threshold, lineage (kingdom to
             the answer) and top, each with probabilities. Rank `root` and depth 0 mean: not sure of any kingdom.
+            `watch` has an entry per watched taxon: its probability before `within` is applied, and whether it raises
+            the alarm.
 
         Raises:
             MlflowException: a photograph or a parameter cannot be used; says which and why.
         """
         wanted = params or {}
         try:
-            threshold = self.threshold_for(target=wanted.get("target"), threshold=wanted.get("threshold"))
+            asked = self.asked(target=wanted.get("target"), threshold=wanted.get("threshold"))
             within = [self.taxonomy.find(str(taxon)) for taxon in wanted.get("within") or ()]
         except (TaxonError, ValueError) as error:
             raise MlflowException(str(error), error_code=INVALID_PARAMETER_VALUE) from error
         probabilities = self.probabilities(_decode_all(_as_list(model_input)))
-        if within:
-            probabilities = restrict(probabilities, self.taxonomy, within)
-        return self.answers(probabilities, threshold=threshold, top=max(int(wanted.get("top", 5)), 0))
+        answers = self.answers(
+            probabilities,
+            asked=asked,
+            within=within,
+            renormalise=bool(wanted.get("renormalise", True)),
+            top=max(int(wanted.get("top", 5)), 0),
+        )
+        watch = self.watch(probabilities)
+        return [{**answer, "watch": watched} for answer, watched in zip(answers, watch, strict=True)]
 
-    def threshold_for(self, *, target: float | None, threshold: float | None) -> float:
-        """The threshold asked for, directly or by a target accuracy; by default the version's own.
+    def asked(self, *, target: float | None, threshold: float | None) -> Floats:
+        """The threshold of each group for what is asked: a threshold, a target, or by default the version's target.
 
         Raises:
             ValueError: both are given, one is out of range, or no threshold reaches the target.
         """
         if target is not None and threshold is not None:
             raise ValueError("give a target accuracy or a threshold, not both")
+        if threshold is not None and not 0 <= threshold <= 1:
+            raise ValueError(f"the threshold must lie in [0, 1], not {threshold}")
         if threshold is not None:
-            if not 0 <= threshold <= 1:
-                raise ValueError(f"the threshold must lie in [0, 1], not {threshold}")
-            return float(threshold)
+            return np.full(len(self.thresholds.groups), threshold)
         if target is None:
-            return self.calibration.threshold
+            # What was calibrated is served even where it stayed out of reach: with the threshold 1.
+            return self.thresholds.of_groups(self.thresholds.position(self.calibration.target))
         if not 0 < target < 1:
             raise ValueError(f"the target accuracy must lie between 0 and 1, not {target}")
-        entry = self.curve.choose(target)
-        if self.curve.accuracy[entry] < target:
-            raise ValueError(
-                f"no threshold of this model reaches an accuracy of {target:.1%}; the most is "
-                f"{self.curve.accuracy.max():.1%}"
-            )
-        return float(self.curve.threshold[entry])
+        return self.thresholds.of_groups(self.thresholds.row(target))
 
     def probabilities(self, photographs: Sequence[np.ndarray[Any, np.dtype[np.uint8]]]) -> Floats:
-        """Species probabilities. Shape: photographs x classes."""
+        """Species probabilities at the version's temperature. Shape: photographs x classes."""
         spec = self.network_spec
         rows = [np.zeros((0, self.taxonomy.class_count))]
         for begin in range(0, len(photographs), BATCH):
@@ -115,13 +122,24 @@ class Identifier(PythonModel):
             ]
             with torch.inference_mode():
                 rows.append(self.network(torch.stack(pixels)).float().softmax(dim=1).numpy())
-        return np.concatenate(rows).astype(np.float64)
+        return temper(np.concatenate(rows).astype(np.float64), self.calibration.temperature)
 
-    def answers(self, probabilities: Floats, *, threshold: float, top: int) -> list[dict[str, Any]]:
-        """One readable answer per row of species probabilities."""
+    def answers(
+        self,
+        probabilities: Floats,
+        *,
+        asked: Floats,
+        within: Sequence[int],
+        renormalise: bool,
+        top: int,
+    ) -> list[dict[str, Any]]:
+        """One readable answer per row of species probabilities; `asked` holds a threshold per group."""
         taxonomy = self.taxonomy
-        chosen = answer(probabilities, taxonomy, threshold)
-        nodes = node_probabilities(probabilities, taxonomy)
+        found = candidates(probabilities, taxonomy, within or None, renormalise=renormalise)
+        thresholds = asked[self.thresholds.group_of(found)]
+        if within:
+            probabilities = restrict(probabilities, taxonomy, within, renormalise=renormalise)
+        nodes = sum_up(probabilities, taxonomy)
         species = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
         return [
             {
@@ -130,11 +148,30 @@ class Identifier(PythonModel):
                 "taxon_key": taxonomy.taxon_key[node],
                 "depth": int(taxonomy.depth[node]),
                 "probability": float(probability),
-                "threshold": threshold,
+                "threshold": float(used),
                 "lineage": [self.describe(step, float(row[step])) for step in taxonomy.lineage(int(node))[1:]],
                 "top": [self.describe(int(leaf), float(row[leaf])) for leaf in taxonomy.leaves[best]],
             }
-            for node, probability, row, best in zip(*chosen, nodes, species, strict=True)
+            for node, probability, used, row, best in zip(
+                *select(found, thresholds), thresholds, nodes, species, strict=True
+            )
+        ]
+
+    def watch(self, probabilities: Floats) -> list[list[dict[str, Any]]]:
+        """Per photograph an entry for each watched taxon, whatever the answer or a filter says."""
+        watched = self.calibration.watch
+        masses = sum_up(probabilities, self.taxonomy)[:, [taxon.node_id for taxon in watched]]
+        return [
+            [
+                {
+                    **self.describe(taxon.node_id, float(mass)),
+                    "lineage": taxon.taxon,
+                    "threshold": taxon.threshold,
+                    "alarm": bool(mass >= taxon.threshold),
+                }
+                for taxon, mass in zip(watched, row, strict=True)
+            ]
+            for row in masses
         ]
 
     def describe(self, node: int, probability: float) -> dict[str, Any]:

@@ -91,19 +91,92 @@ class TrainResult(_Document):
     """At least top1, top5, macro_top1, and accuracy_<rank> for each rank, on the validation side."""
 
 
-class CalibrateSpec(_Document):
+class SpecificityOptions(_Document):
+    """How the thresholds of one network are chosen."""
+
+    target: float = Field(gt=0, lt=1)
+    method: Literal["exact", "hill_climb", "binary_search"] = "exact"
+    reward: Literal["depth", "information"] = "depth"
+    delta: float | None = Field(default=None, gt=0, lt=1)
+    """With a number, thresholds carry a guarantee that is broken with at most this probability."""
+    temperature: bool = False
+    """Whether temperature scaling is fitted and applied before the sums."""
+    groups: Literal["none", "kingdom", "phylum", "class", "order"] = "none"
+    """The rank whose taxa have thresholds of their own."""
+    group_photos: int = Field(default=100, ge=1)
+    """Calibration photographs that a group needs for a threshold of its own."""
+    watch_list: tuple[str, ...] = ()
+    """Names, lineages or keys of taxa whose probability is always reported."""
+    watch_recall: float = Field(default=0.95, gt=0, lt=1)
+    """Share of a watched taxon's photographs that must raise the alarm."""
+    seed: int = 0
+
+
+class CalibrateSpec(SpecificityOptions):
     """Specificity calibration of one trained network (paper section 3.3)."""
 
     network: NetworkName
     probabilities: Path
     predictions: Path
     taxonomy: Path
+    split: Path | None = None
+    """`split.parquet`: which observation a photograph belongs to; without it each stands for itself."""
     output: Path
     spec_hash: str
-    target: float = Field(gt=0, lt=1)
-    method: Literal["exact", "hill_climb", "binary_search"]
-    seed: int
     tracking: TrackingSpec
+
+
+class OperatingPoint(_Document):
+    """One target accuracy: its thresholds, judged on photographs that did not choose them."""
+
+    target: float
+    threshold: float
+    """Of photographs that belong to no group; without groups, of all."""
+    reachable: bool
+    """Whether the photographs that chose meet the target (with a guarantee: can promise it)."""
+    accuracy: float
+    accuracy_low: float
+    """Lower end of the 95 % Clopper-Pearson interval."""
+    accuracy_high: float
+    depth: float
+    abstention: float
+    guaranteed: bool
+    """Whether `delta` was given: the accuracy is promised, not estimated."""
+
+
+class GroupPoint(_Document):
+    """The threshold of the photographs that are taken for one taxon, at the target of the calibration."""
+
+    taxon: str
+    """`others`: in no group of its own."""
+    taxon_key: str | None
+    threshold: float
+    reachable: bool
+    calibration_photos: int
+    evaluation_photos: int
+    accuracy: float | None
+    """On the evaluation half; None where it has no such photograph."""
+    accuracy_low: float | None
+    accuracy_high: float | None
+    depth: float | None
+
+
+class WatchedTaxon(_Document):
+    """A taxon of the watch-list and its alarm."""
+
+    taxon: str
+    """Its lineage, `Animalia > ... > Aves`: names alone may be homonyms."""
+    node_id: int
+    threshold: float
+    """The alarm is raised where the taxon's probability is at least this."""
+    basis: Literal["taxon", "rank"]
+    """`taxon`: chosen on its own photographs; `rank`: too few, borrowed from all taxa of its rank."""
+    calibration_photos: int
+    evaluation_photos: int
+    recall: float | None
+    """Share of its evaluation photographs that raise the alarm; None where there are none."""
+    false_alarms: float
+    """Share of the other evaluation photographs that raise it."""
 
 
 class CalibrateResult(_Document):
@@ -112,6 +185,7 @@ class CalibrateResult(_Document):
     mlflow_run_id: str
     target: float
     threshold: float
+    """Of photographs that belong to no group; without groups, of all."""
     calibration_accuracy: float
     calibration_depth: float
     calibration_photos: int
@@ -126,8 +200,23 @@ class CalibrateResult(_Document):
     abstention_rate: float
     """Share of evaluation photographs answered with the root."""
     curve: Path
-    """`operating_curve.parquet`: threshold, accuracy, depth, abstention over the calibration half."""
+    """`operating_curve.parquet`: threshold, accuracy, depth, abstention, information over the calibration half."""
+    thresholds: Path
+    """`thresholds.parquet`: a threshold for every tabulated target and group; what is served."""
+    report: Path
+    """`operating_points.md`: operating points, groups and watch-list as tables."""
     figures: dict[str, Path]
+    temperature: float = 1.0
+    """Applied to the distributions before anything is summed; 1 leaves them."""
+    delta: float | None = None
+    calibration_error: float
+    """Mean distance between the stated probability and the accuracy over the candidates of the evaluation half."""
+    points: tuple[OperatingPoint, ...]
+    """At 80, 90, 95 and 99 %, and the target of the calibration."""
+    groups: tuple[GroupPoint, ...] = ()
+    watch: tuple[WatchedTaxon, ...] = ()
+    watch_unknown: tuple[str, ...] = ()
+    """Names of the watch-list that the dataset does not hold: the network cannot see them."""
 
 
 class RegisterSpec(_Document):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,21 @@ class TaxonomyError(MlError, ValueError):
 
 class TaxonError(MlError, LookupError):
     """A taxon is not in the taxonomy, or its name stands for several."""
+
+
+class UnknownTaxonError(TaxonError):
+    """A taxon is not in the taxonomy."""
+
+
+class Cuts(NamedTuple):
+    """Where the nodes of one depth lie among cumulative sums over the classes; see `Taxonomy.cuts`."""
+
+    nodes: Integers
+    """Node ids of this depth, in preorder."""
+    positions: npt.NDArray[np.intp]
+    """The class boundaries of this depth, as positions among those of the next greater depth."""
+    segments: npt.NDArray[np.intp]
+    """Each node's place among the segments between this depth's boundaries."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -144,6 +159,24 @@ class Taxonomy:
         """Node ids at each depth, in preorder."""
         return tuple(np.flatnonzero(self.depth == depth).astype(np.int32) for depth in range(self.max_depth + 1))
 
+    @cached_property
+    def cuts(self) -> tuple[Cuts, ...]:
+        """For each depth, how to take its nodes' sums from the sums of the next greater depth.
+
+        The boundaries of a depth are the ends of all leaf ranges at that depth or above: they nest, so each depth picks
+        from the one below it; the greatest depth picks from all classes.
+        """
+        found: list[Cuts] = []
+        finer = np.arange(self.class_count + 1, dtype=np.int32)
+        for depth in range(self.max_depth, -1, -1):
+            shallow = self.depth <= depth
+            edges = np.union1d(self.leaf_begin[shallow], self.leaf_end[shallow])
+            level = self.levels[depth]
+            segments = np.searchsorted(edges, self.leaf_begin[level])
+            found.append(Cuts(level, np.searchsorted(finer, edges), segments))
+            finer = edges
+        return tuple(reversed(found))
+
     def lineage(self, node: int) -> tuple[int, ...]:
         """Node ids from the root down to `node`, both included."""
         path = [node]
@@ -180,7 +213,7 @@ class Taxonomy:
         if not found:
             similar = difflib.get_close_matches(text, self.name, n=3)
             hint = f"; did you mean {' or '.join(dict.fromkeys(similar))}?" if similar else ""
-            raise TaxonError(f"the model knows no taxon {text!r}{hint}")
+            raise UnknownTaxonError(f"the model knows no taxon {text!r}{hint}")
         homonyms = "; ".join(f"{self.rank[node]} {self.describe(node)} (key {self.taxon_key[node]})" for node in found)
         raise TaxonError(f"{text!r} stands for several taxa, give the lineage or the key of one: {homonyms}")
 

@@ -155,10 +155,24 @@ class TrainingSettings(_Section):
 
 
 class SpecificitySettings(_Section):
-    """How the answer's rank is chosen."""
+    """How the answer's rank is chosen; `docs/specificity.md` explains it."""
 
     target: float = Field(default=0.9, gt=0, lt=1)
     method: Literal["exact", "hill_climb", "binary_search"] = "exact"
+    reward: Literal["depth", "information"] = "depth"
+    """What to have most of at the target accuracy: depth (the paper), or information in bits (Deng et al. 2012)."""
+    delta: float | None = Field(default=None, gt=0, lt=1)
+    """With a number, the target is guaranteed, and broken with at most this probability."""
+    temperature: bool = False
+    """Whether temperature scaling is fitted and applied before the sums."""
+    groups: Literal["none", "kingdom", "phylum", "class", "order"] = "none"
+    """The rank whose taxa get thresholds of their own."""
+    group_photos: int = Field(default=100, ge=1)
+    """Calibration photographs that a taxon needs for a threshold of its own."""
+    watch_list: tuple[str, ...] = ()
+    """Names, lineages (`Plantae > Morus`) or keys of taxa whose probability is always reported."""
+    watch_recall: float = Field(default=0.95, gt=0, lt=1)
+    """Share of a watched taxon's photographs that must raise its alarm."""
 
 
 class RegistrySettings(_Section):

@@ -18,6 +18,7 @@ def model_card(
     """A Markdown page for one model version."""
     counts = manifest.counts
     ranks = "\n".join(f"| {rank} | {metrics[f'accuracy_{rank}']:.1%} |" for rank in RANKS)
+    operating_points = calibration.report.read_text(encoding="utf-8")
     citation = manifest.citation or "an archive without a GBIF citation"
     return f"""# {settings.registry.model_name}: {network}
 
@@ -44,6 +45,8 @@ target of {calibration.target:.0%}, the answers for the other {calibration.evalu
 {calibration.evaluation_accuracy:.1%} of the cases (95 % interval {calibration.evaluation_accuracy_low:.1%} to
 {calibration.evaluation_accuracy_high:.1%}) at a mean depth of {calibration.evaluation_depth:.2f} (species is 7);
 {calibration.abstention_rate:.1%} got no answer.
+
+{operating_points}
 
 ## Limits
 The numbers hold for photographs like those of the dataset: what people chose to photograph and could identify.

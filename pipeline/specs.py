@@ -11,9 +11,9 @@ from pipeline.tracking import tracking_spec
 
 TRAINING_CODE = "1"
 """Raised by hand when a change of `ml` should retrain on unchanged data."""
-CALIBRATION_CODE = "1"
+CALIBRATION_CODE = "2"
 """Raised by hand when a change of `ml.specificity` should recalibrate on unchanged probabilities."""
-PACKAGING_CODE = "1"
+PACKAGING_CODE = "2"
 """Raised by hand when a change of `ml.serving` should register unchanged weights anew."""
 
 
@@ -73,6 +73,7 @@ def calibrate_spec(
     """The specification of the calibration of one trained network."""
     _, result = trained(settings, manifest, network=network)
     spec_hash = calibrate_hash(settings, manifest, network=network)
+    chosen = settings.specificity
     return CalibrateSpec(
         network=network,
         probabilities=result.probabilities,
@@ -80,8 +81,16 @@ def calibrate_spec(
         taxonomy=settings.paths.table("taxonomy"),
         output=settings.paths.evaluation(network, spec_hash),
         spec_hash=spec_hash,
-        target=settings.specificity.target,
-        method=settings.specificity.method,
+        split=settings.paths.table("split"),
+        target=chosen.target,
+        method=chosen.method,
+        reward=chosen.reward,
+        delta=chosen.delta,
+        temperature=chosen.temperature,
+        groups=chosen.groups,
+        group_photos=chosen.group_photos,
+        watch_list=chosen.watch_list,
+        watch_recall=chosen.watch_recall,
         seed=settings.split.seed,
         tracking=tracking_spec(settings, manifest, stage=f"specificity_{network}", tags=tags),
     )

@@ -13,8 +13,15 @@ from pipeline.launch import run_child
 from pipeline.specs import calibrate_spec
 from pipeline.tracking import run_url
 
+NUMBERS = {
+    "target", "threshold", "temperature", "calibration_accuracy", "calibration_depth", "calibration_photos",
+    "evaluation_accuracy", "evaluation_accuracy_low", "evaluation_accuracy_high", "evaluation_depth",
+    "evaluation_photos", "abstention_rate", "calibration_error",
+}  # fmt: skip
+"""What the table `numbers` shows of a calibration."""
 
-@dg.asset(group_name="evaluation", kinds={"numpy", "mlflow"}, owners=OWNERS, deps=[baseline], code_version="1")
+
+@dg.asset(group_name="evaluation", kinds={"numpy", "mlflow"}, owners=OWNERS, deps=[baseline], code_version="2")
 def specificity_baseline(
     context: dg.AssetExecutionContext, scope: Scope, pipes: dg.PipesSubprocessClient
 ) -> dg.MaterializeResult[None]:
@@ -30,7 +37,8 @@ def specificity_baseline(
         output=spec.output,
     )
     result = CalibrateResult.read(file)
-    numbers = result.model_dump(exclude={"curve", "figures", "mlflow_run_id"})
+    report = result.report.read_text(encoding="utf-8")
+    numbers = result.model_dump(include=NUMBERS, mode="json")
     figures = {title: picture(path, title=title) for title, path in result.figures.items()}
     return dg.MaterializeResult(
         metadata={
@@ -40,10 +48,12 @@ def specificity_baseline(
             "numbers": mapping_table(
                 {name: round(value, 4) for name, value in numbers.items()}, columns=("quantity", "value")
             ),
+            "abstention_rate": result.abstention_rate,
+            "operating_points": dg.MetadataValue.md(report),
             "mlflow_run": dg.MetadataValue.url(run_url(settings, result.mlflow_run_id)),
             **figures,
         },
-        data_version=dg.DataVersion(digest_of(numbers)),
+        data_version=dg.DataVersion(digest_of(numbers, report)),
     )
 
 

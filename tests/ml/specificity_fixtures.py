@@ -161,6 +161,7 @@ def calibrate_spec(folder: Path, *, photos: int = 400, target: float = 0.9) -> C
         spec_hash="c0ffee",
         target=target,
         method="exact",
+        watch_list=("Plantae > Morus", "Dodo"),
         seed=7,
         tracking=tracking_in(folder, stage="specificity_baseline"),
     )

@@ -9,13 +9,14 @@ import pytest
 from mlflow.tracking import MlflowClient
 from PIL import Image
 
-from ml import specificity
-from ml.calibrate import main, read_halves
+from ml import tree_sums
+from ml.calibrate import main, read_predictions
 from ml.errors import DataError
 from ml.operating import OperatingCurve
 from ml.spec import RESULT_FILE, CalibrateResult, CalibrateSpec
-from ml.specificity import answer, calibrate
+from ml.specificity import answer, calibrate, candidates, select
 from ml.taxonomy import Taxonomy
+from ml.threshold_table import ThresholdTable
 from tests.ml.specificity_fixtures import calibrate_spec
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
@@ -74,6 +75,73 @@ def test_the_run_is_nested_and_holds_metrics_curve_and_figures(spec: CalibrateSp
             assert picture.format == "PNG"
 
 
+def test_operating_points_and_watch_list_are_judged_and_shown(spec: CalibrateSpec) -> None:
+    result = CalibrateResult.read(spec.output / RESULT_FILE)
+    assert [point.target for point in result.points] == [0.8, 0.9, 0.95, 0.99]
+    at_target = result.points[1]
+    assert (at_target.threshold, at_target.accuracy) == (result.threshold, result.evaluation_accuracy)
+    depths = [point.depth for point in result.points]
+    assert depths == sorted(depths, reverse=True)
+    (watched,) = result.watch
+    assert watched.taxon.endswith("Moraceae > Morus")
+    assert watched.recall is not None
+    assert watched.recall > 0.85
+    assert result.watch_unknown == ("Dodo",)
+    page = result.report.read_text(encoding="utf-8")
+    assert "| 95.0% |" in page
+    assert "Dodo" in page
+    run = MlflowClient(tracking_uri=spec.tracking.uri).get_run(result.mlflow_run_id)
+    assert run.data.metrics["depth_at_95"] == pytest.approx(result.points[2].depth)
+    assert run.data.metrics["abstention_at_99"] == pytest.approx(result.points[3].abstention)
+
+
+def test_thresholds_per_group_with_temperature_and_guarantee_are_judged_on_the_other_half(
+    spec: CalibrateSpec, tmp_path: Path
+) -> None:
+    split = [{"photo_id": str(row), "observation_id": f"o{row // 4}"} for row in range(400)]
+    pq.write_table(pa.Table.from_pylist(split), tmp_path / "split.parquet")
+    chosen = {"groups": "kingdom", "group_photos": 10, "temperature": True, "delta": 0.2, "target": 0.8}
+    other = spec.model_copy(
+        update={**chosen, "split": tmp_path / "split.parquet", "output": tmp_path / "out", "spec_hash": "groups"}
+    )
+    assert main(["--spec", str(other.write(tmp_path / "spec.json"))]) == 0
+    result, tree = CalibrateResult.read(other.output / RESULT_FILE), Taxonomy.read(spec.taxonomy)
+    table = ThresholdTable.read(result.thresholds)
+    assert [tree.name[node] for node in table.groups] == ["Life", "Animalia", "Plantae"]
+    assert result.temperature != 1
+    assert all(point.guaranteed for point in result.points)
+    assert [group.taxon for group in result.groups] == ["others", "Animalia", "Plantae"]
+    # A fourth of the observations fitted the temperature.
+    assert result.calibration_photos == pytest.approx(150, abs=4)
+    predictions = pq.read_table(spec.predictions)
+    judges = np.array(predictions["half"].to_pylist()) == "evaluation"
+    found = candidates(np.load(spec.probabilities)[judges], tree, temperature=result.temperature)
+    thresholds = table.of_groups(table.position(0.8))[table.group_of(found)]
+    nodes = select(found, thresholds).node_ids
+    right = tree.contains(nodes, predictions["class_id"].to_numpy()[judges])
+    assert result.evaluation_accuracy == pytest.approx(right.mean())
+    plants = found.node_ids[:, 1] == tree.find("Plantae")
+    assert result.groups[2].accuracy == pytest.approx(right[plants].mean())
+    assert result.groups[2].evaluation_photos == plants.sum()
+    assert "| Plantae |" in result.report.read_text(encoding="utf-8")
+
+
+def test_a_homonym_on_the_watch_list_is_refused(
+    spec: CalibrateSpec, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = spec.model_copy(update={"watch_list": ("Morus",), "output": tmp_path / "out"})
+    assert main(["--spec", str(wrong.write(tmp_path / "spec.json"))]) == 1
+    assert "'Morus' stands for several taxa" in capsys.readouterr().err
+
+
+def test_a_photograph_that_the_split_does_not_know_is_refused(spec: CalibrateSpec, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"photo_id": ["1"], "observation_id": ["o"]}), tmp_path / "split.parquet")
+    with pytest.raises(DataError, match="cannot read the predictions"):
+        read_predictions(
+            spec.model_copy(update={"split": tmp_path / "split.parquet"}), taxonomy=Taxonomy.read(spec.taxonomy)
+        )
+
+
 def test_the_curve_travels_in_a_file(spec: CalibrateSpec) -> None:
     result = CalibrateResult.read(spec.output / RESULT_FILE)
     curve = OperatingCurve.read(result.curve)
@@ -82,7 +150,7 @@ def test_the_curve_travels_in_a_file(spec: CalibrateSpec) -> None:
 
 def test_a_second_run_computes_nothing(spec: CalibrateSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     before = (spec.output / RESULT_FILE).stat().st_mtime_ns
-    monkeypatch.setattr(specificity, "CHUNK_CELLS", "nothing may be computed")
+    monkeypatch.setattr(tree_sums, "BLOCK_CELLS", "nothing may be computed")
     assert main(["--spec", str(spec.output / "spec.json")]) == 0
     assert (spec.output / RESULT_FILE).stat().st_mtime_ns == before
 
@@ -103,6 +171,6 @@ def test_an_empty_half_is_refused(spec: CalibrateSpec, tmp_path: Path) -> None:
     lone = table.set_column(table.column_names.index("half"), "half", pa.array(["calibration"] * table.num_rows))
     pq.write_table(lone, tmp_path / "lone.parquet")
     with pytest.raises(DataError, match="evaluation half"):
-        read_halves(
+        read_predictions(
             spec.model_copy(update={"predictions": tmp_path / "lone.parquet"}), taxonomy=Taxonomy.read(spec.taxonomy)
         )

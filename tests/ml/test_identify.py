@@ -3,11 +3,12 @@
 import json
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import pytest
 
 from ml import identify, specificity_cli
-from tests.ml.specificity_fixtures import BIRDS, photograph_bytes, release, rows_of, write_taxonomy
+from tests.ml.specificity_fixtures import BIRDS, photograph_bytes, release, rows_of, tracking_in, write_taxonomy
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
@@ -34,10 +35,11 @@ def test_a_photograph_is_named_with_lineage_and_likely_species(
     registry: list[str], kea: Path, capsys: Captured
 ) -> None:
     assert identify.main([str(kea), *registry, "--threshold", "0", "--within", "Aves", "--top", "2"]) == 0
-    first, *species = capsys.readouterr().out.splitlines()
+    first, *species, watched = capsys.readouterr().out.splitlines()
     assert first.startswith(f"{kea}: species ")
     assert "[Animalia > Chordata > Aves > " in first
     assert len(species) == 2
+    assert "watched Plantae > Tracheophyta > Magnoliopsida > Rosales > Moraceae > Morus: " in watched
 
 
 def test_an_answer_reads_as_a_sentence() -> None:
@@ -48,6 +50,24 @@ def test_an_answer_reads_as_a_sentence() -> None:
     assert text.splitlines() == ["kea.jpg: genus Nestor (93 %)  [Nestor]", "    Nestor notabilis   61.2 %"]
     abstained = identify.readable({**answer, "depth": 0, "rank": "root", "lineage": [], "top": []})
     assert abstained == "kea.jpg: not sure of any kingdom (asked for 90 % confidence)"
+
+
+def test_an_alarm_cannot_be_overlooked() -> None:
+    taxon = {"lineage": "Plantae > Morus", "probability": 0.02, "threshold": 0.013, "alarm": True}
+    assert identify.watched(taxon) == "    ! ALARM, watched Plantae > Morus: 2 % (alarm from 1.3 %)"
+    assert identify.watched({**taxon, "alarm": False}) == "    watched Plantae > Morus: 2 % (alarm from 1.3 %)"
+
+
+def test_a_homonym_is_asked_for_by_lineage(registry: list[str], kea: Path, capsys: Captured) -> None:
+    assert identify.main([str(kea), "--within", "Morus", *registry]) == 1
+    complaint = capsys.readouterr().err
+    assert "stands for several taxa, give the lineage or the key of one" in complaint
+    assert "Sulidae > Morus (key " in complaint
+    within = ["--within", "Plantae > Morus", "--within", "Nestor", "--literal"]
+    assert identify.main([str(kea), *within, "--json", *registry]) == 0
+    (answer,) = json.loads(capsys.readouterr().out)
+    assert sum(species["probability"] > 0 for species in answer["top"]) == 3
+    assert answer["watch"][0]["name"] == "Morus"
 
 
 def test_json_holds_one_answer_per_photograph(registry: list[str], kea: Path, capsys: Captured) -> None:
@@ -75,6 +95,35 @@ def test_without_a_champion_it_says_what_to_do(kea: Path, tmp_path: Path, capsys
     assert identify.main([str(kea), "--tracking-uri", f"sqlite:///{tmp_path / 'none.db'}"]) == 1
     assert "run `naturewatch run` first" in capsys.readouterr().err
     assert not (tmp_path / "none.db").exists()
+
+
+def test_a_version_that_this_code_cannot_read_is_named_with_what_to_do(
+    kea: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    """A model of other code: it looks for an artifact that it does not carry."""
+    code = tmp_path / "other.py"
+    code.write_text(
+        "from mlflow.models import set_model\n"
+        "from mlflow.pyfunc import PythonModel\n"
+        "class Other(PythonModel):\n"
+        "    def load_context(self, context):\n"
+        "        self.thresholds = context.artifacts['thresholds']\n"
+        "    def predict(self, context, model_input: list[str], params=None) -> list[str]:\n"
+        "        return []\n"
+        "set_model(Other())\n",
+        encoding="utf-8",
+    )
+    uri = tracking_in(tmp_path, stage="candidate").uri
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    mlflow.set_experiment("test")
+    info = mlflow.pyfunc.log_model(name="other", python_model=str(code), pip_requirements=["mlflow"])
+    client = mlflow.MlflowClient()
+    client.create_registered_model("tiny")
+    client.create_model_version("tiny", info.model_uri)
+    client.set_registered_model_alias("tiny", "champion", "1")
+    assert identify.main([str(kea), "--tracking-uri", uri, "--model-name", "tiny"]) == 1
+    assert "version 1 of 'tiny' was registered by other code than this" in capsys.readouterr().err
 
 
 def test_an_unknown_taxon_is_refused(registry: list[str], kea: Path, capsys: Captured) -> None:

@@ -96,6 +96,38 @@ def test_within_rules_out_everything_else(model: Model) -> None:
     assert [species["name"] for species in answer["top"]] == ["Morus alba"]
 
 
+def test_a_target_between_two_of_the_table_gets_the_higher_one(model: Model) -> None:
+    between, higher = (model.predict([photograph_bytes()], params={"target": target})[0] for target in (0.843, 0.85))
+    assert between["threshold"] == higher["threshold"]
+
+
+def test_a_watched_taxon_is_reported_whatever_the_filter_says(model: Model) -> None:
+    """The filter rules every plant out; the mulberry's mass is that of the whole photograph all the same."""
+    spec, _ = release()
+    (open_to_all,) = model.predict([photograph_bytes()], params={"threshold": 0.0})
+    (filtered,) = model.predict([photograph_bytes()], params={"threshold": 0.0, "within": ["Aves"]})
+    (watched,) = filtered["watch"]
+    assert watched["lineage"] == "Plantae > Tracheophyta > Magnoliopsida > Rosales > Moraceae > Morus"
+    assert filtered["watch"] == open_to_all["watch"]
+    mulberry = next(species for species in open_to_all["top"] if species["name"] == "Morus alba")
+    assert watched["probability"] == pytest.approx(mulberry["probability"])
+    assert all(species["probability"] == 0 for species in filtered["top"] if species["name"] == "Morus alba")
+    (alarm,) = CalibrateResult.read(spec.specificity).watch
+    assert watched["threshold"] == alarm.threshold
+    assert watched["alarm"] == (watched["probability"] >= alarm.threshold)
+
+
+def test_the_literal_reading_does_not_condition(model: Model) -> None:
+    everything = {"within": ["Plantae"], "threshold": 0.99, "top": 4}
+    (literal,) = model.predict([photograph_bytes()], params={**everything, "renormalise": False})
+    assert literal["taxon"] == "Life"
+    (free,) = model.predict([photograph_bytes()], params={"threshold": 0.99, "top": 4})
+    named = {species["name"]: species["probability"] for species in free["top"]}
+    assert {species["name"]: species["probability"] for species in literal["top"]} == {
+        name: pytest.approx(probability if name == "Morus alba" else 0) for name, probability in named.items()
+    }
+
+
 @pytest.mark.parametrize(
     ("params", "reason"),
     [
@@ -104,6 +136,7 @@ def test_within_rules_out_everything_else(model: Model) -> None:
         ({"threshold": 2.0}, r"must lie in \[0, 1\]"),
         ({"target": 0.9, "threshold": 0.9}, "not both"),
         ({"target": 1.0}, "between 0 and 1"),
+        ({"target": 0.9999}, "no threshold of this model reaches an accuracy of 100.0%; the most is 99.9%"),
     ],
 )
 def test_parameters_that_make_no_sense_are_refused(model: Model, params: dict[str, Any], reason: str) -> None:

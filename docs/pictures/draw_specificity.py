@@ -1,0 +1,158 @@
+"""Draws the pictures of docs/specificity.md: `python docs/pictures/draw_specificity.py` from the project's folder.
+
+The probabilities of the small example are made up; what is answered from them is computed by the product.
+"""
+
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
+
+from bench.guarantee import population
+from ml.foreign import taxonomy_of_classes
+from ml.guarantee import guaranteed_threshold
+from ml.operating import Floats
+from ml.spec import RANKS
+from ml.specificity import answer, node_probabilities, restrict
+from ml.taxonomy import Taxonomy
+
+FOLDER = Path(__file__).resolve().parent
+BLUE, ORANGE, GREY, PALE = "#1f5f8b", "#d9772b", "#8a8f94", "#e6ebef"
+SHARES = {
+    "Animalia, Chordata, Mammalia, Carnivora, Mustelidae, Mustela, Mustela erminea (stoat)": 0.58,
+    "Animalia, Chordata, Mammalia, Carnivora, Mustelidae, Mustela, Mustela nivalis (weasel)": 0.34,
+    "Animalia, Chordata, Mammalia, Carnivora, Mustelidae, Martes, Martes martes (marten)": 0.03,
+    "Animalia, Chordata, Mammalia, Rodentia, Muridae, Rattus, Rattus rattus (ship rat)": 0.03,
+    "Animalia, Chordata, Aves, Apterygiformes, Apterygidae, Apteryx, Apteryx mantelli (kiwi)": 0.015,
+    "Plantae, Tracheophyta, Liliopsida, Poales, Poaceae, Poa, Poa annua (meadow grass)": 0.005,
+}
+"""What a network says of one photograph: six species, the others left out."""
+
+
+def example() -> tuple[Taxonomy, Floats]:
+    """The tree of the example and its one row of probabilities."""
+    rows = [
+        {"class_id": number, **dict(zip(RANKS, lineage.split(", "), strict=True))}
+        for number, lineage in enumerate(SHARES)
+    ]
+    tree, order = taxonomy_of_classes(rows, ranks=RANKS)
+    return tree, np.array([list(SHARES.values())])[:, order]
+
+
+def draw_tree() -> None:
+    """One photograph at two thresholds: the sums, and where the answer stands."""
+    tree, row = example()
+    nodes = node_probabilities(row, tree)[0]
+    height = (tree.leaf_begin + tree.leaf_end - 1) / 2
+    figure, panels = plt.subplots(2, 1, figsize=(11, 6.6), layout="constrained")
+    for axes, threshold in zip(panels, (0.9, 0.5), strict=True):
+        chosen = int(answer(row, tree, threshold).node_ids[0])
+        path = tree.lineage(chosen)
+        for node in range(1, tree.node_count):
+            parent, on_path = tree.parent[node], node in path
+            axes.plot(
+                [tree.depth[parent], tree.depth[node]], [-height[parent], -height[node]],
+                color=ORANGE if on_path else GREY, linewidth=0.6 + 5 * nodes[node], alpha=1 if on_path else 0.5,
+                solid_capstyle="round", zorder=1,
+            )  # fmt: skip
+        for node in range(1, tree.node_count):
+            enough = nodes[node] >= threshold
+            axes.plot(tree.depth[node], -height[node], "o", markersize=7, zorder=2,
+                      color=ORANGE if node == chosen else BLUE if enough else "white",
+                      markeredgecolor=BLUE if node != chosen else ORANGE)  # fmt: skip
+            _label(axes, tree, node, nodes[node], chosen=node == chosen)
+        axes.set_title(
+            f"Threshold {threshold:.0%}: the answer is {tree.rank[chosen]} {tree.name[chosen]}, {nodes[chosen]:.0%}",
+            loc="left", color=ORANGE, fontsize=11, fontweight="bold",
+        )  # fmt: skip
+        axes.set_xlim(-0.1, 8.6)
+        axes.set_ylim(-tree.class_count + 0.3, 0.7)
+        axes.set_yticks([])
+        axes.set_xticks(range(1, 8), RANKS)
+        axes.tick_params(length=0, colors=GREY)
+        axes.spines[:].set_visible(False)
+    _save(figure, "specificity-tree.png")
+
+
+def draw_promise() -> None:
+    """Depth against target accuracy for a simulated network: best guess, and what 500 photographs can promise."""
+    everyone, tree = population()
+    truth = everyone.curve(tree)
+    curve = everyone.rows(np.random.default_rng(1).integers(len(everyone.labels), size=500)).curve(tree)
+    targets = np.linspace(0.6, 0.985, 78)
+    guess = [float(curve.threshold[curve.choose(target)]) for target in targets]
+    promised = [guaranteed_threshold(curve, target=float(target), delta=0.05) for target in targets]
+    kept = [threshold for threshold in promised if threshold is not None]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.9), layout="constrained")
+    for thresholds, colour, name in ((guess, GREY, "best guess"), (kept, BLUE, "promised, delta 5 %")):
+        entries = truth.entries(np.array(thresholds))
+        left.plot(targets[: len(entries)], truth.depth[entries], color=colour, linewidth=2, label=name)
+        right.plot(targets[: len(entries)], truth.accuracy[entries], color=colour, linewidth=2, label=name)
+    right.plot([0.6, 1], [0.6, 1], color=ORANGE, linestyle=":", label="what was asked for")
+    left.set(title="What it costs", ylabel="mean depth of the answers (species is 7)")
+    right.set(title="What it yields", ylabel="accuracy for everyone")
+    right.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    for axes in (left, right):
+        axes.set_xlabel("target accuracy")
+        axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axes.grid(alpha=0.25)
+        axes.legend(frameon=False)
+        axes.spines[["top", "right"]].set_visible(False)
+    _save(figure, "specificity-promise.png")
+
+
+def draw_watch() -> None:
+    """A filter hides an organism from the answer, not from the watch-list."""
+    tree, row = example()
+    plants = tree.find("Plantae")
+    filtered = restrict(row, tree, [plants])
+    watched = tree.find("Mustela")
+    mass = float(node_probabilities(row, tree)[0, watched])
+    figure, panels = plt.subplots(1, 2, figsize=(11, 3.2), layout="constrained", sharey=True)
+    names = [tree.name[leaf] for leaf in tree.leaves]
+    for axes, shares, title in zip(
+        panels, (row[0], filtered[0]), ("What the network sees", 'Filtered: "it was a plant"'), strict=True
+    ):
+        inside = tree.contains(watched, np.arange(tree.class_count))
+        bars = axes.barh(names, shares, color=[ORANGE if member else BLUE for member in inside])
+        axes.bar_label(bars, labels=[f"{100 * share:.3g} %" for share in shares], padding=3, color=GREY)
+        axes.set_title(title, loc="left", fontsize=11)
+        axes.set_xlim(0, 1.15)
+        axes.set_xticks([])
+        axes.spines[["top", "right", "bottom"]].set_visible(False)
+        axes.tick_params(left=False)
+    panels[0].invert_yaxis()
+    told = f"watched genus Mustela: {mass:.0%} - ALARM,\nwhatever the filter or the answer says"
+    panels[1].text(0.35, 2.4, told, color=ORANGE, fontweight="bold", va="center")
+    _save(figure, "specificity-watch.png")
+
+
+def _label(axes: Axes, tree: Taxonomy, node: int, probability: float, *, chosen: bool) -> None:
+    leaf = tree.class_id[node] >= 0
+    place = {"xytext": (9, -3), "ha": "left"} if leaf else {"xytext": (0, 10), "ha": "center"}
+    # A chain of single taxa says the same number again and again: only its ends are named.
+    alone = any(tree.parent[node] == tree.parent[other] for other in range(tree.node_count) if other != node)
+    only = not alone and not chosen and not leaf and tree.depth[node] > 1
+    percent = f"{100 * probability:.3g}%"
+    text = percent if only else f"{tree.name[node]} {percent}"
+    axes.annotate(
+        text, (tree.depth[node], -(tree.leaf_begin[node] + tree.leaf_end[node] - 1) / 2), textcoords="offset points",
+        fontsize=7.5, color=ORANGE if chosen else "#1f2933", fontweight="bold" if chosen else "normal", **place,
+    )  # fmt: skip
+
+
+def _save(figure: plt.Figure, name: str) -> None:
+    figure.savefig(FOLDER / name, dpi=110, facecolor="white")
+    plt.close(figure)
+    print(FOLDER / name)
+
+
+if __name__ == "__main__":
+    for draw in (draw_tree, draw_promise, draw_watch):
+        draw()
