@@ -163,6 +163,11 @@ CONTRACTS: dict[str, Contract] = {
         allowed={"split": ("train", "validation"), "half": ("calibration", "evaluation")},
         rules={"validation rows and only they have a half": "(half is null) = (split = 'train')"},
     ),
+    "genus_photos": Contract(
+        schema=_schema(("photo_id", "occurrence_key", "observation_id", "taxon_key", "species", "path"), node_id=_INT),
+        unique=("photo_id",),
+        required=("photo_id", "occurrence_key", "observation_id", "taxon_key", "species", "node_id", "path"),
+    ),
     "attribution": Contract(
         schema=_schema(("photo_id", "taxon_key", "species", "licence", "rights_holder", "creator", "url")),
         unique=("photo_id",),
