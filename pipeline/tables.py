@@ -178,6 +178,17 @@ CONTRACTS: dict[str, Contract] = {
         required=("stage", "key", "rule"),
         allowed={"stage": STAGES},
     ),
+    "leakage": Contract(
+        schema=_schema(
+            ("validation_photo", "train_photo", "validation_observation", "train_observation"),
+            validation_class=_INT,
+            train_class=_INT,
+            distance=_INT,
+        ),
+        unique=("validation_photo", "train_photo"),
+        required=("validation_photo", "train_photo", "validation_class", "train_class", "distance"),
+        rules={"a distance counts bits": "distance between 0 and 64"},
+    ),
     "training_photos": Contract(
         schema=_schema(
             ("photo_id", "pack", "sha256"),
@@ -185,9 +196,10 @@ CONTRACTS: dict[str, Contract] = {
             length=_BIG,
             width=_INT,
             height=_INT,
+            fingerprint=_BIG,
         ),
         unique=("photo_id",),
-        required=("photo_id", "pack", "sha256", "offset", "length", "width", "height"),
+        required=("photo_id", "pack", "sha256", "offset", "length", "width", "height", "fingerprint"),
         rules={"a photograph lies inside its pack": '"offset" >= 0 and length > 0 and width > 0 and height > 0'},
     ),
 }
