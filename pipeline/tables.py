@@ -156,6 +156,52 @@ CONTRACTS: dict[str, Contract] = {
             "a node has classes below it": "leaf_begin < leaf_end",
         },
     ),
+    "class_map": Contract(
+        schema=_schema(
+            (
+                "checklist_key",
+                "taxon_key",
+                "name",
+                "old_checklist_key",
+                "old_taxon_key",
+                "old_name",
+                "change",
+                "how",
+            ),
+            old_class_id=_INT,
+            new_class_id=_INT,
+            occurrences=_BIG,
+        ),
+        unique=("old_class_id", "new_class_id"),
+        required=("change", "occurrences"),
+        allowed={
+            "change": ("same", "renamed", "split", "merged", "new", "gone"),
+            "how": ("key", "accepted", "crosswalk", "observations"),
+        },
+        rules={
+            "only a new class comes from none": "(old_class_id is null) = (change = 'new')",
+            "only a gone class goes nowhere": "(new_class_id is null) = (change = 'gone')",
+            "a link has a reason": "(how is null) = (change in ('new', 'gone'))",
+        },
+    ),
+    "taxonomy_diff": Contract(
+        schema=_schema(
+            (
+                "change",
+                "rank",
+                "checklist_key",
+                "taxon_key",
+                "name",
+                "parent",
+                "old_taxon_key",
+                "old_name",
+                "old_parent",
+            ),
+            occurrences=_BIG,
+        ),
+        required=("change", "rank", "occurrences"),
+        allowed={"change": ("new", "gone", "moved", "renamed", "split", "merged"), "rank": RANKS},
+    ),
     "split": Contract(
         schema=_schema(("photo_id", "occurrence_key", "observation_id", "split", "half", "path"), class_id=_INT),
         unique=("photo_id",),
