@@ -9,6 +9,7 @@ from typing import Final
 
 PARTS: Final = {
     "fetch": "photographs from one host, against img2dataset, gbif-dl and a bare loop",
+    "dataset": "the SQL from occurrences to the split, at the scale of the paper and beyond",
 }
 """The parts: each is the module `bench.<part>` with `run(*, folder, runs) -> Report`."""
 

@@ -25,7 +25,8 @@ def build_species(paths: Paths, settings: Settings) -> Path:
     """Count usable photographs per accepted species; write the kept species and the rejected photographs.
 
     The paper keeps species with at least five images (section 4); broken and missing files are not images, so only
-    rows of the ledger with status ok count, and identical bytes count once. Caps are applied by `sql/photo_verdicts.sql`.
+    rows of the ledger with status ok count, and identical bytes count once. `sql/photo_verdicts.sql` says how the
+    caps choose.
 
     Args:
         paths: Where the files of the scope lie.

@@ -180,6 +180,7 @@ def test_everyone_is_named_and_sources_are_counted(settings: Settings) -> None:
     occurrences[0]["dataset_key"] = "another"
     photos[0]["licence"] = None
     rows = split_of(settings, occurrences, photos)
+    build_genus_photos(settings.paths, settings)
     table = build_attribution(settings.paths)
     assert check_table("attribution", table) == []
     named = read(table)
