@@ -57,11 +57,9 @@ def observation_map(paths: Paths) -> bytes:
 
     inputs = {name: paths.table(name) for name in ("split", "clean_occurrences")}
     found = rows("observation_places", inputs=inputs)
-    figure = figure_of(width=7.2, height=4.4)
-    axes = figure.add_subplot()
     if not found:
-        axes.set_axis_off()
-        axes.text(0.5, 0.5, "no observation has coordinates", ha="center", va="center", color=MUTED)
+        figure = figure_of(width=7.2, height=1)
+        figure.text(0.5, 0.5, "no observation has coordinates", ha="center", va="center", color=MUTED)
         return png_of(figure)
     east = np.array([row["longitude"] for row in found])
     north = np.array([row["latitude"] for row in found])
@@ -73,11 +71,12 @@ def observation_map(paths: Paths) -> bytes:
     bottom, top = max(bottom, -90.0), min(top, 90.0)
     # A cell is as wide as it is high on the ground, in the middle of the map.
     squeeze = max(0.2, float(np.cos(np.radians((bottom + top) / 2))))
-    cells = 110
-    across = max(8, round(cells * min(1.0, (right - left) * squeeze / (top - bottom))))
-    up = max(8, round(across * (top - bottom) / ((right - left) * squeeze)))
+    ratio = (right - left) * squeeze / (top - bottom)
+    across = max(8, round(110 * min(1.0, ratio)))
+    figure = figure_of(width=min(7.2, max(3.6, 4.2 * ratio + 1.6)), height=4.6)
+    axes = figure.add_subplot()
     drawn = axes.hist2d(
-        east, north, bins=(across, up), range=((left, right), (bottom, top)), weights=number, cmin=1, cmap="YlGn",
+        east, north, bins=(across, max(8, round(across / ratio))), range=((left, right), (bottom, top)), weights=number, cmin=1, cmap="YlGn",
         norm=LogNorm(),
     )  # fmt: skip
     axes.set_facecolor("#f4f5f2")
@@ -135,7 +134,7 @@ def leaked_pairs(paths: Paths, *, pairs: int = 9) -> bytes:
         return png_of(figure)
     sheet = []
     for row in found:
-        bits = f"{row['distance']} bits apart"
+        bits = f"validation, {row['distance']} bits apart"
         sheet.append(Tile(path=paths.data_root / row["validation_path"], title=row["validation_species"], note=bits))
         sheet.append(Tile(path=paths.data_root / row["train_path"], title=row["train_species"], note="training"))
     return tiles(sheet)
