@@ -64,6 +64,7 @@ def simulate(tables: Path, *, species: int, times: int, seed: int) -> None:
     tables.mkdir(parents=True, exist_ok=True)
     counts = law_of_the_paper().draw(species, seed=seed) * times
     connection = duckdb.connect(config={"memory_limit": "6GB"})
+    connection.execute("set enable_progress_bar = false")
     connection.register("counts", {"s": np.arange(species), "n": counts})
     connection.execute(_PHOTOGRAPHS)
     for name, query in (("occurrences", _OCCURRENCES), ("media", _MEDIA), ("photos", _PHOTOS)):
