@@ -10,6 +10,7 @@ from typing import Final
 PARTS: Final = {
     "fetch": "photographs from one host, against img2dataset, gbif-dl and a bare loop",
     "dataset": "the SQL from occurrences to the split, at the scale of the paper and beyond",
+    "leakage": "what the perceptual hash recognises among real photographs",
 }
 """The parts: each is the module `bench.<part>` with `run(*, folder, runs) -> Report`."""
 

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
+import numpy.typing as npt
 
 PAPER_SPECIES, PAPER_PHOTOS, PAPER_WITHOUT_VALIDATION = 19_027, 1_214_141, 2_444
 """Section 4 of the paper, after the rule of five images; 16,583 species have a validation image."""
@@ -18,10 +20,10 @@ class Law:
 
     exponent: float
 
-    def probabilities(self) -> np.ndarray:
+    def probabilities(self) -> npt.NDArray[Any]:
         """Of 1, 2, ..., `LARGEST`."""
-        weights = np.arange(1, LARGEST + 1, dtype=np.float64) ** -self.exponent
-        return weights / weights.sum()
+        weights: npt.NDArray[np.float64] = np.arange(1, LARGEST + 1, dtype=np.float64) ** -self.exponent
+        return np.asarray(weights / weights.sum())
 
     def kept(self) -> float:
         """Share of species with at least five photographs."""
@@ -37,7 +39,7 @@ class Law:
         chances = self.probabilities()[4:]
         return float((chances * (1 - validation) ** np.arange(5, LARGEST + 1)).sum() / chances.sum())
 
-    def draw(self, species: int, *, seed: int) -> np.ndarray:
+    def draw(self, species: int, *, seed: int) -> npt.NDArray[Any]:
         """Photographs of so many species."""
         dice = np.random.default_rng(seed)
         return dice.choice(np.arange(1, LARGEST + 1), size=species, p=self.probabilities())
@@ -102,7 +104,8 @@ rows as (
         case when s % 17 <> 0 then 'c' || (s // 2500) end as class_key,
         'o' || (s // 500) as order_key, 'f' || (s // 50) as family_key, 'g' || (s // 5) as genus_key,
         case when not odd then 's' || s end as species_key,
-        name || case when odd and s % 2 = 0 then ' × other' else ' (Author, 1900)' end as scientific_name,
+        name || case when odd and s % 2 = 0 then ' ' || chr(215) || ' other' else ' (Author, 1900)' end
+            as scientific_name,
         case when odd then 'GENUS' else 'SPECIES' end as taxon_rank,
         'ACCEPTED' as taxonomic_status,
         'COORDINATE_ROUNDED;CONTINENT_DERIVED_FROM_COORDINATES' as issue,

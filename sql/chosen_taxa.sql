@@ -20,5 +20,5 @@ where
             then list_contains($taxa::varchar[], node.name) or list_contains($taxa::varchar[], node.taxon_key)
         else node.rank = 'family' and not node.placeholder
     end
-qualify len($taxa::varchar[]) > 0 or row_number() over (order by node.photos desc, node.node_id) <= $most
+qualify len($taxa::varchar[]) > 0 or row_number() over (order by node.photos desc, node.node_id asc) <= $most
 order by node.node_id

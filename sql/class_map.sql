@@ -150,7 +150,7 @@ chosen as (
         on targets.old_class_id = shared.old_class_id and targets.new_class_id = shared.new_class_id
     qualify row_number() over (
         partition by targets.old_class_id
-        order by targets.preference, coalesce(shared.occurrences, 0) desc, targets.new_class_id
+        order by targets.preference asc, coalesce(shared.occurrences, 0) desc, targets.new_class_id asc
     ) = 1
 ),
 

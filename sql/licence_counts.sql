@@ -6,5 +6,5 @@ select
     coalesce(licence, 'unknown') as licence,
     count(*) as photos
 from attribution
-group by 1
+group by coalesce(licence, 'unknown')
 order by photos desc, licence asc

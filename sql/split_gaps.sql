@@ -15,18 +15,18 @@ with sides as (
                 unit := 'photo',
                 validates := md5_number_lower(photo_id || ':' || $seed) % 1000000 < $validation * 1000000
             )
-        ], recursive := true)
+        ]) as side
     from split
 )
 
 select
-    sides.unit,
+    sides.side.unit,
     sides.class_id,
     taxonomy.name as species,
-    count(*) filter (where not sides.validates) as train,
-    count(*) filter (where sides.validates) as validation
+    count(*) filter (where not sides.side.validates) as train,
+    count(*) filter (where sides.side.validates) as validation
 from sides
 inner join taxonomy on sides.class_id = taxonomy.class_id
-group by sides.unit, sides.class_id, taxonomy.name
-having count(*) filter (where sides.validates) = 0 or count(*) filter (where not sides.validates) = 0
-order by sides.unit, sides.class_id
+group by sides.side.unit, sides.class_id, taxonomy.name
+having count(*) filter (where sides.side.validates) = 0 or count(*) filter (where not sides.side.validates) = 0
+order by sides.side.unit, sides.class_id

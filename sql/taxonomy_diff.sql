@@ -1,8 +1,8 @@
--- Purpose: what has changed between the last taxonomy and this one, as a biologist would list it.
+-- Purpose: what changed between the last taxonomy and this one, as a biologist would list it.
 -- Grain: one row per change of one taxon; a taxon that has moved and was renamed has two.
 -- Inputs: old_taxonomy, taxonomy, class_map.
 -- Parameters: none.
--- A taxon is its rank, checklist and key (its name, where it has no key). It has moved when its parent is another taxon,
+-- A taxon is its rank, checklist and key (its name, where it has no key). It has moved when its parent is another one,
 --   so a genus that changes its family is one change, not one for each of its species.
 with old_nodes as (
     select
@@ -12,8 +12,7 @@ with old_nodes as (
         min(node.taxon_key) as taxon_key,
         min(node.name) as name,
         string_agg(distinct parent.name, ' | ' order by parent.name) as parent,
-        string_agg(distinct coalesce(parent.taxon_key, parent.name), ' | ' order by coalesce(parent.taxon_key, parent.name))
-            as parents
+        list_sort(list(distinct coalesce(parent.taxon_key, parent.name))) as parents
     from old_taxonomy as node
     inner join old_taxonomy as parent on node.parent_id = parent.node_id
     where not node.placeholder
@@ -28,8 +27,7 @@ nodes as (
         min(node.taxon_key) as taxon_key,
         min(node.name) as name,
         string_agg(distinct parent.name, ' | ' order by parent.name) as parent,
-        string_agg(distinct coalesce(parent.taxon_key, parent.name), ' | ' order by coalesce(parent.taxon_key, parent.name))
-            as parents
+        list_sort(list(distinct coalesce(parent.taxon_key, parent.name))) as parents
     from taxonomy as node
     inner join taxonomy as parent on node.parent_id = parent.node_id
     where not node.placeholder

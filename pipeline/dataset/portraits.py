@@ -76,9 +76,15 @@ def observation_map(paths: Paths) -> bytes:
     figure = figure_of(width=min(7.2, max(3.6, 4.2 * ratio + 1.6)), height=4.6)
     axes = figure.add_subplot()
     drawn = axes.hist2d(
-        east, north, bins=(across, max(8, round(across / ratio))), range=((left, right), (bottom, top)), weights=number, cmin=1, cmap="YlGn",
+        east,
+        north,
+        bins=(across, max(8, round(across / ratio))),
+        range=((left, right), (bottom, top)),
+        weights=number,
+        cmin=1,
+        cmap="YlGn",
         norm=LogNorm(),
-    )  # fmt: skip
+    )
     axes.set_facecolor("#f4f5f2")
     axes.grid(color="white", linewidth=0.8)
     axes.set_axisbelow(True)
