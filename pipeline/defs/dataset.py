@@ -21,7 +21,7 @@ from pipeline.rejections import counts
 from pipeline.tracking import dataset_run, run_url
 
 
-@dg.asset(group_name="dataset", kinds={"duckdb", "parquet"}, owners=OWNERS, deps=[photos], code_version="1")
+@dg.asset(group_name="dataset", kinds={"duckdb", "parquet"}, owners=OWNERS, deps=[photos], code_version="2")
 def species(scope: Scope) -> dg.MaterializeResult[None]:
     """Species with at least `split.min_images` usable photographs."""
     settings = scope.settings()
@@ -34,7 +34,7 @@ def species(scope: Scope) -> dg.MaterializeResult[None]:
     )
 
 
-@dg.asset(group_name="dataset", kinds={"duckdb", "parquet"}, owners=OWNERS, deps=[species], code_version="1")
+@dg.asset(group_name="dataset", kinds={"duckdb", "parquet"}, owners=OWNERS, deps=[species], code_version="2")
 def taxonomy(scope: Scope) -> dg.MaterializeResult[None]:
     """The tree of the kept species, in preorder, with the class map and the diff from the last tree."""
     settings = scope.settings()
@@ -52,7 +52,7 @@ def taxonomy(scope: Scope) -> dg.MaterializeResult[None]:
     )
 
 
-@dg.asset(group_name="dataset", kinds={"duckdb", "parquet"}, owners=OWNERS, deps=[taxonomy], code_version="1")
+@dg.asset(group_name="dataset", kinds={"duckdb", "parquet"}, owners=OWNERS, deps=[taxonomy], code_version="2")
 def split(scope: Scope) -> dg.MaterializeResult[None]:
     """Training and validation photographs; an observation never changes sides as the data grow."""
     settings = scope.settings()
@@ -73,7 +73,7 @@ def split(scope: Scope) -> dg.MaterializeResult[None]:
     )
 
 
-@dg.asset(group_name="dataset", kinds={"jpeg", "mlflow"}, owners=OWNERS, deps=[split], code_version="1")
+@dg.asset(group_name="dataset", kinds={"jpeg", "mlflow"}, owners=OWNERS, deps=[split], code_version="2")
 def training_photos(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
     """The pack of pre-resized JPEGs, the dataset's manifest, and its parent run in MLflow."""
     settings = scope.settings()
