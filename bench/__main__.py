@@ -13,6 +13,8 @@ PARTS: Final = {
     "growth": "the photo index and the comparison of releases, within 2 GiB of memory",
     "guarantee": "how often the promised accuracy is broken, over 1,000 resamplings",
     "specificity": "one pass and calibration at the paper's scale, against the paper's hill climb",
+    "dataset": "the SQL from occurrences to the split, at the scale of the paper and beyond",
+    "leakage": "what the perceptual hash recognises among real photographs",
 }
 """The parts: each is the module `bench.<part>` with `run(*, folder, runs) -> Report`."""
 

@@ -7,10 +7,10 @@ Credentials for GBIF come from `GBIF_USER`, `GBIF_PASSWORD` and `GBIF_EMAIL` onl
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from pipeline.errors import ConfigurationError
@@ -127,6 +127,11 @@ class TaxonomySettings(_Section):
 
     unusual: Literal["placeholder", "drop"] = "placeholder"
     """A missing inner rank becomes a placeholder node, or drops the occurrence (the paper)."""
+    fuzzy: Literal["keep", "drop"] = "keep"
+    """What becomes of names that GBIF matched by similar spelling."""
+    crosswalk: Path | None = None
+    """Parquet or CSV of from_checklist, from_key, to_checklist, to_key: brings rows of other checklists to
+    `source.checklist_key`."""
 
 
 class SplitSettings(_Section):
@@ -136,6 +141,22 @@ class SplitSettings(_Section):
     validation: float = Field(default=0.2, gt=0, lt=1)
     seed: int = 2017
     min_images: int = Field(default=5, ge=1)
+    """Least number of usable photographs of a species, after duplicates and after `photos_per_observation`."""
+    photos_per_observation: int | None = Field(default=None, ge=1)
+    """At most so many photographs of one observation, chosen by the seed; default all."""
+    photos_per_species: int | None = Field(default=None, ge=1)
+    """At most so many photographs of one species, one of each observation before a second of any; default all."""
+    rare_species: Literal["genus_stage", "drop"] = "genus_stage"
+    """What becomes of species under `min_images`: their photographs serve the genus stage, or nothing (the paper)."""
+
+    @model_validator(mode="after")
+    def _species_can_reach_the_minimum(self) -> Self:
+        if self.photos_per_species is not None and self.photos_per_species < self.min_images:
+            raise ValueError(
+                f"photos_per_species is {self.photos_per_species}, below min_images {self.min_images}: "
+                "every species would fall short"
+            )
+        return self
 
 
 class TrainingSettings(_Section):

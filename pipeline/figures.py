@@ -1,16 +1,55 @@
-"""How every picture of the pipeline looks: colours, axes, PNG bytes. What is drawn is decided by those who draw."""
+"""How every picture of the pipeline looks: colours, axes, sheets of photographs. Knows nothing of tables."""
 
 import io
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from PIL import Image, ImageOps
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 GREEN, SAND, INK, MUTED = "#2f6b4f", "#d9a441", "#22302a", "#7a867f"
+BLUE, RED, VIOLET = "#4a7fa5", "#a5574a", "#7d5a8c"
+_TILE = 220
+"""Pixels of one photograph of a sheet."""
 
 
-def blank(*, width: float, height: float) -> "Figure":
+@dataclass(frozen=True, kw_only=True)
+class Tile:
+    """One photograph of a sheet with what is written below it."""
+
+    path: Path
+    title: str
+    note: str
+
+
+def tiles(chosen: Sequence[Tile], *, columns: int = 6) -> bytes:
+    """A sheet of photographs, row by row, each cut to a square with its title and note below.
+
+    Raises:
+        OSError: a photograph cannot be read.
+    """
+    columns = min(columns, max(1, len(chosen)))
+    lines = max(1, -(-len(chosen) // columns))
+    figure = figure_of(width=1.75 * columns, height=2.25 * lines)
+    for position, tile in enumerate(chosen):
+        axes = figure.add_subplot(lines, columns, position + 1)
+        axes.imshow(_square(tile.path))
+        axes.set_axis_off()
+        name = "\n".join(textwrap.wrap(tile.title, 24)[:2])
+        axes.set_title(name, fontsize=8, style="italic", color=INK, y=-0.03, va="top", pad=0)
+        below = -0.24 if "\n" in name else -0.14
+        axes.text(0.5, below, tile.note, transform=axes.transAxes, ha="center", va="top", fontsize=7, color=MUTED)
+    figure.subplots_adjust(left=0.01, right=0.99, top=0.99, bottom=0.28 / lines, wspace=0.05, hspace=0.3)
+    return png_of(figure)
+
+
+def figure_of(*, width: float, height: float) -> "Figure":
     """A figure of its own canvas, in inches: pyplot's global state does not suit several threads."""
     # Every step of a run imports this module, and few of them draw: matplotlib costs a second.
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
@@ -22,8 +61,8 @@ def blank(*, width: float, height: float) -> "Figure":
 
 
 def style(axes: "Axes", *, x: str, y: str) -> None:
-    """Label the axes, with whole numbers on the vertical one, and leave away what says nothing."""
-    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415 (as in `blank`)
+    """Name the axes, whole numbers upwards, no frame."""
+    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415 (as in `figure_of`)
 
     axes.set_xlabel(x, fontsize=9, color=INK)
     axes.set_ylabel(y, fontsize=9, color=INK)
@@ -34,8 +73,15 @@ def style(axes: "Axes", *, x: str, y: str) -> None:
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def png(figure: "Figure") -> bytes:
+def png_of(figure: "Figure") -> bytes:
     """The figure as a PNG."""
     stream = io.BytesIO()
     figure.savefig(stream, format="png")
     return stream.getvalue()
+
+
+def _square(path: Path) -> Image.Image:
+    with Image.open(path) as image:
+        image.draft("RGB", (2 * _TILE, 2 * _TILE))
+        upright = ImageOps.exif_transpose(image).convert("RGB")
+    return ImageOps.fit(upright, (_TILE, _TILE), Image.Resampling.LANCZOS)

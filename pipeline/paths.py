@@ -83,6 +83,19 @@ class Paths:
         """The pack of pre-resized JPEGs that training reads."""
         return self.data_root / "training_photos"
 
+    @property
+    def pack_index(self) -> Path:
+        """Where each photograph lies in the pack."""
+        return self.training_photos / "index.parquet"
+
+    def taxonomy_release(self, digest: str) -> Path:
+        """One earlier or present tree, under the hash of its content."""
+        return self.data_root / "taxonomies" / digest
+
+    def dataset_release(self, version: str) -> Path:
+        """What a dataset version owes to others: manifest, attribution, source counts. Kept for good."""
+        return self.data_root / "datasets" / version
+
     def model(self, network: str, version: str) -> Path:
         """Everything one training stage wrote, for one content version of its inputs."""
         return self.data_root / "models" / network / version

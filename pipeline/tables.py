@@ -190,12 +190,63 @@ CONTRACTS: dict[str, Contract] = {
             "a node has classes below it": "leaf_begin < leaf_end",
         },
     ),
+    "class_map": Contract(
+        schema=_schema(
+            (
+                "checklist_key",
+                "taxon_key",
+                "name",
+                "old_checklist_key",
+                "old_taxon_key",
+                "old_name",
+                "change",
+                "how",
+            ),
+            old_class_id=_INT,
+            new_class_id=_INT,
+            occurrences=_BIG,
+        ),
+        unique=("old_class_id", "new_class_id"),
+        required=("change", "occurrences"),
+        allowed={
+            "change": ("same", "renamed", "split", "merged", "new", "gone"),
+            "how": ("key", "accepted", "crosswalk", "observations"),
+        },
+        rules={
+            "only a new class comes from none": "(old_class_id is null) = (change = 'new')",
+            "only a gone class goes nowhere": "(new_class_id is null) = (change = 'gone')",
+            "a link has a reason": "(how is null) = (change in ('new', 'gone'))",
+        },
+    ),
+    "taxonomy_diff": Contract(
+        schema=_schema(
+            (
+                "change",
+                "rank",
+                "checklist_key",
+                "taxon_key",
+                "name",
+                "parent",
+                "old_taxon_key",
+                "old_name",
+                "old_parent",
+            ),
+            occurrences=_BIG,
+        ),
+        required=("change", "rank", "occurrences"),
+        allowed={"change": ("new", "gone", "moved", "renamed", "split", "merged"), "rank": RANKS},
+    ),
     "split": Contract(
         schema=_schema(("photo_id", "occurrence_key", "observation_id", "split", "half", "path"), class_id=_INT),
         unique=("photo_id",),
         required=("photo_id", "occurrence_key", "observation_id", "class_id", "split", "path"),
         allowed={"split": ("train", "validation"), "half": ("calibration", "evaluation")},
         rules={"validation rows and only they have a half": "(half is null) = (split = 'train')"},
+    ),
+    "genus_photos": Contract(
+        schema=_schema(("photo_id", "occurrence_key", "observation_id", "taxon_key", "species", "path"), node_id=_INT),
+        unique=("photo_id",),
+        required=("photo_id", "occurrence_key", "observation_id", "taxon_key", "species", "node_id", "path"),
     ),
     "attribution": Contract(
         schema=_schema(("photo_id", "taxon_key", "species", "licence", "rights_holder", "creator", "url")),
@@ -207,6 +258,17 @@ CONTRACTS: dict[str, Contract] = {
         required=("stage", "key", "rule"),
         allowed={"stage": STAGES},
     ),
+    "leakage": Contract(
+        schema=_schema(
+            ("validation_photo", "train_photo", "validation_observation", "train_observation"),
+            validation_class=_INT,
+            train_class=_INT,
+            distance=_INT,
+        ),
+        unique=("validation_photo", "train_photo"),
+        required=("validation_photo", "train_photo", "validation_class", "train_class", "distance"),
+        rules={"a distance counts bits": "distance between 0 and 64"},
+    ),
     "training_photos": Contract(
         schema=_schema(
             ("photo_id", "pack", "sha256"),
@@ -214,9 +276,10 @@ CONTRACTS: dict[str, Contract] = {
             length=_BIG,
             width=_INT,
             height=_INT,
+            fingerprint=_BIG,
         ),
         unique=("photo_id",),
-        required=("photo_id", "pack", "sha256", "offset", "length", "width", "height"),
+        required=("photo_id", "pack", "sha256", "offset", "length", "width", "height", "fingerprint"),
         rules={"a photograph lies inside its pack": '"offset" >= 0 and length > 0 and width > 0 and height > 0'},
     ),
 }

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ml.spec import TrackingSpec
 from pipeline.config import Settings
-from pipeline.dataset.manifest import DatasetManifest
+from pipeline.dataset.manifest import TABLES, DatasetManifest
 from pipeline.files import exclusive
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def _log_facts(connected: "MlflowClient", run_id: str, *, settings: Settings, ma
     connected.log_param(run_id, "min_images", settings.split.min_images)
     connected.log_param(run_id, "unusual_taxonomy", settings.taxonomy.unusual)
     connected.log_dict(run_id, manifest.model_dump(mode="json"), "dataset.json")
-    for name in ("occurrences", "clean_occurrences", "photos", "species", "taxonomy", "split", "rejections"):
+    for name in TABLES:
         table = settings.paths.table(name)
         dataset = Dataset(
             name=name,

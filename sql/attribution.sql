@@ -1,16 +1,30 @@
--- Purpose: whom to name for every photograph of the dataset, and under which licence it stands.
--- Grain: one row per photograph of the split.
--- Inputs: split, photos, taxonomy.
+-- Purpose: whom to name for every photograph that training uses, and under which licence it stands.
+-- Grain: one row per photograph of the split or of the genus stage.
+-- Inputs: split, genus_photos, photos, taxonomy.
 -- Parameters: none.
+with used as (
+    select
+        split.photo_id,
+        taxonomy.taxon_key,
+        taxonomy.name as species
+    from split
+    inner join taxonomy on split.class_id = taxonomy.class_id
+    union all
+    select
+        photo_id,
+        taxon_key,
+        species
+    from genus_photos
+)
+
 select
-    split.photo_id,
-    taxonomy.taxon_key,
-    taxonomy.name as species,
+    used.photo_id,
+    used.taxon_key,
+    used.species,
     photos.licence,
     photos.rights_holder,
     photos.creator,
     photos.url
-from split
-inner join photos on split.photo_id = photos.photo_id
-inner join taxonomy on split.class_id = taxonomy.class_id
-order by split.photo_id
+from used
+inner join photos on used.photo_id = photos.photo_id
+order by used.photo_id

@@ -1,6 +1,7 @@
 -- Purpose: rows at each step of the road, for the manifest and for the accounting between steps.
 -- Grain: one row.
--- Inputs: occurrences, clean_occurrences, media, photo_index, photos, species, split, rejections.
+-- Inputs: occurrences, clean_occurrences, media, photo_index, photos, species, split, genus_photos,
+--   rejections.
 -- Parameters: none.
 select
     (select count(*) from occurrences) as occurrences,
@@ -25,6 +26,7 @@ select
         select count(*) from split
         where split = 'validation'
     ) as validation,
+    (select count(*) from genus_photos) as genus_photos,
     (
         select count(*) from rejections
         where stage = 'clean_occurrences'

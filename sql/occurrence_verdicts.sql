@@ -1,13 +1,43 @@
 -- Purpose: judge every occurrence: the first rule that removes it, or its accepted species with one lineage.
 -- Grain: one row per row of occurrences (occurrence_key may repeat); rule is null where the row stays.
 -- Inputs: occurrences.
--- Parameters: $unusual, 'placeholder' (a missing inner rank stays null) or 'drop' (the paper: it removes the row).
+-- Parameters: $unusual, 'placeholder' (a missing inner rank stays null) or 'drop' (the paper: it removes the row);
+--   $fuzzy, 'keep' or 'drop', what becomes of names that GBIF matched by similar spelling; $checklist, the key of the
+--   taxonomy that the dataset follows.
 -- Species: GBIF's species_key already follows synonyms and rolls subspecies, varieties and forms up to their
 --   species; only where it is blank, a name of rank SPECIES falls back on its accepted key, then, if it is not a
 --   synonym, on its own.
+-- Higher rank: GBIF sets TAXON_MATCH_HIGHERRANK where the name itself is unknown to the checklist and an ancestor was
+--   taken. An unknown subspecies whose species was taken is a good record of that species; all others are not.
 -- Lineage: a species_key that comes with several lineages takes the most frequent one among the rows that stay;
 --   ties go to the first in alphabetical order, a blank coming last.
-with numbered as (
+with repeated as (
+    select occurrence_key
+    from occurrences
+    group by occurrence_key
+    having count(*) > 1
+),
+
+-- Sorting by content keeps the same one of several rows with one key, whatever their order in the file. Few keys
+-- repeat, and only their rows are sorted.
+copies as (
+    select
+        *,
+        row_number() over (
+            partition by occurrence_key
+            order by species_key is null, md5(to_json(occurrences)::varchar)
+        ) as copy_number
+    from occurrences
+    where occurrence_key in (select repeated.occurrence_key from repeated)
+    union all
+    select
+        *,
+        1 as copy_number
+    from occurrences
+    where occurrence_key not in (select repeated.occurrence_key from repeated)
+),
+
+numbered as (
     select
         *,
         coalesce(
@@ -17,16 +47,19 @@ with numbered as (
                 when taxon_rank = 'SPECIES' and coalesce(taxonomic_status, '') not like '%SYNONYM%' then taxon_key
             end
         ) as resolved_key,
-        list_contains(string_split(coalesce(issue, ''), ';'), 'TAXON_MATCH_NONE') as unmatched,
-        list_contains(string_split(coalesce(issue, ''), ';'), 'TAXON_MATCH_HIGHERRANK') as matched_higher,
+        coalesce(issue, '') as issues,
         coalesce(scientific_name, '') || ' | ' || coalesce(species, '') as names,
         coalesce(kingdom, phylum, class, "order", family, genus, species) is null as blank,
-        -- Sorting by content keeps the same one of several rows with one key, whatever their order in the file.
-        row_number() over (
-            partition by occurrence_key
-            order by species_key is null, md5(to_json(occurrences)::varchar)
-        ) as copy_number
-    from occurrences
+        taxon_rank in (
+            'DOMAIN', 'SUPERKINGDOM', 'KINGDOM', 'SUBKINGDOM', 'INFRAKINGDOM', 'SUPERPHYLUM', 'PHYLUM', 'SUBPHYLUM',
+            'INFRAPHYLUM', 'SUPERCLASS', 'CLASS', 'SUBCLASS', 'INFRACLASS', 'PARVCLASS', 'SUPERLEGION', 'LEGION',
+            'SUBLEGION', 'INFRALEGION', 'SUPERCOHORT', 'COHORT', 'SUBCOHORT', 'INFRACOHORT', 'MAGNORDER',
+            'SUPERORDER', 'GRANDORDER', 'ORDER', 'SUBORDER', 'INFRAORDER', 'PARVORDER', 'SUPERFAMILY', 'FAMILY',
+            'SUBFAMILY', 'INFRAFAMILY', 'SUPERTRIBE', 'TRIBE', 'SUBTRIBE', 'INFRATRIBE', 'SUPRAGENERIC_NAME',
+            'GENUS', 'SUBGENUS', 'INFRAGENUS', 'SUPERSECTION', 'SECTION', 'SUBSECTION', 'SUPERSERIES', 'SERIES',
+            'SUBSERIES', 'INFRAGENERIC_NAME', 'SPECIES_AGGREGATE'
+        ) as ranks_above
+    from copies
 ),
 
 judged as (
@@ -34,13 +67,15 @@ judged as (
         *,
         case
             when copy_number > 1 then 'duplicate_occurrence'
-            when unmatched or (blank and resolved_key is null) then 'no_taxonomy'
+            when regexp_matches(issues, '(^|;)TAXON_MATCH_NONE(;|$)') or (blank and resolved_key is null)
+                then 'no_taxonomy'
+            when checklist_key <> $checklist then 'other_checklist'
             when
                 contains(names, '×')
                 or regexp_matches(names, '(^|\s)x\s')
                 or coalesce(taxon_rank, '') like 'NOTHO%'
                 or contains(coalesce(taxon_rank, ''), 'HYBRID')
-                or contains(coalesce(issue, ''), 'HYBRID')
+                or contains(issues, 'HYBRID')
                 then 'hybrid'
             when contains(upper(names), 'BOLD:') then 'bold_bin'
             when
@@ -48,16 +83,16 @@ judged as (
                 or regexp_matches(names, '(^|\s)(sp|spp|cf|aff)(\s|$)')
                 or regexp_matches(names, '(^|\s)SH[0-9]+\.[0-9]+FU')
                 then 'provisional_name'
-            when matched_higher then 'higher_rank_match'
-            when taxon_rank in (
-                'DOMAIN', 'SUPERKINGDOM', 'KINGDOM', 'SUBKINGDOM', 'INFRAKINGDOM', 'SUPERPHYLUM', 'PHYLUM', 'SUBPHYLUM',
-                'INFRAPHYLUM', 'SUPERCLASS', 'CLASS', 'SUBCLASS', 'INFRACLASS', 'PARVCLASS', 'SUPERLEGION', 'LEGION',
-                'SUBLEGION', 'INFRALEGION', 'SUPERCOHORT', 'COHORT', 'SUBCOHORT', 'INFRACOHORT', 'MAGNORDER',
-                'SUPERORDER', 'GRANDORDER', 'ORDER', 'SUBORDER', 'INFRAORDER', 'PARVORDER', 'SUPERFAMILY', 'FAMILY',
-                'SUBFAMILY', 'INFRAFAMILY', 'SUPERTRIBE', 'TRIBE', 'SUBTRIBE', 'INFRATRIBE', 'SUPRAGENERIC_NAME',
-                'GENUS', 'SUBGENUS', 'INFRAGENUS', 'SUPERSECTION', 'SECTION', 'SUBSECTION', 'SUPERSERIES', 'SERIES',
-                'SUBSERIES', 'INFRAGENERIC_NAME', 'SPECIES_AGGREGATE'
-            ) or (resolved_key is null and species is null) then 'above_species'
+            when
+                regexp_matches(issues, '(^|;)TAXON_MATCH_HIGHERRANK(;|$)')
+                and (resolved_key is null or taxon_rank is null or ranks_above)
+                then 'higher_rank_match'
+            when ranks_above or (resolved_key is null and species is null) then 'above_species'
+            when
+                regexp_matches(issues, '(^|;)TAXON_MATCH_(AGGREGATE|NAME_AND_ID_AMBIGUOUS)(;|$)')
+                or taxonomic_status in ('DOUBTFUL', 'PROPARTE_SYNONYM', 'AMBIGUOUS_SYNONYM', 'MISAPPLIED')
+                or ($fuzzy = 'drop' and regexp_matches(issues, '(^|;)TAXON_MATCH_FUZZY(;|$)'))
+                then 'doubtful_match'
             when resolved_key is null then 'missing_species_key'
             when species is null then 'missing_species_name'
         end as first_rule
@@ -120,7 +155,7 @@ resolved as (
         judged.occurrence_key,
         judged.observation_id,
         judged.dataset_key,
-        lineages.checklist_key,
+        coalesce(lineages.checklist_key, judged.checklist_key) as checklist_key,
         judged.taxon_key,
         lineages.kingdom,
         lineages.phylum,
@@ -170,6 +205,10 @@ select
     case
         when first_rule is null then species || ' has no ' || missing_ranks
         when first_rule = 'duplicate_occurrence' then 'another row with this key was judged'
+        when first_rule = 'other_checklist'
+            then coalesce(species, scientific_name, 'no name') || ' of the checklist ' || checklist_key
+        when first_rule = 'doubtful_match'
+            then concat_ws(', ', scientific_name, lower(taxonomic_status), nullif(issue, ''))
         else coalesce(scientific_name, 'no name') || ', rank ' || coalesce(lower(taxon_rank), 'unknown')
     end as detail
 from resolved

@@ -1,15 +1,32 @@
--- Purpose: species that one side of the split lacks; by chance, more of them the fewer photographs they have.
--- Grain: one row per such species.
+-- Purpose: species that one side of the split lacks, by each of the two units; by chance, more of them the fewer
+--   photographs they have.
+-- Grain: one row per unit and such species.
 -- Inputs: split, taxonomy.
--- Parameters: none.
+-- Parameters: $seed, $validation (share of the validation side): as in split.sql.
+with sides as (
+    select
+        class_id,
+        unnest([
+            struct_pack(
+                unit := 'observation',
+                validates := md5_number_lower(observation_id || ':' || $seed) % 1000000 < $validation * 1000000
+            ),
+            struct_pack(
+                unit := 'photo',
+                validates := md5_number_lower(photo_id || ':' || $seed) % 1000000 < $validation * 1000000
+            )
+        ]) as side
+    from split
+)
+
 select
-    taxonomy.class_id,
+    sides.side.unit,
+    sides.class_id,
     taxonomy.name as species,
-    count(*) filter (where split.split = 'train') as train,
-    count(*) filter (where split.split = 'validation') as validation
-from taxonomy
-left join split on taxonomy.class_id = split.class_id
-where taxonomy.class_id is not null
-group by taxonomy.class_id, taxonomy.name
-having count(*) filter (where split.split = 'train') = 0 or count(*) filter (where split.split = 'validation') = 0
-order by taxonomy.class_id
+    count(*) filter (where not sides.side.validates) as train,
+    count(*) filter (where sides.side.validates) as validation
+from sides
+inner join taxonomy on sides.class_id = taxonomy.class_id
+group by sides.side.unit, sides.class_id, taxonomy.name
+having count(*) filter (where sides.side.validates) = 0 or count(*) filter (where not sides.side.validates) = 0
+order by sides.side.unit, sides.class_id

@@ -2,9 +2,10 @@
 
 import csv
 import io
+import shutil
 from pathlib import Path
 
-from pipeline.files import write_bytes
+from pipeline.files import atomic_path, write_bytes
 from pipeline.paths import Paths
 from pipeline.query import rows, to_parquet
 
@@ -15,7 +16,7 @@ def derived_dataset_path(paths: Paths) -> Path:
 
 
 def build_attribution(paths: Paths) -> Path:
-    """Write `attribution.parquet`, one row per photograph of the split, and `derived_dataset.csv`.
+    """Write `attribution.parquet`, one row per photograph that training uses, and `derived_dataset.csv`.
 
     Licences, holders and creators stand as the source gave them; where it gave none they are null, not guessed.
 
@@ -23,10 +24,10 @@ def build_attribution(paths: Paths) -> Path:
         The path of `attribution.parquet`.
 
     Raises:
-        TableError: `split`, `photos`, `taxonomy` or `clean_occurrences` is missing.
+        TableError: `split`, `genus_photos`, `photos`, `taxonomy` or `clean_occurrences` is missing.
     """
-    split = paths.table("split")
-    sources = rows("derived_dataset", inputs={"split": split, "clean_occurrences": paths.table("clean_occurrences")})
+    used = {"split": paths.table("split"), "genus_photos": paths.table("genus_photos")}
+    sources = rows("derived_dataset", inputs={**used, "clean_occurrences": paths.table("clean_occurrences")})
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=("dataset_key", "count"), lineterminator="\n")
     writer.writeheader()
@@ -34,6 +35,26 @@ def build_attribution(paths: Paths) -> Path:
     write_bytes(derived_dataset_path(paths), text.getvalue().encode())
     return to_parquet(
         "attribution",
-        inputs={"split": split, "photos": paths.table("photos"), "taxonomy": paths.table("taxonomy")},
+        inputs={**used, "photos": paths.table("photos"), "taxonomy": paths.table("taxonomy")},
         output=paths.table("attribution"),
     )
+
+
+def keep_attribution(paths: Paths, *, version: str) -> Path:
+    """Keep what this dataset version owes to others, so that a model of it can be cited when the tables have moved on.
+
+    Args:
+        paths: Where the files of the scope lie.
+        version: `dataset_version` of `dataset.json`.
+
+    Returns:
+        The folder with `dataset.json` (DOI, citation, counts), `attribution.parquet` and `derived_dataset.csv`.
+
+    Raises:
+        OSError: one of the files is missing.
+    """
+    folder = paths.dataset_release(version)
+    for source in (paths.dataset_manifest, paths.table("attribution"), derived_dataset_path(paths)):
+        with atomic_path(folder / source.name) as partial:
+            shutil.copyfile(source, partial)
+    return folder

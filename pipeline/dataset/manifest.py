@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,13 +11,15 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
 from pipeline.config import Settings
+from pipeline.dataset.leakage import leakage
+from pipeline.dataset.split import split_gaps
 from pipeline.errors import TableError
 from pipeline.files import digest_of, write_json
 from pipeline.paths import Paths
 from pipeline.query import connect, rows
 from pipeline.rejections import counts as rejection_counts
 
-TABLES = ("occurrences", "clean_occurrences", "photos", "species", "taxonomy", "split", "rejections")
+TABLES = ("occurrences", "clean_occurrences", "photos", "species", "taxonomy", "split", "genus_photos", "rejections")
 """The tables whose content hashes the manifest lists."""
 
 TRANSIENT = {"photos": ("fetched_at", "attempts")}
@@ -38,7 +41,7 @@ class DatasetManifest(BaseModel):
 
     scope: str
     dataset_version: str
-    """Content of the split and of the taxonomy: what a network is trained on."""
+    """Content of the split, the taxonomy and the photographs for the genus stage: what a network is trained on."""
     split_hash: str
     taxonomy_hash: str
     table_hashes: dict[str, str]
@@ -46,6 +49,10 @@ class DatasetManifest(BaseModel):
     """Rows at each step: occurrences, clean_occurrences, media, photo_index, photos_ok, split, train, ..."""
     rejections: dict[str, dict[str, int]]
     """Stage -> rule -> rows."""
+    gaps: dict[str, dict[str, tuple[str, ...]]] = {}
+    """Unit (observation, photo) -> without_training, without_validation -> names of species, whichever unit is used."""
+    leakage: dict[str, int] = {}
+    """Near-identical photographs across the sides: validation, leaked, pairs, same_species."""
     download_key: str | None = None
     doi: str | None = None
     citation: str | None = None
@@ -69,7 +76,12 @@ class DatasetManifest(BaseModel):
             for stage, rules in self.rejections.items()
             for rule, number in rules.items()
         }
-        return {**self.counts, **rejected}
+        gaps = {
+            f"species/{side}_by_{unit}": len(names)
+            for unit, sides in self.gaps.items()
+            for side, names in sides.items()
+        }
+        return {**self.counts, **gaps, **{f"leakage/{name}": n for name, n in self.leakage.items()}, **rejected}
 
 
 def build_manifest(paths: Paths, settings: Settings) -> DatasetManifest:
@@ -85,12 +97,14 @@ def build_manifest(paths: Paths, settings: Settings) -> DatasetManifest:
     download = _download(paths.current_download)
     manifest = DatasetManifest(
         scope=settings.name,
-        dataset_version=digest_of(hashes["split"], hashes["taxonomy"]),
+        dataset_version=digest_of(hashes["split"], hashes["taxonomy"], hashes["genus_photos"]),
         split_hash=hashes["split"],
         taxonomy_hash=hashes["taxonomy"],
         table_hashes=hashes,
         counts={name: number for name, number in numbers.items() if not name.startswith("rejected_")},
         rejections=rejection_counts(paths),
+        gaps={unit: asdict(gaps) for unit, gaps in split_gaps(paths, settings).items()},
+        leakage=asdict(leakage(paths)),
         download_key=download.get("key"),
         doi=download.get("doi"),
         citation=download.get("citation"),
@@ -162,6 +176,7 @@ def _counts(paths: Paths) -> dict[str, int]:
         "photos",
         "species",
         "split",
+        "genus_photos",
         "rejections",
     )
     (row,) = rows("dataset_counts", inputs={name: paths.table(name) for name in names})

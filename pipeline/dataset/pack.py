@@ -6,9 +6,11 @@ What a photograph looks like in it is decided in `pipeline.dataset.jpeg`; here i
 import contextlib
 import json
 import os
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +19,24 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.config import Settings
+from pipeline.dataset.fingerprint import fingerprint
 from pipeline.dataset.jpeg import QUALITY, Shrunk, short_side, shrink
 from pipeline.errors import TableError
 from pipeline.files import atomic_path, exclusive, write_json
 from pipeline.paths import Paths
-from pipeline.query import rows
+from pipeline.query import count, to_parquet
 from pipeline.tables import CONTRACTS
 
 INDEX = "index.parquet"
+"""Where every photograph lies in the packs, with the perceptual hash of its packed form."""
 RECIPE = "recipe.json"
 """What the packed photographs were made by; another recipe starts the pack anew."""
 PACK_BYTES = 4 * 2**30
 """A pack that has reached this size is followed by another."""
 CHECKPOINT_SECONDS = 30.0
-"""How much work a kill can lose."""
+"""How much work a kill can lose, as long as the index is small."""
+CHECKPOINT_SHARE = 0.05
+"""The index is written whole: of the time at most this share goes to it, so that a large one is written less often."""
 _CHUNK = 64
 """Photographs in memory at a time."""
 
@@ -38,7 +44,7 @@ _SCHEMA: pa.Schema = CONTRACTS["training_photos"].schema
 
 
 def build_training_photos(paths: Paths, settings: Settings, log: Callable[[str], object]) -> Path:
-    """Append the photographs of `split.parquet` that the pack lacks, and refresh its index.
+    """Append the photographs of `split` and `genus_photos` that the pack lacks, and refresh its index.
 
     Rows of the index are kept, also of photographs that have left the split; a photograph whose bytes have changed
     is appended again. The index is written after the bytes that it names, so a kill leaves at most bytes without a
@@ -63,14 +69,23 @@ def build_training_photos(paths: Paths, settings: Settings, log: Callable[[str],
     with contextlib.ExitStack() as stack:
         stack.enter_context(exclusive(folder / ".lock"))
         _start_anew_for_another_recipe(
-            folder, {"short_side": side, "quality": QUALITY, "photos_size": settings.photos.size}, log
+            folder,
+            {"short_side": side, "quality": QUALITY, "photos_size": settings.photos.size, "fingerprint": "dct-64"},
+            log,
         )
         writer = stack.enter_context(contextlib.closing(_Writer(folder)))
-        missing = rows(
+        scratch = stack.enter_context(tempfile.TemporaryDirectory(dir=folder, prefix=".missing."))
+        missing = to_parquet(
             "pack_missing",
-            inputs={"split": paths.table("split"), "photos": paths.table("photos"), "packed": writer.index},
+            inputs={
+                "split": paths.table("split"),
+                "genus_photos": paths.table("genus_photos"),
+                "photos": paths.table("photos"),
+                "packed": writer.index,
+            },
+            output=Path(scratch) / "missing.parquet",
         )
-        log(f"{len(missing)} photographs to pack at a short side of {side} pixels, {writer.index.num_rows} are there")
+        log(f"{count(missing)} photographs to pack at a short side of {side} pixels, {writer.index.num_rows} are there")
         try:
             _append(missing, writer=writer, root=paths.data_root, side=side, log=log)
         finally:
@@ -78,28 +93,37 @@ def build_training_photos(paths: Paths, settings: Settings, log: Callable[[str],
     return folder / INDEX
 
 
-def _append(
-    missing: Sequence[dict[str, Any]], *, writer: "_Writer", root: Path, side: int, log: Callable[[str], object]
-) -> None:
+def _append(missing: Path, *, writer: "_Writer", root: Path, side: int, log: Callable[[str], object]) -> None:
     """Shrink in threads (both codecs release the interpreter), write in order."""
     started = checkpoint = time.monotonic()
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        for begin in range(0, len(missing), _CHUNK):
-            chunk = missing[begin : begin + _CHUNK]
-            shrunk = pool.map(lambda row: _shrink(row, root=root, side=side), chunk)
-            for row, photo in zip(chunk, shrunk, strict=True):
+    done, total, interval = 0, count(missing), CHECKPOINT_SECONDS
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool, pq.ParquetFile(missing) as table:
+        for batch in table.iter_batches(batch_size=_CHUNK):
+            chunk = batch.to_pylist()
+            for row, photo in zip(chunk, pool.map(lambda row: _prepare(row, root=root, side=side), chunk), strict=True):
                 writer.add(row["photo_id"], sha256=row["sha256"], photo=photo)
-            now, done = time.monotonic(), begin + len(chunk)
-            if now - checkpoint >= CHECKPOINT_SECONDS or done == len(missing):
+            done += len(chunk)
+            now = time.monotonic()
+            if now - checkpoint >= interval or done == total:
                 writer.checkpoint()
-                checkpoint = now
-                log(f"packed {done} of {len(missing)} photographs, {done / max(now - started, 1e-3):.0f} a second")
+                checkpoint = time.monotonic()
+                interval = max(CHECKPOINT_SECONDS, (checkpoint - now) / CHECKPOINT_SHARE)
+                log(f"packed {done} of {total} photographs, {done / max(now - started, 1e-3):.0f} a second")
 
 
-def _shrink(row: dict[str, Any], *, root: Path, side: int) -> Shrunk:
+@dataclass(frozen=True, kw_only=True)
+class _Prepared:
+    """One photograph as it goes into the pack."""
+
+    shrunk: Shrunk
+    fingerprint: int
+
+
+def _prepare(row: dict[str, Any], *, root: Path, side: int) -> _Prepared:
     path = root / row["path"]
     try:
-        return shrink(path.read_bytes(), side=side)
+        shrunk = shrink(path.read_bytes(), side=side)
+        return _Prepared(shrunk=shrunk, fingerprint=fingerprint(shrunk.content))
     except (OSError, ValueError) as error:
         message = (
             f"photograph {row['photo_id']} at {path} cannot be packed although the ledger calls it ok: {error}; "
@@ -124,7 +148,7 @@ class _Writer:
         self._number = max((int(name[5:10]) for name in ends), default=0)
         self._stream = (folder / _pack_name(self._number)).open("ab")
 
-    def add(self, photo_id: str, *, sha256: str, photo: Shrunk) -> None:
+    def add(self, photo_id: str, *, sha256: str, photo: _Prepared) -> None:
         """Append one photograph; it counts from the next checkpoint on."""
         offset = self._stream.tell()
         if offset >= PACK_BYTES:
@@ -132,16 +156,17 @@ class _Writer:
             self._stream.close()
             self._number += 1
             self._stream, offset = (self._folder / _pack_name(self._number)).open("ab"), 0
-        self._stream.write(photo.content)
+        self._stream.write(photo.shrunk.content)
         self._new.append(
             {
                 "photo_id": photo_id,
                 "pack": _pack_name(self._number),
                 "sha256": sha256,
                 "offset": offset,
-                "length": len(photo.content),
-                "width": photo.width,
-                "height": photo.height,
+                "length": len(photo.shrunk.content),
+                "width": photo.shrunk.width,
+                "height": photo.shrunk.height,
+                "fingerprint": photo.fingerprint,
             }
         )
 

@@ -1,21 +1,11 @@
-"""Pictures of the dataset for people, as PNG bytes. Reads tables and photographs, writes nothing."""
-
-import textwrap
-from pathlib import Path
+"""Pictures that the assets show: contact sheet, long tail, what the rules removed. PNG bytes; writes nothing."""
 
 import numpy as np
-from PIL import Image, ImageOps
 
-from pipeline.figures import GREEN, INK, MUTED, SAND
-from pipeline.figures import blank as _figure
-from pipeline.figures import png as _png
-from pipeline.figures import style as _style
+from pipeline.figures import GREEN, INK, MUTED, SAND, Tile, figure_of, png_of, style, tiles
 from pipeline.paths import Paths
 from pipeline.query import rows
 from pipeline.rejections import counts
-
-_TILE = 220
-"""Pixels of one photograph of the contact sheet."""
 
 
 def contact_sheet(paths: Paths, *, photos: int = 24, seed: int = 0) -> bytes:
@@ -36,21 +26,9 @@ def contact_sheet(paths: Paths, *, photos: int = 24, seed: int = 0) -> bytes:
         photos=photos,
         seed=str(seed),
     )
-    columns = min(6, max(1, len(chosen)))
-    lines = max(1, -(-len(chosen) // columns))
-    figure = _figure(width=1.75 * columns, height=2.25 * lines)
-    for position, row in enumerate(chosen):
-        axes = figure.add_subplot(lines, columns, position + 1)
-        axes.imshow(_tile(paths.data_root / row["path"]))
-        axes.set_axis_off()
-        name = "\n".join(textwrap.wrap(row["species"], 24)[:2])
-        axes.set_title(name, fontsize=8, style="italic", color=INK, y=-0.03, va="top", pad=0)
-        below = -0.24 if "\n" in name else -0.14
-        axes.text(
-            0.5, below, row["group_name"], transform=axes.transAxes, ha="center", va="top", fontsize=7, color=MUTED
-        )
-    figure.subplots_adjust(left=0.01, right=0.99, top=0.99, bottom=0.28 / lines, wspace=0.05, hspace=0.3)
-    return _png(figure)
+    return tiles(
+        [Tile(path=paths.data_root / row["path"], title=row["species"], note=row["group_name"]) for row in chosen]
+    )
 
 
 def long_tail(paths: Paths) -> bytes:
@@ -70,7 +48,7 @@ def long_tail(paths: Paths) -> bytes:
     removed = np.array([row["photos"] for row in found if not row["kept"]], dtype=np.float64)
     most = max([1.0, *kept.tolist(), *removed.tolist()])
     edges = _log_edges(most)
-    figure = _figure(width=7.2, height=3.6)
+    figure = figure_of(width=7.2, height=3.6)
     axes = figure.add_subplot()
     axes.hist(
         [removed, kept],
@@ -98,10 +76,10 @@ def long_tail(paths: Paths) -> bytes:
             color=INK,
         )
     axes.xaxis.set_major_formatter("{x:,.0f}")
-    _style(axes, x="usable photographs of a species", y="species")
+    style(axes, x="usable photographs of a species", y="species")
     axes.legend(frameon=False, fontsize=8, loc="upper right")
     figure.tight_layout()
-    return _png(figure)
+    return png_of(figure)
 
 
 def rejections_chart(paths: Paths) -> bytes:
@@ -111,12 +89,12 @@ def rejections_chart(paths: Paths) -> bytes:
         TableError: `rejections.parquet` is missing.
     """
     found = [(stage, rule, number) for stage, rules in counts(paths).items() for rule, number in rules.items()]
-    figure = _figure(width=7.2, height=1.2 + 0.3 * max(1, len(found)))
+    figure = figure_of(width=7.2, height=1.2 + 0.3 * max(1, len(found)))
     axes = figure.add_subplot()
     if not found:
         axes.set_axis_off()
         axes.text(0.5, 0.5, "no rule removed a row", ha="center", va="center", color=MUTED)
-        return _png(figure)
+        return png_of(figure)
     stages = list(dict.fromkeys(stage for stage, _, _ in found))
     palette = dict(zip(stages, (GREEN, SAND, "#4a7fa5", "#a5574a", "#7d5a8c"), strict=False))
     for position, (stage, _, number) in enumerate(found):
@@ -136,10 +114,10 @@ def rejections_chart(paths: Paths) -> bytes:
     axes.set_xscale("log")
     axes.set_xlim(0.7, max(number for _, _, number in found) * 3)
     axes.xaxis.set_major_formatter("{x:,.0f}")
-    _style(axes, x="rows removed", y="")
+    style(axes, x="rows removed", y="")
     axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(stages), borderpad=0.2)
     figure.tight_layout()
-    return _png(figure)
+    return png_of(figure)
 
 
 def _log_edges(most: float) -> list[float]:
@@ -148,10 +126,3 @@ def _log_edges(most: float) -> list[float]:
     while edges[-1] < most:
         edges.append(np.ceil(edges[-1] * 1.25) + 0.5)
     return edges
-
-
-def _tile(path: Path) -> Image.Image:
-    with Image.open(path) as image:
-        image.draft("RGB", (2 * _TILE, 2 * _TILE))
-        upright = ImageOps.exif_transpose(image).convert("RGB")
-    return ImageOps.fit(upright, (_TILE, _TILE), Image.Resampling.LANCZOS)

@@ -10,7 +10,14 @@ from pipeline.paths import Paths
 from pipeline.query import to_parquet
 from pipeline.rejections import write_rejections
 
-RULES = ("unknown_occurrence", "conflicting_photo", "duplicate_photo", "too_few_images")
+RULES = (
+    "unknown_occurrence",
+    "conflicting_photo",
+    "duplicate_photo",
+    "observation_cap",
+    "too_few_images",
+    "species_cap",
+)
 """Why a usable photograph is removed; the first that applies is the one that is recorded."""
 
 
@@ -18,11 +25,12 @@ def build_species(paths: Paths, settings: Settings) -> Path:
     """Count usable photographs per accepted species; write the kept species and the rejected photographs.
 
     The paper keeps species with at least five images (section 4); broken and missing files are not images, so only
-    rows of the ledger with status ok count, and identical bytes count once.
+    rows of the ledger with status ok count, and identical bytes count once. `sql/photo_verdicts.sql` says how the
+    caps choose.
 
     Args:
         paths: Where the files of the scope lie.
-        settings: `split.min_images` is the least number of photographs of a species.
+        settings: `split.min_images`, `split.photos_per_observation`, `split.photos_per_species`, `split.seed`.
 
     Returns:
         The path of `species.parquet`.
@@ -37,6 +45,9 @@ def build_species(paths: Paths, settings: Settings) -> Path:
             inputs={"photos": paths.table("photos"), "clean_occurrences": clean},
             output=Path(folder) / "verdicts.parquet",
             min_images=settings.split.min_images,
+            photos_per_observation=settings.split.photos_per_observation,
+            photos_per_species=settings.split.photos_per_species,
+            seed=str(settings.split.seed),
         )
         rejected = to_parquet(
             "species_rejections", inputs={"verdicts": verdicts}, output=Path(folder) / "rejected.parquet"

@@ -1,11 +1,19 @@
 """Training and validation photographs. A side is a function of the unit's identifier and the seed, of nothing else."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow.parquet as pq
+
 from pipeline.config import Settings
+from pipeline.files import atomic_path
 from pipeline.paths import Paths
 from pipeline.query import rows, to_parquet
+from pipeline.tables import CONTRACTS
+
+UNITS = ("observation", "photo")
+"""What falls on one side as a whole: ours, and the paper's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,14 +56,54 @@ def build_split(paths: Paths, settings: Settings) -> Path:
     )
 
 
-def split_gaps(paths: Paths) -> SplitGaps:
-    """Species without a photograph on one of the sides, by name.
+def build_genus_photos(paths: Paths, settings: Settings) -> Path:
+    """Write `genus_photos.parquet`: training photographs of species that are too rare to be classes, by genus.
+
+    Their lines stay in the rejections: no class is made of them. Empty where `split.rare_species` is `drop`.
+
+    Returns:
+        The path of `genus_photos.parquet`.
+
+    Raises:
+        TableError: an input table is missing.
+    """
+    output = paths.table("genus_photos")
+    if settings.split.rare_species == "drop":
+        with atomic_path(output) as partial:
+            pq.write_table(CONTRACTS["genus_photos"].schema.empty_table(), partial, compression="zstd")
+        return output
+    return to_parquet(
+        "genus_photos",
+        inputs={
+            "photos": paths.table("photos"),
+            "clean_occurrences": paths.table("clean_occurrences"),
+            "removed": paths.rejections_of("species"),
+            "species": paths.table("species"),
+            "taxonomy": paths.table("taxonomy"),
+        },
+        output=output,
+        unit=settings.split.unit,
+        seed=str(settings.split.seed),
+        validation=settings.split.validation,
+    )
+
+
+def split_gaps(paths: Paths, settings: Settings) -> Mapping[str, SplitGaps]:
+    """Species without a photograph on one of the sides, by name, for each of `UNITS`, whichever is configured.
 
     Raises:
         TableError: `split.parquet` or `taxonomy.parquet` is missing.
     """
-    found = rows("split_gaps", inputs={"split": paths.table("split"), "taxonomy": paths.table("taxonomy")})
-    return SplitGaps(
-        without_training=tuple(row["species"] for row in found if not row["train"]),
-        without_validation=tuple(row["species"] for row in found if not row["validation"]),
+    found = rows(
+        "split_gaps",
+        inputs={"split": paths.table("split"), "taxonomy": paths.table("taxonomy")},
+        seed=str(settings.split.seed),
+        validation=settings.split.validation,
     )
+    return {
+        unit: SplitGaps(
+            without_training=tuple(row["species"] for row in found if row["unit"] == unit and not row["train"]),
+            without_validation=tuple(row["species"] for row in found if row["unit"] == unit and not row["validation"]),
+        )
+        for unit in UNITS
+    }

@@ -1,10 +1,13 @@
-"""Blocking checks: each reads what an asset wrote and states one property. A failed check stops what follows."""
+"""Checks: each reads what an asset wrote and states one property. A blocking one that fails stops what follows."""
 
 import dagster as dg
 
 from pipeline.dataset import invariants
+from pipeline.dataset.leakage import leakage
 from pipeline.dataset.manifest import balance
+from pipeline.dataset.portraits import leaked_pairs
 from pipeline.defs import dataset, ingest
+from pipeline.defs.metadata import picture
 from pipeline.defs.resources import Scope
 from pipeline.tables import check_table
 
@@ -71,8 +74,8 @@ def species_have_enough_photographs(scope: Scope) -> dg.AssetCheckResult:
 
 @dg.asset_check(asset=dataset.taxonomy, blocking=True)
 def taxonomy_contract(scope: Scope) -> dg.AssetCheckResult:
-    """`taxonomy` keeps its contract."""
-    return _contract(scope, "taxonomy")
+    """`taxonomy`, `class_map` and `taxonomy_diff` keep their contract."""
+    return _contract(scope, "taxonomy", "class_map", "taxonomy_diff")
 
 
 @dg.asset_check(asset=dataset.taxonomy, blocking=True)
@@ -83,8 +86,8 @@ def taxonomy_is_a_tree(scope: Scope) -> dg.AssetCheckResult:
 
 @dg.asset_check(asset=dataset.split, blocking=True)
 def split_contract(scope: Scope) -> dg.AssetCheckResult:
-    """`split` and `attribution` keep their contract."""
-    return _contract(scope, "split", "attribution")
+    """`split`, `genus_photos` and `attribution` keep their contract."""
+    return _contract(scope, "split", "genus_photos", "attribution")
 
 
 @dg.asset_check(asset=dataset.split, blocking=True)
@@ -108,3 +111,30 @@ def train_share_is_near_target(scope: Scope) -> dg.AssetCheckResult:
 def counts_add_up(scope: Scope) -> dg.AssetCheckResult:
     """Every row that left the road left a line in `rejections`."""
     return _verdict(balance(scope.settings().paths))
+
+
+@dg.asset_check(asset=dataset.training_photos, blocking=True)
+def training_photos_contract(scope: Scope) -> dg.AssetCheckResult:
+    """The index of the pack and `leakage` keep their contract."""
+    paths = scope.settings().paths
+    tables = {"training_photos": paths.pack_index, "leakage": paths.table("leakage")}
+    return _verdict([f"{name}: {problem}" for name, path in tables.items() for problem in check_table(name, path)])
+
+
+@dg.asset_check(asset=dataset.training_photos, blocking=False)
+def no_near_duplicates_across_sides(scope: Scope) -> dg.AssetCheckResult:
+    """No validation photograph looks like a training photograph; where some do, the run goes on with a warning."""
+    paths = scope.settings().paths
+    found = leakage(paths)
+    return dg.AssetCheckResult(
+        passed=not found.leaked,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "leaked": found.leaked,
+            "validation": found.validation,
+            "share": found.share,
+            "pairs": found.pairs,
+            "pairs_of_one_species": found.same_species,
+            "examples": picture(leaked_pairs(paths), title="Near-identical photographs"),
+        },
+    )

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from pipeline.figures import GREEN, INK, MUTED, SAND, blank, png, style
+from pipeline.figures import GREEN, INK, MUTED, SAND, figure_of, png_of, style
 from pipeline.paths import Paths
 from pipeline.photos.changes import KINDS, Comparison, changed_species
 
@@ -26,12 +26,12 @@ def changes_picture(paths: Paths, comparison: Comparison) -> bytes:
     """
     found = changed_species(paths, most=_SPECIES)
     above, below = 1.9, 0.9 + 0.24 * max(2, len(found))
-    figure = blank(width=7.2, height=above + below)
+    figure = figure_of(width=7.2, height=above + below)
     upper, lower = figure.subplots(2, 1, height_ratios=(above, below))
     _draw_kinds(upper, comparison)
     _draw_species(lower, found)
     figure.tight_layout(h_pad=1.6)
-    return png(figure)
+    return png_of(figure)
 
 
 def _draw_kinds(axes: "Axes", comparison: Comparison) -> None:

@@ -124,6 +124,7 @@ def test_materialize_all_ends_green(dagster: str, page: Page) -> None:
         ("changes", "What the release changed"),
         ("species", "Photographs per species"),
         ("split", "contact_sheet"),
+        ("dataset_page", "Species per class"),
         ("baseline", "mlflow_run"),
         ("specificity_baseline", "threshold"),
         ("champion", "first champion"),

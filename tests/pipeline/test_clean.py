@@ -1,10 +1,7 @@
 """Each rule of cleaning with the row that meets it, and what becomes of the row."""
 
-import json
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -44,10 +41,16 @@ REMOVED: list[tuple[str, Row]] = [
     ("provisional_name", {"scientific_name": "Turdus aff. merula Linnaeus"}),
     ("provisional_name", {"species": "Turdus sp. ABC-12"}),
     ("provisional_name", {"scientific_name": "SH1234567.08FU"}),
-    ("higher_rank_match", {"issue": "COORDINATE_ROUNDED;TAXON_MATCH_HIGHERRANK"}),
+    ("higher_rank_match", {"issue": "COORDINATE_ROUNDED;TAXON_MATCH_HIGHERRANK", "taxon_rank": "GENUS"}),
+    ("higher_rank_match", {"issue": "TAXON_MATCH_HIGHERRANK", "taxon_rank": None}),
+    ("higher_rank_match", {"issue": "TAXON_MATCH_HIGHERRANK", "taxon_rank": "SUBSPECIES", "species_key": None}),
     ("above_species", {"taxon_rank": "GENUS", "species": None, "species_key": None}),
     ("above_species", {"taxon_rank": "UNRANKED", "species": None, "species_key": None}),
     ("above_species", {"taxon_rank": "SPECIES_AGGREGATE"}),
+    ("doubtful_match", {"issue": "TAXON_MATCH_AGGREGATE"}),
+    ("doubtful_match", {"issue": "COORDINATE_ROUNDED;TAXON_MATCH_NAME_AND_ID_AMBIGUOUS"}),
+    ("doubtful_match", {"taxonomic_status": "DOUBTFUL"}),
+    ("doubtful_match", {"taxonomic_status": "PROPARTE_SYNONYM"}),
     ("missing_species_key", {"species_key": None, "accepted_taxon_key": None, "taxonomic_status": "SYNONYM"}),
     ("missing_species_key", {"species_key": None, "taxon_rank": "SUBSPECIES"}),
     ("missing_species_name", {"species": None}),
@@ -62,7 +65,8 @@ def test_a_row_that_meets_a_rule_is_removed_by_it(settings: Settings, rule: str,
 
 
 def test_every_rule_is_shown_here() -> None:
-    assert {rule for rule, _ in REMOVED} | {"duplicate_occurrence", "unusual_taxonomy"} == set(RULES)
+    elsewhere = {"duplicate_occurrence", "other_checklist", "unusual_taxonomy"}
+    assert {rule for rule, _ in REMOVED} | elsewhere == set(RULES)
 
 
 @pytest.mark.parametrize(
@@ -73,6 +77,8 @@ def test_every_rule_is_shown_here() -> None:
         {"scientific_name": "Turdus merula f. alba", "taxon_rank": "FORM", "accepted_taxon_key": "9"},
         {"taxonomic_status": "PROVISIONALLY_ACCEPTED"},
         {"issue": "TAXON_MATCH_FUZZY"},
+        {"issue": "TAXON_MATCH_HIGHERRANK", "scientific_name": "Turdus merula Linnaeus, 1758"},
+        {"issue": "TAXON_MATCH_HIGHERRANK", "taxon_rank": "SUBSPECIES", "taxon_key": "7"},
         {"species_key": None, "taxonomic_status": "SYNONYM", "taxon_key": "8"},
         {"species_key": None, "accepted_taxon_key": None},
         {"scientific_name": "Spelaeus affinis Xu & Max, 2001"},
@@ -107,7 +113,7 @@ def test_a_species_has_its_most_frequent_lineage(settings: Settings) -> None:
 
 
 def test_rows_that_are_removed_do_not_decide_a_lineage(settings: Settings) -> None:
-    wrong = {"family": "Aaaaidae", "issue": "TAXON_MATCH_HIGHERRANK"}
+    wrong = {"family": "Aaaaidae", "issue": "TAXON_MATCH_AGGREGATE"}
     kept, _ = clean(settings, [occurrence("1"), occurrence("2", **wrong), occurrence("3", **wrong)])
     assert kept["1"]["family"] == "Turdidae"
 
@@ -148,53 +154,12 @@ def test_cleaning_twice_writes_the_same_bytes(settings: Settings) -> None:
     assert check_table("clean_occurrences", settings.paths.table("clean_occurrences")) == []
 
 
-def from_api(record: dict[str, Any]) -> Row:
-    """A record of GBIF's search as a row of occurrences."""
-
-    def text(name: str) -> str | None:
-        return None if record.get(name) is None else str(record[name])
-
-    ranks = {rank: text(rank) for rank in RANKS} | {f"{rank}_key": text(f"{rank}Key") for rank in RANKS}
-    return occurrence(
-        str(record["key"]),
-        **ranks,
-        taxon_key=text("taxonKey"),
-        accepted_taxon_key=text("acceptedTaxonKey"),
-        scientific_name=text("scientificName"),
-        taxon_rank=text("taxonRank"),
-        taxonomic_status=text("taxonomicStatus"),
-        issue=";".join(record["issues"]),
-    )
-
-
-def expected(record: dict[str, Any]) -> str | None:
-    """What should become of a record of odd_taxonomy.jsonl, from its `_why` and its name."""
-    why = " ".join(record["_why"])
-    name = record.get("scientificName", "")
-    verdicts = [
-        ("TAXON_MATCH_NONE" in why, "no_taxonomy"),
-        ("hybrid" in why, "hybrid"),
-        (name.startswith("BOLD:"), "bold_bin"),
-        ("TAXON_MATCH_HIGHERRANK" in why, "higher_rank_match"),
-        ("species" in why, "above_species"),
-    ]
-    return next((rule for applies, rule in verdicts if applies), None)
-
-
-def test_odd_records_of_gbif_end_where_their_oddity_says(settings: Settings, shared: Path) -> None:
-    text = (shared / "gbif" / "odd_taxonomy.jsonl").read_text(encoding="utf-8")
-    records = {str(record["key"]): record for record in map(json.loads, text.splitlines())}
-    kept, rejected = clean(settings, [from_api(record) for record in records.values()])
-    wrong = {
-        key: (record["_why"], record.get("scientificName"), rejected.get(key))
-        for key, record in records.items()
-        if rejected.get(key) != expected(record)
-    }
-    assert wrong == {}
-    assert set(kept) | set(rejected) == set(records)
-    synonyms = [key for key in kept if records[key]["taxonomicStatus"] == "SYNONYM"]
-    assert len(synonyms) > 100
-    assert all(kept[key]["species"] == records[key]["species"] for key in synonyms)
+def test_names_matched_by_spelling_can_be_dropped(make_settings: Callable[..., Settings]) -> None:
+    strict = make_settings(taxonomy={"fuzzy": "drop"})
+    _, rejected = clean(strict, [occurrence("1", issue="TAXON_MATCH_FUZZY;COORDINATE_ROUNDED")])
+    assert rejected == {"1": "doubtful_match"}
+    (line,) = read(strict.paths.rejections_of("clean_occurrences"))
+    assert line["detail"] == "Turdus merula Linnaeus, 1758, accepted, TAXON_MATCH_FUZZY;COORDINATE_ROUNDED"
 
 
 ODD = st.fixed_dictionaries(
@@ -207,6 +172,7 @@ ODD = st.fixed_dictionaries(
         "taxonomic_status": st.sampled_from([None, "ACCEPTED", "SYNONYM"]),
         "scientific_name": st.one_of(st.none(), st.text(max_size=12), st.sampled_from([f"A {TIMES} b", "BOLD:1"])),
         "issue": st.sampled_from([None, "", "TAXON_MATCH_NONE", "TAXON_MATCH_HIGHERRANK;A"]),
+        "checklist_key": st.sampled_from(["backbone", "other", None]),
         "kingdom": st.sampled_from([None, "Animalia", "Plantae"]),
         "genus": st.sampled_from([None, "Turdus", "Aus"]),
     },

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import COL_XR_CHECKLIST, INATURALIST_DATASET, load_settings
+from pipeline.config import COL_XR_CHECKLIST, INATURALIST_DATASET, SplitSettings, load_settings
 from pipeline.errors import ConfigurationError
 
 
@@ -79,3 +79,14 @@ def test_the_default_store_is_absolute_sqlite_below_the_data_root() -> None:
     settings = load_settings()
     assert settings.tracking_uri == f"sqlite:///{settings.paths.data_root}/mlflow.db"
     assert settings.paths.data_root.is_absolute()
+
+
+def test_the_papers_mode_has_neither_caps_nor_rare_species(repository: Path) -> None:
+    split = load_settings(repository / "conf" / "paper.yaml").split
+    assert (split.photos_per_observation, split.photos_per_species, split.rare_species) == (None, None, "drop")
+    assert split.unit == "photo"
+
+
+def test_a_cap_below_the_minimum_is_refused() -> None:
+    with pytest.raises(ValueError, match="photos_per_species is 4, below min_images 5"):
+        SplitSettings(photos_per_species=4)

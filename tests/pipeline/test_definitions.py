@@ -11,11 +11,11 @@ ROAD = [
     "species", "taxonomy", "split", "training_photos",
     "baseline", "specificity_baseline", "comparison", "candidate", "champion",
 ]  # fmt: skip
-BESIDE = {"changes": "photo_index"}
-"""Assets beside the road, each with the one that it is made from: nothing of the road waits for them."""
+BESIDE = {"changes": {"photo_index"}, "dataset_page": {"split", "training_photos"}}
+"""Assets beside the road, each with those that it is made from: nothing of the road waits for them."""
 GROUPS = {
     "ingest": {"gbif_download", "occurrences", "clean_occurrences", "photo_index", "changes", "photos"},
-    "dataset": {"species", "taxonomy", "split", "training_photos"},
+    "dataset": {"species", "taxonomy", "split", "training_photos", "dataset_page"},
     "training": {"baseline"},
     "evaluation": {"specificity_baseline", "comparison"},
     "release": {"candidate", "champion"},
@@ -33,9 +33,9 @@ def test_the_road_is_one_line_in_this_order() -> None:
 def test_what_stands_beside_the_road_holds_nothing_up() -> None:
     graph = defs.resolve_asset_graph()
     assert {key.to_user_string() for key in graph.toposorted_asset_keys} == {*ROAD, *BESIDE}
-    for name, origin in BESIDE.items():
+    for name, origins in BESIDE.items():
         node = graph.get(dg.AssetKey(name))
-        assert node.parent_keys == {dg.AssetKey(origin)}
+        assert node.parent_keys == {dg.AssetKey(origin) for origin in origins}
         assert node.child_keys == set()
 
 
@@ -48,10 +48,10 @@ def test_every_asset_is_in_its_group_with_kinds_owners_and_a_description() -> No
         assert node.description
 
 
-def test_every_check_blocks() -> None:
+def test_every_check_but_the_warning_blocks() -> None:
     graph = defs.resolve_asset_graph()
     checks = {key.name: graph.get_check_spec(key) for key in graph.asset_check_keys}
-    assert {name for name, spec in checks.items() if not spec.blocking} == set()
+    assert {name for name, spec in checks.items() if not spec.blocking} == {"no_near_duplicates_across_sides"}
     assert {
         "changes_contract",
         "taxonomy_is_a_tree",

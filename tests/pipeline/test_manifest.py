@@ -13,7 +13,7 @@ from pipeline.dataset.clean import build_clean_occurrences
 from pipeline.dataset.manifest import DatasetManifest, balance, build_manifest, content_hash
 from pipeline.dataset.pictures import contact_sheet, long_tail, rejections_chart
 from pipeline.dataset.species import build_species
-from pipeline.dataset.split import build_split
+from pipeline.dataset.split import build_genus_photos, build_split
 from pipeline.dataset.taxonomy import build_taxonomy
 from pipeline.errors import TableError
 from pipeline.files import write_json
@@ -54,6 +54,8 @@ def built(settings: Settings) -> Settings:
     build_species(paths, settings)
     build_taxonomy(paths, settings)
     build_split(paths, settings)
+    build_genus_photos(paths, settings)
+    write(paths, "leakage", [])
     write_json(
         paths.current_download, {"key": "0001-2", "doi": "10.15468/dl.x", "citation": "GBIF.org", "archive": "a"}
     )

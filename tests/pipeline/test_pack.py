@@ -100,6 +100,7 @@ def place(settings: Settings, photos: dict[str, bytes]) -> None:
         for row in ledger
     ]
     write(settings.paths, "split", rows)
+    write(settings.paths, "genus_photos", [])
 
 
 def build(settings: Settings) -> dict[str, Row]:
@@ -136,6 +137,26 @@ def test_every_photograph_of_the_split_is_in_the_pack(small: Settings) -> None:
     for row in index.values():
         assert simplejpeg.decode_jpeg_header(packed(small, row))[:2] == (row["height"], row["width"])
         assert min(row["height"], row["width"]) == short_side(64)
+
+
+def test_photographs_for_the_genus_stage_are_packed_too(small: Settings) -> None:
+    place(small, PHOTOS)
+    ledger = read(small.paths.table("photos"))
+    rare = [
+        {
+            "photo_id": row["photo_id"],
+            "occurrence_key": "1",
+            "observation_id": "o1",
+            "taxon_key": "7",
+            "species": "Turdus rarus",
+            "node_id": 6,
+            "path": row["path"],
+        }
+        for row in ledger[:3]
+    ]
+    write(small.paths, "genus_photos", rare)
+    write(small.paths, "split", read(small.paths.table("split"))[3:])
+    assert set(build(small)) == set(PHOTOS)
 
 
 def test_growth_appends_and_leaves_the_rest_alone(small: Settings) -> None:

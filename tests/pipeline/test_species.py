@@ -1,6 +1,7 @@
 """Only usable photographs count: fetched, decoded, and not the same bytes again."""
 
 from collections import Counter
+from collections.abc import Callable
 
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -95,3 +96,79 @@ def test_every_usable_photograph_is_kept_or_rejected_once(
     assert set(Counter(row["key"] for row in rejected).values()) <= {1}
     assert {row["rule"] for row in rejected} <= set(RULES)
     assert all(row["photos"] >= settings.split.min_images for row in kept)
+
+
+def cap_world(sizes: list[int]) -> tuple[list[Row], list[Row]]:
+    """Observations of one species with so many photographs each."""
+    occurrences = [occurrence(str(number)) for number in range(len(sizes))]
+    photos = [photo(f"{number}-{index}", of=str(number)) for number, size in enumerate(sizes) for index in range(size)]
+    return occurrences, photos
+
+
+def chosen(settings: Settings, occurrences: list[Row], photos: list[Row]) -> set[str]:
+    """The photographs that stay."""
+    _, rejected = kept_and_rules(settings, occurrences, photos)
+    return {row["photo_id"] for row in photos} - set(rejected)
+
+
+def test_an_observation_can_be_capped(make_settings: Callable[..., Settings]) -> None:
+    settings = make_settings(split={"photos_per_observation": 2})
+    kept, rejected = kept_and_rules(settings, *cap_world([5, 1, 2, 3]))
+    assert (kept[0]["photos"], kept[0]["observations"]) == (7, 4)
+    assert Counter(row["rule"] for row in rejected.values()) == {"observation_cap": 4}
+    assert {row["detail"] for row in rejected.values()} == {
+        "observation o0 has enough without it",
+        "observation o3 has enough without it",
+    }
+
+
+def test_photographs_that_the_cap_removes_do_not_help_a_species_over_the_minimum(
+    make_settings: Callable[..., Settings],
+) -> None:
+    settings = make_settings(split={"photos_per_observation": 1})
+    kept, rejected = kept_and_rules(settings, *cap_world([9, 1]))
+    assert kept == []
+    assert Counter(row["rule"] for row in rejected.values()) == {"observation_cap": 8, "too_few_images": 2}
+
+
+def test_a_capped_species_takes_one_photograph_of_each_observation_first(
+    make_settings: Callable[..., Settings],
+) -> None:
+    settings = make_settings(split={"photos_per_species": 6})
+    kept, rejected = kept_and_rules(settings, *cap_world([8, 1, 2, 5]))
+    assert (kept[0]["photos"], kept[0]["observations"]) == (6, 4)
+    assert {row["rule"] for row in rejected.values()} == {"species_cap"}
+    assert {row["detail"] for row in rejected.values()} == {"Turdus merula has 16"}
+
+
+def test_the_seed_chooses(make_settings: Callable[..., Settings]) -> None:
+    world = cap_world([3] * 10)
+    one, again, other = (
+        chosen(make_settings(split={"photos_per_species": 8, "seed": seed}), *world) for seed in (1, 1, 2)
+    )
+    assert one == again != other
+
+
+@given(
+    sizes=st.lists(st.integers(1, 4), min_size=1, max_size=8),
+    more=st.lists(st.integers(0, 8), min_size=1, max_size=4),
+    cap=st.integers(1, 8),
+    per_observation=st.sampled_from([None, 1, 2]),
+)
+@hypothesis_settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
+)
+def test_an_added_photograph_displaces_at_most_one(
+    make_settings: Callable[..., Settings], sizes: list[int], more: list[int], cap: int, per_observation: int | None
+) -> None:
+    settings = make_settings(
+        split={"photos_per_species": cap, "photos_per_observation": per_observation, "min_images": 1}
+    )
+    occurrences, photos = cap_world(sizes)
+    before = chosen(settings, occurrences, photos)
+    # To an observation that is there, or to another one.
+    occurrences += [occurrence(str(number)) for number in range(len(sizes), 9)]
+    added = [photo(f"added-{number}-{index}", of=str(number)) for index, number in enumerate(more)]
+    after = chosen(settings, occurrences, [*photos, *added])
+    assert len(before - after) <= len(added)
+    assert len(after) >= len(before)

@@ -10,7 +10,7 @@ from pipeline.config import Settings
 from pipeline.dataset.attribution import build_attribution, derived_dataset_path
 from pipeline.dataset.invariants import straddling_observations, train_share
 from pipeline.dataset.species import build_species
-from pipeline.dataset.split import build_split, split_gaps
+from pipeline.dataset.split import build_genus_photos, build_split, split_gaps
 from pipeline.dataset.taxonomy import build_taxonomy
 from pipeline.tables import check_table
 from tests.pipeline.tiny import Row, occurrence, photo, read, write
@@ -36,6 +36,11 @@ def split_of(settings: Settings, occurrences: list[Row], photos: list[Row]) -> l
     table = build_split(settings.paths, settings)
     assert check_table("split", table) == []
     return read(table)
+
+
+def bucket(text: str) -> int:
+    """The last eight bytes of an MD5, the lowest first."""
+    return int.from_bytes(hashlib.md5(text.encode()).digest()[8:], "little")
 
 
 @pytest.mark.parametrize("unit", ["observation", "photo"])
@@ -67,9 +72,6 @@ def test_photographs_of_an_observation_may_part_in_the_papers_split(make_setting
 
 
 def test_the_side_is_the_documented_function(settings: Settings) -> None:
-    def bucket(text: str) -> int:
-        return int.from_bytes(hashlib.md5(text.encode()).digest()[8:], "little")
-
     for row in split_of(settings, *world(100)):
         unit = f"{row['observation_id']}:{settings.split.seed}"
         validates = bucket(unit) % 1_000_000 < 200_000
@@ -92,10 +94,85 @@ def test_rejected_photographs_are_not_in_the_split(settings: Settings) -> None:
     assert {row["photo_id"] for row in rows} == {row["photo_id"] for row in photos} - rejected
 
 
-def test_species_that_a_side_lacks_are_named(settings: Settings) -> None:
-    split_of(settings, [occurrence("1")], [photo(str(index), of="1") for index in range(5)])
-    gaps = split_gaps(settings.paths)
-    assert sorted([*gaps.without_training, *gaps.without_validation]) == ["Turdus merula"]
+def test_species_that_a_side_lacks_are_named_for_both_units(settings: Settings) -> None:
+    occurrences, photos = world(60)
+    occurrences += [occurrence("one", species="Turdus unus", species_key="u")]
+    photos += [photo(f"u{index}", of="one") for index in range(12)]
+    rows = split_of(settings, occurrences, photos)
+    gaps = split_gaps(settings.paths, settings)
+    assert [*gaps["observation"].without_training, *gaps["observation"].without_validation] == ["Turdus unus"], (
+        "twelve photographs of one observation are all on one side"
+    )
+    assert gaps["photo"].without_training == gaps["photo"].without_validation == ()
+    # The configured unit's gaps are those of the table itself.
+    sides = {row["split"] for row in rows if row["photo_id"].startswith("u")}
+    assert sides == ({"train"} if gaps["observation"].without_validation else {"validation"})
+
+
+class TestGenusPhotos:
+    """Photographs of species that are too rare to be classes."""
+
+    def build(self, settings: Settings, occurrences: list[Row], photos: list[Row]) -> list[Row]:
+        split_of(settings, occurrences, photos)
+        table = build_genus_photos(settings.paths, settings)
+        assert check_table("genus_photos", table) == []
+        return read(table)
+
+    def rare(self, number: int = 40) -> tuple[list[Row], list[Row]]:
+        """Rare species of two photographs each, a third of them in a genus of another key."""
+        occurrences, photos = world(60)
+        for index in range(number):
+            changes = {"genus_key": "9"} if index % 3 == 0 else {}
+            name = f"Turdus r{index}"
+            occurrences += [
+                occurrence(f"r{index}-{copy}", species=name, species_key=f"r{index}", **changes) for copy in range(2)
+            ]
+            photos += [photo(f"r{index}-{copy}", of=f"r{index}-{copy}") for copy in range(2)]
+        return occurrences, photos
+
+    def test_they_are_filed_under_their_genus_on_the_training_side_only(self, settings: Settings) -> None:
+        found = self.build(settings, *self.rare())
+        (genus,) = [row for row in read(settings.paths.table("taxonomy")) if row["rank"] == "genus"]
+        assert {row["node_id"] for row in found} == {genus["node_id"]}
+        assert not {row["taxon_key"] for row in found} & {f"r{index}" for index in range(0, 40, 3)}, (
+            "a genus of that name with another key is another genus"
+        )
+        seed = settings.split.seed
+        assert {row["photo_id"] for row in found} == {
+            f"r{index}-{copy}"
+            for index in range(40)
+            for copy in range(2)
+            if index % 3 and bucket(f"or{index}-{copy}:{seed}") % 1_000_000 >= 200_000
+        }
+        rejected = {row["key"]: row["rule"] for row in read(settings.paths.rejections_of("species"))}
+        assert {rejected[row["photo_id"]] for row in found} == {"too_few_images"}
+
+    def test_a_species_that_grows_takes_its_photographs_along_to_the_training_side(self, settings: Settings) -> None:
+        occurrences, photos = self.rare()
+        before = {row["photo_id"] for row in self.build(settings, occurrences, photos)}
+        for index in range(40):
+            occurrences += [
+                occurrence(
+                    f"more{index}-{copy}",
+                    species=f"Turdus r{index}",
+                    species_key=f"r{index}",
+                    **({"genus_key": "9"} if index % 3 == 0 else {}),
+                )
+                for copy in range(3)
+            ]
+            photos += [photo(f"more{index}-{copy}", of=f"more{index}-{copy}") for copy in range(3)]
+        after = {row["photo_id"]: row["split"] for row in split_of(settings, occurrences, photos)}
+        assert before
+        assert {after[key] for key in before} == {"train"}
+
+    def test_the_papers_mode_has_none(self, make_settings: Callable[..., Settings]) -> None:
+        assert self.build(make_settings(split={"rare_species": "drop"}), *self.rare()) == []
+
+    def test_other_rejected_photographs_are_not_taken(self, settings: Settings) -> None:
+        occurrences, photos = self.rare()
+        photos[-1]["sha256"] = photos[-2]["sha256"] = "same"
+        found = {row["photo_id"] for row in self.build(settings, occurrences, photos)}
+        assert photos[-1]["photo_id"] not in found
 
 
 def test_everyone_is_named_and_sources_are_counted(settings: Settings) -> None:
@@ -103,6 +180,7 @@ def test_everyone_is_named_and_sources_are_counted(settings: Settings) -> None:
     occurrences[0]["dataset_key"] = "another"
     photos[0]["licence"] = None
     rows = split_of(settings, occurrences, photos)
+    build_genus_photos(settings.paths, settings)
     table = build_attribution(settings.paths)
     assert check_table("attribution", table) == []
     named = read(table)

@@ -1,0 +1,68 @@
+"""One checklist for the whole dataset: which one it is, and the table that leads from others to it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as pc
+import pyarrow.parquet as pq
+
+from pipeline.errors import TableError
+from pipeline.paths import Paths
+from pipeline.query import rows
+
+COLUMNS = ("from_checklist", "from_key", "to_checklist", "to_key")
+"""Columns of a crosswalk, all text: GBIF's checklist keys and the taxon keys within them."""
+
+
+def read_crosswalk(path: Path | None) -> pa.Table:
+    """A crosswalk between checklists, from Parquet or CSV; without a path an empty one.
+
+    It should hold higher taxa as well as species: a row is translated only with its whole lineage.
+
+    Returns:
+        A table of `COLUMNS`, as strings.
+
+    Raises:
+        TableError: the file cannot be read or lacks a column.
+    """
+    schema = pa.schema([(name, pa.string()) for name in COLUMNS])
+    if path is None:
+        return schema.empty_table()
+    try:
+        if path.suffix.lower() == ".parquet":
+            table = pq.read_table(path)
+        else:
+            # Keys of digits stay text: 01 and 1 are two keys.
+            table = pc.read_csv(path, convert_options=pc.ConvertOptions(column_types=schema))
+    except (OSError, pa.ArrowException) as error:
+        raise TableError(f"cannot read the crosswalk {path} (taxonomy.crosswalk): {error}") from error
+    missing = [name for name in COLUMNS if name not in table.column_names]
+    if missing:
+        raise TableError(f"the crosswalk {path} has no column {', '.join(missing)}; needed are {', '.join(COLUMNS)}")
+    return table.select(COLUMNS).cast(schema)
+
+
+def checklists(paths: Paths) -> tuple[str, ...]:
+    """The checklists that the occurrences follow, the most frequent first.
+
+    Raises:
+        TableError: `occurrences.parquet` is missing.
+    """
+    return tuple(row["checklist_key"] for row in rows("checklists", inputs={"occurrences": paths.table("occurrences")}))
+
+
+def dataset_checklist(found: Sequence[str], *, configured: str, translates: bool) -> str:
+    """The one checklist that the dataset follows.
+
+    It is the configured one where any row follows it or rows can be translated to it. An archive that knows only
+    another checklist is taken as it is.
+
+    Args:
+        found: The checklists of the rows, the most frequent first.
+        configured: `source.checklist_key`.
+        translates: Whether there is a crosswalk to the configured checklist.
+    """
+    if translates or configured in found or not found:
+        return configured
+    return found[0]

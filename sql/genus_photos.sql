@@ -1,0 +1,62 @@
+-- Purpose: photographs of species that are too rare to be classes, for the stage that learns genera.
+-- Grain: one row per photograph; only of the training side, and only of genera that are in the tree.
+-- Inputs: photos, clean_occurrences, removed (the rejections of the stage species), species, taxonomy.
+-- Parameters: $unit ('observation' or 'photo'), $seed, $validation (share of the validation side): as in split.sql, so
+--   that a species that grows over the minimum brings no photograph from training to validation.
+-- A genus is found by its whole lineage, names and keys, so that homonyms stay apart.
+with genera as (
+    select distinct
+        species.kingdom,
+        species.phylum,
+        species.class,
+        species."order",
+        species.family,
+        species.genus,
+        species.kingdom_key,
+        species.phylum_key,
+        species.class_key,
+        species.order_key,
+        species.family_key,
+        species.genus_key,
+        taxonomy.parent_id as node_id
+    from species
+    inner join taxonomy on species.taxon_key = taxonomy.taxon_key and taxonomy.rank = 'species'
+    where species.genus is not null
+),
+
+rare as (
+    select
+        photos.photo_id,
+        photos.path,
+        clean_occurrences.*,
+        case when $unit = 'photo' then photos.photo_id else clean_occurrences.observation_id end as unit
+    from photos
+    inner join removed on photos.photo_id = removed.key and removed.rule = 'too_few_images'
+    inner join clean_occurrences on photos.occurrence_key = clean_occurrences.occurrence_key
+)
+
+select
+    rare.photo_id,
+    rare.occurrence_key,
+    rare.observation_id,
+    rare.species_key as taxon_key,
+    rare.species,
+    genera.node_id,
+    rare.path
+from rare
+inner join genera
+    on
+        rare.kingdom is not distinct from genera.kingdom
+        and rare.phylum is not distinct from genera.phylum
+        and rare.class is not distinct from genera.class
+        and rare."order" is not distinct from genera."order"
+        and rare.family is not distinct from genera.family
+        and rare.genus = genera.genus
+        and rare.kingdom_key is not distinct from genera.kingdom_key
+        and rare.phylum_key is not distinct from genera.phylum_key
+        and rare.class_key is not distinct from genera.class_key
+        and rare.order_key is not distinct from genera.order_key
+        and rare.family_key is not distinct from genera.family_key
+        and rare.genus_key is not distinct from genera.genus_key
+where md5_number_lower(rare.unit || ':' || $seed) % 1000000 >= $validation * 1000000
+order by rare.photo_id
