@@ -113,8 +113,16 @@ def _step(step: str, folder: Path) -> int:
         connection.execute(f"set memory_limit = '{LIMIT}'")
         connection.execute(f"set temp_directory = '{folder / 'spill'}'")
         if step == "index":
-            chosen = {"size": "large", "licences": ["CC-BY-NC"], "least": 5}
-            copy(connection, "photo_index_verdicts", output=output, sized=SIZED, **chosen)
+            licences = ["CC-BY-NC"]
+            copy(
+                connection,
+                "photo_index_verdicts",
+                output=output,
+                sized=SIZED,
+                size="large",
+                licences=licences,
+                least=5,
+            )
         else:
             copy(connection, "changes", output=output, same_checklist=True)
     return count(output)

@@ -54,12 +54,22 @@ def connect(*, inputs: Inputs, memory_limit: str | None = None, spill: Path | No
     return connection
 
 
-def to_parquet(name: str, *, inputs: Inputs, output: Path, **parameters: Any) -> Path:  # noqa: ANN401
-    """Run `sql/<name>.sql` over `inputs` with its `$parameters` and write the rows to `output`."""
+def to_parquet(
+    name: str,
+    *,
+    inputs: Inputs,
+    output: Path,
+    memory_limit: str | None = None,
+    **parameters: Any,  # noqa: ANN401
+) -> Path:
+    """Run `sql/<name>.sql` over `inputs` with its `$parameters` and write the rows to `output`.
+
+    `memory_limit` is that of `connect`.
+    """
     output.parent.mkdir(parents=True, exist_ok=True)
     # Beside the output, where there is room for tables; DuckDB removes the folder, and makes it only when it needs it.
     spill = output.parent / f".spill-{os.getpid()}-{uuid4().hex}"
-    with connect(inputs=inputs, spill=spill) as connection:
+    with connect(inputs=inputs, memory_limit=memory_limit, spill=spill) as connection:
         return copy(connection, name, output=output, **parameters)
 
 

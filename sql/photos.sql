@@ -1,12 +1,19 @@
 -- Purpose: the ledger: every photograph of the index with what became of it.
 -- Grain: one row per photo_id.
 -- Inputs: photo_index, attempts (see pipeline.photos.journal).
--- Parameters: none.
--- The last attempt for a photograph's present address counts; `attempts` is how often that address was asked for.
-with latest as (
+-- Parameters: $sized, a pattern of addresses that exist in several sizes (see photo_index_verdicts.sql).
+-- The last attempt for a photograph in its present size counts; `attempts` is how often it was asked for in that size.
+with placed as (
+    select
+        *,
+        coalesce(nullif(regexp_extract(url, $sized, 2) || '/' || regexp_extract(url, $sized, 3), '/'), url) as place
+    from attempts
+),
+
+latest as (
     select
         photo_id,
-        url,
+        place,
         max_by(
             struct_pack(
                 status := status,
@@ -21,14 +28,21 @@ with latest as (
             line
         ) as outcome,
         (count(*) filter (where attempt > 0))::integer as attempts
-    from attempts
-    group by photo_id, url
+    from placed
+    group by photo_id, place
+),
+
+wanted as (
+    select
+        *,
+        coalesce(nullif(regexp_extract(url, $sized, 2) || '/' || regexp_extract(url, $sized, 3), '/'), url) as place
+    from photo_index
 )
 
 select
-    photo_index.photo_id,
-    photo_index.occurrence_key,
-    photo_index.url,
+    wanted.photo_id,
+    wanted.occurrence_key,
+    wanted.url,
     latest.outcome.status,
     latest.outcome.http_status,
     latest.outcome.sha256,
@@ -39,12 +53,12 @@ select
         when latest.outcome.status = 'ok'
             then 'photos/' || left(latest.outcome.sha256, 2) || '/' || latest.outcome.sha256 || '.jpg'
     end as path,
-    photo_index.licence,
-    photo_index.rights_holder,
-    photo_index.creator,
+    wanted.licence,
+    wanted.rights_holder,
+    wanted.creator,
     latest.attempts,
     latest.outcome.error,
     latest.outcome.fetched_at::timestamp as fetched_at
-from photo_index
-left join latest on photo_index.photo_id = latest.photo_id and photo_index.url = latest.url
-order by photo_index.photo_id
+from wanted
+left join latest on wanted.photo_id = latest.photo_id and wanted.place = latest.place
+order by wanted.photo_id

@@ -3,8 +3,6 @@
 import tempfile
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from pipeline.config import Settings
 from pipeline.dataset.crosswalk import checklists, dataset_checklist, read_crosswalk
 from pipeline.paths import Paths
@@ -72,5 +70,5 @@ def build_clean_occurrences(paths: Paths, settings: Settings) -> Path:
         rejected = to_parquet(
             "clean_rejections", inputs={"verdicts": verdicts}, output=Path(folder) / "rejected.parquet"
         )
-        write_rejections(paths, "clean_occurrences", pq.read_table(rejected))
+        write_rejections(paths, "clean_occurrences", rejected)
         return to_parquet("clean_occurrences", inputs={"verdicts": verdicts}, output=output)

@@ -3,8 +3,6 @@
 import tempfile
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from pipeline.config import Settings
 from pipeline.paths import Paths
 from pipeline.query import to_parquet
@@ -52,7 +50,7 @@ def build_species(paths: Paths, settings: Settings) -> Path:
         rejected = to_parquet(
             "species_rejections", inputs={"verdicts": verdicts}, output=Path(folder) / "rejected.parquet"
         )
-        write_rejections(paths, "species", pq.read_table(rejected))
+        write_rejections(paths, "species", rejected)
         return to_parquet(
             "species", inputs={"verdicts": verdicts, "clean_occurrences": clean}, output=paths.table("species")
         )

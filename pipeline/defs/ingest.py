@@ -41,7 +41,7 @@ def occurrences(scope: Scope) -> dg.MaterializeResult[None]:
     return table_result(build_occurrences(settings.paths, settings))
 
 
-@dg.asset(group_name="ingest", kinds={"duckdb", "parquet"}, owners=OWNERS, deps=[occurrences], code_version="1")
+@dg.asset(group_name="ingest", kinds={"duckdb", "parquet"}, owners=OWNERS, deps=[occurrences], code_version="2")
 def clean_occurrences(scope: Scope) -> dg.MaterializeResult[None]:
     """Occurrences of accepted species; every row that a rule removes leaves a line in `rejections`."""
     settings = scope.settings()
@@ -85,7 +85,7 @@ def changes(scope: Scope) -> dg.MaterializeResult[None]:
     )
 
 
-@dg.asset(group_name="ingest", kinds={"jpeg"}, owners=OWNERS, deps=[photo_index], pool="photos", code_version="1")
+@dg.asset(group_name="ingest", kinds={"jpeg"}, owners=OWNERS, deps=[photo_index], pool="photos", code_version="2")
 def photos(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
     """The ledger: every photograph with what became of it; bodies lie under their SHA-256."""
     settings = scope.settings()

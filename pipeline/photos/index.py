@@ -5,8 +5,6 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-import pyarrow.parquet as pq
-
 from pipeline.config import Settings
 from pipeline.errors import ConfigurationError
 from pipeline.paths import Paths
@@ -86,7 +84,7 @@ def build_photo_index(paths: Paths, settings: Settings) -> Path:
             inputs={"verdicts": verdicts, "clean_occurrences": clean},
             output=Path(folder) / "rejected.parquet",
         )
-        write_rejections(paths, "photo_index", pq.read_table(rejected))
+        write_rejections(paths, "photo_index", rejected)
         return to_parquet("photo_index", inputs={"verdicts": verdicts}, output=output)
 
 

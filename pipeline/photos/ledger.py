@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from pipeline.config import PhotoSettings
 from pipeline.files import digest_of
 from pipeline.paths import Paths
+from pipeline.photos.index import SIZED
 from pipeline.query import rows, to_parquet
 from pipeline.rejections import write_rejections
 
@@ -47,6 +48,8 @@ def pending(paths: Paths, *, photos: PhotoSettings, limits: str, output: Path) -
             "photos_pending",
             inputs={"photo_index": paths.table("photo_index"), "attempts": paths.attempts, "stored": stored},
             output=output,
+            memory_limit=MEMORY,
+            sized=SIZED,
             limits=limits,
             asked_before=dt.datetime.now(tz=dt.UTC).replace(tzinfo=None) - dt.timedelta(days=photos.ask_again_days),
         )
@@ -65,11 +68,13 @@ def fold(paths: Paths) -> dict[str, int]:
         "photos",
         inputs={"photo_index": paths.table("photo_index"), "attempts": paths.attempts},
         output=paths.table("photos"),
+        memory_limit=MEMORY,
+        sized=SIZED,
     )
     rejected = paths.data_root / "fetch" / "rejections.parquet"
     try:
         to_parquet("photos_rejections", inputs={"photos": ledger}, output=rejected)
-        write_rejections(paths, "photos", pq.read_table(rejected))
+        write_rejections(paths, "photos", rejected)
     finally:
         rejected.unlink(missing_ok=True)
     return {row["status"]: row["photos"] for row in rows("photos_outcome", inputs={"photos": ledger})}
