@@ -5,6 +5,7 @@ slower than any client, so the client's share of the machine is what it costs.
 """
 
 import contextlib
+import os
 import shutil
 import statistics
 import subprocess
@@ -12,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
+from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -45,12 +47,14 @@ _CHUNK: Final = 100_000
 
 def run(*, folder: Path, runs: int) -> Report:
     """Measure all contestants in turn, then the fetcher's memory on a small and on a large index."""
+    shutil.rmtree(folder / "out", ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     with photo_host() as port:
         contestants = _contestants(folder, port=port)
         samples = alternate(contestants, runs=runs)
         starts = {name: contestant() for name, contestant in _contestants(folder, port=port, photos=1).items()}
         memory = {rows: _memory(folder, port=port, rows=rows) for rows in ROWS}
+    shutil.rmtree(folder / "out")
     return _report(samples, starts=starts, memory=memory)
 
 
@@ -80,57 +84,53 @@ def write_index(root: Path, *, rows: int, path: str) -> None:
 
 
 def _contestants(folder: Path, *, port: int, photos: int = PHOTOS) -> dict[str, Callable[[], Sample]]:
-    """Each fetches all photographs into an empty folder."""
-    out = folder / "out"
+    """Each fetches all photographs into a folder of its own."""
     plain = [sys.executable, "-m", "bench.bare_fetch", "--photos", str(photos), "--port", str(port)]
-    ours = [sys.executable, "-m", "bench.fetch_ours", "--root", str(out), "--port", str(port)]
+    ours = [sys.executable, "-m", "bench.fetch_ours", "--port", str(port)]
 
-    def indexed() -> None:
-        write_index(out, rows=photos, path="photos")
+    def one(command: Sequence[str], option: str, *, number: int = photos) -> Callable[[], Sample]:
+        return lambda: _run(command, option, folder=folder, photos=number)
 
-    chosen: dict[str, Callable[[], Sample]] = {
-        "naturewatch, no decoding": lambda: _run([*ours, "--no-decoding"], out=out, prepare=indexed, photos=photos),
-        "bare loop, no decoding": lambda: _run([*plain, "--folder", str(out)], out=out, photos=photos),
-        "naturewatch, verified": lambda: _run(ours, out=out, prepare=indexed, photos=photos),
-        "bare loop, verified": lambda: _run([*plain, "--folder", str(out), "--verify"], out=out, photos=photos),
+    chosen = {
+        "naturewatch, no decoding": one([*ours, "--no-decoding"], "--root="),
+        "bare loop, no decoding": one(plain, "--folder="),
+        "naturewatch, verified": one(ours, "--root="),
+        "bare loop, verified": one([*plain, "--verify"], "--folder="),
     }
     img2dataset = python_of("img2dataset")
     if img2dataset is not None:
         urls = folder / f"urls-{photos}.txt"
         urls.write_text("".join(f"http://127.0.0.1:{port}/photos/{number}/large.jpg\n" for number in range(photos)))
         # Its own defaults, but for what the measurement is about: files, and bodies left as they came.
-        command = [str(img2dataset.with_name("img2dataset")), f"--url_list={urls}", f"--output_folder={out}"]
+        command = [str(img2dataset.with_name("img2dataset")), f"--url_list={urls}"]
         command += ["--output_format=files", "--disable_all_reencoding=True"]
-        chosen["img2dataset, no verification"] = lambda: _run(command, out=out, photos=photos)
+        chosen["img2dataset, no verification"] = one(command, "--output_folder=")
     gbif_dl = python_of("gbif-dl")
     if gbif_dl is not None:
         few = min(photos, FEW)
-        script = [str(gbif_dl), "-c", GBIF_DL, str(port), str(few), str(out)]
-        chosen["gbif-dl, no verification"] = lambda: _run(script, out=out, photos=few)
+        chosen["gbif-dl, no verification"] = one([str(gbif_dl), "-c", GBIF_DL, str(port), str(few)], "", number=few)
     return chosen
 
 
-def _run(command: Sequence[str], *, out: Path, photos: int, prepare: Callable[[], None] = lambda: None) -> Sample:
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True)
-    prepare()
-    sample = measure(command, cwd=PROJECT_ROOT, environment={"NO_ALBUMENTATIONS_UPDATE": "1"})
+def _run(command: Sequence[str], option: str, *, folder: Path, photos: int) -> Sample:
+    """One run into a new folder, which stays until the end: deleting a gigabyte slows the file system for the next."""
+    out = folder / "out" / uuid4().hex
+    write_index(out, rows=photos, path="photos")
+    os.sync()
+    sample = measure([*command, f"{option}{out}"], cwd=PROJECT_ROOT, environment={"NO_ALBUMENTATIONS_UPDATE": "1"})
     stored = sum(1 for path in out.rglob("*.jpg") if path.is_file())
     if stored != photos:
         raise RuntimeError(f"{command[0]} stored {stored} of {photos} photographs; the measurement is void")
-    shutil.rmtree(out, ignore_errors=True)
     return sample
 
 
 def _memory(folder: Path, *, port: int, rows: int) -> Sample:
     """The fetcher on an index of `rows` photographs with the same bytes: what grows is the index, not the folder."""
-    out = folder / "out"
-    shutil.rmtree(out, ignore_errors=True)
+    out = folder / "out" / f"rows-{rows}"
     write_index(out, rows=rows, path="same")
     command = [sys.executable, "-m", "bench.fetch_ours", "--root", str(out), "--port", str(port)]
     sample = measure(command, cwd=PROJECT_ROOT)
     print(f"{rows:,} rows: peak {sample.peak_rss_bytes / 2**20:.0f} MiB, {sample.wall_seconds:.0f} s", flush=True)
-    shutil.rmtree(out, ignore_errors=True)
     return sample
 
 
