@@ -23,12 +23,15 @@ def select(name: str) -> str:
     return files("sql").joinpath(f"{name}.sql").read_text(encoding="utf-8").strip().rstrip(";")
 
 
-def connect(*, inputs: Inputs, memory_limit: str | None = None, spill: Path | None = None) -> duckdb.DuckDBPyConnection:
+def connect(
+    *, inputs: Inputs, memory_limit: str | None = None, threads: int | None = None, spill: Path | None = None
+) -> duckdb.DuckDBPyConnection:
     """An in-memory connection that sees `inputs` as views and never reaches the network.
 
     Args:
         inputs: Views by name.
         memory_limit: What DuckDB may hold, as it writes sizes (`2 GiB`); default half the machine's memory.
+        threads: How many work at once, each with buffers of its own; default one per core.
         spill: The folder for what does not fit, of this connection alone; default one of the system's temporary ones.
 
     Raises:
@@ -41,6 +44,7 @@ def connect(*, inputs: Inputs, memory_limit: str | None = None, spill: Path | No
             # DuckDB's own default is a folder where the command was started.
             "temp_directory": str(spill or Path(tempfile.gettempdir()) / f"naturewatch-{os.getpid()}-{uuid4().hex}"),
             "TimeZone": "UTC",
+            **({"threads": threads} if threads is not None else {}),
         }
     )
     for view, source in inputs.items():
@@ -60,16 +64,17 @@ def to_parquet(
     inputs: Inputs,
     output: Path,
     memory_limit: str | None = None,
+    threads: int | None = None,
     **parameters: Any,  # noqa: ANN401
 ) -> Path:
     """Run `sql/<name>.sql` over `inputs` with its `$parameters` and write the rows to `output`.
 
-    `memory_limit` is that of `connect`.
+    `memory_limit` and `threads` are those of `connect`.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
     # Beside the output, where there is room for tables; DuckDB removes the folder, and makes it only when it needs it.
     spill = output.parent / f".spill-{os.getpid()}-{uuid4().hex}"
-    with connect(inputs=inputs, memory_limit=memory_limit, spill=spill) as connection:
+    with connect(inputs=inputs, memory_limit=memory_limit, threads=threads, spill=spill) as connection:
         return copy(connection, name, output=output, **parameters)
 
 

@@ -1,13 +1,15 @@
 -- Purpose: the ledger: every photograph of the index with what became of it.
 -- Grain: one row per photo_id.
 -- Inputs: photo_index, attempts (see pipeline.photos.journal).
--- Parameters: $sized, a pattern of addresses that exist in several sizes (see photo_index_verdicts.sql).
+-- Parameters: $sized, a pattern of addresses that exist in several sizes (see photo_index_verdicts.sql); $first and
+--   $before, the range of photo_id: from the one on, up to the other or, where it is null, to the end.
 -- The last attempt for a photograph in its present size counts; `attempts` is how often it was asked for in that size.
 with placed as (
     select
         *,
         coalesce(nullif(regexp_extract(url, $sized, 2) || '/' || regexp_extract(url, $sized, 3), '/'), url) as place
     from attempts
+    where photo_id >= $first and ($before::varchar is null or photo_id < $before)
 ),
 
 latest as (
@@ -37,6 +39,7 @@ wanted as (
         *,
         coalesce(nullif(regexp_extract(url, $sized, 2) || '/' || regexp_extract(url, $sized, 3), '/'), url) as place
     from photo_index
+    where photo_id >= $first and ($before::varchar is null or photo_id < $before)
 )
 
 select

@@ -6,7 +6,7 @@ The attempts themselves are written by `journal`; the ledger is what they come t
 import datetime as dt
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -14,15 +14,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.config import PhotoSettings
-from pipeline.files import digest_of
+from pipeline.errors import TableError
+from pipeline.files import atomic_path, digest_of
 from pipeline.paths import Paths
 from pipeline.photos.index import SIZED
 from pipeline.query import rows, to_parquet
 from pipeline.rejections import write_rejections
 
 _STORED: Final = pa.schema([("sha256", pa.string()), ("bytes", pa.int64())])
-MEMORY: Final = "512 MiB"
+MEMORY: Final = "256 MiB"
 """What DuckDB may use for one query here; larger tables go through temporary files."""
+THREADS: Final = 2
+"""More would need more memory than that."""
+GROUPS: Final = 1
+"""Row groups of the photo index that are folded at a time, about 120,000 photographs."""
 
 
 def limits_of(photos: PhotoSettings, hosts: tuple[str, ...]) -> str:
@@ -49,6 +54,7 @@ def pending(paths: Paths, *, photos: PhotoSettings, limits: str, output: Path) -
             inputs={"photo_index": paths.table("photo_index"), "attempts": paths.attempts, "stored": stored},
             output=output,
             memory_limit=MEMORY,
+            threads=THREADS,
             sized=SIZED,
             limits=limits,
             asked_before=dt.datetime.now(tz=dt.UTC).replace(tzinfo=None) - dt.timedelta(days=photos.ask_again_days),
@@ -62,15 +68,24 @@ def fold(paths: Paths) -> dict[str, int]:
         Photographs by status.
 
     Raises:
-        TableError: the photo index is missing.
+        TableError: the photo index is missing, or not in the order of photo_id.
     """
-    ledger = to_parquet(
-        "photos",
-        inputs={"photo_index": paths.table("photo_index"), "attempts": paths.attempts},
-        output=paths.table("photos"),
-        memory_limit=MEMORY,
-        sized=SIZED,
-    )
+    index, ledger = paths.table("photo_index"), paths.table("photos")
+    with tempfile.TemporaryDirectory(dir=ledger.parent, prefix=".photos.") as folder, atomic_path(ledger) as partial:
+        parts = (
+            to_parquet(
+                "photos",
+                inputs={"photo_index": index, "attempts": paths.attempts},
+                output=Path(folder) / "part.parquet",
+                memory_limit=MEMORY,
+                threads=THREADS,
+                sized=SIZED,
+                first=first,
+                before=before,
+            )
+            for first, before in _ranges(index)
+        )
+        _join(parts, output=partial)
     rejected = paths.data_root / "fetch" / "rejections.parquet"
     try:
         to_parquet("photos_rejections", inputs={"photos": ledger}, output=rejected)
@@ -78,6 +93,31 @@ def fold(paths: Paths) -> dict[str, int]:
     finally:
         rejected.unlink(missing_ok=True)
     return {row["status"]: row["photos"] for row in rows("photos_outcome", inputs={"photos": ledger})}
+
+
+def _ranges(index: Path) -> list[tuple[str, str | None]]:
+    """Ranges of photo_id that together hold all: (the first, the one before which it ends)."""
+    begins = [""]
+    if index.exists():
+        with pq.ParquetFile(index) as table:
+            later = range(GROUPS, table.num_row_groups, GROUPS)
+            begins += [table.read_row_group(group, columns=["photo_id"])["photo_id"][0].as_py() for group in later]
+    if begins != sorted(begins):
+        raise TableError(f"{index} is not in the order of photo_id; materialise photo_index again")
+    return list(zip(begins, [*begins[1:], None], strict=True))
+
+
+def _join(parts: Iterable[Path], *, output: Path) -> None:
+    """Write the rows of all parts, one part after the other; each is read before the next is made."""
+    writer: pq.ParquetWriter | None = None
+    for part in parts:
+        with pq.ParquetFile(part) as table:
+            if writer is None:
+                writer = pq.ParquetWriter(output, table.schema_arrow, compression="zstd")
+            for batch in table.iter_batches():
+                writer.write_batch(batch)
+    if writer is not None:
+        writer.close()
 
 
 def received_lately(paths: Paths) -> dict[str, list[tuple[float, int]]]:

@@ -1,70 +1,64 @@
-"""The journal of fetches and the ledger that it is folded into."""
+"""Which photographs are asked for, and the ledger that their attempts come to."""
 
 import datetime as dt
 import hashlib
-import json
-import threading
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
 
 from pipeline.config import PhotoSettings, Settings
-from pipeline.errors import TableError
-from pipeline.photos.ledger import (
-    ASK_AGAIN_AFTER,
-    Entry,
-    fold,
-    limits_of,
-    open_journal,
-    path_of,
-    pending,
-    read_journal,
-    store,
-)
+from pipeline.photos.bodies import path_of, store
+from pipeline.photos.journal import AGAIN, Attempt, open_journal
+from pipeline.photos.ledger import fold, limits_of, list_stored, pending, received_lately
 from pipeline.tables import CONTRACTS, check_table
 
 LIMITS = limits_of(PhotoSettings(), ())
 BODY = b"a photograph"
 SHA256 = hashlib.sha256(BODY).hexdigest()
+DAYS = PhotoSettings().ask_again_days
 
 
-def write_index(settings: Settings, *photo_ids: str) -> None:
-    rows = [{"photo_id": name, "occurrence_key": "k", "observation_id": "o", "url": f"u{name}"} for name in photo_ids]
+def write_index(settings: Settings, *photo_ids: str, **urls: str) -> None:
+    addresses = {name: f"u{name}" for name in photo_ids} | urls
+    rows = [
+        {"photo_id": name, "occurrence_key": "k", "observation_id": "o", "url": url} for name, url in addresses.items()
+    ]
     settings.paths.tables.mkdir(parents=True, exist_ok=True)
     table = pa.Table.from_pylist(rows, schema=CONTRACTS["photo_index"].schema)
     pq.write_table(table, settings.paths.table("photo_index"))
 
 
-def write_journal(settings: Settings, *entries: Entry) -> None:
-    with open_journal(settings.paths.fetch_journal) as journal:
-        for entry in entries:
-            journal.append(entry)
+def record(settings: Settings, *attempts: Attempt) -> None:
+    """One run that made these attempts."""
+    with open_journal(settings.paths) as journal:
+        for one in attempts:
+            journal.append(one)
 
 
-def entry(photo_id: str, status: str = "ok", *, days: int = 0, **changes: Any) -> Entry:  # noqa: ANN401
-    """The end of a fetch some days ago."""
+def attempt(photo_id: str, status: str = "ok", *, days: float = 0, **changes: Any) -> Attempt:  # noqa: ANN401
+    """An attempt some days ago."""
     moment = dt.datetime.now(tz=dt.UTC).replace(tzinfo=None) - dt.timedelta(days=days)
     body = {"sha256": SHA256, "bytes": len(BODY), "width": 4, "height": 3} if status == "ok" else {}
     values = {
         "url": f"u{photo_id}",
         "limits": LIMITS,
-        "attempts": 1,
-        "fetched_at": moment.isoformat(),
+        "attempt": 1,
+        "fetched_at": moment.isoformat(timespec="microseconds"),
         **body,
         **changes,
     }
-    return Entry(photo_id=photo_id, status=status, **values)
+    return Attempt(photo_id=photo_id, status=status, **values)
 
 
 def wanted(settings: Settings, *, limits: str = LIMITS) -> list[str]:
-    table = pending(settings.paths, limits=limits, output=settings.data_root / "pending.parquet")
-    return list(pq.read_table(table).column("photo_id").to_pylist())
+    settings.paths.data_root.mkdir(parents=True, exist_ok=True)
+    record(settings)
+    output = settings.paths.data_root / "pending.parquet"
+    table = pending(settings.paths, photos=settings.photos, limits=limits, output=output)
+    return sorted(pq.read_table(table).column("photo_id").to_pylist())
 
 
 def test_without_a_journal_everything_is_wanted(settings: Settings) -> None:
@@ -76,30 +70,30 @@ PERMANENT = ("gone", "not_jpeg", "corrupt", "too_large", "blocked")
 
 
 @pytest.mark.parametrize("status", PERMANENT)
-def test_a_permanent_failure_stands_for_thirty_days(settings: Settings, status: str) -> None:
+def test_a_permanent_failure_stands_for_a_stated_time(settings: Settings, status: str) -> None:
     write_index(settings, "old", "recent")
-    days = ASK_AGAIN_AFTER.days
-    write_journal(settings, entry("old", status, days=days + 1), entry("recent", status, days=days - 1))
+    days = DAYS
+    record(settings, attempt("old", status, days=days + 1), attempt("recent", status, days=days - 1))
     assert wanted(settings) == ["old"]
 
 
 def test_a_passing_failure_is_wanted_again(settings: Settings) -> None:
     write_index(settings, "a")
-    write_journal(settings, entry("a", "failed"))
+    record(settings, attempt("a", "failed"))
     assert wanted(settings) == ["a"]
 
 
 @pytest.mark.parametrize("status", PERMANENT)
 def test_other_limits_void_the_verdicts_that_depend_upon_them(settings: Settings, status: str) -> None:
     write_index(settings, "a")
-    write_journal(settings, entry("a", status))
+    record(settings, attempt("a", status))
     other = limits_of(PhotoSettings(max_bytes=1), ())
     assert wanted(settings, limits=other) == (["a"] if status in {"too_large", "blocked"} else [])
 
 
 def test_a_photograph_whose_file_is_there_is_not_wanted(settings: Settings) -> None:
     write_index(settings, "a")
-    write_journal(settings, entry("a"))
+    record(settings, attempt("a"))
     assert wanted(settings) == ["a"], "its file is missing"
     store(settings.paths.photos, sha256=SHA256, content=BODY)
     assert wanted(settings) == []
@@ -109,14 +103,14 @@ def test_a_photograph_whose_file_is_there_is_not_wanted(settings: Settings) -> N
 
 def test_an_old_photograph_is_never_asked_for_again(settings: Settings) -> None:
     write_index(settings, "a")
-    write_journal(settings, entry("a", days=1000))
+    record(settings, attempt("a", days=1000))
     store(settings.paths.photos, sha256=SHA256, content=BODY)
     assert wanted(settings) == []
 
 
 def test_the_last_line_counts(settings: Settings) -> None:
     write_index(settings, "a", "b")
-    write_journal(settings, entry("a", "failed"), entry("b", "ok"), entry("a", "ok"), entry("b", "gone", error="404"))
+    record(settings, attempt("a", "failed"), attempt("b", "ok"), attempt("a", "ok"), attempt("b", "gone", error="404"))
     assert fold(settings.paths) == {"gone": 1, "ok": 1}
     rows = pq.read_table(settings.paths.table("photos")).to_pylist()
     assert [(row["photo_id"], row["status"], row["sha256"], row["path"]) for row in rows] == [
@@ -128,85 +122,75 @@ def test_the_last_line_counts(settings: Settings) -> None:
     assert line == {"stage": "photos", "key": "b", "rule": "gone", "detail": "404"}
 
 
-@pytest.mark.parametrize("torn", [b"{", b'{"photo_id":"b","url":"ub","status":"ok"', b"\x00" * 70_000])
-def test_a_torn_last_line_is_cut_off(settings: Settings, torn: bytes) -> None:
+def test_how_long_a_permanent_failure_stands_is_configured(make_settings: Any) -> None:  # noqa: ANN401
+    settings = make_settings(photos={"ask_again_days": 2})
     write_index(settings, "a", "b")
-    write_journal(settings, entry("a", "gone"))
-    whole = settings.paths.fetch_journal.read_bytes()
-    with settings.paths.fetch_journal.open("ab") as stream:
-        stream.write(torn)
+    record(settings, attempt("a", "gone", days=1), attempt("b", "gone", days=3))
     assert wanted(settings) == ["b"]
-    assert settings.paths.fetch_journal.read_bytes() == whole
-    write_journal(settings, entry("b", "gone"))
-    assert read_journal(settings.paths.fetch_journal).num_rows == 2
 
 
-def test_a_journal_that_is_one_torn_line_is_empty(settings: Settings) -> None:
+def test_a_photograph_whose_run_was_killed_between_two_attempts_is_wanted(settings: Settings) -> None:
     write_index(settings, "a")
-    settings.paths.fetch_journal.parent.mkdir(parents=True)
-    settings.paths.fetch_journal.write_bytes(b'{"photo_id"')
+    record(settings, attempt("a", AGAIN, http_status=503))
     assert wanted(settings) == ["a"]
 
 
-def test_damage_inside_the_journal_is_an_error(settings: Settings) -> None:
-    write_index(settings, "a")
-    write_journal(settings, entry("a", "gone"))
-    settings.paths.fetch_journal.write_bytes(b"not json\n" + settings.paths.fetch_journal.read_bytes())
-    with pytest.raises(TableError, match=r"journal\.jsonl is damaged"):
-        wanted(settings)
+def test_attempts_are_counted_over_all_runs(settings: Settings) -> None:
+    write_index(settings, "a", "b")
+    record(settings, attempt("a", AGAIN), attempt("a", "failed", attempt=2), attempt("b", "failed", attempt=0))
+    record(settings, attempt("a", "ok"), attempt("b", "failed"))
+    fold(settings.paths)
+    rows = pq.read_table(settings.paths.table("photos")).to_pylist()
+    assert {row["photo_id"]: (row["status"], row["attempts"]) for row in rows} == {"a": ("ok", 3), "b": ("failed", 1)}
 
 
-@given(
-    texts=st.lists(
-        st.text(max_size=30) | st.just('quote " backslash \\ line\nend \u2028 tab\t'), min_size=1, max_size=5
+STATIC = "https://static.inaturalist.org/photos/7/{}.jpg?1"
+OPEN = "https://inaturalist-open-data.s3.amazonaws.com/photos/7/{}.jpeg"
+
+
+@pytest.mark.parametrize(("size", "asked"), [("large", []), ("original", ["7"])])
+def test_a_photograph_is_known_again_on_the_other_host_in_the_same_size(
+    settings: Settings, size: str, asked: list[str]
+) -> None:
+    store(settings.paths.photos, sha256=SHA256, content=BODY)
+    record(settings, attempt("7", url=STATIC.format("large")))
+    write_index(settings, **{"7": OPEN.format(size)})
+    assert wanted(settings) == asked
+    if not asked:
+        assert fold(settings.paths) == {"ok": 1}
+        (row,) = pq.read_table(settings.paths.table("photos")).to_pylist()
+        assert (row["url"], row["sha256"]) == (OPEN.format("large"), SHA256)
+
+
+def test_a_failure_counts_for_the_address_that_failed(settings: Settings) -> None:
+    record(settings, attempt("7", "gone", url=STATIC.format("large")))
+    write_index(settings, **{"7": STATIC.format("large")})
+    assert wanted(settings) == []
+    write_index(settings, **{"7": OPEN.format("large")})
+    assert wanted(settings) == ["7"]
+
+
+def test_what_hosts_sent_within_a_day_is_known(settings: Settings) -> None:
+    record(
+        settings,
+        attempt("a", url="https://User@Photos.test:8080/1.jpg", days=0.5, bytes=10),
+        attempt("b", url="https://photos.test:8080/2.jpg", days=0.5, bytes=20),
+        attempt("c", url="http://other.test/3.jpg", days=2, bytes=40),
+        attempt("d", "gone", url="http://other.test/4.jpg"),
     )
-)
-@hypothesis_settings(max_examples=30, deadline=None)
-def test_any_text_survives_the_journal(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
-    path = tmp_path_factory.mktemp("journal") / "journal.jsonl"
-    with open_journal(path) as journal:
-        for number, text in enumerate(texts):
-            journal.append(entry(str(number), "failed", error=text.encode(errors="replace").decode()))
-    table = read_journal(path)
-    assert table.column("error").to_pylist() == [text.encode(errors="replace").decode() for text in texts]
-    assert table.column("line").to_pylist() == list(range(len(texts)))
+    received = received_lately(settings.paths)
+    assert {host: sum(count for _, count in bodies) for host, bodies in received.items()} == {"photos.test:8080": 30}
 
 
-def test_a_line_is_plain_json(settings: Settings) -> None:
-    write_journal(settings, entry("a"))
-    line = json.loads(settings.paths.fetch_journal.read_text())
-    assert set(line) >= {
-        "photo_id",
-        "status",
-        "http_status",
-        "sha256",
-        "bytes",
-        "width",
-        "height",
-        "attempts",
-        "error",
-        "fetched_at",
-    }
+def test_stored_bodies_are_listed_and_halves_removed(settings: Settings) -> None:
+    folder = settings.paths.photos
+    store(folder, sha256=SHA256, content=BODY)
+    half = folder / SHA256[:2] / f"{SHA256}.jpg.123.partial"
+    half.write_bytes(b"half")
+    table = pq.read_table(list_stored(folder, output=settings.paths.data_root / "stored.parquet"))
+    assert table.to_pylist() == [{"sha256": SHA256, "bytes": len(BODY)}]
+    assert not half.exists()
 
 
-def test_threads_may_store_the_same_body_at_once(tmp_path: Path) -> None:
-    barrier = threading.Barrier(8)
-
-    def run() -> None:
-        barrier.wait()
-        for _ in range(50):
-            store(tmp_path, sha256=SHA256, content=BODY)
-
-    threads = [threading.Thread(target=run) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()] == [BODY]
-
-
-def test_stored_photographs_are_readable_like_any_other_file(tmp_path: Path) -> None:
-    plain = tmp_path / "plain"
-    plain.write_bytes(b"")
-    store(tmp_path, sha256=SHA256, content=BODY)
-    assert path_of(tmp_path, SHA256).stat().st_mode == plain.stat().st_mode
+def test_without_bodies_the_list_is_empty(tmp_path: Path) -> None:
+    assert pq.read_table(list_stored(tmp_path / "none", output=tmp_path / "stored.parquet")).num_rows == 0
