@@ -84,6 +84,8 @@ class Journal:
     def append(self, attempt: Attempt) -> None:
         """Add a line; it is safe from a kill after the next `flush`."""
         values = {name: getattr(attempt, name) for name in SCHEMA.names}
+        # Text of a host may hold bytes that are no UTF-8 (as lone surrogates); readers of JSON refuse those.
+        values["error"] = attempt.error and attempt.error.encode(errors="replace").decode()
         self._stream.write(self._encode(values).encode() + b"\n")
 
     def flush(self) -> None:
