@@ -1,8 +1,8 @@
-"""A loopback photo host that costs as little as possible: `python -m bench.photo_host --photos N`.
+"""A loopback photo host that costs as little as possible: `python -m bench.photo_host`.
 
-Answers `GET /photos/<number>/large.jpg` with a photograph of about 33 KB; every number has bytes of its own. It speaks
-just the HTTP that well-behaved clients need (keep-alive, no pipelining of bodies in requests), so that what is measured
-is the client.
+Answers `GET /photos/<number>/large.jpg` with a photograph of about 33 KB; every number has bytes of its own. Below
+`/same/` all numbers have the same small photograph. It speaks just the HTTP that well-behaved clients need, so that
+what is measured is the client.
 """
 
 import argparse
@@ -20,13 +20,13 @@ KINDS: Final = 64
 """Different pictures; each photograph is one of them with a comment segment of its own."""
 SIZE: Final = (500, 375)
 """Width and height in pixels."""
-_NUMBER: Final = re.compile(rb"GET (?:http://[^/]+)?/photos/(\d+)/")
+_NUMBER: Final = re.compile(rb"GET (?:http://[^/]+)?/(photos|same)/(\d+)/")
 
 
-def picture(seed: int) -> bytes:
+def picture(seed: int, *, size: tuple[int, int] = SIZE) -> bytes:
     """A JPEG with the spectrum of a natural photograph (amplitude falling as frequency to the power 1.6)."""
     random = np.random.default_rng(seed)
-    width, height = SIZE
+    width, height = size
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :])
     frequency[0, 0] = 1.0
     planes = []
@@ -51,7 +51,7 @@ class Host(asyncio.Protocol):
     """One connection."""
 
     def __init__(self, kinds: list[bytes]) -> None:
-        """Serve photographs made of `kinds`."""
+        """Serve photographs made of `kinds`, whose first is the small one."""
         self._kinds = kinds
         self._waiting = b""
 
@@ -69,7 +69,8 @@ class Host(asyncio.Protocol):
             if found is None:
                 self._transport.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
                 continue
-            body = photograph(self._kinds, int(found.group(1)))
+            same = found.group(1) == b"same"
+            body = self._kinds[0] if same else photograph(self._kinds[1:], int(found.group(2)))
             close = b"connection: close" in request.lower()
             head = b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n%s\r\n" % (
                 len(body),
@@ -82,9 +83,9 @@ class Host(asyncio.Protocol):
 
 async def serve(port: int) -> None:
     """Listen on the loopback until killed; print the port when ready."""
-    kinds = [picture(seed) for seed in range(KINDS)]
+    kinds = [picture(0, size=(64, 48)), *(picture(seed) for seed in range(KINDS))]
     server = await asyncio.get_running_loop().create_server(lambda: Host(kinds), "127.0.0.1", port, backlog=1024)
-    mean = sum(map(len, kinds)) / len(kinds)
+    mean = sum(map(len, kinds[1:])) / KINDS
     print(f"ready {server.sockets[0].getsockname()[1]} mean {mean:.0f} bytes", flush=True)
     await server.serve_forever()
 

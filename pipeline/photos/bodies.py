@@ -32,7 +32,13 @@ def store(folder: Path, *, sha256: str, content: bytes) -> None:
 
 
 def _write(path: str, content: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    # Without O_TRUNC: ext4 would allocate the blocks of a truncated file when it is closed, which doubles the cost.
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    except FileExistsError:
+        # A killed process with the same number left it.
+        Path(path).unlink()
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
         left = memoryview(content)
         while left:

@@ -33,7 +33,7 @@ _CRASHES: Final = {-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS, -signal.SIG
 Ticket = TypeVar("Ticket")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Examined(Generic[Ticket]):
     """What became of one body."""
 

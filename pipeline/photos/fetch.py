@@ -55,7 +55,7 @@ class FetchSummary:
     seconds: float
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class _Photo:
     photo_id: str
     url: str
@@ -169,9 +169,11 @@ class _Fetcher:
                     for row in rows("photos_authorities", inputs={"pending": wanted}):
                         await places.acquire()
                         photos = _photos(wanted, first=row["first"], number=row["photos"])
-                        most = self._photos.limits_of(_host_of(f"http://{row['authority']}/")).concurrency
-                        workers = min(row["photos"], most)
-                        task = group.create_task(self._serve(photos, workers=workers, getter=getter, examiner=examiner))
+                        host = self._host(_host_of(f"http://{row['authority']}/"))
+                        workers = min(row["photos"], host.most)
+                        task = group.create_task(
+                            self._serve(photos, host=host, workers=workers, getter=getter, examiner=examiner)
+                        )
                         task.add_done_callback(lambda _: places.release())
                 await examiner.finish()
                 ticker.cancel()
@@ -201,16 +203,16 @@ class _Fetcher:
         )
 
     async def _serve(
-        self, photos: Iterator[_Photo], *, workers: int, getter: Getter, examiner: Examiner[_Photo]
+        self, photos: Iterator[_Photo], *, host: Host, workers: int, getter: Getter, examiner: Examiner[_Photo]
     ) -> None:
         """Fetch the photographs of one authority; its workers share the iterator."""
         async with asyncio.TaskGroup() as group:
             for _ in range(workers):
-                group.create_task(self._work(photos, getter=getter, examiner=examiner))
+                group.create_task(self._work(photos, host=host, getter=getter, examiner=examiner))
 
-    async def _work(self, photos: Iterator[_Photo], *, getter: Getter, examiner: Examiner[_Photo]) -> None:
+    async def _work(self, photos: Iterator[_Photo], *, host: Host, getter: Getter, examiner: Examiner[_Photo]) -> None:
         for photo in photos:
-            await self._fetch(photo, host=self._host(_host_of(photo.url)), getter=getter, examiner=examiner)
+            await self._fetch(photo, host=host, getter=getter, examiner=examiner)
 
     async def _fetch(self, photo: _Photo, *, host: Host, getter: Getter, examiner: Examiner[_Photo]) -> None:
         """All attempts for one photograph."""
@@ -235,7 +237,8 @@ class _Fetcher:
                 host.slow_down(started=started, pause=problem.pause, answered=problem.http_status is not None)
                 continue
             host.answered()
-            await examiner.take(_Photo(photo_id=photo.photo_id, url=photo.url, attempt=attempt), body)
+            photo.attempt = attempt
+            await examiner.take(photo, body)
             return
         host.gave_up(error)
         # A host that is left alone fails many photographs without waiting for anything.

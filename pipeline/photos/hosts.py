@@ -72,7 +72,8 @@ class Host:
         self.name = name
         self.closed: str | None = None
         """Why this run asks the host nothing more."""
-        self._most = concurrency
+        self.most = concurrency
+        """The most simultaneous requests."""
         self._limit = max(1.0, concurrency / 2)
         self._active = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -128,7 +129,7 @@ class Host:
 
     def answered(self) -> None:
         """The host gave a final answer, good or bad."""
-        self._limit = min(float(self._most), self._limit + 1 / self._limit)
+        self._limit = min(float(self.most), self._limit + 1 / self._limit)
         self._rate = min(self._fastest, self._rate + RECOVERY * self._fastest)
         self._answered_at = time.monotonic()
         self._failures = 0

@@ -8,6 +8,7 @@ had not flushed. When a run ends, or the next one begins, the journal is sealed 
 import contextlib
 import datetime as dt
 import json
+import operator
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -53,7 +54,7 @@ def now() -> str:
     return dt.datetime.now(tz=dt.UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Attempt:
     """How one attempt to fetch a photograph ended: one line of the journal."""
 
@@ -73,6 +74,10 @@ class Attempt:
     fetched_at: str = field(default_factory=now)
 
 
+_NAMES: Final = tuple(SCHEMA.names)
+_values: Final = operator.attrgetter(*_NAMES)
+
+
 class Journal:
     """The journal, open for appending."""
 
@@ -83,10 +88,12 @@ class Journal:
 
     def append(self, attempt: Attempt) -> None:
         """Add a line; it is safe from a kill after the next `flush`."""
-        values = {name: getattr(attempt, name) for name in SCHEMA.names}
-        # Text of a host may hold bytes that are no UTF-8 (as lone surrogates); readers of JSON refuse those.
-        values["error"] = attempt.error and attempt.error.encode(errors="replace").decode()
-        self._stream.write(self._encode(values).encode() + b"\n")
+        values = dict(zip(_NAMES, _values(attempt), strict=True))
+        if attempt.error:
+            # A host's words may hold bytes that are no text (as lone surrogates); readers of JSON refuse those.
+            values["error"] = attempt.error.encode(errors="replace").decode()
+        self._stream.write(self._encode(values).encode() + b"
+")
 
     def flush(self) -> None:
         """Hand all lines to the operating system."""

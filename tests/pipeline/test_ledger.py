@@ -1,212 +1,227 @@
-"""The journal of fetches and the ledger that it is folded into."""
+"""Which photographs are asked for, and the ledger that their attempts come to."""
 
 import datetime as dt
 import hashlib
-import json
-import threading
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
 
 from pipeline.config import PhotoSettings, Settings
-from pipeline.errors import TableError
-from pipeline.photos.ledger import (
-    ASK_AGAIN_AFTER,
-    Entry,
-    fold,
-    limits_of,
-    open_journal,
-    path_of,
-    pending,
-    read_journal,
-    store,
-)
-from pipeline.tables import CONTRACTS, check_table
+from pipeline.photos.bodies import path_of, store
+from pipeline.photos.journal import AGAIN, Attempt, open_journal, seal
+from pipeline.photos.ledger import fold, limits_of, list_stored, pending, received_lately
+from pipeline.tables import check_table
+from tests.pipeline import tiny
+from tests.pipeline.photo_index import ledger, write_index
 
 LIMITS = limits_of(PhotoSettings(), ())
+DAYS = PhotoSettings().ask_again_days
 BODY = b"a photograph"
 SHA256 = hashlib.sha256(BODY).hexdigest()
+OLD = "https://static.inaturalist.org/photos/7/large.jpg"
+OPEN = "https://inaturalist-open-data.s3.amazonaws.com/photos/7/large.jpeg"
 
 
-def write_index(settings: Settings, *photo_ids: str) -> None:
-    rows = [{"photo_id": name, "occurrence_key": "k", "observation_id": "o", "url": f"u{name}"} for name in photo_ids]
-    settings.paths.tables.mkdir(parents=True, exist_ok=True)
-    table = pa.Table.from_pylist(rows, schema=CONTRACTS["photo_index"].schema)
-    pq.write_table(table, settings.paths.table("photo_index"))
+def index(settings: Settings, *photo_ids: str, **urls: str) -> None:
+    write_index(settings, {photo_id: f"http://photos.test/{photo_id}.jpg" for photo_id in photo_ids} | urls)
 
 
-def write_journal(settings: Settings, *entries: Entry) -> None:
-    with open_journal(settings.paths.fetch_journal) as journal:
-        for entry in entries:
-            journal.append(entry)
+def attempted(settings: Settings, *attempts: Attempt) -> None:
+    """One run that made these attempts."""
+    with open_journal(settings.paths) as journal:
+        for attempt in attempts:
+            journal.append(attempt)
 
 
-def entry(photo_id: str, status: str = "ok", *, days: int = 0, **changes: Any) -> Entry:  # noqa: ANN401
-    """The end of a fetch some days ago."""
+def end(photo_id: str, status: str = "ok", *, days: float = 0, **changes: Any) -> Attempt:  # noqa: ANN401
+    """An attempt that ended some days ago."""
     moment = dt.datetime.now(tz=dt.UTC).replace(tzinfo=None) - dt.timedelta(days=days)
     body = {"sha256": SHA256, "bytes": len(BODY), "width": 4, "height": 3} if status == "ok" else {}
     values = {
-        "url": f"u{photo_id}",
+        "url": f"http://photos.test/{photo_id}.jpg",
+        "attempt": 1,
         "limits": LIMITS,
-        "attempts": 1,
-        "fetched_at": moment.isoformat(),
+        "fetched_at": moment.isoformat(timespec="microseconds"),
         **body,
         **changes,
     }
-    return Entry(photo_id=photo_id, status=status, **values)
+    return Attempt(photo_id=photo_id, status=status, **values)
 
 
-def wanted(settings: Settings, *, limits: str = LIMITS) -> list[str]:
-    table = pending(settings.paths, limits=limits, output=settings.data_root / "pending.parquet")
-    return list(pq.read_table(table).column("photo_id").to_pylist())
+def wanted(settings: Settings, *, limits: str = LIMITS, photos: PhotoSettings | None = None) -> list[str]:
+    seal(settings.paths)
+    table = pending(
+        settings.paths,
+        photos=photos or settings.photos,
+        limits=limits,
+        output=settings.data_root / "pending.parquet",
+    )
+    return [row["photo_id"] for row in tiny.read(table)]
 
 
-def test_without_a_journal_everything_is_wanted(settings: Settings) -> None:
-    write_index(settings, "b", "a")
+def test_without_attempts_everything_is_wanted(settings: Settings) -> None:
+    index(settings, "b", "a")
     assert wanted(settings) == ["a", "b"]
+
+
+def test_photographs_of_one_host_are_together(settings: Settings) -> None:
+    index(settings, a="http://two.test/a.jpg", b="http://ONE.test:81/b.jpg", c="http://two.test/c.jpg")
+    assert wanted(settings) == ["b", "a", "c"]
+    rows = tiny.read(settings.data_root / "pending.parquet")
+    assert [row["authority"] for row in rows] == ["one.test:81", "two.test", "two.test"]
 
 
 PERMANENT = ("gone", "not_jpeg", "corrupt", "too_large", "blocked")
 
 
 @pytest.mark.parametrize("status", PERMANENT)
-def test_a_permanent_failure_stands_for_thirty_days(settings: Settings, status: str) -> None:
-    write_index(settings, "old", "recent")
-    days = ASK_AGAIN_AFTER.days
-    write_journal(settings, entry("old", status, days=days + 1), entry("recent", status, days=days - 1))
+def test_a_permanent_failure_stands_for_the_configured_days(settings: Settings, status: str) -> None:
+    index(settings, "old", "recent")
+    attempted(settings, end("old", status, days=DAYS + 1), end("recent", status, days=DAYS - 1))
     assert wanted(settings) == ["old"]
+    assert wanted(settings, photos=PhotoSettings(ask_again_days=DAYS - 2)) == ["old", "recent"]
+    assert wanted(settings, photos=PhotoSettings(ask_again_days=DAYS + 2)) == []
 
 
 def test_a_passing_failure_is_wanted_again(settings: Settings) -> None:
-    write_index(settings, "a")
-    write_journal(settings, entry("a", "failed"))
+    index(settings, "a")
+    attempted(settings, end("a", "failed"))
+    assert wanted(settings) == ["a"]
+
+
+def test_an_attempt_that_a_killed_run_meant_to_repeat_is_wanted_again(settings: Settings) -> None:
+    index(settings, "a")
+    attempted(settings, end("a", AGAIN, http_status=503, error="503"))
     assert wanted(settings) == ["a"]
 
 
 @pytest.mark.parametrize("status", PERMANENT)
 def test_other_limits_void_the_verdicts_that_depend_upon_them(settings: Settings, status: str) -> None:
-    write_index(settings, "a")
-    write_journal(settings, entry("a", status))
+    index(settings, "a")
+    attempted(settings, end("a", status))
     other = limits_of(PhotoSettings(max_bytes=1), ())
     assert wanted(settings, limits=other) == (["a"] if status in {"too_large", "blocked"} else [])
 
 
 def test_a_photograph_whose_file_is_there_is_not_wanted(settings: Settings) -> None:
-    write_index(settings, "a")
-    write_journal(settings, entry("a"))
+    index(settings, "a")
+    attempted(settings, end("a", days=1000))
     assert wanted(settings) == ["a"], "its file is missing"
     store(settings.paths.photos, sha256=SHA256, content=BODY)
-    assert wanted(settings) == []
+    assert wanted(settings) == [], "however old"
     path_of(settings.paths.photos, SHA256).write_bytes(BODY[:3])
     assert wanted(settings) == ["a"], "its file is cut"
 
 
-def test_an_old_photograph_is_never_asked_for_again(settings: Settings) -> None:
-    write_index(settings, "a")
-    write_journal(settings, entry("a", days=1000))
+def test_a_photograph_that_moved_to_the_other_host_is_known_again(settings: Settings) -> None:
     store(settings.paths.photos, sha256=SHA256, content=BODY)
+    index(settings, **{"7": OPEN})
+    attempted(settings, end("7", url=OLD))
+    assert wanted(settings) == []
+    assert fold(settings.paths) == {"ok": 1}
+    row = ledger(settings)["7"]
+    assert (row["url"], row["sha256"], row["attempts"]) == (OPEN, SHA256, 1)
+
+
+@pytest.mark.parametrize("status", PERMANENT)
+def test_a_failure_counts_for_the_host_that_failed(settings: Settings, status: str) -> None:
+    index(settings, **{"7": OPEN})
+    attempted(settings, end("7", status, url=OLD))
+    assert wanted(settings) == ["7"]
+    index(settings, **{"7": OLD})
     assert wanted(settings) == []
 
 
-def test_the_last_line_counts(settings: Settings) -> None:
-    write_index(settings, "a", "b")
-    write_journal(settings, entry("a", "failed"), entry("b", "ok"), entry("a", "ok"), entry("b", "gone", error="404"))
+@pytest.mark.parametrize("size", ["original", "medium"])
+def test_another_size_is_another_photograph(settings: Settings, size: str) -> None:
+    store(settings.paths.photos, sha256=SHA256, content=BODY)
+    other = OPEN.replace("large", size)
+    index(settings, **{"7": other})
+    attempted(settings, end("7", url=OPEN))
+    assert wanted(settings) == ["7"]
+    attempted(settings, end("7", "gone", url=other, error="404"))
+    assert fold(settings.paths) == {"gone": 1}
+    assert ledger(settings)["7"]["attempts"] == 1, "the other size was asked for once"
+    index(settings, **{"7": OPEN})
+    assert wanted(settings) == [], "the first one is still there"
+    assert fold(settings.paths) == {"ok": 1}
+
+
+def test_sizes_of_other_hosts_are_only_addresses(settings: Settings) -> None:
+    store(settings.paths.photos, sha256=SHA256, content=BODY)
+    index(settings, a="http://one.test/photos/7/large.jpg")
+    attempted(settings, end("a", url="http://two.test/photos/7/large.jpg"))
+    assert wanted(settings) == ["a"]
+
+
+def test_the_last_attempt_counts(settings: Settings) -> None:
+    index(settings, "a", "b")
+    attempted(settings, end("a", "failed"), end("b", "ok"))
+    # The clock was put back meanwhile: the order of writing counts, not the time.
+    attempted(settings, end("a", "ok", days=5), end("b", "gone", days=5, error="404"))
     assert fold(settings.paths) == {"gone": 1, "ok": 1}
-    rows = pq.read_table(settings.paths.table("photos")).to_pylist()
-    assert [(row["photo_id"], row["status"], row["sha256"], row["path"]) for row in rows] == [
+    rows = [(row["photo_id"], row["status"], row["sha256"], row["path"]) for row in ledger(settings).values()]
+    assert rows == [
         ("a", "ok", SHA256, f"photos/{SHA256[:2]}/{SHA256}.jpg"),
         ("b", "gone", None, None),
     ]
     assert check_table("photos", settings.paths.table("photos")) == []
-    (line,) = pq.read_table(settings.paths.rejections_of("photos")).to_pylist()
+    (line,) = tiny.read(settings.paths.rejections_of("photos"))
     assert line == {"stage": "photos", "key": "b", "rule": "gone", "detail": "404"}
 
 
-@pytest.mark.parametrize("torn", [b"{", b'{"photo_id":"b","url":"ub","status":"ok"', b"\x00" * 70_000])
-def test_a_torn_last_line_is_cut_off(settings: Settings, torn: bytes) -> None:
-    write_index(settings, "a", "b")
-    write_journal(settings, entry("a", "gone"))
-    whole = settings.paths.fetch_journal.read_bytes()
-    with settings.paths.fetch_journal.open("ab") as stream:
-        stream.write(torn)
-    assert wanted(settings) == ["b"]
-    assert settings.paths.fetch_journal.read_bytes() == whole
-    write_journal(settings, entry("b", "gone"))
-    assert read_journal(settings.paths.fetch_journal).num_rows == 2
+def test_attempts_are_counted_over_all_runs(settings: Settings) -> None:
+    index(settings, "a", "b")
+    attempted(settings, end("a", AGAIN), end("a", AGAIN, attempt=2))
+    attempted(settings, end("a", "failed"), end("b", "failed", attempt=0, error="not asked"))
+    attempted(settings, end("a"))
+    fold(settings.paths)
+    assert {name: row["attempts"] for name, row in ledger(settings).items()} == {"a": 4, "b": 0}
 
 
-def test_a_journal_that_is_one_torn_line_is_empty(settings: Settings) -> None:
-    write_index(settings, "a")
-    settings.paths.fetch_journal.parent.mkdir(parents=True)
-    settings.paths.fetch_journal.write_bytes(b'{"photo_id"')
-    assert wanted(settings) == ["a"]
-
-
-def test_damage_inside_the_journal_is_an_error(settings: Settings) -> None:
-    write_index(settings, "a")
-    write_journal(settings, entry("a", "gone"))
-    settings.paths.fetch_journal.write_bytes(b"not json\n" + settings.paths.fetch_journal.read_bytes())
-    with pytest.raises(TableError, match=r"journal\.jsonl is damaged"):
-        wanted(settings)
-
-
-@given(
-    texts=st.lists(
-        st.text(max_size=30) | st.just('quote " backslash \\ line\nend \u2028 tab\t'), min_size=1, max_size=5
+def test_bytes_of_the_last_day_are_told_by_host(settings: Settings) -> None:
+    attempted(
+        settings,
+        end("a", url="http://ONE.test/a.jpg", bytes=100),
+        end("b", "corrupt", url="http://one.test/b.jpg", bytes=20),
+        end("c", url="http://two.test:81/c.jpg", bytes=3, days=0.5),
+        end("d", "gone", url="http://two.test:81/d.jpg"),
+        end("e", url="http://two.test:81/e.jpg", bytes=1, days=1.01),
     )
-)
-@hypothesis_settings(max_examples=30, deadline=None)
-def test_any_text_survives_the_journal(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
-    path = tmp_path_factory.mktemp("journal") / "journal.jsonl"
-    with open_journal(path) as journal:
-        for number, text in enumerate(texts):
-            journal.append(entry(str(number), "failed", error=text.encode(errors="replace").decode()))
-    table = read_journal(path)
-    assert table.column("error").to_pylist() == [text.encode(errors="replace").decode() for text in texts]
-    assert table.column("line").to_pylist() == list(range(len(texts)))
-
-
-def test_a_line_is_plain_json(settings: Settings) -> None:
-    write_journal(settings, entry("a"))
-    line = json.loads(settings.paths.fetch_journal.read_text())
-    assert set(line) >= {
-        "photo_id",
-        "status",
-        "http_status",
-        "sha256",
-        "bytes",
-        "width",
-        "height",
-        "attempts",
-        "error",
-        "fetched_at",
+    latest = dt.datetime.now(tz=dt.UTC).timestamp()
+    received = received_lately(settings.paths)
+    assert {host: sum(count for _, count in bodies) for host, bodies in received.items()} == {
+        "one.test": 120,
+        "two.test:81": 3,
     }
+    ((moment, _),) = received["two.test:81"]
+    assert moment == pytest.approx(latest - 43_200, abs=60)
 
 
-def test_threads_may_store_the_same_body_at_once(tmp_path: Path) -> None:
-    barrier = threading.Barrier(8)
-
-    def run() -> None:
-        barrier.wait()
-        for _ in range(50):
-            store(tmp_path, sha256=SHA256, content=BODY)
-
-    threads = [threading.Thread(target=run) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()] == [BODY]
+def test_the_bytes_of_a_minute_count_from_its_last_body_on(settings: Settings) -> None:
+    now = dt.datetime.now(tz=dt.UTC).replace(tzinfo=None, microsecond=0)
+    begin = (now - dt.timedelta(minutes=5)).replace(second=0)
+    moments = [(begin + dt.timedelta(seconds=second)).isoformat(timespec="microseconds") for second in (1, 58)]
+    attempted(settings, *(end(moment, fetched_at=moment) for moment in moments))
+    ((moment, count),) = received_lately(settings.paths)["photos.test"]
+    assert moment == begin.replace(tzinfo=dt.UTC).timestamp() + 58
+    assert count == 2 * len(BODY)
 
 
-def test_stored_photographs_are_readable_like_any_other_file(tmp_path: Path) -> None:
-    plain = tmp_path / "plain"
-    plain.write_bytes(b"")
-    store(tmp_path, sha256=SHA256, content=BODY)
-    assert path_of(tmp_path, SHA256).stat().st_mode == plain.stat().st_mode
+def test_stored_bodies_are_listed_and_half_written_ones_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    contents = [str(number).encode() * number for number in range(1, 50)]
+    hashes = [hashlib.sha256(content).hexdigest() for content in contents]
+    for sha256, content in zip(hashes, contents, strict=True):
+        store(folder, sha256=sha256, content=content)
+    half = Path(f"{path_of(folder, hashes[0])}.123.partial")
+    half.write_bytes(b"half")
+    listed = tiny.read(list_stored(folder, output=tmp_path / "stored.parquet"))
+    expected = dict(zip(hashes, (len(content) for content in contents), strict=True))
+    assert {row["sha256"]: row["bytes"] for row in listed} == expected
+    assert not half.exists()
+
+
+def test_without_a_folder_nothing_is_stored(tmp_path: Path) -> None:
+    assert tiny.read(list_stored(tmp_path / "none", output=tmp_path / "stored.parquet")) == []
