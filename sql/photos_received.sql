@@ -2,11 +2,12 @@
 -- Grain: one row per authority (host and port) and minute.
 -- Inputs: attempts.
 -- Parameters: $since, a moment in UTC.
+-- The bytes of a minute count from its last body on, so that none leaves a budget early.
 select
     lower(regexp_extract(url, '^\w+://(?:[^/?#@]*@)?([^/?#]*)', 1)) as authority,
-    epoch(date_trunc('minute', fetched_at::timestamp)) as moment,
+    epoch(max(fetched_at::timestamp)) as moment,
     sum(bytes)::bigint as bytes
 from attempts
 where bytes > 0 and fetched_at >= strftime($since::timestamp, '%Y-%m-%dT%H:%M:%S')
-group by authority, moment
+group by authority, date_trunc('minute', fetched_at::timestamp)
 order by authority, moment

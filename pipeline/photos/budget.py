@@ -1,5 +1,6 @@
 """How many bytes a host may send: limits over sliding windows of time. No HTTP, no waiting."""
 
+import math
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -58,9 +59,11 @@ class Budget:
             per_day: Bytes in any day; None for no limit.
             spent: (moment in seconds, bytes) of earlier bodies, on the clock of `wait` and `add`.
         """
-        self.limited = per_hour is not None or per_day is not None
         limits = ((HOUR, per_hour), (DAY, per_day))
         self._windows = [Window(seconds=seconds, limit=limit) for seconds, limit in limits if limit is not None]
+        self.limited = bool(self._windows)
+        self.smallest = min((window.limit for window in self._windows), default=math.inf)
+        """Bytes that fit when nothing was received for a day."""
         for moment, count in sorted(spent):
             self.add(count, at=moment)
 

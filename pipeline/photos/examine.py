@@ -78,6 +78,7 @@ class Examiner(Generic[Ticket]):
         self._running: set[asyncio.Task[None]] = set()
         self._places = asyncio.Semaphore(WORKERS)
         self._idle: list[_Worker] = []
+        self._workers: set[_Worker] = set()
 
     async def take(self, ticket: Ticket, body: bytes) -> None:
         """Hand over a body; waits while the workers have more than they can do."""
@@ -91,11 +92,18 @@ class Examiner(Generic[Ticket]):
             await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
 
     async def finish(self) -> None:
-        """Wait until every body is examined, and end the workers."""
+        """Wait until every body is examined."""
         self._start()
         while self._running:
             await asyncio.wait(self._running)
-        for worker in self._idle:
+
+    async def end(self) -> None:
+        """End the workers, also those that are at work; to be called when the tasks of `group` have ended."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for worker in self._workers.difference(self._idle):
+            worker.process.kill()
+        for worker in self._workers:
             await worker.end()
 
     def _start(self) -> None:
@@ -111,17 +119,14 @@ class Examiner(Generic[Ticket]):
 
     async def _examine(self, batch: Sequence[tuple[Ticket, bytes]]) -> None:
         async with self._places:
-            worker = self._idle.pop() if self._idle else await _Worker.start(self._command, room=self._room)
-            try:
-                line = await worker.ask([body for _, body in batch])
-            except BaseException:
-                worker.process.kill()
-                raise
+            worker = self._idle.pop() if self._idle else await self._started()
+            line = await worker.ask([body for _, body in batch])
             if line:
                 self._idle.append(worker)
         if line:
             self._tell(batch, json.loads(line))
             return
+        self._workers.remove(worker)
         status = await worker.end()
         if status not in _CRASHES:
             raise ChildError(f"a worker that verifies photographs ended with status {status}; start again")
@@ -133,6 +138,17 @@ class Examiner(Generic[Ticket]):
         # One body of the batch is to blame: each is tried alone.
         for one in batch:
             await self._examine([one])
+
+    async def _started(self) -> "_Worker":
+        try:
+            worker = await _Worker.start(self._command, room=self._room)
+        except OSError as error:
+            raise ChildError(f"a worker that verifies photographs did not start: {error}") from error
+        self._workers.add(worker)
+        if not await worker.ready():
+            self._workers.remove(worker)
+            raise ChildError(f"a worker that verifies photographs did not start (status {await worker.end()})")
+        return worker
 
     def _tell(self, batch: Sequence[tuple[Ticket, bytes]], answer: object) -> None:
         if isinstance(answer, dict):
@@ -169,11 +185,14 @@ class _Worker:
                 cwd=PROJECT_ROOT,
                 limit=LONGEST_ANSWER,
                 pass_fds=[file.fileno()],
+                # Ctrl-C at a terminal reaches a whole group: the fetch decides, and its workers end with it.
+                start_new_session=True,
             )
-        worker = cls(process, memory)
-        if await worker._output.readline() != READY:
-            raise ChildError(f"a worker that verifies photographs did not start (status {await worker.end()})")
-        return worker
+        return cls(process, memory)
+
+    async def ready(self) -> bool:
+        """Whether it has started."""
+        return await self._output.readline() == READY
 
     async def ask(self, bodies: Sequence[bytes]) -> bytes:
         """The worker's answer; empty where it has died."""
@@ -186,7 +205,8 @@ class _Worker:
             await self._input.drain()
         except (BrokenPipeError, ConnectionResetError):
             return b""
-        return await self._output.readline()
+        line = await self._output.readline()
+        return line if line.endswith(b"\n") else b""
 
     async def end(self) -> int:
         """Let it end, and return its status."""

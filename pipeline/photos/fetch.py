@@ -151,7 +151,7 @@ class _Fetcher:
         """Fetch every photograph of `wanted` (authority, photo_id, url); each ends in a line of the journal."""
         places = asyncio.Semaphore(MOST_HOSTS)
         try:
-            async with self._session() as session, asyncio.TaskGroup() as outer:
+            async with self._session() as session, contextlib.AsyncExitStack() as ends, asyncio.TaskGroup() as outer:
                 getter = Getter(
                     session=session,
                     max_bytes=self._photos.max_bytes,
@@ -164,6 +164,7 @@ class _Fetcher:
                 examiner: Examiner[_Photo] = Examiner(
                     command=worker, largest=self._photos.max_bytes, group=outer, done=self._examined
                 )
+                ends.push_async_callback(examiner.end)
                 async with asyncio.TaskGroup() as group:
                     for row in rows("photos_authorities", inputs={"pending": wanted}):
                         await places.acquire()

@@ -80,6 +80,7 @@ class Host:
         self._fastest = rate
         self._rate = rate
         self._next_at = 0.0
+        self._line = asyncio.Lock()
         self._budget = budget
         self._largest = 0
         self._patience = patience
@@ -92,8 +93,10 @@ class Host:
 
     @property
     def limit(self) -> int:
-        """How many requests may run at the moment."""
-        return int(self._limit)
+        """How many requests may run at the moment; no more than their bodies fit into the budget at all."""
+        if not self._budget.limited:
+            return int(self._limit)
+        return max(1, int(min(self._limit, self._budget.smallest / self._expected)))
 
     @contextlib.asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
@@ -111,14 +114,12 @@ class Host:
 
     async def turn(self) -> None:
         """Wait until the next request may be sent: after a pause, within the bytes, within the rate."""
-        now = time.monotonic()
-        at = max(self._next_at, now - BURST_SECONDS)
-        self._next_at = at + 1 / self._rate
-        wait = max(at - now, self._pause())
-        while wait > 0:
-            # While one waits, others may free bytes, or the host may ask for a longer pause.
-            await asyncio.sleep(min(wait, 30.0))
-            wait = max(at - time.monotonic(), self._pause())
+        # One after the other: requests that waited for the same pause do not leave all at once after it.
+        async with self._line:
+            while (wait := max(self._next_at - time.monotonic(), self._pause())) > 0:
+                # While one waits, others may free bytes, or the host may ask for a longer pause.
+                await asyncio.sleep(min(wait, 30.0))
+            self._next_at = max(self._next_at, time.monotonic() - BURST_SECONDS) + 1 / self._rate
 
     def received(self, count: int) -> None:
         """A body, or a part of one, of so many bytes came in."""
@@ -166,6 +167,11 @@ class Host:
         if self.closed is None and self._failures >= FAILURES_BEFORE_CLOSING and silent >= self._patience.give_up:
             self.closed = f"{self.name} has not answered for {silent:.0f} s ({reason})"
 
+    @property
+    def _expected(self) -> int:
+        """Bytes that a body under way may come to."""
+        return self._largest or FIRST_ESTIMATE
+
     def _pause(self) -> float:
         """Seconds until the host may be asked, the rate apart."""
         asked = self._resume_at - time.monotonic()
@@ -173,7 +179,7 @@ class Host:
             return asked
         # What is under way counts as if it were as large as the largest so far: limits hold without knowing sizes.
         now = time.time()
-        full = self._budget.wait(self._active * (self._largest or FIRST_ESTIMATE), now=now)
+        full = self._budget.wait(max(1, self._active) * self._expected, now=now)
         if full > 60 and now > self._told_until:
             self._told_until = now + full
             self._log(f"{self.name}: the byte budget is used up; going on in {full / 60:.0f} min")

@@ -88,7 +88,11 @@ class Journal:
 
     def append(self, attempt: Attempt) -> None:
         """Add a line; it is safe from a kill after the next `flush`."""
-        self._stream.write(self._encode(dict(zip(_NAMES, _values(attempt), strict=True))).encode() + b"\n")
+        values = dict(zip(_NAMES, _values(attempt), strict=True))
+        if attempt.error:
+            # A host's words may hold bytes that are no text (as lone surrogates); readers of JSON refuse those.
+            values["error"] = attempt.error.encode(errors="replace").decode()
+        self._stream.write(self._encode(values).encode() + b"\n")
 
     def flush(self) -> None:
         """Hand all lines to the operating system."""

@@ -1,116 +1,197 @@
-"""The record of every attempt: lines while fetching, sealed tables afterwards, and what a kill leaves of either."""
+"""The journal of attempts: lines that survive a kill, and their sealing into Parquet."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from pipeline.config import Settings
 from pipeline.errors import TableError
 from pipeline.paths import Paths
-from pipeline.photos.journal import SCHEMA, SEALED, Attempt, open_journal, seal
+from pipeline.photos import journal as journal_module
+from pipeline.photos.journal import SCHEMA, Attempt, open_journal, seal
+from tests.pipeline.photo_index import attempts
 
 
-@pytest.fixture
-def paths(tmp_path: Path) -> Paths:
-    return Paths(data_root=tmp_path)
+def attempt(photo_id: str, **changes: Any) -> Attempt:  # noqa: ANN401
+    """An attempt that failed, with the given changes."""
+    return Attempt(**{"photo_id": photo_id, "url": f"u{photo_id}", "attempt": 1, "status": "failed", **changes})
 
 
-def write(paths: Paths, *photo_ids: str) -> None:
-    with open_journal(paths) as journal:
+def write_open(paths: Paths, *photo_ids: str) -> None:
+    """Leave lines in the open journal, as a killed run does."""
+
+    class KilledError(Exception):
+        pass
+
+    with pytest.raises(KilledError), open_journal(paths) as journal:
         for photo_id in photo_ids:
-            journal.append(Attempt(photo_id=photo_id, url="u", attempt=1, status="gone"))
+            journal.append(attempt(photo_id))
+        raise KilledError
 
 
-def sealed(paths: Paths) -> pa.Table:
-    return pq.read_table(paths.attempts).sort_by("line")
+def names(settings: Settings) -> list[str]:
+    return sorted(path.name for path in settings.paths.attempts.iterdir())
 
 
-def photo_ids(paths: Paths) -> list[str]:
-    return list(sealed(paths)["photo_id"].to_pylist())
+def sealed(settings: Settings) -> list[str]:
+    """The photographs of the sealed attempts, in order."""
+    return [row["photo_id"] for row in attempts(settings)]
 
 
-def test_a_line_is_plain_json_with_all_columns(paths: Paths) -> None:
-    with open_journal(paths) as journal:
-        journal.append(Attempt(photo_id="a", url="u", attempt=1, status="ok", sha256="s", bytes=5))
+def test_a_line_is_plain_json_of_every_column(settings: Settings) -> None:
+    write_open(settings.paths, "a")
+    (line,) = settings.paths.fetch_journal.read_text().splitlines()
+    assert list(json.loads(line)) == SCHEMA.names
+
+
+def test_lines_are_there_after_a_flush(settings: Settings) -> None:
+    with open_journal(settings.paths) as journal:
+        journal.append(attempt("a"))
         journal.flush()
-        line = json.loads(paths.fetch_journal.read_text())
-    assert list(line) == SCHEMA.names
-    assert (line["photo_id"], line["attempt"], line["bytes"], line["error"]) == ("a", 1, 5, None)
+        assert settings.paths.fetch_journal.read_bytes().count(b"\n") == 1
 
 
-def test_a_journal_is_sealed_when_its_run_ends(paths: Paths) -> None:
-    write(paths, "a", "b")
-    write(paths, "c")
-    assert not paths.fetch_journal.exists()
-    assert sealed(paths).schema.equals(SEALED)
-    assert photo_ids(paths) == ["a", "b", "c"]
+def test_a_run_that_ends_leaves_one_sealed_file(settings: Settings) -> None:
+    for photo_ids in (("b", "a"), ("c",)):
+        with open_journal(settings.paths) as journal:
+            for photo_id in photo_ids:
+                journal.append(attempt(photo_id))
+    assert names(settings) == ["000000.parquet", "000001.parquet", "000002.parquet"]
+    assert not settings.paths.fetch_journal.exists()
+    assert sealed(settings) == ["b", "a", "c"], "in the order of writing"
 
 
-def test_before_anything_was_fetched_there_is_an_empty_table(paths: Paths) -> None:
-    seal(paths)
-    assert sealed(paths).num_rows == 0
+def test_a_run_without_an_attempt_leaves_no_file(settings: Settings) -> None:
+    with open_journal(settings.paths):
+        pass
+    seal(settings.paths)
+    assert names(settings) == ["000000.parquet"]
+    assert attempts(settings) == []
 
 
-@pytest.mark.parametrize("torn", [b"", b"{", b'{"photo_id":"b","url":"ub","status":"ok"', b"\x00" * 70_000])
-def test_what_a_kill_leaves_of_a_line_is_cut_off(paths: Paths, torn: bytes) -> None:
-    write(paths, "a")
-    with pytest.raises(KeyboardInterrupt), open_journal(paths) as journal:
-        journal.append(Attempt(photo_id="b", url="u", attempt=1, status="gone"))
-        raise KeyboardInterrupt
-    with paths.fetch_journal.open("ab") as stream:
+def test_sealing_twice_changes_nothing(settings: Settings) -> None:
+    write_open(settings.paths, "a")
+    seal(settings.paths)
+    before = {path: path.read_bytes() for path in settings.paths.attempts.iterdir()}
+    seal(settings.paths)
+    assert {path: path.read_bytes() for path in settings.paths.attempts.iterdir()} == before
+
+
+def test_what_a_killed_run_left_is_sealed_with_what_follows(settings: Settings) -> None:
+    write_open(settings.paths, "a")
+    with open_journal(settings.paths) as journal:
+        journal.append(attempt("b"))
+    assert sealed(settings) == ["a", "b"]
+
+
+@pytest.mark.parametrize("torn", [b"{", b'{"photo_id":"b","url":"ub","status":"ok"', b"\x00" * 70_000, b"x" * 200_000])
+def test_a_torn_last_line_is_cut_off(settings: Settings, torn: bytes) -> None:
+    write_open(settings.paths, "a")
+    with settings.paths.fetch_journal.open("ab") as stream:
         stream.write(torn)
-    seal(paths)
-    assert photo_ids(paths) == ["a", "b"]
+    seal(settings.paths)
+    assert sealed(settings) == ["a"]
 
 
-def test_a_journal_that_is_one_torn_line_is_empty(paths: Paths) -> None:
-    paths.fetch_journal.parent.mkdir(parents=True)
-    paths.fetch_journal.write_bytes(b'{"photo_id"')
-    seal(paths)
-    assert photo_ids(paths) == []
+def test_a_journal_that_is_one_torn_line_is_empty(settings: Settings) -> None:
+    settings.paths.fetch_journal.parent.mkdir(parents=True)
+    settings.paths.fetch_journal.write_bytes(b'{"photo_id"')
+    seal(settings.paths)
+    assert attempts(settings) == []
+    assert not settings.paths.fetch_journal.exists()
 
 
-@pytest.mark.parametrize("step", ["renamed", "converted"])
-def test_a_kill_while_sealing_loses_no_line_and_doubles_none(paths: Paths, step: str) -> None:
-    write(paths, "a", "b")
-    (table,) = paths.attempts.glob("000001.parquet")
-    lines = table.with_suffix(".jsonl")
-    with open_journal(paths) as journal:
-        for name in ("a", "b"):
-            journal.append(Attempt(photo_id=name, url="u", attempt=1, status="gone"))
-        journal.flush()
-        lines.write_bytes(paths.fetch_journal.read_bytes())
-        paths.fetch_journal.unlink()
-    if step == "renamed":
-        table.unlink()
-    seal(paths)
-    assert photo_ids(paths) == ["a", "b"]
-    assert not lines.exists()
+class KillError(BaseException):
+    """A kill at a chosen step; nothing of the code catches it."""
 
 
-def test_damage_inside_the_journal_is_an_error_that_names_the_file(paths: Paths) -> None:
-    write(paths, "a")
-    paths.fetch_journal.write_bytes(b"not json\n")
+def kill_at_rename(monkeypatch: pytest.MonkeyPatch) -> None:
+    def replace(self: Path, target: Path) -> Path:
+        raise KillError(self, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+
+
+def kill_at_convert(monkeypatch: pytest.MonkeyPatch) -> None:
+    def convert(lines: Path, sealed: Path) -> None:
+        raise KillError(lines, sealed)
+
+    monkeypatch.setattr(journal_module, "_convert", convert)
+
+
+def kill_at_unlink(monkeypatch: pytest.MonkeyPatch) -> None:
+    unlink = Path.unlink
+
+    def unlinked(self: Path, *, missing_ok: bool = False) -> None:
+        if self.suffix == ".jsonl":
+            raise KillError(self)
+        unlink(self, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", unlinked)
+
+
+@pytest.mark.parametrize("kill", [kill_at_rename, kill_at_convert, kill_at_unlink])
+@pytest.mark.parametrize("more", [(), ("c", "d")], ids=["sealed-at-once", "more-attempts-first"])
+def test_a_kill_between_the_steps_of_sealing_loses_and_doubles_nothing(
+    settings: Settings, kill: Callable[[pytest.MonkeyPatch], None], more: tuple[str, ...]
+) -> None:
+    seal(settings.paths)
+    write_open(settings.paths, "a", "b")
+    with pytest.MonkeyPatch.context() as patch:
+        kill(patch)
+        with pytest.raises(KillError):
+            seal(settings.paths)
+    with open_journal(settings.paths) as journal:
+        for photo_id in more:
+            journal.append(attempt(photo_id))
+    assert sealed(settings) == ["a", "b", *more]
+    assert [name for name in names(settings) if not name.endswith(".parquet")] == []
+    lines = [row["line"] for row in attempts(settings)]
+    assert len(set(lines)) == len(lines)
+
+
+@pytest.mark.parametrize("damage", [b"not json\n", b'{"photo_id":1}\n', b"[]\n"])
+def test_damage_is_an_error_that_names_the_file_and_keeps_it(settings: Settings, damage: bytes) -> None:
+    write_open(settings.paths, "a")
+    journal = settings.paths.fetch_journal
+    journal.write_bytes(damage + journal.read_bytes())
     for _ in range(2):
-        with pytest.raises(TableError, match=r"000002\.jsonl is damaged"):
-            seal(paths)
+        with pytest.raises(TableError, match=r"000001\.jsonl is damaged"):
+            seal(settings.paths)
+    kept = settings.paths.attempts / "000001.jsonl"
+    kept.write_bytes(kept.read_bytes().removeprefix(damage))
+    seal(settings.paths)
+    assert sealed(settings) == ["a"], "as the message says: the line was removed"
 
 
 @given(
     texts=st.lists(
-        st.text(max_size=30) | st.just('quote " backslash \\ line\nend \u2028 tab\t'), min_size=1, max_size=5
+        st.text(st.characters(), max_size=30) | st.sampled_from(['" \\ \n \u2028 \t \x00', "of a host: \udcff", ""]),
+        min_size=1,
+        max_size=5,
     )
 )
-@hypothesis_settings(max_examples=30, deadline=None)
+@hypothesis_settings(max_examples=40, deadline=None)
 def test_any_text_survives(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
-    paths = Paths(data_root=tmp_path_factory.mktemp("journal"))
-    texts = [text.encode(errors="replace").decode() for text in texts]
-    with open_journal(paths) as journal:
-        for text in texts:
-            journal.append(Attempt(photo_id="a", url="u", attempt=1, status="failed", error=text))
-    assert sealed(paths)["error"].to_pylist() == texts
+    settings = Settings(name="test", data_root=tmp_path_factory.mktemp("journal"))
+    with open_journal(settings.paths) as journal:
+        for number, text in enumerate(texts):
+            journal.append(attempt(str(number), error=text))
+    # A lone surrogate is no text; it becomes a question mark.
+    assert [row["error"] for row in attempts(settings)] == [text.encode(errors="replace").decode() for text in texts]
+
+
+def test_many_lines_are_numbered_through_all_blocks(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_module, "_BLOCK", 4096)
+    with open_journal(settings.paths) as journal:
+        for number in range(500):
+            journal.append(attempt(str(number)))
+    assert sealed(settings) == [str(number) for number in range(500)]
+    lines = [row["line"] for row in attempts(settings)]
+    assert lines == list(range(lines[0], lines[0] + 500))

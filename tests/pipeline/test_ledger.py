@@ -5,47 +5,43 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from pipeline.config import PhotoSettings, Settings
 from pipeline.photos.bodies import path_of, store
-from pipeline.photos.journal import AGAIN, Attempt, open_journal
+from pipeline.photos.journal import AGAIN, Attempt, open_journal, seal
 from pipeline.photos.ledger import fold, limits_of, list_stored, pending, received_lately
-from pipeline.tables import CONTRACTS, check_table
+from pipeline.tables import check_table
+from tests.pipeline import tiny
+from tests.pipeline.photo_index import ledger, write_index
 
 LIMITS = limits_of(PhotoSettings(), ())
+DAYS = PhotoSettings().ask_again_days
 BODY = b"a photograph"
 SHA256 = hashlib.sha256(BODY).hexdigest()
-DAYS = PhotoSettings().ask_again_days
+OLD = "https://static.inaturalist.org/photos/7/large.jpg"
+OPEN = "https://inaturalist-open-data.s3.amazonaws.com/photos/7/large.jpeg"
 
 
-def write_index(settings: Settings, *photo_ids: str, **urls: str) -> None:
-    addresses = {name: f"u{name}" for name in photo_ids} | urls
-    rows = [
-        {"photo_id": name, "occurrence_key": "k", "observation_id": "o", "url": url} for name, url in addresses.items()
-    ]
-    settings.paths.tables.mkdir(parents=True, exist_ok=True)
-    table = pa.Table.from_pylist(rows, schema=CONTRACTS["photo_index"].schema)
-    pq.write_table(table, settings.paths.table("photo_index"))
+def index(settings: Settings, *photo_ids: str, **urls: str) -> None:
+    write_index(settings, {photo_id: f"http://photos.test/{photo_id}.jpg" for photo_id in photo_ids} | urls)
 
 
-def record(settings: Settings, *attempts: Attempt) -> None:
+def attempted(settings: Settings, *attempts: Attempt) -> None:
     """One run that made these attempts."""
     with open_journal(settings.paths) as journal:
-        for one in attempts:
-            journal.append(one)
+        for attempt in attempts:
+            journal.append(attempt)
 
 
-def attempt(photo_id: str, status: str = "ok", *, days: float = 0, **changes: Any) -> Attempt:  # noqa: ANN401
-    """An attempt some days ago."""
+def end(photo_id: str, status: str = "ok", *, days: float = 0, **changes: Any) -> Attempt:  # noqa: ANN401
+    """An attempt that ended some days ago."""
     moment = dt.datetime.now(tz=dt.UTC).replace(tzinfo=None) - dt.timedelta(days=days)
     body = {"sha256": SHA256, "bytes": len(BODY), "width": 4, "height": 3} if status == "ok" else {}
     values = {
-        "url": f"u{photo_id}",
-        "limits": LIMITS,
+        "url": f"http://photos.test/{photo_id}.jpg",
         "attempt": 1,
+        "limits": LIMITS,
         "fetched_at": moment.isoformat(timespec="microseconds"),
         **body,
         **changes,
@@ -53,144 +49,179 @@ def attempt(photo_id: str, status: str = "ok", *, days: float = 0, **changes: An
     return Attempt(photo_id=photo_id, status=status, **values)
 
 
-def wanted(settings: Settings, *, limits: str = LIMITS) -> list[str]:
-    settings.paths.data_root.mkdir(parents=True, exist_ok=True)
-    record(settings)
-    output = settings.paths.data_root / "pending.parquet"
-    table = pending(settings.paths, photos=settings.photos, limits=limits, output=output)
-    return sorted(pq.read_table(table).column("photo_id").to_pylist())
+def wanted(settings: Settings, *, limits: str = LIMITS, photos: PhotoSettings | None = None) -> list[str]:
+    seal(settings.paths)
+    table = pending(
+        settings.paths,
+        photos=photos or settings.photos,
+        limits=limits,
+        output=settings.data_root / "pending.parquet",
+    )
+    return [row["photo_id"] for row in tiny.read(table)]
 
 
-def test_without_a_journal_everything_is_wanted(settings: Settings) -> None:
-    write_index(settings, "b", "a")
+def test_without_attempts_everything_is_wanted(settings: Settings) -> None:
+    index(settings, "b", "a")
     assert wanted(settings) == ["a", "b"]
+
+
+def test_photographs_of_one_host_are_together(settings: Settings) -> None:
+    index(settings, a="http://two.test/a.jpg", b="http://ONE.test:81/b.jpg", c="http://two.test/c.jpg")
+    assert wanted(settings) == ["b", "a", "c"]
+    rows = tiny.read(settings.data_root / "pending.parquet")
+    assert [row["authority"] for row in rows] == ["one.test:81", "two.test", "two.test"]
 
 
 PERMANENT = ("gone", "not_jpeg", "corrupt", "too_large", "blocked")
 
 
 @pytest.mark.parametrize("status", PERMANENT)
-def test_a_permanent_failure_stands_for_a_stated_time(settings: Settings, status: str) -> None:
-    write_index(settings, "old", "recent")
-    days = DAYS
-    record(settings, attempt("old", status, days=days + 1), attempt("recent", status, days=days - 1))
+def test_a_permanent_failure_stands_for_the_configured_days(settings: Settings, status: str) -> None:
+    index(settings, "old", "recent")
+    attempted(settings, end("old", status, days=DAYS + 1), end("recent", status, days=DAYS - 1))
     assert wanted(settings) == ["old"]
+    assert wanted(settings, photos=PhotoSettings(ask_again_days=DAYS - 2)) == ["old", "recent"]
+    assert wanted(settings, photos=PhotoSettings(ask_again_days=DAYS + 2)) == []
 
 
 def test_a_passing_failure_is_wanted_again(settings: Settings) -> None:
-    write_index(settings, "a")
-    record(settings, attempt("a", "failed"))
+    index(settings, "a")
+    attempted(settings, end("a", "failed"))
+    assert wanted(settings) == ["a"]
+
+
+def test_an_attempt_that_a_killed_run_meant_to_repeat_is_wanted_again(settings: Settings) -> None:
+    index(settings, "a")
+    attempted(settings, end("a", AGAIN, http_status=503, error="503"))
     assert wanted(settings) == ["a"]
 
 
 @pytest.mark.parametrize("status", PERMANENT)
 def test_other_limits_void_the_verdicts_that_depend_upon_them(settings: Settings, status: str) -> None:
-    write_index(settings, "a")
-    record(settings, attempt("a", status))
+    index(settings, "a")
+    attempted(settings, end("a", status))
     other = limits_of(PhotoSettings(max_bytes=1), ())
     assert wanted(settings, limits=other) == (["a"] if status in {"too_large", "blocked"} else [])
 
 
 def test_a_photograph_whose_file_is_there_is_not_wanted(settings: Settings) -> None:
-    write_index(settings, "a")
-    record(settings, attempt("a"))
+    index(settings, "a")
+    attempted(settings, end("a", days=1000))
     assert wanted(settings) == ["a"], "its file is missing"
     store(settings.paths.photos, sha256=SHA256, content=BODY)
-    assert wanted(settings) == []
+    assert wanted(settings) == [], "however old"
     path_of(settings.paths.photos, SHA256).write_bytes(BODY[:3])
     assert wanted(settings) == ["a"], "its file is cut"
 
 
-def test_an_old_photograph_is_never_asked_for_again(settings: Settings) -> None:
-    write_index(settings, "a")
-    record(settings, attempt("a", days=1000))
+def test_a_photograph_that_moved_to_the_other_host_is_known_again(settings: Settings) -> None:
     store(settings.paths.photos, sha256=SHA256, content=BODY)
+    index(settings, **{"7": OPEN})
+    attempted(settings, end("7", url=OLD))
+    assert wanted(settings) == []
+    assert fold(settings.paths) == {"ok": 1}
+    row = ledger(settings)["7"]
+    assert (row["url"], row["sha256"], row["attempts"]) == (OPEN, SHA256, 1)
+
+
+@pytest.mark.parametrize("status", PERMANENT)
+def test_a_failure_counts_for_the_host_that_failed(settings: Settings, status: str) -> None:
+    index(settings, **{"7": OPEN})
+    attempted(settings, end("7", status, url=OLD))
+    assert wanted(settings) == ["7"]
+    index(settings, **{"7": OLD})
     assert wanted(settings) == []
 
 
-def test_the_last_line_counts(settings: Settings) -> None:
-    write_index(settings, "a", "b")
-    record(settings, attempt("a", "failed"), attempt("b", "ok"), attempt("a", "ok"), attempt("b", "gone", error="404"))
+@pytest.mark.parametrize("size", ["original", "medium"])
+def test_another_size_is_another_photograph(settings: Settings, size: str) -> None:
+    store(settings.paths.photos, sha256=SHA256, content=BODY)
+    other = OPEN.replace("large", size)
+    index(settings, **{"7": other})
+    attempted(settings, end("7", url=OPEN))
+    assert wanted(settings) == ["7"]
+    attempted(settings, end("7", "gone", url=other, error="404"))
+    assert fold(settings.paths) == {"gone": 1}
+    assert ledger(settings)["7"]["attempts"] == 1, "the other size was asked for once"
+    index(settings, **{"7": OPEN})
+    assert wanted(settings) == [], "the first one is still there"
+    assert fold(settings.paths) == {"ok": 1}
+
+
+def test_sizes_of_other_hosts_are_only_addresses(settings: Settings) -> None:
+    store(settings.paths.photos, sha256=SHA256, content=BODY)
+    index(settings, a="http://one.test/photos/7/large.jpg")
+    attempted(settings, end("a", url="http://two.test/photos/7/large.jpg"))
+    assert wanted(settings) == ["a"]
+
+
+def test_the_last_attempt_counts(settings: Settings) -> None:
+    index(settings, "a", "b")
+    attempted(settings, end("a", "failed"), end("b", "ok"))
+    # The clock was put back meanwhile: the order of writing counts, not the time.
+    attempted(settings, end("a", "ok", days=5), end("b", "gone", days=5, error="404"))
     assert fold(settings.paths) == {"gone": 1, "ok": 1}
-    rows = pq.read_table(settings.paths.table("photos")).to_pylist()
-    assert [(row["photo_id"], row["status"], row["sha256"], row["path"]) for row in rows] == [
+    rows = [(row["photo_id"], row["status"], row["sha256"], row["path"]) for row in ledger(settings).values()]
+    assert rows == [
         ("a", "ok", SHA256, f"photos/{SHA256[:2]}/{SHA256}.jpg"),
         ("b", "gone", None, None),
     ]
     assert check_table("photos", settings.paths.table("photos")) == []
-    (line,) = pq.read_table(settings.paths.rejections_of("photos")).to_pylist()
+    (line,) = tiny.read(settings.paths.rejections_of("photos"))
     assert line == {"stage": "photos", "key": "b", "rule": "gone", "detail": "404"}
 
 
-def test_how_long_a_permanent_failure_stands_is_configured(make_settings: Any) -> None:  # noqa: ANN401
-    settings = make_settings(photos={"ask_again_days": 2})
-    write_index(settings, "a", "b")
-    record(settings, attempt("a", "gone", days=1), attempt("b", "gone", days=3))
-    assert wanted(settings) == ["b"]
-
-
-def test_a_photograph_whose_run_was_killed_between_two_attempts_is_wanted(settings: Settings) -> None:
-    write_index(settings, "a")
-    record(settings, attempt("a", AGAIN, http_status=503))
-    assert wanted(settings) == ["a"]
-
-
 def test_attempts_are_counted_over_all_runs(settings: Settings) -> None:
-    write_index(settings, "a", "b")
-    record(settings, attempt("a", AGAIN), attempt("a", "failed", attempt=2), attempt("b", "failed", attempt=0))
-    record(settings, attempt("a", "ok"), attempt("b", "failed"))
+    index(settings, "a", "b")
+    attempted(settings, end("a", AGAIN), end("a", AGAIN, attempt=2))
+    attempted(settings, end("a", "failed"), end("b", "failed", attempt=0, error="not asked"))
+    attempted(settings, end("a"))
     fold(settings.paths)
-    rows = pq.read_table(settings.paths.table("photos")).to_pylist()
-    assert {row["photo_id"]: (row["status"], row["attempts"]) for row in rows} == {"a": ("ok", 3), "b": ("failed", 1)}
+    assert {name: row["attempts"] for name, row in ledger(settings).items()} == {"a": 4, "b": 0}
 
 
-STATIC = "https://static.inaturalist.org/photos/7/{}.jpg?1"
-OPEN = "https://inaturalist-open-data.s3.amazonaws.com/photos/7/{}.jpeg"
-
-
-@pytest.mark.parametrize(("size", "asked"), [("large", []), ("original", ["7"])])
-def test_a_photograph_is_known_again_on_the_other_host_in_the_same_size(
-    settings: Settings, size: str, asked: list[str]
-) -> None:
-    store(settings.paths.photos, sha256=SHA256, content=BODY)
-    record(settings, attempt("7", url=STATIC.format("large")))
-    write_index(settings, **{"7": OPEN.format(size)})
-    assert wanted(settings) == asked
-    if not asked:
-        assert fold(settings.paths) == {"ok": 1}
-        (row,) = pq.read_table(settings.paths.table("photos")).to_pylist()
-        assert (row["url"], row["sha256"]) == (OPEN.format("large"), SHA256)
-
-
-def test_a_failure_counts_for_the_address_that_failed(settings: Settings) -> None:
-    record(settings, attempt("7", "gone", url=STATIC.format("large")))
-    write_index(settings, **{"7": STATIC.format("large")})
-    assert wanted(settings) == []
-    write_index(settings, **{"7": OPEN.format("large")})
-    assert wanted(settings) == ["7"]
-
-
-def test_what_hosts_sent_within_a_day_is_known(settings: Settings) -> None:
-    record(
+def test_bytes_of_the_last_day_are_told_by_host(settings: Settings) -> None:
+    attempted(
         settings,
-        attempt("a", url="https://User@Photos.test:8080/1.jpg", days=0.5, bytes=10),
-        attempt("b", url="https://photos.test:8080/2.jpg", days=0.5, bytes=20),
-        attempt("c", url="http://other.test/3.jpg", days=2, bytes=40),
-        attempt("d", "gone", url="http://other.test/4.jpg"),
+        end("a", url="http://ONE.test/a.jpg", bytes=100),
+        end("b", "corrupt", url="http://one.test/b.jpg", bytes=20),
+        end("c", url="http://two.test:81/c.jpg", bytes=3, days=0.5),
+        end("d", "gone", url="http://two.test:81/d.jpg"),
+        end("e", url="http://two.test:81/e.jpg", bytes=1, days=1.01),
     )
+    latest = dt.datetime.now(tz=dt.UTC).timestamp()
     received = received_lately(settings.paths)
-    assert {host: sum(count for _, count in bodies) for host, bodies in received.items()} == {"photos.test:8080": 30}
+    assert {host: sum(count for _, count in bodies) for host, bodies in received.items()} == {
+        "one.test": 120,
+        "two.test:81": 3,
+    }
+    ((moment, _),) = received["two.test:81"]
+    assert moment == pytest.approx(latest - 43_200, abs=60)
 
 
-def test_stored_bodies_are_listed_and_halves_removed(settings: Settings) -> None:
-    folder = settings.paths.photos
-    store(folder, sha256=SHA256, content=BODY)
-    half = folder / SHA256[:2] / f"{SHA256}.jpg.123.partial"
+def test_the_bytes_of_a_minute_count_from_its_last_body_on(settings: Settings) -> None:
+    now = dt.datetime.now(tz=dt.UTC).replace(tzinfo=None, microsecond=0)
+    begin = (now - dt.timedelta(minutes=5)).replace(second=0)
+    moments = [(begin + dt.timedelta(seconds=second)).isoformat(timespec="microseconds") for second in (1, 58)]
+    attempted(settings, *(end(moment, fetched_at=moment) for moment in moments))
+    ((moment, count),) = received_lately(settings.paths)["photos.test"]
+    assert moment == begin.replace(tzinfo=dt.UTC).timestamp() + 58
+    assert count == 2 * len(BODY)
+
+
+def test_stored_bodies_are_listed_and_half_written_ones_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    contents = [str(number).encode() * number for number in range(1, 50)]
+    hashes = [hashlib.sha256(content).hexdigest() for content in contents]
+    for sha256, content in zip(hashes, contents, strict=True):
+        store(folder, sha256=sha256, content=content)
+    half = Path(f"{path_of(folder, hashes[0])}.123.partial")
     half.write_bytes(b"half")
-    table = pq.read_table(list_stored(folder, output=settings.paths.data_root / "stored.parquet"))
-    assert table.to_pylist() == [{"sha256": SHA256, "bytes": len(BODY)}]
+    listed = tiny.read(list_stored(folder, output=tmp_path / "stored.parquet"))
+    expected = dict(zip(hashes, (len(content) for content in contents), strict=True))
+    assert {row["sha256"]: row["bytes"] for row in listed} == expected
     assert not half.exists()
 
 
-def test_without_bodies_the_list_is_empty(tmp_path: Path) -> None:
-    assert pq.read_table(list_stored(tmp_path / "none", output=tmp_path / "stored.parquet")).num_rows == 0
+def test_without_a_folder_nothing_is_stored(tmp_path: Path) -> None:
+    assert tiny.read(list_stored(tmp_path / "none", output=tmp_path / "stored.parquet")) == []
