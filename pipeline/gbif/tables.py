@@ -12,7 +12,7 @@ import duckdb
 
 from pipeline.config import Settings
 from pipeline.errors import ArchiveError
-from pipeline.files import exclusive, fresh_folder
+from pipeline.files import work_folder
 from pipeline.gbif.archive import read_layout
 from pipeline.gbif.raw import Raw, read_pages, unpack
 from pipeline.gbif.source import SourceRecord
@@ -45,10 +45,8 @@ def build_occurrences(paths: Paths, settings: Settings) -> Path:
     source = paths.data_root / record.archive
     if not source.exists():
         raise ArchiveError(f"{source} is missing; materialise gbif_download again")
-    work = paths.work("occurrences")
     with (
-        exclusive(work.with_suffix(".lock")),
-        fresh_folder(work),
+        work_folder(paths.work("occurrences")) as work,
         ThreadPoolExecutor(max_workers=1) as unpacking,
         connect(inputs={}, memory_limit=MEMORY, spill=work / "spill") as connection,
     ):
