@@ -91,7 +91,8 @@ class PhotoSettings(_Section):
     licences: tuple[str, ...] = ()
     """Allowed licences in canonical form (CC0, CC-BY, CC-BY-NC, ...); empty allows every one."""
     skip_rare: bool = False
-    """Do not fetch species that have fewer photographs in the index than `split.min_images`: they cannot be kept."""
+    """Do not fetch species that have fewer photographs in the index than `split.min_images`: they cannot be kept, and
+    are then missing from the genus stage too (`split.rare_species`)."""
     allow_private_hosts: bool = False
     max_bytes: int = Field(default=25_000_000, gt=0)
     max_pixels: int = Field(default=50_000_000, gt=0)

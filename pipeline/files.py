@@ -33,14 +33,19 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def fresh_folder(path: Path) -> Iterator[Path]:
-    """Yield `path` as an empty folder, whatever a killed run left there, and remove it afterwards."""
-    shutil.rmtree(path, ignore_errors=True)
-    path.mkdir(parents=True)
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path)
+def work_folder(path: Path) -> Iterator[Path]:
+    """Yield `path` as an empty folder of this run alone, whatever a killed run left there, and remove it afterwards.
+
+    Raises:
+        LockedError: another run is at work there.
+    """
+    with exclusive(path.with_name(f"{path.name}.lock")):
+        shutil.rmtree(path, ignore_errors=True)
+        path.mkdir(parents=True)
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path)
 
 
 def write_bytes(path: Path, content: bytes) -> Path:

@@ -1,10 +1,10 @@
 """From occurrences as received to occurrences of accepted species. The rules themselves are in `sql/`."""
 
-import tempfile
 from pathlib import Path
 
 from pipeline.config import Settings
 from pipeline.dataset.crosswalk import checklists, dataset_checklist, read_crosswalk
+from pipeline.files import work_folder
 from pipeline.paths import Paths
 from pipeline.query import to_parquet
 from pipeline.rejections import write_rejections
@@ -44,31 +44,30 @@ def build_clean_occurrences(paths: Paths, settings: Settings) -> Path:
 
     Raises:
         TableError: `occurrences.parquet` is missing, or the crosswalk cannot be read.
+        LockedError: another run is building the same table.
     """
     output = paths.table("clean_occurrences")
     crosswalk = read_crosswalk(settings.taxonomy.crosswalk)
     found = checklists(paths)
     wanted = settings.source.checklist_key
     checklist = dataset_checklist(found, configured=wanted, translates=wanted in crosswalk["to_checklist"].to_pylist())
-    with tempfile.TemporaryDirectory(dir=paths.tables, prefix=".verdicts.") as folder:
+    with work_folder(paths.work("clean_occurrences")) as folder:
         occurrences = paths.table("occurrences")
         if crosswalk.num_rows and any(key != checklist for key in found):
             occurrences = to_parquet(
                 "occurrence_translation",
                 inputs={"occurrences": occurrences, "crosswalk": crosswalk},
-                output=Path(folder) / "translated.parquet",
+                output=folder / "translated.parquet",
                 checklist=checklist,
             )
         verdicts = to_parquet(
             "occurrence_verdicts",
             inputs={"occurrences": occurrences},
-            output=Path(folder) / "verdicts.parquet",
+            output=folder / "verdicts.parquet",
             unusual=settings.taxonomy.unusual,
             fuzzy=settings.taxonomy.fuzzy,
             checklist=checklist,
         )
-        rejected = to_parquet(
-            "clean_rejections", inputs={"verdicts": verdicts}, output=Path(folder) / "rejected.parquet"
-        )
+        rejected = to_parquet("clean_rejections", inputs={"verdicts": verdicts}, output=folder / "rejected.parquet")
         write_rejections(paths, "clean_occurrences", rejected)
         return to_parquet("clean_occurrences", inputs={"verdicts": verdicts}, output=output)

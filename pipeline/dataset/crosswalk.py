@@ -52,6 +52,19 @@ def checklists(paths: Paths) -> tuple[str, ...]:
     return tuple(row["checklist_key"] for row in rows("checklists", inputs={"occurrences": paths.table("occurrences")}))
 
 
+def followed_checklist(paths: Paths) -> str | None:
+    """The one checklist that the clean occurrences follow, which need not be `source.checklist_key`.
+
+    Returns:
+        Its key; None where no clean occurrence names one.
+
+    Raises:
+        TableError: `clean_occurrences.parquet` is missing.
+    """
+    found = rows("checklists", inputs={"occurrences": paths.table("clean_occurrences")})
+    return str(found[0]["checklist_key"]) if found else None
+
+
 def dataset_checklist(found: Sequence[str], *, configured: str, translates: bool) -> str:
     """The one checklist that the dataset follows.
 

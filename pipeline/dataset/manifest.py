@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
 from pipeline.config import Settings
+from pipeline.dataset.crosswalk import followed_checklist
 from pipeline.dataset.leakage import leakage
 from pipeline.dataset.split import split_gaps
 from pipeline.errors import TableError
@@ -57,6 +58,7 @@ class DatasetManifest(BaseModel):
     doi: str | None = None
     citation: str | None = None
     checklist_key: str | None = None
+    """The checklist that the dataset follows, which need not be the configured one."""
 
     @classmethod
     def read(cls, paths: Paths) -> Self:
@@ -108,7 +110,7 @@ def build_manifest(paths: Paths, settings: Settings) -> DatasetManifest:
         download_key=download.get("key"),
         doi=download.get("doi"),
         citation=download.get("citation"),
-        checklist_key=download.get("checklist_key"),
+        checklist_key=followed_checklist(paths),
     )
     write_json(paths.dataset_manifest, manifest.model_dump(mode="json"))
     return manifest

@@ -16,6 +16,8 @@ from pipeline.paths import Paths
 from pipeline.query import rows
 
 MEANING = {
+    "unreadable_line": "A line of the archive that is no row of its file.",
+    "no_gbif_id": "A line of the archive that does not say which record it belongs to.",
     "duplicate_occurrence": "The record came more than once; one copy stays.",
     "no_taxonomy": "GBIF found no taxon for the name.",
     "other_checklist": "The record follows another taxonomy and the crosswalk does not lead from it.",
@@ -28,7 +30,20 @@ MEANING = {
     "missing_species_key": "The species has no key.",
     "missing_species_name": "The species has no name.",
     "unusual_taxonomy": "A rank between kingdom and species is missing (taxonomy.unusual: drop).",
-    "no_photo": "The observation has no photograph that could be fetched.",
+    "no_address": "The photograph has no address.",
+    "not_image": "A sound, a film or a document.",
+    "not_jpeg": "A picture of another format than JPEG.",
+    "unsupported_address": "The address is not one of the web.",
+    "licence": "The licence is not among the allowed ones (photos.licences).",
+    "conflicting_address": "The same photograph stands under two species; neither is believed.",
+    "duplicate_address": "The photograph is listed already, mostly by another record.",
+    "rare_species": "The species has too few photographs to be kept, so they are not fetched (photos.skip_rare).",
+    "no_photo": "The observation is left without a photograph to fetch.",
+    "gone": "The photograph is no longer on the web.",
+    "corrupt": "The picture is damaged or ends too early.",
+    "too_large": "The picture has more bytes or pixels than allowed (photos.max_bytes, photos.max_pixels).",
+    "blocked": "The address leads into a private network.",
+    "failed": "The host did not deliver; the next run asks again.",
     "unknown_occurrence": "The photograph's observation was removed after it was fetched.",
     "conflicting_photo": "The same bytes stand under two species; neither is believed.",
     "duplicate_photo": "The same bytes are there already.",
@@ -36,7 +51,7 @@ MEANING = {
     "too_few_images": "The species has fewer photographs than split.min_images.",
     "species_cap": "The species has enough photographs (split.photos_per_species).",
 }
-"""What each rule of the dataset means, for people. Rules of fetching explain themselves in `detail`."""
+"""What each rule and each status of the ledger means, for people."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +168,8 @@ header p { color: #55615b; margin: 4px 0 16px }
 .facts { display: flex; flex-wrap: wrap; gap: 12px; list-style: none; padding: 0 }
 .facts li { background: #f1f4ef; border-radius: 8px; padding: 10px 18px; color: #55615b }
 .facts b { display: block; font-size: 22px; color: #2f6b4f }
-.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(480px, 1fr)); gap: 0 28px; align-items: start }
+.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(480px, 100%), 1fr)); gap: 0 28px;
+  align-items: start }
 figure { margin: 0 } img { max-width: 100%; height: auto }
 table { border-collapse: collapse; width: 100% }
 th, td { text-align: left; padding: 4px 12px 4px 0; border-bottom: 1px solid #e3e8e4; vertical-align: top }

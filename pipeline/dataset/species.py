@@ -1,9 +1,9 @@
 """Which species the networks learn, counted after the photographs were fetched and verified."""
 
-import tempfile
 from pathlib import Path
 
 from pipeline.config import Settings
+from pipeline.files import work_folder
 from pipeline.paths import Paths
 from pipeline.query import to_parquet
 from pipeline.rejections import write_rejections
@@ -35,21 +35,20 @@ def build_species(paths: Paths, settings: Settings) -> Path:
 
     Raises:
         TableError: `photos.parquet` or `clean_occurrences.parquet` is missing.
+        LockedError: another run is building the same table.
     """
     clean = paths.table("clean_occurrences")
-    with tempfile.TemporaryDirectory(dir=paths.tables, prefix=".verdicts.") as folder:
+    with work_folder(paths.work("species")) as folder:
         verdicts = to_parquet(
             "photo_verdicts",
             inputs={"photos": paths.table("photos"), "clean_occurrences": clean},
-            output=Path(folder) / "verdicts.parquet",
+            output=folder / "verdicts.parquet",
             min_images=settings.split.min_images,
             photos_per_observation=settings.split.photos_per_observation,
             photos_per_species=settings.split.photos_per_species,
             seed=str(settings.split.seed),
         )
-        rejected = to_parquet(
-            "species_rejections", inputs={"verdicts": verdicts}, output=Path(folder) / "rejected.parquet"
-        )
+        rejected = to_parquet("species_rejections", inputs={"verdicts": verdicts}, output=folder / "rejected.parquet")
         write_rejections(paths, "species", rejected)
         return to_parquet(
             "species", inputs={"verdicts": verdicts, "clean_occurrences": clean}, output=paths.table("species")

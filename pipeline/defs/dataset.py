@@ -118,7 +118,7 @@ def dataset_page(scope: Scope, config: PageConfig) -> dg.MaterializeResult[None]
     page = build_dataset_page(settings.paths, settings, taxa=config.taxa)
     return dg.MaterializeResult(
         metadata={
-            "page": dg.MetadataValue.url(page.html.as_uri()),
+            "page": dg.MetadataValue.path(str(page.html)),
             **{title: picture(png, title=title) for title, png in page.pictures.items()},
         }
     )

@@ -16,7 +16,7 @@ from pipeline.rejections import counts
 from pipeline.replica import photo_hosts, source_api
 
 
-@dg.asset(group_name="ingest", kinds={"gbif"}, owners=OWNERS, pool="gbif", code_version="1")
+@dg.asset(group_name="ingest", kinds={"gbif"}, owners=OWNERS, pool="gbif", code_version="2")
 def gbif_download(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
     """The occurrences of the scope as GBIF delivers them, with download key, DOI and citation."""
     settings = scope.settings()
@@ -55,7 +55,7 @@ def clean_occurrences(scope: Scope) -> dg.MaterializeResult[None]:
     kinds={"duckdb", "parquet"},
     owners=OWNERS,
     deps=[clean_occurrences],
-    code_version="1",
+    code_version="2",
 )
 def photo_index(scope: Scope) -> dg.MaterializeResult[None]:
     """One row per JPEG photograph to fetch: address of the wanted size, canonical licence, holder, creator."""

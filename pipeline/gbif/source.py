@@ -43,7 +43,8 @@ class SourceRecord(BaseModel):
     created: str | None = None
     total_records: int | None = None
     predicate: dict[str, object]
-    checklist_key: str
+    checklist_key: str | None
+    """The taxonomy of names and keys; None where the source does not say: its keys do (`pipeline.gbif.tables`)."""
     archive: str
     """The file, relative to `data_root`: a Darwin Core Archive, or gzipped JSON lines for searches."""
     sha256: str
@@ -101,7 +102,7 @@ def _download(settings: Settings, *, api: Api, log: Log) -> SourceRecord:
         created=found.status.get("created"),
         total_records=found.status.get("totalRecords"),
         predicate=(request.get("predicate") or {}) if given else predicate(settings.source),
-        checklist_key=(request.get("checklistKey") if given else None) or settings.source.checklist_key,
+        checklist_key=request.get("checklistKey") if given else settings.source.checklist_key,
         archive=str(found.archive.relative_to(settings.paths.data_root)),
         sha256=remembered_sha256(found.archive),
     )
@@ -140,8 +141,10 @@ def _search(settings: Settings, *, api: Api, log: Log) -> SourceRecord:
                 stream.writelines(json.dumps(item, sort_keys=True).encode() + b"\n" for item in page["results"])
                 offset += len(page["results"])
                 log(f"searched {offset:,} of {page['count']:,} records")
-                if page["endOfRecords"] or not page["results"]:
+                if page["endOfRecords"]:
                     break
+                if not page["results"]:
+                    raise GbifError(f"GBIF's search ended at {offset:,} of {page['count']:,} records; start again")
     with gzip.open(target, "rb") as lines:
         total = sum(1 for _ in lines)
     return SourceRecord(
@@ -175,7 +178,7 @@ def _archive(settings: Settings, *, api: Api, log: Log) -> SourceRecord:
         licence=found.licence,
         created=found.created,
         predicate={},
-        checklist_key=settings.source.checklist_key,
+        checklist_key=None,
         archive=str(target.relative_to(settings.paths.data_root)),
         sha256=digest,
     )

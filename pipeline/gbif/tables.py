@@ -12,7 +12,7 @@ import duckdb
 
 from pipeline.config import Settings
 from pipeline.errors import ArchiveError
-from pipeline.files import exclusive, fresh_folder
+from pipeline.files import work_folder
 from pipeline.gbif.archive import read_layout
 from pipeline.gbif.raw import Raw, read_pages, unpack
 from pipeline.gbif.source import SourceRecord
@@ -45,10 +45,8 @@ def build_occurrences(paths: Paths, settings: Settings) -> Path:
     source = paths.data_root / record.archive
     if not source.exists():
         raise ArchiveError(f"{source} is missing; materialise gbif_download again")
-    work = paths.work("occurrences")
     with (
-        exclusive(work.with_suffix(".lock")),
-        fresh_folder(work),
+        work_folder(paths.work("occurrences")) as work,
         ThreadPoolExecutor(max_workers=1) as unpacking,
         connect(inputs={}, memory_limit=MEMORY, spill=work / "spill") as connection,
     ):
@@ -75,7 +73,7 @@ def _coming(
     record: SourceRecord, source: Path, work: Path, unpacking: ThreadPoolExecutor
 ) -> tuple[Future[Raw], Future[Raw]]:
     """Media, then occurrences: the former are read on one core, while the other unpacks the latter."""
-    if record.mode == "search":
+    if record.mode == "search" and record.checklist_key is not None:
         media, occurrences = (
             unpacking.submit(read_pages, source, work, name=name, checklist_key=record.checklist_key)
             for name in ("multimedia", "occurrence")
@@ -104,8 +102,8 @@ def _require_all(raw: Raw, table: Path) -> None:
 
 
 def _checklist(connection: duckdb.DuckDBPyConnection, record: SourceRecord, settings: Settings) -> str:
-    """The taxonomy that the keys belong to: an archive of integer keys follows the former backbone."""
-    if record.mode != "archive":
+    """The taxonomy that the keys belong to: where the source does not say, integer keys are the former backbone's."""
+    if record.checklist_key is not None:
         return record.checklist_key
     found = connection.execute(
         "select bool_and(regexp_full_match(taxonKey, '[0-9]+')) from "

@@ -1,12 +1,12 @@
 """Which photographs to fetch, and from where. The rules themselves are in `sql/photo_index_verdicts.sql`."""
 
 import re
-import tempfile
 from pathlib import Path
 from typing import Final
 
 from pipeline.config import Settings
 from pipeline.errors import ConfigurationError
+from pipeline.files import work_folder
 from pipeline.paths import Paths
 from pipeline.query import to_parquet
 from pipeline.rejections import write_rejections
@@ -66,14 +66,15 @@ def build_photo_index(paths: Paths, settings: Settings) -> Path:
     Raises:
         ConfigurationError: an allowed licence is not one of `LICENCES`.
         TableError: `media.parquet` or `clean_occurrences.parquet` is missing.
+        LockedError: another run is building the same table.
     """
     output = paths.table("photo_index")
     clean = paths.table("clean_occurrences")
-    with tempfile.TemporaryDirectory(dir=_made(paths.tables), prefix=".photo_index.") as folder:
+    with work_folder(paths.work("photo_index")) as folder:
         verdicts = to_parquet(
             "photo_index_verdicts",
             inputs={"media": paths.table("media"), "clean_occurrences": clean},
-            output=Path(folder) / "verdicts.parquet",
+            output=folder / "verdicts.parquet",
             sized=SIZED,
             size=settings.photos.size,
             licences=_allowed(settings.photos.licences),
@@ -82,7 +83,7 @@ def build_photo_index(paths: Paths, settings: Settings) -> Path:
         rejected = to_parquet(
             "photo_index_rejections",
             inputs={"verdicts": verdicts, "clean_occurrences": clean},
-            output=Path(folder) / "rejected.parquet",
+            output=folder / "rejected.parquet",
         )
         write_rejections(paths, "photo_index", rejected)
         return to_parquet("photo_index", inputs={"verdicts": verdicts}, output=output)
@@ -97,8 +98,3 @@ def _allowed(licences: tuple[str, ...]) -> list[str]:
             f"photos.licences holds {', '.join(map(repr, unknown))}; the canonical licences are {', '.join(LICENCES)}"
         )
     return [canonical[licence.lower()] for licence in licences]
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

@@ -10,8 +10,9 @@ from typing import Any, Final, Self
 from pydantic import BaseModel, ConfigDict
 
 from pipeline.config import Settings
+from pipeline.dataset.crosswalk import followed_checklist
 from pipeline.errors import TableError
-from pipeline.files import digest_of, write_json
+from pipeline.files import digest_of, sha256_of, write_json
 from pipeline.gbif.source import SourceRecord
 from pipeline.paths import Paths
 from pipeline.query import count, to_parquet
@@ -91,7 +92,7 @@ def copy_index(paths: Paths, settings: Settings) -> tuple[Release, Release | Non
             predecessor's index is gone.
     """
     source = SourceRecord.read(paths)
-    scope = scope_of(settings, source)
+    scope = scope_of(settings, source, checklist=followed_checklist(paths))
     identity = digest_of(source.sha256, scope)
     known = read_releases(paths)
     again = known.pop() if known and known[-1].identity == identity else None
@@ -129,13 +130,19 @@ def forget_old_indices(paths: Paths) -> None:
         paths.release_index(release.number).unlink(missing_ok=True)
 
 
-def scope_of(settings: Settings, source: SourceRecord) -> dict[str, Any]:
-    """What decides which photographs of GBIF are in the index, by configuration key."""
+def scope_of(settings: Settings, source: SourceRecord, *, checklist: str | None) -> dict[str, Any]:
+    """What decides which photographs of GBIF are in the index, by configuration key.
+
+    `checklist` is the one that the clean occurrences follow; an archive of another one is taken as it is.
+    """
+    crosswalk = settings.taxonomy.crosswalk
     return {
         "source.mode": source.mode,
         "source": source.predicate,
-        "source.checklist_key": source.checklist_key,
+        "source.checklist_key": checklist,
         "taxonomy.unusual": settings.taxonomy.unusual,
+        "taxonomy.fuzzy": settings.taxonomy.fuzzy,
+        "taxonomy.crosswalk": None if crosswalk is None else sha256_of(crosswalk),
         "photos.size": settings.photos.size,
         "photos.licences": sorted(settings.photos.licences),
         # Without the option the number does not matter to the index.

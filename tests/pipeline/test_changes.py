@@ -1,6 +1,7 @@
 """Two releases are compared photograph by photograph, and the same release always with the same predecessor."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -51,13 +52,16 @@ SECOND: Index = {
 }
 
 
-def write_index(settings: Settings, index: Index) -> None:
+def write_index(settings: Settings, index: Index, *, checklist: str = "backbone") -> None:
     """The tables of an indexed release."""
     species = {occurrence: key for occurrence, key, _ in index.values()}
     tiny.write(
         settings.paths,
         "clean_occurrences",
-        [tiny.occurrence(one, species_key=key, species=NAMES.get(key, key)) for one, key in species.items()],
+        [
+            tiny.occurrence(one, species_key=key, species=NAMES.get(key, key), checklist_key=checklist)
+            for one, key in species.items()
+        ],
     )
     tiny.write(
         settings.paths,
@@ -75,7 +79,7 @@ def write_index(settings: Settings, index: Index) -> None:
     )
 
 
-def receive(settings: Settings, content: str, index: Index) -> Comparison:
+def receive(settings: Settings, content: str, index: Index, *, checklist: str = "backbone") -> Comparison:
     """A release arrives, is indexed and compared."""
     write_json(
         settings.paths.current_download,
@@ -85,12 +89,12 @@ def receive(settings: Settings, content: str, index: Index) -> Comparison:
             "doi": f"10.0/{content}",
             "created": "2026-11-20T10:00:00.000+00:00",
             "predicate": {"country": settings.source.country or "all"},
-            "checklist_key": settings.source.checklist_key,
+            "checklist_key": None,
             "archive": "downloads/archive.zip",
             "sha256": content,
         },
     )
-    write_index(settings, index)
+    write_index(settings, index, checklist=checklist)
     comparison = build_changes(settings.paths, settings)
     assert check_table("changes", settings.paths.table("changes")) == []
     return comparison
@@ -234,15 +238,26 @@ def test_min_images_belongs_to_the_scope_only_where_rare_species_are_skipped(mak
     assert receive(skipping, "a", FIRST).scope_sentences()[1:] == ["photos.skip_rare was 0 and is 2."]
 
 
-def test_species_of_another_checklist_are_compared_by_name(make_settings: Make) -> None:
-    receive(make_settings(source={"checklist_key": "backbone"}), "a", FIRST)
+def test_species_of_another_checklist_are_compared_by_name(settings: Settings) -> None:
+    # An archive follows the checklist of its keys, whatever is configured.
+    receive(settings, "a", FIRST, checklist="backbone")
     renumbered = {photo: (one, f"COL{key}", licence) for photo, (one, key, licence) in FIRST.items()}
     names = {f"COL{key}": name for key, name in NAMES.items()}
     with pytest.MonkeyPatch.context() as patch:
         for key, name in names.items():
             patch.setitem(NAMES, key, name)
-        comparison = receive(make_settings(source={"checklist_key": "xr"}), "b", renumbered)
+        comparison = receive(settings, "b", renumbered, checklist="xr")
     assert comparison.counts == dict.fromkeys(KINDS, 0)
+    assert comparison.scope_sentences()[1:] == ["source.checklist_key was backbone and is xr."]
+
+
+def test_what_decides_about_names_belongs_to_the_scope(make_settings: Make, tmp_path: Path) -> None:
+    receive(make_settings(), "a", FIRST)
+    crosswalk = tmp_path / "crosswalk.csv"
+    crosswalk.write_text("from_checklist,from_key,to_checklist,to_key\n")
+    changed = make_settings(taxonomy={"fuzzy": "drop", "crosswalk": str(crosswalk)})
+    sentences = receive(changed, "a", FIRST).scope_sentences()[1:]
+    assert [sentence.split()[0] for sentence in sentences] == ["taxonomy.crosswalk", "taxonomy.fuzzy"]
 
 
 def test_a_photo_index_of_other_occurrences_is_refused(settings: Settings) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import LockedError
-from pipeline.files import atomic_path, digest_of, exclusive, sha256_of, write_bytes, write_json
+from pipeline.files import atomic_path, digest_of, exclusive, sha256_of, work_folder, write_bytes, write_json
 
 
 def test_an_error_while_writing_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
@@ -54,3 +54,14 @@ def test_a_second_process_waits_and_then_says_what_is_locked(tmp_path: Path) -> 
         other.join(30)
     with exclusive(tmp_path / "lock", wait_seconds=0.3):
         pass
+
+
+def test_a_work_folder_begins_empty_and_is_gone_afterwards(tmp_path: Path) -> None:
+    left = tmp_path / "work" / "asset" / "of-a-killed-run"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    with work_folder(tmp_path / "work" / "asset") as folder:
+        assert not list(folder.iterdir())
+        with pytest.raises(LockedError), exclusive(tmp_path / "work" / "asset.lock", wait_seconds=0.1):
+            pytest.fail("two runs in one folder")
+    assert not folder.exists()

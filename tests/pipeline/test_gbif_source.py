@@ -228,6 +228,8 @@ def test_a_key_that_is_given_is_fetched_without_an_account(make_settings: Make, 
     api = Api(gbif.api.url, poll_seconds=(0.01, 0.02))
     record = fetch_source(given, api=api, log=lambda _: None)
     assert (record.key, record.doi) == (key, "10.5072/dl.1")
+    # This GBIF does not say which checklist the download follows: its keys will.
+    assert record.checklist_key is None
     assert len(gbif.bodies) == 1
 
 
@@ -331,6 +333,17 @@ def test_a_search_is_paged_to_its_end(make_settings: Make, gbif: Gbif) -> None:
     assert gbif.pages[0]["country"] == ["NZ"]
     build_occurrences(settings.paths, settings)
     assert len(tiny.read(settings.paths.table("occurrences"))) == 601
+
+
+def test_a_search_that_ends_before_its_count_is_no_answer(
+    make_settings: Make, gbif: Gbif, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searching = make_settings(source={"mode": "search"})
+    empty = {"count": 10, "endOfRecords": False, "results": []}
+    monkeypatch.setattr(Api, "get_json", lambda *_, **__: empty)
+    with pytest.raises(GbifError, match="ended at 0 of 10 records"):
+        fetch(searching, gbif)
+    assert not list(searching.paths.downloads.glob("**/records.jsonl.gz"))
 
 
 def test_a_search_beyond_gbifs_limit_names_the_way_out(make_settings: Make, gbif: Gbif) -> None:

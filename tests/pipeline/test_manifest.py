@@ -75,7 +75,7 @@ def test_the_manifest_states_counts_hashes_and_citation(built: Settings) -> None
         "0001-2",
         "10.15468/dl.x",
         "GBIF.org",
-        None,
+        "backbone",
     )
 
 

@@ -15,6 +15,8 @@ from pipeline.dataset.releases import build_taxonomy_history
 from pipeline.dataset.species import RULES as PHOTO_RULES
 from pipeline.errors import TableError
 from pipeline.paths import Paths
+from pipeline.photos.index import RULES as INDEX_RULES
+from pipeline.tables import CONTRACTS
 from tests.pipeline.test_manifest import PNG, built
 from tests.pipeline.tiny import read, write
 
@@ -95,5 +97,7 @@ def test_what_is_owed_to_others_is_kept_for_each_version(whole: Settings) -> Non
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
-def test_every_rule_of_the_dataset_is_explained() -> None:
-    assert {*OCCURRENCE_RULES, *PHOTO_RULES} <= set(MEANING)
+def test_every_rule_that_removes_a_row_is_explained() -> None:
+    statuses = {*CONTRACTS["photos"].allowed["status"]} - {"ok"}
+    read_rules = {"unreadable_line", "no_gbif_id"}
+    assert {*read_rules, *OCCURRENCE_RULES, *INDEX_RULES, *statuses, *PHOTO_RULES} == set(MEANING)
