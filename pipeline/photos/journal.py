@@ -92,8 +92,7 @@ class Journal:
         if attempt.error:
             # A host's words may hold bytes that are no text (as lone surrogates); readers of JSON refuse those.
             values["error"] = attempt.error.encode(errors="replace").decode()
-        self._stream.write(self._encode(values).encode() + b"
-")
+        self._stream.write(self._encode(values).encode() + b"\n")
 
     def flush(self) -> None:
         """Hand all lines to the operating system."""
