@@ -44,7 +44,6 @@ def test_a_body_of_another_length_is_replaced(tmp_path: Path, present: bytes) ->
 
 def test_a_partial_file_of_a_killed_process_with_the_same_number_is_no_hindrance(tmp_path: Path) -> None:
 
-
     partial = Path(f"{path_of(tmp_path, SHA256)}.{os.getpid()}.partial")
     partial.parent.mkdir()
     partial.write_bytes(BODY + b"left by another")
