@@ -93,7 +93,7 @@ class PhotoServer:
         if habit == "babble":
             # A reason phrase may be any bytes.
             assert request.transport is not None
-            request.transport.write(b"HTTP/1.1 404 N\xffT F\x80UND\r\nContent-Length: 0\r\n\r\n")  # type: ignore[attr-defined]
+            request.transport.write(b"HTTP/1.1 404 N\xffT F\x80UND\r\nContent-Length: 0\r\n\r\n")
             await asyncio.sleep(60)
         statuses = {"gone": 404, "forbidden": 403, "teapot": 418, "down": 503}
         redirects = {

@@ -138,14 +138,6 @@ async def test_complaints_of_requests_that_ran_together_count_once() -> None:
     assert host.limit == 4
 
 
-def test_a_pause_that_a_host_asks_for_holds_for_all_its_photographs(fast: Settings, server: PhotoServer) -> None:
-    server.delay = 0.05
-    write_index(fast, "limited-1", *(f"ok-{number}" for number in range(2, 60)))
-    fetch(fast, server)
-    asked = min(moment for photo_id, moment in server.times if photo_id == "limited-1")
-    assert not [moment for _, moment in server.times if asked + 0.3 < moment < asked + 0.9]
-
-
 @pytest.mark.parametrize("habit", ["down", "reset"])
 def test_a_lasting_trouble_ends_and_is_asked_for_by_the_next_run(
     fast: Settings, server: PhotoServer, habit: str
@@ -246,24 +238,6 @@ def test_photographs_that_left_the_index_leave_the_ledger(fast: Settings, server
     write_index(fast, "ok-2")
     assert fetch(fast, server).statuses == {"ok": 1}
     assert list(ledger(fast)) == ["ok-2"]
-
-
-def test_simultaneous_requests_stay_within_the_limit(
-    make_settings: Callable[..., Settings], server: PhotoServer
-) -> None:
-    settings = make_settings(photos={"concurrency": 4, "requests_per_second": 5000})
-    server.delay = 0.02
-    write_index(settings, *(f"ok-{number}" for number in range(60)))
-    fetch(settings, server)
-    assert 2 <= server.most_running <= 4
-
-
-def test_the_rate_stays_within_the_budget(make_settings: Callable[..., Settings], server: PhotoServer) -> None:
-    settings = make_settings(photos={"concurrency": 16, "requests_per_second": 40})
-    write_index(settings, *(f"ok-{number}" for number in range(60)))
-    begun = time.monotonic()
-    fetch(settings, server)
-    assert time.monotonic() - begun >= 58 / 40 * 0.95
 
 
 def test_an_empty_index_gives_an_empty_ledger(fast: Settings, server: PhotoServer) -> None:

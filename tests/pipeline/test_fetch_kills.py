@@ -20,7 +20,7 @@ from tests.pipeline.photo_server import PhotoServer, photo_server
 KILLS = 20
 QUICKLY = {"concurrency": 4, "requests_per_second": 5000}
 PHOTOGRAPHS = [
-    *(f"ok-{number}" for number in range(400)),
+    *(f"ok-{number}" for number in range(300)),
     *(f"{habit}-{number}" for habit in ("unavailable", "gone", "html", "truncated", "moved") for number in range(6)),
 ]
 CHILD = """
@@ -87,7 +87,7 @@ def test_many_kills_change_nothing(make_settings: Callable[..., Settings], tmp_p
             while not early and len(server.times) == asked and child.poll() is None:
                 assert time.monotonic() - begun < 60
                 time.sleep(0.01)
-            time.sleep(chance.uniform(0, 0.9))
+            time.sleep(chance.uniform(0, 0.5))
             kills += child.poll() is None
             kill(child)
             time.sleep(0.15)  # what is under way at the server is of the killed run

@@ -30,7 +30,7 @@ class Clock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
         monkeypatch.setattr(hosts, "time", SimpleNamespace(monotonic=lambda: self.now, time=lambda: self.now))
-        monkeypatch.setattr(hosts.asyncio, "sleep", self.sleep)
+        monkeypatch.setattr(asyncio, "sleep", self.sleep)
 
     async def sleep(self, seconds: float) -> None:
         self.now += max(seconds, 1e-6)
@@ -245,19 +245,17 @@ def test_inaturalists_media_limits_are_known() -> None:
 @pytest.mark.parametrize(
     ("habit", "patience"),
     [
-        ("silent", {"first_byte": 0.5}),
-        ("stall", {"silence": 0.5}),
-        ("drip", {"whole": 0.5}),
+        ("silent", Patience(first_byte=0.5, first_wait=0.05)),
+        ("stall", Patience(silence=0.5, first_wait=0.05)),
+        ("drip", Patience(whole=0.5, first_wait=0.05)),
     ],
 )
 def test_a_slow_answer_is_given_up_and_asked_for_again(
-    make_settings: Callable[..., Settings], server: PhotoServer, habit: str, patience: dict[str, float]
+    make_settings: Callable[..., Settings], server: PhotoServer, habit: str, patience: Patience
 ) -> None:
     settings = make_settings()
     write_index(settings, index(settings, f"{habit}-1"))
-    assert fetch(settings, server, patience=Patience(first_wait=0.05, longest_wait=0.1, **patience)).statuses == {
-        "ok": 1
-    }
+    assert fetch(settings, server, patience=patience).statuses == {"ok": 1}
     (row,) = ledger(settings).values()
     assert row["attempts"] == 2
 
@@ -271,7 +269,7 @@ def full_port() -> Iterator[int]:
         listening.listen(0)
         for _ in range(4):
             client = stack.enter_context(socket.socket())
-            client.setblocking(False)
+            client.settimeout(0)
             client.connect_ex(listening.getsockname())
         yield listening.getsockname()[1]
 

@@ -111,9 +111,11 @@ def test_all_faults_at_once_end_each_photograph_as_it_deserves(make_settings: Ma
     ingest(settings)
     index = tiny.read(settings.paths.table("photo_index"))
     faults = Faults(FAULTS)
+    numbers: dict[str | None, int] = {None: 100}
+    numbers.update(dict.fromkeys(FAULTS, 6))
     chosen = [
         row
-        for fault, most in {**dict.fromkeys(FAULTS, 6), None: 100}.items()
+        for fault, most in numbers.items()
         for row in [row for row in index if faults.assigned(photo_of(row)) == fault][:most]
     ]
     tiny.write(settings.paths, "photo_index", chosen)
