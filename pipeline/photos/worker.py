@@ -15,6 +15,7 @@ import hashlib
 import itertools
 import json
 import mmap
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -68,7 +69,11 @@ def main() -> None:
     parser.add_argument("--memory", type=int, required=True, help="an inherited file descriptor")
     options = parser.parse_args()
     judge = functools.partial(verify, max_pixels=options.max_pixels)
-    serve(judge=judge, folder=options.folder, memory=options.memory)
+    try:
+        serve(judge=judge, folder=options.folder, memory=options.memory)
+    except BrokenPipeError:
+        # The fetch was killed: nobody is left to answer, and Python must not try again at its end.
+        os._exit(1)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
+import functools
 import io
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,6 +18,7 @@ HOST = "photos.test"
 """The name under which the tests' media addresses know this server."""
 
 
+@functools.cache
 def jpeg(seed: int = 0, *, size: tuple[int, int] = (64, 48), **options: object) -> bytes:
     """A JPEG of noise, another one for each seed."""
     noise = np.random.default_rng(seed).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
@@ -45,6 +47,8 @@ class PhotoServer:
     """Those of the last request."""
     running: int = 0
     most_running: int = 0
+    opened: Callable[[], bool] = lambda: True
+    """Answers wait until this is true."""
     mended: bool = False
     """Once true, what failed for a passing reason works."""
 
@@ -69,6 +73,8 @@ class PhotoServer:
         self.most_running = max(self.most_running, self.running)
         try:
             await asyncio.sleep(self.delay)
+            while not self.opened():  # noqa: ASYNC110 (it may depend on other servers)
+                await asyncio.sleep(0.01)
             first = self.requests[photo_id] == 1
             return await self._answer(request, habit, int(number), first=first)
         finally:
@@ -84,6 +90,11 @@ class PhotoServer:
             "wide": (jpeg(number, size=(2000, 600)), "image/jpeg"),
             "ok": (body, "image/jpeg"),
         }
+        if habit == "babble":
+            # A reason phrase may be any bytes.
+            assert request.transport is not None
+            request.transport.write(b"HTTP/1.1 404 N\xffT F\x80UND\r\nContent-Length: 0\r\n\r\n")
+            await asyncio.sleep(60)
         statuses = {"gone": 404, "forbidden": 403, "teapot": 418, "down": 503}
         redirects = {
             "private": "http://10.0.0.1/large.jpg",
@@ -101,7 +112,11 @@ class PhotoServer:
             return web.Response(status=statuses[habit])
         if habit in redirects:
             return web.Response(status=302, headers={"Location": redirects[habit]})
-        if (habit == "stall" and first) or habit in {"endless", "reset"}:
+        if habit == "silent" and first:
+            await asyncio.sleep(60)
+        if habit == "busy" and self.requests[f"busy-{number}"] <= number:
+            return web.Response(status=429)
+        if (habit in {"stall", "drip"} and first) or habit in {"endless", "reset"}:
             return await self._misbehave(request, habit, body)
         content, kind = plain.get(habit, (body, "image/jpeg"))
         return web.Response(body=content, content_type=kind)
@@ -120,8 +135,8 @@ class PhotoServer:
             return response
         with contextlib.suppress(ConnectionError):
             while True:
-                await asyncio.sleep(0.001 if habit == "endless" else 30)
-                await response.write(bytes(100_000))
+                await asyncio.sleep({"endless": 0.001, "drip": 0.05}.get(habit, 30))
+                await response.write(bytes(1 if habit == "drip" else 100_000))
         return response
 
 

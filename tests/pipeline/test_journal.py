@@ -1,5 +1,6 @@
 """The journal of attempts: lines that survive a kill, and their sealing into Parquet."""
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,10 @@ from pipeline.photos.journal import SCHEMA, Attempt, open_journal, seal
 from tests.pipeline.photo_index import attempts
 
 
+class KillError(BaseException):
+    """A kill at a chosen step; nothing of the code catches it."""
+
+
 def attempt(photo_id: str, **changes: Any) -> Attempt:  # noqa: ANN401
     """An attempt that failed, with the given changes."""
     return Attempt(**{"photo_id": photo_id, "url": f"u{photo_id}", "attempt": 1, "status": "failed", **changes})
@@ -25,14 +30,10 @@ def attempt(photo_id: str, **changes: Any) -> Attempt:  # noqa: ANN401
 
 def write_open(paths: Paths, *photo_ids: str) -> None:
     """Leave lines in the open journal, as a killed run does."""
-
-    class KilledError(Exception):
-        pass
-
-    with pytest.raises(KilledError), open_journal(paths) as journal:
+    with contextlib.suppress(KillError), open_journal(paths) as journal:
         for photo_id in photo_ids:
             journal.append(attempt(photo_id))
-        raise KilledError
+        raise KillError
 
 
 def names(settings: Settings) -> list[str]:
@@ -105,10 +106,6 @@ def test_a_journal_that_is_one_torn_line_is_empty(settings: Settings) -> None:
     seal(settings.paths)
     assert attempts(settings) == []
     assert not settings.paths.fetch_journal.exists()
-
-
-class KillError(BaseException):
-    """A kill at a chosen step; nothing of the code catches it."""
 
 
 def kill_at_rename(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,17 +12,31 @@ from urllib.request import urlopen
 import psutil
 import pytest
 
+from demo.faults import FAULTS, Faults
 from pipeline.config import Settings
 from pipeline.dataset.clean import build_clean_occurrences
 from pipeline.errors import ChildError
 from pipeline.gbif.source import fetch_source
 from pipeline.gbif.tables import build_occurrences
 from pipeline.photos.fetch import fetch_photos
+from pipeline.photos.hosts import Patience
 from pipeline.photos.index import build_photo_index
 from pipeline.replica import PUBLIC_HOST, photo_hosts, running_replica, source_api
 from tests.pipeline import tiny
 
 Make = Callable[..., Settings]
+ENDS = {
+    None: "ok",
+    "rate_limit": "ok",
+    "unavailable": "ok",
+    "stall": "ok",
+    "truncated": "corrupt",
+    "html": "not_jpeg",
+    "png": "not_jpeg",
+    "gone": "gone",
+    "private_redirect": "blocked",
+}
+"""What a photograph with a fault comes to."""
 
 
 def test_it_answers_while_the_block_runs_and_not_after(settings: Settings) -> None:
@@ -86,3 +100,39 @@ def test_every_row_of_a_folder_of_photographs_arrives(make_settings: Make, share
         summary = fetch_photos(settings.paths, settings, hosts=hosts, log=lambda _: None)
     assert summary.statuses == {"ok": 1769}
     assert len({row["species"] for row in tiny.read(settings.paths.table("clean_occurrences"))}) == 114
+
+
+def test_all_faults_at_once_end_each_photograph_as_it_deserves(make_settings: Make, shared: Path) -> None:
+    assert ENDS.keys() == {None, *FAULTS}
+    settings = make_settings(
+        source={"replica": {"photos": shared / "photos_small.csv", "faults": tuple(FAULTS)}},
+        photos={"requests_per_second": 5000.0, "concurrency": 16},
+    )
+    ingest(settings)
+    index = tiny.read(settings.paths.table("photo_index"))
+    faults = Faults(FAULTS)
+    numbers: dict[str | None, int] = {None: 100}
+    numbers.update(dict.fromkeys(FAULTS, 6))
+    chosen = [
+        row
+        for fault, most in numbers.items()
+        for row in [row for row in index if faults.assigned(photo_of(row)) == fault][:most]
+    ]
+    tiny.write(settings.paths, "photo_index", chosen)
+    patience = Patience(silence=1, first_wait=0.05, longest_wait=0.2)
+    with photo_hosts(settings) as hosts:
+        fetch_photos(settings.paths, settings, hosts=hosts, log=lambda _: None, patience=patience)
+        found = tiny.read(settings.paths.table("photos"))
+        again = fetch_photos(settings.paths, settings, hosts=hosts, log=lambda _: None, patience=patience)
+    assert {row["photo_id"]: row["status"] for row in found} == {
+        row["photo_id"]: ENDS[faults.assigned(photo_of(row))] for row in chosen
+    }
+    assert {faults.assigned(photo_of(row)) for row in found} == ENDS.keys(), "every fault was met"
+    repeated = {faults.assigned(photo_of(row)) for row in found if row["attempts"] > 1}
+    assert {"rate_limit", "unavailable", "stall"} <= repeated
+    assert again.requests == 0
+
+
+def photo_of(row: tiny.Row) -> str:
+    """The photograph that the replica knows at an address of the index."""
+    return str(row["url"]).split("/")[-2]

@@ -1,0 +1,291 @@
+"""How hard a host is asked: its rate, its pauses, its slots, its time-outs, and hosts beside each other."""
+
+import asyncio
+import contextlib
+import itertools
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from pipeline.config import HostLimits, PhotoSettings, Settings, load_settings
+from pipeline.photos import budget, hosts
+from pipeline.photos.fetch import FetchSummary, fetch_photos
+from pipeline.photos.hosts import BURST_SECONDS, Host, Patience
+from tests.pipeline.photo_index import ledger, write_index
+from tests.pipeline.photo_server import HOST, PhotoServer, photo_server
+
+CALM = Patience(first_wait=0.05, longest_wait=0.1)
+JITTER = 0.2
+"""Seconds by which a request may reach the server later than it was sent, on a busy machine."""
+
+
+class Clock:
+    """A clock that moves when somebody sleeps."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr(hosts, "time", SimpleNamespace(monotonic=lambda: self.now, time=lambda: self.now))
+        monkeypatch.setattr(asyncio, "sleep", self.sleep)
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += max(seconds, 1e-6)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+@pytest.fixture
+def server() -> Iterator[PhotoServer]:
+    with photo_server() as running:
+        yield running
+
+
+def most_above(moments: Sequence[float], *, rate: float) -> float:
+    """By how many requests the worst window exceeds the rate and its burst."""
+    moments = sorted(moments)
+    return max(
+        (last - first + 1) - rate * (moments[last] - moments[first] + BURST_SECONDS) - 1
+        for first in range(len(moments))
+        for last in range(first, len(moments))
+    )
+
+
+async def turns(host: Host, clock: Clock, *, seconds: float) -> list[float]:
+    """The moments of all turns within some seconds."""
+    end = clock.now + seconds
+    moments: list[float] = []
+    while True:
+        await host.turn()
+        if clock.now > end:
+            return moments
+        moments.append(clock.now)
+
+
+@pytest.mark.parametrize("rate", [0.5, 20.0, 400.0])
+async def test_every_window_keeps_to_the_rate(clock: Clock, rate: float) -> None:
+    host = Host("h", concurrency=16, rate=rate, patience=CALM)
+    moments = await turns(host, clock, seconds=100 / rate)
+    clock.now += 1000  # an idle host saves up no more than the burst
+    moments += await turns(host, clock, seconds=100 / rate)
+    assert most_above(moments, rate=rate) <= 1e-6
+    assert len(moments) >= 199
+
+
+async def test_requests_that_waited_for_the_same_pause_do_not_leave_at_once(clock: Clock) -> None:
+    host = Host("h", concurrency=64, rate=20, patience=CALM)
+    begun = clock.now
+    host.slow_down(started=begun, pause=7, answered=True)
+    moments: list[float] = []
+
+    async def ask() -> None:
+        await host.turn()
+        moments.append(clock.now)
+
+    await asyncio.gather(*(ask() for _ in range(50)))
+    assert min(moments) >= begun + 7
+    assert most_above(moments, rate=20) <= 1e-6
+
+
+async def test_a_longer_pause_wins(clock: Clock) -> None:
+    host = Host("h", concurrency=8, rate=20, patience=CALM)
+    begun = clock.now
+    host.slow_down(started=begun, pause=9, answered=True)
+    host.slow_down(started=begun, pause=2, answered=True)
+    await host.turn()
+    assert clock.now >= begun + 9
+
+
+async def test_complaints_lower_the_rate_and_answers_restore_it(clock: Clock) -> None:
+    host = Host("h", concurrency=16, rate=40, patience=CALM)
+    for expected in (20, 10, 5):
+        clock.now += 1
+        host.slow_down(started=clock.now, pause=None, answered=True)
+        assert len(await turns(host, clock, seconds=10)) == pytest.approx(10 * expected, rel=0.1)
+    for _ in range(40):
+        host.answered()
+    assert 5 * 10 < len(await turns(host, clock, seconds=10)) < 40 * 10, "little by little"
+    for _ in range(1000):
+        host.answered()
+    assert len(await turns(host, clock, seconds=10)) == pytest.approx(400, rel=0.02), "and never above its own"
+    assert host.limit == 16
+
+
+async def test_a_host_that_only_complains_is_still_asked_now_and_then(clock: Clock) -> None:
+    host = Host("h", concurrency=16, rate=40, patience=CALM)
+    for _ in range(100):
+        clock.now += 1
+        host.slow_down(started=clock.now, pause=None, answered=True)
+    assert host.limit == 1
+    assert len(await turns(host, clock, seconds=100)) == pytest.approx(100 * hosts.SLOWEST, abs=1)
+
+
+def fetch(settings: Settings, server: PhotoServer, *, patience: Patience = CALM, **others: int) -> FetchSummary:
+    """Fetch from the server, also under the names of other hosts (with their ports)."""
+    reached = {**server.hosts, **{name.replace("_", "."): ("127.0.0.1", port) for name, port in others.items()}}
+    return fetch_photos(settings.paths, settings, hosts=reached, log=lambda _: None, patience=patience)
+
+
+def index(settings: Settings, *photo_ids: str, host: str = HOST) -> dict[str, str]:
+    return {f"{host} {photo_id}": PhotoServer.url(photo_id).replace(HOST, host) for photo_id in photo_ids}
+
+
+def test_the_server_sees_the_rate_and_the_simultaneous_requests_that_were_configured(
+    make_settings: Callable[..., Settings], server: PhotoServer
+) -> None:
+    settings = make_settings(photos={"concurrency": 6, "requests_per_second": 40})
+    server.delay = 0.05
+    write_index(settings, index(settings, *(f"ok-{number}" for number in range(50))))
+    fetch(settings, server)
+    assert most_above([moment for _, moment in server.times], rate=40) <= 40 * JITTER
+    assert server.most_running <= 6
+
+
+def test_nobody_asks_during_a_pause_and_nobody_rushes_after_it(
+    make_settings: Callable[..., Settings], server: PhotoServer
+) -> None:
+    settings = make_settings(photos={"concurrency": 32, "requests_per_second": 30})
+    server.delay = 0.01
+    names = [f"ok-{number}" for number in range(60)]
+    write_index(settings, index(settings, *names[:20], "limited-1", *names[20:]))
+    assert fetch(settings, server).statuses == {"ok": 61}
+    moments = sorted(moment for _, moment in server.times)
+    gaps = [later - earlier for earlier, later in itertools.pairwise(moments)]
+    resumed = gaps.index(max(gaps)) + 1
+    assert max(gaps) >= 1 - JITTER, "Retry-After: 1"
+    first, second = (moment for photo_id, moment in server.times if photo_id == "limited-1")
+    assert first < moments[resumed] <= second
+    assert most_above(moments[resumed:], rate=30) <= 30 * JITTER
+
+
+def test_a_busy_host_that_names_no_pause_is_asked_until_it_answers(
+    make_settings: Callable[..., Settings], server: PhotoServer
+) -> None:
+    settings = make_settings(photos={"concurrency": 8, "requests_per_second": 1000})
+    write_index(settings, index(settings, "busy-1", "busy-2", "busy-3", "ok-1"))
+    assert fetch(settings, server).statuses == {"ok": 4}
+    assert {photo_id: server.requests[photo_id] for photo_id in ("busy-1", "busy-2", "busy-3")} == {
+        "busy-1": 2,
+        "busy-2": 3,
+        "busy-3": 4,
+    }
+
+
+def test_a_slow_host_does_not_hold_up_a_fast_one(make_settings: Callable[..., Settings], server: PhotoServer) -> None:
+    settings = make_settings(photos={"requests_per_second": 1000, "hosts": {"slow.test": {"concurrency": 2}}})
+    with photo_server() as slow:
+        slow.opened = lambda: server.requests.total() == 100
+        fast = index(settings, *(f"ok-{number}" for number in range(100)))
+        write_index(settings, fast | index(settings, *(f"ok-{number}" for number in range(9)), host="slow.test"))
+        assert fetch(settings, server, slow_test=slow.port).statuses == {"ok": 109}
+        assert slow.most_running <= 2, "its own limit holds"
+
+
+def test_a_host_with_a_small_budget_does_not_hold_up_others(
+    make_settings: Callable[..., Settings], server: PhotoServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budget, "HOUR", 3.0)
+    settings = make_settings(
+        photos={"requests_per_second": 1000, "hosts": {"small.test": {"bytes_per_hour": 10, "concurrency": 8}}}
+    )
+    with photo_server() as small:
+        others = index(settings, *(f"ok-{number}" for number in range(20)))
+        write_index(settings, others | index(settings, "ok-1", "ok-2", "ok-3", host="small.test"))
+        assert fetch(settings, server, small_test=small.port).statuses == {"ok": 23}
+        assert max(server.times, key=lambda at: at[1])[1] < max(small.times, key=lambda at: at[1])[1]
+
+
+def test_ports_of_one_host_share_its_limits(make_settings: Callable[..., Settings], server: PhotoServer) -> None:
+    settings = make_settings(
+        photos={"requests_per_second": 1000, "concurrency": 1, "hosts": {}, "allow_private_hosts": True}
+    )
+    server.delay = 0.01
+    write_index(
+        settings,
+        {
+            str(number): PhotoServer.url(f"ok-{number}").replace(HOST, f"{HOST}:{port}")
+            for number, port in enumerate((80, 81, 82, 83))
+        },
+    )
+    assert fetch(settings, server).statuses == {"ok": 4}
+    assert server.most_running == 1
+
+
+def test_limits_of_single_hosts_are_configured_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scope = tmp_path / "scope.yaml"
+    scope.write_text(
+        "name: test\ndata_root: data\nphotos:\n  concurrency: 9\n  hosts:\n"
+        "    one.test: {concurrency: 3, requests_per_second: 1.5, bytes_per_day: 1e9}\n"
+    )
+    photos = load_settings(scope).photos
+    assert photos.limits_of("one.test") == HostLimits(concurrency=3, requests_per_second=1.5, bytes_per_day=1e9)
+    assert photos.limits_of("two.test").concurrency == 9
+    monkeypatch.setenv("NATUREWATCH__PHOTOS__HOSTS", json.dumps({"two.test": {"bytes_per_hour": 5}}))
+    photos = load_settings(scope).photos
+    assert photos.limits_of("two.test") == HostLimits(bytes_per_hour=5)
+
+
+def test_inaturalists_media_limits_are_known() -> None:
+    name = "static.inaturalist.org"
+    known = PhotoSettings().limits_of(name)
+    assert (known.bytes_per_hour, known.bytes_per_day) == (5e9, 24e9)
+    smaller = PhotoSettings(bytes_per_hour=1e9).limits_of(name)
+    assert (smaller.bytes_per_hour, smaller.bytes_per_day) == (1e9, 24e9)
+    larger = PhotoSettings(bytes_per_hour=1e12, bytes_per_day=1e13).limits_of(name)
+    assert (larger.bytes_per_hour, larger.bytes_per_day) == (5e9, 24e9)
+    assert PhotoSettings().limits_of("inaturalist-open-data.s3.amazonaws.com").bytes_per_hour is None
+
+
+@pytest.mark.parametrize(
+    ("habit", "patience"),
+    [
+        ("silent", Patience(first_byte=0.5, first_wait=0.05)),
+        ("stall", Patience(silence=0.5, first_wait=0.05)),
+        ("drip", Patience(whole=0.5, first_wait=0.05)),
+    ],
+)
+def test_a_slow_answer_is_given_up_and_asked_for_again(
+    make_settings: Callable[..., Settings], server: PhotoServer, habit: str, patience: Patience
+) -> None:
+    settings = make_settings()
+    write_index(settings, index(settings, f"{habit}-1"))
+    assert fetch(settings, server, patience=patience).statuses == {"ok": 1}
+    (row,) = ledger(settings).values()
+    assert row["attempts"] == 2
+
+
+@contextlib.contextmanager
+def full_port() -> Iterator[int]:
+    """A port that lets nobody connect: its queue is full, and nobody accepts."""
+    with contextlib.ExitStack() as stack:
+        listening = stack.enter_context(socket.socket())
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        for _ in range(4):
+            client = stack.enter_context(socket.socket())
+            client.settimeout(0)
+            client.connect_ex(listening.getsockname())
+        yield listening.getsockname()[1]
+
+
+@pytest.mark.parametrize("refuses", [True, False], ids=["refused", "no answer"])
+def test_a_host_that_cannot_be_connected_to_fails(
+    make_settings: Callable[..., Settings], server: PhotoServer, *, refuses: bool
+) -> None:
+    settings = make_settings()
+    write_index(settings, index(settings, "ok-1") | index(settings, "ok-2", host="away.test"))
+    patience = Patience(connect=0.3, attempts=2, first_wait=0.05, longest_wait=0.1)
+    with full_port() as full:
+        begun = time.monotonic()
+        port = 1 if refuses else full
+        assert fetch(settings, server, patience=patience, away_test=port).statuses == {"failed": 1, "ok": 1}
+        assert time.monotonic() - begun < 60, "not after the system's own time-out"
+    row = ledger(settings)["away.test ok-2"]
+    assert (row["status"], row["attempts"], row["http_status"]) == ("failed", 2, None)
+    assert ("no connection" if refuses else "no answer in time") in row["error"]
