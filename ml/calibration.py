@@ -16,7 +16,17 @@ from ml.spec import RANKS, GroupPoint, OperatingPoint, SpecificityOptions, Watch
 from ml.taxonomy import ROOT, Integers, Taxonomy
 from ml.temperature import fit_temperature
 from ml.threshold_table import ThresholdTable
-from ml.thresholds import STANDARD_TARGETS, TABULATED_TARGETS, Half, Judgement, Policy, judge, judge_table, learn
+from ml.thresholds import (
+    STANDARD_TARGETS,
+    TABULATED_TARGETS,
+    Half,
+    Judgement,
+    Policy,
+    judge,
+    judge_table,
+    learn,
+    promises,
+)
 from ml.tree_sums import Probabilities, SpecificityError
 from ml.watch_list import alarms, find_watched
 
@@ -101,7 +111,9 @@ def calibrate_network(data: Labelled, taxonomy: Taxonomy, options: SpecificityOp
         threshold=float(table.thresholds[at_target, 0]),
         reachable=bool(table.reachable[at_target].all()),
         reliability=reliability(evaluation.found, evaluation.labels, taxonomy),
-        points=operating_points(table, evaluation, taxonomy, options=options),
+        points=operating_points(
+            table, evaluation, taxonomy, target=options.target, promised=promises(table, calibration, policy)
+        ),
         groups=group_points(table, calibration, evaluation, taxonomy, target=options.target),
         watch=_watch(data, chooses, watched, taxonomy, options=options, temperature=temperature),
         watch_unknown=unknown,
@@ -143,16 +155,16 @@ def divide(data: Labelled, options: SpecificityOptions) -> tuple[npt.NDArray[np.
 
 
 def operating_points(
-    table: ThresholdTable, evaluation: Half, taxonomy: Taxonomy, *, options: SpecificityOptions
+    table: ThresholdTable, evaluation: Half, taxonomy: Taxonomy, *, target: float, promised: bool
 ) -> tuple[OperatingPoint, ...]:
-    """The standard targets and the chosen one, judged."""
+    """The standard targets and the chosen one, judged; `promised` says whether what is reached is promised."""
     points = []
-    for target in sorted({*STANDARD_TARGETS, options.target}):
-        row = table.position(target)
-        judged = judge_table(table, evaluation, taxonomy, target=target)
+    for wanted in sorted({*STANDARD_TARGETS, target}):
+        row = table.position(wanted)
+        judged = judge_table(table, evaluation, taxonomy, target=wanted)
         points.append(
             OperatingPoint(
-                target=target,
+                target=wanted,
                 threshold=float(table.thresholds[row, 0]),
                 reachable=bool(table.reachable[row].all()),
                 accuracy=judged.accuracy,
@@ -160,7 +172,7 @@ def operating_points(
                 accuracy_high=judged.accuracy_high,
                 depth=judged.depth,
                 abstention=judged.abstention,
-                guaranteed=options.delta is not None,
+                guaranteed=promised,
             )
         )
     return tuple(points)

@@ -141,7 +141,7 @@ class OperatingPoint(_Document):
     depth: float
     abstention: float
     guaranteed: bool
-    """Whether `delta` was given: the accuracy is promised, not estimated."""
+    """Whether the accuracy is promised, not estimated: `delta` was given, and no group is too small for its promise."""
 
 
 class GroupPoint(_Document):

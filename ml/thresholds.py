@@ -90,11 +90,9 @@ def learn(half: Half, taxonomy: Taxonomy, *, targets: Sequence[float], policy: P
         SpecificityError: the policy makes no sense.
     """
     wanted = np.array(sorted(set(targets)))
-    if policy.delta is not None and half.observations is not None:
-        half = half.rows(one_per_group(half.observations, seed=policy.seed))
+    half = choosers(half, policy)
     groups = groups_of(half.found, depth=policy.group_depth, least=policy.group_photos)
-    nodes = half.found.node_ids[:, policy.group_depth]
-    rest = ~np.isin(nodes, groups[1:])
+    nodes, rest = half.found.node_ids[:, policy.group_depth], _others(half, groups, policy)
     few = len(groups) > 1 and int(rest.sum()) < policy.group_photos
     members = [np.ones_like(rest) if few else rest, *(nodes == node for node in groups[1:])]
     columns = [_choose(half.rows(rows), taxonomy, wanted, policy, groups=len(groups)) for rows in members]
@@ -106,6 +104,22 @@ def learn(half: Half, taxonomy: Taxonomy, *, targets: Sequence[float], policy: P
     return ThresholdTable(
         targets=wanted, groups=groups, group_depth=policy.group_depth, thresholds=thresholds, reachable=reachable
     )
+
+
+def choosers(half: Half, policy: Policy) -> Half:
+    """The photographs that choose: with a guarantee one of each observation, as they must be independent."""
+    if policy.delta is None or half.observations is None:
+        return half
+    return half.rows(one_per_group(half.observations, seed=policy.seed))
+
+
+def promises(table: ThresholdTable, half: Half, policy: Policy) -> bool:
+    """Whether the thresholds that `learn` chose from `half` are promised for every photograph, those of no group too.
+
+    Others that are too few have the strictest threshold of the groups, which nothing was proved about.
+    """
+    others = int(_others(choosers(half, policy), table.groups, policy).sum())
+    return policy.delta is not None and (len(table.groups) == 1 or others == 0 or others >= policy.group_photos)
 
 
 def groups_of(found: Candidates, *, depth: int, least: int) -> Integers:
@@ -136,6 +150,11 @@ def judge_table(table: ThresholdTable, half: Half, taxonomy: Taxonomy, *, target
     """What the thresholds of a target are worth on a half that did not choose them."""
     row = table.thresholds[table.position(target)]
     return judge(select(half.found, row[table.group_of(half.found)]), half.labels, taxonomy)
+
+
+def _others(half: Half, groups: Integers, policy: Policy) -> npt.NDArray[np.bool_]:
+    """Which photographs are in no group but the root's. Shape N."""
+    return ~np.isin(half.found.node_ids[:, policy.group_depth], groups[1:])
 
 
 def _choose(

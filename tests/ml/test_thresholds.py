@@ -12,7 +12,7 @@ from ml.reliability import reliability
 from ml.spec import SpecificityOptions
 from ml.taxonomy import Taxonomy
 from ml.threshold_table import ThresholdTable
-from ml.thresholds import Half, Policy, judge_table, learn
+from ml.thresholds import Half, Policy, judge_table, learn, promises
 from ml.tree_sums import SpecificityError
 from tests.ml.specificity_fixtures import Nested, random_rows, rows_of
 
@@ -62,6 +62,21 @@ def test_groups_that_are_few_even_together_get_the_strictest_threshold() -> None
     assert table.thresholds[0, 0] == table.thresholds[0, 1:].max()
     together = learn(half, tree, targets=[0.9], policy=Policy(group_depth=1, group_photos=20))
     assert tree.find("Fungi") in together.groups
+
+
+@pytest.mark.parametrize(
+    ("policy", "promised"),
+    [
+        (Policy(group_depth=1), False),
+        (Policy(delta=0.1), True),
+        (Policy(delta=0.1, group_depth=1, group_photos=20), True),
+        (Policy(delta=0.1, group_depth=1, group_photos=100), False),
+    ],
+    ids=["an estimate", "one threshold", "fungi are a group", "fungi are too few"],
+)
+def test_what_is_borrowed_is_not_promised(policy: Policy, promised: bool) -> None:  # noqa: FBT001
+    half, tree = _photographs()
+    assert promises(learn(half, tree, targets=[0.8], policy=policy), half, policy) == promised
 
 
 def test_the_table_is_looked_up_without_interpolation(tmp_path: Path) -> None:
