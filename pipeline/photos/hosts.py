@@ -116,7 +116,7 @@ class Host:
         """Wait until the next request may be sent: after a pause, within the bytes, within the rate."""
         # One after the other: requests that waited for the same pause do not leave all at once after it.
         async with self._line:
-            while (wait := max(self._next_at - time.monotonic(), self._pause())) > 0:
+            while (wait := max(self._next_at - time.monotonic(), self._pause())) > 0:  # noqa: ASYNC110 (no event tells)
                 # While one waits, others may free bytes, or the host may ask for a longer pause.
                 await asyncio.sleep(min(wait, 30.0))
             self._next_at = max(self._next_at, time.monotonic() - BURST_SECONDS) + 1 / self._rate
