@@ -13,6 +13,7 @@ from ml.data import Pack, read_split
 from pipeline.config import Settings
 from pipeline.dataset.attribution import build_attribution
 from pipeline.dataset.clean import build_clean_occurrences
+from pipeline.dataset.leakage import build_leakage
 from pipeline.dataset.manifest import balance, build_manifest
 from pipeline.dataset.pack import build_training_photos
 from pipeline.dataset.species import build_species
@@ -72,6 +73,7 @@ def build_dataset(settings: Settings) -> None:
     build_genus_photos(settings.paths, settings)
     build_attribution(settings.paths)
     build_training_photos(settings.paths, settings, log=lambda _: None)
+    build_leakage(settings.paths)
     build_manifest(settings.paths, settings)
     assert balance(settings.paths) == []
 
