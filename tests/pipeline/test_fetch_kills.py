@@ -27,9 +27,10 @@ CHILD = """
 import sys
 from pathlib import Path
 from pipeline.config import Settings
-from pipeline.photos.fetch import fetch_photos
+from pipeline.photos import fetch
+fetch.FLUSH_SECONDS = 0.1  # runs are short here, and most should record something
 settings = Settings(name="test", data_root=Path(sys.argv[1]), photos={"concurrency": 4, "requests_per_second": 5000})
-fetch_photos(settings.paths, settings, hosts={"photos.test": ("127.0.0.1", int(sys.argv[2]))}, log=print)
+fetch.fetch_photos(settings.paths, settings, hosts={"photos.test": ("127.0.0.1", int(sys.argv[2]))}, log=print)
 """
 
 
