@@ -13,10 +13,11 @@ from ml.data import Pack, read_split
 from pipeline.config import Settings
 from pipeline.dataset.attribution import build_attribution
 from pipeline.dataset.clean import build_clean_occurrences
+from pipeline.dataset.leakage import build_leakage
 from pipeline.dataset.manifest import balance, build_manifest
 from pipeline.dataset.pack import build_training_photos
 from pipeline.dataset.species import build_species
-from pipeline.dataset.split import build_split
+from pipeline.dataset.split import build_genus_photos, build_split
 from pipeline.dataset.taxonomy import build_taxonomy
 from pipeline.gbif.source import fetch_source
 from pipeline.gbif.tables import build_occurrences
@@ -69,8 +70,10 @@ def build_dataset(settings: Settings) -> None:
     build_species(settings.paths, settings)
     build_taxonomy(settings.paths, settings)
     build_split(settings.paths, settings)
+    build_genus_photos(settings.paths, settings)
     build_attribution(settings.paths)
     build_training_photos(settings.paths, settings, log=lambda _: None)
+    build_leakage(settings.paths)
     build_manifest(settings.paths, settings)
     assert balance(settings.paths) == []
 
