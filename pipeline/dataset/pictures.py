@@ -77,7 +77,7 @@ def long_tail(paths: Paths) -> bytes:
         )
     axes.xaxis.set_major_formatter("{x:,.0f}")
     style(axes, x="usable photographs of a species", y="species")
-    axes.legend(frameon=False, fontsize=8, loc="upper right")
+    axes.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderpad=0.2)
     figure.tight_layout()
     return png_of(figure)
 

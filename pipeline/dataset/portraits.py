@@ -54,6 +54,7 @@ def observation_map(paths: Paths) -> bytes:
         TableError: `split.parquet` or `clean_occurrences.parquet` is missing.
     """
     from matplotlib.colors import LogNorm  # noqa: PLC0415 (as in `figure_of`)
+    from matplotlib.ticker import LogFormatter  # noqa: PLC0415
 
     inputs = {name: paths.table(name) for name in ("split", "clean_occurrences")}
     found = rows("observation_places", inputs=inputs)
@@ -95,7 +96,10 @@ def observation_map(paths: Paths) -> bytes:
     axes.spines[:].set_color(MUTED)
     bar = figure.colorbar(drawn[3], ax=axes, shrink=0.7)
     bar.set_label("observations in a cell", fontsize=8, color=INK)
-    bar.ax.tick_params(labelsize=8, colors=INK)
+    bar.ax.yaxis.set_major_formatter("{x:,.0f}")
+    # Between two powers of ten nothing is named unless there is room for it.
+    bar.ax.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.5)))
+    bar.ax.tick_params(which="both", labelsize=8, colors=INK)
     figure.tight_layout()
     return png_of(figure)
 
