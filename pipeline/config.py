@@ -104,23 +104,23 @@ class PhotoSettings(_Section):
     """Budget of bytes from one host within any hour, earlier runs included; empty for no limit."""
     bytes_per_day: float | None = Field(default=None, gt=0)
     hosts: dict[str, HostLimits] = {}
-    """Limits of single hosts, by name, in place of the four above."""
+    """Limits of single hosts, by name; each that is given takes the place of the general one."""
     ask_again_days: float = Field(default=30.0, ge=0)
     """How long a permanent failure (gone, not_jpeg, corrupt, too_large, blocked) stands before it is asked again."""
     contact: str = "https://github.com/naturewatch/naturewatch"
     """An address for the operators of photo hosts, sent in the User-Agent."""
 
     def limits_of(self, host: str) -> HostLimits:
-        """What holds for a host: its own limits, those that it is known to ask for, or the general ones."""
-        if host in self.hosts:
-            return self.hosts[host]
+        """What holds for a host: the general limits, what it is known to ask for, and what `hosts` says of it."""
         known = KNOWN_BYTES.get(host, (self.bytes_per_hour, self.bytes_per_day))
-        return HostLimits(
+        general = HostLimits(
             concurrency=self.concurrency,
             requests_per_second=self.requests_per_second,
             bytes_per_hour=_least(self.bytes_per_hour, known[0]),
             bytes_per_day=_least(self.bytes_per_day, known[1]),
         )
+        own = next((limits for name, limits in self.hosts.items() if name.lower() == host), None)
+        return general if own is None else general.model_copy(update=own.model_dump(exclude_unset=True))
 
 
 class TaxonomySettings(_Section):

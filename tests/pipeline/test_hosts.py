@@ -228,7 +228,7 @@ def test_limits_of_single_hosts_are_configured_by_name(tmp_path: Path, monkeypat
     assert photos.limits_of("two.test").concurrency == 9
     monkeypatch.setenv("NATUREWATCH__PHOTOS__HOSTS", json.dumps({"two.test": {"bytes_per_hour": 5}}))
     photos = load_settings(scope).photos
-    assert photos.limits_of("two.test") == HostLimits(bytes_per_hour=5)
+    assert photos.limits_of("two.test") == HostLimits(concurrency=9, bytes_per_hour=5), "the rest is general"
 
 
 def test_inaturalists_media_limits_are_known() -> None:
@@ -239,6 +239,10 @@ def test_inaturalists_media_limits_are_known() -> None:
     assert (smaller.bytes_per_hour, smaller.bytes_per_day) == (1e9, 24e9)
     larger = PhotoSettings(bytes_per_hour=1e12, bytes_per_day=1e13).limits_of(name)
     assert (larger.bytes_per_hour, larger.bytes_per_day) == (5e9, 24e9)
+    own = PhotoSettings(hosts={"Static.iNaturalist.org": HostLimits(concurrency=4, bytes_per_hour=None)}).limits_of(
+        name
+    )
+    assert (own.concurrency, own.bytes_per_hour, own.bytes_per_day) == (4, None, 24e9), "what is given decides"
     assert PhotoSettings().limits_of("inaturalist-open-data.s3.amazonaws.com").bytes_per_hour is None
 
 
