@@ -39,7 +39,7 @@ types: $(READY)
 	$(BIN)/mypy
 
 pytest: $(READY) chromium
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # The browser that drives the UI in tests; installed from the distribution where it is missing.
 .PHONY: chromium
