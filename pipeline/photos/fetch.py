@@ -222,11 +222,10 @@ class _Fetcher:
             if attempt:
                 self._note(photo, AGAIN, attempt=attempt, http_status=http_status, error=error)
                 await asyncio.sleep(self._wait(attempt))
-            attempt += 1
             started = time.monotonic()
+            attempt += 1
             try:
                 async with host.slot():
-                    started = time.monotonic()
                     body = await getter.get(photo.url)
             except PermanentError as problem:
                 host.answered()
