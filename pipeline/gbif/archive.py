@@ -159,6 +159,7 @@ def verify_members(path: Path) -> None:
 def _opened(path: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
+    # zipfile answers a damaged directory with any of these; NotImplementedError is its word for an unknown version.
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error) as error:
         raise ArchiveError(f"{path} is no zip archive, or it was cut off: {error}") from error
 
