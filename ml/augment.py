@@ -77,13 +77,20 @@ def change_colours(pixels: Tensor, *, draws: NDArray[np.float64], augmentation: 
     """Flip and change the colours of a batch.
 
     Args:
-        pixels: (N, 3, H, W) in [0, 1].
+        pixels: (N, views, 3, H, W) in [0, 1]; a photograph's views are changed alike.
         draws: (N, 10); columns 4 to 9 are used.
         augmentation: The ranges.
 
     Returns:
-        (N, 3, H, W), clipped to [0, 1].
+        (N, views, 3, H, W), clipped to [0, 1].
     """
+    photos, views = pixels.shape[:2]
+    together = pixels.transpose(0, 1).flatten(0, 1)
+    changed = _change(together, draws=np.tile(draws, (views, 1)), augmentation=augmentation)
+    return changed.view(views, photos, *pixels.shape[2:]).transpose(0, 1)
+
+
+def _change(pixels: Tensor, *, draws: NDArray[np.float64], augmentation: Augmentation) -> Tensor:
     flipped = torch.from_numpy(draws[:, 4] < augmentation.flip).to(pixels.device)
     pixels = torch.where(flipped.view(-1, 1, 1, 1), pixels.flip(3), pixels)
     order = (draws[:, 5] * len(ORDERS)).astype(int)

@@ -5,9 +5,9 @@ Colour changes are in `ml.augment`. Which photographs exist is decided before, b
 
 import io
 import mmap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -37,24 +37,58 @@ CENTRE: Box = (
 )
 
 
-def decode(jpeg: bytes | memoryview, *, box: Box, image_size: int) -> NDArray[np.uint8]:
-    """Decode the part `box` of a JPEG at `image_size` x `image_size`, bilinear with antialiasing.
+def view_boxes(box: Box, *, views: Sequence[float]) -> list[Box]:
+    """For each view its part of the photograph: the share `views` of each side of `box`, around its centre.
 
-    The decoder itself scales down by up to eight when the part stays larger than wanted: most of the
+    Source: paper section 3.1, "both at the same resolution but at different magnification scales".
+    """
+    left, upper, right, lower = box
+    across, down = (left + right) / 2, (upper + lower) / 2
+    return [
+        (across - share * (right - left) / 2, down - share * (lower - upper) / 2,
+         across + share * (right - left) / 2, down + share * (lower - upper) / 2)
+        for share in views
+    ]  # fmt: skip
+
+
+def region_boxes(region: Box, *, views: Sequence[float]) -> list[Box]:
+    """The views when the region of interest is known: the most magnified view shows just the region.
+
+    Views between it and the whole show the region with more around it. Source: paper section 3.1 ("the user could be
+    asked to specify a bounding box for the region of interest").
+
+    Raises:
+        ValueError: the region is not a part of the photograph.
+    """
+    left, upper, right, lower = region
+    if not (0 <= left < right <= 1 and 0 <= upper < lower <= 1):
+        raise ValueError(
+            f"a region of interest is left, upper, right, lower as fractions of the photograph, not {region}"
+        )
+    if len(views) == 1:
+        return [region]
+    grown = view_boxes(region, views=[share / min(views) for share in views[1:]])
+    inside = [(max(0.0, box[0]), max(0.0, box[1]), min(1.0, box[2]), min(1.0, box[3])) for box in grown]
+    return [CENTRE, *inside]
+
+
+def decode(jpeg: bytes | memoryview, *, boxes: Sequence[Box], image_size: int) -> NDArray[np.uint8]:
+    """Decode the parts `boxes` of a JPEG, each at `image_size` x `image_size`, bilinear with antialiasing.
+
+    The decoder itself scales down by up to eight when the parts stay larger than wanted: most of the
     cost of a large photograph is saved.
 
     Args:
         jpeg: The file's bytes.
-        box: The wanted part, as fractions.
+        boxes: The wanted parts, as fractions.
         image_size: Side of the result, in pixels; the aspect ratio is not kept (as in TF-slim).
 
     Returns:
-        RGB pixels (image_size, image_size, 3).
+        RGB pixels (boxes, image_size, image_size, 3).
 
     Raises:
         PhotoError: the bytes are not a whole JPEG.
     """
-    left, upper, right, lower = box
     try:
         _, _, colours, _ = simplejpeg.decode_jpeg_header(jpeg)
         if colours in {"CMYK", "YCCK"}:
@@ -62,62 +96,34 @@ def decode(jpeg: bytes | memoryview, *, box: Box, image_size: int) -> NDArray[np
         else:
             pixels = simplejpeg.decode_jpeg(
                 jpeg,
-                min_height=int(np.ceil(image_size / (lower - upper))),
-                min_width=int(np.ceil(image_size / (right - left))),
+                min_height=int(np.ceil(image_size / min(lower - upper for _, upper, _, lower in boxes))),
+                min_width=int(np.ceil(image_size / min(right - left for left, _, right, _ in boxes))),
                 min_factor=1,
             )
     except (ValueError, OSError) as error:
         raise PhotoError(f"not a readable JPEG: {error}") from error
-    return resize(pixels, box=box, image_size=image_size)
+    return resize(pixels, boxes=boxes, image_size=image_size)
 
 
-def resize(pixels: NDArray[np.uint8], *, box: Box, image_size: int) -> NDArray[np.uint8]:
-    """The part `box` of RGB pixels (H, W, 3) at `image_size` x `image_size`, bilinear with antialiasing."""
+def resize(pixels: NDArray[np.uint8], *, boxes: Sequence[Box], image_size: int) -> NDArray[np.uint8]:
+    """The parts `boxes` of RGB pixels (H, W, 3), each at `image_size` x `image_size`, bilinear with antialiasing."""
     height, width = pixels.shape[:2]
-    left, upper, right, lower = box
-    resized = Image.fromarray(pixels).resize(
-        (image_size, image_size),
-        resample=Image.Resampling.BILINEAR,
-        box=(left * width, upper * height, right * width, lower * height),
-    )
-    return np.asarray(resized)
-
-
-def evaluation_pixels(
-    jpeg: bytes | memoryview,
-    *,
-    image_size: int,
-    mean: Sequence[float] = (0.5, 0.5, 0.5),
-    std: Sequence[float] = (0.5, 0.5, 0.5),
-) -> Tensor:
-    """The normalised centre of a JPEG, as every evaluation sees it: float32 (3, image_size, image_size).
-
-    Raises:
-        PhotoError: the bytes are not a whole JPEG.
-    """
-    return normalise(torch.from_numpy(decode(jpeg, box=CENTRE, image_size=image_size).copy())[None], mean, std)[0]
-
-
-def evaluation_pixels_of(
-    pixels: NDArray[np.uint8],
-    *,
-    image_size: int,
-    mean: Sequence[float] = (0.5, 0.5, 0.5),
-    std: Sequence[float] = (0.5, 0.5, 0.5),
-) -> Tensor:
-    """Likewise for pixels (H, W, 3) that are already decoded, upright and RGB."""
-    return normalise(torch.from_numpy(resize(pixels, box=CENTRE, image_size=image_size).copy())[None], mean, std)[0]
-
-
-def normalise(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """Bytes (N, H, W, 3) as standardised float32 (N, 3, H, W)."""
-    return standardise(pixels.permute(0, 3, 1, 2).float().div_(255.0), mean, std)
+    image = Image.fromarray(pixels)
+    parts = [
+        image.resize(
+            (image_size, image_size),
+            resample=Image.Resampling.BILINEAR,
+            box=(left * width, upper * height, right * width, lower * height),
+        )
+        for left, upper, right, lower in boxes
+    ]
+    return np.stack([np.asarray(part) for part in parts])
 
 
 def standardise(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """Pixels (N, 3, H, W) in [0, 1], minus `mean`, divided by `std`, in place."""
-    shift = torch.tensor(mean, device=pixels.device).view(1, 3, 1, 1)
-    scale = torch.tensor(std, device=pixels.device).view(1, 3, 1, 1)
+    """Pixels (..., 3, H, W) in [0, 1], minus `mean`, divided by `std`, in place."""
+    shift = torch.tensor(mean, device=pixels.device).view(3, 1, 1)
+    scale = torch.tensor(std, device=pixels.device).view(3, 1, 1)
     return pixels.sub_(shift).div_(scale)
 
 
@@ -193,6 +199,19 @@ class Photos:
             rows=self.rows[keep],
         )
 
+    def relabelled(self, labels: NDArray[np.int32]) -> "Photos":
+        """The same photographs, with class `labels[c]` in the place of class c."""
+        return replace(self, labels=labels[self.labels].astype(np.int64))
+
+    def joined(self, other: "Photos") -> "Photos":
+        """These photographs, then those of `other`."""
+        return Photos(
+            photo_ids=self.photo_ids + other.photo_ids,
+            labels=np.concatenate([self.labels, other.labels]),
+            halves=self.halves + other.halves,
+            rows=np.concatenate([self.rows, other.rows]),
+        )
+
 
 def read_split(split: Path, *, pack: Pack, side: str) -> Photos:
     """The photographs of `side` (`train` or `validation`) of `split.parquet`.
@@ -205,18 +224,46 @@ def read_split(split: Path, *, pack: Pack, side: str) -> Photos:
     photo_ids: list[str] = table["photo_id"].to_pylist()
     if not photo_ids:
         raise DataError(f"{split} has no {side} photographs")
-    missing = [photo_id for photo_id in photo_ids if photo_id not in pack.row_of]
-    if missing:
-        raise DataError(
-            f"{len(missing)} {side} photographs of {split} are not in the pack, {missing[0]} among them; "
-            "materialise training_photos again"
-        )
     return Photos(
         photo_ids=photo_ids,
         labels=table["class_id"].to_numpy().astype(np.int64),
         halves=table["half"].to_pylist(),
-        rows=np.array([pack.row_of[photo_id] for photo_id in photo_ids], dtype=np.int64),
+        rows=_rows_in(pack, photo_ids, table=split),
     )
+
+
+def read_rare(rare: Path, *, pack: Pack, taxa: Mapping[int, int]) -> Photos:
+    """The photographs of `genus_photos.parquet`: species too rare to be classes, for stages of higher ranks.
+
+    Args:
+        rare: The table.
+        pack: Where the bytes are.
+        taxa: The class of each genus, by its node id.
+
+    Raises:
+        DataError: a photograph is not in the pack, or its genus is not among `taxa`.
+    """
+    table = _table(rare, columns=["photo_id", "node_id"]).sort_by("photo_id")
+    photo_ids, nodes = table["photo_id"].to_pylist(), table["node_id"].to_pylist()
+    unknown = [node for node in nodes if node not in taxa]
+    if unknown:
+        raise DataError(f"{rare} names node {unknown[0]}, which is no genus of the taxonomy; materialise it again")
+    return Photos(
+        photo_ids=photo_ids,
+        labels=np.array([taxa[node] for node in nodes], dtype=np.int64),
+        halves=[None] * len(photo_ids),
+        rows=_rows_in(pack, photo_ids, table=rare),
+    )
+
+
+def _rows_in(pack: Pack, photo_ids: Sequence[str], *, table: Path) -> NDArray[np.int64]:
+    missing = [photo_id for photo_id in photo_ids if photo_id not in pack.row_of]
+    if missing:
+        raise DataError(
+            f"{len(missing)} photographs of {table} are not in the pack, {missing[0]} among them; "
+            "materialise training_photos again"
+        )
+    return np.array([pack.row_of[photo_id] for photo_id in photo_ids], dtype=np.int64)
 
 
 def epoch_order(count: int, *, seed: int, epoch: int) -> NDArray[np.intp]:
@@ -229,7 +276,7 @@ class Batch:
     """Decoded photographs, not yet standardised."""
 
     pixels: Tensor
-    """Bytes (N, H, W, 3)."""
+    """Bytes (N, views, H, W, 3); in memory all photographs' first views come first, as networks run them."""
     labels: Tensor
     """Class ids (N)."""
     positions: NDArray[np.int64]
@@ -244,6 +291,7 @@ def batches(
     pack: Pack,
     groups: Sequence[NDArray[np.intp]],
     box: Callable[[int], Box],
+    views: Sequence[float] = (1.0,),
     image_size: int,
     workers: int,
     ahead: int = 3,
@@ -257,6 +305,7 @@ def batches(
         pack: Where the bytes are.
         groups: Positions in `photos`, one array per batch.
         box: The part of the photograph at a position; a pure function, so that order does not matter.
+        views: Share of each side of that part that each view shows; see `view_boxes`.
         image_size: Side in pixels.
         workers: Decoding threads; 0 decodes in the calling thread.
         ahead: Batches decoded before they are asked for.
@@ -265,7 +314,7 @@ def batches(
     def one(position: int) -> NDArray[np.uint8] | str:
         row = int(photos.rows[position])
         try:
-            return decode(pack.jpeg(row), box=box(position), image_size=image_size)
+            return decode(pack.jpeg(row), boxes=view_boxes(box(position), views=views), image_size=image_size)
         except PhotoError as error:
             return f"{photos.photo_ids[position]}: {error}"
 
@@ -292,7 +341,9 @@ def _collate(group: NDArray[np.intp], decoded: list[NDArray[np.uint8] | str], *,
     positions = np.asarray(group, dtype=np.int64)[good]
     arrays = [item for item in decoded if not isinstance(item, str)]
     return Batch(
-        pixels=torch.from_numpy(np.stack(arrays)) if arrays else torch.empty(0, 1, 1, 3, dtype=torch.uint8),
+        pixels=torch.from_numpy(np.stack(arrays, axis=1)).transpose(0, 1)
+        if arrays
+        else torch.empty(0, 1, 1, 1, 3, dtype=torch.uint8),
         labels=torch.from_numpy(photos.labels[positions]),
         positions=positions,
         unreadable=tuple(item for item in decoded if isinstance(item, str)),

@@ -18,7 +18,6 @@ from ml.networks import Network
 from ml.pipes import Reporter
 from ml.progress import meter
 from ml.spec import RANKS
-from ml.taxonomy import Taxonomy
 
 BATCH = 64
 TOP = 5
@@ -82,6 +81,7 @@ def predict(
         pack=pack,
         groups=[positions[begin : begin + BATCH] for begin in range(0, len(positions), BATCH)],
         box=lambda _: data.CENTRE,
+        views=spec.views,
         image_size=spec.image_size,
         workers=workers,
     )
@@ -97,7 +97,7 @@ def predict(
                 continue
             pixels = data.standardise(device.pixels(batch.pixels), spec.mean, spec.std)
             with device.autocast():
-                logits = network(pixels.contiguous(memory_format=torch.channels_last))
+                logits = network(pixels)
             probabilities = logits.float().softmax(1).cpu()
             top = probabilities.topk(min(TOP, probabilities.shape[1]), dim=1).indices
             if store is not None:
@@ -136,12 +136,14 @@ def write_predictions(evaluation: Evaluation, path: Path) -> Path:
     return path
 
 
-def metrics(evaluation: Evaluation, *, taxonomy: Taxonomy, train_labels: NDArray[np.int64]) -> dict[str, float]:
+def metrics(
+    evaluation: Evaluation, *, lineages: NDArray[np.int32], train_labels: NDArray[np.int64]
+) -> dict[str, float]:
     """Accuracies of the most probable species.
 
     Args:
         evaluation: Answers about the validation side.
-        taxonomy: Gives each class its ancestor at each rank.
+        lineages: Each class's ancestors from the root down to itself; see `Taxonomy.lineages_at`.
         train_labels: Class ids of the training side, for accuracy by class size.
 
     Returns:
@@ -150,7 +152,7 @@ def metrics(evaluation: Evaluation, *, taxonomy: Taxonomy, train_labels: NDArray
     """
     truth, predicted = evaluation.photos.labels, evaluation.predicted
     right = predicted == truth
-    classes = taxonomy.class_count
+    classes = len(lineages)
     seen = np.bincount(truth, minlength=classes)
     hits = np.bincount(truth[right], minlength=classes)
     found = {
@@ -160,8 +162,7 @@ def metrics(evaluation: Evaluation, *, taxonomy: Taxonomy, train_labels: NDArray
         "validation_photos": float(len(truth)),
         "unreadable_photos": float(evaluation.unreadable),
     }
-    for depth, rank in enumerate(RANKS, start=1):
-        ancestors = taxonomy.ancestors[:, depth]
+    for rank, ancestors in zip(RANKS, lineages[:, 1:].T, strict=False):
         found[f"accuracy_{rank}"] = float((ancestors[predicted] == ancestors[truth]).mean())
     sizes = np.bincount(train_labels, minlength=classes)[truth]
     for low, high in SIZES:

@@ -53,14 +53,15 @@ def accuracy_by_rank(metrics: dict[str, float], *, title: str, path: Path) -> Pa
     """Draw how often the most probable species is right at each rank.
 
     Args:
-        metrics: Holds accuracy_<rank> for each rank, and validation_photos.
+        metrics: Holds accuracy_<rank> for each rank that is learnt, and validation_photos.
         title: What was trained.
         path: The PNG to write.
     """
     figure = Figure(figsize=(7, 3.8), layout="constrained")
     axes = figure.subplots()
-    values = [100 * metrics[f"accuracy_{rank}"] for rank in RANKS]
-    bars = axes.barh(RANKS, values, color=[BLUE] * (len(RANKS) - 1) + [GREEN], height=0.7)
+    ranks = [rank for rank in RANKS if f"accuracy_{rank}" in metrics]
+    values = [100 * metrics[f"accuracy_{rank}"] for rank in ranks]
+    bars = axes.barh(ranks, values, color=[BLUE] * (len(ranks) - 1) + [GREEN], height=0.7)
     axes.bar_label(bars, labels=[f"{value:.1f} %" for value in values], padding=4, color=INK)
     axes.set_xlim(0, 112)
     axes.set_xticks(range(0, 101, 20))

@@ -54,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "within": options.within,
         "renormalise": False if options.literal else None,
         "top": options.top,
+        "region": options.region,
     }
     asked = {name: value for name, value in params.items() if value is not None}
     answers: list[Answer] = []
@@ -149,6 +150,13 @@ def _parser() -> argparse.ArgumentParser:
         "--literal", action="store_true", help="--within rules out the others without conditioning on it (the paper)"
     )
     parser.add_argument("--top", type=int, default=5, help="how many species to list (default 5)")
+    parser.add_argument(
+        "--region",
+        type=float,
+        nargs=4,
+        metavar=("LEFT", "UPPER", "RIGHT", "LOWER"),
+        help="where the organism is, as fractions of the photograph",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--tracking-uri", required=True, help="MLflow's store")
     parser.add_argument("--model-name", default="naturewatch", help="the registered model (default naturewatch)")

@@ -1,23 +1,28 @@
-"""Networks of one view: any timm backbone under a new, Xavier-initialised species head, described by `network.json`.
+"""Networks of one or several views of a photograph: a timm backbone, cut and joined again, under a new head.
 
-Which pretrained weights go in belongs to `ml.weights`; how they are trained to `ml.trainer`.
+Described by `network.json`. Where backbones are cut belongs to `ml.sections`, which weights go in to `ml.weights`,
+how they are trained to `ml.trainer`.
 """
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, NamedTuple
 
-import numpy as np
 import timm
 import torch
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ml.errors import NetworkError, WeightsError
+from ml.heads import AuxiliaryHead, Fusion, draw_xavier
+from ml.sections import Plan, architecture_of, cut, run, step_of
+from ml.spec import RANKS, Rank
+from ml.taxonomy import Taxonomy
 
 HALF = (0.5, 0.5, 0.5)
 """Pixels in [-1, 1], as TF-slim's Inception and EfficientNet-Lite were trained."""
+BLANK_SIDE = 96
+"""Side of the blank picture that finds out how deep the feature maps at a merge point are."""
 
 
 class NetworkSpec(BaseModel):
@@ -28,15 +33,34 @@ class NetworkSpec(BaseModel):
     backbone: str
     """A timm architecture name."""
     classes: int | None = Field(default=None, ge=1)
-    """Outputs of the head; `create` takes them from the taxonomy's leaves."""
+    """Outputs of the head; `create` takes them from the taxonomy."""
+    rank: Rank = "species"
+    """What the classes are: species, or the taxa of a higher rank while knowledge is transferred down."""
     image_size: int = Field(ge=32)
-    """Side of the square input, in pixels."""
+    """Side of the square views, in pixels."""
+    views: tuple[float, ...] = (1.0,)
+    """Share of each side that each view shows, around the centre; the first is the whole view."""
+    split_after: str | None = None
+    """Last step of the stem that all views share; None takes the architecture's default."""
+    merge_after: str | None = None
+    """Last step of the branches; None takes the architecture's default."""
+    fusion: Literal["random", "identity"] = "random"
+    """Whether the joining convolution starts at random (the paper) or by passing on the whole view."""
+    auxiliary: bool = False
+    """Whether there is an auxiliary classifier on the whole-view branch; only training uses it."""
     mean: tuple[float, float, float] = HALF
     std: tuple[float, float, float] = HALF
     dropout: float = Field(default=0.2, ge=0, lt=1)
     batch_norm_momentum: float | None = Field(default=None, gt=0, le=1)
     """Share of the new batch in the running statistics (slim: 1 - 0.9997); None keeps the architecture's."""
     batch_norm_eps: float | None = Field(default=None, gt=0)
+
+    @field_validator("views")
+    @classmethod
+    def _whole_view_first(cls, views: tuple[float, ...]) -> tuple[float, ...]:
+        if not views or views[0] != 1.0 or any(not 0 < view < 1 for view in views[1:]):
+            raise ValueError(f"views must be 1.0 and then shares between 0 and 1, not {views}")
+        return views
 
     def write(self, path: Path) -> Path:
         """Write `network.json` atomically and return `path`."""
@@ -58,92 +82,185 @@ class NetworkSpec(BaseModel):
             raise NetworkError(f"{path} does not describe a network: {error}") from error
 
 
-class Leaves(Protocol):
-    """What a network needs of `ml.taxonomy.Taxonomy`: the leaf range of the root counts the classes."""
+class Outputs(NamedTuple):
+    """What training needs of one pass."""
 
-    @property
-    def leaf_end(self) -> NDArray[Any]:
-        """Ends of the half-open class ranges, one per node in preorder."""
-        ...
+    logits: Tensor
+    """(N, classes)."""
+    auxiliary: Tensor | None
+    """(N, classes) of the auxiliary classifier, where there is one."""
 
 
 class Network(nn.Module):
-    """A backbone without its classifier, dropout, and a linear head over the taxonomy's leaves."""
+    """A backbone without its classifier, branches for further views, their fusion, dropout, and a linear head."""
 
-    def __init__(self, *, spec: NetworkSpec, backbone: nn.Module, features: int, classes: int) -> None:
+    head: nn.Linear
+
+    def __init__(
+        self, *, spec: NetworkSpec, backbone: nn.Module, plan: Plan | None, branches: list[nn.ModuleDict], classes: int
+    ) -> None:
         """Assemble the parts.
 
         Args:
-            spec: The description, with `classes` set.
-            backbone: Maps (N, 3, H, W) to pooled features (N, `features`).
-            features: Width of the pooled features.
+            spec: The description.
+            backbone: A timm network without classifier; the whole view runs through all of it.
+            plan: Where it is cut; None for a family that cannot be, which then has one view and no auxiliary head.
+            branches: For each further view the layers of its own, in the order of `plan.branch`.
             classes: Outputs of the head.
         """
         super().__init__()
         self.spec = spec
+        self.plan = plan
+        self.recompute = False
+        """Gradient checkpointing; see `ml.sections.run`."""
         self.backbone = backbone
+        self.branches = nn.ModuleList(branches)
+        self.fusion: Fusion | None = None
+        self.auxiliary: AuxiliaryHead | None = None
+        if plan is not None and (branches or spec.auxiliary):
+            channels = self._channels_at_merge(plan)
+            if branches:
+                self.fusion = Fusion(
+                    architecture=plan.architecture,
+                    channels=channels,
+                    views=len(spec.views),
+                    identity=spec.fusion == "identity",
+                )
+            if spec.auxiliary:
+                self.auxiliary = AuxiliaryHead(channels=channels, classes=classes)
         self.dropout = nn.Dropout(spec.dropout)
-        self.head = nn.Linear(features, classes)
-        nn.init.xavier_uniform_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
-
-    def features(self, pixels: Tensor) -> Tensor:
-        """Pooled features (N, F) of normalised pixels (N, 3, H, W)."""
-        pooled: Tensor = self.backbone(pixels)
-        return pooled
+        self.head = nn.Linear(int(backbone.num_features), classes)  # type: ignore[arg-type]
+        draw_xavier(self.head)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Logits (N, classes) of normalised pixels (N, 3, H, W)."""
-        logits: Tensor = self.head(self.dropout(self.features(pixels)))
+        """Logits (N, classes) of normalised pixels.
+
+        Args:
+            pixels: (N, views, 3, H, W); (N, 3, H, W) will do for one view.
+
+        Raises:
+            NetworkError: the number of views is another.
+        """
+        pooled, _ = self._pooled(pixels)
+        logits: Tensor = self.head(self.dropout(pooled))
         return logits
 
-    def head_parameters(self) -> list[nn.Parameter]:
-        """The parameters that start from nothing."""
-        return list(self.head.parameters())
+    def outputs(self, pixels: Tensor) -> Outputs:
+        """Logits of the head and of the auxiliary classifier; arguments and errors as of `forward`."""
+        pooled, whole = self._pooled(pixels)
+        auxiliary = self.auxiliary(whole) if self.auxiliary is not None else None
+        return Outputs(logits=self.head(self.dropout(pooled)), auxiliary=auxiliary)
 
-    def backbone_parameters(self) -> list[nn.Parameter]:
-        """The parameters that may start from pretrained weights."""
-        return list(self.backbone.parameters())
+    def features(self, pixels: Tensor) -> Tensor:
+        """Pooled features (N, F); arguments and errors as of `forward`."""
+        return self._pooled(pixels)[0]
+
+    def heads(self) -> list[nn.Linear]:
+        """The layers with one output per class: the head, and the auxiliary classifier's last."""
+        return [self.head] if self.auxiliary is None else [self.head, self.auxiliary.head]
+
+    def new_modules(self) -> list[nn.Module]:
+        """The parts that never have pretrained weights."""
+        return [module for module in (self.fusion, self.auxiliary, self.head) if module is not None]
+
+    def _pooled(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Pooled features, and the features at the end of the whole-view branch (or again the pooled ones)."""
+        if pixels.dim() == 4:
+            pixels = pixels[:, None]
+        if pixels.shape[1] != len(self.spec.views):
+            raise NetworkError(f"the network takes {len(self.spec.views)} views, but was given {pixels.shape[1]}")
+        if self.plan is None:
+            pooled: Tensor = self.backbone(pixels[:, 0])
+            return pooled, pooled
+        # All views go through the shared stem as one batch: batch norms see what they will be used on.
+        shared = self._run(self._steps(self.plan.stem), pixels.transpose(0, 1).flatten(0, 1))
+        each = shared.chunk(len(self.spec.views))
+        whole = self._run(self._steps(self.plan.branch), each[0])
+        joined = whole
+        if self.fusion is not None:
+            crops = [self._run(branch.children(), view) for branch, view in zip(self.branches, each[1:], strict=True)]
+            joined = self.fusion([whole, *crops])
+        last = self._run(self._steps(self.plan.trunk), joined)
+        return self.backbone.forward_head(last, pre_logits=True), whole  # type: ignore[operator]
+
+    def _steps(self, names: tuple[str, ...]) -> list[Any]:
+        return [step_of(self.backbone, name) for name in names]
+
+    def _run(self, steps: Any, features: Tensor) -> Tensor:  # noqa: ANN401 (an iterable of `ml.sections.Step`)
+        return run(steps, features, recompute=self.recompute and self.training)
+
+    @torch.no_grad()
+    def _channels_at_merge(self, plan: Plan) -> int:
+        # A blank picture finds out; it must leave no trace in running statistics.
+        self.backbone.eval()
+        side = self.spec.image_size if plan.architecture.layout == "tokens" else min(self.spec.image_size, BLANK_SIDE)
+        features = run(self._steps(plan.stem + plan.branch), torch.zeros(1, 3, side, side))
+        self.backbone.train()
+        return features.shape[1] if plan.architecture.layout == "map" else features.shape[-1]
 
 
-def create(spec: NetworkSpec, taxonomy: Leaves) -> Network:
-    """Build a network with one output per leaf of `taxonomy`; its weights are random until loaded.
+def create(spec: NetworkSpec, taxonomy: Taxonomy) -> Network:
+    """Build a network with one output per taxon of `spec.rank` in `taxonomy`; its weights are random until loaded.
 
     Raises:
-        NetworkError: the backbone is unknown, or `spec.classes` is set and is not the number of leaves.
+        NetworkError: the backbone is unknown or cannot be cut as asked, or `spec.classes` is not the number of taxa.
     """
-    leaves = int(np.asarray(taxonomy.leaf_end)[0])
-    if spec.classes not in {None, leaves}:
-        raise NetworkError(f"the network has {spec.classes} classes, but the taxonomy has {leaves} leaves")
-    return build(spec.model_copy(update={"classes": leaves}))
+    taxa = len(taxonomy.taxa_at(RANKS.index(spec.rank) + 1))
+    if spec.classes not in {None, taxa}:
+        raise NetworkError(f"the network has {spec.classes} classes, but the taxonomy has {taxa} of rank {spec.rank}")
+    return build(spec.model_copy(update={"classes": taxa}))
 
 
 def build(spec: NetworkSpec) -> Network:
     """Build the network that `spec` describes, with random weights.
 
     Raises:
-        NetworkError: timm has no such backbone, or `spec.classes` is not set.
+        NetworkError: timm has no such backbone, it cannot be cut as asked, or `spec.classes` is not set.
     """
     if spec.classes is None:
         raise NetworkError("the number of classes is not set: use create(spec, taxonomy)")
-    backbone, width = bare_backbone(spec.backbone)
-    for module in backbone.modules():
+    backbone = bare_backbone(spec.backbone, image_size=spec.image_size)
+    several = len(spec.views) > 1
+    plan = None
+    if several or spec.auxiliary or architecture_of(backbone) is not None:
+        plan = cut(backbone, split_after=spec.split_after, merge_after=spec.merge_after)
+    if spec.auxiliary and plan is not None and plan.architecture.layout != "map":
+        raise NetworkError(f"{spec.backbone} has no feature maps, which the auxiliary classifier needs")
+    branches = [_fresh_branch(spec, plan) for _ in spec.views[1:]] if plan is not None else []
+    network = Network(spec=spec, backbone=backbone, plan=plan, branches=branches, classes=spec.classes)
+    for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = spec.batch_norm_momentum or module.momentum
             module.eps = spec.batch_norm_eps or module.eps
-    return Network(spec=spec, backbone=backbone, features=width, classes=spec.classes)
+    return network
 
 
-def bare_backbone(name: str, *, pretrained: bool = False) -> tuple[nn.Module, int]:
-    """A timm backbone without classifier, and the width of its pooled features.
+def bare_backbone(name: str, *, image_size: int, pretrained: bool = False) -> nn.Module:
+    """A timm backbone without classifier.
 
     Raises:
         NetworkError: timm has no such architecture.
     """
     if not timm.is_model(name):
         raise NetworkError(f"timm {timm.__version__} has no backbone named {name!r}; see timm.list_models()")
-    backbone: nn.Module = timm.create_model(name, pretrained=pretrained, num_classes=0)
-    return backbone, int(backbone.num_features)  # type: ignore[arg-type]
+    configuration = timm.get_pretrained_cfg(name)
+    # A transformer's position embedding is made for one size.
+    fixed: dict[str, Any] = (
+        {"img_size": image_size} if configuration is not None and configuration.fixed_input_size else {}
+    )
+    backbone: nn.Module = timm.create_model(name, pretrained=pretrained, num_classes=0, **fixed)
+    return backbone
+
+
+def has_auxiliary(backbone: str) -> bool:
+    """Whether the paper trains this architecture with an auxiliary classifier.
+
+    Raises:
+        NetworkError: timm has no such architecture.
+    """
+    with torch.device("meta"):
+        architecture = architecture_of(bare_backbone(backbone, image_size=224))
+    return architecture is not None and architecture.auxiliary
 
 
 def load(network: Path, weights: Path) -> Network:
@@ -169,3 +286,12 @@ def count_parameters(module: nn.Module) -> int:
 def device_of(module: nn.Module) -> torch.device:
     """Where the parameters of `module` lie."""
     return next(module.parameters()).device
+
+
+def _fresh_branch(spec: NetworkSpec, plan: Plan) -> nn.ModuleDict:
+    """The layers of a further view, drawn at random: diversity between the branches is what they are for."""
+    backbone = bare_backbone(spec.backbone, image_size=spec.image_size)
+    branch = nn.ModuleDict({name.replace(".", "_"): step_of(backbone, name) for name in plan.branch})
+    if plan.architecture.xavier:
+        draw_xavier(branch)
+    return branch

@@ -101,7 +101,7 @@ def _groups(network: Network, *, weight_decay: float, head_scale: float) -> list
     for module in network.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             normalised.update(module.parameters(recurse=False))
-    head = set(network.head.parameters())
+    head = {parameter for linear in network.heads() for parameter in linear.parameters()}
     groups = []
     for in_head, decayed in ((False, True), (False, False), (True, True)):
         chosen = [

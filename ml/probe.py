@@ -124,6 +124,7 @@ def _piece(job: Job, *, view: int, positions: NDArray[np.intp], progress: Meter)
         box=lambda index: (
             data.CENTRE if view == 0 else augment.crop_box(draws.of(index), augmentation=job.recipe.augmentation)
         ),
+        views=spec.views,
         image_size=spec.image_size,
         workers=job.workers,
     )
@@ -139,7 +140,7 @@ def _piece(job: Job, *, view: int, positions: NDArray[np.intp], progress: Meter)
             pixels = augment.change_colours(pixels, draws=numbers, augmentation=job.recipe.augmentation)
         pixels = data.standardise(pixels, spec.mean, spec.std)
         with job.device.autocast():
-            pooled = job.network.features(pixels.contiguous(memory_format=torch.channels_last))
+            pooled = job.network.features(pixels)
         features.append(pooled.float().cpu())
         labels.append(batch.labels)
         progress.advance(len(batch.positions))

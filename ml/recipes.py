@@ -6,8 +6,11 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ml.augment import Augmentation
+from ml.spec import MAGNIFIED, NetworkName, Rank, RecipeName
 
 OptimiserName = Literal["tf_adam", "adamw"]
+Branches = Literal["random", "pretrained"]
+Fusion = Literal["random", "identity"]
 
 
 class _Frozen(BaseModel):
@@ -41,6 +44,18 @@ class Recipe(_Frozen):
     """How one network is trained."""
 
     name: str
+    rank: Rank = "species"
+    """What is learnt: species, or the taxa of a higher rank that a later stage goes on from."""
+    views: tuple[float, ...] = (1.0,)
+    """Share of each side that each view shows, around the centre of the crop; the first is the whole view."""
+    split_after: str | None = None
+    """Last step of the stem that the views share (`ml.sections`); None takes the architecture's default."""
+    merge_after: str | None = None
+    """Last step of the branches; None takes the architecture's default."""
+    branches: Branches = "random"
+    """First weights of the branches of further views: at random (the paper), or as the whole view's."""
+    fusion: Fusion = "random"
+    """First weights of the joining convolution: at random (the paper), or passing on the whole view."""
     batch: int = Field(ge=1)
     """Photographs per step, over all processes."""
     optimiser: OptimiserName
@@ -51,8 +66,8 @@ class Recipe(_Frozen):
     batch_norm_eps: float | None
     batch_norm_frozen: bool
     """Normalise with the pretrained statistics: small batches of few species would spoil them."""
-    trainable: float = Field(gt=0, le=1)
-    """Share of the backbone's sections that fine-tuning changes, counted from the output."""
+    trainable: float = Field(default=1.0, gt=0, le=1)
+    """Share of the backbone's steps that fine-tuning changes, counted from the output; random branches always."""
     head_scale: float = 1.0
     """Learning rate of the head as a multiple of the backbone's."""
     warmup: float = Field(default=0.0, ge=0, lt=1)
@@ -61,6 +76,8 @@ class Recipe(_Frozen):
     segments: tuple[Segment, ...]
     augmentation: Augmentation
     label_smoothing: float = 0.0
+    auxiliary_weight: float = Field(default=0.0, ge=0)
+    """Weight of the auxiliary classifier's loss, where the architecture has one; 0 for none."""
 
     @property
     def epochs(self) -> float:
@@ -69,7 +86,7 @@ class Recipe(_Frozen):
 
 
 PAPER = Recipe(
-    name="paper",
+    name="paper/baseline",
     batch=32,
     optimiser="tf_adam",
     eps=1.0,
@@ -78,15 +95,50 @@ PAPER = Recipe(
     batch_norm_momentum=0.0003,
     batch_norm_eps=1e-3,
     batch_norm_frozen=False,
-    trainable=1.0,
     probe=None,
     segments=(Segment(epochs=3, rate=0.01), Segment(epochs=2, rate=0.001), Segment(epochs=1, rate=0.0001)),
     augmentation=Augmentation(),
+    auxiliary_weight=0.4,
 )
-"""The baseline as printed (section 4.1): batch 32, 6 epochs; what is not printed follows TF-slim's defaults."""
+"""The first experiment as printed (section 5); what is not printed follows TF-slim's defaults."""
+
+PAPER_MATCHED = PAPER.model_copy(
+    update={
+        "name": "paper/baseline_matched",
+        "batch": 16,
+        "segments": (
+            Segment(epochs=2, rate=0.1),
+            Segment(epochs=1.5, rate=0.01),
+            Segment(epochs=0.5, rate=0.001),
+            Segment(epochs=0.5, rate=0.0001),
+        ),
+    }
+)
+"""One view under the second experiment's schedule: what the views alone bring, which the paper does not tell apart."""
+
+PAPER_VIEWS = PAPER_MATCHED.model_copy(update={"name": "paper/multi_view", "views": (1.0, MAGNIFIED)})
+"""The second experiment as printed: "four epochs", which its segments sum up to 4.5."""
+
+PAPER_GENUS = PAPER_VIEWS.model_copy(
+    update={"name": "paper/genus_stage", "rank": "genus", "segments": (Segment(epochs=1.5, rate=0.1),)}
+)
+"""The third experiment's first stage."""
+
+PAPER_TRANSFER = PAPER_VIEWS.model_copy(
+    update={
+        "name": "paper/knowledge_transfer",
+        "segments": (
+            Segment(epochs=1, rate=0.1),
+            Segment(epochs=1, rate=0.01),
+            Segment(epochs=0.5, rate=0.001),
+            Segment(epochs=0.5, rate=0.0001),
+        ),
+    }
+)
+"""The third experiment's second stage. The last segment is printed as 0.001 again: `literal` trains it so."""
 
 SAMPLE = Recipe(
-    name="sample",
+    name="sample/baseline",
     batch=32,
     optimiser="adamw",
     eps=1e-8,
@@ -96,7 +148,6 @@ SAMPLE = Recipe(
     batch_norm_eps=None,
     batch_norm_frozen=True,
     trainable=0.5,
-    head_scale=1.0,
     warmup=0.1,
     probe=Probe(views=2, weight_decay=0.01, iterations=60),
     segments=(Segment(epochs=3, rate=3e-4, cosine=True),),
@@ -105,7 +156,53 @@ SAMPLE = Recipe(
 )
 """For a thousand photographs on two cores: the head is fitted first, then the upper half of the backbone follows."""
 
-RECIPES: dict[str, Recipe] = {"paper": PAPER, "sample": SAMPLE}
+SAMPLE_VIEWS = SAMPLE.model_copy(
+    update={"name": "sample/multi_view", "views": (1.0, MAGNIFIED), "branches": "pretrained", "fusion": "identity"}
+)
+
+RECIPES: dict[RecipeName, dict[NetworkName, Recipe]] = {
+    "paper": {
+        "baseline": PAPER,
+        "baseline_matched": PAPER_MATCHED,
+        "multi_view": PAPER_VIEWS,
+        "genus_stage": PAPER_GENUS,
+        "knowledge_transfer": PAPER_TRANSFER,
+    },
+    "sample": {
+        "baseline": SAMPLE,
+        "baseline_matched": SAMPLE.model_copy(update={"name": "sample/baseline_matched"}),
+        "multi_view": SAMPLE_VIEWS,
+        "genus_stage": SAMPLE_VIEWS.model_copy(
+            update={
+                "name": "sample/genus_stage",
+                "rank": "genus",
+                "segments": (Segment(epochs=1, rate=3e-4, cosine=True),),
+            }
+        ),
+        "knowledge_transfer": SAMPLE_VIEWS.model_copy(
+            update={
+                "name": "sample/knowledge_transfer",
+                "probe": None,
+                "segments": (Segment(epochs=2, rate=3e-4, cosine=True),),
+            }
+        ),
+    },
+}
+
+
+def recipe_of(name: RecipeName, network: NetworkName, *, literal: bool = False) -> Recipe:
+    """How `network` is trained by the recipes of `name`.
+
+    Args:
+        name: `paper` or `sample`.
+        network: The network or stage.
+        literal: Train the paper's last half epoch at 0.001, as printed, instead of 0.0001.
+    """
+    recipe = RECIPES[name][network]
+    if literal and recipe is PAPER_TRANSFER:
+        segments = (*recipe.segments[:-1], Segment(epochs=0.5, rate=0.001))
+        return recipe.model_copy(update={"segments": segments})
+    return recipe
 
 
 def rate_at(recipe: Recipe, *, done: float) -> float:

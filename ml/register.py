@@ -131,6 +131,7 @@ def signature() -> ModelSignature:
                 ParamSpec("within", "string", [], shape=(-1,)),
                 ParamSpec("renormalise", "boolean", True),  # noqa: FBT003 (MLflow's signature)
                 ParamSpec("top", "long", 5),
+                ParamSpec("region", "double", [], shape=(-1,)),
             ]
         ),
     )

@@ -20,7 +20,8 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from mlflow.types.type_hints import TypeFromExample
 
-from ml.data import evaluation_pixels_of
+from ml.data import CENTRE, Box, region_boxes, resize, standardise, view_boxes
+from ml.devices import Device
 from ml.errors import PhotoError
 from ml.networks import NetworkSpec, load
 from ml.operating import Floats
@@ -64,7 +65,8 @@ class Identifier(PythonModel):
             params: `threshold` in [0, 1], or `target`, an accuracy that the version's table turns into thresholds
                 (default: the target that it was calibrated for); `within`, names or keys of taxa that the photographs
                 are known to lie in; `renormalise`, whether that conditions the probabilities (default) or only rules
-                out the others (the paper's literal reading); `top`, how many species to list (default 5).
+                out the others (the paper's literal reading); `top`, how many species to list (default 5); `region`,
+                left, upper, right and lower edge of the region of interest as fractions of every photograph.
 
         Returns:
             One dictionary per photograph: taxon, rank, taxon_key, depth, probability, threshold, lineage (kingdom to
@@ -81,7 +83,11 @@ class Identifier(PythonModel):
             within = [self.taxonomy.find(str(taxon)) for taxon in wanted.get("within") or ()]
         except (TaxonError, ValueError) as error:
             raise MlflowException(str(error), error_code=INVALID_PARAMETER_VALUE) from error
-        probabilities = self.probabilities(_decode_all(_as_list(model_input)))
+        photographs = _decode_all(_as_list(model_input))
+        try:
+            probabilities = self.probabilities(photographs, region=region_of(wanted.get("region")))
+        except ValueError as error:
+            raise MlflowException(str(error), error_code=INVALID_PARAMETER_VALUE) from error
         answers = self.answers(
             probabilities,
             asked=asked,
@@ -111,17 +117,28 @@ class Identifier(PythonModel):
             raise ValueError(f"the target accuracy must lie between 0 and 1, not {target}")
         return self.thresholds.of_groups(self.thresholds.row(target))
 
-    def probabilities(self, photographs: Sequence[np.ndarray[Any, np.dtype[np.uint8]]]) -> Floats:
-        """Species probabilities at the version's temperature. Shape: photographs x classes."""
-        spec = self.network_spec
+    def probabilities(
+        self, photographs: Sequence[np.ndarray[Any, np.dtype[np.uint8]]], *, region: Box | None = None
+    ) -> Floats:
+        """Species probabilities at the version's temperature. Shape: photographs x classes.
+
+        With a `region` of interest, the magnified view shows just that part (paper, section 3.1).
+        """
+        spec, here = self.network_spec, Device(device=torch.device("cpu"), rank=0, world=1)
+        boxes = region_boxes(region, views=spec.views) if region else view_boxes(CENTRE, views=spec.views)
         rows = [np.zeros((0, self.taxonomy.class_count))]
         for begin in range(0, len(photographs), BATCH):
-            pixels = [
-                evaluation_pixels_of(photograph, image_size=spec.image_size, mean=spec.mean, std=spec.std)
-                for photograph in photographs[begin : begin + BATCH]
-            ]
+            views = np.stack(
+                [
+                    resize(photograph, boxes=boxes, image_size=spec.image_size)
+                    for photograph in photographs[begin : begin + BATCH]
+                ],
+                axis=1,
+            )
             with torch.inference_mode():
-                rows.append(self.network(torch.stack(pixels)).float().softmax(dim=1).numpy())
+                pixels = here.pixels(torch.from_numpy(views).transpose(0, 1))
+                logits = self.network(standardise(pixels, spec.mean, spec.std))
+                rows.append(logits.float().softmax(dim=1).numpy())
         return temper(np.concatenate(rows).astype(np.float64), self.calibration.temperature)
 
     def answers(
@@ -206,6 +223,20 @@ def _decode_all(items: Sequence[Any]) -> list[np.ndarray[Any, np.dtype[np.uint8]
                 f"photograph {position}{named}: {error}", error_code=INVALID_PARAMETER_VALUE
             ) from error
     return photographs
+
+
+def region_of(edges: Any) -> Box | None:  # noqa: ANN401 (whatever MLflow hands over)
+    """The region of interest that a request names; None without one.
+
+    Raises:
+        ValueError: it is not four numbers.
+    """
+    numbers = [float(edge) for edge in (() if edges is None else edges)]
+    if not numbers:
+        return None
+    if len(numbers) != 4:
+        raise ValueError(f"region takes left, upper, right and lower edge, not {len(numbers)} numbers")
+    return numbers[0], numbers[1], numbers[2], numbers[3]
 
 
 def content_of(item: object) -> bytes:

@@ -15,7 +15,17 @@ RESULT_FILE = "result.json"
 RANKS = ("kingdom", "phylum", "class", "order", "family", "genus", "species")
 """The seven ranks of the taxonomy; a node's depth is its position here plus one, the root's is 0."""
 
-NetworkName = Literal["baseline"]
+Rank = Literal["kingdom", "phylum", "class", "order", "family", "genus", "species"]
+
+NetworkName = Literal["baseline", "baseline_matched", "multi_view", "genus_stage", "knowledge_transfer"]
+"""The networks of the road: the paper's three experiments, the third in its two stages, and one view under the second
+experiment's schedule."""
+
+MAGNIFIED = 0.5
+"""Share of a side that the most magnified view of any recipe shows: photographs are kept large enough for it."""
+
+RecipeName = Literal["paper", "sample"]
+"""`paper`: batch sizes, epochs and rates as printed; `sample`: sized for two processor cores."""
 
 
 class _Document(BaseModel):
@@ -52,6 +62,7 @@ class TrainSpec(_Document):
     """One training stage, its evaluation included."""
 
     network: NetworkName
+    """Names the recipe and the stage."""
     split: Path
     """`split.parquet`."""
     taxonomy: Path
@@ -64,7 +75,15 @@ class TrainSpec(_Document):
     """Content version of everything that decides the outcome; names the MLflow run to continue."""
     backbone: str
     weights: str
-    recipe: Literal["paper", "sample"]
+    recipe: RecipeName
+    literal: bool = False
+    """Train the paper's last half epoch at the rate as printed; see `ml.recipes.recipe_of`."""
+    mixing: float = Field(default=0.5, ge=0, le=1)
+    """The paper's a, when knowledge is transferred from `parent`."""
+    parent: Path | None = None
+    """`result.json` of the stage of a higher rank that this one goes on from."""
+    rare_photos: Path | None = None
+    """`genus_photos.parquet`: photographs of species too rare to be classes, which a stage of a higher rank learns."""
     image_size: int
     seed: int
     workers: int

@@ -154,6 +154,19 @@ class Taxonomy:
             table[class_id, len(lineage) :] = leaf
         return table
 
+    def taxa_at(self, depth: int) -> Integers:
+        """Node ids of the classes' ancestors at `depth`, in preorder: what a network of that rank has outputs for."""
+        return np.unique(self.ancestors[:, depth])
+
+    def labels_at(self, depth: int) -> Integers:
+        """For each class the position of its ancestor within `taxa_at(depth)`. Shape: classes."""
+        return np.searchsorted(self.taxa_at(depth), self.ancestors[:, depth]).astype(np.int32)
+
+    def lineages_at(self, depth: int) -> Integers:
+        """Node ids from the root to each of `taxa_at(depth)`. Shape: taxa x (depth + 1)."""
+        _, first = np.unique(self.ancestors[:, depth], return_index=True)
+        return self.ancestors[first, : depth + 1]
+
     @cached_property
     def levels(self) -> tuple[Integers, ...]:
         """Node ids at each depth, in preorder."""

@@ -25,17 +25,18 @@ from pydantic import ValidationError
 from safetensors.torch import save_file
 
 from ml import checkpoints, evaluate, figures, weights
-from ml.data import Pack, Photos, read_split
+from ml.data import Pack, Photos, read_rare, read_split
 from ml.devices import Device, joined
 from ml.errors import DataError, MlError, TrainingError
-from ml.networks import Network, NetworkSpec, count_parameters, create
+from ml.networks import Network, NetworkSpec, count_parameters, create, has_auxiliary, load
 from ml.pipes import Reporter, session
 from ml.probe import fit_head
-from ml.recipes import RECIPES, Recipe
-from ml.spec import RESULT_FILE, TrainResult, TrainSpec
+from ml.recipes import Recipe, recipe_of
+from ml.spec import RANKS, RESULT_FILE, TrainResult, TrainSpec
 from ml.taxonomy import Taxonomy, TaxonomyError
 from ml.tracking import ChildRun, child_run
 from ml.trainer import Job, fit
+from ml.transfer import parents, rare_labels, transfer
 
 INPUTS_FILE = "inputs.json"
 """Names the specification that the output folder belongs to."""
@@ -115,15 +116,13 @@ def run(spec: TrainSpec, *, device: Device, reporter: Reporter, stop: threading.
 def _train(
     spec: TrainSpec, *, device: Device, reporter: Reporter, stop: threading.Event, tracked: ChildRun | None
 ) -> TrainResult | None:
-    recipe = RECIPES[spec.recipe]
+    recipe = recipe_of(spec.recipe, spec.network, literal=spec.literal)
     taxonomy, pack = Taxonomy.read(spec.taxonomy), Pack(spec.photos)
-    train = read_split(spec.split, pack=pack, side="train")
-    validation = read_split(spec.split, pack=pack, side="validation")
-    _check_labels(train, validation, taxonomy=taxonomy)
-    network = _network(spec, recipe=recipe, taxonomy=taxonomy)
+    train, validation = _sides(spec, recipe=recipe, taxonomy=taxonomy, pack=pack)
+    network = first_network(spec, recipe=recipe, taxonomy=taxonomy)
     reporter.info(
-        f"{spec.network}: {spec.backbone}, {taxonomy.class_count} species, {len(train)} training and "
-        f"{len(validation)} validation photographs, recipe {recipe.name}, on {device.device}"
+        f"{spec.network}: {spec.backbone}, {network.spec.classes} classes of rank {recipe.rank}, {len(train)} training "
+        f"and {len(validation)} validation photographs, recipe {recipe.name}, on {device.device}"
     )
     if tracked:
         tracked.log_params(_params(spec, recipe=recipe, network=network, train=train, validation=validation))
@@ -147,20 +146,55 @@ def _train(
     return _finish(spec, job=job, history=history, tracked=tracked, taxonomy=taxonomy, validation=validation)
 
 
-def _network(spec: TrainSpec, *, recipe: Recipe, taxonomy: Taxonomy) -> Network:
+def _sides(spec: TrainSpec, *, recipe: Recipe, taxonomy: Taxonomy, pack: Pack) -> tuple[Photos, Photos]:
+    """Training and validation photographs, labelled by the taxa of the recipe's rank."""
+    train = read_split(spec.split, pack=pack, side="train")
+    validation = read_split(spec.split, pack=pack, side="validation")
+    _check_labels(train, validation, taxonomy=taxonomy)
+    depth = RANKS.index(recipe.rank) + 1
+    labels = taxonomy.labels_at(depth)
+    train, validation = train.relabelled(labels), validation.relabelled(labels)
+    if recipe.rank != "species" and spec.rare_photos is not None:
+        train = train.joined(read_rare(spec.rare_photos, pack=pack, taxa=rare_labels(taxonomy, depth=depth)))
+    return train, validation
+
+
+def first_network(spec: TrainSpec, *, recipe: Recipe, taxonomy: Taxonomy) -> Network:
+    """The network as training starts with it: with weights of ImageNet, or with what a stage before has learnt.
+
+    Raises:
+        MlError: the weights cannot be had, or the stage before does not fit.
+    """
     torch.manual_seed(spec.seed)
-    network = create(
-        NetworkSpec(
-            backbone=spec.backbone,
-            image_size=spec.image_size,
-            dropout=recipe.dropout,
-            batch_norm_momentum=recipe.batch_norm_momentum,
-            batch_norm_eps=recipe.batch_norm_eps,
-        ),
-        taxonomy,
+    network = create(_network_spec(spec, recipe=recipe), taxonomy)
+    if spec.parent is None:
+        weights.initialise(network, source=spec.weights, branches=recipe.branches)
+        return network
+    before = TrainResult.read(spec.parent)
+    parent = load(before.network, before.weights)
+    transfer(
+        parent,
+        network,
+        parent_of=parents(taxonomy, rank=recipe.rank, above=parent.spec.rank),
+        mixing=spec.mixing,
     )
-    weights.initialise(network, source=spec.weights)
     return network
+
+
+def _network_spec(spec: TrainSpec, *, recipe: Recipe) -> NetworkSpec:
+    return NetworkSpec(
+        backbone=spec.backbone,
+        rank=recipe.rank,
+        image_size=spec.image_size,
+        views=recipe.views,
+        split_after=recipe.split_after,
+        merge_after=recipe.merge_after,
+        fusion=recipe.fusion,
+        auxiliary=recipe.auxiliary_weight > 0 and has_auxiliary(spec.backbone),
+        dropout=recipe.dropout,
+        batch_norm_momentum=recipe.batch_norm_momentum,
+        batch_norm_eps=recipe.batch_norm_eps,
+    )
 
 
 def _probe(job: Job) -> list[dict[str, Any]]:
@@ -196,7 +230,8 @@ def _finish(
         network, photos=validation, reporter=job.reporter, title="validation",
         output=output / "validation_probabilities.npy", **common,  # type: ignore[arg-type]
     )  # fmt: skip
-    numbers = evaluate.metrics(evaluation, taxonomy=taxonomy, train_labels=job.photos.labels)
+    lineages = taxonomy.lineages_at(RANKS.index(job.recipe.rank) + 1)
+    numbers = evaluate.metrics(evaluation, lineages=lineages, train_labels=job.photos.labels)
     some = np.random.default_rng(spec.seed).permutation(len(job.photos))[:TRAIN_SAMPLE]
     seen = evaluate.predict(
         network, photos=job.photos.take(np.sort(some)), reporter=job.reporter, title="training sample",
@@ -217,7 +252,7 @@ def _finish(
         tracked.log_figure(picture)
     tracked.log_file(files["network"])
     tracked.log_file(files["history"])
-    job.reporter.info(f"validation: species {numbers['top1']:.1%}, five guesses {numbers['top5']:.1%}")
+    job.reporter.info(f"validation: {job.recipe.rank} {numbers['top1']:.1%}, five guesses {numbers['top5']:.1%}")
     return TrainResult(
         mlflow_run_id=tracked.run_id,
         probabilities=output / "validation_probabilities.npy",
@@ -243,7 +278,8 @@ def _params(
     spec: TrainSpec, *, recipe: Recipe, network: Network, train: Photos, validation: Photos
 ) -> dict[str, object]:
     chosen = {
-        name: getattr(spec, name) for name in ("network", "backbone", "weights", "image_size", "seed", "spec_hash")
+        name: getattr(spec, name)
+        for name in ("network", "backbone", "weights", "image_size", "seed", "mixing", "spec_hash")
     }
     counts = {
         "classes": network.spec.classes,

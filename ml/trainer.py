@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
@@ -27,9 +27,11 @@ from ml.data import Pack, Photos
 from ml.devices import Device
 from ml.errors import InterruptedTrainingError, TrainingError
 from ml.networks import Network
+from ml.objective import Objective
 from ml.pipes import Reporter
 from ml.progress import Meter, meter
 from ml.recipes import Recipe, rate_at
+from ml.sections import step_of
 
 CHECKPOINT_SECONDS = 60.0
 """Between two checkpoints; another is written at the end of each epoch."""
@@ -88,7 +90,7 @@ def fit(job: Job) -> list[dict[str, Any]]:
         CheckpointError: the checkpoint cannot be read.
     """
     network = job.network
-    freeze(network, trainable=job.recipe.trainable)
+    freeze(network, recipe=job.recipe)
     job.device.place(network)
     optimiser_ = optimiser.create(
         network,
@@ -101,39 +103,48 @@ def fit(job: Job) -> list[dict[str, Any]]:
     position, history = restored or (Position(step=0), [])
     if restored:
         job.reporter.info(f"going on at step {position.step} of {job.steps}")
-    model: nn.Module = network
+    model: nn.Module = Objective(
+        network, label_smoothing=job.recipe.label_smoothing, auxiliary_weight=job.recipe.auxiliary_weight
+    )
     if job.device.world > 1:
-        model = DistributedDataParallel(network, forward_sync_buffers=False)
+        model = DistributedDataParallel(model, forward_sync_buffers=False)
     loop = _Loop(job=job, model=model, optimiser=optimiser_, position=position, history=history)
     while loop.position.step < job.steps:
         loop.epoch()
     return loop.history
 
 
-def freeze(network: Network, *, trainable: float) -> None:
-    """Let gradients into the head and into the last `trainable` share of the backbone's sections only."""
-    parts = sections(network.backbone)
-    kept = parts[len(parts) - math.ceil(trainable * len(parts)) :]
+def freeze(network: Network, *, recipe: Recipe) -> None:
+    """Let gradients into the last `recipe.trainable` share of the backbone's steps only, and into all that is new."""
+    network.requires_grad_(requires_grad=True)
+    if recipe.trainable == 1:
+        return
     network.backbone.requires_grad_(requires_grad=False)
-    for part in kept:
-        part.requires_grad_(requires_grad=True)
+    kept = trainable_steps(network, share=recipe.trainable)
+    for name in kept:
+        step_of(network.backbone, name).requires_grad_(requires_grad=True)
+    if network.plan is not None and recipe.branches == "pretrained":
+        for branch in network.branches:
+            for name, layers in zip(network.plan.branch, branch.children(), strict=True):
+                layers.requires_grad_(requires_grad=name in kept)
 
 
-def sections(backbone: nn.Module) -> list[nn.Module]:
-    """The parts of a backbone with parameters, from input to output; a sequence counts by its members."""
-    parts: list[nn.Module] = []
-    for child in backbone.children():
-        parts.extend(child.children() if isinstance(child, nn.Sequential) else [child])
-    return [part for part in parts if any(True for _ in part.parameters())]
+def trainable_steps(network: Network, *, share: float) -> set[str]:
+    """The last `share` of the steps of the backbone that have parameters."""
+    backbone, plan = network.backbone, network.plan
+    names = [name for name, _ in backbone.named_children()] if plan is None else plan.stem + plan.branch + plan.trunk
+    steps = [name for name in names if any(True for _ in getattr(step_of(backbone, name), "parameters", list)())]
+    return set(steps[len(steps) - math.ceil(share * len(steps)) :])
 
 
-def set_training_mode(network: Network, *, batch_norm_frozen: bool) -> None:
-    """Training mode; batch norms of frozen parts, or all when asked, keep to their running statistics."""
+def set_training_mode(network: Network, *, recipe: Recipe) -> None:
+    """Training mode; batch norms of frozen parts, or of all pretrained ones when asked, keep to running statistics."""
     network.train()
-    for module in network.backbone.modules():
+    pretrained = [network.backbone, *(network.branches if recipe.branches == "pretrained" else ())]
+    for module in (module for part in pretrained for module in part.modules()):
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             frozen = not any(parameter.requires_grad for parameter in module.parameters())
-            if batch_norm_frozen or frozen:
+            if recipe.batch_norm_frozen or frozen:
                 module.eval()
 
 
@@ -146,7 +157,6 @@ class _Loop:
         self.job, self.model, self.optimiser = job, model, optimiser
         self.position, self.history = position, history
         self._saved = time.monotonic()
-        self._loss = nn.CrossEntropyLoss(label_smoothing=job.recipe.label_smoothing)
 
     def epoch(self) -> None:
         """Run the rest of the current epoch, or of the recipe when that ends first."""
@@ -154,7 +164,7 @@ class _Loop:
         epoch, begin = divmod(self.position.step, job.steps_per_epoch)
         end = min(job.steps_per_epoch, job.steps - epoch * job.steps_per_epoch)
         groups = [group[job.device.rank :: job.device.world] for group in job.groups(epoch)[begin:end]]
-        set_training_mode(job.network, batch_norm_frozen=job.recipe.batch_norm_frozen)
+        set_training_mode(job.network, recipe=job.recipe)
         draws = augment.Draws(seed=job.seed, epoch=epoch)
         stream = self._batches(groups, draws=draws)
         started, before = time.monotonic(), self.position.seen
@@ -176,6 +186,7 @@ class _Loop:
             pack=job.pack,
             groups=groups,
             box=lambda index: augment.crop_box(draws.of(index), augmentation=job.recipe.augmentation),
+            views=job.network.spec.views,
             image_size=job.network.spec.image_size,
             workers=job.workers,
         )
@@ -213,8 +224,7 @@ class _Loop:
         pixels = data.standardise(pixels, job.network.spec.mean, job.network.spec.std)
         labels = batch.labels.to(job.device.device)
         with job.device.autocast():
-            logits: Tensor = self.model(pixels.contiguous(memory_format=torch.channels_last))
-        loss: Tensor = self._loss(logits.float(), labels)
+            loss, logits = self.model(pixels, labels)
         value = float(loss.item())
         if not math.isfinite(value):
             names = ", ".join(job.photos.photo_ids[index] for index in batch.positions)
@@ -223,16 +233,17 @@ class _Loop:
                 f"{job.recipe.name}, or look at the batch's photographs: {names}"
             )
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self.optimiser.step()
         return value, int((logits.argmax(1) == labels).sum().item())
 
     def _update_with_the_others(self) -> None:
         """Take part in a step without photographs of one's own: the other processes wait for our gradients."""
-        side = self.job.network.spec.image_size
-        logits = self.model(torch.zeros(1, 3, side, side, device=self.job.device.device))
+        spec, device = self.job.network.spec, self.job.device.device
+        blank = torch.zeros(2, len(spec.views), 3, spec.image_size, spec.image_size, device=device)
+        loss, _ = self.model(blank, torch.zeros(2, dtype=torch.int64, device=device))
         self.optimiser.zero_grad(set_to_none=True)
-        (logits.sum() * 0).backward()
+        (loss * 0).backward()
         self.optimiser.step()
 
     def _close_epoch(self, epoch: int, *, speed: float) -> None:

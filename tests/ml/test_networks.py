@@ -9,7 +9,6 @@ from safetensors.torch import save_file
 from ml.errors import NetworkError, WeightsError
 from ml.networks import NetworkSpec, build, count_parameters, create, load
 from ml.taxonomy import Taxonomy
-from ml.trainer import freeze, sections, set_training_mode
 from tests.ml.world import SPECIES, World
 
 LITE = NetworkSpec(backbone="tf_efficientnet_lite0", image_size=32)
@@ -26,7 +25,7 @@ def test_the_taxonomys_leaves_give_the_outputs(world: World) -> None:
 
 
 def test_a_description_of_other_classes_is_refused(world: World) -> None:
-    with pytest.raises(NetworkError, match="4 classes, but the taxonomy has 3 leaves"):
+    with pytest.raises(NetworkError, match="4 classes, but the taxonomy has 3 of rank species"):
         create(LITE.model_copy(update={"classes": 4}), Taxonomy.read(world.taxonomy))
     with pytest.raises(NetworkError, match="number of classes is not set"):
         build(LITE)
@@ -66,16 +65,3 @@ def test_the_papers_network_has_its_published_size() -> None:
     assert network.head.in_features == 1536
     assert count_parameters(network.head) == 29_244_499
     assert count_parameters(network) == pytest.approx(83.6e6, rel=0.01)
-
-
-def test_only_the_last_sections_are_fine_tuned() -> None:
-    network = build(LITE.model_copy(update={"classes": 2}))
-    assert len(sections(network.backbone)) == 11
-    freeze(network, trainable=0.5)
-    trained = {name for name, weight in network.named_parameters() if weight.requires_grad}
-    assert "head.weight" in trained
-    assert any(name.startswith("backbone.blocks.6") for name in trained)
-    assert not any(name.startswith(("backbone.blocks.2", "backbone.conv_stem")) for name in trained)
-    set_training_mode(network, batch_norm_frozen=False)
-    assert not network.backbone.get_submodule("blocks.2.0.bn1").training
-    assert network.backbone.get_submodule("blocks.6.0.bn1").training

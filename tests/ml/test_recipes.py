@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml.recipes import PAPER, RECIPES, SAMPLE, rate_at
+from ml.recipes import PAPER, RECIPES, SAMPLE, rate_at, recipe_of
+from ml.spec import NetworkName, RecipeName
 
 
 @pytest.mark.parametrize(
@@ -23,6 +24,39 @@ def test_the_papers_baseline_takes_the_papers_steps() -> None:
     assert PAPER.probe is None
 
 
+@pytest.mark.parametrize(
+    ("network", "batch", "segments", "steps"),
+    [
+        ("baseline", 32, [(3, 0.01), (2, 0.001), (1, 0.0001)], 182_121),
+        ("baseline_matched", 16, [(2, 0.1), (1.5, 0.01), (0.5, 0.001), (0.5, 0.0001)], 273_182),
+        ("multi_view", 16, [(2, 0.1), (1.5, 0.01), (0.5, 0.001), (0.5, 0.0001)], 273_182),
+        ("genus_stage", 16, [(1.5, 0.1)], 91_061),
+        ("knowledge_transfer", 16, [(1, 0.1), (1, 0.01), (0.5, 0.001), (0.5, 0.0001)], 182_121),
+    ],
+)
+def test_every_paper_recipe_takes_the_printed_steps_at_the_printed_rates(
+    network: NetworkName, batch: int, segments: list[tuple[float, float]], steps: int
+) -> None:
+    recipe = recipe_of("paper", network)
+    assert recipe.batch == batch
+    assert [(segment.epochs, segment.rate) for segment in recipe.segments] == segments
+    per_epoch = 971_313 // batch
+    rates = [rate_at(recipe, done=step / per_epoch) for step in range(round(recipe.epochs * per_epoch))]
+    assert len(rates) == pytest.approx(steps, abs=10)
+    for epochs, wanted in segments:
+        assert sum(rate == wanted for rate in rates) / per_epoch == pytest.approx(epochs, abs=1e-4)
+    assert (recipe.auxiliary_weight, recipe.dropout, recipe.optimiser, recipe.eps) == (0.4, 0.2, "tf_adam", 1.0)
+    assert recipe.views == ((1.0,) if network.startswith("baseline") else (1.0, 0.5))
+    assert (recipe.branches, recipe.fusion) == ("random", "random")
+    assert recipe.rank == ("genus" if network == "genus_stage" else "species")
+
+
+def test_the_papers_last_half_epoch_can_be_trained_as_printed() -> None:
+    literal = recipe_of("paper", "knowledge_transfer", literal=True)
+    assert [segment.rate for segment in literal.segments] == [0.1, 0.01, 0.001, 0.001]
+    assert recipe_of("paper", "multi_view", literal=True) is RECIPES["paper"]["multi_view"]
+
+
 @given(share=st.floats(0, 1, exclude_max=True))
 def test_the_samples_rate_rises_then_falls_along_a_cosine(share: float) -> None:
     rate = rate_at(SAMPLE, done=share * SAMPLE.epochs)
@@ -35,3 +69,10 @@ def test_nothing_is_trained_beyond_the_end() -> None:
     with pytest.raises(ValueError, match="ends after 6"):
         rate_at(PAPER, done=6)
     assert set(RECIPES) == {"paper", "sample"}
+
+
+@pytest.mark.parametrize("name", ["paper", "sample"])
+def test_the_third_experiment_takes_no_more_epochs_than_the_second(name: RecipeName) -> None:
+    stages = recipe_of(name, "genus_stage").epochs + recipe_of(name, "knowledge_transfer").epochs
+    assert stages == recipe_of(name, "multi_view").epochs == recipe_of(name, "baseline_matched").epochs
+    assert {recipe.name for recipe in RECIPES[name].values()} == {f"{name}/{network}" for network in RECIPES[name]}

@@ -11,21 +11,23 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
 from mlflow.tracking import MlflowClient
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from ml import recipes, train, trainer
 from ml.augment import Augmentation
 from ml.checkpoints import POINTER
 from ml.devices import joined
 from ml.errors import CheckpointError, DataError, InterruptedTrainingError, TrackingError, TrainingError
-from ml.networks import load
+from ml.networks import NetworkSpec, build, load
 from ml.pipes import Reporter
 from ml.recipes import Probe, Recipe, Segment
 from ml.spec import RANKS, RESULT_FILE, TrainResult, TrainSpec
+from ml.taxonomy import Taxonomy
 from ml.tracking import child_run, find_run
 from tests.ml.world import World
 
@@ -44,7 +46,7 @@ FAST = Recipe(
 
 @pytest.fixture
 def fast(monkeypatch: pytest.MonkeyPatch) -> Recipe:
-    monkeypatch.setitem(recipes.RECIPES, "sample", FAST)
+    monkeypatch.setitem(recipes.RECIPES["sample"], "baseline", FAST)
     return FAST
 
 
@@ -120,7 +122,7 @@ def test_an_interrupted_run_is_killed_and_a_failed_one_failed(world: World, tmp_
 def whole(world: World, tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
     """A training that nothing disturbed."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setitem(recipes.RECIPES, "sample", FAST)
+        patched.setitem(recipes.RECIPES["sample"], "baseline", FAST)
         return run(world.spec(tmp_path_factory.mktemp("whole"), spec_hash="resume"))
 
 
@@ -167,7 +169,7 @@ def test_a_process_killed_mid_way_is_resumed_to_the_same_weights(world: World, t
 
 def test_the_papers_backbone_trains(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     short = recipes.PAPER.model_copy(update={"batch": 6, "segments": (Segment(epochs=2 / 3, rate=0.01),)})
-    monkeypatch.setitem(recipes.RECIPES, "paper", short)
+    monkeypatch.setitem(recipes.RECIPES["paper"], "baseline", short)
     result = run(
         world.spec(tmp_path, spec_hash="inception", backbone="inception_resnet_v2", recipe="paper", image_size=75)
     )
@@ -179,7 +181,7 @@ def test_a_loss_that_is_not_finite_names_the_batch(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wild = FAST.model_copy(update={"segments": (Segment(epochs=3, rate=1e30),), "probe": None, "warmup": 0.0})
-    monkeypatch.setitem(recipes.RECIPES, "sample", wild)
+    monkeypatch.setitem(recipes.RECIPES["sample"], "baseline", wild)
     with pytest.raises(TrainingError, match=r"the loss is (nan|inf) at step \d+ of 12; .* photographs: \d{3}, "):
         run(world.spec(tmp_path, spec_hash="wild"))
 
@@ -232,3 +234,43 @@ def test_the_command_fails_with_one_line(world: World, tmp_path: Path, capsys: p
 def assert_same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> None:
     assert first.keys() == second.keys()
     assert [name for name in first if not torch.equal(first[name], second[name])] == []
+
+
+def test_knowledge_goes_from_the_genus_stage_to_the_species(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = FAST.model_copy(update={"views": (1.0, 0.5), "segments": (Segment(epochs=1, rate=1e-3),)})
+    monkeypatch.setitem(recipes.RECIPES["sample"], "genus_stage", quick.model_copy(update={"rank": "genus"}))
+    monkeypatch.setitem(recipes.RECIPES["sample"], "knowledge_transfer", quick)
+    rare = tmp_path / "genus_photos.parquet"
+    pq.write_table(pa.table({"photo_id": ["000"], "node_id": pa.array([6], pa.int32())}), rare)
+    said: list[str] = []
+    genus = run(world.spec(tmp_path / "genus", network="genus_stage", rare_photos=rare), said=said)
+    assert any("1 classes of rank genus, 19 training and 6 validation" in line for line in said)
+    assert NetworkSpec.read(genus.network).rank == "genus"
+    species = run(
+        world.spec(tmp_path / "species", network="knowledge_transfer", parent=tmp_path / "genus" / RESULT_FILE)
+    )
+    network = load(species.network, species.weights)
+    assert network.head.out_features == 3
+    assert network.spec.views == (1.0, 0.5)
+    assert network(torch.zeros(1, 2, 3, 32, 32)).shape == (1, 3)
+
+
+def test_a_transferred_network_starts_from_its_parent(world: World, tmp_path: Path) -> None:
+    spec = NetworkSpec(backbone="tf_efficientnet_lite0", classes=1, rank="genus", image_size=32)
+    parent = build(spec)
+    spec.write(tmp_path / "network.json")
+    save_file(parent.state_dict(), tmp_path / "weights.safetensors")
+    TrainResult(
+        mlflow_run_id="0" * 32, weights=tmp_path / "weights.safetensors", network=tmp_path / "network.json",
+        probabilities=tmp_path / "p", predictions=tmp_path / "v", history=tmp_path / "h", figures={}, metrics={},
+    ).write(tmp_path / RESULT_FILE)  # fmt: skip
+    network = train.first_network(
+        world.spec(tmp_path, network="knowledge_transfer", parent=tmp_path / RESULT_FILE, mixing=1.0),
+        recipe=recipes.RECIPES["sample"]["baseline"],
+        taxonomy=Taxonomy.read(world.taxonomy),
+    )
+    assert torch.equal(network.head.weight, parent.head.weight.expand(3, -1))
+    ours, theirs = (each.backbone.get_submodule("conv_stem").state_dict() for each in (network, parent))
+    assert torch.equal(ours["weight"], theirs["weight"])

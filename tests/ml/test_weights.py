@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from ml import weights
-from ml.data import evaluation_pixels
+from ml.data import CENTRE, decode, standardise
 from ml.errors import WeightsError
 from ml.networks import NetworkSpec, build
 
@@ -30,9 +30,10 @@ def test_the_loaded_network_recognises_real_monarchs(shared: Path) -> None:
         pytest.skip("Danaus plexippus is not among the real photographs")
     network = timm.create_model("tf_efficientnet_lite0").eval()
     network.load_state_dict(weights.from_package("tf_efficientnet_lite0"))
-    pixels = [evaluation_pixels(path.read_bytes(), image_size=224) for path in photographs]
+    views = np.concatenate([decode(path.read_bytes(), boxes=[CENTRE], image_size=224) for path in photographs])
+    pixels = standardise(torch.from_numpy(views).permute(0, 3, 1, 2).float() / 255, (0.5,) * 3, (0.5,) * 3)
     with torch.no_grad():
-        classes = network(torch.stack(pixels)).argmax(1)
+        classes = network(pixels).argmax(1)
     assert (classes == 323).float().mean() >= 0.8, "ImageNet's class 323 is the monarch butterfly"
 
 
