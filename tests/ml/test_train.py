@@ -245,11 +245,16 @@ def test_knowledge_goes_from_the_genus_stage_to_the_species(
     rare = tmp_path / "genus_photos.parquet"
     pq.write_table(pa.table({"photo_id": ["000"], "node_id": pa.array([6], pa.int32())}), rare)
     said: list[str] = []
-    genus = run(world.spec(tmp_path / "genus", network="genus_stage", rare_photos=rare), said=said)
+    genus = run(world.spec(tmp_path / "genus", network="genus_stage", rare_photos=rare, spec_hash="genus"), said=said)
     assert any("1 classes of rank genus, 19 training and 6 validation" in line for line in said)
     assert NetworkSpec.read(genus.network).rank == "genus"
     species = run(
-        world.spec(tmp_path / "species", network="knowledge_transfer", parent=tmp_path / "genus" / RESULT_FILE)
+        world.spec(
+            tmp_path / "species",
+            network="knowledge_transfer",
+            parent=tmp_path / "genus" / RESULT_FILE,
+            spec_hash="species",
+        )
     )
     network = load(species.network, species.weights)
     assert network.head.out_features == 3
