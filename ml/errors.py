@@ -13,6 +13,10 @@ class WeightsError(MlError):
     """Pretrained or trained weights are missing, damaged, or belong to another network."""
 
 
+class RecipeError(MlError):
+    """A recipe is unknown, or its file does not describe one."""
+
+
 class DataError(MlError):
     """The photographs' pack, the split or the taxonomy is missing or does not keep its contract."""
 

@@ -1,12 +1,15 @@
 """Recipes as data: what is done with a network, in which order, at which rates. Nothing is computed here."""
 
 import math
-from typing import Literal
+from pathlib import Path
+from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ml.augment import Augmentation
-from ml.spec import MAGNIFIED, NetworkName, Rank, RecipeName
+from ml.errors import RecipeError
+from ml.spec import MAGNIFIED, NetworkName, Rank
 
 OptimiserName = Literal["tf_adam", "adamw"]
 Branches = Literal["random", "pretrained"]
@@ -160,7 +163,7 @@ SAMPLE_VIEWS = SAMPLE.model_copy(
     update={"name": "sample/multi_view", "views": (1.0, MAGNIFIED), "branches": "pretrained", "fusion": "identity"}
 )
 
-RECIPES: dict[RecipeName, dict[NetworkName, Recipe]] = {
+RECIPES: Final[dict[str, dict[NetworkName, Recipe]]] = {
     "paper": {
         "baseline": PAPER,
         "baseline_matched": PAPER_MATCHED,
@@ -190,19 +193,33 @@ RECIPES: dict[RecipeName, dict[NetworkName, Recipe]] = {
 }
 
 
-def recipe_of(name: RecipeName, network: NetworkName, *, literal: bool = False) -> Recipe:
+def recipe_of(name: str, network: NetworkName, *, literal: bool = False) -> Recipe:
     """How `network` is trained by the recipes of `name`.
 
     Args:
-        name: `paper` or `sample`.
+        name: `paper`, `sample`, or the path of a YAML or JSON file with a recipe for each network that it trains.
         network: The network or stage.
         literal: Train the paper's last half epoch at 0.001, as printed, instead of 0.0001.
+
+    Raises:
+        RecipeError: the file cannot be read, or has no such recipe.
     """
-    recipe = RECIPES[name][network]
+    recipe = RECIPES[name][network] if name in RECIPES else _of_file(Path(name), network)
     if literal and recipe is PAPER_TRANSFER:
         segments = (*recipe.segments[:-1], Segment(epochs=0.5, rate=0.001))
         return recipe.model_copy(update={"segments": segments})
     return recipe
+
+
+def _of_file(path: Path, network: NetworkName) -> Recipe:
+    try:
+        recipes = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return Recipe.model_validate(recipes[network])
+    except (OSError, yaml.YAMLError, TypeError, KeyError, ValidationError) as error:
+        known = ", ".join(RECIPES)
+        raise RecipeError(
+            f"the recipe {path} is neither one of {known} nor a file with a recipe for {network}: {error!r}"
+        ) from error
 
 
 def rate_at(recipe: Recipe, *, done: float) -> float:

@@ -24,9 +24,6 @@ experiment's schedule."""
 MAGNIFIED = 0.5
 """Share of a side that the most magnified view of any recipe shows: photographs are kept large enough for it."""
 
-RecipeName = Literal["paper", "sample"]
-"""`paper`: batch sizes, epochs and rates as printed; `sample`: sized for two processor cores."""
-
 
 class _Document(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -75,7 +72,8 @@ class TrainSpec(_Document):
     """Content version of everything that decides the outcome; names the MLflow run to continue."""
     backbone: str
     weights: str
-    recipe: RecipeName
+    recipe: str
+    """`paper`: batch sizes, epochs and rates as printed; `sample`: for two processor cores; or a file of recipes."""
     literal: bool = False
     """Train the paper's last half epoch at the rate as printed; see `ml.recipes.recipe_of`."""
     mixing: float = Field(default=0.5, ge=0, le=1)

@@ -66,8 +66,8 @@ class Job:
 
     @property
     def steps(self) -> int:
-        """Steps of the whole recipe."""
-        return max(1, round(self.recipe.epochs * self.steps_per_epoch))
+        """Steps of the whole recipe; none when it only fits the head."""
+        return max(1, round(self.recipe.epochs * self.steps_per_epoch)) if self.recipe.segments else 0
 
     def groups(self, epoch: int) -> list[NDArray[np.intp]]:
         """Positions of each batch of an epoch, over all processes."""

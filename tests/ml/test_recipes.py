@@ -1,13 +1,16 @@
 """Recipes: the paper's schedule as printed; rates follow the fraction of the epoch."""
 
 import math
+from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ml.errors import RecipeError
 from ml.recipes import PAPER, RECIPES, SAMPLE, rate_at, recipe_of
-from ml.spec import NetworkName, RecipeName
+from ml.spec import NetworkName
 
 
 @pytest.mark.parametrize(
@@ -65,6 +68,17 @@ def test_the_samples_rate_rises_then_falls_along_a_cosine(share: float) -> None:
     assert 0 <= rate <= top
 
 
+def test_recipes_of_ones_own_come_from_a_file(tmp_path: Path) -> None:
+    own = SAMPLE.model_copy(update={"name": "own", "batch": 8})
+    file = tmp_path / "recipes.yaml"
+    file.write_text(yaml.safe_dump({"baseline": own.model_dump(mode="json")}), encoding="utf-8")
+    assert recipe_of(str(file), "baseline") == own
+    with pytest.raises(RecipeError, match=r"recipes\.yaml is neither one of paper, sample nor .* for multi_view"):
+        recipe_of(str(file), "multi_view")
+    with pytest.raises(RecipeError, match="neither one of paper, sample"):
+        recipe_of("papers", "baseline")
+
+
 def test_nothing_is_trained_beyond_the_end() -> None:
     with pytest.raises(ValueError, match="ends after 6"):
         rate_at(PAPER, done=6)
@@ -72,7 +86,7 @@ def test_nothing_is_trained_beyond_the_end() -> None:
 
 
 @pytest.mark.parametrize("name", ["paper", "sample"])
-def test_the_third_experiment_takes_no_more_epochs_than_the_second(name: RecipeName) -> None:
+def test_the_third_experiment_takes_no_more_epochs_than_the_second(name: str) -> None:
     stages = recipe_of(name, "genus_stage").epochs + recipe_of(name, "knowledge_transfer").epochs
     assert stages == recipe_of(name, "multi_view").epochs == recipe_of(name, "baseline_matched").epochs
     assert {recipe.name for recipe in RECIPES[name].values()} == {f"{name}/{network}" for network in RECIPES[name]}
