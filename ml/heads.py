@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from ml.sections import Architecture
+from ml.spec import FusionStart
 
 AUXILIARY_SIDE = 5
 """Side of the map that the auxiliary classifier's last convolution covers whole: 17 pooled by 5 at stride 3."""
@@ -12,29 +13,31 @@ AUXILIARY_SIDE = 5
 class Fusion(nn.Module):
     """Joins the views' features: concatenation in depth, then a 1x1 convolution back to the depth before.
 
-    Source: paper section 3.1. With `identity` it starts by passing on the whole view as it is, and nothing follows the
-    convolution; otherwise it is Xavier-initialised and followed by what surrounds it in the architecture.
+    Source: paper section 3.1. By default it is Xavier-initialised and followed by what surrounds it in the
+    architecture. Otherwise it starts by passing on the whole view (`identity`) or the mean of all views (`average`, for
+    branches that start alike), and nothing follows it.
     """
 
-    def __init__(self, *, architecture: Architecture, channels: int, views: int, identity: bool) -> None:
+    def __init__(self, *, architecture: Architecture, channels: int, views: int, start: FusionStart) -> None:
         """Join `views` features of `channels` each."""
         super().__init__()
         self.axis = 1 if architecture.layout == "map" else -1
-        normed = architecture.fusion_norm and not identity
+        normed = architecture.fusion_norm and start == "random"
         self.mix: nn.Conv2d | nn.Linear
         if architecture.layout == "map":
             self.mix = nn.Conv2d(views * channels, channels, kernel_size=1, bias=not normed)
         else:
             self.mix = nn.Linear(views * channels, channels)
         self.norm = nn.BatchNorm2d(channels) if normed else nn.Identity()
-        self.act = nn.ReLU() if architecture.fusion_relu and not identity else nn.Identity()
+        self.act = nn.ReLU() if architecture.fusion_relu and start == "random" else nn.Identity()
         nn.init.xavier_uniform_(self.mix.weight)
         if self.mix.bias is not None:
             nn.init.zeros_(self.mix.bias)
-        if identity:
+        if start != "random":
+            shares = [1.0] + [0.0] * (views - 1) if start == "identity" else [1 / views] * views
             with torch.no_grad():
-                self.mix.weight.zero_()
-                self.mix.weight.view(channels, -1)[:, :channels] = torch.eye(channels)
+                mixed = torch.cat([share * torch.eye(channels) for share in shares], dim=1)
+                self.mix.weight.copy_(mixed.view_as(self.mix.weight))
 
     def forward(self, features: list[Tensor]) -> Tensor:
         """The joined features, of the shape of each of `features`."""

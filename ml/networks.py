@@ -5,7 +5,7 @@ how they are trained to `ml.trainer`.
 """
 
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import timm
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ml.errors import NetworkError, WeightsError
 from ml.heads import AuxiliaryHead, Fusion, draw_xavier
 from ml.sections import Plan, architecture_of, cut, run, step_of
-from ml.spec import RANKS, Rank
+from ml.spec import RANKS, FusionStart, Rank
 from ml.taxonomy import Taxonomy
 
 HALF = (0.5, 0.5, 0.5)
@@ -44,8 +44,8 @@ class NetworkSpec(BaseModel):
     """Last step of the stem that all views share; None takes the architecture's default."""
     merge_after: str | None = None
     """Last step of the branches; None takes the architecture's default."""
-    fusion: Literal["random", "identity"] = "random"
-    """Whether the joining convolution starts at random (the paper) or by passing on the whole view."""
+    fusion: FusionStart = "random"
+    """First weights of the joining convolution; at random in the paper."""
     auxiliary: bool = False
     """Whether there is an auxiliary classifier on the whole-view branch; only training uses it."""
     mean: tuple[float, float, float] = HALF
@@ -124,7 +124,7 @@ class Network(nn.Module):
                     architecture=plan.architecture,
                     channels=channels,
                     views=len(spec.views),
-                    identity=spec.fusion == "identity",
+                    start=spec.fusion,
                 )
             if spec.auxiliary:
                 self.auxiliary = AuxiliaryHead(channels=channels, classes=classes)

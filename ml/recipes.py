@@ -9,11 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ml.augment import Augmentation
 from ml.errors import RecipeError
-from ml.spec import MAGNIFIED, NetworkName, Rank
+from ml.spec import MAGNIFIED, FusionStart, NetworkName, Rank
 
 OptimiserName = Literal["tf_adam", "adamw"]
 Branches = Literal["random", "pretrained"]
-Fusion = Literal["random", "identity"]
 
 
 class _Frozen(BaseModel):
@@ -57,8 +56,8 @@ class Recipe(_Frozen):
     """Last step of the branches; None takes the architecture's default."""
     branches: Branches = "random"
     """First weights of the branches of further views: at random (the paper), or as the whole view's."""
-    fusion: Fusion = "random"
-    """First weights of the joining convolution: at random (the paper), or passing on the whole view."""
+    fusion: FusionStart = "random"
+    """First weights of the joining convolution; at random in the paper."""
     batch: int = Field(ge=1)
     """Photographs per step, over all processes."""
     optimiser: OptimiserName

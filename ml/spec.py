@@ -21,6 +21,9 @@ NetworkName = Literal["baseline", "baseline_matched", "multi_view", "genus_stage
 """The networks of the road: the paper's three experiments, the third in its two stages, and one view under the second
 experiment's schedule."""
 
+FusionStart = Literal["random", "identity", "average"]
+"""First weights of the convolution that joins views: Xavier's, or passing on the whole view or the mean of all."""
+
 MAGNIFIED = 0.5
 """Share of a side that the most magnified view of any recipe shows: photographs are kept large enough for it."""
 

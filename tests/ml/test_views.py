@@ -62,6 +62,16 @@ def test_an_identity_fusion_starts_as_the_one_view_network(name: str, shares: tu
         torch.testing.assert_close(several(pixels), single(pixels[:, :1]))
 
 
+def test_an_average_fusion_of_like_branches_starts_as_the_one_view_network_on_like_views() -> None:
+    several = build(views("tf_efficientnet_lite0", 0.7, 0.4, fusion="average")).eval()
+    initialise(several, source="none", branches="pretrained")
+    single = build(views("tf_efficientnet_lite0")).eval()
+    single.load_state_dict(several.state_dict(), strict=False)
+    pixels = pixels_of(single.spec)
+    with torch.no_grad():
+        torch.testing.assert_close(several(pixels.expand(-1, 3, -1, -1, -1)), single(pixels))
+
+
 @pytest.mark.parametrize("name", BACKBONES)
 def test_every_view_reaches_the_logits_and_every_layer_the_gradient(name: str) -> None:
     network = build(views(name, 0.5))

@@ -1,0 +1,159 @@
+"""What the experiments train: each row a chain of stages, each stage a recipe. Data only.
+
+Every fine-tuned row sees the same photographs of a seed and takes the same number of gradient steps.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ml.augment import Augmentation
+from ml.recipes import Probe, Recipe, Segment
+from ml.spec import MAGNIFIED, NetworkName, Rank
+
+IMAGE_SIZE: Final = 128
+EPOCHS: Final = 4.0
+"""Passes over the training photographs that each fine-tuned row takes, all its stages together."""
+GENUS_EPOCHS: Final = 1.5
+"""Of these, at the genus level: the paper's share, 1.5 of 4.5, rounded up to a half."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One training."""
+
+    network: NetworkName
+    recipe: Recipe
+    mixing: float = 0.5
+    """The paper's a, where a stage goes before."""
+    rare: bool = False
+    """Whether photographs of species too rare to be classes are learnt, too (stages of a higher rank only)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One line of the table."""
+
+    name: str
+    title: str
+    stages: tuple[Stage, ...]
+
+
+BASELINE: Final = Recipe(
+    name="baseline",
+    batch=32,
+    optimiser="adamw",
+    eps=1e-8,
+    weight_decay=0.02,
+    dropout=0.2,
+    batch_norm_momentum=None,
+    batch_norm_eps=None,
+    batch_norm_frozen=True,
+    trainable=6 / 11,
+    warmup=0.1,
+    probe=Probe(views=2, weight_decay=0.01, iterations=60),
+    segments=(Segment(epochs=EPOCHS, rate=1e-4, cosine=True),),
+    augmentation=Augmentation(area=(0.4, 1.0), brightness=0.125, contrast=0.25, saturation=0.25, hue=0.03),
+    label_smoothing=0.1,
+)
+"""One view; as in the paper at a tenth of the rate that the others have. The head is fitted first."""
+
+
+def of(recipe: Recipe, name: str, **changes: Any) -> Recipe:  # noqa: ANN401 (fields of a recipe)
+    """`recipe` under another name, with changes."""
+    return Recipe.model_validate(recipe.model_dump() | {"name": name} | changes)
+
+
+def falling(*, epochs: float, rate: float = 3e-4) -> tuple[Segment, ...]:
+    """A rate that falls along a half cosine."""
+    return (Segment(epochs=epochs, rate=rate, cosine=True),)
+
+
+MATCHED: Final = of(BASELINE, "baseline_matched", segments=falling(epochs=EPOCHS))
+RANDOM: Final = of(
+    MATCHED, "multi_view, random", views=(1.0, MAGNIFIED), split_after="blocks.2", merge_after="blocks.6"
+)
+PRETRAINED: Final = of(RANDOM, "multi_view, pretrained", branches="pretrained", fusion="average")
+
+
+def transferred(
+    recipe: Recipe,
+    *,
+    mixing: float = 0.5,
+    rare: bool = True,
+    above: tuple[Rank, ...] = ("genus",),
+    epochs: float = GENUS_EPOCHS,
+    refit: bool = False,
+) -> tuple[Stage, ...]:
+    """The stages of knowledge transfer that end in `recipe`'s network, within the same number of steps.
+
+    Args:
+        recipe: How the network is trained without transfer.
+        mixing: The paper's a.
+        rare: Whether rare species' photographs are learnt at the higher ranks.
+        above: The ranks that are learnt before species, from the highest down.
+        epochs: Passes at each of them.
+        refit: Fit the head again on the features of the stage before, instead of the mixture.
+    """
+    stages = [
+        Stage(
+            network="genus_stage",
+            recipe=of(
+                recipe, f"{recipe.name}, {rank}", rank=rank, segments=falling(epochs=epochs),
+                probe=recipe.probe if number == 0 else None,
+            ),
+            mixing=mixing,
+            rare=rare,
+        )
+        for number, rank in enumerate(above)
+    ]  # fmt: skip
+    last = of(
+        recipe, f"{recipe.name}, species", segments=falling(epochs=EPOCHS - epochs * len(above)),
+        probe=recipe.probe if refit else None,
+    )  # fmt: skip
+    return (*stages, Stage(network="knowledge_transfer", recipe=last, mixing=mixing))
+
+
+ROWS: Final = (
+    Row(
+        name="probe", title="linear probe on frozen features",
+        stages=(Stage(network="baseline", recipe=of(BASELINE, "probe", segments=())),),
+    ),
+    Row(
+        name="probe_views", title="linear probe, two views joined by averaging",
+        stages=(Stage(network="multi_view", recipe=of(PRETRAINED, "probe, two views", segments=())),),
+    ),
+    Row(
+        name="fine_tuning", title="plain fine-tuning, all layers",
+        stages=(
+            Stage(
+                network="baseline",
+                recipe=of(
+                    BASELINE, "fine_tuning", probe=None, trainable=1.0, batch_norm_frozen=False,
+                    segments=falling(epochs=EPOCHS, rate=1e-3), label_smoothing=0.0,
+                ),
+            ),
+        ),
+    ),
+    Row(name="baseline", title="baseline", stages=(Stage(network="baseline", recipe=BASELINE),)),
+    Row(
+        name="baseline_matched", title="baseline_matched",
+        stages=(Stage(network="baseline_matched", recipe=MATCHED),),
+    ),
+    Row(
+        name="views_random", title="multi_view, crop branch random (paper)",
+        stages=(Stage(network="multi_view", recipe=RANDOM),),
+    ),
+    Row(
+        name="views_pretrained", title="multi_view, crop branch pretrained",
+        stages=(Stage(network="multi_view", recipe=PRETRAINED),),
+    ),
+    Row(
+        name="transfer_random", title="knowledge_transfer, crop branch random (paper)",
+        stages=transferred(RANDOM),
+    ),
+    Row(
+        name="transfer_pretrained", title="knowledge_transfer, crop branch pretrained",
+        stages=transferred(PRETRAINED),
+    ),
+)  # fmt: skip
+"""The table."""
