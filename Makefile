@@ -3,11 +3,12 @@
 # make ui     the Dagster UI on http://127.0.0.1:3000
 # make env    the environment in .venv, and nothing else
 # make bench  measurements against peers; PART=fetch picks one part
+# make experiments  the paper's experiments in miniature on ../shared/data; hours, resumable, writes docs/experiments.md
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test lint types pytest ui bench env lock clean
+.PHONY: demo test lint types pytest ui bench experiments env lock clean
 
 env: $(READY)
 
@@ -26,6 +27,9 @@ ui: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m bench $(PART)
+
+experiments: $(READY)
+	$(BIN)/python -m bench.experiments
 
 test: lint types pytest
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 PARTS: Final = {
+    "cost": "what the paper's recipes cost at full scale: parameters, operations, memory, hours",
     "archive": "10 million occurrences and 20 million media rows to Parquet, against DuckDB's bare read",
     "fetch": "photographs from one host, against img2dataset, gbif-dl and a bare loop",
     "growth": "the photo index and the comparison of releases, within 2 GiB of memory",

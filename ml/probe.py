@@ -50,9 +50,15 @@ def fit_head(job: Job, probe: Probe) -> tuple[float, float]:
 
 
 def solve(
-    features: Tensor, labels: Tensor, *, classes: int, weight_decay: float, iterations: int
+    features: Tensor,
+    labels: Tensor,
+    *,
+    classes: int,
+    weight_decay: float,
+    iterations: int,
+    prior: tuple[Tensor, Tensor] | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Multinomial logistic regression with L2 on standardised features, by L-BFGS from zero.
+    """Multinomial logistic regression with L2 on standardised features, by L-BFGS from the prior.
 
     Args:
         features: (N, F) float32.
@@ -60,20 +66,22 @@ def solve(
         classes: Number of classes.
         weight_decay: L2 penalty; the loss is the mean cross entropy plus half of it times the squared weights.
         iterations: Upper limit.
+        prior: Weight and bias, as returned, that the penalty pulls to; None for zero.
 
     Returns:
         Weight (classes, F) and bias (classes) for features as they are, the standardisation folded in.
     """
     mean, deviation = features.mean(0), features.std(0, correction=0).clamp_min(1e-6)
     inputs = (features - mean) / deviation
-    weight = torch.zeros(classes, features.shape[1], requires_grad=True)
-    bias = torch.zeros(classes, requires_grad=True)
+    first = torch.zeros(classes, features.shape[1]) if prior is None else prior[0] * deviation
+    weight = first.clone().requires_grad_()
+    bias = (torch.zeros(classes) if prior is None else prior[1] + prior[0] @ mean).clone().requires_grad_()
     optimiser = torch.optim.LBFGS([weight, bias], max_iter=iterations, line_search_fn="strong_wolfe")
 
     def closure() -> float:
         optimiser.zero_grad()
         loss = nn.functional.cross_entropy(inputs @ weight.T + bias, labels)
-        loss = loss + 0.5 * weight_decay * weight.square().sum()
+        loss = loss + 0.5 * weight_decay * (weight - first).square().sum()
         loss.backward()  # type: ignore[no-untyped-call]
         return float(loss.item())
 
@@ -86,8 +94,15 @@ def solve(
 def _solve(features: Tensor, labels: Tensor, *, job: Job, probe: Probe) -> dict[str, Tensor]:
     classes = job.network.head.out_features
     job.reporter.info(f"fitting the head on {len(features)} feature vectors of {len(job.photos)} photographs")
+    head = job.network.head
+    prior = (head.weight.detach().cpu(), head.bias.detach().cpu()) if probe.prior == "head" else None
     weight, bias = solve(
-        features, labels, classes=classes, weight_decay=probe.weight_decay, iterations=probe.iterations
+        features,
+        labels,
+        classes=classes,
+        weight_decay=probe.weight_decay,
+        iterations=probe.iterations,
+        prior=prior,
     )
     logits = features @ weight.T + bias
     loss = nn.functional.cross_entropy(logits, labels)

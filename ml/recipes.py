@@ -32,6 +32,9 @@ class Probe(_Frozen):
     """L2 on the head's weights over standardised features."""
     iterations: int
     """Of L-BFGS."""
+    prior: Literal["zero", "head"] = "zero"
+    """Where the head is pulled to by the penalty: to nothing, or to the head as it is, such as the mixture of what a
+    stage of a higher rank has learnt."""
 
 
 class Segment(_Frozen):
@@ -184,7 +187,7 @@ RECIPES: Final[dict[str, dict[NetworkName, Recipe]]] = {
         "knowledge_transfer": SAMPLE_VIEWS.model_copy(
             update={
                 "name": "sample/knowledge_transfer",
-                "probe": None,
+                "probe": Probe(views=2, weight_decay=0.01, iterations=60, prior="head"),
                 "segments": (Segment(epochs=2, rate=3e-4, cosine=True),),
             }
         ),

@@ -240,13 +240,14 @@ def _finish(
     numbers["train_top1"] = float((seen.predicted == seen.photos.labels).mean())
     name = spec.tracking.stage
     pictures = {
-        "Training curves": figures.training_curves(
-            history, title=f"{name}: {spec.backbone}", top1=numbers["top1"], path=output / "training_curves.png"
-        ),
         "Accuracy by rank": figures.accuracy_by_rank(
             numbers, title=f"{name}: right by rank", path=output / "accuracy_by_rank.png"
-        ),
+        )
     }
+    if job.steps:
+        pictures["Training curves"] = figures.training_curves(
+            history, title=f"{name}: {spec.backbone}", top1=numbers["top1"], path=output / "training_curves.png"
+        )
     tracked.log_metrics(numbers, step=int(history[-1]["step"]))
     for picture in pictures.values():
         tracked.log_figure(picture)

@@ -1,7 +1,6 @@
 """`python -m bench.experiments`: trains what is missing, then writes the tables into docs/experiments.md."""
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import Final
@@ -36,8 +35,6 @@ def main() -> int:
     if not options.photos.exists():
         print(f"the photographs {options.photos} are not there; name a CSV with --photos", file=sys.stderr)
         return 1
-    os.environ.setdefault("DAGSTER_HOME", str(options.folder / "dagster"))
-    Path(os.environ["DAGSTER_HOME"]).mkdir(parents=True, exist_ok=True)
     datasets = [
         prepare(photos=options.photos.absolute(), folder=options.folder.absolute(), seed=seed) for seed in options.seeds
     ]

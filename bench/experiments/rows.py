@@ -4,17 +4,17 @@ Every fine-tuned row sees the same photographs of a seed and takes the same numb
 """
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from ml.augment import Augmentation
 from ml.recipes import Probe, Recipe, Segment
 from ml.spec import MAGNIFIED, NetworkName, Rank
 
 IMAGE_SIZE: Final = 128
-EPOCHS: Final = 4.0
+EPOCHS: Final = 3.0
 """Passes over the training photographs that each fine-tuned row takes, all its stages together."""
-GENUS_EPOCHS: Final = 1.5
-"""Of these, at the genus level: the paper's share, 1.5 of 4.5, rounded up to a half."""
+GENUS_EPOCHS: Final = 1.0
+"""Of these, at the genus level: the paper's share, 1.5 of 4.5."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ BASELINE: Final = Recipe(
     batch_norm_frozen=True,
     trainable=6 / 11,
     warmup=0.1,
-    probe=Probe(views=2, weight_decay=0.01, iterations=60),
+    probe=Probe(views=1, weight_decay=0.01, iterations=60),
     segments=(Segment(epochs=EPOCHS, rate=1e-4, cosine=True),),
     augmentation=Augmentation(area=(0.4, 1.0), brightness=0.125, contrast=0.25, saturation=0.25, hue=0.03),
     label_smoothing=0.1,
@@ -82,7 +82,7 @@ def transferred(
     rare: bool = True,
     above: tuple[Rank, ...] = ("genus",),
     epochs: float = GENUS_EPOCHS,
-    refit: bool = False,
+    prior: Literal["zero", "head"] = "head",
 ) -> tuple[Stage, ...]:
     """The stages of knowledge transfer that end in `recipe`'s network, within the same number of steps.
 
@@ -92,14 +92,14 @@ def transferred(
         rare: Whether rare species' photographs are learnt at the higher ranks.
         above: The ranks that are learnt before species, from the highest down.
         epochs: Passes at each of them.
-        refit: Fit the head again on the features of the stage before, instead of the mixture.
+        prior: Whether the head is fitted from the mixture of genus and random rows, or from nothing.
     """
     stages = [
         Stage(
             network="genus_stage",
             recipe=of(
                 recipe, f"{recipe.name}, {rank}", rank=rank, segments=falling(epochs=epochs),
-                probe=recipe.probe if number == 0 else None,
+                probe=Probe(views=1, weight_decay=0.01, iterations=60, prior="zero" if number == 0 else "head"),
             ),
             mixing=mixing,
             rare=rare,
@@ -108,7 +108,7 @@ def transferred(
     ]  # fmt: skip
     last = of(
         recipe, f"{recipe.name}, species", segments=falling(epochs=EPOCHS - epochs * len(above)),
-        probe=recipe.probe if refit else None,
+        probe=Probe(views=1, weight_decay=0.01, iterations=60, prior=prior),
     )  # fmt: skip
     return (*stages, Stage(network="knowledge_transfer", recipe=last, mixing=mixing))
 
