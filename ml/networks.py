@@ -20,7 +20,7 @@ from ml.spec import RANKS, FusionStart, Rank
 from ml.taxonomy import Taxonomy
 
 HALF = (0.5, 0.5, 0.5)
-"""Pixels in [-1, 1], as TF-slim's Inception and EfficientNet-Lite were trained."""
+"""Mean and deviation that bring pixels to [-1, 1], as TF-slim's Inception and EfficientNet-Lite were trained."""
 BLANK_SIDE = 96
 """Side of the blank picture that finds out how deep the feature maps at a merge point are."""
 
@@ -250,6 +250,12 @@ def bare_backbone(name: str, *, image_size: int, pretrained: bool = False) -> nn
     )
     backbone: nn.Module = timm.create_model(name, pretrained=pretrained, num_classes=0, **fixed)
     return backbone
+
+
+def normalisation(backbone: str) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Mean and deviation of pixels that the pretrained weights of `backbone` were trained with (timm's record)."""
+    configuration = timm.get_pretrained_cfg(backbone)
+    return (HALF, HALF) if configuration is None else (configuration.mean, configuration.std)
 
 
 def has_auxiliary(backbone: str) -> bool:

@@ -28,7 +28,7 @@ from ml import checkpoints, evaluate, figures, weights
 from ml.data import Pack, Photos, read_rare, read_split
 from ml.devices import Device, joined
 from ml.errors import DataError, MlError, TrainingError
-from ml.networks import Network, NetworkSpec, count_parameters, create, has_auxiliary, load
+from ml.networks import Network, NetworkSpec, count_parameters, create, has_auxiliary, load, normalisation
 from ml.pipes import Reporter, session
 from ml.probe import fit_head
 from ml.recipes import Recipe, recipe_of
@@ -182,8 +182,11 @@ def first_network(spec: TrainSpec, *, recipe: Recipe, taxonomy: Taxonomy) -> Net
 
 
 def _network_spec(spec: TrainSpec, *, recipe: Recipe) -> NetworkSpec:
+    mean, std = normalisation(spec.backbone)
     return NetworkSpec(
         backbone=spec.backbone,
+        mean=mean,
+        std=std,
         rank=recipe.rank,
         image_size=spec.image_size,
         views=recipe.views,

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from ml.errors import NetworkError, WeightsError
-from ml.networks import NetworkSpec, build, count_parameters, create, load
+from ml.networks import NetworkSpec, build, count_parameters, create, load, normalisation
 from ml.taxonomy import Taxonomy
 from tests.ml.world import SPECIES, World
 
@@ -44,6 +44,20 @@ def test_a_network_comes_back_from_its_two_files(tmp_path: Path) -> None:
     save_file({"x": torch.zeros(1)}, tmp_path / "weights.safetensors")
     with pytest.raises(WeightsError, match="are not the weights of"):
         load(tmp_path / "network.json", tmp_path / "weights.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("backbone", "mean"),
+    [
+        ("inception_resnet_v2", (0.5, 0.5, 0.5)),
+        ("tf_efficientnet_lite0", (0.5, 0.5, 0.5)),
+        ("resnet50.a1_in1k", (0.485, 0.456, 0.406)),
+    ],
+)
+def test_pixels_are_normalised_as_the_pretrained_weights_expect(
+    backbone: str, mean: tuple[float, float, float]
+) -> None:
+    assert normalisation(backbone)[0] == mean
 
 
 def test_the_new_head_is_xavier_uniform() -> None:

@@ -128,6 +128,20 @@ def test_the_literal_reading_does_not_condition(model: Model) -> None:
     }
 
 
+def test_a_region_of_interest_is_looked_at_alone_by_a_network_of_one_view(model: Model) -> None:
+    # Left the photograph itself, right another: the region decides which of them is seen.
+    picture = Image.open(io.BytesIO(photograph_bytes(form="PNG"))).convert("RGB")
+    both = Image.new("RGB", (2 * picture.width, picture.height), "white")
+    both.paste(picture, (0, 0))
+    stream = io.BytesIO()
+    both.save(stream, format="PNG")
+    (seen,) = model.predict([stream.getvalue()], params={"region": [0.0, 0.0, 0.5, 1.0]})
+    (alone,) = model.predict([photograph_bytes(form="PNG")], params={"region": [0.0, 0.0, 1.0, 1.0]})
+    (without,) = model.predict([stream.getvalue()])
+    assert seen["top"] == alone["top"]
+    assert seen["top"] != without["top"]
+
+
 @pytest.mark.parametrize(
     ("params", "reason"),
     [
@@ -136,6 +150,8 @@ def test_the_literal_reading_does_not_condition(model: Model) -> None:
         ({"threshold": 2.0}, r"must lie in \[0, 1\]"),
         ({"target": 0.9, "threshold": 0.9}, "not both"),
         ({"target": 1.0}, "between 0 and 1"),
+        ({"region": [0.1, 0.2]}, "left, upper, right and lower edge, not 2 numbers"),
+        ({"region": [0.5, 0.0, 0.4, 1.0]}, "as fractions of the photograph"),
         ({"target": 0.9999}, "no threshold of this model reaches an accuracy of 100.0%; the most is 99.9%"),
     ],
 )
