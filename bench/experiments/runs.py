@@ -15,6 +15,7 @@ from ml.spec import RESULT_FILE, CalibrateResult, CalibrateSpec, TrainResult, Tr
 from pipeline.config import Settings, load_settings
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.files import digest_of
+from pipeline.launch import environment
 from pipeline.paths import PROJECT_ROOT
 from pipeline.tracking import tracking_spec
 
@@ -173,11 +174,15 @@ def child(module: str, *, spec: Path, threads: int) -> float:
         return float(json.loads(note.read_text(encoding="utf-8")))
     started = time.monotonic()
     log = spec.parent / "log.txt"
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "MLFLOW_DISABLE_TELEMETRY": "true"}
     with log.open("a", encoding="utf-8") as stream:
         command = [sys.executable, "-m", module, "--spec", str(spec)]
         status = subprocess.run(
-            command, stdout=stream, stderr=stream, cwd=PROJECT_ROOT, env=environment, check=False
+            command,
+            stdout=stream,
+            stderr=stream,
+            cwd=PROJECT_ROOT,
+            env={**os.environ, **environment(), "OMP_NUM_THREADS": str(threads)},
+            check=False,
         ).returncode
     if status != 0:
         raise RuntimeError(f"{module} ended with status {status}; {log} says why")
