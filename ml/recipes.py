@@ -162,8 +162,9 @@ SAMPLE = Recipe(
 """For a thousand photographs on two cores: the head is fitted first, then the upper half of the backbone follows."""
 
 SAMPLE_VIEWS = SAMPLE.model_copy(
-    update={"name": "sample/multi_view", "views": (1.0, MAGNIFIED), "branches": "pretrained", "fusion": "identity"}
+    update={"name": "sample/multi_view", "views": (1.0, MAGNIFIED), "branches": "pretrained", "fusion": "average"}
 )
+"""With as few photographs a random branch learns nothing, and the mean of two pretrained ones is the best start."""
 
 RECIPES: Final[dict[str, dict[NetworkName, Recipe]]] = {
     "paper": {

@@ -61,8 +61,8 @@ ARCHITECTURES: Final[dict[type[nn.Module], Architecture]] = {
     ),
     EfficientNet: Architecture(
         steps=("conv_stem", "bn1", "blocks.*", "conv_head", "bn2"),
-        split_after="blocks.1",
-        merge_after="blocks.4",
+        split_after="blocks.2",
+        merge_after="blocks.5",
         fusion_norm=True,
     ),
     ConvNeXt: Architecture(

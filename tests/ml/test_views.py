@@ -141,7 +141,7 @@ def test_the_merge_point_can_be_moved() -> None:
     ("changes", "reason"),
     [
         ({"merge_after": "blocks.9"}, "has no step 'blocks.9'; its steps are conv_stem, bn1, blocks.0"),
-        ({"merge_after": "bn1"}, "joined after bn1 before they are apart after blocks.1"),
+        ({"merge_after": "bn1"}, "joined after bn1 before they are apart after blocks.2"),
         ({"backbone": "regnetx_002"}, "a RegNet cannot be cut into stem, branch and trunk"),
         ({"backbone": "vit_tiny_patch16_224", "auxiliary": True}, "has no feature maps"),
     ],
@@ -219,7 +219,7 @@ def test_only_the_last_steps_are_fine_tuned() -> None:
 
 
 def test_a_random_branch_is_trained_whole_and_a_pretrained_one_as_the_whole_view() -> None:
-    network = build(views("tf_efficientnet_lite0", 0.5))
+    network = build(views("tf_efficientnet_lite0", 0.5, split_after="blocks.1"))
     frozen = SAMPLE.model_copy(update={"trainable": 0.5, "batch_norm_frozen": True})
     freeze(network, recipe=frozen)
     set_training_mode(network, recipe=frozen)
