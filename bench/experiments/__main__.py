@@ -2,11 +2,12 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from bench.experiments.rows import ROWS
-from bench.experiments.runs import prepare, train_all
+from bench.experiments.rows import REMEDIES, ROWS, Row
+from bench.experiments.runs import Dataset, Outcome, prepare, train_all
 from bench.experiments.table import differences, insert, results
 from pipeline.paths import PROJECT_ROOT
 
@@ -29,7 +30,8 @@ def main() -> int:
         "--folder", type=Path, default=PROJECT_ROOT / "data" / "experiments", help="where runs are kept"
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--rows", nargs="+", choices=[row.name for row in ROWS], help="only these; writes no table")
+    names = [row.name for row in (*ROWS, *REMEDIES)]
+    parser.add_argument("--rows", nargs="+", choices=names, metavar="ROW", help=f"only these; writes no table: {names}")
     parser.add_argument("--jobs", type=int, default=2, help="trainings at a time (default 2)")
     options = parser.parse_args()
     if not options.photos.exists():
@@ -38,14 +40,22 @@ def main() -> int:
     datasets = [
         prepare(photos=options.photos.absolute(), folder=options.folder.absolute(), seed=seed) for seed in options.seeds
     ]
-    rows = [row for row in ROWS if options.rows is None or row.name in options.rows]
-    outcomes = train_all(rows, datasets=datasets, folder=options.folder.absolute(), jobs=options.jobs)
-    outcomes.sort(key=lambda outcome: [row.name for row in rows].index(outcome.row.name))
-    print(results(outcomes))
-    if options.rows is None:
-        insert(results(outcomes), mark="experiments")
-        insert(differences(outcomes, pairs=PAIRS), mark="differences")
+    where = {"datasets": datasets, "folder": options.folder.absolute(), "jobs": options.jobs}
+    if options.rows is not None:
+        print(results(_train([row for row in (*ROWS, *REMEDIES) if row.name in options.rows], **where)))
+        return 0
+    outcomes = _train(ROWS, **where)
+    insert(results(outcomes), mark="experiments")
+    insert(differences(outcomes, pairs=PAIRS), mark="differences")
+    insert(results(_train(REMEDIES, **where)), mark="remedies")
     return 0
+
+
+def _train(rows: Sequence[Row], *, datasets: Sequence[Dataset], folder: Path, jobs: int) -> list[Outcome]:
+    """All outcomes, row by row."""
+    outcomes = train_all(rows, datasets=datasets, folder=folder, jobs=jobs)
+    order = [row.name for row in rows]
+    return sorted(outcomes, key=lambda outcome: order.index(outcome.row.name))
 
 
 if __name__ == "__main__":

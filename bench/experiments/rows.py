@@ -157,3 +157,48 @@ ROWS: Final = (
     ),
 )  # fmt: skip
 """The table."""
+
+UNFITTED: Final = of(MATCHED, "no probe", probe=None, head_scale=10.0)
+"""The head starts at random, as in the paper, and learns at ten times the rate."""
+
+
+def unfitted_transfer() -> tuple[Stage, ...]:
+    """Knowledge transfer as the paper has it: the mixture is all that the species head starts with."""
+    genus = of(UNFITTED, "no probe, genus", rank="genus", segments=falling(epochs=GENUS_EPOCHS))
+    species = of(UNFITTED, "no probe, species", segments=falling(epochs=EPOCHS - GENUS_EPOCHS))
+    return (
+        Stage(network="genus_stage", recipe=genus, rare=True),
+        Stage(network="knowledge_transfer", recipe=species),
+    )
+
+
+def one(recipe: Recipe) -> tuple[Stage, ...]:
+    """A row of a single stage."""
+    return (Stage(network="baseline_matched", recipe=recipe),)
+
+
+REMEDIES: Final = (
+    Row(name="transfer", title="knowledge transfer, a = 0.5", stages=transferred(MATCHED)),
+    Row(name="mixing_1", title="knowledge transfer, a = 1", stages=transferred(MATCHED, mixing=1.0)),
+    Row(name="from_nothing", title="knowledge transfer, head fitted anew", stages=transferred(MATCHED, prior="zero")),
+    Row(name="not_rare", title="knowledge transfer without rare species", stages=transferred(MATCHED, rare=False)),
+    Row(
+        name="from_family", title="knowledge transfer from the family on",
+        stages=transferred(MATCHED, above=("family", "genus"), epochs=0.5),
+    ),
+    Row(name="unfitted", title="no probe before", stages=one(UNFITTED)),
+    Row(name="unfitted_transfer", title="no probe before, knowledge transfer", stages=unfitted_transfer()),
+    Row(
+        name="regularised", title="weight decay 0.1, dropout 0.5",
+        stages=one(of(MATCHED, "regularised", weight_decay=0.1, dropout=0.5)),
+    ),
+    Row(
+        name="paper_colours", title="the paper's augmentation",
+        stages=one(of(MATCHED, "paper's augmentation", augmentation=Augmentation().model_dump())),
+    ),
+    Row(
+        name="unfrozen_norms", title="batch norms in training mode",
+        stages=one(of(MATCHED, "unfrozen norms", batch_norm_frozen=False)),
+    ),
+)  # fmt: skip
+"""What was tried on the one-view network to make transfer pay, and against learning by heart."""

@@ -31,15 +31,16 @@ def percent(outcomes: Sequence[Outcome], measure: Callable[[Outcome], float]) ->
 def results(outcomes: Sequence[Outcome]) -> str:
     """A Markdown table, a line per row, over its seeds."""
     ranks = [rank for rank in reversed(RANKS) if rank not in {"species", "kingdom"}]
-    columns = ["row", "species", "training", "gap", *ranks, "depth at 90 %", "right there", "minutes"]
+    columns = ["row", "seeds", "species", "training", "gap", *ranks, "depth at 90 %", "right there", "minutes"]
     lines = ["| " + " | ".join(columns) + " |", "|---|" + "---:|" * (len(columns) - 1)]
     for title, own in grouped(outcomes).items():
         depth, half = interval([outcome.calibration.evaluation_depth for outcome in own])
         cells = [
             title,
-            percent(own, lambda outcome: outcome.training.metrics["top1"]),
+            str(len(own)),
+            percent(own, top1),
             percent(own, lambda outcome: outcome.training.metrics["train_top1"]),
-            percent(own, lambda outcome: outcome.training.metrics["train_top1"] - outcome.training.metrics["top1"]),
+            percent(own, gap),
             *(f"{100 * fmean(outcome.training.metrics[f'accuracy_{rank}'] for outcome in own):.1f}" for rank in ranks),
             f"{depth:.2f}" if math.isnan(half) else f"{depth:.2f} ± {half:.2f}",
             percent(own, lambda outcome: outcome.calibration.evaluation_accuracy),

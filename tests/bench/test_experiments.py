@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from bench.experiments.rows import EPOCHS, RANDOM, ROWS, Stage, transferred
+from bench.experiments.rows import EPOCHS, RANDOM, REMEDIES, ROWS, Row, Stage, transferred
 from bench.experiments.table import insert, interval
 from ml.recipes import rate_at
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_every_fine_tuned_row_takes_the_same_steps_with_the_same_batches(row: object) -> None:
-    (stages,) = (candidate.stages for candidate in ROWS if candidate is row)
+@pytest.mark.parametrize("row", (*ROWS, *REMEDIES), ids=lambda row: row.name)
+def test_every_fine_tuned_row_takes_the_same_steps_with_the_same_batches(row: Row) -> None:
+    stages = row.stages
     epochs = sum(stage.recipe.epochs for stage in stages)
     assert epochs in {0, EPOCHS}, "a probe trains nothing but the head"
     assert len({stage.recipe.batch for stage in stages}) == 1
