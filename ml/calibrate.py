@@ -21,6 +21,7 @@ from ml.calibration_figures import draw_figures
 from ml.calibration_tables import report
 from ml.errors import DataError, MlError
 from ml.pipes import Reporter, session
+from ml.predictions import open_probabilities
 from ml.spec import RESULT_FILE, CalibrateResult, CalibrateSpec
 from ml.taxonomy import Taxonomy
 from ml.tracking import ChildRun, child_run
@@ -76,10 +77,10 @@ def read_predictions(spec: CalibrateSpec, *, taxonomy: Taxonomy) -> Labelled:
         DataError: a file is missing, rows do not match, or a half is empty.
     """
     try:
-        probabilities = np.load(spec.probabilities, mmap_mode="r", allow_pickle=False)
+        probabilities = open_probabilities(spec.probabilities)
         predictions = pq.read_table(spec.predictions, columns=["photo_id", "class_id", "half"])
         observations = None if spec.split is None else observations_of(predictions["photo_id"], spec.split)
-    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+    except (OSError, ValueError, KeyError, DataError, pa.ArrowException) as error:
         raise DataError(f"cannot read the predictions of {spec.network}: {error}; train it again") from error
     if probabilities.shape != (predictions.num_rows, taxonomy.class_count):
         raise DataError(

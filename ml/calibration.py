@@ -27,7 +27,7 @@ from ml.thresholds import (
     learn,
     promises,
 )
-from ml.tree_sums import Probabilities, SpecificityError
+from ml.tree_sums import Distributions, SpecificityError
 from ml.watch_list import alarms, find_watched
 
 FOURTH = 4
@@ -38,8 +38,8 @@ FOURTH = 4
 class Labelled:
     """What a network says of N photographs, and what is true."""
 
-    probabilities: Probabilities
-    """Shape N x C; may be memory-mapped."""
+    probabilities: Distributions
+    """Shape N x C; may be memory-mapped, or lie in a file."""
     labels: Integers
     """True class ids. Shape N."""
     chooses: npt.NDArray[np.bool_]

@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.operating import DECIMALS, Floats, OperatingCurve
+from ml.predictions import StoredProbabilities
 from ml.taxonomy import ROOT, Integers, Taxonomy
 from ml.temperature import temper
-from ml.tree_sums import Probabilities, SpecificityError, best_per_depth, checked, each_block
+from ml.tree_sums import Distributions, Probabilities, SpecificityError, best_per_depth, checked, each_block
 
 
 class Answers(NamedTuple):
@@ -44,7 +45,7 @@ class Candidates(NamedTuple):
 
 
 def candidates(
-    probabilities: Probabilities,
+    probabilities: Distributions,
     taxonomy: Taxonomy,
     within: Sequence[int] | None = None,
     *,
@@ -54,7 +55,7 @@ def candidates(
     """The most probable node of each depth, for every photograph; rows are taken block by block.
 
     Args:
-        probabilities: Shape N x C; a memory-mapped float16 array is read once, in bounded memory.
+        probabilities: Shape N x C; what lies in a file is read once, in bounded memory.
         taxonomy: A tree with C leaves.
         within: Node ids that the photograph is known to lie in, see `restrict`; None rules out nothing.
         renormalise: As for `restrict`.
@@ -64,7 +65,8 @@ def candidates(
         SpecificityError: the shape is wrong, a row is not a probability distribution, or `within` is empty or names
             no node.
     """
-    probabilities = np.asanyarray(probabilities)
+    if not isinstance(probabilities, StoredProbabilities):
+        probabilities = np.asanyarray(probabilities)
     shape = (len(probabilities), taxonomy.max_depth + 1)
     node_ids, best = np.empty(shape, dtype=np.int32), np.empty(shape)
 

@@ -1,6 +1,6 @@
-"""Pictures of a training for people: curves over the epochs, accuracy by rank. Numbers come from elsewhere."""
+"""Pictures of a training for people: curves over the epochs, accuracy by rank and class size."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ml.spec import RANKS
+from ml.metrics import BY_SIZE, SIZE_NAMES, Measured, size_title
 
 INK, BLUE, GREEN, ORANGE, GRID = "#1f2933", "#2b6cb0", "#2f855a", "#c05621", "#d9e2ec"
 
@@ -49,26 +49,63 @@ def training_curves(history: Sequence[dict[str, Any]], *, title: str, top1: floa
     return _save(figure, path)
 
 
-def accuracy_by_rank(metrics: dict[str, float], *, title: str, path: Path) -> Path:
-    """Draw how often the most probable species is right at each rank.
+def accuracy_by_rank(measured: Sequence[Measured], *, title: str, path: Path) -> Path:
+    """Draw how often the most probable class is right at each rank.
 
     Args:
-        metrics: Holds accuracy_<rank> for each rank that is learnt, and validation_photos.
+        measured: Of the validation side, the accuracy at each rank among them.
         title: What was trained.
         path: The PNG to write.
     """
     figure = Figure(figsize=(7, 3.8), layout="constrained")
     axes = figure.subplots()
-    ranks = [rank for rank in RANKS if f"accuracy_{rank}" in metrics]
-    values = [100 * metrics[f"accuracy_{rank}"] for rank in ranks]
-    bars = axes.barh(ranks, values, color=[BLUE] * (len(ranks) - 1) + [GREEN], height=0.7)
+    ranks = [one for one in measured if one.metric == "accuracy"]
+    values = [100 * one.value for one in ranks]
+    colours = [BLUE] * (len(ranks) - 1) + [GREEN]
+    bars = axes.barh([one.group for one in ranks], values, color=colours, height=0.7)
     axes.bar_label(bars, labels=[f"{value:.1f} %" for value in values], padding=4, color=INK)
     axes.set_xlim(0, 112)
     axes.set_xticks(range(0, 101, 20))
-    axes.set_xlabel(f"% right, of {metrics['validation_photos']:.0f} validation photographs", color=INK)
+    axes.set_xlabel(f"% right, of {ranks[0].photos:,} validation photographs", color=INK)
     axes.invert_yaxis()
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(left=False, colors=INK)
+    axes.set_title(title, color=INK, fontweight="bold", loc="left")
+    return _save(figure, path)
+
+
+def accuracy_by_class_size(sides: Mapping[str, Sequence[Measured]], *, title: str, path: Path) -> Path:
+    """Draw accuracy against the number of training photographs of a class, both sides (the paper's Figure 4).
+
+    Args:
+        sides: Numbers of `validation` and `train`, accuracy by class size among them.
+        title: What was trained.
+        path: The PNG to write.
+    """
+    bands = {side: {one.group: one for one in rows if one.metric == BY_SIZE} for side, rows in sides.items()}
+    groups = [name for name in SIZE_NAMES if any(name in found for found in bands.values())]
+    figure = Figure(figsize=(7, 3.8), layout="constrained")
+    axes = figure.subplots()
+    width = 0.8 / len(bands)
+    looks = {"validation": (GREEN, "validation photographs"), "train": (GRID, "training photographs")}
+    for offset, (side, found) in enumerate(bands.items()):
+        present = [(place, found[group]) for place, group in enumerate(groups) if group in found]
+        colour, label = looks[side]
+        bars = axes.bar(
+            [place + (offset - (len(bands) - 1) / 2) * width for place, _ in present],
+            [100 * one.value for _, one in present], width=0.92 * width, color=colour, label=label,
+        )  # fmt: skip
+        axes.bar_label(bars, labels=[f"{100 * one.value:.1f}" for _, one in present], padding=2, color=INK, fontsize=8)
+    told = bands["validation"]
+    names = [f"{size_title(group)}\n{told[group].photos if group in told else 0:,}" for group in groups]
+    axes.set_xticks(range(len(groups)), names)
+    axes.set_xlabel("training photographs of a class; below: validation photographs of such classes", color=INK)
+    axes.set_ylabel("% right", color=INK)
+    axes.set_ylim(0, 118)
+    axes.set_yticks(range(0, 101, 20))
+    axes.legend(frameon=False, fontsize=8, loc="upper right", ncols=2)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(colors=INK)
     axes.set_title(title, color=INK, fontweight="bold", loc="left")
     return _save(figure, path)
 

@@ -1,7 +1,7 @@
 """Files of anybody's classifier: probabilities, labels and a taxonomy as .npy or Parquet, in whatever class order.
 
-Large probabilities stay on disk: what is not a .npy file in the order of the taxonomy becomes one in a folder given by
-the caller, block by block.
+Large probabilities stay on disk: what is neither a .npy file nor one of ours (`ml.predictions`), both in the order of
+the taxonomy, becomes a .npy file in a folder given by the caller, block by block.
 """
 
 from collections.abc import Sequence
@@ -15,9 +15,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ml.errors import DataError
+from ml.predictions import (
+    COLUMN,
+    LARGEST_GROUP,
+    StoredProbabilities,
+    distributions_of,
+    holds_distributions,
+    is_parquet,
+)
 from ml.spec import RANKS
 from ml.taxonomy import Taxonomy
-from ml.tree_sums import Probabilities, blocks
+from ml.tree_sums import Distributions, Probabilities, blocks
 
 Row = dict[str, Any]
 
@@ -55,12 +63,14 @@ def read_labels(path: Path) -> Labels:
     Raises:
         DataError: the file cannot be read or has no such column.
     """
-    if not _is_parquet(path):
+    if not is_parquet(path):
         return Labels(class_ids=read_array(path))
-    table = _table(path)
-    name = "class_id" if "class_id" in table.column_names else table.column_names[0]
-    if name != "class_id" and table.num_columns > 1:
-        raise DataError(f"{path} has no column class_id; its columns are {', '.join(table.column_names)}")
+    names = _schema(path).names
+    name = "class_id" if "class_id" in names else names[0]
+    if name != "class_id" and len(names) > 1:
+        raise DataError(f"{path} has no column class_id; its columns are {', '.join(names)}")
+    # The file may hold the probabilities, too, which do not fit into the memory.
+    table = _table(path, columns=[column for column in (name, "half", "observation_id") if column in names])
 
     def column(wanted: str) -> npt.NDArray[np.object_] | None:
         return np.array(table[wanted].to_pylist(), dtype=object) if wanted in table.column_names else None
@@ -70,8 +80,8 @@ def read_labels(path: Path) -> Labels:
     return Labels(class_ids=table[name].to_numpy(), halves=column("half"), observations=column("observation_id"))
 
 
-def read_probabilities(path: Path, *, order: npt.NDArray[np.intp] | None, folder: Path) -> Probabilities:
-    """Photographs x classes from .npy, or from Parquet: a numeric column per class, or one column of lists.
+def read_probabilities(path: Path, *, order: npt.NDArray[np.intp] | None, folder: Path) -> Distributions:
+    """Photographs x classes from .npy or Parquet: a numeric column per class, one column of lists, or `probabilities`.
 
     Args:
         path: The file.
@@ -81,7 +91,7 @@ def read_probabilities(path: Path, *, order: npt.NDArray[np.intp] | None, folder
     Raises:
         DataError: the file cannot be read, or holds something else.
     """
-    source = _parquet_as_array(path, folder / "probabilities.npy") if _is_parquet(path) else read_array(path)
+    source = _parquet(path, folder=folder) if is_parquet(path) else read_array(path)
     if order is None or source.ndim != 2 or source.shape[1] != len(order):
         return source
     arranged = folder / "arranged.npy"
@@ -168,19 +178,31 @@ def taxonomy_of_classes(rows: Sequence[Row], *, ranks: Sequence[str]) -> tuple[T
     return Taxonomy.of_rows(nodes), np.array([row["class_id"] for row in ordered], dtype=np.intp)
 
 
-def _is_parquet(path: Path) -> bool:
-    return path.suffix.casefold() in {".parquet", ".pq"}
-
-
-def _table(path: Path) -> pa.Table:
+def _table(path: Path, *, columns: list[str] | None = None) -> pa.Table:
     try:
-        return pq.read_table(path)
+        return pq.read_table(path, columns=columns)
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"cannot read {path} as Parquet: {error}") from error
 
 
-def _parquet_as_array(path: Path, target: Path) -> Probabilities:
-    """Row group by row group, so that no more than one is in memory."""
+def _schema(path: Path) -> pa.Schema:
+    try:
+        return pq.read_schema(path)
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"cannot read {path} as Parquet: {error}") from error
+
+
+def _parquet(path: Path, *, folder: Path) -> Distributions:
+    """Where it lies when its row groups are small, otherwise rewritten."""
+    schema = _schema(path)
+    if holds_distributions(schema) and (stored := StoredProbabilities(path)).largest_group <= LARGEST_GROUP:
+        return stored
+    columns = [COLUMN] if COLUMN in schema.names else None
+    return _parquet_as_array(path, folder / "probabilities.npy", columns=columns)
+
+
+def _parquet_as_array(path: Path, target: Path, *, columns: list[str] | None) -> Probabilities:
+    """Block by block, so that no more than one is in memory."""
     try:
         file = pq.ParquetFile(path)
     except (OSError, pa.ArrowException) as error:
@@ -188,7 +210,7 @@ def _parquet_as_array(path: Path, target: Path) -> Probabilities:
     array: np.memmap[Any, np.dtype[np.floating]] | None = None
     begin = 0
     with file:
-        for batch in file.iter_batches(batch_size=1024):
+        for batch in file.iter_batches(batch_size=1024, columns=columns):
             block = _block_of(batch, path)
             if array is None:
                 shape = (file.metadata.num_rows, block.shape[1])
@@ -204,15 +226,11 @@ def _parquet_as_array(path: Path, target: Path) -> Probabilities:
 
 
 def _block_of(batch: pa.RecordBatch, path: Path) -> npt.NDArray[np.floating]:
-    if any(column.null_count for column in batch.columns):
-        raise DataError(f"{path} has blank probabilities")
     first = batch.column(0)
     if batch.num_columns == 1 and (pa.types.is_list(first.type) or pa.types.is_fixed_size_list(first.type)):
-        lengths = first.value_lengths().to_numpy() if pa.types.is_list(first.type) else None
-        if lengths is not None and len(set(lengths.tolist())) > 1:
-            raise DataError(f"{path}: rows differ in their number of probabilities")
-        values = first.flatten().to_numpy(zero_copy_only=False)
-        return np.asarray(values).reshape(len(batch), -1)
+        return distributions_of(first, path)
+    if any(column.null_count for column in batch.columns):
+        raise DataError(f"{path} has blank probabilities")
     if not all(pa.types.is_floating(column.type) for column in batch.columns):
         raise DataError(f"{path} must hold floating point columns, one per class in the order of class ids")
     return np.stack([column.to_numpy(zero_copy_only=False) for column in batch.columns], axis=1)

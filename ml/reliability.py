@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from ml.candidates import Candidates
 from ml.guarantee import clopper_pearson
@@ -14,7 +15,7 @@ BINS = 10
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Reliability:
-    """One entry per bin of probability that has any candidates."""
+    """One entry per bin of probability that has any answers."""
 
     stated: Floats
     """Mean probability."""
@@ -40,8 +41,17 @@ def reliability(found: Candidates, labels: Integers, taxonomy: Taxonomy, *, dept
         depth: Candidates of one depth; None: of all depths below the root.
     """
     chosen = slice(1, None) if depth is None else slice(depth, depth + 1)
-    probabilities = found.probabilities[:, chosen].ravel()
-    right = taxonomy.contains(found.node_ids, labels[:, None])[:, chosen].ravel()
+    right = taxonomy.contains(found.node_ids, labels[:, None])
+    return binned(found.probabilities[:, chosen].ravel(), right[:, chosen].ravel())
+
+
+def binned(probabilities: Floats, right: npt.NDArray[np.bool_]) -> Reliability:
+    """Compare the stated probability of each answer with whether it is right.
+
+    Args:
+        probabilities: In [0, 1]. Shape N, not 0.
+        right: Shape N.
+    """
     bins = np.minimum((probabilities * BINS).astype(int), BINS - 1)
     photos = np.bincount(bins, minlength=BINS)
     kept = photos > 0

@@ -100,15 +100,23 @@ class TrainResult(_Document):
     network: Path
     """`network.json`: all that `ml.networks` needs to build the network again."""
     probabilities: Path
-    """`validation_probabilities.npy`: float16, validation photographs x classes."""
+    """Validation photographs x classes, float16: the column `probabilities` of `validation.parquet`."""
     predictions: Path
-    """`validation.parquet`: photo_id, class_id, half, predicted_class_id; rows as in `probabilities`."""
+    """`validation.parquet`: photo_id, class_id, half, predicted_class_id, probability (of the prediction),
+    top_class_ids, top_probabilities (five), probabilities. Classes are taxa of the network's rank."""
+    train_predictions: Path
+    """`train.parquet`: likewise without half and probabilities, of all or 100,000 training photographs."""
+    metrics_table: Path
+    """`metrics.parquet`: side, metric, group, value, photos: everything in `metrics`, and of how many photographs."""
+    confusions: Path
+    """`confusions.parquet`: the pairs of classes that are most often taken for each other, on both sides."""
     history: Path
     """`history.parquet`: phase, epoch, step, train_loss, train_accuracy, learning_rate, photos_per_second."""
     figures: dict[str, Path]
     """PNG pictures by title, the training curves among them."""
     metrics: dict[str, float]
-    """At least top1, top5, macro_top1, and accuracy_<rank> for each rank, on the validation side."""
+    """At least top1, top5, macro_top1, ece, and accuracy_<rank> for each rank down to the classes' own, on the
+    validation side; with `train_` before them on the training side."""
 
 
 class SpecificityOptions(_Document):
@@ -137,6 +145,7 @@ class CalibrateSpec(SpecificityOptions):
 
     network: NetworkName
     probabilities: Path
+    """Photographs x classes: a `.npy` file, or Parquet with a column `probabilities` of fixed-size lists."""
     predictions: Path
     taxonomy: Path
     split: Path | None = None

@@ -15,7 +15,7 @@ from ml.candidates import Answers, Candidates, candidates, curve_of, information
 from ml.operating import OperatingCurve, Reward
 from ml.searches import Calibration, Method, choose_threshold
 from ml.taxonomy import Integers, Taxonomy
-from ml.tree_sums import Probabilities, SpecificityError, node_probabilities
+from ml.tree_sums import Distributions, Probabilities, SpecificityError, node_probabilities
 
 __all__ = [
     "Answers", "Calibration", "Candidates", "Method", "Probabilities", "SpecificityError", "answer", "calibrate",
@@ -103,7 +103,7 @@ def calibrate(
     return choose_threshold(found, classes, taxonomy, target=target, method=method, reward=reward, seed=seed)
 
 
-def checked_labels(probabilities: Probabilities, labels: npt.ArrayLike, taxonomy: Taxonomy) -> Integers:
+def checked_labels(probabilities: Distributions, labels: npt.ArrayLike, taxonomy: Taxonomy) -> Integers:
     """Labels as class ids.
 
     Raises:

@@ -21,7 +21,7 @@ from ml.searches import Method
 from ml.spec import SpecificityOptions
 from ml.specificity import checked_labels
 from ml.taxonomy import Taxonomy
-from ml.tree_sums import Probabilities
+from ml.tree_sums import Distributions
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def labelled(
-    probabilities: Probabilities,
+    probabilities: Distributions,
     labels: Labels,
     taxonomy: Taxonomy,
     *,

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ml.operating import Floats
 from ml.taxonomy import Integers, Taxonomy
-from ml.tree_sums import Probabilities, SpecificityError, blocks, checked
+from ml.tree_sums import Distributions, Probabilities, SpecificityError, blocks, checked
 
 SMALLEST = 2.0**-25
 """Half of the smallest positive float16."""
@@ -56,7 +56,7 @@ def negative_log_likelihood(
 
 
 def fit_temperature(
-    probabilities: Probabilities,
+    probabilities: Distributions,
     labels: Integers,
     taxonomy: Taxonomy,
     *,

@@ -16,7 +16,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
@@ -24,7 +23,8 @@ from mlflow.exceptions import MlflowException
 from pydantic import ValidationError
 from safetensors.torch import save_file
 
-from ml import checkpoints, evaluate, figures, weights
+from ml import checkpoints, figures, weights
+from ml.assessment import assess
 from ml.data import Pack, Photos, read_rare, read_split
 from ml.devices import Device, joined
 from ml.errors import DataError, MlError, TrainingError
@@ -40,8 +40,6 @@ from ml.transfer import parents, rare_labels, transfer
 
 INPUTS_FILE = "inputs.json"
 """Names the specification that the output folder belongs to."""
-TRAIN_SAMPLE = 300
-"""Training photographs that are also evaluated, to tell fitting from generalising."""
 HISTORY = pa.schema(
     [
         ("phase", pa.string()),
@@ -228,25 +226,13 @@ def _finish(
         "network": network.spec.write(output / "network.json"),
         "history": _write_history(history, output / "history.parquet"),
     }
-    common = {"pack": job.pack, "device": job.device, "workers": job.workers, "stop": job.stop}
-    evaluation = evaluate.predict(
-        network, photos=validation, reporter=job.reporter, title="validation",
-        output=output / "validation_probabilities.npy", **common,  # type: ignore[arg-type]
-    )  # fmt: skip
-    lineages = taxonomy.lineages_at(RANKS.index(job.recipe.rank) + 1)
-    numbers = evaluate.metrics(evaluation, lineages=lineages, train_labels=job.photos.labels)
-    some = np.random.default_rng(spec.seed).permutation(len(job.photos))[:TRAIN_SAMPLE]
-    seen = evaluate.predict(
-        network, photos=job.photos.take(np.sort(some)), reporter=job.reporter, title="training sample",
-        **common,  # type: ignore[arg-type]
-    )  # fmt: skip
-    numbers["train_top1"] = float((seen.predicted == seen.photos.labels).mean())
     name = spec.tracking.stage
-    pictures = {
-        "Accuracy by rank": figures.accuracy_by_rank(
-            numbers, title=f"{name}: right by rank", path=output / "accuracy_by_rank.png"
-        )
-    }
+    assessed = assess(
+        network, validation=validation, train=job.photos, taxonomy=taxonomy, seed=spec.seed, title=name, output=output,
+        pack=job.pack, device=job.device, workers=job.workers, reporter=job.reporter, stop=job.stop,
+    )  # fmt: skip
+    numbers = assessed.numbers
+    pictures = dict(assessed.figures)
     if job.steps:
         pictures["Training curves"] = figures.training_curves(
             history, title=f"{name}: {spec.backbone}", top1=numbers["top1"], path=output / "training_curves.png"
@@ -254,13 +240,19 @@ def _finish(
     tracked.log_metrics(numbers, step=int(history[-1]["step"]))
     for picture in pictures.values():
         tracked.log_figure(picture)
-    tracked.log_file(files["network"])
-    tracked.log_file(files["history"])
-    job.reporter.info(f"validation: {job.recipe.rank} {numbers['top1']:.1%}, five guesses {numbers['top5']:.1%}")
+    for file in (files["network"], files["history"], assessed.metrics_table, assessed.confusions):
+        tracked.log_file(file)
+    job.reporter.info(
+        f"validation: {job.recipe.rank} {numbers['top1']:.1%}, five guesses {numbers['top5']:.1%}; "
+        f"training photographs {numbers['train_top1']:.1%}"
+    )
     return TrainResult(
         mlflow_run_id=tracked.run_id,
-        probabilities=output / "validation_probabilities.npy",
-        predictions=evaluate.write_predictions(evaluation, output / "validation.parquet"),
+        probabilities=assessed.predictions,
+        predictions=assessed.predictions,
+        train_predictions=assessed.train_predictions,
+        metrics_table=assessed.metrics_table,
+        confusions=assessed.confusions,
         figures=pictures,
         metrics=numbers,
         **files,

@@ -29,12 +29,15 @@ from ml.fixed_point import (
     units_of_wide,
 )
 from ml.operating import Floats
+from ml.predictions import StoredProbabilities
 from ml.taxonomy import Integers, Taxonomy
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Probabilities = npt.NDArray[np.floating]
+Distributions = Probabilities | StoredProbabilities
+"""Of many photographs: an array, memory-mapped or not, or a file that is read block by block."""
 
 BLOCK_CELLS = 400_000
 """Probabilities taken at once: a block and its sums stay in the processor's cache."""
@@ -161,7 +164,7 @@ def best_per_depth(block: Probabilities, taxonomy: Taxonomy, *, first_row: int =
 
 
 def range_sums(
-    probabilities: Probabilities,
+    probabilities: Distributions,
     begin: Integers,
     end: Integers,
     taxonomy: Taxonomy,
@@ -171,7 +174,7 @@ def range_sums(
     """Probability mass of leaf ranges, streaming.
 
     Args:
-        probabilities: Shape N x C; memory-mapped files are read block by block.
+        probabilities: Shape N x C; what lies in a file is read block by block.
         begin: First class id of each range, shape K, or N x K where each photograph has its own.
         end: One past the last, likewise.
         taxonomy: A tree with C leaves.
@@ -198,7 +201,7 @@ def range_sums(
     return masses
 
 
-def each_block(probabilities: Probabilities, work: Callable[[slice], None]) -> None:
+def each_block(probabilities: Distributions, work: Callable[[slice], None]) -> None:
     """Call `work` with the rows of every block; large arrays are divided among threads, one per processor.
 
     NumPy leaves Python's lock while it computes, so threads gain what processors there are.
@@ -216,7 +219,7 @@ def each_block(probabilities: Probabilities, work: Callable[[slice], None]) -> N
             done.result()
 
 
-def blocks(probabilities: Probabilities, *, begin: int = 0, end: int | None = None) -> Iterator[slice]:
+def blocks(probabilities: Distributions, *, begin: int = 0, end: int | None = None) -> Iterator[slice]:
     """The rows from `begin` to `end`, block by block; pages of a memory-mapped file are given back behind them."""
     width = max(1, int(np.prod(probabilities.shape[1:])))
     step = max(1, BLOCK_CELLS // width)
@@ -251,7 +254,7 @@ def _in_units(block: Probabilities, taxonomy: Taxonomy, *, first_row: int) -> tu
     return Units(wide, WIDE_BITS), cumulative_sums(wide)
 
 
-def _mapping(array: npt.NDArray[Any]) -> mmap.mmap | None:
+def _mapping(array: Distributions) -> mmap.mmap | None:
     """The read-only file mapping that an array looks into, if it does.
 
     Pages that were written to a private mapping would be lost; such a mapping is left alone.

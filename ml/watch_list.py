@@ -20,7 +20,7 @@ import numpy.typing as npt
 from ml.operating import Floats
 from ml.taxonomy import ROOT, Integers, TaxonError, Taxonomy, UnknownTaxonError
 from ml.temperature import temper
-from ml.tree_sums import Probabilities, range_sums
+from ml.tree_sums import Distributions, range_sums
 
 Basis = Literal["taxon", "rank"]
 
@@ -85,7 +85,7 @@ def alarm(
 
 
 def masses_of(
-    probabilities: Probabilities, nodes: Sequence[int], taxonomy: Taxonomy, *, temperature: float = 1.0
+    probabilities: Distributions, nodes: Sequence[int], taxonomy: Taxonomy, *, temperature: float = 1.0
 ) -> Floats:
     """What each photograph gives to watched taxa, streaming. Shape: photographs x taxa.
 
@@ -103,7 +103,7 @@ def masses_of(
 
 
 def alarms(
-    probabilities: Probabilities,
+    probabilities: Distributions,
     labels: Integers,
     nodes: Sequence[int],
     taxonomy: Taxonomy,

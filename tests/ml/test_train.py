@@ -25,6 +25,7 @@ from ml.devices import joined
 from ml.errors import CheckpointError, DataError, InterruptedTrainingError, TrackingError, TrainingError
 from ml.networks import NetworkSpec, build, load
 from ml.pipes import Reporter
+from ml.predictions import open_probabilities
 from ml.recipes import Probe, Recipe, Segment
 from ml.spec import RANKS, RESULT_FILE, TrainResult, TrainSpec
 from ml.taxonomy import Taxonomy
@@ -64,14 +65,15 @@ def test_a_specification_becomes_a_result(world: World, tmp_path: Path, fast: Re
     spec = world.spec(tmp_path / "out")
     result = run(spec)
     assert TrainResult.read(tmp_path / "out" / RESULT_FILE) == result
-    probabilities = np.load(result.probabilities)
+    probabilities = open_probabilities(result.probabilities)[:]
     predictions = pq.read_table(result.predictions)
     assert probabilities.shape == (6, 3)
     assert probabilities.dtype == np.float16
     assert np.allclose(probabilities.astype(np.float64).sum(1), 1, atol=2e-3)
-    assert predictions.column_names == ["photo_id", "class_id", "half", "predicted_class_id"]
     assert predictions["predicted_class_id"].to_pylist() == probabilities.argmax(1).tolist()
-    assert {"top1", "top5", "macro_top1", "train_top1", *(f"accuracy_{rank}" for rank in RANKS)} <= set(result.metrics)
+    assert pq.read_metadata(result.train_predictions).num_rows == result.metrics["train_photos"] == 18
+    names = {"top1", "top5", "macro_top1", "ece", *(f"accuracy_{rank}" for rank in RANKS)}
+    assert names | {f"train_{name}" for name in names} <= set(result.metrics)
     assert result.metrics["accuracy_genus"] == 1.0
     assert result.metrics["accuracy_species"] == result.metrics["top1"]
     history = pq.read_table(result.history)
@@ -99,7 +101,7 @@ def test_the_run_in_mlflow_is_nested_tagged_and_found_again(world: World, tmp_pa
     assert logged.data.metrics["top1"] == result.metrics["top1"]
     steps = [metric.step for metric in client.get_metric_history(result.mlflow_run_id, "train_loss")]
     assert steps == [4, 8, 10]
-    assert {"training_curves.png", "accuracy_by_rank.png"} == {
+    assert {"training_curves.png", "accuracy_by_rank.png", "accuracy_by_class_size.png"} == {
         Path(file.path).name for file in client.list_artifacts(result.mlflow_run_id, "figures")
     }
     (tmp_path / "out" / RESULT_FILE).unlink()
@@ -145,7 +147,7 @@ def test_a_run_stopped_after_any_step_ends_in_the_same_weights(
             run(spec, stop=stop)
     parts = run(spec)
     assert_same(load_file(whole.weights), load_file(parts.weights))
-    assert np.array_equal(np.load(whole.probabilities), np.load(parts.probabilities))
+    assert np.array_equal(open_probabilities(whole.probabilities)[:], open_probabilities(parts.probabilities)[:])
     columns = ["epoch", "step", "train_loss", "train_accuracy"]
     assert pq.read_table(whole.history, columns=columns) == pq.read_table(parts.history, columns=columns)
 
@@ -174,7 +176,7 @@ def test_the_papers_backbone_trains(world: World, tmp_path: Path, monkeypatch: p
         world.spec(tmp_path, spec_hash="inception", backbone="inception_resnet_v2", recipe="paper", image_size=75)
     )
     assert pq.read_table(result.history)["step"].to_pylist() == [2]
-    assert np.isfinite(np.load(result.probabilities)).all()
+    assert np.isfinite(open_probabilities(result.probabilities)[:]).all()
 
 
 def test_a_loss_that_is_not_finite_names_the_batch(
