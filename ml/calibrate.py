@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from ml.calibration import Labelled, Outcome, calibrate_network
 from ml.calibration_figures import draw_figures
-from ml.calibration_tables import report
+from ml.calibration_tables import report, write_by_target
 from ml.errors import DataError, MlError
 from ml.pipes import Reporter, session
 from ml.predictions import open_probabilities
@@ -28,6 +28,7 @@ from ml.tracking import ChildRun, child_run
 
 CURVE_FILE = "operating_curve.parquet"
 THRESHOLDS_FILE = "thresholds.parquet"
+BY_TARGET_FILE = "by_target.parquet"
 REPORT_FILE = "operating_points.md"
 HASH_KEY = "naturewatch.spec_hash"
 """Metadata of the curve's file: which specification it was computed for."""
@@ -126,6 +127,7 @@ def write_outcome(outcome: Outcome, *, spec: CalibrateSpec, taxonomy: Taxonomy, 
         abstention_rate=judged.abstention,
         curve=files.curve,
         thresholds=files.thresholds,
+        by_target=files.by_target,
         report=files.report,
         figures=files.figures,
         temperature=outcome.temperature,
@@ -143,12 +145,13 @@ class Files(NamedTuple):
 
     curve: Path
     thresholds: Path
+    by_target: Path
     report: Path
     figures: dict[str, Path]
 
 
 def write_files(outcome: Outcome, *, taxonomy: Taxonomy, folder: Path, target: float, spec_hash: str) -> Files:
-    """Write `thresholds.parquet`, `operating_points.md`, the figures and, last, `operating_curve.parquet`."""
+    """Write thresholds, what each target gives, `operating_points.md`, figures and, last, `operating_curve.parquet`."""
     text = report(
         points=outcome.points, groups=outcome.groups, watch=outcome.watch, watch_unknown=outcome.watch_unknown
     )
@@ -158,6 +161,7 @@ def write_files(outcome: Outcome, *, taxonomy: Taxonomy, folder: Path, target: f
     partial.replace(page)
     return Files(
         thresholds=outcome.table.write(folder / THRESHOLDS_FILE, keys=dict(enumerate(taxonomy.taxon_key))),
+        by_target=write_by_target(outcome, taxonomy, folder / BY_TARGET_FILE),
         report=page,
         figures=draw_figures(outcome, target=target, depths=taxonomy.max_depth, folder=folder),
         curve=outcome.calibration_curve.write(folder / CURVE_FILE, facts={HASH_KEY: spec_hash}),
@@ -181,7 +185,19 @@ def _log(tracked: ChildRun, *, spec: CalibrateSpec, result: CalibrateResult, rea
         "watch_recall", "seed",
     )  # fmt: skip
     tracked.log_params({name: getattr(spec, name) for name in options})
-    told = {"curve", "thresholds", "report", "figures", "mlflow_run_id", "target", "delta", "points", "groups", "watch"}
+    told = {
+        "curve",
+        "thresholds",
+        "by_target",
+        "report",
+        "figures",
+        "mlflow_run_id",
+        "target",
+        "delta",
+        "points",
+        "groups",
+        "watch",
+    }
     numbers = result.model_dump(exclude={*told, "watch_unknown"})
     tracked.log_metrics({name: float(value) for name, value in numbers.items()})
     tracked.log_metrics(
@@ -197,7 +213,7 @@ def _log(tracked: ChildRun, *, spec: CalibrateSpec, result: CalibrateResult, rea
                 f"abstention_at_{percent}": point.abstention,
             }
         )
-    for file in (result.curve, result.thresholds, result.report):
+    for file in (result.curve, result.thresholds, result.by_target, result.report):
         tracked.log_file(file)
     for figure in result.figures.values():
         tracked.log_figure(figure)

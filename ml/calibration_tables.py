@@ -1,8 +1,15 @@
-"""What a calibration found as Markdown, for MLflow, the UI, the model card and the command line. Text only."""
+"""What a calibration found: as Markdown for MLflow, the UI, the model card and the command line, and as a table."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ml.calibration import Outcome
 from ml.spec import GroupPoint, OperatingPoint, WatchedTaxon
+from ml.taxonomy import Taxonomy
+from ml.thresholds import judge_table
 
 
 def report(
@@ -67,6 +74,26 @@ def watch_table(watch: Sequence[WatchedTaxon]) -> str:
         found = "" if taxon.recall is None else f"{taxon.recall:.1%} of {taxon.evaluation_photos}"
         lines.append(f"| {taxon.taxon} | {taxon.threshold:.2g} | {basis} | {found} | {taxon.false_alarms:.1%} |")
     return "\n".join(lines) + "\n"
+
+
+def write_by_target(outcome: Outcome, taxonomy: Taxonomy, path: Path) -> Path:
+    """Write `by_target.parquet`: what the thresholds of every tabulated target do on the photographs that judge."""
+    rows = []
+    for position, target in enumerate(outcome.table.targets.tolist()):
+        judged = judge_table(outcome.table, outcome.evaluation, taxonomy, target=target)
+        rows.append(
+            {
+                "target": target,
+                "reachable": bool(outcome.table.reachable[position].all()),
+                "accuracy": judged.accuracy,
+                "depth": judged.depth,
+                "abstention": judged.abstention,
+            }
+        )
+    partial = path.with_name(f".{path.name}.partial")
+    pq.write_table(pa.Table.from_pylist(rows), partial, compression="zstd")
+    partial.replace(path)
+    return path
 
 
 def interval(value: float, low: float, high: float) -> str:

@@ -155,7 +155,7 @@ def _write(outcome: Outcome, taxonomy: Taxonomy, asked: SpecificityOptions, fold
     files = write_files(outcome, taxonomy=taxonomy, folder=folder, target=asked.target, spec_hash="")
     result = folder / "specificity.json"
     result.write_text(json.dumps(as_json(outcome, asked), indent=2) + "\n", encoding="utf-8")
-    written = [files.curve, files.thresholds, files.report, result, *files.figures.values()]
+    written = [files.curve, files.thresholds, files.by_target, files.report, result, *files.figures.values()]
     return {path.name: str(path) for path in written}
 
 

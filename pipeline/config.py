@@ -172,8 +172,19 @@ class TrainingSettings(_Section):
     processes: int = Field(default=1, ge=1)
     """Training processes, one per device (torchrun when more than one)."""
     seed: int = 2017
+    repeats: int = Field(default=1, ge=1)
+    """Trainings of each network, with this many seeds from `seed` on; the first is the one that is released."""
+    transfer_mixing: float = Field(default=0.5, ge=0, le=1)
+    """The paper's a (section 3.2): a class starts from sqrt(a) times its parent's weights and sqrt(1 - a) of chance."""
+    literal_schedule: bool = False
+    """Train the last half epoch at the rate that the paper prints, .001, although it is higher than the one before."""
     workers: int = Field(default=2, ge=0)
     """Decoding threads per training process."""
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seed of each training of a network."""
+        return tuple(range(self.seed, self.seed + self.repeats))
 
 
 class SpecificitySettings(_Section):

@@ -9,13 +9,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ml.spec import NetworkName, RegisterSpec
-from pipeline.comparison import NETWORKS, calibrated
+from pipeline.comparison.networks import NETWORKS
 from pipeline.config import Settings
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.errors import RegistryError, TableError
 from pipeline.files import write_bytes
 from pipeline.model_card import model_card
-from pipeline.specs import register_spec, trained
+from pipeline.specs import calibrated, register_spec, trained
 from pipeline.tracking import client
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def candidate_spec(
     settings: Settings, manifest: DatasetManifest, *, network: NetworkName, tags: Mapping[str, str]
 ) -> RegisterSpec:
     """Gather all that a model version carries: weights, thresholds, card, attribution, figures, tags."""
-    _, result = trained(settings, manifest, network=network)
+    result = trained(settings, manifest, network=network)
     calibration = calibrated(settings, manifest, network=network)
     card = model_card(settings, manifest, network=NETWORKS[network], metrics=result.metrics, calibration=calibration)
     return register_spec(

@@ -3,38 +3,55 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from ml.spec import RESULT_FILE, CalibrateSpec, NetworkName, RegisterSpec, TrainResult, TrainSpec
+from ml.spec import RESULT_FILE, CalibrateResult, CalibrateSpec, NetworkName, RegisterSpec, TrainResult, TrainSpec
 from pipeline.config import Settings
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.files import digest_of
 from pipeline.tracking import tracking_spec
 
-TRAINING_CODE = "1"
+TRAINING_CODE = "2"
 """Raised by hand when a change of `ml` should retrain on unchanged data."""
-CALIBRATION_CODE = "2"
+CALIBRATION_CODE = "3"
 """Raised by hand when a change of `ml.specificity` should recalibrate on unchanged probabilities."""
 PACKAGING_CODE = "2"
 """Raised by hand when a change of `ml.serving` should register unchanged weights anew."""
 
 
-def train_hash(settings: Settings, manifest: DatasetManifest, *, network: NetworkName) -> str:
-    """The content version of everything that decides a training stage's outcome."""
+def train_hash(settings: Settings, manifest: DatasetManifest, *, network: NetworkName, seed: int | None = None) -> str:
+    """The content version of everything that decides a training stage's outcome.
+
+    Args:
+        settings: The configuration.
+        manifest: The dataset version.
+        network: The stage.
+        seed: One of `settings.training.seeds`; None: the first.
+    """
     training = settings.training
-    return digest_of(
+    parts: list[object] = [
         TRAINING_CODE,
         network,
         manifest.dataset_version,
-        training.model_dump(mode="json", exclude={"workers", "processes"}),
-    )
+        training.model_dump(mode="json", exclude={"workers", "processes", "repeats", "seed", "transfer_mixing"}),
+        training.seed if seed is None else seed,
+    ]
+    if network == "knowledge_transfer":
+        parent = train_hash(settings, manifest, network="genus_stage", seed=seed)
+        parts += [parent, training.transfer_mixing]
+    return digest_of(*parts)
 
 
 def train_spec(
-    settings: Settings, manifest: DatasetManifest, *, network: NetworkName, tags: Mapping[str, str]
+    settings: Settings,
+    manifest: DatasetManifest,
+    *,
+    network: NetworkName,
+    seed: int | None = None,
+    tags: Mapping[str, str],
 ) -> TrainSpec:
-    """The specification of one training stage."""
+    """The specification of one training stage; `seed` as for `train_hash`."""
     paths, training = settings.paths, settings.training
-    spec_hash = train_hash(settings, manifest, network=network)
-    return TrainSpec(
+    spec_hash = train_hash(settings, manifest, network=network, seed=seed)
+    spec = TrainSpec(
         network=network,
         split=paths.table("split"),
         taxonomy=paths.table("taxonomy"),
@@ -44,35 +61,59 @@ def train_spec(
         backbone=training.backbone,
         weights=training.weights,
         recipe=training.recipe,
+        literal=training.literal_schedule,
         image_size=training.image_size,
-        seed=training.seed,
+        seed=training.seed if seed is None else seed,
         workers=training.workers,
         tracking=tracking_spec(settings, manifest, stage=network, tags=tags),
     )
+    if network == "genus_stage":
+        return spec.model_copy(update={"rare_photos": paths.table("genus_photos")})
+    if network == "knowledge_transfer":
+        genus_stage = paths.model("genus_stage", train_hash(settings, manifest, network="genus_stage", seed=seed))
+        return spec.model_copy(update={"parent": genus_stage / RESULT_FILE, "mixing": training.transfer_mixing})
+    return spec
 
 
-def trained(settings: Settings, manifest: DatasetManifest, *, network: NetworkName) -> tuple[str, TrainResult]:
-    """The spec hash and the result of a finished training stage of this dataset version."""
-    spec_hash = train_hash(settings, manifest, network=network)
-    return spec_hash, TrainResult.read(settings.paths.model(network, spec_hash) / RESULT_FILE)
+def trained(
+    settings: Settings, manifest: DatasetManifest, *, network: NetworkName, seed: int | None = None
+) -> TrainResult:
+    """The result of a finished training stage of this dataset version; `seed` as for `train_hash`."""
+    spec_hash = train_hash(settings, manifest, network=network, seed=seed)
+    return TrainResult.read(settings.paths.model(network, spec_hash) / RESULT_FILE)
 
 
-def calibrate_hash(settings: Settings, manifest: DatasetManifest, *, network: NetworkName) -> str:
-    """The content version of everything that decides a calibration's outcome."""
+def calibrate_hash(
+    settings: Settings, manifest: DatasetManifest, *, network: NetworkName, seed: int | None = None
+) -> str:
+    """The content version of everything that decides a calibration's outcome; `seed` as for `train_hash`."""
     return digest_of(
         CALIBRATION_CODE,
-        train_hash(settings, manifest, network=network),
+        train_hash(settings, manifest, network=network, seed=seed),
         settings.specificity.model_dump(mode="json"),
         settings.split.seed,
     )
 
 
+def calibrated(
+    settings: Settings, manifest: DatasetManifest, *, network: NetworkName, seed: int | None = None
+) -> CalibrateResult:
+    """The result of the finished calibration of one network; `seed` as for `train_hash`."""
+    spec_hash = calibrate_hash(settings, manifest, network=network, seed=seed)
+    return CalibrateResult.read(settings.paths.evaluation(network, spec_hash) / RESULT_FILE)
+
+
 def calibrate_spec(
-    settings: Settings, manifest: DatasetManifest, *, network: NetworkName, tags: Mapping[str, str]
+    settings: Settings,
+    manifest: DatasetManifest,
+    *,
+    network: NetworkName,
+    seed: int | None = None,
+    tags: Mapping[str, str],
 ) -> CalibrateSpec:
-    """The specification of the calibration of one trained network."""
-    _, result = trained(settings, manifest, network=network)
-    spec_hash = calibrate_hash(settings, manifest, network=network)
+    """The specification of the calibration of one trained network; `seed` as for `train_hash`."""
+    result = trained(settings, manifest, network=network, seed=seed)
+    spec_hash = calibrate_hash(settings, manifest, network=network, seed=seed)
     chosen = settings.specificity
     return CalibrateSpec(
         network=network,
@@ -109,7 +150,7 @@ def register_spec(
     tags: Mapping[str, str],
 ) -> RegisterSpec:
     """The specification of one model version."""
-    _, result = trained(settings, manifest, network=network)
+    result = trained(settings, manifest, network=network)
     calibration_hash = calibrate_hash(settings, manifest, network=network)
     spec_hash = digest_of(PACKAGING_CODE, calibration_hash, settings.registry.model_name)
     return RegisterSpec(

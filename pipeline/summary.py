@@ -6,11 +6,11 @@ from rich.console import Console
 from rich.table import Table
 
 from ml.spec import RESULT_FILE, TrainResult
-from pipeline.comparison import NETWORKS, calibrated
+from pipeline.comparison.networks import NETWORKS
 from pipeline.config import Settings
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.rejections import counts
-from pipeline.specs import train_hash
+from pipeline.specs import calibrated, train_hash
 
 
 def print_summary(settings: Settings, *, seconds: float) -> None:

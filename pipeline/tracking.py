@@ -6,7 +6,7 @@ through `ml.tracking`, nested in the parent run made here.
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,8 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 DATASET_STAGE = "dataset"
 """Tag `naturewatch.stage` of the parent run."""
+COMPARISON_STAGE = "comparison"
+"""And of the run that holds the networks side by side."""
 
 
 def client(settings: Settings) -> "MlflowClient":
@@ -88,6 +90,57 @@ def dataset_run(
         connected.set_tag(run_id, key, value)
     for name, picture in (figures or {}).items():
         _log_bytes(connected, run_id, name=name, content=picture)
+    return run_id
+
+
+def comparison_run(
+    settings: Settings,
+    manifest: DatasetManifest,
+    *,
+    version: str,
+    metrics: Mapping[str, float],
+    files: Sequence[Path],
+    tags: Mapping[str, str],
+) -> str:
+    """The run of a comparison, nested in its dataset version's: found by its tags, or made; logged anew each time.
+
+    Args:
+        settings: The configuration.
+        manifest: The dataset version.
+        version: What was compared.
+        metrics: Numbers by name.
+        files: Page, tables and pictures.
+        tags: Further tags, the Dagster run's address among them.
+
+    Returns:
+        The MLflow run's identifier.
+    """
+    connected = client(settings)
+    experiment = experiment_id(settings, connected)
+    own = {"naturewatch.stage": COMPARISON_STAGE, "naturewatch.spec_hash": version}
+    found = connected.search_runs(
+        [experiment],
+        filter_string=" and ".join(f"tags.`{key}` = '{value}'" for key, value in own.items()),
+        max_results=1,
+    )
+    if found:
+        run_id = str(found[0].info.run_id)
+    else:
+        parent = {"mlflow.parentRunId": dataset_run(settings, manifest, tags={})}
+        facts = {
+            "naturewatch.scope": settings.name,
+            "naturewatch.dataset_version": manifest.dataset_version,
+            "naturewatch.split_hash": manifest.split_hash,
+        }
+        run = connected.create_run(experiment, run_name=COMPARISON_STAGE, tags={**own, **parent, **facts})
+        run_id = str(run.info.run_id)
+    for key, value in tags.items():
+        connected.set_tag(run_id, key, value)
+    for name, number in metrics.items():
+        connected.log_metric(run_id, name, number)
+    for file in files:
+        connected.log_artifact(run_id, str(file), artifact_path="figures" if file.suffix == ".png" else None)
+    connected.set_terminated(run_id)
     return run_id
 
 
@@ -168,4 +221,4 @@ def _is_local(settings: Settings) -> bool:
     return not settings.tracking_uri.startswith(("http://", "https://", "databricks"))
 
 
-__all__ = ["client", "dataset_run", "experiment_id", "run_url", "tracking_spec"]
+__all__ = ["client", "comparison_run", "dataset_run", "experiment_id", "run_url", "tracking_spec"]

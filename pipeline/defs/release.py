@@ -3,7 +3,7 @@
 import dagster as dg
 
 from ml.spec import RegisterResult
-from pipeline.comparison import best_network
+from pipeline.comparison.networks import best_network
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.defs.evaluation import comparison
 from pipeline.defs.resources import OWNERS, Scope, run_tags

@@ -17,6 +17,7 @@ from ml.spec import RESULT_FILE, CalibrateResult, CalibrateSpec
 from ml.specificity import answer, calibrate, candidates, select
 from ml.taxonomy import Taxonomy
 from ml.threshold_table import ThresholdTable
+from ml.thresholds import TABULATED_TARGETS
 from tests.ml.specificity_fixtures import calibrate_spec
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
@@ -140,6 +141,31 @@ def test_a_photograph_that_the_split_does_not_know_is_refused(spec: CalibrateSpe
         read_predictions(
             spec.model_copy(update={"split": tmp_path / "split.parquet"}), taxonomy=Taxonomy.read(spec.taxonomy)
         )
+
+
+def test_every_tabulated_target_is_judged_on_the_other_half(spec: CalibrateSpec) -> None:
+    result = CalibrateResult.read(spec.output / RESULT_FILE)
+    rows = {row["target"]: row for row in pq.read_table(result.by_target).to_pylist()}
+    assert set(TABULATED_TARGETS) <= set(rows)
+    for point in result.points:
+        row = rows[point.target]
+        assert (row["accuracy"], row["depth"], row["reachable"]) == (point.accuracy, point.depth, point.reachable)
+
+
+def test_parquet_in_the_place_of_the_array_gives_the_same(spec: CalibrateSpec, tmp_path: Path) -> None:
+    rows = np.load(spec.probabilities)
+    column = pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel()), 4)
+    stored = pq.read_table(spec.predictions).append_column("probabilities", column)
+    pq.write_table(stored, tmp_path / "validation.parquet", row_group_size=64)
+    file = {"probabilities": tmp_path / "validation.parquet", "predictions": tmp_path / "validation.parquet"}
+    other = spec.model_copy(update={**file, "output": tmp_path / "out", "spec_hash": "stored", "temperature": True})
+    again = other.model_copy(update={"probabilities": spec.probabilities, "output": tmp_path / "again"})
+    for one in (other, again):
+        assert main(["--spec", str(one.write(tmp_path / "spec.json"))]) == 0
+    found, expected = (CalibrateResult.read(one.output / RESULT_FILE) for one in (other, again))
+    assert (found.temperature, found.threshold, found.points, found.watch) == (
+        expected.temperature, expected.threshold, expected.points, expected.watch
+    )  # fmt: skip
 
 
 def test_the_curve_travels_in_a_file(spec: CalibrateSpec) -> None:

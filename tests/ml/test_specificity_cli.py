@@ -40,6 +40,9 @@ def files(tmp_path: Path) -> Path:
     write_taxonomy(tmp_path / "taxonomy.parquet", rows_of(BIRDS))
     pq.write_table(pa.table({f"c{number}": rows[:, number] for number in range(4)}), tmp_path / "columns.parquet")
     pq.write_table(pa.table({"p": rows.tolist()}), tmp_path / "lists.parquet", row_group_size=100)
+    stored = pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel()), 4)
+    ours = pa.table({"photo_id": [str(row) for row in range(PHOTOS)], "class_id": labels, "probabilities": stored})
+    pq.write_table(ours, tmp_path / "stored.parquet", row_group_size=100)
     halves = ["calibration" if row % 2 else "evaluation" for row in range(PHOTOS)]
     observations = [f"o{row // 4}" for row in range(PHOTOS)]
     pq.write_table(
@@ -68,8 +71,8 @@ def _run(files: Path, capsys: Captured, *more: str, p: str = "p.npy", y: str = "
 def test_every_form_of_the_files_gives_the_same_threshold(files: Path, capsys: Captured) -> None:
     rows, labels = _classifier()
     expected = calibrate(rows, labels, Taxonomy.read(files / "taxonomy.parquet"), 0.9)
-    for p in ("p.npy", "columns.parquet", "lists.parquet"):
-        found = _run(files, capsys, p=p)
+    for p in ("p.npy", "columns.parquet", "lists.parquet", "stored.parquet"):
+        found = _run(files, capsys, p=p, y="stored.parquet" if p == "stored.parquet" else "y.npy")
         assert (found["threshold"], found["accuracy"], found["depth"]) == (
             expected.threshold, expected.accuracy, expected.depth
         )  # fmt: skip
@@ -115,7 +118,7 @@ def test_what_cannot_be_promised_ends_with_the_number_of_photographs(files: Path
 def test_the_outputs_are_those_of_the_pipeline(files: Path, capsys: Captured) -> None:
     found = _run(files, capsys, "--output", str(files / "out"), y="labels.parquet")
     assert set(found["files"]) == {
-        "operating_curve.parquet", "thresholds.parquet", "operating_points.md", "specificity.json",
+        "operating_curve.parquet", "thresholds.parquet", "by_target.parquet", "operating_points.md", "specificity.json",
         "depth_against_target.png", "accuracy_and_depth.png", "reliability.png",
     }  # fmt: skip
     curve = OperatingCurve.read(files / "out" / "operating_curve.parquet")

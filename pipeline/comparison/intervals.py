@@ -1,0 +1,92 @@
+"""95 % intervals: over seeds, over photographs, and of a difference on the same photographs. Pure, on numbers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+LEVEL = 0.95
+RESAMPLES = 10_000
+"""Bootstrap samples of a difference."""
+
+Floats = npt.NDArray[np.float64]
+Over = Literal["seeds", "photographs", "nothing"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """A value and its 95 % interval, where there is one."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    over: Over = "nothing"
+    """What varies in the interval: seeds (Student's t), or photographs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """How much more often one network is right than another, on the same photographs."""
+
+    value: Estimate
+    """Mean over the seeds; the interval is over photographs (bootstrap of whole observations)."""
+    over_seeds: Estimate
+    """The same with an interval over seeds, where there are several (Student's t of the paired differences)."""
+    gained: float
+    """Share of photographs that only the one gets right, mean over the seeds."""
+    lost: float
+    """Share that only the other gets right."""
+    photos: int
+
+
+def over_seeds(values: Sequence[float]) -> Estimate:
+    """The mean over seeds, with Student's t interval when there are at least two."""
+    from scipy.special import stdtrit  # noqa: PLC0415 (every step imports this module's package; SciPy takes a second)
+
+    numbers = np.asarray(values, dtype=np.float64)
+    mean = float(numbers.mean())
+    if len(numbers) < 2:
+        return Estimate(value=mean)
+    spread = float(stdtrit(len(numbers) - 1, (1 + LEVEL) / 2) * numbers.std(ddof=1) / np.sqrt(len(numbers)))
+    return Estimate(value=mean, low=mean - spread, high=mean + spread, over="seeds")
+
+
+def over_photographs(share: float, *, photos: int) -> Estimate:
+    """A share of `photos` photographs with the exact interval of Clopper and Pearson."""
+    from scipy.special import betaincinv  # noqa: PLC0415 (as in `over_seeds`)
+
+    right, tail = round(share * photos), (1 - LEVEL) / 2
+    low = float(betaincinv(right, photos - right + 1, tail)) if right else 0.0
+    high = float(betaincinv(right + 1, photos - right, 1 - tail)) if right < photos else 1.0
+    return Estimate(value=share, low=low, high=high, over="photographs")
+
+
+def difference(one: Floats, other: Floats, *, observations: npt.ArrayLike, seed: int) -> Difference:
+    """Compare two networks that answered for the same photographs.
+
+    Photographs of one observation are alike, so the bootstrap draws observations, not photographs. An observation
+    matters by its number of photographs and the sum of their differences alone; there are few such pairs, and drawing
+    how often each occurs is the same as drawing observations.
+
+    Args:
+        one: Whether the network is right, 0 or 1. Shape seeds x N.
+        other: Likewise of the other network, with the same seeds.
+        observations: Which observation each photograph belongs to. Shape N.
+        seed: Of the bootstrap.
+    """
+    each = one - other
+    _, unit = np.unique(np.asarray(observations), return_inverse=True)
+    sums = np.bincount(unit, weights=each.sum(axis=0))
+    kinds, counts = np.unique(np.stack([np.rint(sums), np.bincount(unit)]), axis=1, return_counts=True)
+    draws = np.random.default_rng(seed).multinomial(counts.sum(), counts / counts.sum(), size=RESAMPLES)
+    drawn = (draws @ kinds[0]) / (draws @ kinds[1]) / len(each)
+    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Difference(
+        value=Estimate(value=float(each.mean()), low=float(low), high=float(high), over="photographs"),
+        over_seeds=over_seeds(each.mean(axis=1).tolist()),
+        gained=float((each > 0).mean()),
+        lost=float((each < 0).mean()),
+        photos=each.shape[1],
+    )

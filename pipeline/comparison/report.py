@@ -1,0 +1,174 @@
+"""`reports/comparison.md` with its tables and pictures: gathers the results, writes the files. Computes nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ml.spec import NetworkName
+from pipeline.comparison import tables
+from pipeline.comparison.intervals import Difference, Estimate
+from pipeline.comparison.networks import NETWORKS, results_of
+from pipeline.comparison.pictures import accuracy_by_class_size, depth_against_target
+from pipeline.config import Settings
+from pipeline.dataset.manifest import DatasetManifest
+from pipeline.files import digest_of, write_bytes
+from pipeline.specs import calibrate_hash
+
+Row = dict[str, Any]
+
+PERCENTAGES = ("top1", "train_top1", "gap", "top5", "macro_top1", "specificity_accuracy")
+HEADS = ("validation top-1", "training top-1", "gap", "top-5", "mean over species", "accuracy at target", "depth",
+         "depth, root as 1")  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """The files of one comparison, and its numbers for an experiment tracker."""
+
+    page: Path
+    """`reports/comparison.md`."""
+    pictures: dict[str, Path]
+    """PNG files by title."""
+    tables: tuple[Path, ...]
+    """Parquet files."""
+    metrics: dict[str, float]
+    """`<quantity>/<network>`."""
+    version: str
+    """Content version: what was compared."""
+
+
+def build_comparison(settings: Settings, manifest: DatasetManifest) -> Comparison:
+    """Compare all networks of this dataset version; every seed has been trained and calibrated.
+
+    Raises:
+        TableError: two trainings answered for different photographs.
+    """
+    results, seeds = results_of(settings, manifest), settings.training.repeats
+    found = {network: tables.quantities(runs) for network, runs in results.items()}
+    gaps = tables.differences(results, split=settings.paths.table("split"), seed=settings.split.seed)
+    by_target, by_size = tables.target_rows(results), tables.size_rows(results)
+    folder = settings.paths.reports / "comparison"
+    pictures = {
+        "Depth at each target accuracy": write_bytes(
+            folder / "depth_against_target.png", depth_against_target(by_target, target=settings.specificity.target)
+        ),
+        "Accuracy by class size": write_bytes(folder / "accuracy_by_class_size.png", accuracy_by_class_size(by_size)),
+    }
+    written = (
+        _write(tables.summary_rows(found, seeds=seeds), tables.SUMMARY, folder / "summary.parquet"),
+        _write(tables.difference_rows(gaps, seeds=seeds), tables.DIFFERENCES, folder / "differences.parquet"),
+        _write(by_target, tables.BY_TARGET, folder / "by_target.parquet"),
+        _write(by_size, tables.BY_SIZE, folder / "by_class_size.parquet"),
+    )
+    text = _page(settings, manifest, found=found, gaps=gaps, pictures=pictures)
+    return Comparison(
+        page=write_bytes(settings.paths.reports / "comparison.md", text.encode()),
+        pictures=pictures,
+        tables=written,
+        metrics={f"{name}/{network}": one.value for network, own in found.items() for name, one in own.items()},
+        version=digest_of(
+            [
+                calibrate_hash(settings, manifest, network=network, seed=run.seed)
+                for network, runs in results.items()
+                for run in runs
+            ]
+        ),
+    )
+
+
+def _page(
+    settings: Settings,
+    manifest: DatasetManifest,
+    *,
+    found: dict[NetworkName, dict[str, Estimate]],
+    gaps: dict[tuple[NetworkName, NetworkName], Difference],
+    pictures: dict[str, Path],
+) -> str:
+    counts, training = manifest.counts, settings.training
+    seeds = ", ".join(str(seed) for seed in training.seeds)
+    introduction = (
+        f"Dataset `{manifest.dataset_version}`: {counts['species']:,} species, {counts['train']:,} training and "
+        f"{counts['validation']:,} validation photographs. Backbone `{training.backbone}`, recipe `{training.recipe}`, "
+        f"{training.image_size} pixels, seed {seeds}. The target accuracy of specificity control is "
+        f"{settings.specificity.target:.0%}; its accuracy and depth are those of the half of the validation side that "
+        "did not choose the threshold. Depth counts the root as 0 and species as 7, as the paper's text does; its "
+        "table counts the root as 1."
+    )
+    parts = [
+        introduction,
+        table_one(found),
+        f"In brackets: 95 % intervals {_meaning(training.repeats)}. The paper's rows are of 19,027 other species.",
+        "What a change brings, as points of validation top-1 on the same photographs:",
+        contrasts(gaps),
+        "In brackets: 95 % intervals over the photographs (bootstrap of whole observations; means over the seeds)"
+        + (", then over the seeds (Student's t of the paired differences)." if training.repeats > 1 else "."),
+        *(f"![{title}](comparison/{path.name})" for title, path in pictures.items()),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def table_one(found: dict[NetworkName, dict[str, Estimate]]) -> str:
+    """The paper's Table 1 for this dataset, then the paper's own rows."""
+    lines = [f"| network | {' | '.join(HEADS)} |", "|---|" + "---:|" * len(HEADS)]
+    for network, estimates in found.items():
+        cells = [_percent(estimates[name]) for name in PERCENTAGES]
+        depth, incl_root = estimates["specificity_depth"], estimates["specificity_depth_incl_root"]
+        lines.append(f"| {' | '.join([NETWORKS[network], *cells, _number(depth), f'{incl_root.value:.2f}'])} |")
+    for network, title in NETWORKS.items():
+        paper = tables.published(network)
+        if paper:
+            cells = [f"{paper[name]:.1%}" if name in paper else "" for name in PERCENTAGES]
+            depths = [f"{paper['specificity_depth']:.2f}", f"{paper['specificity_depth_incl_root']:.2f}"]
+            lines.append(f"| {' | '.join([f'the paper: {title}', *cells, *depths])} |")
+    return "\n".join(lines)
+
+
+def contrasts(gaps: dict[tuple[NetworkName, NetworkName], Difference]) -> str:
+    """A row per pair of networks: the difference, and the photographs that only one of them gets right."""
+    lines = ["| | instead of | difference | gained | lost |", "|---|---|---:|---:|---:|"]
+    for (one, other), gap in gaps.items():
+        points = _points(gap.value)
+        if gap.over_seeds.low is not None:
+            points += f" {_span(gap.over_seeds)}"
+        lines.append(f"| {NETWORKS[one]} | {NETWORKS[other]} | {points} | {gap.gained:.1%} | {gap.lost:.1%} |")
+    return "\n".join(lines)
+
+
+def _meaning(repeats: int) -> str:
+    if repeats > 1:
+        return f"over {repeats} seeds (Student's t)"
+    return "over the photographs (Clopper-Pearson), as there is one seed; how far seeds differ is not in them"
+
+
+def _percent(one: Estimate) -> str:
+    if one.low is None or one.high is None:
+        return f"{one.value:.1%}"
+    return f"{one.value:.1%} ({100 * one.low:.1f} to {100 * one.high:.1f})"
+
+
+def _number(one: Estimate) -> str:
+    if one.low is None or one.high is None:
+        return f"{one.value:.2f}"
+    return f"{one.value:.2f} ({one.low:.2f} to {one.high:.2f})"
+
+
+def _points(one: Estimate) -> str:
+    return f"{100 * one.value:+.1f} {_span(one)}"
+
+
+def _span(one: Estimate) -> str:
+    assert one.low is not None  # noqa: S101 (asked for where there is an interval only)
+    assert one.high is not None  # noqa: S101
+    return f"({100 * one.low:+.1f} to {100 * one.high:+.1f})"
+
+
+def _write(rows: Sequence[Row], schema: pa.Schema, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), partial, compression="zstd")
+    partial.replace(path)
+    return path

@@ -1,0 +1,146 @@
+"""What the assets of training and evaluation share: run a child per seed, show what came of it. Defines no asset."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+import pyarrow.parquet as pq
+
+from ml.spec import CalibrateResult, NetworkName, TrainResult
+from pipeline.config import Settings
+from pipeline.dataset.manifest import DatasetManifest
+from pipeline.defs.metadata import mapping_table, picture, records_table
+from pipeline.defs.resources import run_tags
+from pipeline.files import digest_of, sha256_of
+from pipeline.launch import run_child
+from pipeline.specs import calibrate_spec, train_spec
+from pipeline.tracking import run_url
+
+CONFUSED = 15
+"""Pairs of taxa that the UI shows."""
+
+NUMBERS = {
+    "target", "threshold", "temperature", "calibration_accuracy", "calibration_depth", "calibration_photos",
+    "evaluation_accuracy", "evaluation_accuracy_low", "evaluation_accuracy_high", "evaluation_depth",
+    "evaluation_photos", "abstention_rate", "calibration_error",
+}  # fmt: skip
+"""What the table `numbers` shows of a calibration."""
+
+
+def train_network(
+    settings: Settings,
+    *,
+    network: NetworkName,
+    context: dg.AssetExecutionContext,
+    pipes: dg.PipesSubprocessClient,
+) -> dg.MaterializeResult[None]:
+    """Train one network with every configured seed, one after the other; what is trained already is found done.
+
+    Raises:
+        dagster.DagsterPipesExecutionError: a child ended with an error; its own line is in the log.
+    """
+    manifest = DatasetManifest.read(settings.paths)
+    results = []
+    for seed in settings.training.seeds:
+        spec = train_spec(settings, manifest, network=network, seed=seed, tags=run_tags(settings, context))
+        file = run_child(
+            context=context,
+            pipes=pipes,
+            module="ml.train",
+            spec=spec.write(spec.output / "spec.json"),
+            output=spec.output,
+            processes=settings.training.processes,
+        )
+        results.append(TrainResult.read(file))
+    return dg.MaterializeResult(
+        metadata=_training_metadata(settings, results),
+        data_version=dg.DataVersion(digest_of(*(sha256_of(result.weights) for result in results))),
+    )
+
+
+def calibrate_network(
+    settings: Settings,
+    *,
+    network: NetworkName,
+    context: dg.AssetExecutionContext,
+    pipes: dg.PipesSubprocessClient,
+) -> dg.MaterializeResult[None]:
+    """Calibrate one network for every seed that it was trained with.
+
+    Raises:
+        dagster.DagsterPipesExecutionError: a child ended with an error; its own line is in the log.
+    """
+    manifest = DatasetManifest.read(settings.paths)
+    results = []
+    for seed in settings.training.seeds:
+        spec = calibrate_spec(settings, manifest, network=network, seed=seed, tags=run_tags(settings, context))
+        file = run_child(
+            context=context,
+            pipes=pipes,
+            module="ml.calibrate",
+            spec=spec.write(spec.output / "spec.json"),
+            output=spec.output,
+        )
+        results.append(CalibrateResult.read(file))
+    reports = [result.report.read_text(encoding="utf-8") for result in results]
+    numbers = [result.model_dump(include=NUMBERS, mode="json") for result in results]
+    return dg.MaterializeResult(
+        metadata=_calibration_metadata(settings, results, report=reports[0]),
+        data_version=dg.DataVersion(digest_of(numbers, reports)),
+    )
+
+
+def _training_metadata(settings: Settings, results: Sequence[TrainResult]) -> dict[str, dg.MetadataValue]:
+    """Of the first seed, which is released; with several, a table of all."""
+    first = results[0]
+    pairs = pq.read_table(first.confusions, filters=[("side", "=", "validation")]).to_pylist()[:CONFUSED]
+    shown = ("name", "other_name", "rank", "taken_for_other", "other_taken_for_it")
+    metadata: dict[str, dg.MetadataValue] = {
+        "top1": dg.MetadataValue.float(first.metrics["top1"]),
+        "train_top1": dg.MetadataValue.float(first.metrics["train_top1"]),
+        "metrics": mapping_table(
+            {name: round(value, 4) for name, value in first.metrics.items()}, columns=("metric", "value")
+        ),
+        "confused": records_table([{name: pair[name] for name in shown} for pair in pairs], none="no wrong answer"),
+        "mlflow_run": dg.MetadataValue.url(run_url(settings, first.mlflow_run_id)),
+        "folder": dg.MetadataValue.path(str(first.weights.parent)),
+        **{title: picture(path, title=title) for title, path in first.figures.items()},
+    }
+    if len(results) > 1:
+        metadata["seeds"] = records_table(
+            [
+                {"seed": str(seed), **{name: f"{result.metrics[name]:.4f}" for name in ("top1", "train_top1", "top5")}}
+                for seed, result in zip(settings.training.seeds, results, strict=True)
+            ],
+            none="",
+        )
+    return metadata
+
+
+def _calibration_metadata(
+    settings: Settings, results: Sequence[CalibrateResult], *, report: str
+) -> dict[str, dg.MetadataValue]:
+    """Likewise of calibrations."""
+    first = results[0]
+    numbers = first.model_dump(include=NUMBERS, mode="json")
+    metadata: dict[str, dg.MetadataValue] = {
+        "threshold": dg.MetadataValue.float(first.threshold),
+        "evaluation_accuracy": dg.MetadataValue.float(first.evaluation_accuracy),
+        "evaluation_depth": dg.MetadataValue.float(first.evaluation_depth),
+        "numbers": mapping_table(
+            {name: round(value, 4) for name, value in numbers.items()}, columns=("quantity", "value")
+        ),
+        "abstention_rate": dg.MetadataValue.float(first.abstention_rate),
+        "operating_points": dg.MetadataValue.md(report),
+        "mlflow_run": dg.MetadataValue.url(run_url(settings, first.mlflow_run_id)),
+        **{title: picture(path, title=title) for title, path in first.figures.items()},
+    }
+    if len(results) > 1:
+        shown = ("threshold", "evaluation_accuracy", "evaluation_depth")
+        metadata["seeds"] = records_table(
+            [
+                {"seed": str(seed), **{name: f"{getattr(result, name):.4f}" for name in shown}}
+                for seed, result in zip(settings.training.seeds, results, strict=True)
+            ],
+            none="",
+        )
+    return metadata

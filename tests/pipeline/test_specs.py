@@ -1,0 +1,78 @@
+"""What decides a training's outcome is in its hash, and nothing else."""
+
+from collections.abc import Callable
+from typing import get_args
+
+import pytest
+
+from ml.spec import RESULT_FILE, NetworkName
+from pipeline.config import Settings
+from pipeline.dataset.manifest import DatasetManifest
+from pipeline.specs import calibrate_hash, train_hash, train_spec
+from tests.pipeline.trained import dataset
+
+STAGES: tuple[NetworkName, ...] = get_args(NetworkName)
+Make = Callable[..., Settings]
+
+
+@pytest.fixture
+def manifest(settings: Settings) -> DatasetManifest:
+    return dataset(settings.paths)
+
+
+def hashes(settings: Settings, manifest: DatasetManifest) -> dict[NetworkName, str]:
+    return {network: train_hash(settings, manifest, network=network) for network in STAGES}
+
+
+def test_every_stage_seed_and_dataset_has_a_hash_of_its_own(make_settings: Make, manifest: DatasetManifest) -> None:
+    settings = make_settings()
+    found = [
+        train_hash(settings, version, network=network, seed=seed)
+        for network in STAGES
+        for seed in (1, 2)
+        for version in (manifest, manifest.model_copy(update={"dataset_version": "v2"}))
+    ]
+    assert len(set(found)) == len(STAGES) * 4
+    assert train_hash(settings, manifest, network="baseline") == train_hash(
+        settings, manifest, network="baseline", seed=settings.training.seed
+    )
+
+
+@pytest.mark.parametrize("change", [{"workers": 7}, {"processes": 2}, {"repeats": 5}])
+def test_what_does_not_decide_the_outcome_trains_nothing_again(
+    make_settings: Make, manifest: DatasetManifest, change: dict[str, int]
+) -> None:
+    assert hashes(make_settings(training=change), manifest) == hashes(make_settings(), manifest)
+
+
+def test_the_mixing_factor_concerns_knowledge_transfer_only(make_settings: Make, manifest: DatasetManifest) -> None:
+    before, after = (hashes(make_settings(training={"transfer_mixing": a}), manifest) for a in (0.5, 0.7))
+    assert {network for network in STAGES if before[network] != after[network]} == {"knowledge_transfer"}
+
+
+@pytest.mark.parametrize("change", [{"image_size": 128}, {"literal_schedule": True}, {"recipe": "sample"}, {"seed": 1}])
+def test_what_concerns_all_trains_all_again(
+    make_settings: Make, manifest: DatasetManifest, change: dict[str, object]
+) -> None:
+    before, after = hashes(make_settings(), manifest), hashes(make_settings(training=change), manifest)
+    assert all(before[network] != after[network] for network in STAGES)
+    settings, changed = make_settings(), make_settings(training=change)
+    assert calibrate_hash(settings, manifest, network="multi_view") != calibrate_hash(
+        changed, manifest, network="multi_view"
+    )
+
+
+def test_knowledge_comes_from_the_genus_stage_of_the_same_seed(make_settings: Make, manifest: DatasetManifest) -> None:
+    settings = make_settings(training={"repeats": 2, "transfer_mixing": 0.7})
+    for seed in settings.training.seeds:
+        genera = train_spec(settings, manifest, network="genus_stage", seed=seed, tags={})
+        species = train_spec(settings, manifest, network="knowledge_transfer", seed=seed, tags={})
+        assert species.parent == genera.output / RESULT_FILE
+        assert species.mixing == 0.7
+        assert species.rare_photos is None
+        assert genera.rare_photos == settings.paths.table("genus_photos")
+        assert genera.parent is None
+        assert genera.seed == species.seed == seed
+    for network in ("baseline", "baseline_matched", "multi_view"):
+        spec = train_spec(settings, manifest, network=network, tags={})
+        assert (spec.parent, spec.rare_photos, spec.seed) == (None, None, 2017)
