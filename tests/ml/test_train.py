@@ -272,6 +272,7 @@ def test_a_transferred_network_starts_from_its_parent(world: World, tmp_path: Pa
     TrainResult(
         mlflow_run_id="0" * 32, weights=tmp_path / "weights.safetensors", network=tmp_path / "network.json",
         probabilities=tmp_path / "p", predictions=tmp_path / "v", history=tmp_path / "h", figures={}, metrics={},
+        train_predictions=tmp_path / "t", metrics_table=tmp_path / "m", confusions=tmp_path / "c",
     ).write(tmp_path / RESULT_FILE)  # fmt: skip
     network = train.first_network(
         world.spec(tmp_path, network="knowledge_transfer", parent=tmp_path / RESULT_FILE, mixing=1.0),

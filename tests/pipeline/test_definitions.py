@@ -9,30 +9,62 @@ from pipeline.definitions import defs
 ROAD = [
     "gbif_download", "occurrences", "clean_occurrences", "photo_index", "photos",
     "species", "taxonomy", "split", "training_photos",
-    "baseline", "specificity_baseline", "comparison", "candidate", "champion",
 ]  # fmt: skip
+"""From GBIF to the photographs that networks are trained on: one line."""
+NETWORKS = {
+    "baseline": "training_photos",
+    "baseline_matched": "training_photos",
+    "multi_view": "training_photos",
+    "genus_stage": "training_photos",
+    "knowledge_transfer": "genus_stage",
+}
+"""The networks, each with what it is trained from."""
+CALIBRATED = ["baseline", "baseline_matched", "multi_view", "knowledge_transfer"]
+RELEASE = ["comparison", "candidate", "champion"]
 BESIDE = {"changes": {"photo_index"}, "dataset_page": {"split", "training_photos"}}
 """Assets beside the road, each with those that it is made from: nothing of the road waits for them."""
 GROUPS = {
     "ingest": {"gbif_download", "occurrences", "clean_occurrences", "photo_index", "changes", "photos"},
     "dataset": {"species", "taxonomy", "split", "training_photos", "dataset_page"},
-    "training": {"baseline"},
-    "evaluation": {"specificity_baseline", "comparison"},
+    "training": set(NETWORKS),
+    "evaluation": {*(f"specificity_{name}" for name in CALIBRATED), "comparison"},
     "release": {"candidate", "champion"},
 }
+ALL = set().union(*GROUPS.values())
 
 
-def test_the_road_is_one_line_in_this_order() -> None:
+def test_the_road_to_the_dataset_is_one_line_in_this_order() -> None:
     graph = defs.resolve_asset_graph()
     names = [key.to_user_string() for key in graph.toposorted_asset_keys]
-    assert [name for name in names if name not in BESIDE] == ROAD
+    assert [name for name in names if name in ROAD] == ROAD
     for before, after in pairwise(ROAD):
         assert dg.AssetKey(before) in graph.get(dg.AssetKey(after)).parent_keys
 
 
+def test_every_network_is_trained_calibrated_and_compared_before_one_is_released() -> None:
+    graph = defs.resolve_asset_graph()
+
+    def parents(name: str) -> set[str]:
+        return {key.to_user_string() for key in graph.get(dg.AssetKey(name)).parent_keys}
+
+    for network, origin in NETWORKS.items():
+        assert parents(network) == {origin}
+    for network in CALIBRATED:
+        assert parents(f"specificity_{network}") == {network}
+    assert parents("comparison") == {f"specificity_{network}" for network in CALIBRATED}
+    for before, after in pairwise(RELEASE):
+        assert parents(after) == {before}
+
+
+def test_networks_share_one_pool() -> None:
+    for name in NETWORKS:
+        node = defs.resolve_asset_graph().get(dg.AssetKey(name))
+        assert node.pools == {"gpu"}
+
+
 def test_what_stands_beside_the_road_holds_nothing_up() -> None:
     graph = defs.resolve_asset_graph()
-    assert {key.to_user_string() for key in graph.toposorted_asset_keys} == {*ROAD, *BESIDE}
+    assert {key.to_user_string() for key in graph.toposorted_asset_keys} == ALL
     for name, origins in BESIDE.items():
         node = graph.get(dg.AssetKey(name))
         assert node.parent_keys == {dg.AssetKey(origin) for origin in origins}
@@ -40,7 +72,7 @@ def test_what_stands_beside_the_road_holds_nothing_up() -> None:
 
 
 def test_every_asset_is_in_its_group_with_kinds_owners_and_a_description() -> None:
-    for name in (*ROAD, *BESIDE):
+    for name in ALL:
         node = defs.resolve_asset_graph().get(dg.AssetKey(name))
         assert name in GROUPS[node.group_name]
         assert node.kinds
@@ -75,4 +107,4 @@ def test_the_schedule_takes_the_whole_road() -> None:
         tick = defs.resolve_schedule_def("weekly_refresh").evaluate_tick(dg.build_schedule_context(instance=instance))
     assert len(tick.run_requests or []) == 1
     job = defs.resolve_job_def("road")
-    assert {key.to_user_string() for key in job.asset_layer.selected_asset_keys} == {*ROAD, *BESIDE}
+    assert {key.to_user_string() for key in job.asset_layer.selected_asset_keys} == ALL

@@ -1,6 +1,7 @@
 """What decides a training's outcome is in its hash, and nothing else."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -45,12 +46,15 @@ def test_what_does_not_decide_the_outcome_trains_nothing_again(
     assert hashes(make_settings(training=change), manifest) == hashes(make_settings(), manifest)
 
 
-def test_the_mixing_factor_concerns_knowledge_transfer_only(make_settings: Make, manifest: DatasetManifest) -> None:
-    before, after = (hashes(make_settings(training={"transfer_mixing": a}), manifest) for a in (0.5, 0.7))
+@pytest.mark.parametrize("change", [{"transfer_mixing": 0.7}, {"literal_schedule": True}])
+def test_how_knowledge_is_transferred_concerns_that_network_only(
+    make_settings: Make, manifest: DatasetManifest, change: dict[str, object]
+) -> None:
+    before, after = hashes(make_settings(), manifest), hashes(make_settings(training=change), manifest)
     assert {network for network in STAGES if before[network] != after[network]} == {"knowledge_transfer"}
 
 
-@pytest.mark.parametrize("change", [{"image_size": 128}, {"literal_schedule": True}, {"recipe": "sample"}, {"seed": 1}])
+@pytest.mark.parametrize("change", [{"image_size": 128}, {"recipe": "sample"}, {"seed": 1}, {"weights": "none"}])
 def test_what_concerns_all_trains_all_again(
     make_settings: Make, manifest: DatasetManifest, change: dict[str, object]
 ) -> None:
@@ -60,6 +64,18 @@ def test_what_concerns_all_trains_all_again(
     assert calibrate_hash(settings, manifest, network="multi_view") != calibrate_hash(
         changed, manifest, network="multi_view"
     )
+
+
+def test_a_file_of_recipes_counts_by_what_it_says(
+    make_settings: Make, manifest: DatasetManifest, tmp_path: Path
+) -> None:
+    files = [tmp_path / name for name in ("a.yaml", "b.yaml", "c.yaml")]
+    for file, text in zip(files, ("one", "one", "two"), strict=True):
+        file.write_text(text)
+    first, same, other = (hashes(make_settings(training={"recipe": file}), manifest) for file in files)
+    assert first == same != other
+    spec = train_spec(make_settings(training={"recipe": files[0]}), manifest, network="baseline", tags={})
+    assert spec.recipe == str(files[0])
 
 
 def test_knowledge_comes_from_the_genus_stage_of_the_same_seed(make_settings: Make, manifest: DatasetManifest) -> None:
