@@ -4,6 +4,7 @@ Described by `network.json`. Where backbones are cut belongs to `ml.sections`, w
 how they are trained to `ml.trainer`.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -255,7 +256,9 @@ def bare_backbone(name: str, *, image_size: int, pretrained: bool = False) -> nn
 def normalisation(backbone: str) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
     """Mean and deviation of pixels that the pretrained weights of `backbone` were trained with (timm's record)."""
     configuration = timm.get_pretrained_cfg(backbone)
-    return (HALF, HALF) if configuration is None else (configuration.mean, configuration.std)
+    if configuration is None:
+        return HALF, HALF
+    return _triple(configuration.mean), _triple(configuration.std)
 
 
 def has_auxiliary(backbone: str) -> bool:
@@ -292,6 +295,11 @@ def count_parameters(module: nn.Module) -> int:
 def device_of(module: nn.Module) -> torch.device:
     """Where the parameters of `module` lie."""
     return next(module.parameters()).device
+
+
+def _triple(values: Sequence[float]) -> tuple[float, float, float]:
+    red, green, blue = values
+    return red, green, blue
 
 
 def _fresh_branch(spec: NetworkSpec, plan: Plan) -> nn.ModuleDict:
