@@ -51,7 +51,9 @@ def test_runs_are_nested_below_the_dataset_version(undisturbed: Path) -> None:
     experiment = client.get_experiment_by_name("naturewatch")
     assert experiment is not None
     runs = {run.data.tags["naturewatch.stage"]: run for run in client.search_runs([experiment.experiment_id])}
-    assert set(runs) == {"dataset", "baseline", "specificity_baseline", "candidate"}
+    networks = {"baseline", "baseline_matched", "multi_view", "knowledge_transfer"}
+    calibrations = {f"specificity_{network}" for network in networks}
+    assert set(runs) == {"dataset", *networks, "genus_stage", *calibrations, "comparison", "candidate"}
     parent = runs.pop("dataset")
     assert parent.inputs is not None
     assert {entry.dataset.name for entry in parent.inputs.dataset_inputs} >= set(TABLES) - {"photo_index"}
