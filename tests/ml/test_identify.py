@@ -131,6 +131,17 @@ def test_an_unknown_taxon_is_refused(registry: list[str], kea: Path, capsys: Cap
     assert "knows no taxon 'Dodo'" in capsys.readouterr().err
 
 
+def test_a_region_of_interest_is_looked_at(registry: list[str], kea: Path, capsys: Captured) -> None:
+    probabilities = []
+    for region in (["0", "0", "1", "1"], ["0.4", "0.4", "0.6", "0.6"]):
+        assert identify.main([str(kea), "--region", *region, "--json", *registry]) == 0
+        (answer,) = json.loads(capsys.readouterr().out)
+        probabilities.append([species["probability"] for species in answer["top"]])
+    assert probabilities[0] != probabilities[1]
+    assert identify.main([str(kea), "--region", "0.6", "0", "0.4", "1", *registry]) == 1
+    assert "left, upper, right, lower as fractions" in capsys.readouterr().err
+
+
 @pytest.fixture
 def classifier(tmp_path: Path) -> list[str]:
     generator = np.random.default_rng(2)
