@@ -1,10 +1,8 @@
 """Random changes of training photographs, drawn from (seed, epoch, photograph) so that a resumed run repeats them.
 
 Source: TF-slim `inception_preprocessing.py` with `fast_mode=False`, which the paper's section 3.1.1 follows. The crop
-is done while decoding (`ml.data`), colours in batched torch operations here.
+and the mirroring are done while decoding (`ml.data`), colours in batched torch operations here.
 """
-
-from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -57,10 +55,10 @@ class Draws:
 
 
 def crop_box(draws: NDArray[np.float64], *, augmentation: Augmentation) -> Box:
-    """A random part of the photograph: area, aspect ratio and place from the first four draws.
+    """A random part of the photograph, mirrored or not: area, aspect ratio, place and flip from the first five draws.
 
     Returns:
-        Left, upper, right and lower edge as fractions.
+        Left, upper, right and lower edge as fractions; of a mirrored part left and right are exchanged.
     """
     low, high = augmentation.area
     area = low + (high - low) * draws[0]
@@ -70,94 +68,121 @@ def crop_box(draws: NDArray[np.float64], *, augmentation: Augmentation) -> Box:
     width = min(1.0, float(np.sqrt(area * aspect)))
     height = min(1.0, area / width)
     left, upper = (1 - width) * float(draws[2]), (1 - height) * float(draws[3])
+    if draws[4] < augmentation.flip:
+        return left + width, upper, left, upper + height
     return left, upper, left + width, upper + height
 
 
 def change_colours(pixels: Tensor, *, draws: NDArray[np.float64], augmentation: Augmentation) -> Tensor:
-    """Flip and change the colours of a batch.
+    """Change the colours of a batch: brightness, contrast, saturation and hue in one of four orders.
+
+    All views of a photograph are changed alike: contrast is scaled about the whole view's mean in each of them, so
+    that what several views show keeps the same colour in all.
 
     Args:
-        pixels: (N, views, 3, H, W) in [0, 1]; a photograph's views are changed alike.
-        draws: (N, 10); columns 4 to 9 are used.
+        pixels: (N, views, 3, H, W) in [0, 1], the whole view first.
+        draws: (N, 10); columns 5 to 9 are used.
         augmentation: The ranges.
 
     Returns:
-        (N, views, 3, H, W), clipped to [0, 1].
+        (N, views, 3, H, W), clipped to [0, 1]; all photographs' first views come first in memory.
     """
-    photos, views = pixels.shape[:2]
-    together = pixels.transpose(0, 1).flatten(0, 1)
-    changed = _change(together, draws=np.tile(draws, (views, 1)), augmentation=augmentation)
-    return changed.view(views, photos, *pixels.shape[2:]).transpose(0, 1)
-
-
-def _change(pixels: Tensor, *, draws: NDArray[np.float64], augmentation: Augmentation) -> Tensor:
-    flipped = torch.from_numpy(draws[:, 4] < augmentation.flip).to(pixels.device)
-    pixels = torch.where(flipped.view(-1, 1, 1, 1), pixels.flip(3), pixels)
+    changed = torch.empty_like(pixels.transpose(0, 1), memory_format=torch.contiguous_format).transpose(0, 1)
     order = (draws[:, 5] * len(ORDERS)).astype(int)
-    signed = torch.from_numpy(2 * draws[:, 6:10] - 1).to(pixels)
-    amounts = {
-        "brightness": signed[:, 0] * augmentation.brightness,
-        "contrast": 1 + signed[:, 1] * augmentation.contrast,
-        "saturation": 1 + signed[:, 2] * augmentation.saturation,
-        "hue": signed[:, 3] * augmentation.hue,
-    }
-    result = torch.empty_like(pixels)
-    for index, names in enumerate(ORDERS):
-        members = torch.from_numpy(np.flatnonzero(order == index)).to(pixels.device)
-        if len(members):
-            part = pixels[members]
-            for name in names:
-                part = CHANGES[name](part, amounts[name][members].view(-1, 1, 1, 1))
-            result[members] = part
-    return result.clamp_(0, 1)
+    limits = (augmentation.brightness, augmentation.contrast, augmentation.saturation, augmentation.hue)
+    amounts = np.array((0, 1, 1, 0)) + (2 * draws[:, 6:] - 1) * np.array(limits)
+    if pixels.device.type == "cpu":
+        # One photograph at a time stays in the processor's cache.
+        scratch = torch.empty(4, 1, *pixels.shape[1:2], *pixels.shape[3:])
+        for photo in range(len(pixels)):
+            part = changed[photo : photo + 1].copy_(pixels[photo : photo + 1])
+            _distort(part, order=order[photo], amounts=torch.from_numpy(amounts[[photo]]).to(pixels), scratch=scratch)
+        return changed
+    for each in range(len(ORDERS)):
+        members = np.flatnonzero(order == each)
+        places = torch.from_numpy(members).to(pixels.device)
+        part = pixels[places]
+        scratch = part.new_empty(4, *part.shape[:2], *part.shape[3:])
+        _distort(part, order=each, amounts=torch.from_numpy(amounts[members]).to(pixels), scratch=scratch)
+        changed[places] = part
+    return changed
 
 
-def brightness(pixels: Tensor, delta: Tensor) -> Tensor:
-    """Add `delta` to every channel (TF `adjust_brightness`)."""
-    return pixels + delta
+def _distort(pixels: Tensor, *, order: int, amounts: Tensor, scratch: Tensor) -> None:
+    """Change (N, views, 3, H, W) in place by `amounts` (N, 4) in one of `ORDERS`.
+
+    Brightness commutes with contrast and with hue, and hue with saturation, which allows for fewer passes.
+
+    Args:
+        pixels: What is changed.
+        order: Which of `ORDERS`.
+        amounts: Brightness, contrast, saturation, hue.
+        scratch: Room (4, N, views, H, W) for what is computed on the way.
+    """
+    brightness, contrast, saturation, hue = amounts.view(-1, 4, 1, 1, 1, 1).unbind(1)
+    if order == 0:
+        pixels.add_(brightness)
+        _hue(pixels, hue, saturation=saturation, scratch=scratch)
+        _contrast(pixels, contrast, brightness=0)
+    elif order == 1:
+        _saturation(pixels, saturation, scratch=scratch)
+        _contrast(pixels, contrast, brightness=brightness)
+        _hue(pixels, hue, saturation=None, scratch=scratch)
+    elif order == 2:
+        _contrast(pixels, contrast, brightness=brightness)
+        _hue(pixels, hue, saturation=saturation, scratch=scratch)
+    else:
+        _hue(pixels, hue, saturation=saturation, scratch=scratch)
+        _contrast(pixels, contrast, brightness=brightness)
+    pixels.clamp_(0, 1)
 
 
-def contrast(pixels: Tensor, factor: Tensor) -> Tensor:
-    """Scale the distance from each channel's mean over the photograph (TF `adjust_contrast`)."""
-    mean = pixels.mean(dim=(2, 3), keepdim=True)
-    return (pixels - mean) * factor + mean
+def _contrast(pixels: Tensor, factor: Tensor, *, brightness: Tensor | float) -> None:
+    """Scale the distance from each channel's mean over the whole view (TF `adjust_contrast`), and add `brightness`."""
+    mean = pixels[:, :1].mean(dim=(3, 4), keepdim=True)
+    pixels.mul_(factor).add_(mean * (1 - factor) + brightness)
 
 
-def saturation(pixels: Tensor, factor: Tensor) -> Tensor:
+def _saturation(pixels: Tensor, factor: Tensor, *, scratch: Tensor) -> None:
     """Scale HSV's saturation, at most to 1 (TF `adjust_saturation`); hue and value stay.
 
-    In HSV at fixed hue and value, each channel's distance below the maximum is proportional to the saturation, so
-    the conversion there and back reduces to one scaling.
+    At fixed hue and value, each channel's distance below the largest is proportional to the saturation.
     """
-    value = pixels.amax(dim=1, keepdim=True)
-    reach = value - pixels.amin(dim=1, keepdim=True)
-    limit = torch.where(reach > 0, value / reach.clamp_min(1e-12), torch.ones_like(reach)).clamp_min(0)
-    return value - (value - pixels) * torch.minimum(factor, limit)
+    value, reach = _value_and_reach(pixels, scratch=scratch)
+    room = torch.clamp(value, min=0, out=scratch[2]).div_(reach.clamp_min_(1e-12))
+    torch.minimum(room, factor[:, 0], out=room)
+    torch.lerp(value.unsqueeze(2), pixels, room.unsqueeze(2), out=pixels)
 
 
-def hue(pixels: Tensor, delta: Tensor) -> Tensor:
-    """Turn HSV's hue by `delta` of a full circle (TF `adjust_hue`); saturation and value stay."""
-    value = pixels.amax(dim=1, keepdim=True)
-    reach = value - pixels.amin(dim=1, keepdim=True)
-    red, green, blue = pixels.unbind(1)
-    safe = reach.squeeze(1).clamp_min(1e-12)
-    top = value.squeeze(1)
-    sixth = torch.where(
-        top == red,
-        (green - blue) / safe,
-        torch.where(top == green, 2 + (blue - red) / safe, 4 + (red - green) / safe),
-    )
-    turned = (sixth[:, None] + 6 * delta) % 6
-    # Each channel is the value minus the reach times a trapezoid of the hue (the closed form of HSV to RGB).
-    phase = torch.tensor([5.0, 3.0, 1.0], device=pixels.device).view(1, 3, 1, 1)
-    place = (phase + turned) % 6
-    return value - reach * torch.minimum(place, 4 - place).clamp(0, 1)
+def _hue(pixels: Tensor, turn: Tensor, *, saturation: Tensor | None, scratch: Tensor) -> None:
+    """Turn HSV's hue by a share of the circle (TF `adjust_hue`), and scale its saturation, at most to 1, if asked.
+
+    Closed form, with hue in sixths of the circle, between -3 and 3 with red at 0: each channel is a trapezoid of it,
+    value - reach * (min(max(|hue|, 1), 2) - 1) for red, and likewise for green and blue, lowest around -1 and 1.
+    """
+    red, green, blue = pixels.unbind(2)
+    value, reach = _value_and_reach(pixels, scratch=scratch)
+    hue, room = scratch[2:]
+    # The distance of the hue from red is 1 + (green + blue - red - least) / reach, where least = value - reach.
+    torch.add(green, blue, out=hue).sub_(red).sub_(value).add_(reach)
+    hue.div_(torch.clamp(reach, min=1e-12, out=room)).add_(1)
+    hue.copysign_(torch.sub(green, blue, out=room)).add_(6 * turn[:, 0])
+    hue.sub_(torch.mul(hue, 1 / 6, out=room).round_(), alpha=6)
+    if saturation is not None:
+        reach.mul_(saturation[:, 0])
+        torch.minimum(reach, torch.clamp(value, min=0, out=room), out=reach)
+    torch.abs(hue, out=room).clamp_(1, 2)
+    torch.addcmul(torch.add(value, reach, out=red), reach, room, value=-1, out=red)
+    value.sub_(reach, alpha=2)
+    for channel, lowest in ((green, -1), (blue, 1)):
+        torch.sub(hue, lowest, out=room).abs_().clamp_(1, 2)
+        torch.addcmul(value, reach, room, out=channel)
 
 
-CHANGES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "brightness": brightness,
-    "contrast": contrast,
-    "saturation": saturation,
-    "hue": hue,
-}
-"""The colour changes by name."""
+def _value_and_reach(pixels: Tensor, *, scratch: Tensor) -> tuple[Tensor, Tensor]:
+    """The largest channel, and how far it is above the smallest: (N, views, H, W) in the first two of `scratch`."""
+    red, green, blue = pixels.unbind(2)
+    value, least = scratch[:2]
+    torch.maximum(torch.maximum(red, green, out=value), blue, out=value)
+    torch.minimum(torch.minimum(red, green, out=least), blue, out=least)
+    return value, torch.sub(value, least, out=least)

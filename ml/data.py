@@ -5,6 +5,7 @@ Colour changes are in `ml.augment`. Which photographs exist is decided before, b
 
 import io
 import mmap
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
+from torch.nn import functional
 
 from ml.errors import DataError, PhotoError
 
@@ -27,7 +29,7 @@ EVALUATION_CROP = 0.875
 """Share of each side that evaluation sees, around the centre (TF-slim `preprocess_for_eval`)."""
 
 Box = tuple[float, float, float, float]
-"""Left, upper, right and lower edge as fractions of width and height."""
+"""Left, upper, right and lower edge as fractions of width and height; left beyond right shows the part mirrored."""
 
 CENTRE: Box = (
     (1 - EVALUATION_CROP) / 2,
@@ -72,8 +74,10 @@ def region_boxes(region: Box, *, views: Sequence[float]) -> list[Box]:
     return [CENTRE, *inside]
 
 
-def decode(jpeg: bytes | memoryview, *, boxes: Sequence[Box], image_size: int) -> NDArray[np.uint8]:
-    """Decode the parts `boxes` of a JPEG, each at `image_size` x `image_size`, bilinear with antialiasing.
+def decode(
+    jpeg: bytes | memoryview, *, boxes: Sequence[Box], image_size: int, out: NDArray[np.uint8] | None = None
+) -> NDArray[np.uint8]:
+    """Decode a JPEG once and cut the parts `boxes` out of it; see `resize`.
 
     The decoder itself scales down by up to eight when the parts stay larger than wanted: most of the
     cost of a large photograph is saved.
@@ -82,6 +86,7 @@ def decode(jpeg: bytes | memoryview, *, boxes: Sequence[Box], image_size: int) -
         jpeg: The file's bytes.
         boxes: The wanted parts, as fractions.
         image_size: Side of the result, in pixels; the aspect ratio is not kept (as in TF-slim).
+        out: Where to write the result, if it is not to be a new array.
 
     Returns:
         RGB pixels (boxes, image_size, image_size, 3).
@@ -92,32 +97,46 @@ def decode(jpeg: bytes | memoryview, *, boxes: Sequence[Box], image_size: int) -
     try:
         _, _, colours, _ = simplejpeg.decode_jpeg_header(jpeg)
         if colours in {"CMYK", "YCCK"}:
-            pixels = np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB"))
+            pixels = np.array(Image.open(io.BytesIO(jpeg)).convert("RGB"))
         else:
             pixels = simplejpeg.decode_jpeg(
                 jpeg,
                 min_height=int(np.ceil(image_size / min(lower - upper for _, upper, _, lower in boxes))),
-                min_width=int(np.ceil(image_size / min(right - left for left, _, right, _ in boxes))),
+                min_width=int(np.ceil(image_size / min(abs(right - left) for left, _, right, _ in boxes))),
                 min_factor=1,
             )
     except (ValueError, OSError) as error:
         raise PhotoError(f"not a readable JPEG: {error}") from error
-    return resize(pixels, boxes=boxes, image_size=image_size)
+    return resize(pixels, boxes=boxes, image_size=image_size, out=out)
 
 
-def resize(pixels: NDArray[np.uint8], *, boxes: Sequence[Box], image_size: int) -> NDArray[np.uint8]:
-    """The parts `boxes` of RGB pixels (H, W, 3), each at `image_size` x `image_size`, bilinear with antialiasing."""
+def resize(
+    pixels: NDArray[np.uint8], *, boxes: Sequence[Box], image_size: int, out: NDArray[np.uint8] | None = None
+) -> NDArray[np.uint8]:
+    """The parts `boxes` of RGB pixels (H, W, 3), each at `image_size` x `image_size`, bilinear with antialiasing.
+
+    Edges are those of the nearest whole pixels, as in TF-slim, whose random crops are whole pixels too.
+    """
     height, width = pixels.shape[:2]
-    image = Image.fromarray(pixels)
-    parts = [
-        image.resize(
-            (image_size, image_size),
-            resample=Image.Resampling.BILINEAR,
-            box=(left * width, upper * height, right * width, lower * height),
+    # Strides of bytes as they are decoded: what torch's vectorised kernel for bytes works on without repacking.
+    image = torch.from_numpy(pixels)[None].permute(0, 3, 1, 2)
+    parts = np.empty((len(boxes), image_size, image_size, 3), dtype=np.uint8) if out is None else out
+    for part, (left, upper, right, lower) in zip(parts, boxes, strict=True):
+        columns, rows = _span(left, right, of=width), _span(upper, lower, of=height)
+        seen = functional.interpolate(
+            image[:, :, rows, columns], size=(image_size, image_size), mode="bilinear", antialias=True
         )
-        for left, upper, right, lower in boxes
-    ]
-    return np.stack([np.asarray(part) for part in parts])
+        if left > right:
+            seen = seen.flip(3)
+        part[:] = seen[0].permute(1, 2, 0).numpy()
+    return parts
+
+
+def _span(begin: float, end: float, *, of: int) -> slice:
+    """The whole pixels between two edges in either order, at least one."""
+    low, high = sorted((begin, end))
+    first = min(round(low * of), of - 1)
+    return slice(max(0, first), max(first + 1, round(high * of)))
 
 
 def standardise(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
@@ -310,43 +329,58 @@ def batches(
         workers: Decoding threads; 0 decodes in the calling thread.
         ahead: Batches decoded before they are asked for.
     """
+    shape = len(views), image_size, image_size, 3
 
-    def one(position: int) -> NDArray[np.uint8] | str:
-        row = int(photos.rows[position])
+    def one(position: int, pixels: NDArray[np.uint8]) -> str | None:
+        """Decode into `pixels`; returns why that cannot be."""
+        boxes = view_boxes(box(position), views=views)
         try:
-            return decode(pack.jpeg(row), boxes=view_boxes(box(position), views=views), image_size=image_size)
+            decode(pack.jpeg(int(photos.rows[position])), boxes=boxes, image_size=image_size, out=pixels)
         except PhotoError as error:
             return f"{photos.photo_ids[position]}: {error}"
+        return None
+
+    def buffer(group: NDArray[np.intp]) -> Tensor:
+        # Memory that a GPU can read by itself, so that the copy goes on beside the computation.
+        pinned = torch.cuda.is_available()
+        return torch.empty(shape[0], len(group), *shape[1:], dtype=torch.uint8, pin_memory=pinned).transpose(0, 1)
 
     if workers == 0:
         for group in groups:
-            yield _collate(group, [one(int(position)) for position in group], photos=photos)
+            pixels = buffer(group)
+            failures = [one(int(position), into) for position, into in zip(group, pixels.numpy(), strict=True)]
+            yield _batch(group, pixels, failures, photos=photos)
         return
     with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="decode") as pool:
-        waiting: list[tuple[NDArray[np.intp], list[Future[NDArray[np.uint8] | str]]]] = []
+        waiting: deque[tuple[NDArray[np.intp], Tensor, list[Future[str | None]]]] = deque()
         try:
             for group in groups:
-                waiting.append((group, [pool.submit(one, int(position)) for position in group]))
+                pixels = buffer(group)
+                into = pixels.numpy()
+                waiting.append((group, pixels, [pool.submit(one, int(group[i]), into[i]) for i in range(len(group))]))
                 if len(waiting) > ahead:
-                    first, futures = waiting.pop(0)
-                    yield _collate(first, [future.result() for future in futures], photos=photos)
-            for group, futures in waiting:
-                yield _collate(group, [future.result() for future in futures], photos=photos)
+                    yield _finished(*waiting.popleft(), photos=photos)
+            while waiting:
+                yield _finished(*waiting.popleft(), photos=photos)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _collate(group: NDArray[np.intp], decoded: list[NDArray[np.uint8] | str], *, photos: Photos) -> Batch:
-    good = [index for index, item in enumerate(decoded) if not isinstance(item, str)]
-    positions = np.asarray(group, dtype=np.int64)[good]
-    arrays = [item for item in decoded if not isinstance(item, str)]
+def _finished(group: NDArray[np.intp], pixels: Tensor, futures: list[Future[str | None]], *, photos: Photos) -> Batch:
+    return _batch(group, pixels, [future.result() for future in futures], photos=photos)
+
+
+def _batch(group: NDArray[np.intp], pixels: Tensor, failures: list[str | None], *, photos: Photos) -> Batch:
+    positions = np.asarray(group, dtype=np.int64)
+    if any(failures):
+        good = [index for index, failure in enumerate(failures) if failure is None]
+        positions = positions[good]
+        pixels = pixels.transpose(0, 1)[:, good].transpose(0, 1)
     return Batch(
-        pixels=torch.from_numpy(np.stack(arrays, axis=1)).transpose(0, 1)
-        if arrays
-        else torch.empty(0, 1, 1, 1, 3, dtype=torch.uint8),
+        pixels=pixels,
         labels=torch.from_numpy(photos.labels[positions]),
         positions=positions,
-        unreadable=tuple(item for item in decoded if isinstance(item, str)),
+        unreadable=tuple(failure for failure in failures if failure is not None),
     )
 
 

@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from ml.augment import Augmentation, Draws, crop_box
 from ml.data import (
     CENTRE,
+    Batch,
     Box,
     Pack,
     Photos,
@@ -23,6 +25,7 @@ from ml.data import (
     epoch_order,
     read_split,
     region_boxes,
+    resize,
     standardise,
     view_boxes,
 )
@@ -99,6 +102,45 @@ def test_views_are_central_parts_at_the_same_resolution() -> None:
     assert whole.mean() == pytest.approx(255 / 4, abs=8)
 
 
+edges = st.floats(0, 1)
+
+
+@given(left=edges, upper=edges, right=edges, lower=edges, share=st.floats(0.05, 1))
+def test_views_lie_around_one_centre_and_are_mirrored_with_their_part(
+    left: float, upper: float, right: float, lower: float, share: float
+) -> None:
+    whole, part = view_boxes((left, upper, right, lower), views=(1.0, share))
+    assert whole == pytest.approx((left, upper, right, lower))
+    assert (part[0] + part[2], part[1] + part[3]) == pytest.approx((left + right, upper + lower))
+    assert (part[2] - part[0], part[3] - part[1]) == pytest.approx((share * (right - left), share * (lower - upper)))
+
+
+@given(left=edges, upper=edges, width=edges, height=edges, size=st.tuples(st.integers(1, 9), st.integers(1, 9)))
+def test_any_part_of_any_photograph_can_be_cut(
+    left: float, upper: float, width: float, height: float, size: tuple[int, int]
+) -> None:
+    box = (left, upper, min(1.0, left + width), min(1.0, upper + height))
+    pixels = np.arange(size[0] * size[1] * 3, dtype=np.uint8).reshape(*size, 3)
+    (seen,) = resize(pixels, boxes=[box], image_size=4)
+    assert pixels.min() <= seen.min() <= seen.max() <= pixels.max()
+
+
+def test_a_part_from_right_to_left_is_mirrored() -> None:
+    pixels = np.random.default_rng(2).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    jpeg = simplejpeg.encode_jpeg(pixels, quality=95)
+    plain, mirrored = decode(jpeg, boxes=[(0.1, 0.2, 0.8, 0.9), (0.8, 0.2, 0.1, 0.9)], image_size=32)
+    assert np.array_equal(mirrored, plain[:, ::-1])
+    assert not np.array_equal(mirrored, plain)
+
+
+def test_pixels_can_be_written_where_they_are_wanted() -> None:
+    rows = np.zeros((2, 3, 32, 32, 3), dtype=np.uint8)
+    boxes = view_boxes(WHOLE, views=(1.0, 0.5))
+    decode(photograph(1, 1), boxes=boxes, image_size=32, out=rows[:, 1])
+    assert np.array_equal(rows[:, 1], decode(photograph(1, 1), boxes=boxes, image_size=32))
+    assert not rows[:, [0, 2]].any()
+
+
 @given(edges=st.tuples(*[st.floats(0, 1)] * 4), views=st.sampled_from([(1.0,), (1.0, 0.5), (1.0, 0.6, 0.3)]))
 def test_the_most_magnified_view_shows_the_region_of_interest(edges: Box, views: tuple[float, ...]) -> None:
     left, right = sorted(edges[::2])
@@ -141,6 +183,29 @@ def test_each_epoch_visits_every_photograph_once_in_its_own_order(count: int, se
     assert np.array_equal(order, epoch_order(count, seed=seed, epoch=epoch))
 
 
+def test_batches_are_the_same_whatever_the_number_of_workers(world: World) -> None:
+    pack = Pack(world.index)
+    photos = read_split(world.split, pack=pack, side="train")
+    draws, groups = Draws(seed=3, epoch=1), np.array_split(epoch_order(len(photos), seed=3, epoch=1), 4)
+
+    def stream(workers: int, ahead: int) -> list[Batch]:
+        return list(
+            batches(photos, pack=pack, groups=groups, views=(1.0, 0.5), image_size=32, workers=workers, ahead=ahead,
+                    box=lambda index: crop_box(draws.of(index), augmentation=Augmentation()))
+        )  # fmt: skip
+
+    alone = stream(0, 3)
+    for batch, group in zip(alone, groups, strict=True):
+        assert batch.positions.tolist() == group.tolist()
+        assert batch.labels.tolist() == photos.labels[group].tolist()
+        assert batch.pixels.shape == (len(group), 2, 32, 32, 3)
+        assert batch.pixels.transpose(0, 1).is_contiguous(), "all first views first, as networks run them"
+    for workers, ahead in ((1, 1), (3, 2), (3, 9)):
+        for one, two in zip(alone, stream(workers, ahead), strict=True):
+            assert torch.equal(one.pixels, two.pixels)
+            assert np.array_equal(one.positions, two.positions)
+
+
 @pytest.mark.parametrize("workers", [0, 1, 3])
 def test_an_unreadable_photograph_leaves_its_batch_and_is_named(world: World, tmp_path: Path, workers: int) -> None:
     good = photograph(0, 1)
@@ -157,3 +222,6 @@ def test_an_unreadable_photograph_leaves_its_batch_and_is_named(world: World, tm
     assert [batch.positions.tolist() for batch in found] == [[2], [], [0]]
     assert [batch.labels.tolist() for batch in found] == [[2], [], [0]]
     assert found[0].unreadable[0].startswith("broken: not a readable JPEG")
+    assert [batch.pixels.shape[0] for batch in found] == [1, 0, 1]
+    assert all(batch.pixels.transpose(0, 1).is_contiguous() for batch in found)
+    assert torch.equal(found[0].pixels, found[2].pixels), "the same photograph, before and after the broken one"
