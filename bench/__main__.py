@@ -11,6 +11,7 @@ PARTS: Final = {
     "cost": "what the paper's recipes cost at full scale: parameters, operations, memory, hours",
     "archive": "10 million occurrences and 20 million media rows to Parquet, against DuckDB's bare read",
     "fetch": "photographs from one host, against img2dataset, gbif-dl and a bare loop",
+    "load": "two-view training batches from JPEGs, against PIL with torchvision",
     "growth": "the photo index and the comparison of releases, within 2 GiB of memory",
     "guarantee": "how often the promised accuracy is broken, over 1,000 resamplings",
     "specificity": "one pass and calibration at the paper's scale, against the paper's hill climb",

@@ -1,0 +1,136 @@
+"""The contestants of `bench.load`, each in a process of its own that prints what it delivered. See `--help`.
+
+Every contestant reads the same JPEGs from the same mapped pack and makes batches of 32 with two views of 299 pixels;
+`decode` only decodes. One thread computes; the loader's decoding threads add to the CPU time that is counted.
+"""
+
+import argparse
+import io
+import itertools
+import json
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import simplejpeg
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms import RandomResizedCrop, v2
+
+from ml import augment, data
+from ml.data import Pack, Photos
+from ml.devices import Device
+
+SIDE: Final = 299
+BATCH: Final = 32
+HALF: Final = (0.5, 0.5, 0.5)
+PAPER: Final = augment.Augmentation()
+
+
+def decode(pack: Pack) -> Iterator[int]:
+    """Bare libjpeg-turbo: the limit."""
+    for row in range(len(pack.photo_ids)):
+        simplejpeg.decode_jpeg(pack.jpeg(row))
+        yield 1
+
+
+def loader(pack: Pack) -> Iterator[int]:
+    """What the loader delivers: decoded, cropped, mirrored bytes of both views."""
+    for batch, _ in _batches(pack):
+        yield len(batch.positions)
+
+
+def everything(pack: Pack) -> Iterator[int]:
+    """The loader, and on the processor too what training does on its device: colours and standardising."""
+    device = Device(device=torch.device("cpu"), rank=0, world=1)
+    for batch, draws in _batches(pack):
+        numbers = np.stack([draws.of(int(position)) for position in batch.positions])
+        pixels = augment.change_colours(device.pixels(batch.pixels), draws=numbers, augmentation=PAPER)
+        yield len(data.standardise(pixels, HALF, HALF))
+
+
+def _batches(pack: Pack) -> Iterator[tuple[data.Batch, augment.Draws]]:
+    count = len(pack.photo_ids)
+    rows = np.arange(count)
+    photos = Photos(photo_ids=pack.photo_ids, labels=rows, halves=[None] * count, rows=rows)
+    draws = augment.Draws(seed=1, epoch=0)
+    order = data.epoch_order(count, seed=1, epoch=0)
+    stream = data.batches(
+        photos,
+        pack=pack,
+        groups=[order[begin : begin + BATCH] for begin in range(0, count, BATCH)],
+        box=lambda index: augment.crop_box(draws.of(index), augmentation=PAPER),
+        views=(1.0, 0.5),
+        image_size=SIDE,
+        workers=1,
+    )
+    return ((batch, draws) for batch in stream)
+
+
+class _TwoViews(Dataset[tuple[Tensor, Tensor]]):
+    """PIL and torchvision's v2 transforms, as their documentation has them; one draw of the jitter for both views."""
+
+    def __init__(self, pack: Pack) -> None:
+        self._pack = pack
+        self._change = v2.Compose(
+            [
+                v2.RandomHorizontalFlip(PAPER.flip),
+                v2.ColorJitter(PAPER.brightness, PAPER.contrast, PAPER.saturation, PAPER.hue),
+                v2.ToImage(),
+                v2.ToDtype(torch.float32, scale=True),
+                v2.Normalize(HALF, HALF),
+            ]
+        )
+
+    def __len__(self) -> int:
+        return len(self._pack.photo_ids)
+
+    def __getitem__(self, row: int) -> tuple[Tensor, Tensor]:
+        image = Image.open(io.BytesIO(self._pack.jpeg(row))).convert("RGB")
+        top, left, height, width = RandomResizedCrop.get_params(image, list(PAPER.area), list(PAPER.aspect))
+        whole = v2.functional.resized_crop(image, top, left, height, width, [SIDE, SIDE])
+        half = max(1, height // 2), max(1, width // 2)
+        crop = v2.functional.resized_crop(image, top + height // 4, left + width // 4, *half, [SIDE, SIDE])
+        first, second = self._change((whole, crop))
+        return first, second
+
+
+def torchvision(pack: Pack) -> Iterator[int]:
+    """The usual pipeline, in this process."""
+    torch.manual_seed(1)
+    views: Iterable[tuple[Tensor, Tensor]] = DataLoader(_TwoViews(pack), batch_size=BATCH, shuffle=True)
+    for first, second in views:
+        yield len(torch.stack([first, second], dim=1))
+
+
+CONTESTANTS: Final = {
+    "decode": decode,
+    "loader": loader,
+    "everything": everything,
+    "torchvision": torchvision,
+}
+
+
+def main() -> None:
+    """Let one contestant deliver for some CPU-seconds, after a first pass that is not counted."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("contestant", choices=CONTESTANTS)
+    parser.add_argument("--index", type=Path, required=True, help="the pack's index.parquet")
+    parser.add_argument("--seconds", type=float, default=8, help="CPU-seconds to go on for, to whole passes")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    pack, contestant = Pack(options.index), CONTESTANTS[options.contestant]
+    for _ in itertools.islice(contestant(pack), 2):
+        pass
+    delivered, started = 0, time.process_time()
+    while time.process_time() - started < options.seconds:
+        delivered += sum(contestant(pack))
+    print(json.dumps({"photos_per_cpu_second": delivered / (time.process_time() - started)}))
+
+
+if __name__ == "__main__":
+    main()
