@@ -15,6 +15,8 @@ from PIL import Image
 from bench.harness import Goal, Report, Sample, alternate, measure, median_and_spread
 from demo.drawing import photograph
 from demo.organisms import read_kinds
+from pipeline.launch import environment
+from pipeline.paths import PROJECT_ROOT
 
 PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "data" / "photos.csv"
 """Labelled real photographs; they are no part of the project. Without them, rendered organisms."""
@@ -37,9 +39,8 @@ def run(*, folder: Path, runs: int) -> Report:
 
     def contestant(name: str) -> Callable[[], Sample]:
         command = [sys.executable, "-m", "bench.load_contestants", name, "--index", str(index)]
-        # The project's own checkout is what is measured, wherever it is installed from.
-        root = Path(__file__).resolve().parents[1]
-        return lambda: measure(command, cwd=root, environment={"PYTHONPATH": str(root)})
+        # As training children run; all contestants alike.
+        return lambda: measure(command, cwd=PROJECT_ROOT, environment=environment())
 
     samples = alternate({name: contestant(name) for name in CONTESTANTS}, runs=runs)
     speeds = {name: [sample.facts["photos_per_cpu_second"] for sample in each] for name, each in samples.items()}
@@ -67,7 +68,7 @@ def run(*, folder: Path, runs: int) -> Report:
             ),
         ],
         notes=[
-            f"The device's share, from bytes to changed and standardised numbers, costs a processor {device:.2f} ms each.",
+            f"The device's share, from bytes to changed and standardised numbers, costs a processor {device:.2f} ms.",
             f"With that share on the processor the factor is {middle['everything'] / middle['torchvision']:.1f}.",
             "The usual pipeline has torchvision's formulas (brightness by a factor, contrast about the mean of grey).",
             "Same ranges, same bytes from memory. CPU time of all threads, without imports and the first batches.",

@@ -120,7 +120,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("contestant", choices=CONTESTANTS)
     parser.add_argument("--index", type=Path, required=True, help="the pack's index.parquet")
-    parser.add_argument("--seconds", type=float, default=8, help="CPU-seconds to go on for, to whole passes")
+    parser.add_argument("--seconds", type=float, default=4, help="CPU-seconds to go on for, to whole passes")
     options = parser.parse_args()
     torch.set_num_threads(1)
     pack, contestant = Pack(options.index), CONTESTANTS[options.contestant]

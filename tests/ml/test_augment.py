@@ -151,7 +151,8 @@ def _slowly(pixels: Planes, *, draws: NDArray[np.float64], augmentation: Augment
 
 def _contrast(planes: Planes, factor: float) -> Planes:
     mean = planes[0].mean(axis=(1, 2))[:, None, None]
-    return (planes - mean) * factor + mean
+    scaled: Planes = (planes - mean) * factor + mean
+    return scaled
 
 
 Colour = tuple[float, float, float]
