@@ -3,7 +3,6 @@
 import functools
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -107,10 +106,10 @@ def test_two_views_in_parts_stopped_after_any_step_end_in_the_same_weights(
     )
     original = Steps.take
 
-    def take(self: Steps, *arguments: Any, step: int, **keywords: Any) -> Outcome:
+    def take(self: Steps, *arguments: object, step: int, **keywords: object) -> Outcome:
         if step + 1 == after and self.job is parts:
             parts.stop.set()
-        return original(self, *arguments, step=step, **keywords)
+        return original(self, *arguments, step=step, **keywords)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Steps, "take", take)
     rows = fit(whole)

@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -137,10 +136,10 @@ def test_a_run_stopped_after_any_step_ends_in_the_same_weights(
 ) -> None:
     stop, original = threading.Event(), Steps.take
 
-    def take(self: Steps, *arguments: Any, step: int, **keywords: Any) -> Outcome:
+    def take(self: Steps, *arguments: object, step: int, **keywords: object) -> Outcome:
         if step + 1 == after:
             stop.set()
-        return original(self, *arguments, step=step, **keywords)
+        return original(self, *arguments, step=step, **keywords)  # type: ignore[arg-type]
 
     spec = world.spec(tmp_path / "parts", spec_hash="resume")
     with monkeypatch.context() as patched:

@@ -3,7 +3,6 @@
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -62,10 +61,11 @@ class World:
                     pack.write(b"no JPEG")
         return World(folder=folder)
 
-    def job(self, folder: Path, *, backbone: str = "tf_efficientnet_lite0", **changes: Any) -> Job:
+    def job(self, folder: Path, *, backbone: str = "tf_efficientnet_lite0", **changes: object) -> Job:
         """A training of two short epochs that repeats itself in parts: norms frozen, no dropout, a smooth optimiser."""
         torch.manual_seed(1)
-        recipe = changes.get("recipe", STEADY)
+        recipe = changes.pop("recipe", STEADY)
+        assert isinstance(recipe, Recipe)
         pack = Pack(self.index)
         values = {
             "network": build(
@@ -83,7 +83,7 @@ class World:
             "device": Device(device=torch.device("cpu"), rank=0, world=1),
             "reporter": Reporter(lambda _: None),
         }
-        return Job(**(values | changes))
+        return Job(**(values | changes))  # type: ignore[arg-type]
 
     def spec(self, output: Path, **changes: object) -> TrainSpec:
         """A specification of seconds: EfficientNet-Lite0 at 32 pixels, from nothing."""
