@@ -127,6 +127,11 @@ def _restore_optimiser(optimiser: Optimizer, tensors: dict[str, Tensor]) -> None
         index, _, name = key.partition("/")
         state.setdefault(int(index), {})[name] = tensor
     optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+    for parameter, entry in optimiser.state.items():
+        for name, tensor in entry.items():
+            if tensor.shape == parameter.shape:
+                # Fused kernels walk through memory: the state must lie as its parameter does, channels last or not.
+                entry[name] = torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)
 
 
 def _flush(path: Path) -> None:

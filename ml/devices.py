@@ -31,7 +31,7 @@ class Fetched:
         """Start to copy `numbers`, of one dimension."""
         # From a GPU, a copy that does not block goes to pinned memory.
         self._numbers = numbers.detach().to("cpu", non_blocking=True)
-        self._copied = torch.cuda.Event() if numbers.is_cuda else None
+        self._copied = torch.cuda.Event() if numbers.is_cuda else None  # type: ignore[no-untyped-call]
         if self._copied is not None:
             self._copied.record()
 
