@@ -103,7 +103,7 @@ class Steps:
         parts = [part for part in np.array_split(np.arange(count), job.accumulate) if len(part)]
         for part in parts:
             chosen = slice(int(part[0]), int(part[-1]) + 1)
-            together = contextlib.nullcontext()
+            together: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
             if isinstance(self.model, DistributedDataParallel) and part is not parts[-1]:
                 together = self.model.no_sync()
             with together:

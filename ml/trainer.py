@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from timm.layers import convert_sync_batchnorm
+from timm.layers.norm_act import convert_sync_batchnorm
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -45,7 +45,7 @@ def fit(job: Job) -> list[dict[str, Any]]:
     network = job.network
     freeze(network, recipe=job.recipe)
     if job.sync_batch_norm and job.device.world > 1 and job.device.device.type == "cuda":
-        convert_sync_batchnorm(network)
+        convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
     job.device.place(network)
     optimiser_ = optimiser.create(
         network,
