@@ -40,6 +40,7 @@ def save(
     *,
     network: nn.Module,
     optimiser: Optimizer,
+    scaler: torch.amp.GradScaler,
     position: Position,
     history: list[dict[str, Any]],
     spec_hash: str,
@@ -51,7 +52,12 @@ def save(
     partial.mkdir(parents=True)
     save_file(plain(network.state_dict()), partial / "weights.safetensors")
     save_file(_optimiser_tensors(optimiser), partial / "optimiser.safetensors")
-    state = {"position": position.__dict__, "history": history, "spec_hash": spec_hash}
+    state = {
+        "position": position.__dict__,
+        "history": history,
+        "scaler": scaler.state_dict(),
+        "spec_hash": spec_hash,
+    }
     (partial / "state.json").write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
     for file in partial.iterdir():
         _flush(file)
@@ -70,9 +76,9 @@ def save(
 
 
 def restore(
-    folder: Path, *, network: nn.Module, optimiser: Optimizer, spec_hash: str
+    folder: Path, *, network: nn.Module, optimiser: Optimizer, scaler: torch.amp.GradScaler, spec_hash: str
 ) -> tuple[Position, list[dict[str, Any]]] | None:
-    """Load the current checkpoint into `network` and `optimiser`.
+    """Load the current checkpoint into `network`, `optimiser` and, where it scales, `scaler`.
 
     Returns:
         How far it had come, and the history; None when there is no checkpoint.
@@ -90,6 +96,8 @@ def restore(
             raise CheckpointError(f"{current} belongs to specification {state['spec_hash']}, not {spec_hash}")
         network.load_state_dict(load_file(current / "weights.safetensors"))
         _restore_optimiser(optimiser, load_file(current / "optimiser.safetensors"))
+        if scaler.is_enabled():
+            scaler.load_state_dict(state["scaler"])
         return Position(**state["position"]), state["history"]
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(f"the checkpoint {current} is damaged ({error}); remove {folder}") from error
@@ -119,6 +127,11 @@ def _restore_optimiser(optimiser: Optimizer, tensors: dict[str, Tensor]) -> None
         index, _, name = key.partition("/")
         state.setdefault(int(index), {})[name] = tensor
     optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+    for parameter, entry in optimiser.state.items():
+        for name, tensor in entry.items():
+            if tensor.shape == parameter.shape:
+                # Fused kernels walk through memory: the state must lie as its parameter does, channels last or not.
+                entry[name] = torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)
 
 
 def _flush(path: Path) -> None:

@@ -141,8 +141,9 @@ def _span(begin: float, end: float, *, of: int) -> slice:
 
 def standardise(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
     """Pixels (..., 3, H, W) in [0, 1], minus `mean`, divided by `std`, in place."""
-    shift = torch.tensor(mean, device=pixels.device).view(3, 1, 1)
-    scale = torch.tensor(std, device=pixels.device).view(3, 1, 1)
+    # Six numbers need not wait for what the device is doing.
+    shift = torch.tensor(mean).to(pixels.device, non_blocking=True).view(3, 1, 1)
+    scale = torch.tensor(std).to(pixels.device, non_blocking=True).view(3, 1, 1)
     return pixels.sub_(shift).div_(scale)
 
 

@@ -1,13 +1,46 @@
-"""Where tensors lie and how processes find each other: one device per process, torchrun's environment."""
+"""Where tensors lie, in which precision networks run, and how processes find each other (torchrun's environment)."""
 
 import contextlib
 import os
+import resource
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+from ml.spec import PrecisionName
+
+PRECISIONS: dict[PrecisionName, torch.dtype] = {
+    "fp32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+}
+MIB = 2**20
+
+
+class Fetched:
+    """Numbers on their way from a device to the processor; asking for them waits for the copy, and for no later work.
+
+    A plain `.item()` would wait for everything that is queued on the device, the step that follows included.
+    """
+
+    def __init__(self, numbers: Tensor) -> None:
+        """Start to copy `numbers`, of one dimension."""
+        # From a GPU, a copy that does not block goes to pinned memory.
+        self._numbers = numbers.detach().to("cpu", non_blocking=True)
+        self._copied = torch.cuda.Event() if numbers.is_cuda else None  # type: ignore[no-untyped-call]
+        if self._copied is not None:
+            self._copied.record()
+
+    def read(self) -> list[float]:
+        """The numbers."""
+        if self._copied is not None:
+            self._copied.synchronize()
+        values: list[float] = self._numbers.tolist()
+        return values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,19 +50,53 @@ class Device:
     device: torch.device
     rank: int
     world: int
+    precision: PrecisionName = "auto"
+    """What convolutions and products are computed in; weights and losses are always in full precision."""
 
     @property
     def first(self) -> bool:
         """Whether this process writes files and logs."""
         return self.rank == 0
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision: `auto` is bfloat16, or float16 on GPUs without it, or full precision on a processor."""
+        if self.precision != "auto":
+            return PRECISIONS[self.precision]
+        if self.device.type != "cuda":
+            return torch.float32
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+
     def autocast(self) -> torch.autocast:
-        """Half precision (bfloat16) on a GPU; full precision on a processor."""
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda")
+        """The context that a network's forward pass runs in."""
+        half = self.dtype != torch.float32
+        return torch.autocast(self.device.type, dtype=self.dtype if half else torch.bfloat16, enabled=half)
+
+    def scaler(self) -> torch.amp.GradScaler:
+        """Scales losses so that gradients do not vanish in float16; does nothing in other precisions."""
+        return torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
+
+    def tune(self, *, deterministic: bool) -> None:
+        """Choose the fastest kernels of a GPU, or those that give the same bits each time. A processor has one kind."""
+        if self.device.type != "cuda":
+            return
+        torch.set_float32_matmul_precision("high")
+        torch.backends.cudnn.benchmark = not deterministic
+        if deterministic:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+            # What has no deterministic kernel is warned about by name and still runs.
+            torch.use_deterministic_algorithms(mode=True, warn_only=True)
 
     def place(self, network: nn.Module) -> nn.Module:
         """Move a network here; channels last is the layout that convolutions are fastest in."""
         return network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+    def send(self, tensor: Tensor) -> Tensor:
+        """`tensor` here; to a GPU through pinned memory, without waiting for what the GPU is doing."""
+        if self.device.type != "cuda":
+            return tensor.to(self.device)
+        pinned = tensor if tensor.is_pinned() else tensor.pin_memory()
+        return pinned.to(self.device, non_blocking=True)
 
     def pixels(self, pixels: Tensor) -> Tensor:
         """Bytes (N, views, H, W, 3) as (N, views, 3, H, W) in [0, 1] here, in planes.
@@ -37,9 +104,27 @@ class Device:
         All photographs' first views come first in memory, as networks run them. Planes are what arithmetic on
         channels is fastest in; the first convolution takes either layout.
         """
-        moved = pixels.to(self.device, non_blocking=True).permute(1, 0, 4, 2, 3)
+        moved = self.send(pixels).permute(1, 0, 4, 2, 3)
         planes = torch.empty(moved.shape, device=self.device).copy_(moved)
         return planes.div_(255.0).transpose(0, 1)
+
+    def add_up(self, numbers: Tensor) -> Tensor:
+        """The sum of `numbers` over all processes, in place; every process must come here equally often."""
+        if self.world > 1:
+            dist.all_reduce(numbers, dist.ReduceOp.SUM)
+        return numbers
+
+    def forget_peak(self) -> None:
+        """Measure `peak_mib` from now on, where that is possible (on a GPU)."""
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+
+    def peak_mib(self) -> float:
+        """Most memory in MiB: of tensors on the GPU, or of this process (since it began) where there is none."""
+        if self.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.device) / MIB
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak * (1 if sys.platform == "darwin" else 1024) / MIB
 
     def any(self, flag: bool) -> bool:  # noqa: FBT001 (the value itself is what is shared)
         """Whether `flag` is set in any process: all go on, or all end, at the same step."""

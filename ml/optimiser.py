@@ -40,28 +40,37 @@ class TFAdam(Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    self._update(parameter, group)
+            chosen = [parameter for parameter in group["params"] if parameter.grad is not None]
+            if chosen:
+                self._update(chosen, group)
         return loss
 
-    def _update(self, parameter: Tensor, group: dict[str, Any]) -> None:
-        state = self.state[parameter]
-        if not state:
-            state["step"] = torch.zeros(())
-            state["exp_avg"] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
-            state["exp_avg_sq"] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
-        gradient = parameter.grad
-        assert gradient is not None  # noqa: S101 (checked by the caller)
+    def _update(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
+        """Update `parameters`, all at once: one kernel for many tensors where the device has such."""
+        for parameter in parameters:
+            if not self.state[parameter]:
+                self.state[parameter] = {
+                    "step": torch.zeros(()),
+                    "exp_avg": torch.zeros_like(parameter, memory_format=torch.preserve_format),
+                    "exp_avg_sq": torch.zeros_like(parameter, memory_format=torch.preserve_format),
+                }
+        steps, means, squares = (
+            [self.state[parameter][name] for parameter in parameters] for name in ("step", "exp_avg", "exp_avg_sq")
+        )
+        gradients: Any = [parameter.grad for parameter in parameters]
         if group["weight_decay"]:
-            gradient = gradient.add(parameter, alpha=group["weight_decay"])
+            gradients = torch._foreach_add(gradients, parameters, alpha=group["weight_decay"])
         beta1, beta2 = group["betas"]
-        state["step"] += 1
-        step = int(state["step"].item())
-        state["exp_avg"].lerp_(gradient, 1 - beta1)
-        state["exp_avg_sq"].mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
-        rate = group["lr"] * math.sqrt(1 - beta2**step) / (1 - beta1**step)
-        parameter.addcdiv_(state["exp_avg"], state["exp_avg_sq"].sqrt().add_(group["eps"]), value=-rate)
+        torch._foreach_add_(steps, 1)
+        torch._foreach_lerp_(means, gradients, 1 - beta1)
+        torch._foreach_mul_(squares, beta2)
+        torch._foreach_addcmul_(squares, gradients, gradients, value=1 - beta2)
+        below = torch._foreach_sqrt(squares)
+        torch._foreach_add_(below, group["eps"])
+        # Steps lie on the processor, whatever the device: reading them waits for nothing.
+        counts = [step.item() for step in steps]
+        rates = [-group["lr"] * math.sqrt(1 - beta2**count) / (1 - beta1**count) for count in counts]
+        torch._foreach_addcdiv_(parameters, means, below, rates)
 
 
 def create(
@@ -87,7 +96,7 @@ def create(
     groups = _groups(network, weight_decay=weight_decay, head_scale=head_scale)
     if name == "tf_adam":
         return TFAdam(groups, lr=0.0, eps=eps)
-    return torch.optim.AdamW(groups, lr=0.0, eps=eps, foreach=False)
+    return torch.optim.AdamW(groups, lr=0.0, eps=eps, fused=True)
 
 
 def set_rate(optimiser: Optimizer, rate: float) -> None:

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from ml import augment, data
 from ml.errors import InterruptedTrainingError, TrainingError
+from ml.job import Job, seed_of
 from ml.progress import Meter, meter
 from ml.recipes import Probe
-from ml.trainer import Job, seed_of
 
 CHUNK = 512
 """Photographs per stored piece of features: what an interrupted pass does not compute again."""

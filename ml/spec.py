@@ -7,7 +7,7 @@ The pipeline imports this module and no other of `ml`; each child (`python -m ml
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 RESULT_FILE = "result.json"
 """Written last by every child: where it stands, the work is done."""
@@ -26,6 +26,9 @@ FusionStart = Literal["random", "identity", "average"]
 
 MAGNIFIED = 0.5
 """Share of a side that the most magnified view of any recipe shows: photographs are kept large enough for it."""
+
+PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
+"""`auto`: bf16 on a GPU that has it, fp16 with scaled losses on an older one, fp32 on a processor."""
 
 
 class _Document(BaseModel):
@@ -88,7 +91,26 @@ class TrainSpec(_Document):
     image_size: int
     seed: int
     workers: int
+    precision: PrecisionName = "auto"
+    compile: bool = False
+    """Compile the network and its loss (`torch.compile`): minutes at the start, faster steps on a GPU."""
+    accumulate: int = Field(default=1, ge=1)
+    """Parts that each process computes its share of a batch in: the recipe's batch on a smaller card."""
+    recompute: bool = False
+    """Gradient checkpointing: less memory for a third more time, the same gradients."""
+    sync_batch_norm: bool = False
+    """Normalise over the batches of all GPUs together: the paper's batch is small once it is shared out."""
+    deterministic: bool = False
+    """On a GPU, choose kernels that give the same bits each time, where there are such; a processor always does."""
     tracking: TrackingSpec
+
+    @model_validator(mode="after")
+    def _not_both(self) -> Self:
+        if self.compile and self.recompute:
+            raise ValueError("compile and recompute exclude each other: torch cannot compile recomputed blocks")
+        if self.sync_batch_norm and self.accumulate > 1:
+            raise ValueError("sync_batch_norm and accumulate exclude each other: only one part is there at a time")
+        return self
 
 
 class TrainResult(_Document):
@@ -111,7 +133,8 @@ class TrainResult(_Document):
     confusions: Path
     """`confusions.parquet`: the pairs of classes that are most often taken for each other, on both sides."""
     history: Path
-    """`history.parquet`: phase, epoch, step, train_loss, train_accuracy, learning_rate, photos_per_second."""
+    """`history.parquet`: phase, epoch, step, train_loss, train_accuracy, learning_rate, photos_per_second, memory_mib
+    (peak), data_wait (share of the time that steps waited for photographs)."""
     figures: dict[str, Path]
     """PNG pictures by title, the training curves among them."""
     metrics: dict[str, float]

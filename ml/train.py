@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -28,6 +29,7 @@ from ml.assessment import assess
 from ml.data import Pack, Photos, read_rare, read_split
 from ml.devices import Device, joined
 from ml.errors import DataError, MlError, TrainingError
+from ml.job import Job
 from ml.networks import Network, NetworkSpec, count_parameters, create, has_auxiliary, load, normalisation
 from ml.pipes import Reporter, session
 from ml.probe import fit_head
@@ -35,7 +37,7 @@ from ml.recipes import Recipe, recipe_of
 from ml.spec import RANKS, RESULT_FILE, TrainResult, TrainSpec
 from ml.taxonomy import Taxonomy, TaxonomyError
 from ml.tracking import ChildRun, child_run
-from ml.trainer import Job, fit
+from ml.trainer import fit
 from ml.transfer import parents, rare_labels, transfer
 
 INPUTS_FILE = "inputs.json"
@@ -49,6 +51,8 @@ HISTORY = pa.schema(
         ("train_accuracy", pa.float64()),
         ("learning_rate", pa.float64()),
         ("photos_per_second", pa.float64()),
+        ("memory_mib", pa.float64()),
+        ("data_wait", pa.float64()),
     ]
 )
 
@@ -114,16 +118,21 @@ def run(spec: TrainSpec, *, device: Device, reporter: Reporter, stop: threading.
 def _train(
     spec: TrainSpec, *, device: Device, reporter: Reporter, stop: threading.Event, tracked: ChildRun | None
 ) -> TrainResult | None:
+    device = replace(device, precision=spec.precision)
+    device.tune(deterministic=spec.deterministic)
     recipe = recipe_of(spec.recipe, spec.network, literal=spec.literal)
     taxonomy, pack = Taxonomy.read(spec.taxonomy), Pack(spec.photos)
     train, validation = _sides(spec, recipe=recipe, taxonomy=taxonomy, pack=pack)
     network = first_network(spec, recipe=recipe, taxonomy=taxonomy)
+    network.recompute = spec.recompute
     reporter.info(
         f"{spec.network}: {spec.backbone}, {network.spec.classes} classes of rank {recipe.rank}, {len(train)} training "
-        f"and {len(validation)} validation photographs, recipe {recipe.name}, on {device.device}"
+        f"and {len(validation)} validation photographs, recipe {recipe.name}, on {device.device} in "
+        f"{str(device.dtype).removeprefix('torch.')}"
     )
     if tracked:
         tracked.log_params(_params(spec, recipe=recipe, network=network, train=train, validation=validation))
+        tracked.set_tags({"naturewatch.device": str(device.device), "naturewatch.processes": str(device.world)})
     job = Job(
         network=network,
         recipe=recipe,
@@ -134,6 +143,9 @@ def _train(
         seed=spec.seed,
         workers=spec.workers,
         device=device,
+        accumulate=spec.accumulate,
+        compile=spec.compile,
+        sync_batch_norm=spec.sync_batch_norm,
         reporter=reporter,
         stop=stop,
         on_epoch=tracked_epochs(tracked),
@@ -275,7 +287,18 @@ def _params(
 ) -> dict[str, object]:
     chosen = {
         name: getattr(spec, name)
-        for name in ("network", "backbone", "weights", "image_size", "seed", "mixing", "spec_hash")
+        for name in (
+            "network",
+            "backbone",
+            "weights",
+            "image_size",
+            "seed",
+            "mixing",
+            "spec_hash",
+            "precision",
+            "compile",
+            "accumulate",
+        )
     }
     counts = {
         "classes": network.spec.classes,

@@ -1,80 +1,33 @@
 """Training of one network by a recipe: the loop, its schedule, checkpoints, and resuming at the very step.
 
 Every random number is drawn from (seed, epoch or step, photograph), so an interrupted run goes on as if nothing had
-happened and ends in the same weights. The head's fit on frozen features is in `ml.probe`.
+happened and ends in the same weights. One step is in `ml.steps`, the head's fit on frozen features in `ml.probe`.
 """
 
-import hashlib
-import json
 import math
-import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from timm.layers.norm_act import convert_sync_batchnorm
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.optim import Optimizer
 
 from ml import augment, checkpoints, data, optimiser
 from ml.checkpoints import Position
-from ml.data import Pack, Photos
-from ml.devices import Device
 from ml.errors import InterruptedTrainingError, TrainingError
+from ml.job import Job
 from ml.networks import Network
 from ml.objective import Objective
-from ml.pipes import Reporter
 from ml.progress import Meter, meter
 from ml.recipes import Recipe, rate_at
 from ml.sections import step_of
+from ml.steps import Outcome, Steps, Tally
 
-CHECKPOINT_SECONDS = 60.0
-"""Between two checkpoints; another is written at the end of each epoch."""
 PHASE = "train"
-
-
-@dataclass(kw_only=True)
-class Job:
-    """What one training works on. The same values give the same weights."""
-
-    network: Network
-    recipe: Recipe
-    pack: Pack
-    photos: Photos
-    folder: Path
-    """Where checkpoints go."""
-    spec_hash: str
-    seed: int
-    workers: int
-    device: Device
-    reporter: Reporter
-    stop: threading.Event = field(default_factory=threading.Event)
-    """Set to end after the running step, with a checkpoint."""
-    checkpoint_seconds: float = CHECKPOINT_SECONDS
-    on_epoch: Callable[[dict[str, Any]], None] = lambda _: None
-    """Told each new row of the history (on the first rank)."""
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Whole batches of one pass; a side smaller than a batch is one batch."""
-        return max(1, len(self.photos) // self.recipe.batch)
-
-    @property
-    def steps(self) -> int:
-        """Steps of the whole recipe; none when it only fits the head."""
-        return max(1, round(self.recipe.epochs * self.steps_per_epoch)) if self.recipe.segments else 0
-
-    def groups(self, epoch: int) -> list[NDArray[np.intp]]:
-        """Positions of each batch of an epoch, over all processes."""
-        order = data.epoch_order(len(self.photos), seed=self.seed, epoch=epoch)
-        return [order[begin : begin + self.recipe.batch] for begin in range(0, len(order), self.recipe.batch)][
-            : self.steps_per_epoch
-        ]
 
 
 def fit(job: Job) -> list[dict[str, Any]]:
@@ -82,7 +35,7 @@ def fit(job: Job) -> list[dict[str, Any]]:
 
     Returns:
         The history: one row per epoch (phase, epoch, step, train_loss, train_accuracy, learning_rate,
-        photos_per_second).
+        photos_per_second, memory_mib, data_wait).
 
     Raises:
         InterruptedTrainingError: `job.stop` was set; the checkpoint holds the state after the last step.
@@ -91,6 +44,8 @@ def fit(job: Job) -> list[dict[str, Any]]:
     """
     network = job.network
     freeze(network, recipe=job.recipe)
+    if job.sync_batch_norm and job.device.world > 1 and job.device.device.type == "cuda":
+        convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
     job.device.place(network)
     optimiser_ = optimiser.create(
         network,
@@ -99,19 +54,30 @@ def fit(job: Job) -> list[dict[str, Any]]:
         eps=job.recipe.eps,
         head_scale=job.recipe.head_scale,
     )
-    restored = checkpoints.restore(job.folder, network=network, optimiser=optimiser_, spec_hash=job.spec_hash)
+    scaler = job.device.scaler()
+    restored = checkpoints.restore(
+        job.folder, network=network, optimiser=optimiser_, scaler=scaler, spec_hash=job.spec_hash
+    )
     position, history = restored or (Position(step=0), [])
     if restored:
         job.reporter.info(f"going on at step {position.step} of {job.steps}")
-    model: nn.Module = Objective(
-        network, label_smoothing=job.recipe.label_smoothing, auxiliary_weight=job.recipe.auxiliary_weight
-    )
-    if job.device.world > 1:
-        model = DistributedDataParallel(model, forward_sync_buffers=False)
-    loop = _Loop(job=job, model=model, optimiser=optimiser_, position=position, history=history)
+    steps = Steps(job=job, model=objective(job), optimiser=optimiser_, scaler=scaler)
+    loop = Loop(job=job, steps=steps, position=position, history=history)
     while loop.position.step < job.steps:
         loop.epoch()
     return loop.history
+
+
+def objective(job: Job) -> nn.Module:
+    """The network under its loss, distributed and compiled as asked; the network itself keeps its names."""
+    model: nn.Module = Objective(
+        job.network, label_smoothing=job.recipe.label_smoothing, auxiliary_weight=job.recipe.auxiliary_weight
+    )
+    if job.device.world > 1:
+        model = DistributedDataParallel(model, forward_sync_buffers=False)
+    if job.compile:
+        model.compile()
+    return model
 
 
 def freeze(network: Network, *, recipe: Recipe) -> None:
@@ -148,14 +114,16 @@ def set_training_mode(network: Network, *, recipe: Recipe) -> None:
                 module.eval()
 
 
-class _Loop:
+class Loop:
     """The running state of `fit`."""
 
-    def __init__(
-        self, *, job: Job, model: nn.Module, optimiser: Optimizer, position: Position, history: list[dict[str, Any]]
-    ) -> None:
-        self.job, self.model, self.optimiser = job, model, optimiser
+    def __init__(self, *, job: Job, steps: Steps, position: Position, history: list[dict[str, Any]]) -> None:
+        """Go on from `position`."""
+        self.job, self.steps = job, steps
         self.position, self.history = position, history
+        self._running: Outcome | None = None
+        """Of the last step, while it is not known yet: the device may still be at it."""
+        self._loss = 0.0
         self._saved = time.monotonic()
 
     def epoch(self) -> None:
@@ -163,21 +131,92 @@ class _Loop:
         job = self.job
         epoch, begin = divmod(self.position.step, job.steps_per_epoch)
         end = min(job.steps_per_epoch, job.steps - epoch * job.steps_per_epoch)
-        groups = [group[job.device.rank :: job.device.world] for group in job.groups(epoch)[begin:end]]
+        groups = [job.share(group, rank=job.device.rank) for group in job.groups(epoch)[begin:end]]
         set_training_mode(job.network, recipe=job.recipe)
+        job.device.forget_peak()
         draws = augment.Draws(seed=job.seed, epoch=epoch)
         stream = self._batches(groups, draws=draws)
-        started, before = time.monotonic(), self.position.seen
+        started, waited, before = time.monotonic(), 0.0, self.position.seen
         title = f"epoch {epoch + 1} of {math.ceil(job.recipe.epochs)}"
         with meter(title, total=sum(map(len, groups)), reporter=job.reporter) as progress:
+            asked = time.monotonic()
             for batch in stream:
-                self._one(batch, draws=draws, progress=progress)
+                waited += time.monotonic() - asked
                 # The step that closes an epoch is saved with the epoch's row, or a resumed run would lack it.
-                if self.position.step < epoch * job.steps_per_epoch + end:
-                    self._checkpoint_now_and_then()
+                last = self.position.step + 1 == epoch * job.steps_per_epoch + end
+                self.step(batch, draws=draws, progress=progress, last=last)
+                asked = time.monotonic()
+            self._settle()
         seconds = max(1e-9, time.monotonic() - started)
-        self._close_epoch(epoch, speed=(self.position.seen - before) / seconds)
+        self._close_epoch(epoch, speed=(self.position.seen - before) / seconds, data_wait=waited / seconds)
         self._end_when(asked=job.device.any(job.stop.is_set()))
+
+    def step(self, batch: data.Batch, *, draws: augment.Draws, progress: Meter, last: bool = False) -> None:
+        """Take one step, and look at what became of the one before while the device computes.
+
+        Args:
+            batch: This process's share of the photographs.
+            draws: The epoch's random numbers.
+            progress: Told of every photograph.
+            last: Leave checkpoints, and ending when asked, to the caller.
+
+        Raises:
+            TrainingError: the loss of the step before is not finite (`_settle`: of this one).
+            InterruptedTrainingError: `job.stop` was set; there is a checkpoint.
+        """
+        job, step = self.job, self.position.step
+        for reason in batch.unreadable:
+            job.reporter.info(f"skipped an unreadable photograph, {reason}")
+        stop, due = job.stop.is_set(), time.monotonic() - self._saved >= job.checkpoint_seconds
+        optimiser.set_rate(self.steps.optimiser, rate_at(job.recipe, done=step / job.steps_per_epoch))
+        outcome = self.steps.take(batch, step=step, draws=draws, stop=stop, save=due and job.device.first)
+        before = self._settle()
+        self._running = outcome
+        self.position = replace(self.position, step=step + 1)
+        progress.advance(len(batch.positions), note=f"loss {self._loss:.3f}")
+        if last:
+            return
+        if job.device.world > 1:
+            # Processes decide together, by what all of them knew when the step before began.
+            stop, due = (before.stop, before.save) if before is not None else (False, False)
+        else:
+            stop = job.stop.is_set()
+        if stop or due:
+            self._save()
+        self._end_when(asked=stop)
+
+    def _settle(self) -> Tally | None:
+        """Wait for the numbers of the step before, add them up, and end when its loss is not finite.
+
+        All processes see the same numbers after the same step, so that none is left waiting for the others.
+        """
+        if self._running is None:
+            return None
+        tally, self._running = self._running.read(), None
+        bad = [rank for rank, loss in enumerate(tally.losses) if not math.isfinite(loss)]
+        if bad:
+            raise TrainingError(self._not_finite(tally, ranks=bad))
+        loss_sum = sum(tally.losses)
+        self._loss = loss_sum / max(1, tally.photos)
+        self.position = replace(
+            self.position,
+            loss_sum=self.position.loss_sum + loss_sum,
+            correct=self.position.correct + tally.correct,
+            seen=self.position.seen + tally.photos,
+            unreadable=self.position.unreadable + tally.unreadable,
+        )
+        return tally
+
+    def _not_finite(self, tally: Tally, *, ranks: list[int]) -> str:
+        job = self.job
+        epoch, index = divmod(tally.step, job.steps_per_epoch)
+        group = job.groups(epoch)[index]
+        suspects = np.concatenate([job.share(group, rank=rank) for rank in ranks])
+        return (
+            f"the loss is {tally.losses[ranks[0]]} at step {tally.step} of {job.steps}; lower the learning rate of "
+            f"recipe {job.recipe.name}, or look at the batch's photographs: "
+            + ", ".join(job.photos.photo_ids[position] for position in suspects)
+        )
 
     def _batches(self, groups: list[NDArray[np.intp]], *, draws: augment.Draws) -> Iterator[data.Batch]:
         job = self.job
@@ -191,62 +230,7 @@ class _Loop:
             workers=job.workers,
         )
 
-    def _one(self, batch: data.Batch, *, draws: augment.Draws, progress: Meter) -> None:
-        job = self.job
-        step = self.position.step
-        rate = rate_at(job.recipe, done=step / job.steps_per_epoch)
-        optimiser.set_rate(self.optimiser, rate)
-        for reason in batch.unreadable:
-            job.reporter.info(f"skipped an unreadable photograph, {reason}")
-        loss, correct = 0.0, 0
-        if len(batch.positions):
-            loss, correct = self._update(batch, draws=draws)
-        elif job.device.world > 1:
-            self._update_with_the_others()
-        count = len(batch.positions)
-        self.position = Position(
-            step=step + 1,
-            loss_sum=self.position.loss_sum + loss * count,
-            correct=self.position.correct + correct,
-            seen=self.position.seen + count,
-            unreadable=self.position.unreadable + len(batch.unreadable),
-        )
-        progress.advance(count, note=f"loss {loss:.3f}")
-
-    def _update(self, batch: data.Batch, *, draws: augment.Draws) -> tuple[float, int]:
-        job = self.job
-        # Dropout draws from the global generator: seeding by step makes it independent of where a run began.
-        torch.manual_seed(seed_of(job.seed, self.position.step, job.device.rank))
-        numbers = np.stack([draws.of(int(index)) for index in batch.positions])
-        pixels = augment.change_colours(
-            job.device.pixels(batch.pixels), draws=numbers, augmentation=job.recipe.augmentation
-        )
-        pixels = data.standardise(pixels, job.network.spec.mean, job.network.spec.std)
-        labels = batch.labels.to(job.device.device)
-        with job.device.autocast():
-            loss, logits = self.model(pixels, labels)
-        value = float(loss.item())
-        if not math.isfinite(value):
-            names = ", ".join(job.photos.photo_ids[index] for index in batch.positions)
-            raise TrainingError(
-                f"the loss is {value} at step {self.position.step} of {job.steps}; lower the learning rate of recipe "
-                f"{job.recipe.name}, or look at the batch's photographs: {names}"
-            )
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimiser.step()
-        return value, int((logits.argmax(1) == labels).sum().item())
-
-    def _update_with_the_others(self) -> None:
-        """Take part in a step without photographs of one's own: the other processes wait for our gradients."""
-        spec, device = self.job.network.spec, self.job.device.device
-        blank = torch.zeros(2, len(spec.views), 3, spec.image_size, spec.image_size, device=device)
-        loss, _ = self.model(blank, torch.zeros(2, dtype=torch.int64, device=device))
-        self.optimiser.zero_grad(set_to_none=True)
-        (loss * 0).backward()
-        self.optimiser.step()
-
-    def _close_epoch(self, epoch: int, *, speed: float) -> None:
+    def _close_epoch(self, epoch: int, *, speed: float, data_wait: float) -> None:
         job = self.job
         seen = max(1, self.position.seen)
         row = {
@@ -256,7 +240,9 @@ class _Loop:
             "train_loss": self.position.loss_sum / seen,
             "train_accuracy": self.position.correct / seen,
             "learning_rate": rate_at(job.recipe, done=(self.position.step - 1) / job.steps_per_epoch),
-            "photos_per_second": speed * job.device.world,
+            "photos_per_second": speed,
+            "memory_mib": job.device.peak_mib(),
+            "data_wait": data_wait,
         }
         self.history.append(row)
         self.position = Position(step=self.position.step, unreadable=self.position.unreadable)
@@ -264,15 +250,10 @@ class _Loop:
             job.on_epoch(row)
         job.reporter.info(
             f"epoch {epoch + 1}: loss {row['train_loss']:.3f}, accuracy {row['train_accuracy']:.1%}, "
-            f"{row['photos_per_second']:.1f} photographs a second"
+            f"{speed:.1f} photographs a second, {data_wait:.0%} of the time waiting for them, "
+            f"at most {row['memory_mib']:.0f} MiB"
         )
         self._save()
-
-    def _checkpoint_now_and_then(self) -> None:
-        asked = self.job.device.any(self.job.stop.is_set())
-        if asked or time.monotonic() - self._saved >= self.job.checkpoint_seconds:
-            self._save()
-        self._end_when(asked=asked)
 
     def _end_when(self, *, asked: bool) -> None:
         if asked:
@@ -281,18 +262,15 @@ class _Loop:
             )
 
     def _save(self) -> None:
+        self._settle()
         if self.job.device.first:
             checkpoints.save(
                 self.job.folder,
                 network=self.job.network,
-                optimiser=self.optimiser,
+                optimiser=self.steps.optimiser,
+                scaler=self.steps.scaler,
                 position=self.position,
                 history=self.history,
                 spec_hash=self.job.spec_hash,
             )
         self._saved = time.monotonic()
-
-
-def seed_of(*parts: int) -> int:
-    """A generator's seed from several numbers."""
-    return int.from_bytes(hashlib.sha256(json.dumps(parts).encode()).digest()[:8], "big") >> 1

@@ -181,6 +181,26 @@ class TrainingSettings(_Section):
     """Train the last half epoch of knowledge transfer at the rate that the paper prints, .001."""
     workers: int = Field(default=2, ge=0)
     """Decoding threads per training process."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """`auto`: bf16 on a GPU that has it, fp16 with scaled losses on an older one, fp32 on a processor."""
+    compile: bool = False
+    """Compile the network with `torch.compile`: minutes at the start, faster steps on a GPU."""
+    accumulate: int = Field(default=1, ge=1)
+    """Parts that each process computes its share of a batch in: the recipe's batch on a smaller card."""
+    recompute: bool = False
+    """Gradient checkpointing: less memory for a third more time, the same gradients."""
+    sync_batch_norm: bool = False
+    """Normalise over the batches of all GPUs together."""
+    deterministic: bool = False
+    """On a GPU, choose kernels that give the same bits each time, where there are such."""
+
+    @model_validator(mode="after")
+    def _possible_together(self) -> Self:
+        if self.compile and self.recompute:
+            raise ValueError("compile and recompute exclude each other")
+        if self.sync_batch_norm and self.accumulate > 1:
+            raise ValueError("sync_batch_norm and accumulate exclude each other")
+        return self
 
     @property
     def seeds(self) -> tuple[int, ...]:

@@ -16,6 +16,14 @@ CALIBRATION_CODE = "3"
 PACKAGING_CODE = "2"
 """Raised by hand when a change of `ml.serving` should register unchanged weights anew."""
 
+DECIDING = {
+    "backbone", "weights", "image_size", "processes", "precision", "compile", "accumulate", "sync_batch_norm",
+    "deterministic",
+}  # fmt: skip
+"""Settings of training that change the weights, if only in the last digits; the others are handled one by one.
+
+Processes and parts are among them: batch norms normalise by what one of them sees."""
+
 
 def train_hash(settings: Settings, manifest: DatasetManifest, *, network: NetworkName, seed: int | None = None) -> str:
     """The content version of everything that decides a training stage's outcome.
@@ -31,7 +39,7 @@ def train_hash(settings: Settings, manifest: DatasetManifest, *, network: Networ
         TRAINING_CODE,
         network,
         manifest.dataset_version,
-        training.model_dump(mode="json", include={"backbone", "weights", "image_size"}),
+        training.model_dump(mode="json", include=DECIDING),
         # A file of recipes counts by what it says.
         sha256_of(training.recipe) if isinstance(training.recipe, Path) else training.recipe,
         training.seed if seed is None else seed,
@@ -66,6 +74,12 @@ def train_spec(
         image_size=training.image_size,
         seed=training.seed if seed is None else seed,
         workers=training.workers,
+        precision=training.precision,
+        compile=training.compile,
+        accumulate=training.accumulate,
+        recompute=training.recompute,
+        sync_batch_norm=training.sync_batch_norm,
+        deterministic=training.deterministic,
         tracking=tracking_spec(settings, manifest, stage=network, tags=tags),
     )
     if network == "genus_stage":

@@ -18,7 +18,7 @@ import torch
 from mlflow.tracking import MlflowClient
 from safetensors.torch import load_file, save_file
 
-from ml import recipes, train, trainer
+from ml import recipes, train
 from ml.augment import Augmentation
 from ml.checkpoints import POINTER
 from ml.devices import joined
@@ -28,6 +28,7 @@ from ml.pipes import Reporter
 from ml.predictions import open_probabilities
 from ml.recipes import Probe, Recipe, Segment
 from ml.spec import RANKS, RESULT_FILE, TrainResult, TrainSpec
+from ml.steps import Outcome, Steps
 from ml.taxonomy import Taxonomy
 from ml.tracking import child_run, find_run
 from tests.ml.world import World
@@ -133,16 +134,16 @@ def whole(world: World, tmp_path_factory: pytest.TempPathFactory) -> TrainResult
 def test_a_run_stopped_after_any_step_ends_in_the_same_weights(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: TrainResult, after: int
 ) -> None:
-    stop, original = threading.Event(), trainer._Loop._update
+    stop, original = threading.Event(), Steps.take
 
-    def update(self: trainer._Loop, *arguments: object, **keywords: object) -> tuple[float, int]:
-        if self.position.step + 1 == after:
+    def take(self: Steps, *arguments: object, step: int, **keywords: object) -> Outcome:
+        if step + 1 == after:
             stop.set()
-        return original(self, *arguments, **keywords)  # type: ignore[arg-type]
+        return original(self, *arguments, step=step, **keywords)  # type: ignore[arg-type]
 
     spec = world.spec(tmp_path / "parts", spec_hash="resume")
     with monkeypatch.context() as patched:
-        patched.setattr(trainer._Loop, "_update", update)
+        patched.setattr(Steps, "take", take)
         with pytest.raises(InterruptedTrainingError, match=f"after step {after} of 10"):
             run(spec, stop=stop)
     parts = run(spec)

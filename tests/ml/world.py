@@ -1,5 +1,6 @@
 """A tiny world for training: real JPEGs of coloured shapes, packed, split, under a three-species taxonomy."""
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,12 +8,28 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import simplejpeg
+import torch
 from numpy.typing import NDArray
 
+from ml.augment import Augmentation
+from ml.data import Pack, read_split
+from ml.devices import Device
+from ml.job import Job
+from ml.networks import NetworkSpec, build
+from ml.pipes import Reporter
+from ml.recipes import Recipe, Segment
 from ml.spec import RANKS, TrackingSpec, TrainSpec
 
 SPECIES = 3
 PER_SPECIES = 8
+
+STEADY = Recipe(
+    name="steady", batch=6, optimiser="tf_adam", eps=1.0, weight_decay=4e-5, dropout=0.0, batch_norm_momentum=0.1,
+    batch_norm_eps=None, batch_norm_frozen=True, probe=None, augmentation=Augmentation(),
+    segments=(Segment(epochs=2, rate=1.0),),
+)  # fmt: skip
+"""Gives the same weights up to rounding however batches are divided: nothing depends on a photograph's neighbours, and
+an epsilon of one keeps Adam from making small differences large."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +49,41 @@ class World:
     @property
     def taxonomy(self) -> Path:
         return self.folder / "taxonomy.parquet"
+
+    def spoiled(self, folder: Path, *photo_ids: str) -> "World":
+        """A copy in which these photographs cannot be decoded."""
+        shutil.copytree(self.folder, folder)
+        index = pq.read_table(self.index)
+        with (folder / "pack" / "pack-00000.bin").open("r+b") as pack:
+            for photo_id, offset in zip(index["photo_id"].to_pylist(), index["offset"].to_pylist(), strict=True):
+                if photo_id in photo_ids:
+                    pack.seek(offset)
+                    pack.write(b"no JPEG")
+        return World(folder=folder)
+
+    def job(self, folder: Path, *, backbone: str = "tf_efficientnet_lite0", **changes: object) -> Job:
+        """A training of two short epochs that repeats itself in parts: norms frozen, no dropout, a smooth optimiser."""
+        torch.manual_seed(1)
+        recipe = changes.pop("recipe", STEADY)
+        assert isinstance(recipe, Recipe)
+        pack = Pack(self.index)
+        values = {
+            "network": build(
+                NetworkSpec(
+                    backbone=backbone, classes=SPECIES, image_size=32, views=recipe.views, dropout=recipe.dropout
+                )
+            ),
+            "recipe": recipe,
+            "pack": pack,
+            "photos": read_split(self.split, pack=pack, side="train"),
+            "folder": folder / "checkpoints",
+            "spec_hash": "0123456789abcdef",
+            "seed": 7,
+            "workers": 1,
+            "device": Device(device=torch.device("cpu"), rank=0, world=1),
+            "reporter": Reporter(lambda _: None),
+        }
+        return Job(**(values | changes))  # type: ignore[arg-type]
 
     def spec(self, output: Path, **changes: object) -> TrainSpec:
         """A specification of seconds: EfficientNet-Lite0 at 32 pixels, from nothing."""

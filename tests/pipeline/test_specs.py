@@ -39,11 +39,19 @@ def test_every_stage_seed_and_dataset_has_a_hash_of_its_own(make_settings: Make,
     )
 
 
-@pytest.mark.parametrize("change", [{"workers": 7}, {"processes": 2}, {"repeats": 5}])
+@pytest.mark.parametrize("change", [{"workers": 7}, {"recompute": True}, {"repeats": 5}])
 def test_what_does_not_decide_the_outcome_trains_nothing_again(
     make_settings: Make, manifest: DatasetManifest, change: dict[str, int]
 ) -> None:
     assert hashes(make_settings(training=change), manifest) == hashes(make_settings(), manifest)
+
+
+@pytest.mark.parametrize("change", [{"processes": 2}, {"precision": "bf16"}, {"compile": True}, {"accumulate": 2}])
+def test_how_training_computes_changes_the_last_digits_and_hence_the_hash(
+    make_settings: Make, manifest: DatasetManifest, change: dict[str, object]
+) -> None:
+    before, after = (hashes(settings, manifest) for settings in (make_settings(), make_settings(training=change)))
+    assert all(before[network] != after[network] for network in STAGES)
 
 
 @pytest.mark.parametrize("change", [{"transfer_mixing": 0.7}, {"literal_schedule": True}])
