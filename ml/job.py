@@ -37,6 +37,8 @@ class Job:
     workers: int
     device: Device
     reporter: Reporter
+    transferred: bool = False
+    """Whether the network's head holds what a stage of a higher rank has learnt."""
     accumulate: int = 1
     """Parts that each process computes its share of a batch in; see `ml.steps`."""
     compile: bool = False

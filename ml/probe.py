@@ -95,7 +95,8 @@ def _solve(features: Tensor, labels: Tensor, *, job: Job, probe: Probe) -> dict[
     classes = job.network.head.out_features
     job.reporter.info(f"fitting the head on {len(features)} feature vectors of {len(job.photos)} photographs")
     head = job.network.head
-    prior = (head.weight.detach().cpu(), head.bias.detach().cpu()) if probe.prior == "head" else None
+    pulled = job.transferred and probe.prior == "parent"
+    prior = (head.weight.detach().cpu(), head.bias.detach().cpu()) if pulled else None
     weight, bias = solve(
         features,
         labels,

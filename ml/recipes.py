@@ -32,9 +32,9 @@ class Probe(_Frozen):
     """L2 on the head's weights over standardised features."""
     iterations: int
     """Of L-BFGS."""
-    prior: Literal["zero", "head"] = "zero"
-    """Where the head is pulled to by the penalty: to nothing, or to the head as it is, such as the mixture of what a
-    stage of a higher rank has learnt."""
+    prior: Literal["zero", "parent"] = "parent"
+    """Where the penalty pulls the head to: to nothing, or, after a stage of a higher rank, to the mixture of what that
+    stage has learnt and chance."""
 
 
 class Segment(_Frozen):
@@ -188,7 +188,6 @@ RECIPES: Final[dict[str, dict[NetworkName, Recipe]]] = {
         "knowledge_transfer": SAMPLE_VIEWS.model_copy(
             update={
                 "name": "sample/knowledge_transfer",
-                "probe": Probe(views=2, weight_decay=0.01, iterations=60, prior="head"),
                 "segments": (Segment(epochs=2, rate=3e-4, cosine=True),),
             }
         ),
@@ -196,13 +195,14 @@ RECIPES: Final[dict[str, dict[NetworkName, Recipe]]] = {
 }
 
 
-def recipe_of(name: str, network: NetworkName, *, literal: bool = False) -> Recipe:
+def recipe_of(name: str, network: NetworkName, *, literal: bool = False, rank: Rank | None = None) -> Recipe:
     """How `network` is trained by the recipes of `name`.
 
     Args:
         name: `paper`, `sample`, or the path of a YAML or JSON file with a recipe for each network that it trains.
         network: The network or stage.
         literal: Train the paper's last half epoch at 0.001, as printed, instead of 0.0001.
+        rank: What is learnt, in the place of the recipe's own.
 
     Raises:
         RecipeError: the file cannot be read, or has no such recipe.
@@ -211,7 +211,7 @@ def recipe_of(name: str, network: NetworkName, *, literal: bool = False) -> Reci
     if literal and recipe is PAPER_TRANSFER:
         segments = (*recipe.segments[:-1], Segment(epochs=0.5, rate=0.001))
         return recipe.model_copy(update={"segments": segments})
-    return recipe
+    return recipe if rank is None else recipe.model_copy(update={"rank": rank})
 
 
 def _of_file(path: Path, network: NetworkName) -> Recipe:

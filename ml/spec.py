@@ -82,6 +82,8 @@ class TrainSpec(_Document):
     """`paper`: batch sizes, epochs and rates as printed; `sample`: for two processor cores; or a file of recipes."""
     literal: bool = False
     """Train the paper's last half epoch at the rate as printed; see `ml.recipes.recipe_of`."""
+    rank: Rank | None = None
+    """What is learnt, in the place of the recipe's own rank: one of several stages of knowledge transfer."""
     mixing: float = Field(default=0.5, ge=0, le=1)
     """The paper's a, when knowledge is transferred from `parent`."""
     parent: Path | None = None

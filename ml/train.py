@@ -120,7 +120,7 @@ def _train(
 ) -> TrainResult | None:
     device = replace(device, precision=spec.precision)
     device.tune(deterministic=spec.deterministic)
-    recipe = recipe_of(spec.recipe, spec.network, literal=spec.literal)
+    recipe = recipe_of(spec.recipe, spec.network, literal=spec.literal, rank=spec.rank)
     taxonomy, pack = Taxonomy.read(spec.taxonomy), Pack(spec.photos)
     train, validation = _sides(spec, recipe=recipe, taxonomy=taxonomy, pack=pack)
     network = first_network(spec, recipe=recipe, taxonomy=taxonomy)
@@ -143,6 +143,7 @@ def _train(
         seed=spec.seed,
         workers=spec.workers,
         device=device,
+        transferred=spec.parent is not None,
         accumulate=spec.accumulate,
         compile=spec.compile,
         sync_batch_norm=spec.sync_batch_norm,

@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, FilePath, HttpUrl, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from ml.spec import RANKS, Rank
 from pipeline.errors import ConfigurationError
 from pipeline.paths import PROJECT_ROOT, Paths
 
@@ -177,6 +178,8 @@ class TrainingSettings(_Section):
     """Trainings of each network, with this many seeds from `seed` on; the first is the one that is released."""
     transfer_mixing: float = Field(default=0.5, ge=0, le=1)
     """The paper's a (section 3.2): a class starts from sqrt(a) times its parent's weights and sqrt(1 - a) of chance."""
+    transfer_ranks: tuple[Rank, ...] = ("genus",)
+    """What is learnt before species, from the highest rank down; the paper's is genus alone."""
     literal_schedule: bool = False
     """Train the last half epoch of knowledge transfer at the rate that the paper prints, .001."""
     workers: int = Field(default=2, ge=0)
@@ -201,6 +204,14 @@ class TrainingSettings(_Section):
         if self.sync_batch_norm and self.accumulate > 1:
             raise ValueError("sync_batch_norm and accumulate exclude each other")
         return self
+
+    @field_validator("transfer_ranks")
+    @classmethod
+    def _downwards(cls, ranks: tuple[Rank, ...]) -> tuple[Rank, ...]:
+        order = [RANKS.index(rank) for rank in ranks]
+        if not ranks or order != sorted(set(order)) or "species" in ranks:
+            raise ValueError(f"transfer_ranks must name ranks above species, from the highest down, not {ranks}")
+        return ranks
 
     @property
     def seeds(self) -> tuple[int, ...]:

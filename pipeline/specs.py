@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from ml.spec import RESULT_FILE, CalibrateResult, CalibrateSpec, NetworkName, RegisterSpec, TrainResult, TrainSpec
+from ml.spec import RESULT_FILE, CalibrateResult, CalibrateSpec, NetworkName, Rank, RegisterSpec, TrainResult, TrainSpec
 from pipeline.config import Settings
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.files import digest_of, sha256_of
@@ -25,7 +25,14 @@ DECIDING = {
 Processes and parts are among them: batch norms normalise by what one of them sees."""
 
 
-def train_hash(settings: Settings, manifest: DatasetManifest, *, network: NetworkName, seed: int | None = None) -> str:
+def train_hash(
+    settings: Settings,
+    manifest: DatasetManifest,
+    *,
+    network: NetworkName,
+    seed: int | None = None,
+    rank: Rank | None = None,
+) -> str:
     """The content version of everything that decides a training stage's outcome.
 
     Args:
@@ -33,6 +40,7 @@ def train_hash(settings: Settings, manifest: DatasetManifest, *, network: Networ
         manifest: The dataset version.
         network: The stage.
         seed: One of `settings.training.seeds`; None: the first.
+        rank: For `genus_stage`, one of `settings.training.transfer_ranks`; None: the last.
     """
     training = settings.training
     parts: list[object] = [
@@ -47,7 +55,22 @@ def train_hash(settings: Settings, manifest: DatasetManifest, *, network: Networ
     if network == "knowledge_transfer":
         parent = train_hash(settings, manifest, network="genus_stage", seed=seed)
         parts += [parent, training.transfer_mixing, training.literal_schedule]
+    if network == "genus_stage":
+        own = rank or training.transfer_ranks[-1]
+        parts.append(own)
+        above = _above(settings, own)
+        if above is not None:
+            parent = train_hash(settings, manifest, network=network, seed=seed, rank=above)
+            parts += [parent, training.transfer_mixing]
     return digest_of(*parts)
+
+
+def train_specs(
+    settings: Settings, manifest: DatasetManifest, *, network: NetworkName, seed: int, tags: Mapping[str, str]
+) -> list[TrainSpec]:
+    """The specifications to train one after the other: for `genus_stage` one per rank, from the highest down."""
+    ranks: tuple[Rank | None, ...] = settings.training.transfer_ranks if network == "genus_stage" else (None,)
+    return [train_spec(settings, manifest, network=network, seed=seed, rank=rank, tags=tags) for rank in ranks]
 
 
 def train_spec(
@@ -56,11 +79,12 @@ def train_spec(
     *,
     network: NetworkName,
     seed: int | None = None,
+    rank: Rank | None = None,
     tags: Mapping[str, str],
 ) -> TrainSpec:
-    """The specification of one training stage; `seed` as for `train_hash`."""
+    """The specification of one training stage; `seed` and `rank` as for `train_hash`."""
     paths, training = settings.paths, settings.training
-    spec_hash = train_hash(settings, manifest, network=network, seed=seed)
+    spec_hash = train_hash(settings, manifest, network=network, seed=seed, rank=rank)
     spec = TrainSpec(
         network=network,
         split=paths.table("split"),
@@ -83,17 +107,25 @@ def train_spec(
         tracking=tracking_spec(settings, manifest, stage=network, tags=tags),
     )
     if network == "genus_stage":
-        return spec.model_copy(update={"rare_photos": paths.table("genus_photos")})
-    if network == "knowledge_transfer":
-        genus_stage = paths.model("genus_stage", train_hash(settings, manifest, network="genus_stage", seed=seed))
-        return spec.model_copy(
-            update={
-                "parent": genus_stage / RESULT_FILE,
-                "mixing": training.transfer_mixing,
-                "literal": training.literal_schedule,
-            }
-        )
-    return spec
+        own = rank or training.transfer_ranks[-1]
+        spec = spec.model_copy(update={"rank": own, "rare_photos": paths.table("genus_photos")})
+        above = _above(settings, own)
+    elif network == "knowledge_transfer":
+        spec = spec.model_copy(update={"literal": training.literal_schedule})
+        above = training.transfer_ranks[-1]
+    else:
+        above = None
+    if above is None:
+        return spec
+    before = paths.model("genus_stage", train_hash(settings, manifest, network="genus_stage", seed=seed, rank=above))
+    return spec.model_copy(update={"parent": before / RESULT_FILE, "mixing": training.transfer_mixing})
+
+
+def _above(settings: Settings, rank: Rank) -> Rank | None:
+    """The rank that is learnt before `rank`; None for the first."""
+    ranks = settings.training.transfer_ranks
+    position = ranks.index(rank)
+    return ranks[position - 1] if position else None
 
 
 def trained(

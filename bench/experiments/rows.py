@@ -82,7 +82,7 @@ def transferred(
     rare: bool = True,
     above: tuple[Rank, ...] = ("genus",),
     epochs: float = GENUS_EPOCHS,
-    prior: Literal["zero", "head"] = "head",
+    prior: Literal["zero", "parent"] = "parent",
 ) -> tuple[Stage, ...]:
     """The stages of knowledge transfer that end in `recipe`'s network, within the same number of steps.
 
@@ -99,7 +99,7 @@ def transferred(
             network="genus_stage",
             recipe=of(
                 recipe, f"{recipe.name}, {rank}", rank=rank, segments=falling(epochs=epochs),
-                probe=Probe(views=1, weight_decay=0.01, iterations=60, prior="zero" if number == 0 else "head"),
+                probe=Probe(views=1, weight_decay=0.01, iterations=60, prior=prior),
             ),
             mixing=mixing,
             rare=rare,

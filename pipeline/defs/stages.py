@@ -12,7 +12,7 @@ from pipeline.defs.metadata import mapping_table, picture, records_table
 from pipeline.defs.resources import run_tags
 from pipeline.files import digest_of, sha256_of
 from pipeline.launch import run_child
-from pipeline.specs import calibrate_spec, train_spec
+from pipeline.specs import calibrate_spec, train_specs
 from pipeline.tracking import run_url
 
 CONFUSED = 15
@@ -41,16 +41,19 @@ def train_network(
     manifest = DatasetManifest.read(settings.paths)
     results = []
     for seed in settings.training.seeds:
-        spec = train_spec(settings, manifest, network=network, seed=seed, tags=run_tags(settings, context))
-        file = run_child(
-            context=context,
-            pipes=pipes,
-            module="ml.train",
-            spec=spec.write(spec.output / "spec.json"),
-            output=spec.output,
-            processes=settings.training.processes,
-        )
-        results.append(TrainResult.read(file))
+        specs = train_specs(settings, manifest, network=network, seed=seed, tags=run_tags(settings, context))
+        files = [
+            run_child(
+                context=context,
+                pipes=pipes,
+                module="ml.train",
+                spec=spec.write(spec.output / "spec.json"),
+                output=spec.output,
+                processes=settings.training.processes,
+            )
+            for spec in specs
+        ]
+        results.append(TrainResult.read(files[-1]))
     return dg.MaterializeResult(
         metadata=_training_metadata(settings, results),
         data_version=dg.DataVersion(digest_of(*(sha256_of(result.weights) for result in results))),

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from pydantic import ValidationError
 
 from ml.spec import RESULT_FILE, NetworkName
 from pipeline.config import Settings
 from pipeline.dataset.manifest import DatasetManifest
-from pipeline.specs import calibrate_hash, train_hash, train_spec
+from pipeline.specs import calibrate_hash, train_hash, train_spec, train_specs
 from tests.pipeline.trained import dataset
 
 STAGES: tuple[NetworkName, ...] = get_args(NetworkName)
@@ -60,6 +61,28 @@ def test_how_knowledge_is_transferred_concerns_that_network_only(
 ) -> None:
     before, after = hashes(make_settings(), manifest), hashes(make_settings(training=change), manifest)
     assert {network for network in STAGES if before[network] != after[network]} == {"knowledge_transfer"}
+
+
+def test_a_chain_of_ranks_is_learnt_from_the_highest_down(make_settings: Make, manifest: DatasetManifest) -> None:
+    settings = make_settings(training={"transfer_ranks": ["family", "genus"]})
+    family, genus = train_specs(settings, manifest, network="genus_stage", seed=1, tags={})
+    assert (family.rank, genus.rank) == ("family", "genus")
+    assert family.parent is None
+    assert genus.parent == family.output / RESULT_FILE
+    assert family.rare_photos == genus.rare_photos == settings.paths.table("genus_photos")
+    (species,) = train_specs(settings, manifest, network="knowledge_transfer", seed=1, tags={})
+    assert species.rank is None
+    assert species.parent == genus.output / RESULT_FILE
+    alone = make_settings()
+    (usual,) = train_specs(alone, manifest, network="genus_stage", seed=1, tags={})
+    assert usual.rank == "genus"
+    assert usual.spec_hash != genus.spec_hash
+
+
+@pytest.mark.parametrize("ranks", [[], ["species"], ["genus", "family"], ["genus", "genus"]])
+def test_knowledge_goes_down_the_hierarchy_only(make_settings: Make, ranks: list[str]) -> None:
+    with pytest.raises(ValidationError, match="from the highest down"):
+        make_settings(training={"transfer_ranks": ranks})
 
 
 @pytest.mark.parametrize("change", [{"image_size": 128}, {"recipe": "sample"}, {"seed": 1}, {"weights": "none"}])
