@@ -101,11 +101,10 @@ class Journal:
 
 @contextlib.contextmanager
 def open_journal(paths: Paths) -> Iterator[Journal]:
-    """Open the journal for appending; it is sealed when the block ends without an error."""
+    """Open the journal for appending; `seal` it afterwards."""
     paths.fetch_journal.parent.mkdir(parents=True, exist_ok=True)
     with paths.fetch_journal.open("ab", buffering=1 << 20) as stream:
         yield Journal(stream)
-    seal(paths)
 
 
 def seal(paths: Paths) -> None:

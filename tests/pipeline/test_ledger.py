@@ -10,7 +10,7 @@ import pytest
 from pipeline.config import PhotoSettings, Settings
 from pipeline.photos.bodies import path_of, store
 from pipeline.photos.journal import AGAIN, Attempt, open_journal, seal
-from pipeline.photos.ledger import fold, limits_of, list_stored, pending, received_lately
+from pipeline.photos.ledger import fold, limits_of, pending, received_lately
 from pipeline.tables import check_table
 from tests.pipeline import tiny
 from tests.pipeline.photo_index import ledger, write_index
@@ -32,6 +32,7 @@ def attempted(settings: Settings, *attempts: Attempt) -> None:
     with open_journal(settings.paths) as journal:
         for attempt in attempts:
             journal.append(attempt)
+    seal(settings.paths)
 
 
 def end(photo_id: str, status: str = "ok", *, days: float = 0, **changes: Any) -> Attempt:  # noqa: ANN401
@@ -209,19 +210,3 @@ def test_the_bytes_of_a_minute_count_from_its_last_body_on(settings: Settings) -
     assert count == 2 * len(BODY)
 
 
-def test_stored_bodies_are_listed_and_half_written_ones_removed(tmp_path: Path) -> None:
-    folder = tmp_path / "photos"
-    contents = [str(number).encode() * number for number in range(1, 50)]
-    hashes = [hashlib.sha256(content).hexdigest() for content in contents]
-    for sha256, content in zip(hashes, contents, strict=True):
-        store(folder, sha256=sha256, content=content)
-    half = Path(f"{path_of(folder, hashes[0])}.123.partial")
-    half.write_bytes(b"half")
-    listed = tiny.read(list_stored(folder, output=tmp_path / "stored.parquet"))
-    expected = dict(zip(hashes, (len(content) for content in contents), strict=True))
-    assert {row["sha256"]: row["bytes"] for row in listed} == expected
-    assert not half.exists()
-
-
-def test_without_a_folder_nothing_is_stored(tmp_path: Path) -> None:
-    assert tiny.read(list_stored(tmp_path / "none", output=tmp_path / "stored.parquet")) == []
