@@ -35,8 +35,12 @@ def in_child(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         ChildError: the process ended without an answer, or its error cannot be pickled.
         BaseException: whatever `function` raised.
     """
-    # The rooms are importable from a checkout without installation, too.
-    environment = {"PYTHONPATH": os.pathsep.join(filter(None, [str(PROJECT_ROOT), os.environ.get("PYTHONPATH")]))}
+    environment = {
+        # The rooms are importable from a checkout without installation, too.
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(PROJECT_ROOT), os.environ.get("PYTHONPATH")])),
+        # Arrow's own pool keeps much of what was freed.
+        "ARROW_DEFAULT_MEMORY_POOL": "system",
+    }
     with subprocess.Popen(
         [sys.executable, "-m", "pipeline.child"],
         env={**os.environ, **environment},

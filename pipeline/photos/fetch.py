@@ -26,7 +26,7 @@ from pipeline.files import exclusive, work_folder
 from pipeline.paths import Paths
 from pipeline.photos.addresses import GuardedResolver
 from pipeline.photos.budget import Budget
-from pipeline.photos.download import Getter, PermanentError, TransientError
+from pipeline.photos.download import ClosedError, Getter, PermanentError, TransientError
 from pipeline.photos.examine import Examined, Examiner, worker_command
 from pipeline.photos.hosts import Host, Patience
 from pipeline.photos.journal import AGAIN, Attempt, Journal, open_journal
@@ -229,6 +229,12 @@ class _Fetcher:
             try:
                 async with host.slot():
                     body = await getter.get(photo.url)
+            except ClosedError as problem:
+                attempt -= 1
+                if host.closed is None:
+                    # A redirect led to another host.
+                    error = str(problem)
+                break
             except PermanentError as problem:
                 host.answered()
                 self._note(photo, problem.status, attempt=attempt, http_status=problem.http_status, error=str(problem))
@@ -302,7 +308,10 @@ class _Fetcher:
         return host
 
     async def _turn(self, name: str) -> None:
-        await self._host(name.lower()).turn()
+        host = self._host(name.lower())
+        await host.turn()
+        if host.closed is not None:
+            raise ClosedError(f"not asked: {host.closed}")
         self.requests += 1
 
     def _received(self, name: str, size: int) -> None:

@@ -27,6 +27,8 @@ from pipeline.rejections import write_rejections
 _STORED: Final = pa.schema([("sha256", pa.string()), ("bytes", pa.int64())])
 MEMORY: Final = "128 MiB"
 """What DuckDB may use for one query here; larger tables go through temporary files."""
+SORTING: Final = "64 MiB"
+"""The same for sorting what is pending, which goes through temporary files anyway."""
 THREADS: Final = 1
 """More would need more memory."""
 
@@ -129,7 +131,7 @@ def pending(paths: Paths, *, photos: PhotoSettings, limits: str, output: Path) -
         )
         wanted = _join(parts, output=folder / "wanted.parquet")
         return to_parquet(
-            "photos_pending", inputs={"wanted": wanted}, output=output, memory_limit=MEMORY, threads=THREADS
+            "photos_pending", inputs={"wanted": wanted}, output=output, memory_limit=SORTING, threads=THREADS
         )
 
 
@@ -194,7 +196,7 @@ def _join(parts: Iterable[Path], *, output: Path) -> Path:
         with pq.ParquetFile(part) as table:
             if writer is None:
                 writer = pq.ParquetWriter(output, table.schema_arrow, compression="zstd")
-            for batch in table.iter_batches():
+            for batch in table.iter_batches(use_threads=False):
                 writer.write_batch(batch)
     if writer is not None:
         writer.close()

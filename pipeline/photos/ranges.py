@@ -64,7 +64,7 @@ def _begins(index: Path) -> list[str]:
     begins: list[str] = []
     seen = 0
     with pq.ParquetFile(index) as table:
-        for batch in table.iter_batches(columns=["photo_id"]):
+        for batch in table.iter_batches(columns=["photo_id"], use_threads=False):
             begins += [batch["photo_id"][at].as_py() for at in range(-seen % step, batch.num_rows, step)]
             seen += batch.num_rows
     if begins != sorted(begins):
@@ -82,7 +82,7 @@ def _distributed(attempts: Path, *, bounds: Sequence[str], folder: Path) -> list
         ]
         for file in sorted(attempts.glob("*.parquet")):
             with pq.ParquetFile(file) as table:
-                for batch in table.iter_batches(batch_size=_BATCH):
+                for batch in table.iter_batches(batch_size=_BATCH, use_threads=False):
                     photo_ids = np.asarray(batch["photo_id"].to_pylist(), dtype=str)
                     numbers = np.searchsorted(np.asarray(bounds), photo_ids, side="right")
                     for number in np.unique(numbers):
