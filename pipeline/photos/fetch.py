@@ -94,7 +94,7 @@ def fetch_photos(
     with exclusive(paths.fetch_journal.parent / ".lock"), work_folder(paths.work("fetch")) as folder:
         limits = limits_of(settings.photos, tuple(hosts))
         wanted = folder / "pending.parquet"
-        todo = in_child(plan, paths, photos=settings.photos, limits=limits, output=wanted)
+        todo = in_child(plan, paths, ask_again_days=settings.photos.ask_again_days, limits=limits, output=wanted)
         total = todo.photos
         log(f"{total:,} of {count(paths.table('photo_index')):,} photographs are to be fetched")
         with open_journal(paths) as journal, reporting(total=total, log=log) as report:
@@ -350,7 +350,10 @@ def _photos(wanted: Path, *, first: int, number: int) -> Iterator[_Photo]:
         for group in range(table.num_row_groups):
             end = begin + table.metadata.row_group(group).num_rows
             if begin < last and first < end:
-                for batch in table.iter_batches(batch_size=SLICE, row_groups=[group], columns=["photo_id", "url"]):
+                batches = table.iter_batches(
+                    batch_size=SLICE, row_groups=[group], columns=["photo_id", "url"], use_threads=False
+                )
+                for batch in batches:
                     skipped = min(max(first - begin, 0), batch.num_rows)
                     chosen = batch.slice(skipped, max(0, last - begin - skipped))
                     for photo_id, url in zip(chosen["photo_id"].to_pylist(), chosen["url"].to_pylist(), strict=True):

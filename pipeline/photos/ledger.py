@@ -9,12 +9,11 @@ import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.config import PhotoSettings
 from pipeline.files import atomic_path, digest_of, work_folder
 from pipeline.paths import Paths
 from pipeline.photos.bodies import remove_partials, size_of
@@ -23,6 +22,10 @@ from pipeline.photos.journal import seal
 from pipeline.photos.ranges import Range, ranges
 from pipeline.query import rows, to_parquet
 from pipeline.rejections import write_rejections
+
+if TYPE_CHECKING:
+    # The processes that ask the ledger load little: they are started for every fetch.
+    from pipeline.config import PhotoSettings
 
 _STORED: Final = pa.schema([("sha256", pa.string()), ("bytes", pa.int64())])
 MEMORY: Final = "128 MiB"
@@ -58,12 +61,12 @@ class Plan:
         return sum(authority.photos for authority in self.authorities)
 
 
-def plan(paths: Paths, *, photos: PhotoSettings, limits: str, output: Path) -> Plan:
+def plan(paths: Paths, *, ask_again_days: float, limits: str, output: Path) -> Plan:
     """Clean up after a killed run, then write the photographs to ask for to `output`; nobody else may be fetching.
 
     Args:
         paths: Where the files of the scope lie.
-        photos: As for `pending`.
+        ask_again_days: As for `pending`.
         limits: As for `pending`.
         output: As for `pending`.
 
@@ -79,7 +82,7 @@ def plan(paths: Paths, *, photos: PhotoSettings, limits: str, output: Path) -> P
     for partial in half_written:
         partial.unlink()
     seal(paths)
-    wanted = pending(paths, photos=photos, limits=limits, output=output)
+    wanted = pending(paths, ask_again_days=ask_again_days, limits=limits, output=output)
     authorities = rows("photos_authorities", inputs={"pending": wanted}, memory_limit=MEMORY, threads=THREADS)
     return Plan(
         authorities=[Authority(name=row["authority"], first=row["first"], photos=row["photos"]) for row in authorities],
@@ -93,17 +96,17 @@ def conclude(paths: Paths) -> dict[str, int]:
     return fold(paths)
 
 
-def limits_of(photos: PhotoSettings, hosts: tuple[str, ...]) -> str:
+def limits_of(photos: "PhotoSettings", hosts: tuple[str, ...]) -> str:
     """What `too_large` and `blocked` depend upon; such a verdict is void once this changes."""
     return digest_of(photos.max_bytes, photos.max_pixels, photos.allow_private_hosts, sorted(hosts))
 
 
-def pending(paths: Paths, *, photos: PhotoSettings, limits: str, output: Path) -> Path:
+def pending(paths: Paths, *, ask_again_days: float, limits: str, output: Path) -> Path:
     """Write the photographs to ask for (authority, photo_id, url) to `output`, ordered by authority.
 
     Args:
         paths: Where the files of the scope lie; the journal is sealed.
-        photos: `photos.ask_again_days` is how long a permanent failure stands.
+        ask_again_days: How long a permanent failure stands.
         limits: `limits_of` this run.
         output: The Parquet file to write.
 
@@ -111,7 +114,7 @@ def pending(paths: Paths, *, photos: PhotoSettings, limits: str, output: Path) -
         TableError: the photo index is missing, or not in the order of photo_id.
         LockedError: another process is at it.
     """
-    asked_before = dt.datetime.now(tz=dt.UTC).replace(tzinfo=None) - dt.timedelta(days=photos.ask_again_days)
+    asked_before = dt.datetime.now(tz=dt.UTC).replace(tzinfo=None) - dt.timedelta(days=ask_again_days)
     index = paths.table("photo_index")
     with work_folder(paths.work("photos_pending")) as folder:
         parts = (

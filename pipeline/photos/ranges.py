@@ -52,6 +52,8 @@ def ranges(index: Path, attempts: Path, *, folder: Path) -> Iterator[Range]:
         yield Range(first="", before=None, attempts=attempts)
         return
     parts = _distributed(attempts, bounds=begins[1:], folder=folder)
+    # What was read to get here goes back to the system before the queries take theirs.
+    pa.default_memory_pool().release_unused()
     for first, before, part in zip(begins, ends, parts, strict=True):
         with pa.memory_map(str(part)) as source, pa.ipc.open_stream(source) as reader:
             yield Range(first=first, before=before, attempts=reader.read_all())

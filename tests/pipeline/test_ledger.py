@@ -55,7 +55,7 @@ def wanted(settings: Settings, *, limits: str = LIMITS, photos: PhotoSettings | 
     seal(settings.paths)
     table = pending(
         settings.paths,
-        photos=photos or settings.photos,
+        ask_again_days=(photos or settings.photos).ask_again_days,
         limits=limits,
         output=settings.data_root / "pending.parquet",
     )
@@ -246,7 +246,7 @@ def test_a_plan_removes_what_a_killed_run_left_half_written(settings: Settings) 
         path.write_bytes(b"half")
     of_others = paths.tables / ".media.parquet.x.partial"
     of_others.write_bytes(b"somebody is writing")
-    todo = plan(paths, photos=settings.photos, limits=LIMITS, output=settings.data_root / "pending.parquet")
+    todo = plan(paths, ask_again_days=DAYS, limits=LIMITS, output=settings.data_root / "pending.parquet")
     assert todo.authorities == [Authority(name="photos.test", first=0, photos=1)]
     assert not any(path.exists() for path in half_written)
     assert stray.exists()
