@@ -5,14 +5,16 @@ import tempfile
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import duckdb
 import pyarrow as pa
 
 from pipeline.errors import TableError
 from pipeline.files import atomic_path
+
+if TYPE_CHECKING:
+    import duckdb
 
 Inputs = Mapping[str, Path | pa.Table]
 """Views a query reads, by name: a Parquet file, a folder of Parquet files that are one table, or an Arrow table."""
@@ -25,7 +27,7 @@ def select(name: str) -> str:
 
 def connect(
     *, inputs: Inputs, memory_limit: str | None = None, threads: int | None = None, spill: Path | None = None
-) -> duckdb.DuckDBPyConnection:
+) -> "duckdb.DuckDBPyConnection":
     """An in-memory connection that sees `inputs` as views and never reaches the network.
 
     Args:
@@ -37,6 +39,8 @@ def connect(
     Raises:
         TableError: an input file is missing.
     """
+    import duckdb  # noqa: PLC0415 (the fetching process leaves queries to children, and stays small)
+
     connection = duckdb.connect(
         config={
             "autoinstall_known_extensions": "false",
@@ -79,7 +83,7 @@ def to_parquet(
 
 
 def copy(
-    connection: duckdb.DuckDBPyConnection,
+    connection: "duckdb.DuckDBPyConnection",
     name: str,
     *,
     output: Path,
@@ -102,9 +106,19 @@ def copy(
     return output
 
 
-def rows(name: str, *, inputs: Inputs, **parameters: Any) -> list[dict[str, Any]]:  # noqa: ANN401
-    """Run `sql/<name>.sql` and return its rows as dictionaries; for small answers only."""
-    with connect(inputs=inputs) as connection:
+def rows(
+    name: str,
+    *,
+    inputs: Inputs,
+    memory_limit: str | None = None,
+    threads: int | None = None,
+    **parameters: Any,  # noqa: ANN401
+) -> list[dict[str, Any]]:
+    """Run `sql/<name>.sql` and return its rows as dictionaries; for small answers only.
+
+    `memory_limit` and `threads` are those of `connect`.
+    """
+    with connect(inputs=inputs, memory_limit=memory_limit, threads=threads) as connection:
         cursor = connection.execute(select(name), parameters or None)
         columns = [column[0] for column in cursor.description or ()]
         return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]

@@ -17,7 +17,14 @@ STAGES = ("occurrences", "clean_occurrences", "photo_index", "photos", "species"
 """The assets that remove rows, in the order of the road."""
 
 
-def write_rejections(paths: Paths, stage: str, table: pa.Table | Path) -> Path:
+def write_rejections(
+    paths: Paths,
+    stage: str,
+    table: pa.Table | Path,
+    *,
+    memory_limit: str | None = None,
+    threads: int | None = None,
+) -> Path:
     """Replace the rejections of one stage, then refresh `rejections.parquet`, the union of all stages.
 
     Args:
@@ -25,6 +32,8 @@ def write_rejections(paths: Paths, stage: str, table: pa.Table | Path) -> Path:
         stage: One of `STAGES`.
         table: Columns key, rule, detail, all strings (castable); a column stage must say `stage` throughout.
             An empty table means that the stage removed nothing. Millions of lines are given as a Parquet file.
+        memory_limit: That of `pipeline.query.connect`.
+        threads: As `memory_limit`.
 
     Returns:
         The path of `rejections.parquet`.
@@ -39,7 +48,14 @@ def write_rejections(paths: Paths, stage: str, table: pa.Table | Path) -> Path:
     with exclusive(union.parent / ".rejections.lock"):
         lines = paths.rejections_of(stage)
         # Sorted, so that equal contents make equal files.
-        to_parquet("rejection_lines", inputs={"lines": table}, output=lines, stage=stage)
+        to_parquet(
+            "rejection_lines",
+            inputs={"lines": table},
+            output=lines,
+            memory_limit=memory_limit,
+            threads=threads,
+            stage=stage,
+        )
         stages = [path for name in STAGES if (path := paths.rejections_of(name)).exists()]
         with atomic_path(union) as partial, pq.ParquetWriter(partial, REJECTIONS, compression="zstd") as writer:
             for path in stages:

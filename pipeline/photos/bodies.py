@@ -31,6 +31,24 @@ def store(folder: Path, *, sha256: str, content: bytes) -> None:
     os.replace(partial, target)  # noqa: PTH105 (speed)
 
 
+def size_of(folder: Path, sha256: str) -> int | None:
+    """Bytes of the stored body with this hash; None where there is none."""
+    try:
+        return os.stat(f"{folder}/{sha256[:2]}/{sha256}.jpg").st_size  # noqa: PTH116 (speed)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def remove_partials(folder: Path) -> None:
+    """Remove what a killed run left half written below `folder`, which need not exist; nobody may be storing there."""
+    for part in folder.iterdir() if folder.exists() else ():
+        if part.is_dir():
+            with os.scandir(part) as entries:
+                for entry in entries:
+                    if entry.name.endswith(".partial"):
+                        Path(entry.path).unlink()
+
+
 def _write(path: str, content: bytes) -> None:
     # Without O_TRUNC: ext4 would allocate the blocks of a truncated file when it is closed, which doubles the cost.
     try:

@@ -40,6 +40,10 @@ class TransientError(Exception):
         self.pause = pause
 
 
+class ClosedError(Exception):
+    """The host is left alone in this run: it was not asked."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Getter:
     """Gets bodies within limits."""
@@ -49,7 +53,9 @@ class Getter:
     allow_private: bool
     patience: Patience
     turn: Callable[[str], Awaitable[None]]
-    """Called with the host before each request, redirects included; waits until the host may be asked."""
+    """Called with the host before each request, redirects included; waits until the host may be asked.
+
+    It may raise ClosedError."""
     received: Callable[[str, int], None]
     """Called with the host and the bytes of each body, also of one that was refused or broke off."""
 
@@ -61,6 +67,7 @@ class Getter:
         Raises:
             PermanentError: blocked, gone or too_large, or an answer that makes no sense (failed).
             TransientError: 429, 5xx, a time-out, or a connection that broke.
+            ClosedError: it leads to a host that is left alone.
         """
         try:
             target = checked_address(address, allow_private=self.allow_private)

@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import gc
 import random
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,18 +20,19 @@ import pyarrow.parquet as pq
 import uvloop
 from yarl import URL
 
+from pipeline.child import in_child
 from pipeline.config import PhotoSettings, Settings
-from pipeline.files import exclusive
+from pipeline.files import exclusive, work_folder
 from pipeline.paths import Paths
 from pipeline.photos.addresses import GuardedResolver
 from pipeline.photos.budget import Budget
-from pipeline.photos.download import Getter, PermanentError, TransientError
+from pipeline.photos.download import ClosedError, Getter, PermanentError, TransientError
 from pipeline.photos.examine import Examined, Examiner, worker_command
 from pipeline.photos.hosts import Host, Patience
-from pipeline.photos.journal import AGAIN, Attempt, Journal, open_journal, seal
-from pipeline.photos.ledger import fold, limits_of, pending, received_lately
+from pipeline.photos.journal import AGAIN, Attempt, Journal, open_journal
+from pipeline.photos.ledger import Authority, conclude, limits_of, plan
 from pipeline.photos.progress import Report, reporting
-from pipeline.query import count, rows
+from pipeline.query import count
 
 FLUSH_SECONDS: Final = 0.5
 """What a kill can lose, together with `examine.BATCH_SECONDS`."""
@@ -88,19 +88,20 @@ def fetch_photos(
     Raises:
         TableError: the photo index is missing, or the journal is damaged.
         LockedError: another fetch into the same folder is running.
+        ChildError: a process that verifies photographs, or asks the tables, was ended.
         OSError: a photograph cannot be written.
     """
-    with exclusive(paths.fetch_journal.parent / ".lock"), tempfile.TemporaryDirectory(prefix="fetch.") as folder:
-        seal(paths)
+    with exclusive(paths.fetch_journal.parent / ".lock"), work_folder(paths.work("fetch")) as folder:
         limits = limits_of(settings.photos, tuple(hosts))
-        wanted = pending(paths, photos=settings.photos, limits=limits, output=Path(folder) / "pending.parquet")
-        total = count(wanted)
+        wanted = folder / "pending.parquet"
+        todo = in_child(plan, paths, ask_again_days=settings.photos.ask_again_days, limits=limits, output=wanted)
+        total = todo.photos
         log(f"{total:,} of {count(paths.table('photo_index')):,} photographs are to be fetched")
         with open_journal(paths) as journal, reporting(total=total, log=log) as report:
             fetcher = _Fetcher(
                 photos=settings.photos,
                 hosts=hosts,
-                spent=received_lately(paths),
+                spent=todo.received,
                 journal=journal,
                 limits=limits,
                 patience=patience,
@@ -111,12 +112,13 @@ def fetch_photos(
                 command = worker or worker_command(folder=paths.photos, max_pixels=settings.photos.max_pixels)
                 try:
                     with _rare_collections():
-                        uvloop.run(fetcher.run(wanted, worker=command))
+                        uvloop.run(fetcher.run(wanted, authorities=todo.authorities, worker=command))
                 except BaseExceptionGroup as group:
                     raise _first(group) from group
         if total:
             log(report.line())
-        return FetchSummary(requests=fetcher.requests, statuses=fold(paths), bytes=report.bytes, seconds=report.seconds)
+        statuses = in_child(conclude, paths)
+        return FetchSummary(requests=fetcher.requests, statuses=statuses, bytes=report.bytes, seconds=report.seconds)
 
 
 class _Fetcher:
@@ -147,7 +149,7 @@ class _Fetcher:
         self._log = log
         self._hosts: dict[str, Host] = {}
 
-    async def run(self, wanted: Path, *, worker: Sequence[str]) -> None:
+    async def run(self, wanted: Path, *, authorities: Sequence[Authority], worker: Sequence[str]) -> None:
         """Fetch every photograph of `wanted` (authority, photo_id, url); each ends in a line of the journal."""
         places = asyncio.Semaphore(MOST_HOSTS)
         try:
@@ -166,11 +168,11 @@ class _Fetcher:
                 )
                 ends.push_async_callback(examiner.end)
                 async with asyncio.TaskGroup() as group:
-                    for row in rows("photos_authorities", inputs={"pending": wanted}):
+                    for authority in authorities:
                         await places.acquire()
-                        photos = _photos(wanted, first=row["first"], number=row["photos"])
-                        host = self._host(_host_of(f"http://{row['authority']}/"))
-                        workers = min(row["photos"], host.most)
+                        photos = _photos(wanted, first=authority.first, number=authority.photos)
+                        host = self._host(_host_of(f"http://{authority.name}/"))
+                        workers = min(authority.photos, host.most)
                         task = group.create_task(
                             self._serve(photos, host=host, workers=workers, getter=getter, examiner=examiner)
                         )
@@ -227,6 +229,12 @@ class _Fetcher:
             try:
                 async with host.slot():
                     body = await getter.get(photo.url)
+            except ClosedError as problem:
+                attempt -= 1
+                if host.closed is None:
+                    # A redirect led to another host.
+                    error = str(problem)
+                break
             except PermanentError as problem:
                 host.answered()
                 self._note(photo, problem.status, attempt=attempt, http_status=problem.http_status, error=str(problem))
@@ -300,7 +308,10 @@ class _Fetcher:
         return host
 
     async def _turn(self, name: str) -> None:
-        await self._host(name.lower()).turn()
+        host = self._host(name.lower())
+        await host.turn()
+        if host.closed is not None:
+            raise ClosedError(f"not asked: {host.closed}")
         self.requests += 1
 
     def _received(self, name: str, size: int) -> None:
@@ -339,7 +350,10 @@ def _photos(wanted: Path, *, first: int, number: int) -> Iterator[_Photo]:
         for group in range(table.num_row_groups):
             end = begin + table.metadata.row_group(group).num_rows
             if begin < last and first < end:
-                for batch in table.iter_batches(batch_size=SLICE, row_groups=[group], columns=["photo_id", "url"]):
+                batches = table.iter_batches(
+                    batch_size=SLICE, row_groups=[group], columns=["photo_id", "url"], use_threads=False
+                )
+                for batch in batches:
                     skipped = min(max(first - begin, 0), batch.num_rows)
                     chosen = batch.slice(skipped, max(0, last - begin - skipped))
                     for photo_id, url in zip(chosen["photo_id"].to_pylist(), chosen["url"].to_pylist(), strict=True):

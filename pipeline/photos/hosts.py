@@ -12,6 +12,8 @@ from pipeline.photos.budget import Budget
 
 FAILURES_BEFORE_CLOSING: Final = 20
 """So many photographs in a row without an answer, and a host may be given up for this run."""
+COMPLAINTS_BEFORE_CLOSING: Final = 10
+"""So many complaints one after the other without an answer between them, and a host may be given up likewise."""
 BURST_SECONDS: Final = 0.05
 """Requests of so long may go out together; beyond that they are evenly spaced."""
 SLOWEST: Final = 0.1
@@ -39,7 +41,7 @@ class Patience:
     longest_pause: float = 300.0
     """A host that asks for a longer pause (Retry-After) is left alone for this run."""
     give_up: float = 60.0
-    """A host that has not answered for so long, and failed often enough, is left alone for this run."""
+    """A host that has not answered, or only complained, for so long and often enough is left alone for this run."""
 
 
 class Host:
@@ -90,6 +92,7 @@ class Host:
         self._decreased_at = 0.0
         self._answered_at = time.monotonic()
         self._failures = 0
+        self._complaints = 0
 
     @property
     def limit(self) -> int:
@@ -113,11 +116,16 @@ class Host:
             self._wake()
 
     async def turn(self) -> None:
-        """Wait until the next request may be sent: after a pause, within the bytes, within the rate."""
+        """Wait until the next request may be sent: after a pause, within the bytes, within the rate.
+
+        It does not wait for a host that is closed; the caller must look.
+        """
         # One after the other: requests that waited for the same pause do not leave all at once after it.
         async with self._line:
             # While one waits, others may free bytes, or the host may ask for a longer pause: no event tells.
-            while (wait := max(self._next_at - time.monotonic(), self._pause())) > 0:  # noqa: ASYNC110
+            while (wait := max(self._next_at - time.monotonic(), self._pause())) > 0:
+                if self.closed is not None:
+                    return
                 await asyncio.sleep(min(wait, 30.0))
             self._next_at = max(self._next_at, time.monotonic() - BURST_SECONDS) + 1 / self._rate
 
@@ -133,6 +141,7 @@ class Host:
         self._rate = min(self._fastest, self._rate + RECOVERY * self._fastest)
         self._answered_at = time.monotonic()
         self._failures = 0
+        self._complaints = 0
         if self._waiting:
             self._wake()
 
@@ -153,6 +162,7 @@ class Host:
             self._decreased_at = now
             if answered:
                 self._rate = max(min(SLOWEST, self._fastest), self._rate / 2)
+                self._complained(now)
         if pause is None:
             return
         if pause > self._patience.longest_pause:
@@ -166,6 +176,13 @@ class Host:
         silent = time.monotonic() - self._answered_at
         if self.closed is None and self._failures >= FAILURES_BEFORE_CLOSING and silent >= self._patience.give_up:
             self.closed = f"{self.name} has not answered for {silent:.0f} s ({reason})"
+
+    def _complained(self, now: float) -> None:
+        """One more complaint; the host is asked ever more rarely, so that photographs are too slow a measure."""
+        self._complaints += 1
+        silent = now - self._answered_at
+        if self.closed is None and self._complaints >= COMPLAINTS_BEFORE_CLOSING and silent >= self._patience.give_up:
+            self.closed = f"{self.name} has answered nothing but complaints for {silent:.0f} s"
 
     @property
     def _expected(self) -> int:

@@ -2,14 +2,16 @@
 
 import re
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from pipeline.config import Settings
 from pipeline.errors import ConfigurationError
 from pipeline.files import work_folder
 from pipeline.paths import Paths
 from pipeline.query import to_parquet
 from pipeline.rejections import write_rejections
+
+if TYPE_CHECKING:
+    from pipeline.config import Settings
 
 RULES: Final = (
     "no_address",
@@ -49,7 +51,7 @@ SIZED: Final = (
 """Such an address, for DuckDB (RE2): everything before the size, the photo id, the size, the extension."""
 
 
-def build_photo_index(paths: Paths, settings: Settings) -> Path:
+def build_photo_index(paths: Paths, settings: "Settings") -> Path:
     """Judge every media row of the clean occurrences; write the photographs to fetch and the rejections.
 
     Each media row of a clean occurrence ends in exactly one of `photo_index.parquet` and the rejections of the stage

@@ -45,7 +45,7 @@ SCHEMA: Final = pa.schema(
 )
 SEALED: Final = SCHEMA.append(pa.field("line", pa.int64()))
 """A sealed file: its lines, numbered through all files in the order in which they were written."""
-_BLOCK: Final = 1 << 24
+_BLOCK: Final = 1 << 22
 """Bytes of lines that are held in memory at a time while a journal is sealed."""
 
 
@@ -101,11 +101,10 @@ class Journal:
 
 @contextlib.contextmanager
 def open_journal(paths: Paths) -> Iterator[Journal]:
-    """Open the journal for appending; it is sealed when the block ends without an error."""
+    """Open the journal for appending; `seal` it afterwards."""
     paths.fetch_journal.parent.mkdir(parents=True, exist_ok=True)
     with paths.fetch_journal.open("ab", buffering=1 << 20) as stream:
         yield Journal(stream)
-    seal(paths)
 
 
 def seal(paths: Paths) -> None:
@@ -135,18 +134,21 @@ def seal(paths: Paths) -> None:
 
 
 def _convert(lines: Path, sealed: Path) -> None:
-    options = pj.ParseOptions(explicit_schema=SCHEMA, unexpected_field_behavior="ignore")
+    parsing = pj.ParseOptions(explicit_schema=SCHEMA, unexpected_field_behavior="ignore")
     try:
         with (
+            lines.open("rb") as stream,
             atomic_path(sealed) as partial,
-            pj.open_json(lines, read_options=pj.ReadOptions(block_size=_BLOCK), parse_options=options) as reader,
             pq.ParquetWriter(partial, SEALED, compression="zstd") as writer,
         ):
             line = int(lines.stem) << 32
-            for batch in reader:
-                numbers = pa.array(np.arange(line, line + batch.num_rows, dtype=np.int64))
-                writer.write_batch(batch.append_column(SEALED.field("line"), numbers))
-                line += batch.num_rows
+            # Arrow's own reader of long files keeps several times more of one in memory than it has handed out.
+            while block := b"".join(stream.readlines(_BLOCK)):
+                reading = pj.ReadOptions(use_threads=False, block_size=len(block))
+                table = pj.read_json(pa.BufferReader(block), read_options=reading, parse_options=parsing)
+                numbers = pa.array(np.arange(line, line + table.num_rows, dtype=np.int64))
+                writer.write_table(table.append_column(SEALED.field("line"), numbers))
+                line += table.num_rows
     except pa.ArrowInvalid as error:
         message = f"the journal of fetches {lines} is damaged: {error}; remove the line, or the file to fetch anew"
         raise TableError(message) from error

@@ -1,64 +1,156 @@
 """What is known about every photograph: which to ask for, and the ledger once they were asked for. Nothing is fetched.
 
-The attempts themselves are written by `journal`; the ledger is what they come to for the photographs of the index.
+`plan` and `conclude` are what a run calls, each in a process of its own (see `pipeline.child`), for the queries leave
+more memory behind than the fetch itself takes. The attempts themselves are written by `journal`; the ledger is what
+they come to for the photographs of the index.
 """
 
 import datetime as dt
-import os
-import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.config import PhotoSettings
-from pipeline.errors import TableError
-from pipeline.files import atomic_path, digest_of
+from pipeline.files import atomic_path, digest_of, work_folder
 from pipeline.paths import Paths
+from pipeline.photos.bodies import remove_partials, size_of
 from pipeline.photos.index import SIZED
+from pipeline.photos.journal import seal
+from pipeline.photos.ranges import Range, ranges
 from pipeline.query import rows, to_parquet
 from pipeline.rejections import write_rejections
 
+if TYPE_CHECKING:
+    # The processes that ask the ledger load little: they are started for every fetch.
+    from pipeline.config import PhotoSettings
+
 _STORED: Final = pa.schema([("sha256", pa.string()), ("bytes", pa.int64())])
-MEMORY: Final = "256 MiB"
+MEMORY: Final = "128 MiB"
 """What DuckDB may use for one query here; larger tables go through temporary files."""
-THREADS: Final = 2
-"""More would need more memory than that."""
-GROUPS: Final = 1
-"""Row groups of the photo index that are folded at a time, about 120,000 photographs."""
+SORTING: Final = "64 MiB"
+"""The same for sorting what is pending, which goes through temporary files anyway."""
+THREADS: Final = 1
+"""More would need more memory."""
 
 
-def limits_of(photos: PhotoSettings, hosts: tuple[str, ...]) -> str:
+@dataclass(frozen=True, kw_only=True)
+class Authority:
+    """The photographs that one host and port are to be asked for."""
+
+    name: str
+    first: int
+    """Where they begin in the table of pending photographs."""
+    photos: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a run has to do."""
+
+    authorities: list[Authority]
+    """The one with most photographs first."""
+    received: dict[str, list[tuple[float, int]]]
+    """`received_lately`."""
+
+    @property
+    def photos(self) -> int:
+        """How many photographs are to be asked for."""
+        return sum(authority.photos for authority in self.authorities)
+
+
+def plan(paths: Paths, *, ask_again_days: float, limits: str, output: Path) -> Plan:
+    """Clean up after a killed run, then write the photographs to ask for to `output`; nobody else may be fetching.
+
+    Args:
+        paths: Where the files of the scope lie.
+        ask_again_days: As for `pending`.
+        limits: As for `pending`.
+        output: As for `pending`.
+
+    Raises:
+        TableError: the photo index is missing or not in the order of photo_id, or the journal is damaged.
+    """
+    remove_partials(paths.photos)
+    half_written = [
+        *paths.attempts.glob(".*.partial"),
+        *paths.tables.glob(".photos.parquet.*.partial"),
+        *paths.rejections_of("photos").parent.glob(".photos.parquet.*.partial"),
+    ]
+    for partial in half_written:
+        partial.unlink()
+    seal(paths)
+    wanted = pending(paths, ask_again_days=ask_again_days, limits=limits, output=output)
+    authorities = rows("photos_authorities", inputs={"pending": wanted}, memory_limit=MEMORY, threads=THREADS)
+    return Plan(
+        authorities=[Authority(name=row["authority"], first=row["first"], photos=row["photos"]) for row in authorities],
+        received=received_lately(paths),
+    )
+
+
+def conclude(paths: Paths) -> dict[str, int]:
+    """Seal the journal, then `fold`."""
+    seal(paths)
+    return fold(paths)
+
+
+def limits_of(photos: "PhotoSettings", hosts: tuple[str, ...]) -> str:
     """What `too_large` and `blocked` depend upon; such a verdict is void once this changes."""
     return digest_of(photos.max_bytes, photos.max_pixels, photos.allow_private_hosts, sorted(hosts))
 
 
-def pending(paths: Paths, *, photos: PhotoSettings, limits: str, output: Path) -> Path:
+def pending(paths: Paths, *, ask_again_days: float, limits: str, output: Path) -> Path:
     """Write the photographs to ask for (authority, photo_id, url) to `output`, ordered by authority.
 
     Args:
         paths: Where the files of the scope lie; the journal is sealed.
-        photos: `photos.ask_again_days` is how long a permanent failure stands.
+        ask_again_days: How long a permanent failure stands.
         limits: `limits_of` this run.
         output: The Parquet file to write.
 
     Raises:
-        TableError: the photo index is missing.
+        TableError: the photo index is missing, or not in the order of photo_id.
+        LockedError: another process is at it.
     """
-    with tempfile.TemporaryDirectory(dir=output.parent) as folder:
-        stored = list_stored(paths.photos, output=Path(folder) / "stored.parquet")
-        return to_parquet(
-            "photos_pending",
-            inputs={"photo_index": paths.table("photo_index"), "attempts": paths.attempts, "stored": stored},
-            output=output,
-            memory_limit=MEMORY,
-            threads=THREADS,
-            sized=SIZED,
-            limits=limits,
-            asked_before=dt.datetime.now(tz=dt.UTC).replace(tzinfo=None) - dt.timedelta(days=photos.ask_again_days),
+    asked_before = dt.datetime.now(tz=dt.UTC).replace(tzinfo=None) - dt.timedelta(days=ask_again_days)
+    index = paths.table("photo_index")
+    with work_folder(paths.work("photos_pending")) as folder:
+        parts = (
+            to_parquet(
+                "photos_wanted",
+                inputs={"photo_index": index, "attempts": part.attempts, "stored": _stored(paths, part)},
+                output=folder / "part.parquet",
+                memory_limit=MEMORY,
+                threads=THREADS,
+                sized=SIZED,
+                first=part.first,
+                before=part.before,
+                limits=limits,
+                asked_before=asked_before,
+            )
+            for part in ranges(index, paths.attempts, folder=folder)
         )
+        wanted = _join(parts, output=folder / "wanted.parquet")
+        return to_parquet(
+            "photos_pending", inputs={"wanted": wanted}, output=output, memory_limit=SORTING, threads=THREADS
+        )
+
+
+def _stored(paths: Paths, part: Range) -> pa.Table:
+    """Hash and size of the stored bodies among those that were received for the photographs of a range."""
+    bodies = rows(
+        "photos_bodies",
+        inputs={"photo_index": paths.table("photo_index"), "attempts": part.attempts},
+        memory_limit=MEMORY,
+        threads=THREADS,
+        first=part.first,
+        before=part.before,
+    )
+    sizes = {body["sha256"]: size_of(paths.photos, body["sha256"]) for body in bodies}
+    found = {sha256: size for sha256, size in sizes.items() if size is not None}
+    return pa.table([list(found), list(found.values())], schema=_STORED)
 
 
 def fold(paths: Paths) -> dict[str, int]:
@@ -69,89 +161,58 @@ def fold(paths: Paths) -> dict[str, int]:
 
     Raises:
         TableError: the photo index is missing, or not in the order of photo_id.
+        LockedError: another process is at it.
     """
     index, ledger = paths.table("photo_index"), paths.table("photos")
-    with tempfile.TemporaryDirectory(dir=ledger.parent, prefix=".photos.") as folder, atomic_path(ledger) as partial:
+    with work_folder(paths.work("photos")) as folder:
         parts = (
             to_parquet(
                 "photos",
-                inputs={"photo_index": index, "attempts": paths.attempts},
-                output=Path(folder) / "part.parquet",
+                inputs={"photo_index": index, "attempts": part.attempts},
+                output=folder / "part.parquet",
                 memory_limit=MEMORY,
                 threads=THREADS,
                 sized=SIZED,
-                first=first,
-                before=before,
+                first=part.first,
+                before=part.before,
             )
-            for first, before in _ranges(index)
+            for part in ranges(index, paths.attempts, folder=folder)
         )
-        _join(parts, output=partial)
-    rejected = paths.data_root / "fetch" / "rejections.parquet"
-    try:
-        to_parquet("photos_rejections", inputs={"photos": ledger}, output=rejected)
-        write_rejections(paths, "photos", rejected)
-    finally:
-        rejected.unlink(missing_ok=True)
-    return {row["status"]: row["photos"] for row in rows("photos_outcome", inputs={"photos": ledger})}
+        with atomic_path(ledger) as partial:
+            _join(parts, output=partial)
+        rejected = to_parquet(
+            "photos_rejections",
+            inputs={"photos": ledger},
+            output=folder / "rejections.parquet",
+            memory_limit=MEMORY,
+            threads=THREADS,
+        )
+        write_rejections(paths, "photos", rejected, memory_limit=MEMORY, threads=THREADS)
+    outcome = rows("photos_outcome", inputs={"photos": ledger}, memory_limit=MEMORY, threads=THREADS)
+    return {row["status"]: row["photos"] for row in outcome}
 
 
-def _ranges(index: Path) -> list[tuple[str, str | None]]:
-    """Ranges of photo_id that together hold all: (the first, the one before which it ends)."""
-    begins = [""]
-    if index.exists():
-        with pq.ParquetFile(index) as table:
-            later = range(GROUPS, table.num_row_groups, GROUPS)
-            begins += [table.read_row_group(group, columns=["photo_id"])["photo_id"][0].as_py() for group in later]
-    if begins != sorted(begins):
-        raise TableError(f"{index} is not in the order of photo_id; materialise photo_index again")
-    return list(zip(begins, [*begins[1:], None], strict=True))
-
-
-def _join(parts: Iterable[Path], *, output: Path) -> None:
+def _join(parts: Iterable[Path], *, output: Path) -> Path:
     """Write the rows of all parts, one part after the other; each is read before the next is made."""
     writer: pq.ParquetWriter | None = None
     for part in parts:
         with pq.ParquetFile(part) as table:
             if writer is None:
                 writer = pq.ParquetWriter(output, table.schema_arrow, compression="zstd")
-            for batch in table.iter_batches():
+            for batch in table.iter_batches(use_threads=False):
                 writer.write_batch(batch)
     if writer is not None:
         writer.close()
+    return output
 
 
 def received_lately(paths: Paths) -> dict[str, list[tuple[float, int]]]:
     """Bytes that each host sent within the last day, by minute: authority -> [(seconds since the epoch, bytes)]."""
     by_host: dict[str, list[tuple[float, int]]] = {}
     since = dt.datetime.now(tz=dt.UTC).replace(tzinfo=None) - dt.timedelta(days=1)
-    for row in rows("photos_received", inputs={"attempts": paths.attempts}, since=since):
+    received = rows(
+        "photos_received", inputs={"attempts": paths.attempts}, memory_limit=MEMORY, threads=THREADS, since=since
+    )
+    for row in received:
         by_host.setdefault(row["authority"], []).append((float(row["moment"]), int(row["bytes"])))
     return by_host
-
-
-def list_stored(folder: Path, *, output: Path) -> Path:
-    """Write hash and size of every body below `folder` to the Parquet file `output`.
-
-    What a killed run left half written is removed on the way. Memory holds one of the 256 folders at a time.
-    """
-    with pq.ParquetWriter(output, _STORED, compression="zstd") as writer:
-        for part in sorted(folder.iterdir()) if folder.exists() else ():
-            writer.write_table(_listed(part))
-    return output
-
-
-def _listed(part: Path) -> pa.Table:
-    hashes: list[str] = []
-    sizes: list[int] = []
-    for entry in _entries(part):
-        if entry.name.endswith(".partial"):
-            Path(entry.path).unlink()
-        else:
-            hashes.append(entry.name.removesuffix(".jpg"))
-            sizes.append(entry.stat().st_size)
-    return pa.table([hashes, sizes], schema=_STORED)
-
-
-def _entries(part: Path) -> Iterator[os.DirEntry[str]]:
-    with os.scandir(part) as entries:
-        yield from entries

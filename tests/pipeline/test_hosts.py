@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import math
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -118,12 +119,46 @@ async def test_complaints_lower_the_rate_and_answers_restore_it(clock: Clock) ->
 
 
 async def test_a_host_that_only_complains_is_still_asked_now_and_then(clock: Clock) -> None:
-    host = Host("h", concurrency=16, rate=40, patience=CALM)
+    host = Host("h", concurrency=16, rate=40, patience=Patience(give_up=math.inf))
     for _ in range(100):
         clock.now += 1
         host.slow_down(started=clock.now, pause=None, answered=True)
     assert host.limit == 1
     assert len(await turns(host, clock, seconds=100)) == pytest.approx(100 * hosts.SLOWEST, abs=1)
+
+
+async def complain(host: Host, clock: Clock, *, seconds: float, pause: float | None = None) -> float:
+    """Ask for so long, or until the host is closed, and be answered by complaints alone; the seconds that passed."""
+    begun = clock.now
+    while host.closed is None and clock.now - begun < seconds:
+        await host.turn()
+        host.slow_down(started=clock.now, pause=pause, answered=True)
+    return clock.now - begun
+
+
+async def test_a_host_that_only_complains_is_given_up_by_time(clock: Clock) -> None:
+    host = Host("h", concurrency=16, rate=40, patience=Patience(give_up=60))
+    assert 60 <= await complain(host, clock, seconds=3600) < 90
+    assert host.closed is not None
+    assert "nothing but complaints" in host.closed
+    begun = clock.now
+    await host.turn()
+    assert clock.now == begun, "nobody waits for it"
+
+
+async def test_an_answer_between_complaints_keeps_a_host(clock: Clock) -> None:
+    host = Host("h", concurrency=16, rate=40, patience=Patience(give_up=60))
+    for _ in range(20):
+        await complain(host, clock, seconds=30)
+        host.answered()
+    assert host.closed is None
+
+
+async def test_few_complaints_do_not_close_a_host_that_asked_for_pauses(clock: Clock) -> None:
+    host = Host("h", concurrency=16, rate=40, patience=Patience(give_up=60))
+    assert await complain(host, clock, seconds=3600, pause=120) == pytest.approx(
+        120 * (hosts.COMPLAINTS_BEFORE_CLOSING - 1), abs=30
+    )
 
 
 def fetch(settings: Settings, server: PhotoServer, *, patience: Patience = CALM, **others: int) -> FetchSummary:

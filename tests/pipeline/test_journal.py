@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from pipeline.config import Settings
 from pipeline.errors import TableError
 from pipeline.paths import Paths
 from pipeline.photos import journal as journal_module
-from pipeline.photos.journal import SCHEMA, Attempt, open_journal, seal
+from pipeline.photos.journal import SCHEMA, Attempt, Journal, open_journal, seal
 from tests.pipeline.photo_index import attempts
 
 
@@ -34,6 +34,14 @@ def write_open(paths: Paths, *photo_ids: str) -> None:
         for photo_id in photo_ids:
             journal.append(attempt(photo_id))
         raise KillError
+
+
+@contextlib.contextmanager
+def one_run(paths: Paths) -> Iterator[Journal]:
+    """A run that ends well: its journal is sealed."""
+    with open_journal(paths) as journal:
+        yield journal
+    seal(paths)
 
 
 def names(settings: Settings) -> list[str]:
@@ -60,7 +68,7 @@ def test_lines_are_there_after_a_flush(settings: Settings) -> None:
 
 def test_a_run_that_ends_leaves_one_sealed_file(settings: Settings) -> None:
     for photo_ids in (("b", "a"), ("c",)):
-        with open_journal(settings.paths) as journal:
+        with one_run(settings.paths) as journal:
             for photo_id in photo_ids:
                 journal.append(attempt(photo_id))
     assert names(settings) == ["000000.parquet", "000001.parquet", "000002.parquet"]
@@ -69,7 +77,7 @@ def test_a_run_that_ends_leaves_one_sealed_file(settings: Settings) -> None:
 
 
 def test_a_run_without_an_attempt_leaves_no_file(settings: Settings) -> None:
-    with open_journal(settings.paths):
+    with one_run(settings.paths):
         pass
     seal(settings.paths)
     assert names(settings) == ["000000.parquet"]
@@ -86,7 +94,7 @@ def test_sealing_twice_changes_nothing(settings: Settings) -> None:
 
 def test_what_a_killed_run_left_is_sealed_with_what_follows(settings: Settings) -> None:
     write_open(settings.paths, "a")
-    with open_journal(settings.paths) as journal:
+    with one_run(settings.paths) as journal:
         journal.append(attempt("b"))
     assert sealed(settings) == ["a", "b"]
 
@@ -144,7 +152,7 @@ def test_a_kill_between_the_steps_of_sealing_loses_and_doubles_nothing(
         kill(patch)
         with pytest.raises(KillError):
             seal(settings.paths)
-    with open_journal(settings.paths) as journal:
+    with one_run(settings.paths) as journal:
         for photo_id in more:
             journal.append(attempt(photo_id))
     assert sealed(settings) == ["a", "b", *more]
@@ -177,7 +185,7 @@ def test_damage_is_an_error_that_names_the_file_and_keeps_it(settings: Settings,
 @hypothesis_settings(max_examples=40, deadline=None)
 def test_any_text_survives(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
     settings = Settings(name="test", data_root=tmp_path_factory.mktemp("journal"))
-    with open_journal(settings.paths) as journal:
+    with one_run(settings.paths) as journal:
         for number, text in enumerate(texts):
             journal.append(attempt(str(number), error=text))
     # A lone surrogate is no text; it becomes a question mark.
@@ -186,7 +194,7 @@ def test_any_text_survives(tmp_path_factory: pytest.TempPathFactory, texts: list
 
 def test_many_lines_are_numbered_through_all_blocks(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal_module, "_BLOCK", 4096)
-    with open_journal(settings.paths) as journal:
+    with one_run(settings.paths) as journal:
         for number in range(500):
             journal.append(attempt(str(number)))
     assert sealed(settings) == [str(number) for number in range(500)]

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from pipeline.config import PhotoSettings, Settings
+from pipeline.photos import ranges
 from pipeline.photos.bodies import path_of, store
 from pipeline.photos.journal import AGAIN, Attempt, open_journal, seal
-from pipeline.photos.ledger import fold, limits_of, list_stored, pending, received_lately
+from pipeline.photos.ledger import Authority, fold, limits_of, pending, plan, received_lately
 from pipeline.tables import check_table
 from tests.pipeline import tiny
 from tests.pipeline.photo_index import ledger, write_index
@@ -32,6 +33,7 @@ def attempted(settings: Settings, *attempts: Attempt) -> None:
     with open_journal(settings.paths) as journal:
         for attempt in attempts:
             journal.append(attempt)
+    seal(settings.paths)
 
 
 def end(photo_id: str, status: str = "ok", *, days: float = 0, **changes: Any) -> Attempt:  # noqa: ANN401
@@ -53,7 +55,7 @@ def wanted(settings: Settings, *, limits: str = LIMITS, photos: PhotoSettings | 
     seal(settings.paths)
     table = pending(
         settings.paths,
-        photos=photos or settings.photos,
+        ask_again_days=(photos or settings.photos).ask_again_days,
         limits=limits,
         output=settings.data_root / "pending.parquet",
     )
@@ -209,19 +211,43 @@ def test_the_bytes_of_a_minute_count_from_its_last_body_on(settings: Settings) -
     assert count == 2 * len(BODY)
 
 
-def test_stored_bodies_are_listed_and_half_written_ones_removed(tmp_path: Path) -> None:
-    folder = tmp_path / "photos"
-    contents = [str(number).encode() * number for number in range(1, 50)]
-    hashes = [hashlib.sha256(content).hexdigest() for content in contents]
-    for sha256, content in zip(hashes, contents, strict=True):
-        store(folder, sha256=sha256, content=content)
-    half = Path(f"{path_of(folder, hashes[0])}.123.partial")
-    half.write_bytes(b"half")
-    listed = tiny.read(list_stored(folder, output=tmp_path / "stored.parquet"))
-    expected = dict(zip(hashes, (len(content) for content in contents), strict=True))
-    assert {row["sha256"]: row["bytes"] for row in listed} == expected
-    assert not half.exists()
+def test_the_ranges_of_a_large_index_come_to_the_same(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"{number:02d}" for number in range(25)]
+    store(settings.paths.photos, sha256=SHA256, content=BODY)
+    index(settings, *names)
+    attempted(settings, *(end(name, "failed") for name in reversed(names[:20])), end("left the index"))
+    attempted(settings, *(end(name) for name in names[5:15]))
+
+    def outcome() -> tuple[list[str], dict[str, int], bytes]:
+        return wanted(settings), fold(settings.paths), settings.paths.rejections_of("photos").read_bytes()
+
+    whole, rows = outcome(), ledger(settings)
+    assert whole[:2] == ([*names[:5], *names[15:]], {"ok": 10, "failed": 10, None: 5})
+    for size in (1, 7, 24):
+        monkeypatch.setattr(ranges, "ROWS", size)
+        assert outcome() == whole
+        assert ledger(settings) == rows
+        assert list(ledger(settings)) == names, "in order"
 
 
-def test_without_a_folder_nothing_is_stored(tmp_path: Path) -> None:
-    assert tiny.read(list_stored(tmp_path / "none", output=tmp_path / "stored.parquet")) == []
+def test_a_plan_removes_what_a_killed_run_left_half_written(settings: Settings) -> None:
+    paths = settings.paths
+    index(settings, "a")
+    store(paths.photos, sha256=SHA256, content=BODY)
+    stray = paths.photos / "README"
+    stray.write_text("no folder of photographs")
+    half_written = [
+        Path(f"{path_of(paths.photos, SHA256)}.123.partial"),
+        paths.attempts / ".000001.parquet.x.partial",
+        paths.tables / ".photos.parquet.x.partial",
+    ]
+    for path in half_written:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"half")
+    of_others = paths.tables / ".media.parquet.x.partial"
+    of_others.write_bytes(b"somebody is writing")
+    todo = plan(paths, ask_again_days=DAYS, limits=LIMITS, output=settings.data_root / "pending.parquet")
+    assert todo.authorities == [Authority(name="photos.test", first=0, photos=1)]
+    assert not any(path.exists() for path in half_written)
+    assert stray.exists()
+    assert of_others.exists()
