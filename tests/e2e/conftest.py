@@ -9,12 +9,30 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+import yaml
+
+from ml.recipes import RECIPES, Probe, Segment
 
 SMALL = {
-    # 64 pixels keep the whole road under a minute; everything else is as in conf/sample.yaml.
+    # 64 pixels and short trainings keep the whole road to a few minutes; all else is as in conf/sample.yaml.
     "NATUREWATCH__TRAINING__IMAGE_SIZE": "64",
     "NATUREWATCH__TRAINING__WORKERS": "1",
 }
+
+
+def short_recipes(folder: Path) -> Path:
+    """Write the sample's recipes to a file, each with half an epoch."""
+    short = {
+        "segments": (Segment(epochs=0.5, rate=1e-4),),
+        "probe": Probe(views=1, weight_decay=0.01, iterations=20),
+    }
+    recipes = {
+        network: recipe.model_copy(update=short).model_dump(mode="json")
+        for network, recipe in RECIPES["sample"].items()
+    }
+    file = folder / "recipes.yaml"
+    file.write_text(yaml.safe_dump(recipes), encoding="utf-8")
+    return file
 
 
 TABLES = ("occurrences", "clean_occurrences", "photo_index", "species", "taxonomy", "split", "rejections")
@@ -32,6 +50,7 @@ def road_environment(folder: Path, **overrides: str) -> dict[str, str]:
         **SMALL,
         "DAGSTER_HOME": str(home),
         "NATUREWATCH__DATA_ROOT": str(folder / "data"),
+        "NATUREWATCH__TRAINING__RECIPE": str(short_recipes(folder)),
         **overrides,
     }
 
