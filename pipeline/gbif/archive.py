@@ -129,6 +129,8 @@ def opened_member(path: Path, name: str) -> Iterator[IO[bytes]]:
             raise ArchiveError(f"{path}: {name} is encrypted; GBIF's archives are not")
         if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
             raise ArchiveError(f"{path}: {name} is packed by method {info.compress_type}; deflate is expected")
+        if not 0 <= info.header_offset < path.stat().st_size:
+            raise ArchiveError(f"{path}: {name} is damaged: its place lies outside the archive")
         try:
             with archive.open(info) as stream:
                 yield stream

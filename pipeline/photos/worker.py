@@ -16,6 +16,7 @@ import itertools
 import json
 import mmap
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -38,6 +39,8 @@ def serve(*, judge: Judge, folder: Path, memory: int) -> None:
         folder: Where photographs are stored.
         memory: The descriptor of the file that bodies come in.
     """
+    # A parent that ignores the request to end would hand that down: a worker must be endable.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     answers = sys.stdout.buffer
     answers.write(READY)
     answers.flush()
