@@ -30,9 +30,7 @@ class Fusion(nn.Module):
             self.mix = nn.Linear(views * channels, channels)
         self.norm = nn.BatchNorm2d(channels) if normed else nn.Identity()
         self.act = nn.ReLU() if architecture.fusion_relu and start == "random" else nn.Identity()
-        nn.init.xavier_uniform_(self.mix.weight)
-        if self.mix.bias is not None:
-            nn.init.zeros_(self.mix.bias)
+        draw_xavier(self.mix)
         if start != "random":
             shares = [1.0] + [0.0] * (views - 1) if start == "identity" else [1 / views] * views
             with torch.no_grad():
@@ -60,9 +58,7 @@ class AuxiliaryHead(nn.Module):
             nn.Conv2d(128, 768, kernel_size=AUXILIARY_SIDE, bias=False), nn.BatchNorm2d(768), nn.ReLU()
         )
         self.head = nn.Linear(768, classes)
-        for module in (self.reduce[0], self.cover[0], self.head):
-            nn.init.xavier_uniform_(module.weight)  # type: ignore[arg-type]
-        nn.init.zeros_(self.head.bias)
+        draw_xavier(self)
 
     def forward(self, features: Tensor) -> Tensor:
         """Logits (N, classes) of maps (N, C, H, W)."""

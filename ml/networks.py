@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ml.errors import NetworkError, WeightsError
 from ml.heads import AuxiliaryHead, Fusion, draw_xavier
-from ml.sections import Plan, architecture_of, cut, run, step_of
+from ml.sections import Plan, architecture_of, cut, run, step_of, uncut
 from ml.spec import RANKS, FusionStart, Rank
 from ml.taxonomy import Taxonomy
 
@@ -160,10 +160,6 @@ class Network(nn.Module):
         """The layers with one output per class: the head, and the auxiliary classifier's last."""
         return [self.head] if self.auxiliary is None else [self.head, self.auxiliary.head]
 
-    def new_modules(self) -> list[nn.Module]:
-        """The parts that never have pretrained weights."""
-        return [module for module in (self.fusion, self.auxiliary, self.head) if module is not None]
-
     def _pooled(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Pooled features, and the features at the end of the whole-view branch (or again the pooled ones)."""
         if pixels.dim() == 4:
@@ -221,10 +217,10 @@ def build(spec: NetworkSpec) -> Network:
     if spec.classes is None:
         raise NetworkError("the number of classes is not set: use create(spec, taxonomy)")
     backbone = bare_backbone(spec.backbone, image_size=spec.image_size)
-    several = len(spec.views) > 1
-    plan = None
-    if several or spec.auxiliary or architecture_of(backbone) is not None:
-        plan = cut(backbone, split_after=spec.split_after, merge_after=spec.merge_after)
+    if len(spec.views) > 1 or spec.auxiliary:
+        plan: Plan | None = cut(backbone, split_after=spec.split_after, merge_after=spec.merge_after)
+    else:
+        plan = uncut(backbone)
     if spec.auxiliary and plan is not None and plan.architecture.layout != "map":
         raise NetworkError(f"{spec.backbone} has no feature maps, which the auxiliary classifier needs")
     branches = [_fresh_branch(spec, plan) for _ in spec.views[1:]] if plan is not None else []
@@ -290,11 +286,6 @@ def load(network: Path, weights: Path) -> Network:
 def count_parameters(module: nn.Module) -> int:
     """Number of parameters of `module`."""
     return sum(parameter.numel() for parameter in module.parameters())
-
-
-def device_of(module: nn.Module) -> torch.device:
-    """Where the parameters of `module` lie."""
-    return next(module.parameters()).device
 
 
 def _triple(values: Sequence[float]) -> tuple[float, float, float]:

@@ -102,6 +102,14 @@ def architecture_of(backbone: nn.Module) -> Architecture | None:
     return ARCHITECTURES.get(type(backbone))
 
 
+def uncut(backbone: nn.Module) -> Plan | None:
+    """All steps of `backbone` as the stem, for one view; None for a family that is not in the table."""
+    architecture = architecture_of(backbone)
+    if architecture is None:
+        return None
+    return Plan(architecture=architecture, stem=step_names(backbone), branch=(), trunk=())
+
+
 def cut(backbone: nn.Module, *, split_after: str | None, merge_after: str | None) -> Plan:
     """Cut `backbone` into stem, branch and trunk.
 
@@ -119,7 +127,7 @@ def cut(backbone: nn.Module, *, split_after: str | None, merge_after: str | None
         raise NetworkError(
             f"a {type(backbone).__name__} cannot be cut into stem, branch and trunk: ml.sections knows {known}"
         )
-    steps = step_names(backbone, architecture)
+    steps = step_names(backbone)
     split, merge = split_after or architecture.split_after, merge_after or architecture.merge_after
     for name in (split, merge):
         if name not in steps:
@@ -130,10 +138,16 @@ def cut(backbone: nn.Module, *, split_after: str | None, merge_after: str | None
     return Plan(architecture=architecture, stem=steps[:first], branch=steps[first:last], trunk=steps[last:])
 
 
-def step_names(backbone: nn.Module, architecture: Architecture) -> tuple[str, ...]:
-    """The steps with every `.*` written out."""
+def step_names(backbone: nn.Module) -> tuple[str, ...]:
+    """The steps of `backbone` with every sequence's members; of a family that is not in the table, its parts."""
+    architecture = architecture_of(backbone)
+    if architecture is not None:
+        listed = architecture.steps
+    else:
+        parts = backbone.named_children()
+        listed = tuple(f"{name}.*" if isinstance(part, nn.Sequential) else name for name, part in parts)
     names: list[str] = []
-    for step in architecture.steps:
+    for step in listed:
         container = step.removesuffix(".*")
         if container == step:
             names.append(step)

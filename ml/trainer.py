@@ -24,7 +24,7 @@ from ml.networks import Network
 from ml.objective import Objective
 from ml.progress import Meter, meter
 from ml.recipes import Recipe, rate_at
-from ml.sections import step_of
+from ml.sections import step_names, step_of
 from ml.steps import Outcome, Steps, Tally
 
 PHASE = "train"
@@ -97,9 +97,9 @@ def freeze(network: Network, *, recipe: Recipe) -> None:
 
 def trainable_steps(network: Network, *, share: float) -> set[str]:
     """The last `share` of the steps of the backbone that have parameters."""
-    backbone, plan = network.backbone, network.plan
-    names = [name for name, _ in backbone.named_children()] if plan is None else plan.stem + plan.branch + plan.trunk
-    steps = [name for name in names if any(True for _ in getattr(step_of(backbone, name), "parameters", list)())]
+    backbone = network.backbone
+    modules = {name: step_of(backbone, name) for name in step_names(backbone)}
+    steps = [name for name, step in modules.items() if any(True for _ in getattr(step, "parameters", list)())]
     return set(steps[len(steps) - math.ceil(share * len(steps)) :])
 
 

@@ -151,6 +151,19 @@ def test_cuts_that_cannot_be_made_are_refused(changes: dict[str, object], reason
         build(views("tf_efficientnet_lite0", 0.5, **changes))
 
 
+def test_one_view_needs_no_cut() -> None:
+    short = views("tf_efficientnet_lite0", backbone="test_efficientnet", image_size=64)
+    assert build(short).plan is not None, "its five groups of blocks end before the default merge point"
+    with pytest.raises(NetworkError, match=r"has no step 'blocks\.5'"):
+        build(short.model_copy(update={"views": (1.0, 0.5)}))
+
+
+def test_a_family_that_is_not_in_the_table_is_fine_tuned_by_its_blocks() -> None:
+    network = build(views("tf_efficientnet_lite0", backbone="mobilenetv3_small_050"))
+    assert network.plan is None
+    assert {f"blocks.{number}" for number in range(6)} < trainable_steps(network, share=1)
+
+
 def test_views_are_counted() -> None:
     network = build(views("tf_efficientnet_lite0", 0.5))
     with pytest.raises(NetworkError, match="takes 2 views, but was given 1"):
