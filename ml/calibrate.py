@@ -20,6 +20,7 @@ from ml.calibration import Labelled, Outcome, calibrate_network
 from ml.calibration_figures import draw_figures
 from ml.calibration_tables import report, write_by_target
 from ml.errors import DataError, MlError
+from ml.files import replacing
 from ml.pipes import Reporter, session
 from ml.predictions import open_probabilities
 from ml.spec import RESULT_FILE, CalibrateResult, CalibrateSpec
@@ -156,9 +157,8 @@ def write_files(outcome: Outcome, *, taxonomy: Taxonomy, folder: Path, target: f
         points=outcome.points, groups=outcome.groups, watch=outcome.watch, watch_unknown=outcome.watch_unknown
     )
     page = folder / REPORT_FILE
-    partial = page.with_name(f".{page.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(page)
+    with replacing(page) as partial:
+        partial.write_text(text, encoding="utf-8")
     return Files(
         thresholds=outcome.table.write(folder / THRESHOLDS_FILE, keys=dict(enumerate(taxonomy.taxon_key))),
         by_target=write_by_target(outcome, taxonomy, folder / BY_TARGET_FILE),

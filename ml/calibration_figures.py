@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from ml.calibration import Outcome
+from ml.files import replacing
 from ml.operating import Floats, OperatingCurve
 from ml.reliability import Reliability
 from ml.spec import RANKS
@@ -141,8 +142,7 @@ def _depth_axis(axes: Axes, depths: int) -> None:
 
 
 def _save(figure: Figure, path: Path) -> Path:
-    partial = path.with_name(f".{path.name}.partial")
-    figure.savefig(partial, format="png", dpi=140)
+    with replacing(path) as partial:
+        figure.savefig(partial, format="png", dpi=140)
     plt.close(figure)
-    partial.replace(path)
     return path

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ml.calibration import Outcome
+from ml.files import replacing
 from ml.spec import GroupPoint, OperatingPoint, WatchedTaxon
 from ml.taxonomy import Taxonomy
 from ml.thresholds import judge_table
@@ -90,9 +91,8 @@ def write_by_target(outcome: Outcome, taxonomy: Taxonomy, path: Path) -> Path:
                 "abstention": judged.abstention,
             }
         )
-    partial = path.with_name(f".{path.name}.partial")
-    pq.write_table(pa.Table.from_pylist(rows), partial, compression="zstd")
-    partial.replace(path)
+    with replacing(path) as partial:
+        pq.write_table(pa.Table.from_pylist(rows), partial, compression="zstd")
     return path
 
 

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from ml.files import replacing
 from ml.metrics import BY_SIZE, SIZE_NAMES, Measured, size_title
 
 INK, BLUE, GREEN, ORANGE, GRID = "#1f2933", "#2b6cb0", "#2f855a", "#c05621", "#d9e2ec"
@@ -122,8 +123,6 @@ def _dress(axes: Axes, *, title: str, label: str, epochs: Sequence[int]) -> None
 
 
 def _save(figure: Figure, path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    FigureCanvasAgg(figure).print_figure(partial, format="png", dpi=150, facecolor="white")
-    partial.replace(path)
+    with replacing(path) as partial:
+        FigureCanvasAgg(figure).print_figure(partial, format="png", dpi=150, facecolor="white")
     return path

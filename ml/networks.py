@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ml.errors import NetworkError, WeightsError
+from ml.files import replacing
 from ml.heads import AuxiliaryHead, Fusion, draw_xavier
 from ml.sections import Plan, architecture_of, cut, run, step_of, uncut
 from ml.spec import RANKS, FusionStart, Rank
@@ -65,9 +66,8 @@ class NetworkSpec(BaseModel):
 
     def write(self, path: Path) -> Path:
         """Write `network.json` atomically and return `path`."""
-        partial = path.with_name(f".{path.name}.partial")
-        partial.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        partial.replace(path)
+        with replacing(path) as partial:
+            partial.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
         return path
 
     @classmethod

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ml.errors import DataError
+from ml.files import replacing
 
 Floats = npt.NDArray[np.float64]
 Reward = Literal["depth", "information"]
@@ -46,9 +47,8 @@ class OperatingCurve:
         """Write `operating_curve.parquet` atomically, with `facts` in its metadata, and return `path`."""
         columns = {name: getattr(self, name) for name in _COLUMNS}
         metadata = {"photos": str(self.photos), **(facts or {})}
-        partial = path.with_name(f".{path.name}.partial")
-        pq.write_table(pa.table(columns).replace_schema_metadata(metadata), partial, compression="zstd")
-        partial.replace(path)
+        with replacing(path) as partial:
+            pq.write_table(pa.table(columns).replace_schema_metadata(metadata), partial, compression="zstd")
         return path
 
     @classmethod

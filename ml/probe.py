@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ml import augment, data
 from ml.errors import InterruptedTrainingError, TrainingError
+from ml.files import replacing
 from ml.job import Job, seed_of
 from ml.progress import Meter, meter
 from ml.recipes import Probe
@@ -164,9 +165,7 @@ def _piece(job: Job, *, view: int, positions: NDArray[np.intp], progress: Meter)
 
 
 def _write(path: Path, tensors: dict[str, Tensor]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    save_file(tensors, partial)
-    with partial.open("rb") as stream:
-        os.fsync(stream.fileno())
-    partial.replace(path)
+    with replacing(path) as partial:
+        save_file(tensors, partial)
+        with partial.open("rb") as stream:
+            os.fsync(stream.fileno())

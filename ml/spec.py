@@ -9,6 +9,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ml.files import replacing
+
 RESULT_FILE = "result.json"
 """Written last by every child: where it stands, the work is done."""
 
@@ -36,10 +38,8 @@ class _Document(BaseModel):
 
     def write(self, path: Path) -> Path:
         """Write this document atomically as JSON and return `path`."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.partial")
-        partial.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        partial.replace(path)
+        with replacing(path) as partial:
+            partial.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
         return path
 
     @classmethod

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from ml.candidates import Candidates
 from ml.errors import DataError
+from ml.files import replacing
 from ml.operating import DECIMALS, Floats
 from ml.taxonomy import Integers
 
@@ -75,10 +76,9 @@ class ThresholdTable:
             for row, target in enumerate(self.targets)
             for column, node in enumerate(self.groups)
         ]
-        partial = path.with_name(f".{path.name}.partial")
         facts = {"group_depth": str(self.group_depth)}
-        pq.write_table(pa.Table.from_pylist(rows).replace_schema_metadata(facts), partial, compression="zstd")
-        partial.replace(path)
+        with replacing(path) as partial:
+            pq.write_table(pa.Table.from_pylist(rows).replace_schema_metadata(facts), partial, compression="zstd")
         return path
 
     @classmethod

@@ -29,6 +29,7 @@ from ml.assessment import assess
 from ml.data import Pack, Photos, read_rare, read_split
 from ml.devices import Device, joined
 from ml.errors import DataError, MlError, TrainingError
+from ml.files import replacing
 from ml.job import Job
 from ml.networks import Network, NetworkSpec, count_parameters, create, has_auxiliary, load, normalisation
 from ml.pipes import Reporter, session
@@ -322,16 +323,14 @@ def _check_labels(*sides: Photos, taxonomy: Taxonomy) -> None:
 
 
 def _write_weights(network: Network, path: Path) -> Path:
-    partial = path.with_name(f".{path.name}.partial")
-    save_file(checkpoints.plain(network.state_dict()), partial)
-    partial.replace(path)
+    with replacing(path) as partial:
+        save_file(checkpoints.plain(network.state_dict()), partial)
     return path
 
 
 def _write_history(history: list[dict[str, Any]], path: Path) -> Path:
-    partial = path.with_name(f".{path.name}.partial")
-    pq.write_table(pa.Table.from_pylist(history, schema=HISTORY), partial)
-    partial.replace(path)
+    with replacing(path) as partial:
+        pq.write_table(pa.Table.from_pylist(history, schema=HISTORY), partial)
     return path
 
 
@@ -356,9 +355,8 @@ def _claim(spec: TrainSpec) -> None:
         return
     (spec.output / RESULT_FILE).unlink(missing_ok=True)
     _clear(spec.output)
-    partial = inputs.with_name(f".{INPUTS_FILE}.partial")
-    partial.write_text(json.dumps({"spec_hash": spec.spec_hash}) + "\n", encoding="utf-8")
-    partial.replace(inputs)
+    with replacing(inputs) as partial:
+        partial.write_text(json.dumps({"spec_hash": spec.spec_hash}) + "\n", encoding="utf-8")
 
 
 def _clear(output: Path) -> None:

@@ -15,7 +15,7 @@ from pipeline.comparison.networks import NETWORKS, results_of
 from pipeline.comparison.pictures import accuracy_by_class_size, depth_against_target
 from pipeline.config import Settings
 from pipeline.dataset.manifest import DatasetManifest
-from pipeline.files import digest_of, write_bytes
+from pipeline.files import atomic_path, digest_of, write_bytes
 from pipeline.specs import calibrate_hash
 
 Row = dict[str, Any]
@@ -167,8 +167,6 @@ def _span(one: Estimate) -> str:
 
 
 def _write(rows: Sequence[Row], schema: pa.Schema, path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), partial, compression="zstd")
-    partial.replace(path)
+    with atomic_path(path) as partial:
+        pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), partial, compression="zstd")
     return path
