@@ -9,7 +9,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ml.files import replacing
-from ml.metrics import BY_SIZE, SIZE_NAMES, Measured, size_title
+from ml.metrics import SIZE_NAMES, Measured
+from ml.spec import SIZE_METRIC, size_title
 
 INK, BLUE, GREEN, ORANGE, GRID = "#1f2933", "#2b6cb0", "#2f855a", "#c05621", "#d9e2ec"
 
@@ -83,7 +84,7 @@ def accuracy_by_class_size(sides: Mapping[str, Sequence[Measured]], *, title: st
         title: What was trained.
         path: The PNG to write.
     """
-    bands = {side: {one.group: one for one in rows if one.metric == BY_SIZE} for side, rows in sides.items()}
+    bands = {side: {one.group: one for one in rows if one.metric == SIZE_METRIC} for side, rows in sides.items()}
     groups = [name for name in SIZE_NAMES if any(name in found for found in bands.values())]
     figure = Figure(figsize=(7, 3.8), layout="constrained")
     axes = figure.subplots()

@@ -15,13 +15,12 @@ import pyarrow.parquet as pq
 
 from ml.files import replacing
 from ml.reliability import binned
-from ml.spec import RANKS
+from ml.spec import RANKS, SIZE_METRIC
 from ml.taxonomy import Integers
 
 SIZES = ((1, 9), (10, 19), (20, 49), (50, 99), (100, 199), (200, 499), (500, None))
 """Classes by number of training photographs, for accuracy by class size (the paper's Figure 4)."""
 SIZE_NAMES = tuple(f"{low}_{f'to_{high}' if high else 'up'}" for low, high in SIZES)
-BY_SIZE = "top1_classes_of"
 PAIRS = 200
 """So many of the most confused pairs are kept."""
 
@@ -148,11 +147,6 @@ def confused_pairs(answers: Answers, *, lineage: Integers, most: int = PAIRS) ->
     return found
 
 
-def size_title(group: str) -> str:
-    """A class size for people: `10-19`, `500+`."""
-    return group.replace("_to_", "-").replace("_up", "+")
-
-
 def flat(measured: Sequence[Measured], *, prefix: str = "") -> dict[str, float]:
     """The numbers by name."""
     return {f"{prefix}{one.name}": one.value for one in measured}
@@ -198,7 +192,7 @@ def _by_size(right: npt.NDArray[np.bool_], sizes: npt.NDArray[np.integer]) -> li
         chosen = (sizes >= low) & (sizes <= high) if high else sizes >= low
         if chosen.any():
             value, photos = float(right[chosen].mean()), int(chosen.sum())
-            measured.append(Measured(metric=BY_SIZE, group=group, value=value, photos=photos))
+            measured.append(Measured(metric=SIZE_METRIC, group=group, value=value, photos=photos))
     return measured
 
 

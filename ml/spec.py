@@ -29,8 +29,16 @@ FusionStart = Literal["random", "identity", "average"]
 MAGNIFIED = 0.5
 """Share of a side that the most magnified view of any recipe shows: photographs are kept large enough for it."""
 
+SIZE_METRIC = "top1_classes_of"
+"""Accuracy by the number of training photographs of a class in `metrics.parquet`; the group says how many."""
+
 PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
 """`auto`: bf16 on a GPU that has it, fp16 with scaled losses on an older one, fp32 on a processor."""
+
+
+def size_title(group: str) -> str:
+    """A group of `SIZE_METRIC` for people: `10-19`, `500+`."""
+    return group.replace("_to_", "-").replace("_up", "+")
 
 
 class _Document(BaseModel):

@@ -6,6 +6,7 @@ through `ml.tracking`, nested in the parent run made here.
 
 import json
 import os
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -115,6 +116,8 @@ def comparison_run(
     Returns:
         The MLflow run's identifier.
     """
+    from mlflow.entities import Metric, RunTag  # noqa: PLC0415 (as in `client`)
+
     connected = client(settings)
     experiment = experiment_id(settings, connected)
     own = {"naturewatch.stage": COMPARISON_STAGE, "naturewatch.spec_hash": version}
@@ -134,10 +137,12 @@ def comparison_run(
         }
         run = connected.create_run(experiment, run_name=COMPARISON_STAGE, tags={**own, **parent, **facts})
         run_id = str(run.info.run_id)
-    for key, value in tags.items():
-        connected.set_tag(run_id, key, value)
-    for name, number in metrics.items():
-        connected.log_metric(run_id, name, number)
+    now = int(time.time() * 1000)
+    connected.log_batch(
+        run_id,
+        metrics=[Metric(name, number, now, 0) for name, number in metrics.items()],
+        tags=[RunTag(key, value) for key, value in tags.items()],
+    )
     for file in files:
         connected.log_artifact(run_id, str(file), artifact_path="figures" if file.suffix == ".png" else None)
     connected.set_terminated(run_id)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ml.spec import RANKS
+from ml.spec import RANKS, size_title
 from pipeline.comparison.networks import NETWORKS
 from pipeline.figures import BLUE, GREEN, INK, MUTED, SAND, figure_of, png_of, style
 
@@ -65,7 +65,7 @@ def accuracy_by_class_size(rows: Sequence[Row]) -> bytes:
             error_kw={"ecolor": INK, "elinewidth": 0.8, "capsize": 2},
         )  # fmt: skip
     photos = [next(row["photos"] for (_, known), row in own.items() if known == size) for size in sizes]
-    names = [size.replace("_to_", "-").replace("_up", "+") for size in sizes]
+    names = [size_title(size) for size in sizes]
     axes.set_xticks(range(len(sizes)), [f"{name}\n{number:,}" for name, number in zip(names, photos, strict=True)])
     style(axes, x="training photographs of a species; below: validation photographs of such species", y="% right")
     axes.set_ylim(0, 120)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ml.spec import NetworkName
+from ml.spec import SIZE_METRIC, NetworkName
 from pipeline.comparison.intervals import Difference, Estimate, difference, over_photographs, over_seeds
 from pipeline.comparison.networks import CONTRASTS, PAPER, Trained
 from pipeline.errors import TableError
@@ -33,8 +33,6 @@ BY_SIZE: Final = pa.schema(
     [("network", pa.string()), ("side", pa.string()), ("size", pa.string()), ("value", pa.float64()),
      ("low", pa.float64()), ("high", pa.float64()), ("interval_over", pa.string()), ("photos", pa.int64())]
 )  # fmt: skip
-SIZE_METRIC = "top1_classes_of"
-"""Accuracy by class size in `metrics.parquet`."""
 
 
 def quantities(runs: Sequence[Trained]) -> dict[str, Estimate]:

@@ -1,11 +1,12 @@
 """What the assets of training and evaluation share: run a child per seed, show what came of it. Defines no asset."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import dagster as dg
 import pyarrow.parquet as pq
 
-from ml.spec import CalibrateResult, NetworkName, TrainResult
+from ml.spec import CalibrateResult, CalibrateSpec, NetworkName, TrainResult, TrainSpec
 from pipeline.config import Settings
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.defs.metadata import mapping_table, picture, records_table
@@ -38,20 +39,12 @@ def train_network(
     Raises:
         dagster.DagsterPipesExecutionError: a child ended with an error; its own line is in the log.
     """
-    manifest = DatasetManifest.read(settings.paths)
+    manifest, tags = DatasetManifest.read(settings.paths), run_tags(settings, context)
     results = []
     for seed in settings.training.seeds:
-        specs = train_specs(settings, manifest, network=network, seed=seed, tags=run_tags(settings, context))
         files = [
-            run_child(
-                context=context,
-                pipes=pipes,
-                module="ml.train",
-                spec=spec.write(spec.output / "spec.json"),
-                output=spec.output,
-                processes=settings.training.processes,
-            )
-            for spec in specs
+            _run(spec, module="ml.train", context=context, pipes=pipes, processes=settings.training.processes)
+            for spec in train_specs(settings, manifest, network=network, seed=seed, tags=tags)
         ]
         results.append(TrainResult.read(files[-1]))
     return dg.MaterializeResult(
@@ -72,24 +65,30 @@ def calibrate_network(
     Raises:
         dagster.DagsterPipesExecutionError: a child ended with an error; its own line is in the log.
     """
-    manifest = DatasetManifest.read(settings.paths)
+    manifest, tags = DatasetManifest.read(settings.paths), run_tags(settings, context)
     results = []
     for seed in settings.training.seeds:
-        spec = calibrate_spec(settings, manifest, network=network, seed=seed, tags=run_tags(settings, context))
-        file = run_child(
-            context=context,
-            pipes=pipes,
-            module="ml.calibrate",
-            spec=spec.write(spec.output / "spec.json"),
-            output=spec.output,
-        )
-        results.append(CalibrateResult.read(file))
+        spec = calibrate_spec(settings, manifest, network=network, seed=seed, tags=tags)
+        results.append(CalibrateResult.read(_run(spec, module="ml.calibrate", context=context, pipes=pipes)))
     reports = [result.report.read_text(encoding="utf-8") for result in results]
     numbers = [result.model_dump(include=NUMBERS, mode="json") for result in results]
     return dg.MaterializeResult(
         metadata=_calibration_metadata(settings, results, report=reports[0]),
         data_version=dg.DataVersion(digest_of(numbers, reports)),
     )
+
+
+def _run(
+    spec: TrainSpec | CalibrateSpec,
+    *,
+    module: str,
+    context: dg.AssetExecutionContext,
+    pipes: dg.PipesSubprocessClient,
+    processes: int = 1,
+) -> Path:
+    """Hand `spec` to a child and return the path of its result."""
+    file = spec.write(spec.output / "spec.json")
+    return run_child(context=context, pipes=pipes, module=module, spec=file, output=spec.output, processes=processes)
 
 
 def _training_metadata(settings: Settings, results: Sequence[TrainResult]) -> dict[str, dg.MetadataValue]:
@@ -108,15 +107,8 @@ def _training_metadata(settings: Settings, results: Sequence[TrainResult]) -> di
         "folder": dg.MetadataValue.path(str(first.weights.parent)),
         **{title: picture(path, title=title) for title, path in first.figures.items()},
     }
-    if len(results) > 1:
-        metadata["seeds"] = records_table(
-            [
-                {"seed": str(seed), **{name: f"{result.metrics[name]:.4f}" for name in ("top1", "train_top1", "top5")}}
-                for seed, result in zip(settings.training.seeds, results, strict=True)
-            ],
-            none="",
-        )
-    return metadata
+    numbers = [{name: result.metrics[name] for name in ("top1", "train_top1", "top5")} for result in results]
+    return metadata | _by_seed(settings, numbers)
 
 
 def _calibration_metadata(
@@ -137,13 +129,14 @@ def _calibration_metadata(
         "mlflow_run": dg.MetadataValue.url(run_url(settings, first.mlflow_run_id)),
         **{title: picture(path, title=title) for title, path in first.figures.items()},
     }
-    if len(results) > 1:
-        shown = ("threshold", "evaluation_accuracy", "evaluation_depth")
-        metadata["seeds"] = records_table(
-            [
-                {"seed": str(seed), **{name: f"{getattr(result, name):.4f}" for name in shown}}
-                for seed, result in zip(settings.training.seeds, results, strict=True)
-            ],
-            none="",
-        )
-    return metadata
+    shown = ("threshold", "evaluation_accuracy", "evaluation_depth")
+    return metadata | _by_seed(settings, [{name: getattr(result, name) for name in shown} for result in results])
+
+
+def _by_seed(settings: Settings, numbers: Sequence[Mapping[str, float]]) -> dict[str, dg.MetadataValue]:
+    """A table of all seeds, where there are several."""
+    if len(numbers) == 1:
+        return {}
+    seeds = zip(settings.training.seeds, numbers, strict=True)
+    rows = [{"seed": str(seed)} | {name: f"{value:.4f}" for name, value in row.items()} for seed, row in seeds]
+    return {"seeds": records_table(rows, none="")}
