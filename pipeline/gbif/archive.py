@@ -26,8 +26,8 @@ HIGHEST_RATIO: Final = 200
 LARGEST_XML: Final = 10 << 20
 MOST_COLUMNS: Final = 2_000
 """GBIF's widest file has about 250."""
-DAMAGE: Final = (zipfile.BadZipFile, EOFError, zlib.error)
-"""What reading a damaged member raises."""
+DAMAGE: Final = (zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError)
+"""What reading a damaged member raises; the last is zipfile's word for a version or a flag that it does not know."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,8 +129,6 @@ def opened_member(path: Path, name: str) -> Iterator[IO[bytes]]:
             raise ArchiveError(f"{path}: {name} is encrypted; GBIF's archives are not")
         if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
             raise ArchiveError(f"{path}: {name} is packed by method {info.compress_type}; deflate is expected")
-        if not 0 <= info.header_offset < path.stat().st_size:
-            raise ArchiveError(f"{path}: {name} is damaged: its place lies outside the archive")
         try:
             with archive.open(info) as stream:
                 yield stream
@@ -160,10 +158,16 @@ def verify_members(path: Path) -> None:
 
 def _opened(path: Path) -> zipfile.ZipFile:
     try:
-        return zipfile.ZipFile(path)
-    # zipfile answers a damaged directory with any of these; NotImplementedError is its word for an unknown version.
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error) as error:
+        archive = zipfile.ZipFile(path)
+    # A damaged directory has more ways to fail than a damaged member.
+    except (*DAMAGE, OSError, ValueError, struct.error) as error:
         raise ArchiveError(f"{path} is no zip archive, or it was cut off: {error}") from error
+    # zipfile does not look at the places that the directory names before it goes there.
+    lost = [info.filename for info in archive.infolist() if not 0 <= info.header_offset < path.stat().st_size]
+    if lost:
+        archive.close()
+        raise ArchiveError(f"{path} is damaged: it has no place for {lost[0]}")
+    return archive
 
 
 def _text_file(path: Path, element: ET.Element | None) -> tuple[str, TextFile | None]:

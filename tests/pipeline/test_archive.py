@@ -1,19 +1,13 @@
 """Archives come from outside: the good load whatever their columns, the bad are refused with the reason."""
 
 import re
-import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import duckdb
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
 
 from pipeline.config import Settings
 from pipeline.errors import ArchiveError
@@ -23,62 +17,7 @@ from pipeline.gbif.source import SourceRecord, fetch_source
 from pipeline.gbif.tables import BACKBONE, build_occurrences
 from pipeline.query import count
 from pipeline.rejections import counts
-from pipeline.tables import check_table
-
-META = """<archive xmlns="http://rs.tdwg.org/dwc/text/">
-<core fieldsTerminatedBy="\\t" ignoreHeaderLines="1" rowType="http://rs.tdwg.org/dwc/terms/Occurrence">
-<files><location>{location}</location></files><id index="0"/>{core}</core>
-<extension fieldsTerminatedBy="\\t" ignoreHeaderLines="1" rowType="http://rs.gbif.org/terms/1.0/Multimedia">
-<files><location>multimedia.txt</location></files><coreid index="0"/>{media}</extension></archive>"""
-MEDIA = ("gbifID", "type", "format", "identifier")
-ROW = {
-    "gbifID": "7", "occurrenceID": "https://www.inaturalist.org/observations/4711", "species": "Nestor notabilis",
-    "taxonKey": "Q2M4", "taxonRank": "species", "locality": 'the "kea corner', "license": "CC_BY_4_0",
-}  # fmt: skip
-
-
-def make_archive(
-    path: Path,
-    rows: list[dict[str, str]] | None = None,
-    *,
-    columns: tuple[str, ...] = tuple(ROW),
-    location: str = "occurrence.txt",
-    extra_lines: str = "",
-) -> Path:
-    def fields(names: tuple[str, ...]) -> str:
-        return "".join(f'<field index="{i}" term="http://rs.tdwg.org/dwc/terms/{n}"/>' for i, n in enumerate(names))
-
-    def text(names: tuple[str, ...], lines: list[dict[str, str]]) -> str:
-        return "".join(
-            "\t".join(line.get(name, "") for name in names) + "\n"
-            for line in [dict(zip(names, names, strict=True)), *lines]
-        )
-
-    media = [
-        {
-            "gbifID": "7 ",
-            "type": "StillImage",
-            "format": "image/jpeg",
-            "identifier": "http://x.test/photos/1/original.jpg",
-        }
-    ]
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("meta.xml", META.format(location=location, core=fields(columns), media=fields(MEDIA)))
-        archive.writestr("occurrence.txt", text(columns, rows if rows is not None else [ROW]) + extra_lines)
-        archive.writestr("multimedia.txt", text(MEDIA, media))
-    return path
-
-
-def tables(make_settings: Callable[..., Settings], archive: Path) -> tuple[Settings, dict[str, Any]]:
-    """Settings after the archive went through the road's first two steps, and its first occurrence."""
-    settings = make_settings(source={"mode": "archive", "archive": str(archive)})
-    fetch_source(settings, api=Api("http://127.0.0.1:9/v1"), log=lambda _: None)
-    build_occurrences(settings.paths, settings)
-    for name in ("occurrences", "media", "rejections"):
-        assert check_table(name, settings.paths.table(name)) == []
-    found = duckdb.connect().execute(f"select * from '{settings.paths.table('occurrences')}'")
-    names = [column[0] for column in found.description or ()]
-    return settings, dict(zip(names, found.fetchone() or (), strict=False))
+from tests.pipeline.archives import META, ROW, described, make_archive, tables
 
 
 def test_columns_are_found_by_their_terms_in_any_order(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
@@ -287,112 +226,12 @@ def test_where_files_cannot_be_linked_they_are_copied(
     assert kept.stat().st_ino == number
 
 
-def described(path: Path, change: Callable[[str], str], *, drop: str = "") -> Path:
-    """An archive whose meta.xml is changed, and one of whose members may be missing."""
-    whole = make_archive(path.with_suffix(".whole"))
-    with zipfile.ZipFile(whole) as old, zipfile.ZipFile(path, "w") as archive:
-        for name in old.namelist():
-            text = old.read(name).decode()
-            if name != drop:
-                archive.writestr(name, change(text) if name == "meta.xml" else text)
-    return path
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "refusal"),
-    [
-        ('index="1"', 'index="one"', "a number up to"),
-        ('index="1"', 'index="-1"', "a number up to"),
-        ('index="1"', 'index="1000000000"', "a number up to"),
-        ('ignoreHeaderLines="1"', 'ignoreHeaderLines="many"', "a number up to"),
-        ('fieldsTerminatedBy="\\t"', 'fieldsTerminatedBy="||"', "one ASCII character"),
-        ('fieldsTerminatedBy="\\t"', 'fieldsTerminatedBy=""', "one ASCII character"),
-        ('fieldsTerminatedBy="\\t"', 'fieldsTerminatedBy="\\"', "one ASCII character"),
-        ('fieldsTerminatedBy="\\t"', 'fieldsTerminatedBy="\\n"', "one ASCII character"),
-        ('fieldsTerminatedBy="\\t"', 'fieldsEnclosedBy="quote"', "one ASCII character"),
-        ('fieldsTerminatedBy="\\t"', 'fieldsTerminatedBy="\\t" encoding="latin-1"', "UTF-8 is expected"),
-        ("</location>", "</location><location>b.txt</location>", "over 2 files"),
-        ("http://rs.gbif.org/terms/1.0/Multimedia", "http://rs.gbif.org/terms/1.0/Image", "no multimedia"),
-        ("terms/identifier", "terms/address", "no column identifier"),
-        ("</archive>", "", "cannot be read"),
-        ("<archive ", '<!DOCTYPE a [<!ENTITY b "b">]><archive ', "entities"),
-    ],
-)
-def test_a_description_that_cannot_be_followed_is_refused(tmp_path: Path, old: str, new: str, refusal: str) -> None:
-    archive = described(tmp_path / "a.zip", lambda text: text.replace(old, new))
-    with pytest.raises(ArchiveError, match=refusal):
-        read_layout(archive)
-
-
-@pytest.mark.parametrize(
-    ("name", "refusal"), [("occurrence.txt", "does not hold"), ("multimedia.txt", "no multimedia")]
-)
-def test_a_file_that_is_described_but_absent_is_refused(tmp_path: Path, name: str, refusal: str) -> None:
-    with pytest.raises(ArchiveError, match=refusal):
-        read_layout(described(tmp_path / "a.zip", str, drop=name))
-
-
 def test_of_two_columns_of_one_name_the_first_counts(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
     archive = described(
         tmp_path / "a.zip",
         lambda text: text.replace("http://rs.tdwg.org/dwc/terms/locality", "http://purl.org/dc/terms/SPECIES"),
     )
     assert tables(make_settings, archive)[1]["species"] == "Nestor notabilis"
-
-
-def test_an_encrypted_member_is_refused(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
-    archive = make_archive(tmp_path / "a.zip")
-    content = bytearray(archive.read_bytes())
-    # The flag of the central directory that says so, of each member.
-    at = content.find(b"PK\x01\x02")
-    while at >= 0:
-        content[at + 8] |= 1
-        at = content.find(b"PK\x01\x02", at + 1)
-    archive.write_bytes(content)
-    with pytest.raises(ArchiveError, match="encrypted"):
-        tables(make_settings, archive)
-
-
-def test_a_bomb_is_refused_before_it_is_unpacked(
-    make_settings: Callable[..., Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("pipeline.gbif.archive.MOST_BYTES", 500)
-    archive = make_archive(tmp_path / "a.zip", [ROW] * 50)
-    with pytest.raises(ArchiveError, match="looks like a bomb"):
-        tables(make_settings, archive)
-
-
-def test_a_text_that_the_disk_cannot_hold_is_refused_first(
-    make_settings: Callable[..., Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    full = SimpleNamespace(free=3)
-    monkeypatch.setattr("pipeline.gbif.raw.shutil.disk_usage", lambda _: full)
-    with pytest.raises(ArchiveError, match="has 3 free"):
-        tables(make_settings, make_archive(tmp_path / "a.zip"))
-
-
-@given(
-    cut=st.floats(0, 1, exclude_max=True), flips=st.lists(st.tuples(st.floats(0, 1), st.integers(1, 255)), max_size=3)
-)
-@hypothesis_settings(max_examples=60, deadline=None)
-def test_a_truncated_or_damaged_archive_is_an_archive_error_or_loads(
-    cut: float, flips: list[tuple[float, int]]
-) -> None:
-    with tempfile.TemporaryDirectory() as name:
-        archive = make_archive(Path(name) / "a.zip", [ROW] * 20)
-        content = bytearray(archive.read_bytes())
-        for place, change in flips:
-            content[min(int(place * len(content)), len(content) - 1)] ^= change
-        archive.write_bytes(bytes(content) if flips else bytes(content[: int(cut * len(content))]))
-        settings = Settings.model_validate(
-            {"name": "t", "data_root": Path(name) / "data", "source": {"mode": "archive", "archive": str(archive)}}
-        )
-        try:
-            fetch_source(settings, api=Api("http://127.0.0.1:9/v1"), log=lambda _: None)
-            build_occurrences(settings.paths, settings)
-        except ArchiveError:
-            return
-        assert count(settings.paths.table("occurrences")) <= 20
 
 
 def test_a_killed_build_leaves_nothing_that_the_next_one_keeps(
