@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
+import signal as signals
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -169,6 +170,15 @@ async def test_a_worker_that_was_killed_ends_the_run_and_calls_no_photograph_cor
         await examined(fragile(tmp_path, signal), bodies, told)
     assert {one.verdict.status for one in told.values()} <= {"ok"}
     assert "5" not in told
+
+
+async def test_a_worker_can_be_ended_also_where_its_parent_ignores_that(tmp_path: Path) -> None:
+    before = signals.signal(signals.SIGTERM, signals.SIG_IGN)
+    try:
+        with pytest.raises(ChildError, match=f"status -{signals.SIGTERM.value}"):
+            await examined(fragile(tmp_path, signals.SIGTERM), {"1": jpeg(1) + MARKER})
+    finally:
+        signals.signal(signals.SIGTERM, before)
 
 
 @pytest.mark.parametrize(
