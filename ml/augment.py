@@ -1,6 +1,6 @@
 """Random changes of training photographs, drawn from (seed, epoch, photograph) so that a resumed run repeats them.
 
-Source: TF-slim `inception_preprocessing.py` with `fast_mode=False`, which the paper's section 3.1.1 follows. The crop
+Source: TF-slim `inception_preprocessing.py` with `fast_mode=False`, which the paper's section 4 describes. The crop
 and the mirroring are done while decoding (`ml.data`), colours in batched torch operations here.
 """
 

@@ -1,8 +1,7 @@
 """The file of a network's answers: written row group by row group, its probabilities read the same way.
 
 Parquet holds the whole distribution of each photograph as a fixed-size list of float16, stored plainly beside the other
-columns: 4,096 photographs x 19,027 classes are written in 1 s and read in 0.4 s, twice as long as the same numbers as
-`.npy`. DuckDB reads the lists as FLOAT[]. What is computed from answers is elsewhere.
+columns; DuckDB reads the lists as FLOAT[]. What is computed from answers is elsewhere.
 """
 
 import threading

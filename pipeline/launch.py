@@ -13,7 +13,7 @@ from pipeline.paths import PROJECT_ROOT
 
 ALLOCATOR = "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=8589934592"
 """glibc's settings for children that compute on the processor: by default every large tensor of a step is given back to
-the kernel and faulted in again by the next, which costs a sixth of a training step."""
+the kernel and faulted in again by the next."""
 TERMINATION_SECONDS = 120
 """How long an interrupted child may take to write its checkpoint."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from ml.augment import Augmentation
-from ml.recipes import Probe, Recipe, Segment
+from ml.recipes import SAMPLE, Probe, Recipe, Segment
 from ml.spec import MAGNIFIED, NetworkName, Rank
 
 IMAGE_SIZE: Final = 128
@@ -38,26 +38,6 @@ class Row:
     stages: tuple[Stage, ...]
 
 
-BASELINE: Final = Recipe(
-    name="baseline",
-    batch=32,
-    optimiser="adamw",
-    eps=1e-8,
-    weight_decay=0.02,
-    dropout=0.2,
-    batch_norm_momentum=None,
-    batch_norm_eps=None,
-    batch_norm_frozen=True,
-    trainable=6 / 11,
-    warmup=0.1,
-    probe=Probe(views=1, weight_decay=0.01, iterations=60),
-    segments=(Segment(epochs=EPOCHS, rate=1e-4, cosine=True),),
-    augmentation=Augmentation(area=(0.4, 1.0), brightness=0.125, contrast=0.25, saturation=0.25, hue=0.03),
-    label_smoothing=0.1,
-)
-"""One view; as in the paper at a tenth of the rate that the others have. The head is fitted first."""
-
-
 def of(recipe: Recipe, name: str, **changes: Any) -> Recipe:  # noqa: ANN401 (fields of a recipe)
     """`recipe` under another name, with changes."""
     return Recipe.model_validate(recipe.model_dump() | {"name": name} | changes)
@@ -68,7 +48,15 @@ def falling(*, epochs: float, rate: float = 3e-4) -> tuple[Segment, ...]:
     return (Segment(epochs=epochs, rate=rate, cosine=True),)
 
 
-MATCHED: Final = of(BASELINE, "baseline_matched", segments=falling(epochs=EPOCHS))
+MATCHED: Final = of(
+    SAMPLE,
+    "baseline_matched",
+    probe=Probe(views=1, weight_decay=0.01, iterations=60),
+    segments=falling(epochs=EPOCHS),
+)
+"""One view, by the sample's recipe; the head is fitted first."""
+BASELINE: Final = of(MATCHED, "baseline", segments=falling(epochs=EPOCHS, rate=1e-4))
+"""One view at a lower rate than the others have, as in the paper."""
 RANDOM: Final = of(
     MATCHED, "multi_view, random", views=(1.0, MAGNIFIED), split_after="blocks.2", merge_after="blocks.6"
 )

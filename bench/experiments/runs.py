@@ -164,7 +164,7 @@ def calibrate_spec(result: Path, *, dataset: Dataset, network: str) -> Calibrate
 
 
 def child(module: str, *, spec: Path, threads: int) -> float:
-    """Run a child to its `result.json` and return the seconds that it took, in whichever run it did the work.
+    """Run a child to its `result.json` and return its seconds; after an interruption, those of the last run.
 
     Raises:
         RuntimeError: it failed; its log is named.
