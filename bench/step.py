@@ -36,7 +36,7 @@ ALLOWED = 1.05
 RECIPE = SAMPLE.model_copy(update={"batch": BATCH, "label_smoothing": 0.0, "trainable": 1.0, "probe": None})
 """All of the network is trained, by the optimiser of the `sample` recipes."""
 ALL_OF_IT = (
-    "The trainer's step is all that runs per batch once it is decoded: bytes to the device, flips and colours, "
+    "The trainer's step is all that runs per batch once it is decoded: bytes to the device, colours, "
     "normalising, loss, both passes, optimiser, the check of the loss, progress, and looking whether to stop or to "
     "save. Decoding is measured by the part `load`."
 )

@@ -22,6 +22,7 @@ from ml.predictions import (
     distributions_of,
     holds_distributions,
     is_parquet,
+    read_array,
 )
 from ml.spec import RANKS
 from ml.taxonomy import Taxonomy
@@ -40,21 +41,6 @@ class Labels:
     """`calibration` or `evaluation`. Shape N; None where the file does not say."""
     observations: npt.NDArray[np.object_] | None = None
     """Shape N."""
-
-
-def read_array(path: Path) -> npt.NDArray[Any]:
-    """A `.npy` file, mapped into memory instead of read.
-
-    Raises:
-        DataError: the file is missing or no array; pickled objects are refused.
-    """
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"cannot read {path} as a NumPy array (.npy): {error}") from error
-    if not isinstance(array, np.ndarray):
-        raise DataError(f"{path} holds several arrays (.npz); save one with numpy.save")
-    return array
 
 
 def read_labels(path: Path) -> Labels:

@@ -213,12 +213,21 @@ def open_probabilities(path: Path) -> npt.NDArray[np.floating] | StoredProbabili
     Raises:
         DataError: the file cannot be read.
     """
-    if is_parquet(path):
-        return StoredProbabilities(path)
+    return StoredProbabilities(path) if is_parquet(path) else read_array(path)
+
+
+def read_array(path: Path) -> npt.NDArray[Any]:
+    """A `.npy` file, mapped into memory instead of read.
+
+    Raises:
+        DataError: the file is missing or no array; pickled objects are refused.
+    """
     try:
-        array: npt.NDArray[np.floating] = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"cannot read {path} as a NumPy array (.npy): {error}") from error
+    if not isinstance(array, np.ndarray):
+        raise DataError(f"{path} holds several arrays (.npz); save one with numpy.save")
     return array
 
 
