@@ -42,7 +42,8 @@ def upright_pixels(content: bytes, *, max_pixels: int = MAX_PIXELS) -> npt.NDArr
         raise PhotoError(f"not a photograph in one of the formats {', '.join(FORMATS)}") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise PhotoError(f"a damaged photograph: {error}") from error
-    return np.asarray(_as_rgb(ImageOps.exif_transpose(image)))
+    # A copy: torch may not be given memory that it must not write to.
+    return np.array(_as_rgb(ImageOps.exif_transpose(image)))
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:

@@ -10,11 +10,6 @@ import pytest
 from ml import identify, specificity_cli
 from tests.ml.specificity_fixtures import BIRDS, photograph_bytes, release, rows_of, tracking_in, write_taxonomy
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::UserWarning"),
-]
-
 Captured = pytest.CaptureFixture[str]
 
 

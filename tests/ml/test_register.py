@@ -12,11 +12,6 @@ from ml.register import main, run
 from ml.spec import RESULT_FILE, RegisterResult
 from tests.ml.specificity_fixtures import QUIET, photograph_bytes, release
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::UserWarning"),
-]
-
 
 @pytest.fixture(scope="module")
 def client() -> MlflowClient:

@@ -27,12 +27,6 @@ class Model(Protocol):
         ...
 
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::UserWarning"),
-]
-
-
 @pytest.fixture(scope="module")
 def model() -> Model:
     spec, result = release()
