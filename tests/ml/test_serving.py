@@ -203,6 +203,12 @@ def test_sixteen_bits_are_scaled_and_transparency_lies_on_white() -> None:
     assert (white == 255).all()
 
 
+@pytest.mark.parametrize("mode", ["RGB", "CMYK", "L"])
+def test_pixels_may_be_handed_to_torch(mode: str) -> None:
+    # torch says so once in a process, which whoever is first may swallow.
+    assert upright_pixels(photograph_bytes(mode=mode)).flags.writeable
+
+
 def test_a_bomb_is_refused_before_it_is_decoded() -> None:
     with pytest.raises(PhotoError, match="more than the 100"):
         upright_pixels(photograph_bytes(size=(20, 20)), max_pixels=100)
