@@ -44,6 +44,16 @@ class ClosedError(Exception):
     """The host is left alone in this run: it was not asked."""
 
 
+@dataclass(kw_only=True, slots=True)
+class Exchange:
+    """What one `Getter.get` has come to, however it ended."""
+
+    host: str
+    """The host that was asked last: the photograph's own, or one that it redirected to."""
+    received: int = 0
+    """Bytes of the body that came in, also of one that broke off."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Getter:
     """Gets bodies within limits."""
@@ -59,8 +69,8 @@ class Getter:
     received: Callable[[str, int], None]
     """Called with the host and the bytes of each body, also of one that was refused or broke off."""
 
-    async def get(self, address: str) -> bytes:
-        """The body at `address`, of at most `max_bytes`.
+    async def get(self, address: str, exchange: Exchange) -> bytes:
+        """The body at `address`, of at most `max_bytes`; `exchange` is kept up to date.
 
         Redirects are followed by hand: each target is judged like the first address.
 
@@ -73,13 +83,14 @@ class Getter:
             target = checked_address(address, allow_private=self.allow_private)
             for _ in range(MOST_REDIRECTS + 1):
                 await self.turn(target.host or "")
+                exchange.host = target.host or ""
                 async with (
                     asyncio.timeout(self.patience.first_byte) as clock,
                     self.session.get(target, allow_redirects=False) as response,
                 ):
                     if response.status == 200:
                         clock.reschedule(asyncio.get_running_loop().time() + self.patience.whole)
-                        return await self._body(response, host=target.host or "")
+                        return await self._body(response, exchange)
                     target = _redirected(response, allow_private=self.allow_private)
         except BlockedAddressError as error:
             raise PermanentError("blocked", str(error)) from error
@@ -97,7 +108,7 @@ class Getter:
             raise TransientError(problem, kind="connection") from error
         raise PermanentError("failed", f"more than {MOST_REDIRECTS} redirects")
 
-    async def _body(self, response: aiohttp.ClientResponse, *, host: str) -> bytes:
+    async def _body(self, response: aiohttp.ClientResponse, exchange: Exchange) -> bytes:
         if (response.content_length or 0) > self.max_bytes:
             problem = f"{response.content_length} bytes are announced, more than max_bytes = {self.max_bytes}"
             raise PermanentError("too_large", problem, http_status=200)
@@ -111,7 +122,8 @@ class Getter:
                     problem = f"the body is larger than max_bytes = {self.max_bytes}"
                     raise PermanentError("too_large", problem, http_status=200)
         finally:
-            self.received(host, size)
+            exchange.received = size
+            self.received(exchange.host, size)
         return b"".join(chunks)
 
 

@@ -26,7 +26,7 @@ from pipeline.files import exclusive, work_folder
 from pipeline.paths import Paths
 from pipeline.photos.addresses import GuardedResolver
 from pipeline.photos.budget import Budget
-from pipeline.photos.download import ClosedError, Getter, PermanentError, TransientError
+from pipeline.photos.download import ClosedError, Exchange, Getter, PermanentError, TransientError
 from pipeline.photos.examine import Examined, Examiner, worker_command
 from pipeline.photos.hosts import Host, Patience
 from pipeline.photos.journal import AGAIN, Attempt, Journal, open_journal
@@ -60,7 +60,7 @@ class _Photo:
     photo_id: str
     url: str
     attempt: int = 0
-    """Requests that were made for it in this run."""
+    """Requests that were made for it in this run, redirects apart."""
 
 
 def fetch_photos(
@@ -218,42 +218,54 @@ class _Fetcher:
 
     async def _fetch(self, photo: _Photo, *, host: Host, getter: Getter, examiner: Examiner[_Photo]) -> None:
         """All attempts for one photograph."""
-        attempt = 0
-        error, http_status = "", None
-        while attempt < self._patience.attempts and host.closed is None:
-            if attempt:
-                self._note(photo, AGAIN, attempt=attempt, http_status=http_status, error=error)
-                await asyncio.sleep(self._wait(attempt))
+        error, http_status, asked = "", None, host
+        exchange = Exchange(host=host.name)
+        while photo.attempt < self._patience.attempts and host.closed is None:
+            if photo.attempt:
+                self._note(photo, AGAIN, http_status=http_status, error=error, received=exchange.received)
+                await asyncio.sleep(self._wait(photo.attempt))
             started = time.monotonic()
-            attempt += 1
+            photo.attempt += 1
+            exchange = Exchange(host=host.name)
             try:
                 async with host.slot():
-                    body = await getter.get(photo.url)
+                    body = await getter.get(photo.url, exchange)
             except ClosedError as problem:
-                attempt -= 1
+                photo.attempt -= 1
                 if host.closed is None:
                     # A redirect led to another host.
                     error = str(problem)
+                    host.answered()
                 break
             except PermanentError as problem:
-                host.answered()
-                self._note(photo, problem.status, attempt=attempt, http_status=problem.http_status, error=str(problem))
+                self._answered(host, exchange)
+                found, received = problem.http_status, exchange.received
+                self._note(photo, problem.status, http_status=found, error=str(problem), received=received)
                 return
             except TransientError as problem:
                 error, http_status = str(problem), problem.http_status
                 self._report.troubles[problem.kind] += 1
-                host.slow_down(started=started, pause=problem.pause, answered=problem.http_status is not None)
+                asked = self._host(exchange.host.lower())
+                if asked is not host:
+                    # It did answer: with a redirect to the one that is in trouble.
+                    host.answered()
+                asked.slow_down(started=started, pause=problem.pause, answered=problem.http_status is not None)
                 continue
-            host.answered()
-            photo.attempt = attempt
+            self._answered(host, exchange)
             await examiner.take(photo, body)
             return
-        host.gave_up(error)
+        asked.gave_up(error)
         # A host that is left alone fails many photographs without waiting for anything.
         await asyncio.sleep(0)
-        if host.closed is not None:
-            error = f"{error}; {host.closed}" if error else f"not asked: {host.closed}"
-        self._note(photo, "failed", attempt=attempt, http_status=http_status, error=error)
+        closed = asked.closed or host.closed
+        if closed is not None:
+            error = f"{error}; {closed}" if error else f"not asked: {closed}"
+        self._note(photo, "failed", http_status=http_status, error=error, received=exchange.received)
+
+    def _answered(self, host: Host, exchange: Exchange) -> None:
+        """A photograph's host gave a final answer, and the one that it may have redirected to."""
+        for each in {host, self._host(exchange.host.lower())}:
+            each.answered()
 
     def _examined(self, examined: Examined[_Photo]) -> None:
         """A body was verified, and stored if it is a photograph."""
@@ -276,17 +288,18 @@ class _Fetcher:
             )
         )
 
-    def _note(self, photo: _Photo, status: str, *, attempt: int, http_status: int | None, error: str) -> None:
-        """An attempt ended without a body."""
+    def _note(self, photo: _Photo, status: str, *, http_status: int | None, error: str, received: int) -> None:
+        """An attempt ended without a body, or with the beginning of one."""
         if status != AGAIN:
             self._report.statuses[status] += 1
         self._journal.append(
             Attempt(
                 photo_id=photo.photo_id,
                 url=photo.url,
-                attempt=attempt,
+                attempt=photo.attempt,
                 status=status,
                 http_status=http_status,
+                bytes=received or None,
                 error=error[:500],
                 limits=self._limits,
             )

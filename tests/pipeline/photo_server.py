@@ -16,6 +16,10 @@ from PIL import Image
 
 HOST = "photos.test"
 """The name under which the tests' media addresses know this server."""
+MIRROR = "mirror.test"
+"""Another host, to which this one redirects."""
+BEGINNING = 500
+"""Bytes of a body that come before it breaks off."""
 
 
 @functools.cache
@@ -102,6 +106,7 @@ class PhotoServer:
             "decimal": "http://2130706433/large.jpg",
             "moved": f"/photos/ok-{number}/large.jpg",
             "loop": f"/photos/loop-{number}/large.jpg",
+            "mirrored": f"http://{MIRROR}/photos/closed-{number}/large.jpg",
         }
         pauses = {"closed": "86400"} | ({"limited": "1"} if first else {})
         if habit in pauses:
@@ -128,7 +133,7 @@ class PhotoServer:
         else:
             response.content_length = len(body)
         await response.prepare(request)
-        await response.write(body[:500])
+        await response.write(body[:BEGINNING])
         if habit == "reset":
             assert request.transport is not None
             request.transport.abort()

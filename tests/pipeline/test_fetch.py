@@ -15,10 +15,11 @@ from pipeline.files import exclusive
 from pipeline.photos.bodies import path_of
 from pipeline.photos.fetch import FetchSummary, fetch_photos
 from pipeline.photos.hosts import Host, Patience
+from pipeline.photos.ledger import received_lately
 from pipeline.tables import check_table
 from tests.pipeline import photo_index
 from tests.pipeline.photo_index import ledger
-from tests.pipeline.photo_server import PhotoServer, jpeg, photo_server
+from tests.pipeline.photo_server import BEGINNING, HOST, PhotoServer, jpeg, photo_server
 
 CALM = Patience(first_wait=0.05, longest_wait=0.1)
 """A busy machine may be slow to answer; only tests of slowness are impatient."""
@@ -118,6 +119,13 @@ def test_a_passing_trouble_is_tried_again(fast: Settings, server: PhotoServer, h
     if habit == "limited":
         first, second = (moment for _, moment in server.times)
         assert second - first >= 1, "Retry-After: 1"
+
+
+def test_bytes_of_a_body_that_broke_off_count_in_later_budgets(fast: Settings, server: PhotoServer) -> None:
+    write_index(fast, "stall-1")
+    fetch(fast, server, patience=QUICK)
+    ((_, received),) = received_lately(fast.paths)[HOST]
+    assert received == BEGINNING + len(jpeg(1))
 
 
 async def test_a_stalled_photograph_does_not_slow_down_a_host_that_answers_others() -> None:

@@ -18,7 +18,7 @@ from pipeline.photos import budget, hosts
 from pipeline.photos.fetch import FetchSummary, fetch_photos
 from pipeline.photos.hosts import BURST_SECONDS, Host, Patience
 from tests.pipeline.photo_index import ledger, write_index
-from tests.pipeline.photo_server import HOST, PhotoServer, photo_server
+from tests.pipeline.photo_server import HOST, MIRROR, PhotoServer, photo_server
 
 CALM = Patience(first_wait=0.05, longest_wait=0.1)
 JITTER = 0.2
@@ -210,6 +210,19 @@ def test_a_busy_host_that_names_no_pause_is_asked_until_it_answers(
         "busy-2": 3,
         "busy-3": 4,
     }
+
+
+def test_a_pause_that_a_redirects_target_asks_for_is_its_own(
+    make_settings: Callable[..., Settings], server: PhotoServer
+) -> None:
+    settings = make_settings(photos={"concurrency": 2, "requests_per_second": 1000})
+    with photo_server() as mirror:
+        write_index(settings, index(settings, "mirrored-1", *(f"ok-{number}" for number in range(30)), "mirrored-2"))
+        summary = fetch(settings, server, mirror_test=mirror.port)
+        assert summary.statuses == {"ok": 30, "failed": 2}
+        assert mirror.requests.total() == 1, "the second photograph finds it closed"
+    errors = [row["error"] for row in ledger(settings).values() if row["status"] == "failed"]
+    assert all(f"{MIRROR} asked for a pause of 86400 s" in error for error in errors)
 
 
 def test_a_slow_host_does_not_hold_up_a_fast_one(make_settings: Callable[..., Settings], server: PhotoServer) -> None:
