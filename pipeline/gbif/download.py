@@ -16,7 +16,7 @@ from pipeline.config import COL_XR_CHECKLIST, SourceSettings
 from pipeline.errors import ArchiveError, GbifError
 from pipeline.files import write_json
 from pipeline.gbif.archive import verify_members
-from pipeline.gbif.http import Api, BusyError, NotFoundError
+from pipeline.gbif.http import Api, BusyError, NotFoundError, validator_of
 from pipeline.gbif.scope import predicate
 
 FRESH: Final = dt.timedelta(days=6)
@@ -71,21 +71,23 @@ def fetch_download(source: SourceSettings, *, api: Api, folder: Path, log: Log) 
     return Download(key=key, status=status, archive=archive)
 
 
-def fetch_archive(api: Api, *, address: str, target: Path, size: int, log: Log) -> Path:
+def fetch_archive(api: Api, *, address: str, target: Path, log: Log, size: int = 0, may_change: bool = False) -> Path:
     """Fetch an archive, from where a former attempt ended, and verify every member.
 
     Args:
         api: The client.
         address: Where it is, below the API or anywhere.
         target: The file; one that is there was verified before.
-        size: Bytes that GBIF announced; 0 when unknown.
         log: Told what was fetched.
+        size: Bytes that GBIF announced; 0 when unknown.
+        may_change: Whether the address may serve another archive one day: then the host is asked, also for one that
+            is there, as far as it names versions (ETag, Last-Modified).
 
     Raises:
         GbifError: it could not be fetched.
         ArchiveError: it has another size, or is damaged; the next run fetches it anew.
     """
-    if target.exists():
+    if target.exists() and not (may_change and _superseded(api, address=address, target=target, log=log)):
         return target
     partial = target.with_name(f"{target.name}.partial")
     partial.parent.mkdir(parents=True, exist_ok=True)
@@ -101,8 +103,23 @@ def fetch_archive(api: Api, *, address: str, target: Path, size: int, log: Log) 
         partial.unlink()
         raise ArchiveError(f"{error}; start again to fetch it anew") from error
     partial.replace(target)
+    # After the archive: a kill between the two leaves none, or a former one's, and the archive is fetched anew.
+    if validator_of(partial).exists():
+        validator_of(partial).replace(validator_of(target))
     log(f"fetched {target.name}, {found:,} bytes")
     return target
+
+
+def _superseded(api: Api, *, address: str, target: Path, log: Log) -> bool:
+    """Whether the archive that is here is not, or may not be, what the address serves today."""
+    validator = validator_of(target)
+    if not validator.exists():
+        return True
+    known = validator.read_text(encoding="utf-8")
+    if not known:
+        log(f"{address} does not say when it changes; keeping {target}: remove it to fetch it anew")
+        return False
+    return api.changed(address, known)
 
 
 def _remembered_key(folder: Path, *, api: Api) -> str | None:

@@ -7,6 +7,7 @@ import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, Self
@@ -145,26 +146,39 @@ class Api:
 
         Args:
             address: Below the API, or anywhere.
-            target: The file; what identifies the remote one is kept beside it until all bytes are here.
+            target: The file; what identifies the remote one is kept beside it, in `validator_of`.
             size: Bytes that are expected; 0 when unknown. A longer body is cut off and refused.
 
         Raises:
             GbifError: as `get_json`, or the body is longer than `size`.
         """
-        validator = target.with_name(f"{target.name}.validator")
         with _named(self._address(address)):
             for attempt in _attempts():
                 with attempt:
-                    self._download_once(address, target, validator=validator, size=size)
-        validator.unlink(missing_ok=True)
+                    self._download_once(address, target, size=size)
 
-    def _download_once(self, address: str, target: Path, *, validator: Path, size: int) -> None:
+    def changed(self, address: str, validator: str) -> bool:
+        """Whether the file at an address is another one by now; a conditional request, the body is not read.
+
+        Args:
+            address: As for `download`.
+            validator: What `download` wrote into `validator_of`; not empty.
+
+        Raises:
+            GbifError: as `get_json`.
+        """
+        condition = "If-None-Match" if validator.startswith('"') else "If-Modified-Since"
+        with self._send("GET", address, headers={condition: validator}, stream=True) as response:
+            return response.status_code != HTTPStatus.NOT_MODIFIED
+
+    def _download_once(self, address: str, target: Path, *, size: int) -> None:
         offset = target.stat().st_size if target.exists() else 0
         headers = {"Accept-Encoding": "identity"}
+        validator = validator_of(target)
         if offset:
             headers["Range"] = f"bytes={offset}-"
-            if validator.exists():
-                headers["If-Range"] = validator.read_text(encoding="utf-8")
+            if known := validator.read_text(encoding="utf-8") if validator.exists() else "":
+                headers["If-Range"] = known
         with self._session.get(self._address(address), headers=headers, stream=True, timeout=TIMEOUT) as response:
             if response.status_code == 416:
                 _require_whole(response, target, offset=offset)
@@ -207,7 +221,7 @@ def _named(address: str) -> Iterator[None]:
     except requests.RequestException as error:
         raise GbifError(
             f"{address} did not answer in {ATTEMPTS} attempts ({type(error).__name__}: {error}); "
-            "check source.api_url and the network, then start again"
+            "check the address and the network, then start again"
         ) from error
 
 
@@ -231,14 +245,16 @@ def _require_whole(response: requests.Response, target: Path, *, offset: int) ->
         raise _TransientError(f"{response.url} has {total} bytes, {offset:,} are here already", wait=None)
 
 
+def validator_of(target: Path) -> Path:
+    """What tells the remote file from a later one: its ETag or Last-Modified; empty where the host names neither."""
+    return target.with_name(f"{target.name}.validator")
+
+
 def _remember_validator(response: requests.Response, validator: Path) -> None:
-    """Keep what tells this remote file from a later one; a weak ETag cannot (RFC 9110, 13.1.5)."""
+    """A weak ETag cannot tell one file from another byte by byte (RFC 9110, 13.1.5)."""
     tag = response.headers.get("ETag", "")
     known = tag if tag.startswith('"') else response.headers.get("Last-Modified", "")
-    if known:
-        validator.write_text(known, encoding="utf-8")
-    else:
-        validator.unlink(missing_ok=True)
+    validator.write_text(known, encoding="utf-8")
 
 
 def _checked(response: requests.Response) -> requests.Response:

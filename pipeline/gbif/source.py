@@ -165,7 +165,7 @@ def _archive(settings: Settings, *, api: Api, log: Log) -> SourceRecord:
         raise GbifError("source.mode archive needs source.archive: a path or an http(s) address")
     target = settings.paths.downloads / f"archive-{digest_of(given)}" / "archive.zip"
     if given.startswith(("http://", "https://")):
-        fetch_archive(api, address=given, target=target, size=0, log=log)
+        fetch_archive(api, address=given, target=target, log=log, may_change=True)
     else:
         _bring(Path(given), target)
     digest = remembered_sha256(target)

@@ -38,7 +38,8 @@ class Gbif(ThreadingHTTPServer):
         self.loses_answers = 0
         """Requests that are accepted, their answer lost."""
         self.created: dict[str, str] = {}
-        self.tag = '"one"'
+        self.versions = {"ETag": '"one"'}
+        """Headers that tell the archive from a later one."""
         self.serves_ranges = True
         self.announced: int | None = None
         self.asked: list[str] = []
@@ -121,13 +122,21 @@ class Handler(BaseHTTPRequestHandler):
 
     def _archive(self) -> None:
         self.server.archive_ranges.append(self.headers.get("Range", ""))
+        known = self.headers.get("If-None-Match") or self.headers.get("If-Modified-Since")
+        if known is not None and known in self.server.versions.values():
+            self._answer(304, b"")
+            return
         start = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").rstrip("-"))
-        if not self.server.serves_ranges or self.headers.get("If-Range", self.server.tag) != self.server.tag:
+        if not self.server.serves_ranges or self.headers.get("If-Range", "") not in {
+            "",
+            *self.server.versions.values(),
+        }:
             start = 0
         body = self.server.archive[start:]
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(body)))
-        self.send_header("ETag", self.server.tag)
+        for name, value in self.server.versions.items():
+            self.send_header(name, value)
         self.end_headers()
         cut, self.server.cut_after = self.server.cut_after, None
         self.wfile.write(body[:cut])

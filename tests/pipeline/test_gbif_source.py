@@ -265,7 +265,7 @@ def test_an_archive_that_changed_meanwhile_is_never_glued(
     settings: Settings, gbif: Gbif, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     partial_of(settings, gbif, monkeypatch)
-    gbif.tag, gbif.archive = '"two"', archive(value="8\n")
+    gbif.versions, gbif.archive = {"ETag": '"two"'}, archive(value="8\n")
     record = fetch(settings, gbif)
     assert (settings.paths.data_root / record.archive).read_bytes() == gbif.archive
 
@@ -318,6 +318,52 @@ def test_an_archive_that_is_no_zip_is_refused_and_not_kept(settings: Settings, g
         fetch(settings, gbif)
     gbif.archive = archive()
     fetch(settings, gbif)
+
+
+VERSIONS = [
+    ({"ETag": '"one"'}, {"ETag": '"two"'}),
+    ({"Last-Modified": "Mon, 23 Nov 2026 08:00:00 GMT"}, {"Last-Modified": "Tue, 24 Nov 2026 08:00:00 GMT"}),
+]
+
+
+def at_address(make_settings: Make, gbif: Gbif) -> Settings:
+    return make_settings(
+        source={"mode": "archive", "archive": f"http://127.0.0.1:{gbif.server_address[1]}/nz.zip"},
+    )
+
+
+@pytest.mark.parametrize(("before", "after"), VERSIONS, ids=["ETag", "Last-Modified"])
+def test_an_archive_at_an_address_is_fetched_again_when_it_changed_there(
+    make_settings: Make, gbif: Gbif, before: dict[str, str], after: dict[str, str]
+) -> None:
+    settings = at_address(make_settings, gbif)
+    gbif.versions = before
+    first = fetch(settings, gbif)
+    assert fetch(settings, gbif) == first
+    assert len(gbif.archive_ranges) == 2
+    gbif.versions, gbif.archive = after, archive(value="8\n")
+    second = fetch(settings, gbif)
+    assert second.sha256 != first.sha256
+    assert (settings.paths.data_root / second.archive).read_bytes() == gbif.archive
+    assert fetch(settings, gbif) == second
+
+
+def test_an_archive_of_a_host_that_names_no_versions_is_kept_and_said_so(make_settings: Make, gbif: Gbif) -> None:
+    settings = at_address(make_settings, gbif)
+    gbif.versions = {}
+    first = fetch(settings, gbif)
+    said: list[str] = []
+    assert fetch_source(settings, api=gbif.api, log=said.append) == first
+    assert len(gbif.archive_ranges) == 1
+    assert "does not say when it changes" in said[0]
+
+
+def test_an_archive_whose_version_a_kill_left_unknown_is_fetched_again(make_settings: Make, gbif: Gbif) -> None:
+    settings = at_address(make_settings, gbif)
+    first = fetch(settings, gbif)
+    (settings.paths.data_root / f"{first.archive}.validator").unlink()
+    gbif.versions, gbif.archive = {"ETag": '"two"'}, archive(value="8\n")
+    assert fetch(settings, gbif).sha256 != first.sha256
 
 
 def test_a_search_is_paged_to_its_end(make_settings: Make, gbif: Gbif) -> None:
