@@ -51,7 +51,7 @@ class SourceSettings(_Section):
     mode: Literal["replica", "search", "download", "archive"] = "replica"
     api_url: HttpUrl = HttpUrl("https://api.gbif.org/v1")
     archive: str | None = None
-    """`archive` mode: a Darwin Core Archive, as a path or an http(s) address, which every run asks whether it changed."""
+    """`archive` mode: a Darwin Core Archive, as a path or an http(s) address: every run asks it for changes."""
     dataset_key: str = INATURALIST_DATASET
     checklist_key: str = COL_XR_CHECKLIST
     taxon_keys: tuple[str, ...] = ()
