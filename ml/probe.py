@@ -26,6 +26,8 @@ FIRST_EPOCH = 1_000_000
 def fit_head(job: Job, probe: Probe) -> tuple[float, float]:
     """Fit the head of `job.network` on the features of its frozen backbone.
 
+    The penalty pulls the head to nothing, or, after a stage of a higher rank, to what `ml.transfer.mix` put there.
+
     Features are kept in `<folder>/../features` until the head is written to `<folder>/../head.safetensors`; a head
     that stands there already is loaded.
 
@@ -96,8 +98,8 @@ def _solve(features: Tensor, labels: Tensor, *, job: Job, probe: Probe) -> dict[
     classes = job.network.head.out_features
     job.reporter.info(f"fitting the head on {len(features)} feature vectors of {len(job.photos)} photographs")
     head = job.network.head
-    pulled = job.transferred and probe.prior == "parent"
-    prior = (head.weight.detach().cpu(), head.bias.detach().cpu()) if pulled else None
+    # After a stage of a higher rank the head holds the mixture of what that stage has learnt and chance.
+    prior = (head.weight.detach().cpu(), head.bias.detach().cpu()) if job.transferred else None
     weight, bias = solve(
         features,
         labels,

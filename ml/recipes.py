@@ -32,9 +32,6 @@ class Probe(_Frozen):
     """L2 on the head's weights over standardised features."""
     iterations: int
     """Of L-BFGS."""
-    prior: Literal["zero", "parent"] = "parent"
-    """Where the penalty pulls the head to: to nothing, or, after a stage of a higher rank, to the mixture of what that
-    stage has learnt and chance."""
 
 
 class Segment(_Frozen):
@@ -164,7 +161,7 @@ SAMPLE = Recipe(
 SAMPLE_VIEWS = SAMPLE.model_copy(
     update={"name": "sample/multi_view", "views": (1.0, MAGNIFIED), "branches": "pretrained", "fusion": "average"}
 )
-"""With as few photographs a random branch learns nothing, and the mean of two pretrained ones is the best start."""
+"""With as few photographs a random branch learns little, and the mean of two pretrained ones is the best start."""
 
 RECIPES: Final[dict[str, dict[NetworkName, Recipe]]] = {
     "paper": {

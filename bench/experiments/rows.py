@@ -4,7 +4,7 @@ Every fine-tuned row sees the same photographs of a seed and takes the same numb
 """
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from ml.recipes import SAMPLE, Probe, Recipe, Segment
 from ml.spec import MAGNIFIED, NetworkName, Rank
@@ -72,7 +72,6 @@ def transferred(
     rare: bool = True,
     above: tuple[Rank, ...] = ("genus",),
     epochs: float = GENUS_EPOCHS,
-    prior: Literal["zero", "parent"] = "parent",
 ) -> tuple[Stage, ...]:
     """The stages of knowledge transfer that end in `recipe`'s network, within the same number of steps.
 
@@ -82,7 +81,6 @@ def transferred(
         rare: Whether rare species' photographs are learnt at the higher ranks.
         above: The ranks that are learnt before species, from the highest down.
         epochs: Passes at each of them; none fits their heads alone.
-        prior: Whether the species head is fitted from the mixture of genus and random rows, or from nothing.
     """
     stages = [
         Stage(
@@ -95,10 +93,7 @@ def transferred(
         )
         for number, rank in enumerate(above)
     ]  # fmt: skip
-    last = of(
-        recipe, f"{recipe.name}, species", segments=falling(epochs=EPOCHS - epochs * len(above)),
-        probe=Probe(views=1, weight_decay=0.01, iterations=60, prior=prior),
-    )  # fmt: skip
+    last = of(recipe, f"{recipe.name}, species", segments=falling(epochs=EPOCHS - epochs * len(above)))
     return (*stages, Stage(network="knowledge_transfer", recipe=last, mixing=mixing))
 
 
@@ -151,50 +146,26 @@ ROWS: Final = (
 )  # fmt: skip
 """The table."""
 
-UNFITTED: Final = of(MATCHED, "no probe", probe=None, head_scale=10.0)
-"""The head starts at random, as in the paper, and learns at ten times the rate."""
-
-
-def unfitted_transfer() -> tuple[Stage, ...]:
-    """Knowledge transfer as the paper has it: the mixture is all that the species head starts with."""
-    genus = of(UNFITTED, "no probe, genus", rank="genus", segments=falling(epochs=GENUS_EPOCHS))
-    species = of(UNFITTED, "no probe, species", segments=falling(epochs=EPOCHS - GENUS_EPOCHS))
-    return (
-        Stage(network="genus_stage", recipe=genus, rare=True),
-        Stage(network="knowledge_transfer", recipe=species),
-    )
-
-
-def one(recipe: Recipe) -> tuple[Stage, ...]:
-    """A row of a single stage."""
-    return (Stage(network="baseline_matched", recipe=recipe),)
-
-
-JOINED_AT_RANDOM: Final = of(RANDOM, "multi_view, joined at random", fusion="random")
-"""The fusion, too, starts at random, as in the paper."""
-
 REMEDIES: Final = (
     Row(name="transfer", title="knowledge transfer, a = 0.5", stages=transferred(MATCHED)),
-    Row(
-        name="heads", title="knowledge transfer of the genus head alone, a = 1",
-        stages=transferred(MATCHED, mixing=1.0, epochs=0.0),
-    ),
     Row(name="mixing_1", title="knowledge transfer, a = 1", stages=transferred(MATCHED, mixing=1.0)),
     Row(
         name="from_family", title="knowledge transfer from the family on",
         stages=transferred(MATCHED, above=("family", "genus"), epochs=0.5),
     ),
     Row(name="not_rare", title="knowledge transfer without rare species", stages=transferred(MATCHED, rare=False)),
-    Row(name="from_nothing", title="knowledge transfer, head fitted anew", stages=transferred(MATCHED, prior="zero")),
-    Row(name="unfitted", title="no probe before", stages=one(UNFITTED)),
-    Row(name="unfitted_transfer", title="no probe before, knowledge transfer", stages=unfitted_transfer()),
+    Row(
+        name="heads", title="knowledge transfer of the genus head alone, a = 1",
+        stages=transferred(MATCHED, mixing=1.0, epochs=0.0),
+    ),
     Row(
         name="regularised", title="weight decay 0.1, dropout 0.5",
-        stages=one(of(MATCHED, "regularised", weight_decay=0.1, dropout=0.5)),
-    ),
-    Row(
-        name="joined_at_random", title="multi_view, crop branch and fusion random",
-        stages=(Stage(network="multi_view", recipe=JOINED_AT_RANDOM),),
+        stages=(
+            Stage(
+                network="baseline_matched",
+                recipe=of(MATCHED, "regularised", weight_decay=0.1, dropout=0.5),
+            ),
+        ),
     ),
 )  # fmt: skip
-"""What was tried to make transfer pay, and against learning by heart; mostly with one view, which is cheaper."""
+"""What was tried to make transfer pay, and against learning by heart; with one view, which is cheaper."""
