@@ -91,7 +91,7 @@ def transferred(
             mixing=mixing,
             rare=rare,
         )
-        for number, rank in enumerate(above)
+        for rank in above
     ]  # fmt: skip
     last = of(recipe, f"{recipe.name}, species", segments=falling(epochs=EPOCHS - epochs * len(above)))
     return (*stages, Stage(network="knowledge_transfer", recipe=last, mixing=mixing))
@@ -124,7 +124,7 @@ ROWS: Final = (
         stages=(Stage(network="baseline_matched", recipe=MATCHED),),
     ),
     Row(
-        name="views_random", title="multi_view, crop branch random (paper)",
+        name="views_random", title="multi_view, crop branch random",
         stages=(Stage(network="multi_view", recipe=RANDOM),),
     ),
     Row(
@@ -132,7 +132,7 @@ ROWS: Final = (
         stages=(Stage(network="multi_view", recipe=PRETRAINED),),
     ),
     Row(
-        name="transfer_random", title="knowledge_transfer, crop branch random (paper)",
+        name="transfer_random", title="knowledge_transfer, crop branch random",
         stages=transferred(RANDOM),
     ),
     Row(
@@ -145,6 +145,9 @@ ROWS: Final = (
     ),
 )  # fmt: skip
 """The table."""
+
+JOINED_AT_RANDOM: Final = of(RANDOM, "multi_view, joined at random", fusion="random")
+"""The fusion, too, starts at random, as in the paper."""
 
 REMEDIES: Final = (
     Row(name="transfer", title="knowledge transfer, a = 0.5", stages=transferred(MATCHED)),
@@ -166,6 +169,10 @@ REMEDIES: Final = (
                 recipe=of(MATCHED, "regularised", weight_decay=0.1, dropout=0.5),
             ),
         ),
+    ),
+    Row(
+        name="joined_at_random", title="two views, crop branch and fusion random (paper)",
+        stages=(Stage(network="multi_view", recipe=JOINED_AT_RANDOM),),
     ),
 )  # fmt: skip
 """What was tried to make transfer pay, and against learning by heart; with one view, which is cheaper."""

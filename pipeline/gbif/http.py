@@ -158,7 +158,9 @@ class Api:
                     self._download_once(address, target, size=size)
 
     def changed(self, address: str, validator: str) -> bool:
-        """Whether the file at an address is another one by now; a conditional request, the body is not read.
+        """Whether the file at an address is another one by now; the body is not read.
+
+        A conditional request; of a host that heeds no conditions the answer's own ETag or Last-Modified is compared.
 
         Args:
             address: As for `download`.
@@ -168,8 +170,9 @@ class Api:
             GbifError: as `get_json`.
         """
         condition = "If-None-Match" if validator.startswith('"') else "If-Modified-Since"
-        with self._send("GET", address, headers={condition: validator}, stream=True) as response:
-            return response.status_code != HTTPStatus.NOT_MODIFIED
+        headers = {"Accept-Encoding": "identity", condition: validator}
+        with self._send("GET", address, headers=headers, stream=True) as response:
+            return response.status_code != HTTPStatus.NOT_MODIFIED and _version(response) != validator
 
     def _download_once(self, address: str, target: Path, *, size: int) -> None:
         offset = target.stat().st_size if target.exists() else 0
@@ -189,7 +192,7 @@ class Api:
                 raise _TransientError(f"{response.url} sent another part than was asked for", wait=None)
             if not resumed:
                 offset = 0
-                _remember_validator(response, validator)
+                validator.write_text(_version(response), encoding="utf-8")
             with target.open("ab" if resumed else "wb") as stream:
                 for chunk in response.iter_content(CHUNK):
                     offset += len(chunk)
@@ -250,11 +253,10 @@ def validator_of(target: Path) -> Path:
     return target.with_name(f"{target.name}.validator")
 
 
-def _remember_validator(response: requests.Response, validator: Path) -> None:
-    """A weak ETag cannot tell one file from another byte by byte (RFC 9110, 13.1.5)."""
+def _version(response: requests.Response) -> str:
+    """What `validator_of` holds; a weak ETag cannot tell one file from another byte by byte (RFC 9110, 13.1.5)."""
     tag = response.headers.get("ETag", "")
-    known = tag if tag.startswith('"') else response.headers.get("Last-Modified", "")
-    validator.write_text(known, encoding="utf-8")
+    return tag if tag.startswith('"') else response.headers.get("Last-Modified", "")
 
 
 def _checked(response: requests.Response) -> requests.Response:

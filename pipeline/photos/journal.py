@@ -67,6 +67,7 @@ class Attempt:
     http_status: int | None = None
     sha256: str | None = None
     bytes: int | None = None
+    """What came in of the body, also where it broke off."""
     width: int | None = None
     height: int | None = None
     error: str | None = None
