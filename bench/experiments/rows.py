@@ -171,7 +171,7 @@ REMEDIES: Final = (
         ),
     ),
     Row(
-        name="joined_at_random", title="two views, crop branch and fusion random (paper)",
+        name="joined_at_random", title="two views, crop branch and fusion random",
         stages=(Stage(network="multi_view", recipe=JOINED_AT_RANDOM),),
     ),
 )  # fmt: skip
