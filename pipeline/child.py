@@ -12,10 +12,14 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from importlib.abc import MetaPathFinder
+from typing import Final, ParamSpec, TypeVar
 
 from pipeline.errors import ChildError, NatureWatchError
 from pipeline.paths import PROJECT_ROOT
+
+NO_BLAS: Final = {"OPENBLAS_NUM_THREADS": "1"}
+"""For processes that import NumPy but multiply no matrices: its threads, one per core, cost more than its import."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -40,6 +44,7 @@ def in_child(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         "PYTHONPATH": os.pathsep.join(filter(None, [str(PROJECT_ROOT), os.environ.get("PYTHONPATH")])),
         # Arrow's own pool keeps much of what was freed.
         "ARROW_DEFAULT_MEMORY_POOL": "system",
+        **NO_BLAS,
     }
     with subprocess.Popen(
         [sys.executable, "-m", "pipeline.child"],
@@ -79,6 +84,7 @@ def _serve() -> None:
     # What the function prints must not mix with the answer.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    sys.meta_path.insert(0, _WithoutPandas())
     function, args, kwargs = pickle.load(sys.stdin.buffer)  # noqa: S301 (written by `in_child`)
     threading.Thread(target=_end_with_input, daemon=True).start()
     try:
@@ -87,6 +93,16 @@ def _serve() -> None:
         answer = pickle.dumps((None, _portable(error)))
     with answers:
         answers.write(answer)
+
+
+class _WithoutPandas(MetaPathFinder):
+    """Pandas is not there: Arrow looks for it at its first conversion, and its import costs more than the queries."""
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> None:
+        """As the import system calls it."""
+        del path, target
+        if fullname == "pandas":
+            raise ModuleNotFoundError("a child process does without pandas", name=fullname)
 
 
 def _end_with_input() -> None:

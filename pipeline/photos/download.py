@@ -1,6 +1,7 @@
 """One request for one photograph: its body, or a typed reason why there is none. Retries are decided by the caller."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
@@ -10,6 +11,7 @@ from yarl import URL
 
 from pipeline.photos.addresses import BlockedAddressError, checked_address
 from pipeline.photos.hosts import Patience
+from pipeline.photos.watch import Watch
 from pipeline.politeness import retry_after
 
 MOST_REDIRECTS: Final = 5
@@ -52,6 +54,8 @@ class Exchange:
     """The host that was asked last: the photograph's own, or one that it redirected to."""
     received: int = 0
     """Bytes of the body that came in, also of one that broke off."""
+    answered_at: float | None = None
+    """When the body began (`time.monotonic`); None before that."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +66,8 @@ class Getter:
     max_bytes: int
     allow_private: bool
     patience: Patience
+    watch: Watch
+    """Somebody looks at it about twice a second: time-outs are late by so much."""
     turn: Callable[[str], Awaitable[None]]
     """Called with the host before each request, redirects included; waits until the host may be asked.
 
@@ -84,14 +90,15 @@ class Getter:
             for _ in range(MOST_REDIRECTS + 1):
                 await self.turn(target.host or "")
                 exchange.host = target.host or ""
-                async with (
-                    asyncio.timeout(self.patience.first_byte) as clock,
-                    self.session.get(target, allow_redirects=False) as response,
-                ):
-                    if response.status == 200:
-                        clock.reschedule(asyncio.get_running_loop().time() + self.patience.whole)
-                        return await self._body(response, exchange)
-                    target = _redirected(response, allow_private=self.allow_private)
+                async with asyncio.timeout(None) as clock:
+                    try:
+                        self.watch.limit(clock, time.monotonic() + self.patience.first_byte)
+                        async with self.session.get(target, allow_redirects=False) as response:
+                            if response.status == 200:
+                                return await self._body(response, exchange, clock)
+                            target = _redirected(response, allow_private=self.allow_private)
+                    finally:
+                        self.watch.release(clock)
         except BlockedAddressError as error:
             raise PermanentError("blocked", str(error)) from error
         except aiohttp.InvalidURL as error:
@@ -101,21 +108,25 @@ class Getter:
                 raise PermanentError("blocked", str(error.os_error)) from error
             raise TransientError(f"no connection: {error}", kind="connection") from error
         except TimeoutError as error:
-            problem = str(error) or "too slow as a whole"
-            raise TransientError(f"no answer in time: {problem}", kind="timeout") from error
+            problem = f"no answer in time: {str(error) or self._late(exchange)}"
+            raise TransientError(problem, kind="timeout") from error
         except (aiohttp.ClientError, OSError) as error:
             problem = f"the connection broke: {type(error).__name__}: {error}"
             raise TransientError(problem, kind="connection") from error
         raise PermanentError("failed", f"more than {MOST_REDIRECTS} redirects")
 
-    async def _body(self, response: aiohttp.ClientResponse, exchange: Exchange) -> bytes:
+    async def _body(self, response: aiohttp.ClientResponse, exchange: Exchange, clock: asyncio.Timeout) -> bytes:
         if (response.content_length or 0) > self.max_bytes:
             problem = f"{response.content_length} bytes are announced, more than max_bytes = {self.max_bytes}"
             raise PermanentError("too_large", problem, http_status=200)
         chunks: list[bytes] = []
         size = 0
+        exchange.answered_at = time.monotonic()
+        whole = exchange.answered_at + self.patience.whole
         try:
+            self.watch.limit(clock, min(whole, exchange.answered_at + self.patience.silence))
             while chunk := await response.content.readany():
+                self.watch.limit(clock, min(whole, time.monotonic() + self.patience.silence))
                 chunks.append(chunk)
                 size += len(chunk)
                 if size > self.max_bytes:
@@ -125,6 +136,14 @@ class Getter:
             exchange.received = size
             self.received(exchange.host, size)
         return b"".join(chunks)
+
+    def _late(self, exchange: Exchange) -> str:
+        """What has taken too long."""
+        if exchange.answered_at is None:
+            return f"no first byte within {self.patience.first_byte:g} s"
+        if time.monotonic() - exchange.answered_at >= self.patience.whole:
+            return f"the body was not whole within {self.patience.whole:g} s"
+        return f"nothing came for {self.patience.silence:g} s"
 
 
 def _redirected(response: aiohttp.ClientResponse, *, allow_private: bool) -> URL:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
+from pipeline.child import NO_BLAS
 from pipeline.errors import ChildError
 from pipeline.paths import PROJECT_ROOT
 from pipeline.photos.verify import Verdict
@@ -76,6 +77,8 @@ class Examiner(Generic[Ticket]):
         self._bytes = 0
         self._timer: asyncio.TimerHandle | None = None
         self._running: set[asyncio.Task[None]] = set()
+        self._room_left = asyncio.Event()
+        self._room_left.set()
         self._places = asyncio.Semaphore(WORKERS)
         self._idle: list[_Worker] = []
         self._workers: set[_Worker] = set()
@@ -88,8 +91,7 @@ class Examiner(Generic[Ticket]):
             self._start()
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(BATCH_SECONDS, self._start)
-        while len(self._running) > 2 * WORKERS:
-            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+        await self._room_left.wait()
 
     async def finish(self) -> None:
         """Wait until every body is examined."""
@@ -115,7 +117,19 @@ class Examiner(Generic[Ticket]):
         task = self._group.create_task(self._examine(self._batch))
         self._batch, self._bytes = [], 0
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task.add_done_callback(self._ended)
+        self._look()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._look()
+
+    def _look(self) -> None:
+        """Whether bodies may go on coming."""
+        if len(self._running) > 2 * WORKERS:
+            self._room_left.clear()
+        else:
+            self._room_left.set()
 
     async def _examine(self, batch: Sequence[tuple[Ticket, bytes]]) -> None:
         async with self._places:
@@ -183,6 +197,7 @@ class _Worker:
                 stdin=PIPE,
                 stdout=PIPE,
                 cwd=PROJECT_ROOT,
+                env={**os.environ, **NO_BLAS},
                 limit=LONGEST_ANSWER,
                 pass_fds=[file.fileno()],
                 # Ctrl-C at a terminal reaches a whole group: the fetch decides, and its workers end with it.

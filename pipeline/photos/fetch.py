@@ -32,6 +32,7 @@ from pipeline.photos.hosts import Host, Patience
 from pipeline.photos.journal import AGAIN, Attempt, Journal, open_journal
 from pipeline.photos.ledger import Authority, conclude, limits_of, plan
 from pipeline.photos.progress import Report, reporting
+from pipeline.photos.watch import Watch
 from pipeline.query import count
 
 FLUSH_SECONDS: Final = 0.5
@@ -148,6 +149,7 @@ class _Fetcher:
         self._report = report
         self._log = log
         self._hosts: dict[str, Host] = {}
+        self._watch = Watch()
 
     async def run(self, wanted: Path, *, authorities: Sequence[Authority], worker: Sequence[str]) -> None:
         """Fetch every photograph of `wanted` (authority, photo_id, url); each ends in a line of the journal."""
@@ -159,6 +161,7 @@ class _Fetcher:
                     max_bytes=self._photos.max_bytes,
                     allow_private=self._photos.allow_private_hosts,
                     patience=self._patience,
+                    watch=self._watch,
                     turn=self._turn,
                     received=self._received,
                 )
@@ -196,9 +199,7 @@ class _Fetcher:
         }
         return aiohttp.ClientSession(
             connector=connector,
-            timeout=aiohttp.ClientTimeout(
-                total=None, sock_connect=self._patience.connect, sock_read=self._patience.silence
-            ),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._patience.connect),
             headers=headers,
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -338,6 +339,7 @@ class _Fetcher:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
+            self._watch.look()
             self._journal.flush()
             self._report.tick()
 

@@ -1,5 +1,6 @@
 """A function in a process of its own: its result, its errors, and its end."""
 
+import importlib
 import os
 import signal
 import subprocess
@@ -55,6 +56,11 @@ def test_a_typed_error_arrives_as_it_was_raised() -> None:
     with pytest.raises(TableError, match=r"^the table x is missing$") as caught:
         in_child(fail, TableError("the table x is missing"))
     assert not hasattr(caught.value, "__notes__")
+
+
+def test_pandas_is_kept_out_so_that_a_child_stays_small() -> None:
+    with pytest.raises(ModuleNotFoundError, match="does without pandas"):
+        in_child(importlib.import_module, "pandas")
 
 
 def test_an_error_of_the_system_keeps_its_number_and_tells_where_it_came_from() -> None:

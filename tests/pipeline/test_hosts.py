@@ -17,7 +17,7 @@ from pipeline.config import HostLimits, PhotoSettings, Settings, load_settings
 from pipeline.photos import budget, hosts
 from pipeline.photos.fetch import FetchSummary, fetch_photos
 from pipeline.photos.hosts import BURST_SECONDS, Host, Patience
-from tests.pipeline.photo_index import ledger, write_index
+from tests.pipeline.photo_index import attempts, ledger, write_index
 from tests.pipeline.photo_server import HOST, MIRROR, PhotoServer, photo_server
 
 CALM = Patience(first_wait=0.05, longest_wait=0.1)
@@ -295,21 +295,22 @@ def test_inaturalists_media_limits_are_known() -> None:
 
 
 @pytest.mark.parametrize(
-    ("habit", "patience"),
+    ("habit", "patience", "reason"),
     [
-        ("silent", Patience(first_byte=0.5, first_wait=0.05)),
-        ("stall", Patience(silence=0.5, first_wait=0.05)),
-        ("drip", Patience(whole=0.5, first_wait=0.05)),
+        ("silent", Patience(first_byte=0.5, first_wait=0.05), "no first byte within 0.5 s"),
+        ("stall", Patience(silence=0.5, first_wait=0.05), "nothing came for 0.5 s"),
+        ("drip", Patience(whole=0.5, first_wait=0.05), "the body was not whole within 0.5 s"),
     ],
 )
 def test_a_slow_answer_is_given_up_and_asked_for_again(
-    make_settings: Callable[..., Settings], server: PhotoServer, habit: str, patience: Patience
+    make_settings: Callable[..., Settings], server: PhotoServer, habit: str, patience: Patience, reason: str
 ) -> None:
     settings = make_settings()
     write_index(settings, index(settings, f"{habit}-1"))
     assert fetch(settings, server, patience=patience).statuses == {"ok": 1}
     (row,) = ledger(settings).values()
     assert row["attempts"] == 2
+    assert [attempt["error"] for attempt in attempts(settings)] == [f"no answer in time: {reason}", None]
 
 
 @contextlib.contextmanager

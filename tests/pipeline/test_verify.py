@@ -10,7 +10,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline.photos.verify import MOST_SCANS, verify
+from pipeline.photos.verify import MOST_SCANS, scans, verify
 from tests.pipeline.photo_server import jpeg, png
 
 PIXELS = 1_000_000
@@ -116,6 +116,12 @@ def test_endless_scans_are_not_decoded() -> None:
     verdict = verify(bomb, max_pixels=PIXELS)
     assert verdict.status == "corrupt"
     assert "scans" in (verdict.error or "")
+
+
+@given(st.lists(st.sampled_from([b"\xff\xda", b"\xff", b"\xda", b"\x00", bytes(2**16 - 1), bytes(2**16)]), max_size=40))
+def test_every_scan_counts_wherever_it_lies(pieces: list[bytes]) -> None:
+    content = b"".join(pieces)
+    assert scans(content) == content.count(b"\xff\xda")
 
 
 def test_real_photographs_pass(shared: Path) -> None:

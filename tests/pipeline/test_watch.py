@@ -1,0 +1,68 @@
+"""What takes too long ends at the next look, and nothing else does."""
+
+import asyncio
+import time
+
+import pytest
+
+from pipeline.photos.watch import Watch
+
+
+async def test_the_overdue_ends_with_a_time_out_and_the_rest_goes_on() -> None:
+    watch = Watch()
+
+    async def wait(due: float) -> str:
+        async with asyncio.timeout(None) as clock:
+            watch.limit(clock, due)
+            try:
+                await asyncio.sleep(0.2)
+            finally:
+                watch.release(clock)
+        return "done"
+
+    now = time.monotonic()
+    tasks = [asyncio.create_task(wait(due)) for due in (now - 1, now + 60)]
+    await asyncio.sleep(0)
+    watch.look()
+    late, early = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(late, TimeoutError)
+    assert early == "done"
+    watch.look()
+
+
+async def test_a_later_limit_replaces_an_earlier_one() -> None:
+    watch = Watch()
+    async with asyncio.timeout(None) as clock:
+        watch.limit(clock, time.monotonic() - 1)
+        watch.limit(clock, time.monotonic() + 60)
+        watch.look()
+        await asyncio.sleep(0)
+        watch.release(clock)
+
+
+async def test_what_was_released_is_not_ended() -> None:
+    watch = Watch()
+    async with asyncio.timeout(None) as clock:
+        watch.limit(clock, time.monotonic() - 1)
+        watch.release(clock)
+        watch.look()
+        await asyncio.sleep(0)
+
+
+async def test_an_end_that_was_asked_for_from_outside_stays_one() -> None:
+    watch = Watch()
+
+    async def wait() -> None:
+        async with asyncio.timeout(None) as clock:
+            watch.limit(clock, time.monotonic() + 60)
+            try:
+                await asyncio.sleep(60)
+            finally:
+                watch.release(clock)
+
+    task = asyncio.create_task(wait())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    watch.look()
