@@ -138,6 +138,21 @@ def alternate(contestants: Mapping[str, Callable[[], Sample]], *, runs: int) -> 
     return samples
 
 
+def fill_page_cache(folder: Path) -> None:
+    """Leave no memory free, as on a machine that has been at work for a while: what is asked for next was in use.
+
+    A virtual machine gets untouched memory from its host page by page, which can cost more than what is measured.
+    """
+    memory = psutil.virtual_memory().total
+    sparse = folder / "sparse"
+    with sparse.open("ab") as stream:
+        stream.truncate(memory)
+    buffer = bytearray(1 << 20)
+    with sparse.open("rb", buffering=0) as stream:
+        while stream.readinto(buffer):
+            pass
+
+
 def median_and_spread(values: Sequence[float], *, digits: int = 0) -> str:
     """`median (least to most)`."""
     return f"{statistics.median(values):,.{digits}f} ({min(values):,.{digits}f} to {max(values):,.{digits}f})"

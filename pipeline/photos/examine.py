@@ -77,8 +77,9 @@ class Examiner(Generic[Ticket]):
         self._bytes = 0
         self._timer: asyncio.TimerHandle | None = None
         self._running: set[asyncio.Task[None]] = set()
-        self._room_left = asyncio.Event()
-        self._room_left.set()
+        self._coming = asyncio.Event()
+        """Set while bodies may come."""
+        self._coming.set()
         self._places = asyncio.Semaphore(WORKERS)
         self._idle: list[_Worker] = []
         self._workers: set[_Worker] = set()
@@ -91,7 +92,7 @@ class Examiner(Generic[Ticket]):
             self._start()
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(BATCH_SECONDS, self._start)
-        await self._room_left.wait()
+        await self._coming.wait()
 
     async def finish(self) -> None:
         """Wait until every body is examined."""
@@ -118,18 +119,17 @@ class Examiner(Generic[Ticket]):
         self._batch, self._bytes = [], 0
         self._running.add(task)
         task.add_done_callback(self._ended)
-        self._look()
+        self._weigh()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
-        self._look()
+        self._weigh()
 
-    def _look(self) -> None:
-        """Whether bodies may go on coming."""
+    def _weigh(self) -> None:
         if len(self._running) > 2 * WORKERS:
-            self._room_left.clear()
+            self._coming.clear()
         else:
-            self._room_left.set()
+            self._coming.set()
 
     async def _examine(self, batch: Sequence[tuple[Ticket, bytes]]) -> None:
         async with self._places:
