@@ -17,7 +17,7 @@ from pipeline.errors import TableError
 from pipeline.photos.journal import SEALED
 from pipeline.query import count
 
-ROWS: Final = 20_000
+ROWS: Final = 10_000
 """Photographs of a range."""
 MOST: Final = 256
 """Ranges at most, for each is an open file while attempts are distributed; larger indexes have larger ranges."""
