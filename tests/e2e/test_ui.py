@@ -72,6 +72,7 @@ def dagster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 server.wait(timeout=30)
             except subprocess.TimeoutExpired:
                 os.killpg(server.pid, signal.SIGKILL)
+                server.wait()
 
 
 @pytest.fixture(scope="module")
