@@ -18,8 +18,8 @@ from typing import Final, ParamSpec, TypeVar
 from pipeline.errors import ChildError, NatureWatchError
 from pipeline.paths import PROJECT_ROOT
 
-NO_BLAS: Final = {"OPENBLAS_NUM_THREADS": "1"}
-"""For processes that import NumPy but multiply no matrices: its threads, one per core, cost more than its import."""
+ONE_BLAS_THREAD: Final = {"OPENBLAS_NUM_THREADS": "1"}
+"""For processes that import NumPy but multiply no matrices: starting a thread per core costs more than the import."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -44,7 +44,7 @@ def in_child(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         "PYTHONPATH": os.pathsep.join(filter(None, [str(PROJECT_ROOT), os.environ.get("PYTHONPATH")])),
         # Arrow's own pool keeps much of what was freed.
         "ARROW_DEFAULT_MEMORY_POOL": "system",
-        **NO_BLAS,
+        **ONE_BLAS_THREAD,
     }
     with subprocess.Popen(
         [sys.executable, "-m", "pipeline.child"],

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
-from pipeline.child import NO_BLAS
+from pipeline.child import ONE_BLAS_THREAD
 from pipeline.errors import ChildError
 from pipeline.paths import PROJECT_ROOT
 from pipeline.photos.verify import Verdict
@@ -197,7 +197,7 @@ class _Worker:
                 stdin=PIPE,
                 stdout=PIPE,
                 cwd=PROJECT_ROOT,
-                env={**os.environ, **NO_BLAS},
+                env={**os.environ, **ONE_BLAS_THREAD},
                 limit=LONGEST_ANSWER,
                 pass_fds=[file.fileno()],
                 # Ctrl-C at a terminal reaches a whole group: the fetch decides, and its workers end with it.
