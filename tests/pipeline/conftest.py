@@ -1,12 +1,13 @@
-"""A configuration of its own for each test, below a temporary folder."""
+"""A configuration of its own for each test, below a temporary folder, and a GBIF of its own for those that ask one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeline.config import Settings
+from tests.pipeline.gbif_server import Gbif, gbif_server
 
 
 @pytest.fixture
@@ -23,3 +24,10 @@ def make_settings(tmp_path: Path) -> Callable[..., Settings]:
 def settings(make_settings: Callable[..., Settings]) -> Settings:
     """Default settings, writing below the test's folder."""
     return make_settings()
+
+
+@pytest.fixture
+def gbif() -> Iterator[Gbif]:
+    """A local GBIF, for the time of the test."""
+    with gbif_server() as server:
+        yield server

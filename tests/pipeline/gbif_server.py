@@ -11,7 +11,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from pipeline.config import Settings
 from pipeline.gbif.http import Api, Credentials
+from pipeline.gbif.source import SourceRecord, fetch_source
+
+KEA = {"mode": "download", "taxon_keys": ["Q2M4"], "country": "NZ", "years": [2015, 2020]}
+"""The section `source` for Kea of New Zealand, by download."""
 
 
 def archive(*, value: str = "7\n") -> bytes:
@@ -163,6 +168,11 @@ def gbif_server() -> Iterator[Gbif]:
         yield server
         server.shutdown()
         thread.join()
+
+
+def fetch(settings: Settings, gbif: Gbif) -> SourceRecord:
+    """What the asset does, in silence."""
+    return fetch_source(settings, api=gbif.api, log=lambda _: None)
 
 
 def _as_listed(predicate: dict[str, Any]) -> dict[str, Any]:

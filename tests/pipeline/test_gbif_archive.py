@@ -1,6 +1,6 @@
 """An archive is fetched whole: by range after a kill, never glued from two, verified, and anew when it changed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,28 +8,15 @@ import pytest
 from pipeline.config import Settings
 from pipeline.errors import ArchiveError, GbifError
 from pipeline.gbif import http as http_module
-from pipeline.gbif.source import SourceRecord, fetch_source
-from tests.pipeline.gbif_server import Gbif, archive, gbif_server
+from pipeline.gbif.source import fetch_source
+from tests.pipeline.gbif_server import KEA, Gbif, archive, fetch
 
 Make = Callable[..., Settings]
 
 
 @pytest.fixture
-def gbif() -> Iterator[Gbif]:
-    with gbif_server() as server:
-        yield server
-
-
-@pytest.fixture
 def settings(make_settings: Make) -> Settings:
-    """Kea of New Zealand, by download."""
-    return make_settings(
-        source={"mode": "download", "taxon_keys": ["Q2M4"], "country": "NZ", "years": [2015, 2020]},
-    )
-
-
-def fetch(settings: Settings, gbif: Gbif) -> SourceRecord:
-    return fetch_source(settings, api=gbif.api, log=lambda _: None)
+    return make_settings(source=KEA)
 
 
 def test_an_archive_that_breaks_off_is_gone_on_with(settings: Settings, gbif: Gbif) -> None:

@@ -4,7 +4,7 @@ import datetime as dt
 import gzip
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,27 +19,14 @@ from pipeline.gbif.source import SourceRecord, fetch_source
 from pipeline.gbif.tables import build_occurrences
 from pipeline.replica import source_api
 from tests.pipeline import tiny
-from tests.pipeline.gbif_server import Gbif, gbif_server
+from tests.pipeline.gbif_server import KEA, Gbif, fetch
 
 Make = Callable[..., Settings]
 
 
 @pytest.fixture
-def gbif() -> Iterator[Gbif]:
-    with gbif_server() as server:
-        yield server
-
-
-@pytest.fixture
 def settings(make_settings: Make) -> Settings:
-    """Kea of New Zealand, by download."""
-    return make_settings(
-        source={"mode": "download", "taxon_keys": ["Q2M4"], "country": "NZ", "years": [2015, 2020]},
-    )
-
-
-def fetch(settings: Settings, gbif: Gbif) -> SourceRecord:
-    return fetch_source(settings, api=gbif.api, log=lambda _: None)
+    return make_settings(source=KEA)
 
 
 def test_a_download_is_asked_for_waited_for_and_recorded_with_its_citation(settings: Settings, gbif: Gbif) -> None:
