@@ -7,7 +7,8 @@ import numpy as np
 import simplejpeg
 
 JPEG_SIGNATURE: Final = b"\xff\xd8\xff"
-_MARKER, _START_OF_SCAN = 0xFF, 0xDA
+_MARKER: Final = 0xFF
+_START_OF_SCAN: Final = 0xDA
 _WINDOW: Final = 1 << 16
 """Bytes that are searched for markers at a time: larger windows leave the processor's cache."""
 MOST_SCANS: Final = 500
@@ -74,7 +75,7 @@ def verify(content: bytes, *, max_pixels: int) -> Verdict:
 
 
 def scans(content: bytes) -> int:
-    """How many scans markers begin. About five times as fast as `bytes.count`, which would add a tenth to decoding."""
+    """How many scans begin; `bytes.count` says the same several times more slowly, and counts beside decoding."""
     data = np.frombuffer(content, np.uint8)
     found = 0
     for begin in range(0, len(data) - 1, _WINDOW):
