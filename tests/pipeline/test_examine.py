@@ -18,7 +18,6 @@ from pipeline.photos.bodies import path_of
 from pipeline.photos.examine import BATCH, BATCH_BYTES, Examined, Examiner, worker_command
 from tests.pipeline.photo_server import jpeg, png
 
-LARGEST = 4_000_000
 MARKER = b"a decoder fails on this"
 FRAGILE = """
 import argparse, functools, os, signal, time
@@ -52,7 +51,7 @@ class Run:
 
     def __init__(self, command: Sequence[str], group: asyncio.TaskGroup, told: Told) -> None:
         self.told = told
-        self.examiner: Examiner[str] = Examiner(command=command, largest=LARGEST, group=group, done=self._done)
+        self.examiner: Examiner[str] = Examiner(command=command, group=group, done=self._done)
 
     def _done(self, examined: Examined[str]) -> None:
         assert examined.ticket not in self.told, "each body is told of once"
@@ -131,7 +130,6 @@ async def test_only_empty_bodies_make_a_batch_too(command: list[str]) -> None:
 async def test_bodies_larger_than_a_batch_pass(command: list[str], tmp_path: Path) -> None:
     # Bytes after the end of the image are accepted.
     large = {str(number): jpeg(number) + bytes(size) for number, size in enumerate((BATCH_BYTES, 3_900_000, 0))}
-    assert len(large["1"]) <= LARGEST
     before_a_full_batch = {"small": jpeg(9) + bytes(BATCH_BYTES - 10_000), "largest": jpeg(8) + bytes(3_900_000)}
     run = await examined(command, large | before_a_full_batch)
     assert set(run.statuses.values()) == {"ok"}

@@ -9,6 +9,7 @@ import pytest
 import simplejpeg
 from PIL import Image
 
+from ml.jpeg import PhotoError
 from pipeline.config import Settings
 from pipeline.dataset.jpeg import short_side, shrink
 from pipeline.dataset.pack import INDEX, RECIPE, build_training_photos
@@ -74,7 +75,7 @@ class TestShrink:
 
     @pytest.mark.parametrize("content", [b"", b"<html>", b"\xff\xd8\xff\xe0broken"])
     def test_what_is_no_jpeg_is_an_error(self, content: bytes) -> None:
-        with pytest.raises((ValueError, OSError)):
+        with pytest.raises(PhotoError, match="JPEG"):
             shrink(content, side=100)
 
 
