@@ -2,6 +2,8 @@
 
 import csv
 import io
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ml.jpeg import MOST_SCANS
+from pipeline.paths import PROJECT_ROOT
 from pipeline.photos.verify import verify
 from tests.pipeline.photo_server import jpeg, png
 
@@ -138,6 +141,13 @@ def test_padding_before_the_end_takes_no_pixel_away(padding: bytes, *, progressi
 def test_padding_does_not_make_up_for_pixels() -> None:
     content = jpeg(3, size=(200, 150))
     assert verify(content[: len(content) // 2] + bytes(5000) + content[-2:], max_pixels=PIXELS).status == "corrupt"
+
+
+def test_a_worker_that_verifies_loads_little() -> None:
+    heavy = "{'torch', 'timm', 'PIL', 'dagster', 'pyarrow', 'duckdb', 'aiohttp', 'pydantic'}"
+    code = f"import sys, pipeline.photos.worker; print(sorted({heavy} & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
 
 
 def test_real_photographs_pass(shared: Path) -> None:
