@@ -23,6 +23,8 @@ __all__ = ["MOST_SCANS", "SIGNATURE", "Jpeg", "PhotoError"]
 SIGNATURE: Final = b"\xff\xd8\xff"
 MOST_SCANS: Final = 500
 """A progressive JPEG of a camera has about ten; thousands keep a decoder busy for hours (libjpeg-turbo's own limit)."""
+MOST_SCANNED_PIXELS: Final = 2_000_000_000
+"""Pixels times scans: even an empty scan visits every block, and few bytes hold hundreds of them."""
 MOST_SEGMENTS: Final = 10_000
 """Colour profiles and maker notes take hundreds at most."""
 
@@ -150,6 +152,8 @@ class Jpeg:
             raise PhotoError(f"compressed by a process of JPEG that is not read here (SOF{self.process - 0xC0})")
         if self.scans > MOST_SCANS:
             raise PhotoError(f"more than {MOST_SCANS} scans in one image")
+        if self.scans * self.width * self.height > MOST_SCANNED_PIXELS:
+            raise PhotoError(f"{self.scans} scans of {self.width} x {self.height} pixels: no camera writes that many")
         decode = partial(simplejpeg.decode_jpeg, colorspace=colorspace, strict=True, **options)
         pixels: npt.NDArray[np.uint8]
         try:

@@ -255,6 +255,15 @@ def test_scans_are_counted_and_endless_ones_are_not_decoded() -> None:
         Jpeg.read(bomb).check()
 
 
+def test_many_scans_of_a_large_photograph_are_not_decoded() -> None:
+    place = PROGRESSIVE.rindex(SCAN)
+    many = PROGRESSIVE[:place] + PROGRESSIVE[place:-2] * 100 + END
+    frame = many.index(b"\xff\xc2") + 5
+    large = many[:frame] + (9000).to_bytes(2) * 2 + many[frame + 4 :]
+    with pytest.raises(PhotoError, match="scans of 9000 x 9000 pixels"):
+        Jpeg.read(large).check()
+
+
 def test_scans_of_other_pictures_in_the_same_file_do_not_count() -> None:
     thumbnail = b"\xff\xe2" + (2 + 4 * 9000).to_bytes(2) + (SCAN + END) * 9000
     content = before(b"\xff\xc0", thumbnail) + SCAN * (MOST_SCANS + 1)
