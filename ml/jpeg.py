@@ -79,7 +79,7 @@ class Jpeg:
                 process, frame = marker, content[begin + 2 : begin + 8]
             elif marker == _EXIF and not scans:
                 block = content[begin + 2 : end]
-                if exif is None and block.startswith(b"Exif\x00"):
+                if exif is None and block.startswith(b"Exif\x00\x00"):
                     exif = block
                 elif xmp is None and block.startswith(b"http://ns.adobe.com/xap/1.0/\x00"):
                     xmp = block
@@ -248,8 +248,11 @@ def _without_padding(content: bytes, problem: str) -> bytes | None:
     if match is None:
         return None
     surplus, wanted = int(match[1]), int(match[2], 16)
-    for marker, begin, _ in _segments(content):
-        end = len(content[: begin - 2].rstrip(b"\xff"))
-        if marker == wanted and end > surplus and len(set(content[end - surplus : end])) == 1:
-            return content[: end - surplus] + content[end:]
+    previous = 0
+    for marker, begin, end in _segments(content):
+        if marker == wanted:
+            before = content[previous : begin - 2].rstrip(b"\xff")
+            if len(before) >= surplus and len(set(before[-surplus:])) == 1:
+                return content[: previous + len(before) - surplus] + content[begin - 2 :]
+        previous = end
     return None

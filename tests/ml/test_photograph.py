@@ -116,6 +116,16 @@ def test_a_damaged_block_of_exif_leaves_a_photograph_as_it_is(kind: str, case: s
     assert np.array_equal(upright_pixels(with_notes(kind, block=DAMAGED[case], xmp=b"")), plain)
 
 
+def test_the_container_of_an_avif_says_how_to_turn_it_whatever_its_exif() -> None:
+    turned = upright_pixels(saved(picture(), "AVIF", exif=exif(3, b"\x06"), quality=90))
+    assert turned.shape == (64, 48, 3)
+    sound = saved(picture(), "AVIF", exif=exif(3, b"\x06", tag=0x0100), quality=90)
+    assert upright_pixels(sound).shape == (48, 64, 3)
+    for wrong in (b"GARB", bytes(4)):
+        assert b"II*\x00" in sound
+        assert upright_pixels(sound.replace(b"II*\x00", wrong)).shape == (48, 64, 3)
+
+
 def test_exif_as_text_in_a_png_is_obeyed_and_its_damage_is_not() -> None:
     def png(text: str) -> bytes:
         notes = PngImagePlugin.PngInfo()
