@@ -72,14 +72,14 @@ def upright_pixels(content: bytes, *, max_pixels: int = MAX_PIXELS) -> npt.NDArr
             image.load()
             pixels = np.asarray(_as_rgb(image))
             exif, xmp = _notes(image.info)
-    except PhotoError:
+    except (PhotoError, MemoryError):
         raise
     except Image.DecompressionBombError as error:
         # Pillow's own limit, above which a WebP is not even opened.
         raise PhotoError(f"more pixels than the {max_pixels:,} that are decoded") from error
     except Exception as error:
         # Pillow's readers end in whatever damaged bytes lead them to, from struct.error to IndexError.
-        raise PhotoError(f"a damaged photograph: {error}") from error
+        raise PhotoError(f"a damaged photograph: {str(error) or type(error).__name__}") from error
     return np.array(turned(pixels, orientation(exif=exif, xmp=xmp)), order="C")
 
 
