@@ -37,5 +37,10 @@ select
     nullif(upper(trim(taxonomicstatus)), '') as taxonomic_status,
     nullif(trim(issue), '') as issue,
     try_cast(decimallatitude as double) as decimal_latitude,
-    try_cast(decimallongitude as double) as decimal_longitude
+    try_cast(decimallongitude as double) as decimal_longitude,
+    nullif(upper(trim(occurrencestatus)), '') as occurrence_status,
+    try_cast(individualcount as double) as individual_count,
+    try_cast(year as integer) as year,
+    nullif(trim(verbatimscientificname), '') as verbatim_name,
+    nullif(trim(identificationqualifier), '') as identification_qualifier
 from occurrence_txt
