@@ -73,7 +73,6 @@ _RECEIVED = pa.schema(
         *_OCCURRENCES,
         ("occurrence_status", _TEXT),
         ("individual_count", _REAL),
-        ("year", _INT),
         ("verbatim_name", _TEXT),
         ("identification_qualifier", _TEXT),
     ]

@@ -103,7 +103,6 @@ select
     keyed.decimal_longitude,
     keyed.occurrence_status,
     keyed.individual_count,
-    keyed.year,
     keyed.verbatim_name,
     keyed.identification_qualifier
 from keyed

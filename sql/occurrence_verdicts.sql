@@ -48,10 +48,11 @@ worded as (
     select
         copies.*,
         coalesce(licences.licence, 'unknown') as record_licence,
-        coalesce(copies.year, case
+        -- As at GBIF, a range over a new year has no year.
+        case
             when len(list_distinct(regexp_extract_all(copies.event_date, '(?:^|/)([0-9]{4})', 1))) = 1
                 then try_cast(left(copies.event_date, 4) as integer)
-        end) as observed_year,
+        end as observed_year,
         regexp_replace(
             regexp_replace(
                 concat_ws('~', copies.scientific_name, copies.species, copies.verbatim_name), '[\s\pZ]+', ' ', 'g'

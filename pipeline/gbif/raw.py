@@ -14,10 +14,11 @@ from typing import Final
 import pyarrow as pa
 
 from pipeline.errors import ArchiveError
-from pipeline.gbif.archive import TextFile, member_bytes, opened_member
+from pipeline.gbif.archive import TextFile
 from pipeline.gbif.batches import REJECTS, batches
 from pipeline.gbif.enclosed import read_rows
 from pipeline.gbif.lines import LONGEST_LINE, sift
+from pipeline.gbif.members import member_bytes, opened_member
 from pipeline.gbif.records import DIRECT, media_rows, occurrence_row
 from pipeline.query import identifier, literal
 

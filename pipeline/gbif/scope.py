@@ -4,6 +4,7 @@ What GBIF is asked for is held against whatever it, or an archive, brings: see `
 """
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from pipeline.config import RECORD_LICENCES, SourceSettings
 from pipeline.gbif.http import Parameters
@@ -53,7 +54,7 @@ def search_parameters(source: SourceSettings) -> Parameters:
     return parameters
 
 
-def conditions(source: SourceSettings, *, datasets: Collection[str]) -> dict[str, object]:
+def conditions(source: SourceSettings, *, datasets: Collection[str]) -> dict[str, Any]:
     """The scope as parameters of `sql/occurrence_verdicts.sql`.
 
     Args:

@@ -14,16 +14,19 @@ from urllib.parse import parse_qs, urlsplit
 from pipeline.config import Settings
 from pipeline.gbif.http import Api, Credentials
 from pipeline.gbif.source import SourceRecord, fetch_source
+from tests.pipeline.archives import MEDIA, META, described
 
 KEA = {"mode": "download", "taxon_keys": ["Q2M4"], "country": "NZ", "years": [2015, 2020]}
 """The section `source` for Kea of New Zealand, by download."""
 
 
 def archive(*, value: str = "7\n") -> bytes:
-    """A zip of real size; what is inside does not matter here."""
+    """A Darwin Core Archive of real size; the values do not matter here."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as members:
         members.writestr("occurrence.txt", "gbifID\n" + value * 150_000)
+        members.writestr("multimedia.txt", "gbifID\ttype\tformat\tidentifier\n")
+        members.writestr("meta.xml", META.format(location="occurrence.txt", core="", media=described(MEDIA)))
     return stream.getvalue()
 
 
@@ -107,6 +110,9 @@ class Handler(BaseHTTPRequestHandler):
     def _page(self, query: dict[str, list[str]]) -> None:
         self.server.pages.append(query)
         offset, limit = int(query["offset"][0]), int(query["limit"][0])
+        if offset + limit > 100_000:
+            self._answer(400, b"Max offset of 100001 exceeded: 100000 + 300")
+            return
         records = [{"key": str(n), "media": []} for n in range(offset, min(offset + limit, self.server.count))]
         page = {"count": self.server.count, "endOfRecords": offset + limit >= self.server.count, "results": records}
         self._answer(200, json.dumps(page).encode())

@@ -62,7 +62,6 @@ GOOD = {"country": "NZ", "event_date": "2016-05-01", "licence": "CC_BY_4_0"}
         ({"years": [2015, 2020]}, {"event_date": "2019-12-31/2021-01-02"}, "year unknown"),
         ({"years": [2015, 2020]}, {"event_date": "yesterday"}, "year unknown"),
         ({"years": [2015, 2020]}, {"event_date": None}, "year unknown"),
-        ({"years": [2015, 2020]}, {"year": 2014}, "year 2014"),
         ({"licences": ["CC0", "CC-BY"]}, {"licence": "CC_BY_NC_4_0"}, "licence CC-BY-NC"),
         ({"licences": ["CC-BY"]}, {"licence": "http://creativecommons.org/licenses/by-nc/4.0/legalcode"},
          "licence CC-BY-NC"),

@@ -9,6 +9,7 @@ from threading import Thread
 import pytest
 
 from pipeline.errors import GbifError
+from pipeline.gbif.answers import Page
 from pipeline.gbif.http import Api, Credentials, NotFoundError
 
 BODY = bytes(range(256)) * 2000
@@ -36,7 +37,9 @@ class Handler(BaseHTTPRequestHandler):
         if self.path.endswith(".zip"):
             self._archive()
             return
-        status, headers, body = self.server.answers.pop(0) if self.server.answers else (200, {}, b'{"ok": true}')
+        status, headers, body = (
+            self.server.answers.pop(0) if self.server.answers else (200, {}, b'{"count": 3, "results": []}')
+        )
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
@@ -75,7 +78,7 @@ def gbif() -> Iterator[Gbif]:
 
 def test_too_many_requests_are_asked_again_after_the_wait_that_gbif_names(gbif: Gbif) -> None:
     gbif.answers = [(429, {"Retry-After": "1"}, b"slower")]
-    assert Api(gbif.url).get_json("/occurrence/search") == {"ok": True}
+    assert Api(gbif.url).get("/occurrence/search", Page).count == 3
     first, second = (moment for moment, _, _ in gbif.seen)
     assert second - first >= 1.0
 
@@ -83,7 +86,7 @@ def test_too_many_requests_are_asked_again_after_the_wait_that_gbif_names(gbif: 
 @pytest.mark.parametrize("status", [420, 500, 503])
 def test_a_passing_fault_is_asked_again(gbif: Gbif, status: int) -> None:
     gbif.answers = [(status, {"Retry-After": "0"}, b"later")]
-    assert Api(gbif.url).get_json("/occurrence/search") == {"ok": True}
+    assert Api(gbif.url).get("/occurrence/search", Page).count == 3
     assert len(gbif.seen) == 2
 
 
@@ -91,13 +94,13 @@ def test_a_passing_fault_is_asked_again(gbif: Gbif, status: int) -> None:
 def test_a_refusal_is_an_error_at_once_in_gbifs_own_words(gbif: Gbif, status: int) -> None:
     gbif.answers = [(status, {}, b"Invalid UUID string: foo-bar")]
     with pytest.raises(GbifError, match="Invalid UUID string: foo-bar") as caught:
-        Api(gbif.url).get_json("/occurrence/search")
+        Api(gbif.url).get("/occurrence/search", Page)
     assert len(gbif.seen) == 1
     assert isinstance(caught.value, NotFoundError) is (status == 404)
 
 
 def test_the_user_agent_says_who_asks_and_how_to_reach_them(gbif: Gbif) -> None:
-    Api(gbif.url, contact="mailto:somebody@example.org").get_json("/occurrence/search")
+    Api(gbif.url, contact="mailto:somebody@example.org").get("/occurrence/search", Page)
     assert gbif.seen[0][2]["User-Agent"].startswith("NatureWatch/")
     assert "mailto:somebody@example.org" in gbif.seen[0][2]["User-Agent"]
 
@@ -127,7 +130,7 @@ def test_bytes_that_the_remote_file_never_had_are_fetched_anew(gbif: Gbif, tmp_p
 def test_who_is_asked_to_come_back_tomorrow_does_not_ask_early(gbif: Gbif) -> None:
     gbif.answers = [(429, {"Retry-After": "86400"}, b"tomorrow")]
     with pytest.raises(GbifError, match="86,400 seconds"):
-        Api(gbif.url).get_json("/occurrence/search")
+        Api(gbif.url).get("/occurrence/search", Page)
     assert len(gbif.seen) == 1
 
 
