@@ -20,7 +20,7 @@ from pipeline.gbif.enclosed import read_rows
 from pipeline.gbif.lines import LONGEST_LINE, sift
 from pipeline.gbif.members import member_bytes, opened_member
 from pipeline.gbif.records import DIRECT, media_rows, occurrence_row
-from pipeline.query import identifier, literal
+from pipeline.query import identifier, literal, parquet
 
 WANTED: Final = {
     "occurrence": frozenset({"gbifID", "issue", "checklistKey", *DIRECT}),
@@ -63,13 +63,13 @@ class Raw:
 
     def _reader(self, present: set[str]) -> str:
         if self.delimiter is None:
-            return f"read_parquet({literal(str(self.path))})"
+            return parquet(self.path)
         named = (name if name in present else f"_{index}" for index, name in enumerate(self.columns))
         columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in named)
         return (
             f"read_csv({literal(str(self.path))}, delim={literal(self.delimiter)}, quote='', escape='', comment='', "
             f"header=false, skip=1, auto_detect=false, columns={{{columns}}}, nullstr='', strict_mode=true, "
-            f"max_line_size={2 * LONGEST_LINE})"
+            f"hive_partitioning=false, max_line_size={2 * LONGEST_LINE})"
         )
 
 
