@@ -65,6 +65,6 @@ def _read_pages(api: Api, parameters: Parameters, *, stream: gzip.GzipFile, log:
             break
     if offset != count:
         return f"GBIF's search ended at {offset:,} of {count:,} records"
-    return (
-        None if len(keys) == count else f"GBIF's search has {count:,} records, its pages {len(keys):,} different ones"
-    )
+    if len(keys) != count:
+        return f"GBIF's search has {count:,} records, its pages held {len(keys):,} different ones"
+    return None

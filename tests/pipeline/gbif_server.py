@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from pipeline.config import Settings
 from pipeline.gbif.http import Api, Credentials
@@ -53,6 +53,13 @@ class Gbif(ThreadingHTTPServer):
         self.heeds_conditions = True
         self.serves_ranges = True
         self.announced: int | None = None
+        self.user = "kea"
+        self.archive_status: int | None = None
+        """What the archive's address answers, in place of the archive."""
+        self.silent = False
+        """Whether connections end without an answer."""
+        self.shift_after: int | None = None
+        """From this record on, one page of a search begins a record too early, once."""
         self.asked: list[str] = []
         """Methods and paths, in order."""
 
@@ -88,6 +95,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = urlsplit(self.path)
+        if self.server.silent:
+            self.close_connection = True
+            return
         self.server.asked.append(f"GET {path.path}")
         name = path.path.rsplit("/", 1)[-1]
         if name == "search":
@@ -113,13 +123,16 @@ class Handler(BaseHTTPRequestHandler):
         if offset + limit > 100_000:
             self._answer(400, b"Max offset of 100001 exceeded: 100000 + 300")
             return
-        records = [{"key": str(n), "media": []} for n in range(offset, min(offset + limit, self.server.count))]
+        early = int(self.server.shift_after is not None and offset >= self.server.shift_after)
+        self.server.shift_after = None if early else self.server.shift_after
+        keys = range(offset - early, min(offset + limit, self.server.count) - early)
+        records = [{"key": str(key), "media": []} for key in keys]
         page = {"count": self.server.count, "endOfRecords": offset + limit >= self.server.count, "results": records}
         self._answer(200, json.dumps(page).encode())
 
     def _listing(self, user: str) -> None:
         """As recorded: the latest first, the request with what GBIF adds to it."""
-        if not self.headers.get("Authorization", "").startswith("Basic ") or user != "kea":
+        if not self.headers.get("Authorization", "").startswith("Basic ") or unquote(user) != self.server.user:
             self._answer(401, f"Failed to authenticate user {user}\r\n".encode())
             return
         results = [
@@ -135,6 +148,9 @@ class Handler(BaseHTTPRequestHandler):
         self._answer(200, json.dumps(page).encode())
 
     def _archive(self) -> None:
+        if self.server.archive_status is not None:
+            self._answer(self.server.archive_status, b"no archive")
+            return
         self.server.archive_ranges.append(self.headers.get("Range", ""))
         known = self.headers.get("If-None-Match") or self.headers.get("If-Modified-Since")
         if self.server.heeds_conditions and known is not None and known in self.server.versions.values():

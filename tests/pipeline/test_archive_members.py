@@ -104,7 +104,7 @@ def test_a_file_in_a_folder_of_the_archive_is_read(
     make_settings: Make, tmp_path: Path, whole: dict[str, bytes]
 ) -> None:
     meta = whole["meta.xml"].decode().replace(">occurrence.txt<", ">./data/occurrence.txt<")
-    members = {**whole, "meta.xml": meta, "data/occurrence.txt": whole["occurrence.txt"]}
+    members = {**whole, "meta.xml": meta.encode(), "data/occurrence.txt": whole["occurrence.txt"]}
     del members["occurrence.txt"]
     assert tables(make_settings, packed(tmp_path / "a.zip", members))[1]["occurrence_key"] == "7"
 

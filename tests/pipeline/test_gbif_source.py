@@ -4,8 +4,9 @@ import datetime as dt
 import gzip
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import stamina
@@ -262,6 +263,55 @@ def test_a_search_beyond_gbifs_limit_names_the_way_out(make_settings: Make, gbif
     with pytest.raises(GbifError, match=r"source\.mode download"):
         fetch(make_settings(source={"mode": "search"}), gbif)
     assert len(gbif.pages) == 1
+
+
+def test_the_last_page_ends_where_a_search_ends(make_settings: Make, gbif: Gbif) -> None:
+    gbif.count = 99_901
+    record = fetch(make_settings(source={"mode": "search"}), gbif)
+    assert record.total_records == 99_901
+    assert [(page["offset"], page["limit"]) for page in gbif.pages[-2:]] == [
+        (["99600"], ["300"]), (["99900"], ["100"]),
+    ]  # fmt: skip
+
+
+def test_pages_that_shift_are_read_again(make_settings: Make, gbif: Gbif) -> None:
+    gbif.count, gbif.shift_after = 700, 300
+    said: list[str] = []
+    record = fetch_source(make_settings(source={"mode": "search"}), api=gbif.api, log=said.append)
+    assert record.total_records == 700
+    assert any("has 700 records, its pages held 699 different ones; searching again" in text for text in said)
+
+
+def pages_of(monkeypatch: pytest.MonkeyPatch, *counts: int) -> list[int]:
+    """Let GBIF say these counts, one a page and the last for good; the offsets that it is asked for."""
+    coming, offsets = list(counts), []
+
+    def get(_api: Api, _path: str, _shape: object, parameters: Mapping[str, Any]) -> Page:
+        offsets.append(parameters["offset"])
+        count = coming.pop(0) if len(coming) > 1 else coming[0]
+        keys = range(parameters["offset"], min(parameters["offset"] + parameters["limit"], count))
+        return Page.model_validate({"count": count, "results": [{"key": str(key)} for key in keys]})
+
+    monkeypatch.setattr(Api, "get", get)
+    return offsets
+
+
+def test_a_count_that_changes_meanwhile_is_read_again(
+    make_settings: Make, gbif: Gbif, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offsets = pages_of(monkeypatch, 500, 501)
+    assert fetch(make_settings(source={"mode": "search"}), gbif).total_records == 501
+    assert offsets == [0, 300, 0, 300]
+
+
+def test_a_search_that_never_holds_still_is_no_answer(
+    make_settings: Make, gbif: Gbif, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages_of(monkeypatch, *range(500, 600))
+    settings = make_settings(source={"mode": "search"})
+    with pytest.raises(GbifError, match=r"had 504 records, and at record 300 it had 505, 3 times; .*download"):
+        fetch(settings, gbif)
+    assert not list(settings.paths.downloads.glob("**/records.jsonl.gz"))
 
 
 def test_recorded_pages_give_the_same_tables_as_an_archive(make_settings: Make, shared: Path) -> None:
