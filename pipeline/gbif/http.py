@@ -9,10 +9,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, Self
-from urllib.parse import quote
 
 import requests
 import stamina
@@ -20,7 +18,7 @@ from requests.auth import HTTPBasicAuth
 
 from pipeline.errors import GbifError
 from pipeline.gbif.answers import A, read_answer, require_plain
-from pipeline.politeness import retry_after
+from pipeline.politeness import retry_after, user_agent
 
 TIMEOUT: Final = (10.0, 120.0)
 """Seconds to connect, and to wait for the next byte: GBIF may take a minute to begin an answer."""
@@ -120,7 +118,7 @@ class Api:
         self.credentials = credentials
         self.poll_seconds = poll_seconds
         self._session = requests.Session()
-        self._session.headers["User-Agent"] = f"NatureWatch/{version('naturewatch')} (+{header_text(contact)})"
+        self._session.headers["User-Agent"] = user_agent(contact)
 
     def get(self, path: str, shape: type[A], parameters: Parameters | None = None, *, authenticated: bool = False) -> A:
         """The document that a GET request brings, with the account's credentials where only they open it.
@@ -242,14 +240,6 @@ class Api:
 
     def _address(self, path: str) -> str:
         return path if path.startswith(("http://", "https://")) else f"{self.url}{path}"
-
-
-def header_text(text: str) -> str:
-    """What people wrote, as a header can carry it: in one line, letters beyond ASCII in percent-encoded UTF-8."""
-    return quote(" ".join(text.split()), safe=_PRINTABLE, errors="replace")
-
-
-_PRINTABLE: Final = "".join(map(chr, range(0x20, 0x7F)))
 
 
 @contextlib.contextmanager
