@@ -76,9 +76,11 @@ def connect(
 def parquet(*paths: Path) -> str:
     """SQL that reads Parquet files as one table. A path is a path, whatever characters are in it.
 
-    DuckDB takes what exists as it stands, and only else as a pattern; folders called `a=b` are no columns.
+    DuckDB takes what exists as it stands, and only else as a pattern; folders called `a=b` are no columns. Of several
+    files, those of an older version may lack columns.
     """
-    return f"read_parquet([{', '.join(literal(str(path)) for path in paths)}], hive_partitioning = false)"
+    listed = ", ".join(literal(str(path)) for path in paths)
+    return f"read_parquet([{listed}], hive_partitioning = false, union_by_name = {len(paths) > 1})"
 
 
 def _files(view: str, source: Path) -> list[Path]:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.gbif.licences import LONGEST, canonical_licence
-from pipeline.photos.index import LICENCES
+from pipeline.licences import LICENCES
 
 STATED: list[tuple[str | None, str]] = [
     ("http://creativecommons.org/publicdomain/zero/1.0/", "CC0"),
