@@ -243,3 +243,21 @@ def test_a_killed_build_leaves_nothing_that_the_next_one_keeps(
     left.write_text("half of a text")
     build_occurrences(settings.paths, settings)
     assert not left.parent.exists()
+
+
+def test_what_the_rules_judge_besides_is_read_from_an_archive(
+    make_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    more = {
+        "occurrenceStatus": " absent ", "individualCount": "0.0", "year": "2014", "identificationQualifier": "cf.",
+        "verbatimScientificName": "Nestor cf. notabilis", "eventDate": "",
+    }  # fmt: skip
+    _, row = tables(make_settings, make_archive(tmp_path / "a.zip", [{**ROW, **more}], columns=(*ROW, *more)))
+    assert (row["occurrence_status"], row["individual_count"], row["event_date"]) == ("ABSENT", 0.0, "2014")
+    assert (row["verbatim_name"], row["identification_qualifier"]) == ("Nestor cf. notabilis", "cf.")
+
+
+def test_numbers_that_are_none_are_unknown(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
+    more = {"individualCount": "many", "year": "2014", "eventDate": "2013-05-01"}
+    _, row = tables(make_settings, make_archive(tmp_path / "a.zip", [{**ROW, **more}], columns=(*ROW, *more)))
+    assert (row["individual_count"], row["event_date"]) == (None, "2013-05-01")

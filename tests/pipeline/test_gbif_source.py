@@ -12,7 +12,7 @@ import pytest
 import stamina
 
 from pipeline.config import Settings
-from pipeline.errors import GbifError
+from pipeline.errors import ArchiveError, GbifError
 from pipeline.gbif import download as download_module
 from pipeline.gbif.answers import DownloadStatus, Page
 from pipeline.gbif.http import Api, Credentials
@@ -336,6 +336,39 @@ def test_recorded_pages_give_the_same_tables_as_an_archive(make_settings: Make, 
     assert all(row["observation_id"].isdigit() for row in occurrences)
     media = tiny.read(settings.paths.table("media"))
     assert len(media) == sum(len(record["media"]) for record in expected)
+
+
+def searched(settings: Settings, content: bytes) -> None:
+    """The pages of a search as they lie here."""
+    raw = settings.paths.downloads / "search" / "records.jsonl.gz"
+    raw.parent.mkdir(parents=True)
+    raw.write_bytes(content)
+    record = SourceRecord(
+        mode="search", key="s", predicate={}, checklist_key="c", sha256="0",
+        archive=str(raw.relative_to(settings.data_root)),
+    )  # fmt: skip
+    settings.paths.current_download.write_text(record.model_dump_json())
+
+
+def test_a_record_of_another_shape_leaves_a_trace_and_the_others_stay(make_settings: Make) -> None:
+    settings = make_settings(source={"mode": "search"})
+    odd = ['{"key": 2, "media": 3, "classifications": {"c": 1}}', '{"key": 3, "issues": 4, "media": ["x"]}', "{}"]
+    searched(settings, gzip.compress("\n".join(['{"key": 1, "media": []}', *odd]).encode()))
+    build_occurrences(settings.paths, settings)
+    assert [row["occurrence_key"] for row in tiny.read(settings.paths.table("occurrences"))] == ["1"]
+    rejected = [(row["key"], row["rule"]) for row in tiny.read(settings.paths.rejections_of("occurrences"))]
+    assert [key for key, rule in rejected if rule == "unreadable_line"] == [
+        "multimedia.txt:2", "multimedia.txt:3", "occurrence.txt:2", "occurrence.txt:3",
+    ]  # fmt: skip
+    assert ("occurrence.txt:4", "no_gbif_id") in rejected
+
+
+@pytest.mark.parametrize("content", [gzip.compress(b'{"key": 1}')[:-6], b"no gzip", gzip.compress(b'{"key": 1')])
+def test_damaged_pages_say_what_to_do(make_settings: Make, content: bytes) -> None:
+    settings = make_settings(source={"mode": "search"})
+    searched(settings, content)
+    with pytest.raises(ArchiveError, match=r"is damaged .*search again"):
+        build_occurrences(settings.paths, settings)
 
 
 def test_a_gbif_that_does_not_answer_is_one_readable_line(settings: Settings) -> None:
