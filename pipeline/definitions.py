@@ -7,6 +7,7 @@ import dagster as dg
 from pipeline.defs import automation, checks, dataset, evaluation, ingest, release, training
 from pipeline.defs.resources import Scope
 from pipeline.launch import TERMINATION_SECONDS
+from pipeline.query import STEPS_TOGETHER
 
 # Large metadata (pictures) and long paths are normal here; telemetry of libraries is not.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -21,5 +22,5 @@ defs = dg.Definitions(
         "scope": Scope(),
         "pipes": dg.PipesSubprocessClient(termination_timeout_seconds=TERMINATION_SECONDS),
     },
-    executor=dg.multiprocess_executor.configured({"max_concurrent": 2}),
+    executor=dg.multiprocess_executor.configured({"max_concurrent": STEPS_TOGETHER}),
 )

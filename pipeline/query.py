@@ -1,20 +1,28 @@
 """Runs the SELECTs of `sql/` with DuckDB: Parquet in, Parquet out, atomically. Holds no SQL of the road itself."""
 
+import contextlib
 import os
+import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 import pyarrow as pa
 
-from pipeline.errors import TableError
-from pipeline.files import atomic_path
+from pipeline.errors import LockedError, TableError
+from pipeline.files import atomic_path, exclusive
 
 if TYPE_CHECKING:
     import duckdb
+
+STEPS_TOGETHER: Final = 2
+"""Steps that run at the same time, each with queries of its own."""
+SHARE: Final = f"{80 // STEPS_TOGETHER}%"
+"""What a connection may hold: of DuckDB's own default, 80 % of what the machine or its container (control group) has,
+what is left to each of the steps."""
 
 Inputs = Mapping[str, Path | pa.Table]
 """Views a query reads, by name: a Parquet file, a folder of Parquet files that are one table, or an Arrow table."""
@@ -32,7 +40,7 @@ def connect(
 
     Args:
         inputs: Views by name.
-        memory_limit: What DuckDB may hold, as it writes sizes (`2 GiB`); default half the machine's memory.
+        memory_limit: What DuckDB may hold, as it writes sizes (`2 GiB`); default, and never more than, `SHARE`.
         threads: How many work at once, each with buffers of its own; default one per core.
         spill: The folder for what does not fit, of this connection alone; default one of the system's temporary ones.
 
@@ -44,22 +52,43 @@ def connect(
     connection = duckdb.connect(
         config={
             "autoinstall_known_extensions": "false",
-            "memory_limit": memory_limit or _memory_limit(),
+            "memory_limit": SHARE,
             # DuckDB's own default is a folder where the command was started.
             "temp_directory": str(spill or Path(tempfile.gettempdir()) / f"naturewatch-{os.getpid()}-{uuid4().hex}"),
             "TimeZone": "UTC",
             **({"threads": threads} if threads is not None else {}),
         }
     )
+    if memory_limit is not None:
+        limits = (
+            f"parse_formatted_bytes({literal(memory_limit)}), parse_formatted_bytes(current_setting('memory_limit'))"
+        )
+        (least,) = connection.execute(f"select least({limits})").fetchone() or (0,)
+        connection.execute(f"set memory_limit = '{least} bytes'")
     for view, source in inputs.items():
         if isinstance(source, pa.Table):
             connection.register(view, source)
-            continue
-        if not source.exists():
-            raise TableError(f"the table {view} is missing: {source}; materialise the asset that writes it")
-        files_read = literal(str(source / "*.parquet" if source.is_dir() else source))
-        connection.execute(f"create view {view} as select * from read_parquet({files_read})")  # noqa: S608
+        else:
+            connection.execute(f"create view {view} as select * from {parquet(*_files(view, source))}")  # noqa: S608
     return connection
+
+
+def parquet(*paths: Path) -> str:
+    """SQL that reads Parquet files as one table. A path is a path, whatever characters are in it.
+
+    DuckDB takes what exists as it stands, and only else as a pattern; folders called `a=b` are no columns. Of several
+    files, those of an older version may lack columns.
+    """
+    listed = ", ".join(literal(str(path)) for path in paths)
+    return f"read_parquet([{listed}], hive_partitioning = false, union_by_name = {len(paths) > 1})"
+
+
+def _files(view: str, source: Path) -> list[Path]:
+    """The Parquet files that an input is made of."""
+    found = sorted(source.glob("*.parquet")) if source.is_dir() else [source]
+    if not found or not source.exists():
+        raise TableError(f"the table {view} is missing: {source}; materialise the asset that writes it")
+    return found
 
 
 def to_parquet(
@@ -75,10 +104,10 @@ def to_parquet(
 
     `memory_limit` and `threads` are those of `connect`.
     """
-    output.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the output, where there is room for tables; DuckDB removes the folder, and makes it only when it needs it.
-    spill = output.parent / f".spill-{os.getpid()}-{uuid4().hex}"
-    with connect(inputs=inputs, memory_limit=memory_limit, threads=threads, spill=spill) as connection:
+    with (
+        _spill_beside(output) as spill,
+        connect(inputs=inputs, memory_limit=memory_limit, threads=threads, spill=spill) as connection,
+    ):
         return copy(connection, name, output=output, **parameters)
 
 
@@ -101,7 +130,7 @@ def copy(
     """
     facts = ", ".join(f"{identifier(key)}: {literal(value)}" for key, value in (metadata or {}).items())
     options = "format parquet, compression zstd" + (f", kv_metadata {{{facts}}}" if facts else "")
-    with atomic_path(output) as partial:
+    with atomic_path(output) as partial, _explained(name):
         connection.execute(f"copy (\n{select(name)}\n) to {literal(str(partial))} ({options})", parameters or None)
     return output
 
@@ -118,7 +147,7 @@ def rows(
 
     `memory_limit` and `threads` are those of `connect`.
     """
-    with connect(inputs=inputs, memory_limit=memory_limit, threads=threads) as connection:
+    with connect(inputs=inputs, memory_limit=memory_limit, threads=threads) as connection, _explained(name):
         cursor = connection.execute(select(name), parameters or None)
         columns = [column[0] for column in cursor.description or ()]
         return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
@@ -131,10 +160,39 @@ def count(table: Path) -> int:
     return int(pq.read_metadata(table).num_rows)
 
 
-def _memory_limit() -> str:
-    """Half the machine's memory, so that Python and a neighbouring step keep room."""
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return f"{total // 2 // 2**20} MiB"
+@contextlib.contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """A query that does not fit its inputs says what to do about it."""
+    import duckdb  # noqa: PLC0415 (as in `connect`)
+
+    try:
+        yield
+    except duckdb.BinderException as error:
+        first = str(error).splitlines()[0]
+        raise TableError(
+            f"{name}: a table does not have the columns that this version of NatureWatch reads ({first}); "
+            "materialise the assets before it again"
+        ) from error
+
+
+@contextlib.contextmanager
+def _spill_beside(output: Path) -> Iterator[Path]:
+    """A folder beside `output`, where there is room for tables, for what does not fit into memory.
+
+    Those that killed writers of the same output left are removed. A writer that is alive holds the lock in its own.
+    """
+    prefix = f".{output.name}.spill-"
+    output.parent.mkdir(parents=True, exist_ok=True)
+    for left in [path for path in output.parent.iterdir() if path.name.startswith(prefix)]:
+        with contextlib.suppress(LockedError), exclusive(left / "lock", wait_seconds=0):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = output.parent / f"{prefix}{uuid4().hex}"
+    try:
+        with exclusive(folder / "lock"):
+            folder.mkdir(exist_ok=True)
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def literal(text: str) -> str:

@@ -68,6 +68,17 @@ _OCCURRENCES = _schema(
     decimal_longitude=_REAL,
 )
 
+_RECEIVED = pa.schema(
+    [
+        *_OCCURRENCES,
+        ("occurrence_status", _TEXT),
+        ("individual_count", _REAL),
+        ("verbatim_name", _TEXT),
+        ("identification_qualifier", _TEXT),
+    ]
+)
+"""What the rules judge besides; nothing after them needs it."""
+
 _OK_FACTS = "sha256 is not null and bytes > 0 and width > 0 and height > 0 and path is not null"
 
 _SPECIES_WHERE_OCCURRENCE = " and ".join(
@@ -78,7 +89,7 @@ _SPECIES_WHERE_OCCURRENCE = " and ".join(
 CONTRACTS: dict[str, Contract] = {
     # The same record can come twice from GBIF's paged search: the key is unique only after cleaning.
     "occurrences": Contract(
-        schema=_OCCURRENCES,
+        schema=_RECEIVED,
         required=("occurrence_key", "observation_id"),
         rules={"taxon_rank is upper case": "taxon_rank is null or taxon_rank = upper(taxon_rank)"},
     ),

@@ -100,7 +100,11 @@ select
     keyed.taxonomic_status,
     keyed.issue,
     keyed.decimal_latitude,
-    keyed.decimal_longitude
+    keyed.decimal_longitude,
+    keyed.occurrence_status,
+    keyed.individual_count,
+    keyed.verbatim_name,
+    keyed.identification_qualifier
 from keyed
 left join translations
     on

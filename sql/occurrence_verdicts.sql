@@ -1,9 +1,15 @@
 -- Purpose: judge every occurrence: the first rule that removes it, or its accepted species with one lineage.
 -- Grain: one row per row of occurrences (occurrence_key may repeat); rule is null where the row stays.
--- Inputs: occurrences.
+-- Inputs: occurrences, licences (text, licence: the reading of each distinct text).
 -- Parameters: $unusual, 'placeholder' (a missing inner rank stays null) or 'drop' (the paper: it removes the row);
 --   $fuzzy, 'keep' or 'drop', what becomes of names that GBIF matched by similar spelling; $checklist, the key of the
---   taxonomy that the dataset follows.
+--   taxonomy that the dataset follows; and the scope, of which a null or an empty list holds for every row: $dataset,
+--   $country, $first_year, $last_year, $licences (canonical), $taxon_keys (of $checklist).
+-- Scope: what GBIF would be asked for is held against whatever came, an archive made for another question included.
+-- Absence: a record of absence has no organism to show. As at GBIF, a count of 0 says so where no status does.
+-- Open names: GBIF takes the signs of doubt out of scientific_name; they stand in the name and the qualifier as the
+--   publisher wrote them. Darwin Core keeps identificationQualifier for doubts: what it holds is one, unless it says
+--   that there is none or names a rank below species. "f. sp." is a rank below species (forma specialis).
 -- Species: GBIF's species_key already follows synonyms and rolls subspecies, varieties and forms up to their
 --   species; only where it is blank, a name of rank SPECIES falls back on its accepted key, then, if it is not a
 --   synonym, on its own.
@@ -37,6 +43,27 @@ copies as (
     where occurrence_key not in (select repeated.occurrence_key from repeated)
 ),
 
+-- Single blanks in the names, one name a line.
+worded as (
+    select
+        copies.*,
+        coalesce(licences.licence, 'unknown') as record_licence,
+        -- As at GBIF, a range over a new year has no year.
+        case
+            when len(list_distinct(regexp_extract_all(copies.event_date, '(?:^|/)([0-9]{4})', 1))) = 1
+                then try_cast(left(copies.event_date, 4) as integer)
+        end as observed_year,
+        regexp_replace(
+            regexp_replace(
+                concat_ws('~', copies.scientific_name, copies.species, copies.verbatim_name), '[\s\pZ]+', ' ', 'g'
+            ),
+            '(^|[ ~])f(orma|\.)? ?(specialis\b|spec\.|sp\.|sp\b)', '\1', 'g'
+        ) as names,
+        lower(trim(regexp_replace(copies.identification_qualifier, '[\s\pZ]+', ' ', 'g'))) as qualifier
+    from copies
+    left join licences on copies.licence = licences.text
+),
+
 numbered as (
     select
         *,
@@ -48,7 +75,37 @@ numbered as (
             end
         ) as resolved_key,
         coalesce(issue, '') as issues,
-        coalesce(scientific_name, '') || ' | ' || coalesce(species, '') as names,
+        case
+            when coalesce(dataset_key, '') <> coalesce($dataset, dataset_key, '')
+                then 'dataset ' || coalesce(dataset_key, 'unknown')
+            when coalesce(upper(country), '') <> coalesce($country, upper(country), '')
+                then 'country ' || coalesce(country, 'unknown')
+            when $first_year > coalesce(observed_year, -1) or $last_year < observed_year
+                then 'year ' || coalesce(observed_year::varchar, 'unknown')
+            when len($licences::varchar[]) > 0 and not list_contains($licences::varchar[], record_licence)
+                then 'licence ' || record_licence
+            when
+                len($taxon_keys::varchar[]) > 0
+                and coalesce(checklist_key, $checklist) = $checklist
+                and not list_has_any(
+                    $taxon_keys::varchar[],
+                    [
+                        taxon_key, accepted_taxon_key, species_key, genus_key, family_key, order_key, class_key,
+                        phylum_key, kingdom_key
+                    ]
+                )
+                then 'taxon ' || coalesce(scientific_name, taxon_key, 'unknown')
+        end as beyond_scope,
+        qualifier <> ''
+        and qualifier not in (
+            coalesce(lower(scientific_name), ''), coalesce(lower(species), ''), coalesce(lower(verbatim_name), '')
+        )
+        and not regexp_full_match(
+            qualifier,
+            '(no(ne|t applicable| qualifier| doubts?)?|n\.?/?a\.?|null|nil|[-.0]+|yes|ok|certain|sure|positive|definite'
+            || '|confirmed|verified|accepted|sicher|gesichert|cierto|confirm(ado|é)'
+            || '|s\. ?s(tr)?\.?|s(ensu)? stricto|(subsp|ssp|var|subvar|f|cv)\.[^?]*|(subspecies|forma|variety)[^?]*)'
+        ) as doubted,
         coalesce(kingdom, phylum, class, "order", family, genus, species) is null as blank,
         taxon_rank in (
             'DOMAIN', 'SUPERKINGDOM', 'KINGDOM', 'SUBKINGDOM', 'INFRAKINGDOM', 'SUPERPHYLUM', 'PHYLUM', 'SUBPHYLUM',
@@ -57,9 +114,13 @@ numbered as (
             'SUPERORDER', 'GRANDORDER', 'ORDER', 'SUBORDER', 'INFRAORDER', 'PARVORDER', 'SUPERFAMILY', 'FAMILY',
             'SUBFAMILY', 'INFRAFAMILY', 'SUPERTRIBE', 'TRIBE', 'SUBTRIBE', 'INFRATRIBE', 'SUPRAGENERIC_NAME',
             'GENUS', 'SUBGENUS', 'INFRAGENUS', 'SUPERSECTION', 'SECTION', 'SUBSECTION', 'SUPERSERIES', 'SERIES',
-            'SUBSERIES', 'INFRAGENERIC_NAME', 'SPECIES_AGGREGATE'
-        ) as ranks_above
-    from copies
+            'SUBSERIES', 'INFRAGENERIC_NAME', 'SPECIES_AGGREGATE', 'SPECIES_GROUP', 'COMPLEX'
+        ) as ranks_above,
+        coalesce(taxon_rank, '') in (
+            'SPECIES', 'INFRASPECIFIC_NAME', 'SUBSPECIES', 'VARIETY', 'SUBVARIETY', 'FORM', 'SUBFORM',
+            'FORMA_SPECIALIS', 'CULTIVAR', 'STRAIN', 'PATHOVAR', 'BIOVAR', 'CHEMOVAR', 'SEROVAR'
+        ) as ranks_species
+    from worded
 ),
 
 judged as (
@@ -67,27 +128,55 @@ judged as (
         *,
         case
             when copy_number > 1 then 'duplicate_occurrence'
+            when
+                regexp_replace(occurrence_status, '[ _-]+', ' ', 'g') in (
+                    'ABSENT', 'ABSENCE', 'NOT PRESENT', 'NOT DETECTED', 'NOT OBSERVED', 'NONE', 'NO', 'FALSE', '0',
+                    'AUSENTE', 'ABSENTE', 'ABWESEND', 'EXCLUDED'
+                )
+                or (occurrence_status is null and individual_count = 0)
+                then 'absent'
+            when beyond_scope is not null then 'out_of_scope'
             when regexp_matches(issues, '(^|;)TAXON_MATCH_NONE(;|$)') or (blank and resolved_key is null)
                 then 'no_taxonomy'
             when checklist_key <> $checklist then 'other_checklist'
             when
                 contains(names, '×')
-                or regexp_matches(names, '(^|\s)x\s')
+                or regexp_matches(names, '(^|[ ~])x |[a-z] X [a-z]|(?i)(^|[ ~(-])hybride?([ ~.,)]|$)')
                 or coalesce(taxon_rank, '') like 'NOTHO%'
                 or contains(coalesce(taxon_rank, ''), 'HYBRID')
                 or contains(issues, 'HYBRID')
                 then 'hybrid'
             when contains(upper(names), 'BOLD:') then 'bold_bin'
             when
-                regexp_matches(names, '(^|[\s(])(sp|spp|cf|aff|nr|indet)\.')
-                or regexp_matches(names, '(^|\s)(sp|spp|cf|aff)(\s|$)')
-                or regexp_matches(names, '(^|\s)SH[0-9]+\.[0-9]+FU')
+                doubted
+                or regexp_matches(
+                    names, '(^|[ ~(\[])(spp?|cfr?|Cf|CF|c\. ?f|aff|Aff|AFF|nr|indet|prox|agg|aggr|gr|inc|vgl|cpx)\.'
+                )
+                or regexp_matches(names, '(^|[ ~(])(spp?|cf|aff|nr|near|indet|agg|vgl)([ ~)]|$)')
+                -- The species in the wide sense, a group of species, one of two.
+                or regexp_matches(names, '[ (]s\. ?l(at)?\.|[ (](?i:sensu lat[ou])|(^|[ ~(])[a-z-]{3,} ?/')
+                or regexp_matches(
+                    names,
+                    '(?i)(^|~)[^ ~]+ [^ ~]+[^~]*[ (-](complexe?|komplex|complejo|group|gruppe|groupe|grupo|aggregate?'
+                    || '|agrégat|agregado|superspecies)([ ~.,;)]|$)'
+                )
+                -- A question mark inside a word, or in an author's name, is a letter that some software lost.
+                or regexp_matches(
+                    names,
+                    '(^|[ ~(\[])\?+ ?([A-Za-z(~]|$)|(^|[ ~(])[a-z-]+ ?\?+([ ~,.;)\]]|$)|(^|~)[A-Z][a-z]+ ?\?+( |~|$)'
+                )
+                or regexp_matches(
+                    names,
+                    '(?i)(^|[ ~(])(probably|possibly|maybe|perhaps|uncertain|undetermined|unidentified|vermutlich'
+                    || '|wahrscheinlich|unsicher|probablement|probablemente|peut-être)([ ~.,)]|$)'
+                )
+                or regexp_matches(names, '(^|[ ~])SH[0-9]+\.[0-9]+FU')
                 then 'provisional_name'
             when
                 regexp_matches(issues, '(^|;)TAXON_MATCH_HIGHERRANK(;|$)')
                 and (resolved_key is null or taxon_rank is null or ranks_above)
                 then 'higher_rank_match'
-            when ranks_above or (resolved_key is null and species is null) then 'above_species'
+            when ranks_above or (resolved_key is null and species is null and not ranks_species) then 'above_species'
             when
                 regexp_matches(issues, '(^|;)TAXON_MATCH_(AGGREGATE|NAME_AND_ID_AMBIGUOUS)(;|$)')
                 or taxonomic_status in ('DOUBTFUL', 'PROPARTE_SYNONYM', 'AMBIGUOUS_SYNONYM', 'MISAPPLIED')
@@ -181,6 +270,11 @@ resolved as (
         judged.issue,
         judged.decimal_latitude,
         judged.decimal_longitude,
+        judged.occurrence_status,
+        judged.individual_count,
+        judged.beyond_scope,
+        judged.verbatim_name,
+        judged.identification_qualifier,
         judged.first_rule,
         concat_ws(
             ', ',
@@ -197,7 +291,10 @@ resolved as (
 )
 
 select
-    * exclude (first_rule, missing_ranks),
+    * exclude (
+        first_rule, missing_ranks, occurrence_status, individual_count, beyond_scope, verbatim_name,
+        identification_qualifier
+    ),
     coalesce(
         first_rule,
         case when $unusual = 'drop' and missing_ranks <> '' then 'unusual_taxonomy' end
@@ -205,6 +302,11 @@ select
     case
         when first_rule is null then species || ' has no ' || missing_ranks
         when first_rule = 'duplicate_occurrence' then 'another row with this key was judged'
+        when first_rule = 'absent'
+            then coalesce('status ' || lower(occurrence_status), individual_count::integer || ' individuals')
+        when first_rule = 'out_of_scope' then beyond_scope
+        when first_rule = 'provisional_name'
+            then concat_ws(', ', coalesce(verbatim_name, scientific_name, species), identification_qualifier)
         when first_rule = 'other_checklist'
             then coalesce(species, scientific_name, 'no name') || ' of the checklist ' || checklist_key
         when first_rule = 'doubtful_match'

@@ -2,6 +2,7 @@
 -- Grain: one row per line of occurrence.txt that has a gbifID, in the order of the file.
 -- Inputs: occurrence_txt (all text, absent columns null; only lines that have a gbifID).
 -- Parameters: $checklist_key, the taxonomy that names and keys follow where the record does not say.
+-- A record that states a year and no date was observed in that year.
 -- The observation is iNaturalist's number, from the record's own address, else from its catalogue number.
 select
     trim(gbifid) as occurrence_key,
@@ -23,7 +24,7 @@ select
     nullif(trim(species), '') as species,
     nullif(trim(license), '') as licence,
     nullif(trim(countrycode), '') as country,
-    nullif(trim(eventdate), '') as event_date,
+    coalesce(nullif(trim(eventdate), ''), nullif(trim(year), '')) as event_date,
     nullif(trim(acceptedtaxonkey), '') as accepted_taxon_key,
     nullif(trim(specieskey), '') as species_key,
     nullif(trim(kingdomkey), '') as kingdom_key,
@@ -37,5 +38,9 @@ select
     nullif(upper(trim(taxonomicstatus)), '') as taxonomic_status,
     nullif(trim(issue), '') as issue,
     try_cast(decimallatitude as double) as decimal_latitude,
-    try_cast(decimallongitude as double) as decimal_longitude
+    try_cast(decimallongitude as double) as decimal_longitude,
+    nullif(upper(trim(occurrencestatus)), '') as occurrence_status,
+    try_cast(individualcount as double) as individual_count,
+    nullif(trim(verbatimscientificname), '') as verbatim_name,
+    nullif(trim(identificationqualifier), '') as identification_qualifier
 from occurrence_txt

@@ -1,6 +1,6 @@
 -- Purpose: judge every media row of a clean occurrence: the first rule that removes it, or its place in the index.
 -- Grain: one row per media row of a clean occurrence; rule is null where the row stays.
--- Inputs: media, clean_occurrences.
+-- Inputs: media, clean_occurrences, licences (text, licence: the reading of each distinct text).
 -- Parameters: $sized, a pattern of addresses that exist in several sizes (groups: everything up to the size, the
 --   photo id, the size, the extension); $size, the wanted one; $licences, the allowed canonical licences (empty
 --   allows every one); $least, the photographs that a species needs here to be worth fetching (0 fetches all).
@@ -22,57 +22,21 @@ with described as (
         lower(trim(split_part(coalesce(media.format, ''), ';', 1))) as format,
         lower(regexp_extract(regexp_replace(trim(coalesce(media.url, '')), '[?#].*$', ''), '\.(\w{1,5})$', 1))
             as extension,
-        -- Spaces, commas, underscores and slashes all separate: "CC BY-NC 4.0", "CC_BY_NC_4_0", ".../by-nc/4.0/".
-        regexp_replace(lower(trim(coalesce(media.licence, ''))), '[\s,_/]+', '-', 'g') as licence_text
+        coalesce(licences.licence, 'unknown') as licence
     from media
     inner join clean_occurrences on media.occurrence_key = clean_occurrences.occurrence_key
-),
-
-worded as (
-    -- Names become codes: "Creative Commons Attribution-NonCommercial 4.0" is "cc-by-nc-4.0".
-    select
-        *,
-        regexp_replace(
-            regexp_replace(
-                regexp_replace(
-                    regexp_replace(
-                        regexp_replace(
-                            replace(licence_text, 'creative-commons', 'cc'), 'non-?commercial', 'nc'
-                        ),
-                        'share-?alike', 'sa'
-                    ),
-                    'no-?deriv[a-z]*', 'nd'
-                ),
-                '^attribution-(nc|sa|nd|[0-9])', 'cc-by-\1'
-            ),
-            'cc-attribution', 'cc-by'
-        ) as licence_words
-    from described
+    left join licences on media.licence = licences.text
 ),
 
 named as (
     select
-        * exclude (licence_text, licence_words),
+        *,
         case
             when regexp_matches(address, $sized) then regexp_replace(address, $sized, '\1' || $size || '.\4')
             else address
         end as url,
-        regexp_extract(address, $sized, 2) as sized_id,
-        regexp_extract(
-            licence_words,
-            '(?:creativecommons\.org-licen[cs]es-|(?:^|[^a-z])cc-?)(by(?:-nc)?(?:-sa|-nd)?(?:-nc)?)'
-            || '(?:-?[^a-z-]|-?$|-licen[cs]e|-international|-unported|-public)',
-            1
-        ) as creative_commons,
-        case
-            when not regexp_matches(licence_words, '[\pL\pN]') then 'unknown'
-            when regexp_matches(licence_words, '^(unspecified|not-specified|unknown)$') then 'unknown'
-            when regexp_matches(licence_words, 'publicdomain-zero|(^|[^a-z0-9])cc-?(0|zero)([^0-9]|$)') then 'CC0'
-            when regexp_matches(licence_words, 'public-?domain-mark|^(cc-)?(pdm?|public-domain)([^a-z]|$)') then 'PDM'
-            when contains(licence_words, 'all-rights-reserved') then 'all rights reserved'
-            else 'other'
-        end as plain_licence
-    from worded
+        regexp_extract(address, $sized, 2) as sized_id
+    from described
 ),
 
 keyed as (
@@ -82,15 +46,7 @@ keyed as (
             nullif(sized_id, ''),
             left(sha256(nullif(regexp_replace(url, '^(?i)https?://', ''), '')), 16),
             occurrence_key || '#' || position
-        ) as photo_id,
-        case
-            when creative_commons = '' then plain_licence
-            else
-                'CC-BY'
-                || case when contains(creative_commons, '-nc') then '-NC' else '' end
-                || case when contains(creative_commons, '-sa') then '-SA' else '' end
-                || case when contains(creative_commons, '-nd') then '-ND' else '' end
-        end as licence
+        ) as photo_id
     from named
 ),
 

@@ -1,16 +1,23 @@
 """From occurrences as received to occurrences of accepted species. The rules themselves are in `sql/`."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
+from ml.spec import RANKS
 from pipeline.config import Settings
 from pipeline.dataset.crosswalk import checklists, dataset_checklist, read_crosswalk
+from pipeline.errors import ConfigurationError
 from pipeline.files import work_folder
+from pipeline.gbif.licences import licence_readings
+from pipeline.gbif.scope import conditions
 from pipeline.paths import Paths
-from pipeline.query import to_parquet
+from pipeline.query import count, rows, to_parquet
 from pipeline.rejections import write_rejections
 
 RULES = (
     "duplicate_occurrence",
+    "absent",
+    "out_of_scope",
     "no_taxonomy",
     "other_checklist",
     "hybrid",
@@ -24,6 +31,8 @@ RULES = (
     "unusual_taxonomy",
 )
 """Why an occurrence is removed; the first that applies is the one that is recorded."""
+SHOWN = 5
+"""Reasons that an error lists."""
 
 
 def build_clean_occurrences(paths: Paths, settings: Settings) -> Path:
@@ -31,18 +40,20 @@ def build_clean_occurrences(paths: Paths, settings: Settings) -> Path:
 
     Each row of `occurrences.parquet` ends in exactly one of `clean_occurrences.parquet` and the rejections of the
     stage `clean_occurrences` (key: occurrence_key; rule: one of `RULES`). Rows of other checklists than the dataset's
-    are translated by `taxonomy.crosswalk` first, and rejected where it does not reach.
+    are translated by `taxonomy.crosswalk` first, and rejected where it does not reach. The scope is held against each
+    row, whatever it was asked for with: an archive, a download of another scope.
 
     Args:
         paths: Where the files of the scope lie.
         settings: `taxonomy.unusual` decides about missing inner ranks: `placeholder` keeps them blank, `drop` (the
             paper, section 4) removes the occurrence; `taxonomy.fuzzy` about names matched by similar spelling;
-            `source.checklist_key` and `taxonomy.crosswalk` about the checklist.
+            `source.checklist_key` and `taxonomy.crosswalk` about the checklist; `source` has the scope.
 
     Returns:
         The path of `clean_occurrences.parquet`.
 
     Raises:
+        ConfigurationError: the scope cannot be held against these occurrences, or leaves none of them.
         TableError: `occurrences.parquet` is missing, or the crosswalk cannot be read.
         LockedError: another run is building the same table.
     """
@@ -51,6 +62,13 @@ def build_clean_occurrences(paths: Paths, settings: Settings) -> Path:
     found = checklists(paths)
     wanted = settings.source.checklist_key
     checklist = dataset_checklist(found, configured=wanted, translates=wanted in crosswalk["to_checklist"].to_pylist())
+    scope = conditions(settings.source, datasets=_datasets(paths))
+    if scope["taxon_keys"] and checklist != wanted:
+        raise ConfigurationError(
+            f"source.taxon_keys are keys of the checklist {wanted}, the occurrences follow {checklist}: "
+            "set source.checklist_key to it and give its keys, or give a taxonomy.crosswalk"
+        )
+    _require_known(paths, scope)
     with work_folder(paths.work("clean_occurrences")) as folder:
         occurrences = paths.table("occurrences")
         if crosswalk.num_rows and any(key != checklist for key in found):
@@ -60,14 +78,46 @@ def build_clean_occurrences(paths: Paths, settings: Settings) -> Path:
                 output=folder / "translated.parquet",
                 checklist=checklist,
             )
+        licences = licence_readings(occurrences, folder=folder, name="occurrences")
         verdicts = to_parquet(
             "occurrence_verdicts",
-            inputs={"occurrences": occurrences},
+            inputs={"occurrences": occurrences, "licences": licences},
             output=folder / "verdicts.parquet",
             unusual=settings.taxonomy.unusual,
             fuzzy=settings.taxonomy.fuzzy,
             checklist=checklist,
+            **scope,
         )
         rejected = to_parquet("clean_rejections", inputs={"verdicts": verdicts}, output=folder / "rejected.parquet")
         write_rejections(paths, "clean_occurrences", rejected)
+        _require_some(rejected, occurrences)
         return to_parquet("clean_occurrences", inputs={"verdicts": verdicts}, output=output)
+
+
+def _datasets(paths: Paths) -> tuple[str, ...]:
+    return tuple(row["dataset_key"] for row in rows("datasets", inputs={"occurrences": paths.table("occurrences")}))
+
+
+def _require_known(paths: Paths, scope: Mapping[str, object]) -> None:
+    """A key at a rank without a column of its own would take away what belongs to it."""
+    if not scope["taxon_keys"]:
+        return
+    absent = rows("absent_taxa", inputs={"occurrences": paths.table("occurrences")}, taxon_keys=scope["taxon_keys"])
+    if absent:
+        keys = ", ".join(str(row["taxon_key"]) for row in absent)
+        raise ConfigurationError(
+            f"no occurrence names {keys} of source.taxon_keys; an archive has keys of the name itself and of "
+            f"{', '.join(RANKS)}, of no rank between them: leave it out, or name the taxa below it"
+        )
+
+
+def _require_some(rejected: Path, occurrences: Path) -> None:
+    """A scope that leaves nothing was meant for other data, or asks for what the source does not state."""
+    gone = rows("beyond_scope", inputs={"rejected": rejected})
+    reasons = [row for row in gone if row["rule"] != "duplicate_occurrence"]
+    if reasons and sum(int(row["occurrences"]) for row in gone) == count(occurrences):
+        listed = ", ".join(f"{row['occurrences']:,} of {row['detail']}" for row in reasons[:SHOWN])
+        raise ConfigurationError(
+            f"none of the occurrences is in the scope: {listed}; check source.dataset_key, taxon_keys, country, years "
+            "and licences against the archive or download (what it does not state counts as unknown)"
+        )

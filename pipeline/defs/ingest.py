@@ -34,14 +34,14 @@ def gbif_download(context: dg.AssetExecutionContext, scope: Scope) -> dg.Materia
     )
 
 
-@dg.asset(group_name="ingest", kinds={"duckdb", "parquet"}, owners=OWNERS, deps=[gbif_download], code_version="2")
+@dg.asset(group_name="ingest", kinds={"duckdb", "parquet"}, owners=OWNERS, deps=[gbif_download], code_version="3")
 def occurrences(scope: Scope) -> dg.MaterializeResult[None]:
     """Occurrence and media rows as received, with explicit columns and string keys."""
     settings = scope.settings()
     return table_result(build_occurrences(settings.paths, settings))
 
 
-@dg.asset(group_name="ingest", kinds={"duckdb", "parquet"}, owners=OWNERS, deps=[occurrences], code_version="2")
+@dg.asset(group_name="ingest", kinds={"duckdb", "parquet"}, owners=OWNERS, deps=[occurrences], code_version="3")
 def clean_occurrences(scope: Scope) -> dg.MaterializeResult[None]:
     """Occurrences of accepted species; every row that a rule removes leaves a line in `rejections`."""
     settings = scope.settings()
@@ -55,7 +55,7 @@ def clean_occurrences(scope: Scope) -> dg.MaterializeResult[None]:
     kinds={"duckdb", "parquet"},
     owners=OWNERS,
     deps=[clean_occurrences],
-    code_version="2",
+    code_version="3",
 )
 def photo_index(scope: Scope) -> dg.MaterializeResult[None]:
     """One row per JPEG photograph to fetch: address of the wanted size, canonical licence, holder, creator."""

@@ -1,33 +1,25 @@
-"""Opens a Darwin Core Archive safely: what meta.xml says of its two files, and their bytes.
+"""What meta.xml says of the two files of a Darwin Core Archive that are read.
 
-An archive comes from outside: its names, sizes and descriptions are not trusted. Its lines are judged by
-`pipeline.gbif.lines`; what the columns mean is for `sql/occurrences.sql` and `sql/media.sql`.
+An archive comes from outside: what it says of itself is not trusted. Its bytes are read by `pipeline.gbif.members`, its
+lines judged by `pipeline.gbif.lines`; what the columns mean is for `sql/occurrences.sql` and `sql/media.sql`.
 """
 
-import contextlib
-import struct
-import zipfile
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import IO, Final
+from typing import Final
 from xml.etree import ElementTree as ET
 
 from pipeline.errors import ArchiveError
+from pipeline.gbif.members import META, member_names, opened_member, read_xml, require_meta
 
 OCCURRENCE_TYPE: Final = "http://rs.tdwg.org/dwc/terms/Occurrence"
 MULTIMEDIA_TYPE: Final = "http://rs.gbif.org/terms/1.0/Multimedia"
 NAMESPACE: Final = "{http://rs.tdwg.org/dwc/text/}"
-MOST_BYTES: Final = 4 << 40
-"""Larger members are refused: GBIF's whole index is smaller."""
-HIGHEST_RATIO: Final = 200
-"""A member that grows more than this and beyond a gigabyte is taken for a bomb; occurrence text grows 5 to 20 fold."""
-LARGEST_XML: Final = 10 << 20
 MOST_COLUMNS: Final = 2_000
 """GBIF's widest file has about 250."""
-DAMAGE: Final = (zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError)
-"""What reading a damaged member raises; the last is zipfile's word for a version or a flag that it does not know."""
+TAXON_KEYS: Final = frozenset({"taxonKey", "acceptedTaxonKey", "speciesKey"})
+"""Columns that only GBIF's interpretation has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,142 +44,92 @@ class TextFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """What meta.xml says about the two files that the road reads."""
+    """What meta.xml says about the two files that are read."""
 
     occurrence: TextFile
     multimedia: TextFile
 
+    @property
+    def has_taxon_keys(self) -> bool:
+        """Whether GBIF has interpreted the names: other software writes names alone."""
+        return bool(TAXON_KEYS & set(self.occurrence.columns))
+
 
 def read_layout(path: Path) -> Layout:
-    """Read meta.xml of the archive at `path`.
+    """Read meta.xml of the archive at `path`; extensions that are not read are not judged.
 
     Raises:
         ArchiveError: it is no archive, has no meta.xml, or lacks occurrences or multimedia.
     """
-    root = read_xml(path, "meta.xml")
-    if root is None:
-        raise ArchiveError(f"{path} has no meta.xml; ask GBIF for the format DWCA (SIMPLE_CSV carries no photographs)")
-    with _opened(path) as archive:
-        names = set(archive.namelist())
-    core, occurrence = _text_file(path, root.find(f"{NAMESPACE}core"))
-    if core != OCCURRENCE_TYPE or occurrence is None:
-        raise ArchiveError(f"{path} has the core {core or 'nothing'}; the road needs GBIF occurrences with their file")
+    require_meta(path)
+    names = member_names(path)
+    root = read_xml(path, META)
+    core = None if root is None else root.find(f"{NAMESPACE}core")
+    kind = "nothing" if core is None else core.get("rowType", "nothing")
+    if root is None or core is None or kind != OCCURRENCE_TYPE or not _locations(core):
+        raise ArchiveError(f"{path} has the core {kind}; GBIF occurrences with their file are needed")
+    occurrence = _text_file(path, core)
     if occurrence.location not in names:
         raise ArchiveError(f"{path}: meta.xml names {occurrence.location}, which the archive does not hold")
-    # verbatim.txt is an extension of the type Occurrence: only Multimedia is looked for among them.
-    found = [
-        file
-        for kind, file in (_text_file(path, element) for element in root.findall(f"{NAMESPACE}extension"))
-        if kind == MULTIMEDIA_TYPE
-    ]
-    if len(found) > 1:
-        raise ArchiveError(f"{path}: meta.xml describes multimedia {len(found)} times; one description is expected")
-    if not found or found[0] is None or found[0].location not in names:
-        raise ArchiveError(f"{path} has no multimedia.txt, so no photographs; ask GBIF for the format DWCA")
-    layout = Layout(occurrence=occurrence, multimedia=found[0])
-    _require(path, layout.occurrence, {"gbifID"})
-    _require(path, layout.multimedia, {"gbifID", "identifier"})
+    multimedia = _text_file(path, _multimedia(path, root.findall(f"{NAMESPACE}extension"), names))
+    _require(path, occurrence, {"gbifID"})
+    _require(path, multimedia, {"gbifID", "identifier"})
+    return Layout(occurrence=occurrence, multimedia=multimedia)
+
+
+def verify_archive(path: Path) -> Layout:
+    """Read the two files to their ends.
+
+    Raises:
+        ArchiveError: as `read_layout`, or one of them does not match its checksum.
+    """
+    layout = read_layout(path)
+    for file in (layout.occurrence, layout.multimedia):
+        with opened_member(path, file.location) as stream:
+            while stream.read(1 << 20):
+                pass
     return layout
 
 
-def read_xml(path: Path, name: str) -> ET.Element | None:
-    """The root of an XML member; None when the archive has no such member.
-
-    Raises:
-        ArchiveError: it is no archive, or the member is damaged, too large, not XML, or declares entities.
-    """
-    with _opened(path) as archive:
-        if name not in archive.namelist():
-            return None
-        size = archive.getinfo(name).file_size
-    if size > LARGEST_XML:
-        raise ArchiveError(f"{path}: {name} has {size:,} bytes, which no archive needs")
-    with opened_member(path, name) as stream:
-        text = stream.read()
-    if b"<!DOCTYPE" in text or b"<!ENTITY" in text or b"\0" in text:
-        # A NUL byte: in UTF-16 the two words would not be found.
-        raise ArchiveError(f"{path}: {name} declares entities or is not UTF-8, which Darwin Core does not use")
-    try:
-        return ET.fromstring(text)  # noqa: S314 (entities were refused above)
-    except (ET.ParseError, LookupError, ValueError) as error:
-        raise ArchiveError(f"{path}: {name} cannot be read: {error}") from error
+def _multimedia(path: Path, extensions: Sequence[ET.Element], names: Collection[str]) -> ET.Element:
+    """The description of the interpreted multimedia: GBIF puts what it received into folders below."""
+    found = [
+        (min(location.count("/") for location in _locations(element)), element)
+        for element in extensions
+        if element.get("rowType", "") == MULTIMEDIA_TYPE and any(each in names for each in _locations(element))
+    ]
+    highest = [element for depth, element in found if depth == min(depth for depth, _ in found)]
+    if not highest:
+        raise ArchiveError(f"{path} has no multimedia.txt, so no photographs; ask GBIF for the format DWCA")
+    if len(highest) > 1:
+        raise ArchiveError(f"{path}: meta.xml describes multimedia {len(highest)} times; one description is expected")
+    return highest[0]
 
 
-@contextlib.contextmanager
-def opened_member(path: Path, name: str) -> Iterator[IO[bytes]]:
-    """One member of the archive, for reading; its checksum is verified at its end.
-
-    Raises:
-        ArchiveError: it is implausibly large, damaged, encrypted, or packed by another method than deflate.
-    """
-    with _opened(path) as archive:
-        info = archive.getinfo(name)
-        ratio = info.file_size / max(info.compress_size, 1)
-        if info.file_size > MOST_BYTES or (info.file_size > 1 << 30 and ratio > HIGHEST_RATIO):
-            raise ArchiveError(f"{path}: {name} would unpack to {info.file_size:,} bytes; it looks like a bomb")
-        if info.flag_bits & 0x1:
-            raise ArchiveError(f"{path}: {name} is encrypted; GBIF's archives are not")
-        if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-            raise ArchiveError(f"{path}: {name} is packed by method {info.compress_type}; deflate is expected")
-        try:
-            with archive.open(info) as stream:
-                yield stream
-        except DAMAGE as error:
-            raise ArchiveError(f"{path}: {name} is damaged: {error}") from error
+def _locations(element: ET.Element) -> list[str]:
+    """The files that an element of meta.xml names, as members are named."""
+    named = [(each.text or "").strip() for each in element.findall(f"{NAMESPACE}files/{NAMESPACE}location")]
+    return [location.removeprefix("./") for location in named]
 
 
-def member_bytes(path: Path, name: str) -> int:
-    """Bytes that a member unpacks to, as the archive says."""
-    with _opened(path) as archive:
-        return archive.getinfo(name).file_size
-
-
-def verify_members(path: Path) -> None:
-    """Read every member to its end.
-
-    Raises:
-        ArchiveError: it is no archive, or a member does not match its checksum.
-    """
-    with _opened(path) as archive:
-        names = archive.namelist()
-    for name in names:
-        with opened_member(path, name) as stream:
-            while stream.read(1 << 20):
-                pass
-
-
-def _opened(path: Path) -> zipfile.ZipFile:
-    try:
-        archive = zipfile.ZipFile(path)
-    # A damaged directory has more ways to fail than a damaged member.
-    except (*DAMAGE, OSError, ValueError, struct.error) as error:
-        raise ArchiveError(f"{path} is no zip archive, or it was cut off: {error}") from error
-    # zipfile does not look at the places that the directory names before it goes there.
-    lost = [info.filename for info in archive.infolist() if not 0 <= info.header_offset < path.stat().st_size]
-    if lost:
-        archive.close()
-        raise ArchiveError(f"{path} is damaged: it has no place for {lost[0]}")
-    return archive
-
-
-def _text_file(path: Path, element: ET.Element | None) -> tuple[str, TextFile | None]:
-    """The row type and the file of one element of meta.xml; None when it names no file."""
-    if element is None:
-        return "", None
-    kind = element.get("rowType", "")
-    locations = [(each.text or "").strip() for each in element.findall(f"{NAMESPACE}files/{NAMESPACE}location")]
-    if not locations or kind not in {OCCURRENCE_TYPE, MULTIMEDIA_TYPE}:
-        return kind, None
+def _text_file(path: Path, element: ET.Element) -> TextFile:
+    """The file that an element of meta.xml describes."""
+    kind, locations = element.get("rowType", ""), _locations(element)
     if len(locations) > 1:
         raise ArchiveError(f"{path}: meta.xml spreads {kind} over {len(locations)} files; GBIF writes one")
     (location,) = locations
-    if PurePosixPath(location).name != location or location in {"", ".", ".."} or "\\" in location:
+    parts = PurePosixPath(location).parts
+    if location.startswith("/") or "\\" in location or ".." in parts or not parts:
         raise ArchiveError(f"{path}: meta.xml names the file {location!r} outside the archive")
     encoding = element.get("encoding", "UTF-8")
-    if encoding.replace("-", "").lower() != "utf8":
+    if encoding.replace("-", "").lower() not in {"utf8", "ascii", "usascii"}:
         raise ArchiveError(f"{path}: {location} is in the encoding {encoding}; UTF-8 is expected")
+    ending = _unescaped(element.get("linesTerminatedBy", "\n"))
+    # XML turns a line feed that stands in an attribute into a blank.
+    if ending not in {"\n", "\r\n", " ", ""}:
+        raise ArchiveError(f"{path}: {location} ends its lines with {ending!r}; a line feed is expected")
     columns, defaults = _columns(path, element)
-    return kind, TextFile(
+    return TextFile(
         location=location,
         columns=columns,
         defaults=defaults,
@@ -232,15 +174,20 @@ def _number(path: Path, element: ET.Element, attribute: str, *, most: int) -> in
 
 
 def _character(path: Path, element: ET.Element, attribute: str, *, missing: str, empty: bool) -> str:
-    r"""A character that meta.xml states as itself or as `\t`, `\u0009` and the like."""
+    """A character that meta.xml states."""
     text = element.get(attribute, missing)
-    try:
-        character = text.encode("ascii").decode("unicode_escape")
-    except UnicodeError:
-        character = "no ASCII character"
+    character = _unescaped(text)
     if (not character and empty) or (len(character) == 1 and character.isascii() and character not in "\r\n\0"):
         return character
     raise ArchiveError(f"{path}: meta.xml states {attribute}={text[:40]!r}; one ASCII character is expected")
+
+
+def _unescaped(text: str) -> str:
+    r"""A text that meta.xml states as itself or with `\t`, `\u0009` and the like; unchanged where that fails."""
+    try:
+        return text.encode("ascii").decode("unicode_escape")
+    except UnicodeError:
+        return f"{text}, no ASCII character"
 
 
 def _require(path: Path, file: TextFile, columns: set[str]) -> None:

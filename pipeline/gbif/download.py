@@ -1,22 +1,27 @@
 """GBIF's asynchronous download: ask once, wait, fetch, verify. Every part is gone on with after a restart.
 
 A key is remembered in `request.json` as soon as GBIF gives it; one that GBIF gave to a run that died before it could
-write it down is found again in the user's list of downloads.
+write it down is found again in the user's list of downloads. What was fetched and verified is not asked for again.
 """
 
 import datetime as dt
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+from urllib.parse import quote
+
+from pydantic import AwareDatetime, BaseModel, ValidationError
 
 from pipeline.config import COL_XR_CHECKLIST, SourceSettings
 from pipeline.errors import ArchiveError, GbifError
 from pipeline.files import write_json
-from pipeline.gbif.archive import verify_members
+from pipeline.gbif.answers import DownloadList, DownloadStatus
+from pipeline.gbif.archive import verify_archive
 from pipeline.gbif.http import Api, BusyError, NotFoundError, validator_of
+from pipeline.gbif.members import DamagedArchiveError
 from pipeline.gbif.scope import predicate
 
 FRESH: Final = dt.timedelta(days=6)
@@ -29,6 +34,7 @@ LONGEST_BUSY: Final = 12 * 3600.0
 """Seconds that GBIF may be too busy to accept a download; a large one takes it up to three hours."""
 UNFINISHED: Final = frozenset({"PREPARING", "RUNNING", "SUSPENDED"})
 SUCCEEDED: Final = "SUCCEEDED"
+ERASED: Final = "FILE_ERASED"
 
 Log = Callable[[str], object]
 
@@ -38,9 +44,31 @@ class Download:
     """A finished download."""
 
     key: str
-    status: Mapping[str, Any]
-    """GBIF's document about it."""
+    status: DownloadStatus
     archive: Path
+
+
+class _Request(BaseModel):
+    """`request.json`."""
+
+    key: str
+    requested_at: AwareDatetime
+
+
+def remembered_key(source: SourceSettings, folder: Path) -> str | None:
+    """The download to go on with: the configured one, or the one that was asked for into `folder` some days ago."""
+    if source.download_key is not None:
+        return source.download_key
+    request = folder / "request.json"
+    if not request.exists():
+        return None
+    try:
+        remembered = _Request.model_validate_json(request.read_bytes())
+    except ValidationError:
+        # Written by another version: GBIF's list of the user's downloads knows the key as well.
+        return None
+    fresh = dt.datetime.now(tz=dt.UTC) - remembered.requested_at < FRESH
+    return remembered.key if fresh else None
 
 
 def fetch_download(source: SourceSettings, *, api: Api, folder: Path, log: Log) -> Download:
@@ -50,29 +78,32 @@ def fetch_download(source: SourceSettings, *, api: Api, folder: Path, log: Log) 
         GbifError: GBIF refused, was busy for hours, or ended the download without an archive.
         ArchiveError: what came is damaged.
     """
-    key = source.download_key or _remembered_key(folder, api=api)
+    key = remembered_key(source, folder)
+    if key is not None and source.download_key is None and not _may_succeed(api, key):
+        key = None
     if key is None:
         key, said = _find_or_ask(source, api=api, log=log)
         _remember(folder, key)
         log(said)
     else:
         log(f"going on with GBIF download {key}")
-    status = _awaited(api, key=key, log=log)
-    kind = (status.get("request") or {}).get("format", "DWCA")
-    if kind != "DWCA":
-        raise GbifError(f"GBIF download {key} has the format {kind}, which carries no photographs; DWCA is needed")
+    status = _awaited(api, key=key, given=source.download_key is not None, log=log)
+    if status.request.format != "DWCA":
+        raise GbifError(
+            f"GBIF download {key} has the format {status.request.format}, which carries no photographs; DWCA is needed"
+        )
     archive = fetch_archive(
         api,
         address=f"/occurrence/download/request/{key}.zip",
         target=folder / f"{key}.zip",
-        size=int(status.get("size") or 0),
+        size=status.size,
         log=log,
     )
     return Download(key=key, status=status, archive=archive)
 
 
 def fetch_archive(api: Api, *, address: str, target: Path, log: Log, size: int = 0, may_change: bool = False) -> Path:
-    """Fetch an archive, from where a former attempt ended, and verify every member.
+    """Fetch an archive, from where a former attempt ended, and verify what is read of it.
 
     Args:
         api: The client.
@@ -81,14 +112,27 @@ def fetch_archive(api: Api, *, address: str, target: Path, log: Log, size: int =
         log: Told what was fetched.
         size: Bytes that GBIF announced; 0 when unknown.
         may_change: Whether the address may serve another archive one day: then the host is asked, also for one that
-            is there, as far as it names versions (ETag, Last-Modified).
+            is there, as far as it names versions (ETag, Last-Modified). One that is there stays in use where the host
+            does not answer, or serves it no more.
 
     Raises:
         GbifError: it could not be fetched.
-        ArchiveError: it has another size, or is damaged; the next run fetches it anew.
+        ArchiveError: it has another size, is damaged, or lacks what is needed; the next run fetches it anew.
     """
-    if target.exists() and not (may_change and _superseded(api, address=address, target=target, log=log)):
+    if not target.exists():
+        return _fetched(api, address=address, target=target, log=log, size=size)
+    if not may_change:
         return target
+    try:
+        if _superseded(api, address=address, target=target, log=log):
+            return _fetched(api, address=address, target=target, log=log, size=size)
+    except GbifError as error:
+        log(f"{error}; going on with {target}, which was fetched and verified before")
+    return target
+
+
+def _fetched(api: Api, *, address: str, target: Path, log: Log, size: int) -> Path:
+    """The archive of an address, in place of `target` once it is whole."""
     partial = target.with_name(f"{target.name}.partial")
     partial.parent.mkdir(parents=True, exist_ok=True)
     if not size or not partial.exists() or partial.stat().st_size < size:
@@ -98,10 +142,11 @@ def fetch_archive(api: Api, *, address: str, target: Path, log: Log, size: int =
         partial.unlink()
         raise ArchiveError(f"{address} has {found:,} bytes, GBIF said {size:,}; start again to fetch it anew")
     try:
-        verify_members(partial)
+        verify_archive(partial)
     except ArchiveError as error:
         partial.unlink()
-        raise ArchiveError(f"{error}; start again to fetch it anew") from error
+        advice = "; start again to fetch it anew" if isinstance(error, DamagedArchiveError) else ""
+        raise ArchiveError(f"{address}: {error}{advice}") from error
     partial.replace(target)
     # After the archive: a kill between the two leaves none, or a former one's, and the archive is fetched anew.
     if validator_of(partial).exists():
@@ -122,20 +167,12 @@ def _superseded(api: Api, *, address: str, target: Path, log: Log) -> bool:
     return api.changed(address, known)
 
 
-def _remembered_key(folder: Path, *, api: Api) -> str | None:
-    """The key of a former run, when it is fresh and may still end, or ended, in an archive."""
-    request = folder / "request.json"
-    if not request.exists():
-        return None
-    remembered = json.loads(request.read_text(encoding="utf-8"))
-    if dt.datetime.now(tz=dt.UTC) - dt.datetime.fromisoformat(remembered["requested_at"]) >= FRESH:
-        return None
-    key = str(remembered["key"])
+def _may_succeed(api: Api, key: str) -> bool:
+    """Whether a download may still end, or ended, in an archive."""
     try:
-        state = api.get_json(f"/occurrence/download/{key}").get("status")
+        return api.get(f"/occurrence/download/{key}", DownloadStatus).status in {*UNFINISHED, SUCCEEDED}
     except NotFoundError:
-        return None
-    return key if state in {*UNFINISHED, SUCCEEDED} else None
+        return False
 
 
 def _remember(folder: Path, key: str) -> None:
@@ -159,8 +196,8 @@ def _find_or_ask(source: SourceSettings, *, api: Api, log: Log) -> tuple[str, st
         listed = _listed(api, user=api.credentials.user)
         for each in listed:
             if _is_ours(each, source):
-                return str(each["key"]), f"going on with GBIF download {each['key']}, which this user asked for before"
-        unfinished = [str(each["key"]) for each in listed if each.get("status") in UNFINISHED]
+                return each.key, f"going on with GBIF download {each.key}, which this user asked for before"
+        unfinished = [each.key for each in listed if each.status in UNFINISHED]
         if len(unfinished) >= MOST_UNFINISHED:
             reason, wait = f"{len(unfinished)} downloads of this user are unfinished: {', '.join(unfinished)}", pause
         else:
@@ -179,27 +216,31 @@ def _find_or_ask(source: SourceSettings, *, api: Api, log: Log) -> tuple[str, st
     raise GbifError(f"GBIF accepted no download in {LONGEST_BUSY / 3600:.0f} hours: {said}; start again later")
 
 
-def _listed(api: Api, *, user: str) -> list[dict[str, Any]]:
+def _listed(api: Api, *, user: str) -> tuple[DownloadStatus, ...]:
     """The user's latest downloads, the last first."""
-    parameters = {"limit": LISTED, "offset": 0}
-    found = api.get_json(f"/occurrence/download/user/{user}", parameters, authenticated=True)
-    return list(found.get("results") or ())
+    path = f"/occurrence/download/user/{quote(user, safe='', errors='surrogateescape')}"
+    return api.get(path, DownloadList, {"limit": LISTED, "offset": 0}, authenticated=True).results
 
 
-def _is_ours(listed: Mapping[str, Any], source: SourceSettings) -> bool:
+def _is_ours(listed: DownloadStatus, source: SourceSettings) -> bool:
     """Whether a listed download holds, or will hold, what the scope asks for, and is fresh."""
-    request = listed.get("request") or {}
     # GBIF may leave out a checklist that is its default.
-    checklist = request.get("checklistKey") or COL_XR_CHECKLIST
-    created = listed.get("created")
+    checklist = listed.request.checklist_key or COL_XR_CHECKLIST
     return (
-        listed.get("status") in {*UNFINISHED, SUCCEEDED}
-        and created is not None
-        and dt.datetime.now(tz=dt.UTC) - dt.datetime.fromisoformat(str(created)) < FRESH
-        and request.get("format") == "DWCA"
+        listed.status in {*UNFINISHED, SUCCEEDED}
+        and _is_fresh(listed.created)
+        and listed.request.format == "DWCA"
         and checklist == source.checklist_key
-        and _plain(request.get("predicate")) == _plain(predicate(source))
+        and _plain(listed.request.predicate) == _plain(predicate(source))
     )
+
+
+def _is_fresh(created: str | None) -> bool:
+    try:
+        moment = dt.datetime.fromisoformat(created or "")
+    except ValueError:
+        return False
+    return dt.datetime.now(tz=dt.UTC) - (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)) < FRESH
 
 
 def _plain(value: object) -> object:
@@ -211,22 +252,24 @@ def _plain(value: object) -> object:
     return value
 
 
-def _awaited(api: Api, *, key: str, log: Log) -> dict[str, Any]:
+def _awaited(api: Api, *, key: str, given: bool, log: Log) -> DownloadStatus:
     """Ask for the status, ever more rarely, until the archive is there."""
     said = ""
+    way_out = "give another source.download_key, or none to ask for a new download" if given else "start again"
     for pause in _pauses(api):
         try:
-            status: dict[str, Any] = api.get_json(f"/occurrence/download/{key}")
+            status = api.get(f"/occurrence/download/{key}", DownloadStatus)
         except NotFoundError as error:
             raise GbifError(f"GBIF does not know the download {key}; check source.download_key ({error})") from error
-        state = str(status.get("status"))
-        if state != said:
-            log(f"GBIF download {key}: {state}, {status.get('totalRecords', 0):,} records")
-            said = state
-        if state == SUCCEEDED:
+        if status.status != said:
+            log(f"GBIF download {key}: {status.status}, {status.total_records or 0:,} records")
+            said = status.status
+        if status.status == SUCCEEDED:
             return status
-        if state not in UNFINISHED:
-            raise GbifError(f"GBIF ended download {key} with {state}; start again to ask for a new one")
+        if status.status == ERASED:
+            raise GbifError(f"GBIF has erased the file of download {key}, and it is not here; {way_out}")
+        if status.status not in UNFINISHED:
+            raise GbifError(f"GBIF ended download {key} with {status.status}; {way_out}")
         time.sleep(pause)
     raise AssertionError("the pauses never end")  # pragma: no cover
 

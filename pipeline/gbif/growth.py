@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from pipeline.config import Settings
+from pipeline.gbif.answers import Page
 from pipeline.gbif.http import Api
 from pipeline.gbif.scope import search_parameters
 from pipeline.gbif.source import SourceRecord
@@ -28,5 +29,5 @@ def grown(settings: Settings, *, api: Api) -> Growth:
         GbifError: GBIF refused, or nothing was downloaded yet.
     """
     before = SourceRecord.read(settings.paths).total_records or 0
-    page = api.get_json("/occurrence/search", {**search_parameters(settings.source), "limit": 0})
-    return Growth(before=before, now=int(page["count"]))
+    page = api.get("/occurrence/search", Page, {**search_parameters(settings.source), "limit": 0})
+    return Growth(before=before, now=page.count)

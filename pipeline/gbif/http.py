@@ -5,24 +5,31 @@ What is asked for belongs to `pipeline.gbif.source`; photographs are fetched by 
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, Self
 
 import requests
 import stamina
+from requests.auth import HTTPBasicAuth
 
 from pipeline.errors import GbifError
-from pipeline.politeness import retry_after
+from pipeline.gbif.answers import A, read_answer, require_plain
+from pipeline.politeness import retry_after, user_agent
 
 TIMEOUT: Final = (10.0, 120.0)
 """Seconds to connect, and to wait for the next byte: GBIF may take a minute to begin an answer."""
 TRANSIENT: Final = frozenset({420, 429, 500, 502, 503, 504})
 """Statuses worth another try: 420 is GBIF's "three downloads are running", 429 "slower"."""
 ATTEMPTS: Final = 10
+"""Of a question; of a file, since the last byte that came."""
+FEW_ATTEMPTS: Final = 3
+"""Where an answer is only wished for."""
+PAUSE: Final = 1.0
+"""Seconds before a file is gone on with whose transfer broke off after some bytes."""
 DROPPED: Final = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 """How a connection ends before the answer does."""
 CHUNK: Final = 1 << 16
@@ -56,11 +63,17 @@ class Credentials:
                 "or use source.mode search for a small scope"
             )
         user, password, email = (os.environ[name] for name in names)
+        if ":" in user:
+            raise GbifError(f"GBIF_USER is {user!r}; a user name has no colon: give the name of the account alone")
         return cls(user=user, password=password, email=email)
 
 
 class NotFoundError(GbifError):
     """GBIF does not know what was asked for."""
+
+
+class UnreachableError(GbifError):
+    """Nothing, or nothing but "later", came from an address in several attempts."""
 
 
 class BusyError(GbifError):
@@ -105,23 +118,21 @@ class Api:
         self.credentials = credentials
         self.poll_seconds = poll_seconds
         self._session = requests.Session()
-        self._session.headers["User-Agent"] = f"NatureWatch/{version('naturewatch')} (+{contact})"
+        self._session.headers["User-Agent"] = user_agent(contact)
 
-    def get_json(self, path: str, parameters: Parameters | None = None, *, authenticated: bool = False) -> Any:  # noqa: ANN401
-        """The JSON answer of a GET request, with the account's credentials where only they open it.
+    def get(self, path: str, shape: type[A], parameters: Parameters | None = None, *, authenticated: bool = False) -> A:
+        """The document that a GET request brings, with the account's credentials where only they open it.
 
         Raises:
-            GbifError: GBIF refused, or did not answer after several attempts.
+            GbifError: GBIF refused, did not answer after several attempts, or answered something else.
         """
         response = self._send("GET", path, params=parameters, auth=self._account() if authenticated else None)
-        try:
-            return response.json()
-        except requests.JSONDecodeError as error:
-            raise GbifError(f"{response.url} answered {response.text[:200]!r} where JSON was expected") from error
+        return read_answer(response.content, shape, address=str(response.url))
 
     def get_text(self, path: str) -> str:
-        """The text answer of a GET request, as `get_json`."""
-        return self._send("GET", path).text
+        """The plain text that a GET request brings; errors as those of `get`."""
+        response = self._send("GET", path)
+        return require_plain(response.text, address=str(response.url))
 
     def post_json(self, path: str, body: Mapping[str, object]) -> str:
         """Send JSON with the account's credentials, once, and return the answer's text.
@@ -150,12 +161,25 @@ class Api:
             size: Bytes that are expected; 0 when unknown. A longer body is cut off and refused.
 
         Raises:
-            GbifError: as `get_json`, or the body is longer than `size`.
+            GbifError: as `get`, or the body is longer than `size`.
         """
+        most = _bytes_of(target)
         with _named(self._address(address)):
-            for attempt in _attempts():
-                with attempt:
+            while not self._downloaded(address, target, size=size, most=most):
+                most = _bytes_of(target)
+                time.sleep(PAUSE)
+
+    def _downloaded(self, address: str, target: Path, *, size: int, most: int) -> bool:
+        """Whether the body is whole; False where it broke off after more bytes than there ever were."""
+        for attempt in _attempts():
+            with attempt:
+                try:
                     self._download_once(address, target, size=size)
+                except DROPPED:
+                    if _bytes_of(target) <= most:
+                        raise
+                    return False
+        return True
 
     def changed(self, address: str, validator: str) -> bool:
         """Whether the file at an address is another one by now; the body is not read.
@@ -167,15 +191,15 @@ class Api:
             validator: What `download` wrote into `validator_of`; not empty.
 
         Raises:
-            GbifError: as `get_json`.
+            GbifError: as `get`, after fewer attempts.
         """
         condition = "If-None-Match" if validator.startswith('"') else "If-Modified-Since"
         headers = {"Accept-Encoding": "identity", condition: validator}
-        with self._send("GET", address, headers=headers, stream=True) as response:
+        with self._send("GET", address, attempts=FEW_ATTEMPTS, headers=headers, stream=True) as response:
             return response.status_code != HTTPStatus.NOT_MODIFIED and _version(response) != validator
 
     def _download_once(self, address: str, target: Path, *, size: int) -> None:
-        offset = target.stat().st_size if target.exists() else 0
+        offset = _bytes_of(target)
         headers = {"Accept-Encoding": "identity"}
         validator = validator_of(target)
         if offset:
@@ -200,14 +224,16 @@ class Api:
                         raise GbifError(f"{response.url} sends more than the {size:,} bytes that were announced")
                     stream.write(chunk)
 
-    def _account(self) -> tuple[str, str]:
+    def _account(self) -> HTTPBasicAuth:
+        """Credentials in UTF-8 (RFC 7617), in which GBIF reads them: text would be sent in Latin-1."""
         if self.credentials is None:
             raise GbifError("asking GBIF for a download needs credentials")
-        return self.credentials.user, self.credentials.password
+        user, password = self.credentials.user, self.credentials.password
+        return HTTPBasicAuth(user.encode(errors="surrogateescape"), password.encode(errors="surrogateescape"))
 
-    def _send(self, method: str, path: str, **arguments: Any) -> requests.Response:  # noqa: ANN401
+    def _send(self, method: str, path: str, *, attempts: int = ATTEMPTS, **arguments: Any) -> requests.Response:  # noqa: ANN401
         with _named(self._address(path)):
-            for attempt in _attempts():
+            for attempt in _attempts(attempts):
                 with attempt:
                     return _checked(self._session.request(method, self._address(path), timeout=TIMEOUT, **arguments))
         raise AssertionError("stamina returns or raises")  # pragma: no cover
@@ -221,17 +247,29 @@ def _named(address: str) -> Iterator[None]:
     """Turn what is left of a network's fault after all attempts into one readable line."""
     try:
         yield
-    except requests.RequestException as error:
+    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, UnicodeError) as error:
         raise GbifError(
-            f"{address} did not answer in {ATTEMPTS} attempts ({type(error).__name__}: {error}); "
+            f"{address} is no address that can be asked ({error}); check it in the configuration"
+        ) from error
+    except requests.exceptions.ContentDecodingError as error:
+        raise GbifError(f"{address} answered what cannot be decoded ({error}); start again") from error
+    except requests.RequestException as error:
+        raise UnreachableError(
+            f"{address} did not answer in several attempts ({type(error).__name__}: {error}); "
             "check the address and the network, then start again"
         ) from error
+    except _TransientError as error:
+        raise UnreachableError(f"{error}, after several attempts; start again later") from error
 
 
-def _attempts() -> Iterator[stamina.Attempt]:
+def _attempts(most: int = ATTEMPTS) -> Iterator[stamina.Attempt]:
     yield from stamina.retry_context(
-        on=_worth_another_try, attempts=ATTEMPTS, timeout=None, wait_initial=1.0, wait_max=60.0
+        on=_worth_another_try, attempts=most, timeout=None, wait_initial=1.0, wait_max=60.0
     )
+
+
+def _bytes_of(target: Path) -> int:
+    return target.stat().st_size if target.exists() else 0
 
 
 def _worth_another_try(error: Exception) -> bool | float:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree as ET
 
-from pipeline.gbif.archive import read_xml
+from pipeline.gbif.members import read_xml
 
 KEY: Final = re.compile(r"\b\d{7}-\d{15,18}\b")
 """A download key: seven digits, a dash, fifteen digits of a moment."""

@@ -6,20 +6,22 @@ Only rows with a gbifID come out, in the order of the source; each other line is
 import gzip
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+import zlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 
 from pipeline.errors import ArchiveError
-from pipeline.gbif.archive import TextFile, member_bytes, opened_member
+from pipeline.gbif.archive import TextFile
 from pipeline.gbif.batches import REJECTS, batches
 from pipeline.gbif.enclosed import read_rows
 from pipeline.gbif.lines import LONGEST_LINE, sift
+from pipeline.gbif.members import member_bytes, opened_member
 from pipeline.gbif.records import DIRECT, media_rows, occurrence_row
-from pipeline.query import identifier, literal
+from pipeline.query import identifier, literal, parquet
 
 WANTED: Final = {
     "occurrence": frozenset({"gbifID", "issue", "checklistKey", *DIRECT}),
@@ -62,13 +64,13 @@ class Raw:
 
     def _reader(self, present: set[str]) -> str:
         if self.delimiter is None:
-            return f"read_parquet({literal(str(self.path))})"
+            return parquet(self.path)
         named = (name if name in present else f"_{index}" for index, name in enumerate(self.columns))
         columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in named)
         return (
             f"read_csv({literal(str(self.path))}, delim={literal(self.delimiter)}, quote='', escape='', comment='', "
             f"header=false, skip=1, auto_detect=false, columns={{{columns}}}, nullstr='', strict_mode=true, "
-            f"max_line_size={2 * LONGEST_LINE})"
+            f"hive_partitioning=false, max_line_size={2 * LONGEST_LINE})"
         )
 
 
@@ -100,22 +102,41 @@ def unpack(archive: Path, file: TextFile, folder: Path, *, name: str) -> Raw:
 
 
 def read_pages(pages: Path, folder: Path, *, name: str, checklist_key: str) -> Raw:
-    """Read the records of a search (gzipped JSON lines) as the rows that an archive would hold."""
+    """Read the records of a search (gzipped JSON lines) as the rows that an archive would hold.
+
+    Raises:
+        ArchiveError: the file is damaged.
+    """
     columns = tuple(sorted(WANTED[name]))
     target, rejects = folder / f"{name}.parquet", folder / f"{name}_rejects.parquet"
     with (
-        gzip.open(pages, "rt", encoding="utf-8") as lines,
         batches(target, pa.schema([(column, pa.string()) for column in columns])) as rows,
         batches(rejects, REJECTS) as rejected,
     ):
-        for number, line in enumerate(lines, 1):
-            record = json.loads(line)
-            found: Iterable[Mapping[str, str | None]] = (
-                media_rows(record) if name == "multimedia" else [occurrence_row(record, checklist_key=checklist_key)]
-            )
+        for number, record in enumerate(_records(pages), 1):
+            try:
+                found: list[Mapping[str, str | None]] = (
+                    [*media_rows(record)]
+                    if name == "multimedia"
+                    else [occurrence_row(record, checklist_key=checklist_key)]
+                )
+            except (AttributeError, TypeError) as error:
+                rejected.add(number, "unreadable_line", f"a record of another shape ({error})")
+                continue
             for row in found:
                 if row["gbifID"]:
                     rows.add(*(row.get(column) for column in columns))
                 else:
                     rejected.add(number, "no_gbif_id", "a record without key")
     return Raw(name=name, path=target, rows=rows.rows, rejects=rejects, columns=columns)
+
+
+def _records(pages: Path) -> Iterator[dict[str, Any]]:
+    try:
+        with gzip.open(pages, "rb") as lines:
+            for line in lines:
+                yield json.loads(line)
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise ArchiveError(
+            f"{pages} is damaged ({error}); remove it and materialise gbif_download to search again"
+        ) from error

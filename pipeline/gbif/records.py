@@ -7,7 +7,8 @@ RANKS: Final = ("kingdom", "phylum", "class", "order", "family", "genus", "speci
 DIRECT: Final = (
     "occurrenceID", "references", "catalogNumber", "datasetKey", "license", "countryCode", "eventDate",
     "scientificName", "taxonRank", "taxonomicStatus", "taxonKey", "acceptedTaxonKey",
-    "decimalLatitude", "decimalLongitude",
+    "decimalLatitude", "decimalLongitude", "occurrenceStatus", "individualCount", "year",
+    "verbatimScientificName", "identificationQualifier",
     *RANKS, *(f"{rank}Key" for rank in RANKS),
 )  # fmt: skip
 """Fields that the API and the archive call the same."""

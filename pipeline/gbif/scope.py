@@ -1,9 +1,14 @@
-"""The scope of the configuration in GBIF's two languages: a download predicate and search parameters."""
+"""The scope of the configuration in GBIF's two languages, a download predicate and search parameters, and in SQL's.
 
-from collections.abc import Sequence
+What GBIF is asked for is held against whatever it, or an archive, brings: see `sql/occurrence_verdicts.sql`.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Any
 
 from pipeline.config import SourceSettings
 from pipeline.gbif.http import Parameters
+from pipeline.licences import RECORD_LICENCES
 
 Predicate = dict[str, object]
 
@@ -48,6 +53,32 @@ def search_parameters(source: SourceSettings) -> Parameters:
     if source.years is not None:
         parameters["year"] = f"{source.years[0]},{source.years[1]}"
     return parameters
+
+
+def conditions(source: SourceSettings, *, datasets: Collection[str]) -> dict[str, Any]:
+    """The scope as parameters of `sql/occurrence_verdicts.sql`.
+
+    Args:
+        source: The scope. Its dataset holds where it was chosen, or occurs at all: an archive of another one alone is
+            taken as it is, as one of another checklist is.
+        datasets: The dataset keys that occur.
+    """
+    chosen = "dataset_key" in source.model_fields_set or source.dataset_key in datasets
+    first, last = source.years or (None, None)
+    canonical = {theirs: ours for ours, theirs in RECORD_LICENCES.items()}
+    return {
+        "dataset": source.dataset_key if chosen else None,
+        "country": source.country,
+        "first_year": first,
+        "last_year": last,
+        "licences": [canonical[name] for name in source.licences],
+        "taxon_keys": [] if _asked(source) else list(source.taxon_keys),
+    }
+
+
+def _asked(source: SourceSettings) -> bool:
+    """Whether GBIF chose the taxa itself: it knows ranks that its tables have no columns for."""
+    return source.mode in {"replica", "search"} or (source.mode == "download" and source.download_key is None)
 
 
 def _any_of(key: str, values: Sequence[str]) -> Predicate:

@@ -1,38 +1,40 @@
 """Brings the raw occurrences of the scope to this machine, by one of four modes, and records where they came from.
 
-Nothing is interpreted here: `pipeline.gbif.tables` reads what this module fetched.
+What lies here and was verified is used, whether or not the source still answers or still has it. Nothing is
+interpreted here: `pipeline.gbif.tables` reads what this module fetched.
 """
 
 import datetime as dt
 import gzip
-import json
 import os
 import shutil
 import zipfile
 from pathlib import Path
 from typing import Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.config import Settings
 from pipeline.errors import ArchiveError, GbifError
 from pipeline.files import atomic_path, digest_of, exclusive, remembered_sha256, sha256_of, write_json
-from pipeline.gbif.download import Log, fetch_archive, fetch_download
-from pipeline.gbif.http import Api
-from pipeline.gbif.metadata import read_provenance
+from pipeline.gbif.archive import read_layout
+from pipeline.gbif.download import Log, fetch_archive, fetch_download, remembered_key
+from pipeline.gbif.http import Api, UnreachableError
+from pipeline.gbif.metadata import Provenance, read_provenance
 from pipeline.gbif.scope import predicate, search_parameters
+from pipeline.gbif.search import read_search
 from pipeline.paths import Paths
 
-PAGE: Final = 300
-"""Records per page, GBIF's maximum."""
-SEARCH_LIMIT: Final = 100_000
-"""GBIF serves no search beyond this offset."""
+RECORD: Final = "record.json"
+"""The record of a download, beside its archive."""
+PAGES: Final = "records.jsonl.gz"
+"""The records of a search."""
 
 
 class SourceRecord(BaseModel):
     """`download.json`: the raw answer that the tables are built from, and how to cite it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     mode: Literal["replica", "search", "download", "archive"]
     key: str
@@ -54,11 +56,25 @@ class SourceRecord(BaseModel):
         """Read `download.json`.
 
         Raises:
-            GbifError: nothing was fetched yet.
+            GbifError: nothing was fetched yet, or another version wrote something else there.
         """
         if not paths.current_download.exists():
             raise GbifError(f"{paths.current_download} is missing; materialise the asset gbif_download")
-        return cls.model_validate_json(paths.current_download.read_text(encoding="utf-8"))
+        record = cls.read_file(paths.current_download)
+        if record is None:
+            raise GbifError(
+                f"{paths.current_download} is not what this version of NatureWatch writes; "
+                "materialise the asset gbif_download again (what was fetched is kept)"
+            )
+        return record
+
+    @classmethod
+    def read_file(cls, path: Path) -> Self | None:
+        """A record from a file; None without one, and of one that another version wrote differently."""
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return None
 
     def citation_facts(self) -> dict[str, str]:
         """What travels in the footer of `occurrences.parquet`, so that the table can be cited wherever it goes."""
@@ -88,24 +104,46 @@ def fetch_source(settings: Settings, *, api: Api, log: Log) -> SourceRecord:
 
 def _download(settings: Settings, *, api: Api, log: Log) -> SourceRecord:
     """GBIF's asynchronous download of the scope, or the one that the configuration names."""
-    folder = settings.paths.downloads / (settings.source.download_key or _scope_hash(settings))
-    found = fetch_download(settings.source, api=api, folder=folder, log=log)
-    request = found.status.get("request") or {}
-    given = settings.source.download_key is not None
-    doi = found.status.get("doi")
-    return SourceRecord(
-        mode=settings.source.mode,
+    source = settings.source
+    folder = settings.paths.downloads / (source.download_key or _scope_hash(settings))
+    key = remembered_key(source, folder)
+    kept = _kept(settings, folder)
+    if kept is not None and kept.key == key:
+        log(f"going on with GBIF download {key}, which lies here and was verified")
+        return kept
+    try:
+        found = fetch_download(source, api=api, folder=folder, log=log)
+    except UnreachableError as error:
+        if kept is None:
+            raise
+        log(f"{error}; going on with GBIF download {kept.key} of {kept.created}, which lies here and was verified")
+        return kept
+    status, given = found.status, source.download_key is not None
+    record = SourceRecord(
+        mode=source.mode,
         key=found.key,
-        doi=doi,
-        citation=_citation(api, key=found.key, doi=doi),
-        licence=found.status.get("license"),
-        created=found.status.get("created"),
-        total_records=found.status.get("totalRecords"),
-        predicate=(request.get("predicate") or {}) if given else predicate(settings.source),
-        checklist_key=request.get("checklistKey") if given else settings.source.checklist_key,
+        doi=status.doi,
+        citation=_citation(api, key=found.key, doi=status.doi),
+        licence=status.licence,
+        created=status.created,
+        total_records=status.total_records,
+        predicate=status.request.predicate if given else predicate(source),
+        checklist_key=status.request.checklist_key if given else source.checklist_key,
         archive=str(found.archive.relative_to(settings.paths.data_root)),
         sha256=remembered_sha256(found.archive),
     )
+    write_json(folder / RECORD, record.model_dump(mode="json"))
+    return record
+
+
+def _kept(settings: Settings, folder: Path) -> SourceRecord | None:
+    """The record of the last download that was fetched into `folder`, where its archive is still what was verified."""
+    for path in (folder / RECORD, settings.paths.current_download):
+        record = SourceRecord.read_file(path)
+        archive = settings.paths.data_root / record.archive if record is not None else folder
+        if record is not None and archive.parent == folder and archive.is_file():
+            return record if remembered_sha256(archive) == record.sha256 else None
+    return None
 
 
 def _scope_hash(settings: Settings) -> str:
@@ -126,30 +164,23 @@ def _citation(api: Api, *, key: str, doi: object) -> str | None:
 def _search(settings: Settings, *, api: Api, log: Log) -> SourceRecord:
     """All pages of a search, for scopes of up to 100,000 records."""
     parameters = search_parameters(settings.source)
-    name = f"search-{_scope_hash(settings)}-{dt.datetime.now(tz=dt.UTC):%Y%m%d}"
-    target = settings.paths.downloads / name / "records.jsonl.gz"
+    scope = f"search-{_scope_hash(settings)}"
+    target = settings.paths.downloads / f"{scope}-{dt.datetime.now(tz=dt.UTC):%Y%m%d}" / PAGES
+    earlier = sorted(settings.paths.downloads.glob(f"{scope}-*/{PAGES}"))
     if not target.exists():
-        with atomic_path(target) as partial, gzip.GzipFile(partial, "wb", mtime=0) as stream:
-            offset = 0
-            while True:
-                page = api.get_json("/occurrence/search", {**parameters, "limit": PAGE, "offset": offset})
-                if page["count"] > SEARCH_LIMIT:
-                    raise GbifError(
-                        f"the scope has {page['count']:,} records, a search serves {SEARCH_LIMIT:,}; "
-                        "use source.mode download"
-                    )
-                stream.writelines(json.dumps(item, sort_keys=True).encode() + b"\n" for item in page["results"])
-                offset += len(page["results"])
-                log(f"searched {offset:,} of {page['count']:,} records")
-                if page["endOfRecords"]:
-                    break
-                if not page["results"]:
-                    raise GbifError(f"GBIF's search ended at {offset:,} of {page['count']:,} records; start again")
+        try:
+            with atomic_path(target) as partial:
+                read_search(api, parameters, target=partial, log=log)
+        except UnreachableError as error:
+            if not earlier:
+                raise
+            target = earlier[-1]
+            log(f"{error}; going on with {target}, which was fetched before")
     with gzip.open(target, "rb") as lines:
         total = sum(1 for _ in lines)
     return SourceRecord(
         mode="search",
-        key=name,
+        key=target.parent.name,
         total_records=total,
         predicate=dict(parameters),
         checklist_key=settings.source.checklist_key,
@@ -167,9 +198,14 @@ def _archive(settings: Settings, *, api: Api, log: Log) -> SourceRecord:
     if given.startswith(("http://", "https://")):
         fetch_archive(api, address=given, target=target, log=log, may_change=True)
     else:
-        _bring(Path(given), target)
+        _bring(Path(given), target, log=log)
+    if not read_layout(target).has_taxon_keys:
+        log(
+            f"{given} is no GBIF download: it has names but none of GBIF's taxon keys, so every occurrence will be "
+            "removed (rule missing_species_key); ask GBIF for a download of these records, format DWCA"
+        )
     digest = remembered_sha256(target)
-    found = read_provenance(target)
+    found = _provenance(target, log=log)
     return SourceRecord(
         mode="archive",
         key=found.key or f"archive-{digest[:16]}",
@@ -184,10 +220,22 @@ def _archive(settings: Settings, *, api: Api, log: Log) -> SourceRecord:
     )
 
 
-def _bring(source: Path, target: Path) -> None:
+def _provenance(archive: Path, *, log: Log) -> Provenance:
+    """What the archive says of itself: one that says it unreadably has all its records none the less."""
+    try:
+        return read_provenance(archive)
+    except ArchiveError as error:
+        log(f"{error}; how to cite the archive stays unknown")
+        return Provenance()
+
+
+def _bring(source: Path, target: Path, *, log: Log) -> None:
     """A second name for the archive where the file system allows it, else a copy; nothing when it is here unchanged."""
     if not source.is_file():
-        raise ArchiveError(f"there is no archive at {source.absolute()}; check source.archive")
+        if not target.exists():
+            raise ArchiveError(f"there is no archive at {source.absolute()}; check source.archive")
+        log(f"there is no archive at {source.absolute()} now; going on with {target}, which came from there")
+        return
     if not zipfile.is_zipfile(source):
         raise ArchiveError(f"{source} is no zip archive; source.archive must be a Darwin Core Archive")
     theirs = source.stat()
@@ -196,10 +244,17 @@ def _bring(source: Path, target: Path) -> None:
         # A copy keeps the time of what it was made from.
         if (ours.st_size, ours.st_mtime_ns) == (theirs.st_size, theirs.st_mtime_ns):
             return
-    with atomic_path(target) as partial:
-        partial.unlink()
-        try:
-            partial.hardlink_to(source.resolve())
-        except OSError:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    linked = target.with_name(f".{target.name}.linked")
+    linked.unlink(missing_ok=True)
+    try:
+        # Not by way of atomic_path, which sets the mode bits of what it moves: these are those of the user's own file.
+        linked.hardlink_to(source.resolve())
+        linked.replace(target)
+    except OSError:
+        with atomic_path(target) as partial:
             shutil.copyfile(source, partial)
             os.utime(partial, ns=(theirs.st_atime_ns, theirs.st_mtime_ns))
+    finally:
+        # Two names of one file are not moved onto each other.
+        linked.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from pipeline.errors import ConfigurationError
 from pipeline.files import work_folder
+from pipeline.gbif.licences import licence_readings
 from pipeline.paths import Paths
 from pipeline.query import to_parquet
 from pipeline.rejections import write_rejections
@@ -73,9 +74,10 @@ def build_photo_index(paths: Paths, settings: "Settings") -> Path:
     output = paths.table("photo_index")
     clean = paths.table("clean_occurrences")
     with work_folder(paths.work("photo_index")) as folder:
+        licences = licence_readings(paths.table("media"), folder=folder, name="media")
         verdicts = to_parquet(
             "photo_index_verdicts",
-            inputs={"media": paths.table("media"), "clean_occurrences": clean},
+            inputs={"media": paths.table("media"), "clean_occurrences": clean, "licences": licences},
             output=folder / "verdicts.parquet",
             sized=SIZED,
             size=settings.photos.size,

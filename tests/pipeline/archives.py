@@ -25,6 +25,11 @@ ROW = {
 }  # fmt: skip
 
 
+def described(names: tuple[str, ...]) -> str:
+    """Columns by position, as meta.xml describes them."""
+    return "".join(f'<field index="{i}" term="http://rs.tdwg.org/dwc/terms/{n}"/>' for i, n in enumerate(names))
+
+
 def make_archive(
     path: Path,
     rows: list[dict[str, str]] | None = None,
@@ -33,9 +38,6 @@ def make_archive(
     location: str = "occurrence.txt",
     extra_lines: str = "",
 ) -> Path:
-    def fields(names: tuple[str, ...]) -> str:
-        return "".join(f'<field index="{i}" term="http://rs.tdwg.org/dwc/terms/{n}"/>' for i, n in enumerate(names))
-
     def text(names: tuple[str, ...], lines: list[dict[str, str]]) -> str:
         return "".join(
             "\t".join(line.get(name, "") for name in names) + "\n"
@@ -51,7 +53,7 @@ def make_archive(
         }
     ]
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("meta.xml", META.format(location=location, core=fields(columns), media=fields(MEDIA)))
+        archive.writestr("meta.xml", META.format(location=location, core=described(columns), media=described(MEDIA)))
         archive.writestr("occurrence.txt", text(columns, rows if rows is not None else [ROW]) + extra_lines)
         archive.writestr("multimedia.txt", text(MEDIA, media))
     return path
@@ -69,7 +71,7 @@ def tables(make_settings: Callable[..., Settings], archive: Path) -> tuple[Setti
     return settings, dict(zip(names, found.fetchone() or (), strict=False))
 
 
-def described(path: Path, change: Callable[[str], str], *, drop: str = "") -> Path:
+def redescribed(path: Path, change: Callable[[str], str], *, drop: str = "") -> Path:
     """An archive whose meta.xml is changed, and one of whose members may be missing."""
     whole = make_archive(path.with_suffix(".whole"))
     with zipfile.ZipFile(whole) as old, zipfile.ZipFile(path, "w") as archive:

@@ -9,21 +9,24 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from pipeline.config import Settings
 from pipeline.gbif.http import Api, Credentials
 from pipeline.gbif.source import SourceRecord, fetch_source
+from tests.pipeline.archives import MEDIA, META, described
 
 KEA = {"mode": "download", "taxon_keys": ["Q2M4"], "country": "NZ", "years": [2015, 2020]}
 """The section `source` for Kea of New Zealand, by download."""
 
 
 def archive(*, value: str = "7\n") -> bytes:
-    """A zip of real size; what is inside does not matter here."""
+    """A Darwin Core Archive of real size; the values do not matter here."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as members:
         members.writestr("occurrence.txt", "gbifID\n" + value * 150_000)
+        members.writestr("multimedia.txt", "gbifID\ttype\tformat\tidentifier\n")
+        members.writestr("meta.xml", META.format(location="occurrence.txt", core="", media=described(MEDIA)))
     return stream.getvalue()
 
 
@@ -50,6 +53,13 @@ class Gbif(ThreadingHTTPServer):
         self.heeds_conditions = True
         self.serves_ranges = True
         self.announced: int | None = None
+        self.user = "kea"
+        self.archive_status: int | None = None
+        """What the archive's address answers, in place of the archive."""
+        self.silent = False
+        """Whether connections end without an answer."""
+        self.shift_after: int | None = None
+        """From this record on, one page of a search begins a record too early, once."""
         self.asked: list[str] = []
         """Methods and paths, in order."""
 
@@ -85,6 +95,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = urlsplit(self.path)
+        if self.server.silent:
+            self.close_connection = True
+            return
         self.server.asked.append(f"GET {path.path}")
         name = path.path.rsplit("/", 1)[-1]
         if name == "search":
@@ -107,13 +120,19 @@ class Handler(BaseHTTPRequestHandler):
     def _page(self, query: dict[str, list[str]]) -> None:
         self.server.pages.append(query)
         offset, limit = int(query["offset"][0]), int(query["limit"][0])
-        records = [{"key": str(n), "media": []} for n in range(offset, min(offset + limit, self.server.count))]
+        if offset + limit > 100_000:
+            self._answer(400, b"Max offset of 100001 exceeded: 100000 + 300")
+            return
+        early = int(self.server.shift_after is not None and offset >= self.server.shift_after)
+        self.server.shift_after = None if early else self.server.shift_after
+        keys = range(offset - early, min(offset + limit, self.server.count) - early)
+        records = [{"key": str(key), "media": []} for key in keys]
         page = {"count": self.server.count, "endOfRecords": offset + limit >= self.server.count, "results": records}
         self._answer(200, json.dumps(page).encode())
 
     def _listing(self, user: str) -> None:
         """As recorded: the latest first, the request with what GBIF adds to it."""
-        if not self.headers.get("Authorization", "").startswith("Basic ") or user != "kea":
+        if not self.headers.get("Authorization", "").startswith("Basic ") or unquote(user) != self.server.user:
             self._answer(401, f"Failed to authenticate user {user}\r\n".encode())
             return
         results = [
@@ -129,6 +148,9 @@ class Handler(BaseHTTPRequestHandler):
         self._answer(200, json.dumps(page).encode())
 
     def _archive(self) -> None:
+        if self.server.archive_status is not None:
+            self._answer(self.server.archive_status, b"no archive")
+            return
         self.server.archive_ranges.append(self.headers.get("Range", ""))
         known = self.headers.get("If-None-Match") or self.headers.get("If-Modified-Since")
         if self.server.heeds_conditions and known is not None and known in self.server.versions.values():

@@ -17,7 +17,7 @@ from pipeline.gbif.source import SourceRecord, fetch_source
 from pipeline.gbif.tables import BACKBONE, build_occurrences
 from pipeline.query import count
 from pipeline.rejections import counts
-from tests.pipeline.archives import META, ROW, described, make_archive, tables
+from tests.pipeline.archives import META, ROW, make_archive, redescribed, tables
 
 
 def test_columns_are_found_by_their_terms_in_any_order(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_an_archive_of_integer_keys_follows_the_former_backbone(
     assert row["checklist_key"] == BACKBONE
 
 
-@pytest.mark.parametrize("location", ["../occurrence.txt", "/etc/passwd", "a/b.txt", "..", "a\\b.txt"])
+@pytest.mark.parametrize("location", ["../occurrence.txt", "/etc/passwd", "a/../../b.txt", "..", "a\\b.txt"])
 def test_a_file_outside_the_archive_is_refused(tmp_path: Path, location: str) -> None:
     with pytest.raises(ArchiveError, match="outside the archive"):
         read_layout(make_archive(tmp_path / "a.zip", location=location))
@@ -227,7 +227,7 @@ def test_where_files_cannot_be_linked_they_are_copied(
 
 
 def test_of_two_columns_of_one_name_the_first_counts(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
-    archive = described(
+    archive = redescribed(
         tmp_path / "a.zip",
         lambda text: text.replace("http://rs.tdwg.org/dwc/terms/locality", "http://purl.org/dc/terms/SPECIES"),
     )
@@ -243,3 +243,21 @@ def test_a_killed_build_leaves_nothing_that_the_next_one_keeps(
     left.write_text("half of a text")
     build_occurrences(settings.paths, settings)
     assert not left.parent.exists()
+
+
+def test_what_the_rules_judge_besides_is_read_from_an_archive(
+    make_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    more = {
+        "occurrenceStatus": " absent ", "individualCount": "0.0", "year": "2014", "identificationQualifier": "cf.",
+        "verbatimScientificName": "Nestor cf. notabilis", "eventDate": "",
+    }  # fmt: skip
+    _, row = tables(make_settings, make_archive(tmp_path / "a.zip", [{**ROW, **more}], columns=(*ROW, *more)))
+    assert (row["occurrence_status"], row["individual_count"], row["event_date"]) == ("ABSENT", 0.0, "2014")
+    assert (row["verbatim_name"], row["identification_qualifier"]) == ("Nestor cf. notabilis", "cf.")
+
+
+def test_numbers_that_are_none_are_unknown(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
+    more = {"individualCount": "many", "year": "2014", "eventDate": "2013-05-01"}
+    _, row = tables(make_settings, make_archive(tmp_path / "a.zip", [{**ROW, **more}], columns=(*ROW, *more)))
+    assert (row["individual_count"], row["event_date"]) == (None, "2013-05-01")

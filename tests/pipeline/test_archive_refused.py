@@ -17,7 +17,7 @@ from pipeline.gbif.http import Api
 from pipeline.gbif.source import fetch_source
 from pipeline.gbif.tables import build_occurrences
 from pipeline.query import count
-from tests.pipeline.archives import ROW, described, make_archive, tables
+from tests.pipeline.archives import ROW, make_archive, redescribed, tables
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ from tests.pipeline.archives import ROW, described, make_archive, tables
     ],
 )
 def test_a_description_that_cannot_be_followed_is_refused(tmp_path: Path, old: str, new: str, refusal: str) -> None:
-    archive = described(tmp_path / "a.zip", lambda text: text.replace(old, new))
+    archive = redescribed(tmp_path / "a.zip", lambda text: text.replace(old, new))
     with pytest.raises(ArchiveError, match=refusal):
         read_layout(archive)
 
@@ -51,7 +51,7 @@ def test_a_description_that_cannot_be_followed_is_refused(tmp_path: Path, old: s
 )
 def test_a_file_that_is_described_but_absent_is_refused(tmp_path: Path, name: str, refusal: str) -> None:
     with pytest.raises(ArchiveError, match=refusal):
-        read_layout(described(tmp_path / "a.zip", str, drop=name))
+        read_layout(redescribed(tmp_path / "a.zip", str, drop=name))
 
 
 def test_an_encrypted_member_is_refused(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_an_encrypted_member_is_refused(make_settings: Callable[..., Settings], 
 def test_a_bomb_is_refused_before_it_is_unpacked(
     make_settings: Callable[..., Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.gbif.archive.MOST_BYTES", 500)
+    monkeypatch.setattr("pipeline.gbif.members.MOST_BYTES", 500)
     archive = make_archive(tmp_path / "a.zip", [ROW] * 50)
     with pytest.raises(ArchiveError, match="looks like a bomb"):
         tables(make_settings, archive)

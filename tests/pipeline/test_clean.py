@@ -27,6 +27,8 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 NO_LINEAGE = dict.fromkeys([*RANKS, *(f"{rank}_key" for rank in RANKS), "taxon_key", "accepted_taxon_key"])
 
 REMOVED: list[tuple[str, Row]] = [
+    ("absent", {"occurrence_status": "ABSENT", "individual_count": 0}),
+    ("out_of_scope", {"dataset_key": "another"}),
     ("no_taxonomy", {**NO_LINEAGE, "scientific_name": None, "issue": "TAXON_MATCH_NONE"}),
     ("no_taxonomy", {**NO_LINEAGE, "scientific_name": "Nonesuch", "taxon_rank": None, "issue": None}),
     ("hybrid", {"scientific_name": f"Scandosorbus {TIMES} intermedia (Ehrh.) Sennikov"}),
@@ -53,15 +55,19 @@ REMOVED: list[tuple[str, Row]] = [
     ("doubtful_match", {"taxonomic_status": "PROPARTE_SYNONYM"}),
     ("missing_species_key", {"species_key": None, "accepted_taxon_key": None, "taxonomic_status": "SYNONYM"}),
     ("missing_species_key", {"species_key": None, "taxon_rank": "SUBSPECIES"}),
+    (
+        "missing_species_key",
+        {"species": None, "species_key": None, "taxon_key": None, "accepted_taxon_key": None, "taxonomic_status": None},
+    ),
     ("missing_species_name", {"species": None}),
 ]
 
 
-@pytest.mark.parametrize(("rule", "changes"), REMOVED)
-def test_a_row_that_meets_a_rule_is_removed_by_it(settings: Settings, rule: str, changes: Row) -> None:
-    kept, rejected = clean(settings, [occurrence("1"), occurrence("2", **changes)])
-    assert set(kept) == {"1"}
-    assert rejected == {"2": rule}
+def test_a_row_that_meets_a_rule_is_removed_by_it(settings: Settings) -> None:
+    rows = [occurrence(str(key), **changes) for key, (_, changes) in enumerate(REMOVED)]
+    kept, rejected = clean(settings, [occurrence("good"), *rows])
+    assert set(kept) == {"good"}
+    assert rejected == {str(key): rule for key, (rule, _) in enumerate(REMOVED)}
 
 
 def test_every_rule_is_shown_here() -> None:

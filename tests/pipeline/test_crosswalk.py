@@ -120,6 +120,15 @@ def test_a_species_with_two_targets_is_not_guessed(clean: Cleaner) -> None:
     assert rejected["1"][0] == "other_checklist"
 
 
+def test_translated_rows_are_judged_like_all_others(clean: Cleaner) -> None:
+    odd = [in_backbone("2", occurrence_status="ABSENT"), in_backbone("3", identification_qualifier="cf.")]
+    kept, rejected = clean([in_col("1"), *odd, in_backbone("4", verbatim_name="Turdus aff. merula")], WHOLE)
+    assert set(kept) == {"1"}
+    assert {key: rule for key, (rule, _) in rejected.items()} == {
+        "2": "absent", "3": "provisional_name", "4": "provisional_name",
+    }  # fmt: skip
+
+
 def test_blank_ranks_stay_blank(clean: Cleaner) -> None:
     kept, _ = clean([in_backbone("1", **{"class": None, "class_key": None})], WHOLE)
     assert (kept["1"]["class"], kept["1"]["class_key"]) == (None, None)

@@ -4,15 +4,17 @@ import datetime as dt
 import gzip
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import stamina
 
 from pipeline.config import Settings
-from pipeline.errors import GbifError
+from pipeline.errors import ArchiveError, GbifError
 from pipeline.gbif import download as download_module
+from pipeline.gbif.answers import DownloadStatus, Page
 from pipeline.gbif.http import Api, Credentials
 from pipeline.gbif.scope import predicate
 from pipeline.gbif.source import SourceRecord, fetch_source
@@ -85,8 +87,15 @@ def test_killed_while_waiting_it_asks_for_the_same_key(
     assert record.key == next(iter(gbif.known))
 
 
+def remove_archives(settings: Settings) -> None:
+    """What a person does who needs the room."""
+    for archive in settings.paths.downloads.glob("*/*.zip"):
+        archive.unlink()
+
+
 def test_a_key_that_gbif_does_not_know_any_more_is_asked_for_anew(settings: Settings, gbif: Gbif) -> None:
     first = fetch(settings, gbif)
+    remove_archives(settings)
     gbif.known.clear()
     assert fetch(settings, gbif).key != first.key
 
@@ -216,11 +225,11 @@ def test_recorded_listings_are_understood(shared: Path, settings: Settings) -> N
     listed = recorded["_response"]["results"]
     assert len(listed) == 20
     # None of them is this scope's; one with this scope's predicate, as GBIF would list it, is.
-    assert not any(download_module._is_ours(each, settings.source) for each in listed)
+    assert not any(download_module._is_ours(DownloadStatus.model_validate(each), settings.source) for each in listed)
     ours = dict(listed[1])
     ours["request"] = {**ours["request"], "predicate": predicate(settings.source)}
     ours |= {"status": "RUNNING", "created": dt.datetime.now(tz=dt.UTC).isoformat(timespec="milliseconds")}
-    assert download_module._is_ours(ours, settings.source)
+    assert download_module._is_ours(DownloadStatus.model_validate(ours), settings.source)
 
 
 def test_a_search_is_paged_to_its_end(make_settings: Make, gbif: Gbif) -> None:
@@ -242,8 +251,8 @@ def test_a_search_that_ends_before_its_count_is_no_answer(
     make_settings: Make, gbif: Gbif, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     searching = make_settings(source={"mode": "search"})
-    empty = {"count": 10, "endOfRecords": False, "results": []}
-    monkeypatch.setattr(Api, "get_json", lambda *_, **__: empty)
+    empty = Page.model_validate({"count": 10, "endOfRecords": False, "results": []})
+    monkeypatch.setattr(Api, "get", lambda *_, **__: empty)
     with pytest.raises(GbifError, match="ended at 0 of 10 records"):
         fetch(searching, gbif)
     assert not list(searching.paths.downloads.glob("**/records.jsonl.gz"))
@@ -254,6 +263,55 @@ def test_a_search_beyond_gbifs_limit_names_the_way_out(make_settings: Make, gbif
     with pytest.raises(GbifError, match=r"source\.mode download"):
         fetch(make_settings(source={"mode": "search"}), gbif)
     assert len(gbif.pages) == 1
+
+
+def test_the_last_page_ends_where_a_search_ends(make_settings: Make, gbif: Gbif) -> None:
+    gbif.count = 99_901
+    record = fetch(make_settings(source={"mode": "search"}), gbif)
+    assert record.total_records == 99_901
+    assert [(page["offset"], page["limit"]) for page in gbif.pages[-2:]] == [
+        (["99600"], ["300"]), (["99900"], ["100"]),
+    ]  # fmt: skip
+
+
+def test_pages_that_shift_are_read_again(make_settings: Make, gbif: Gbif) -> None:
+    gbif.count, gbif.shift_after = 700, 300
+    said: list[str] = []
+    record = fetch_source(make_settings(source={"mode": "search"}), api=gbif.api, log=said.append)
+    assert record.total_records == 700
+    assert any("has 700 records, its pages held 699 different ones; searching again" in text for text in said)
+
+
+def pages_of(monkeypatch: pytest.MonkeyPatch, *counts: int) -> list[int]:
+    """Let GBIF say these counts, one a page and the last for good; the offsets that it is asked for."""
+    coming, offsets = list(counts), []
+
+    def get(_api: Api, _path: str, _shape: object, parameters: Mapping[str, Any]) -> Page:
+        offsets.append(parameters["offset"])
+        count = coming.pop(0) if len(coming) > 1 else coming[0]
+        keys = range(parameters["offset"], min(parameters["offset"] + parameters["limit"], count))
+        return Page.model_validate({"count": count, "results": [{"key": str(key)} for key in keys]})
+
+    monkeypatch.setattr(Api, "get", get)
+    return offsets
+
+
+def test_a_count_that_changes_meanwhile_is_read_again(
+    make_settings: Make, gbif: Gbif, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offsets = pages_of(monkeypatch, 500, 501)
+    assert fetch(make_settings(source={"mode": "search"}), gbif).total_records == 501
+    assert offsets == [0, 300, 0, 300]
+
+
+def test_a_search_that_never_holds_still_is_no_answer(
+    make_settings: Make, gbif: Gbif, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages_of(monkeypatch, *range(500, 600))
+    settings = make_settings(source={"mode": "search"})
+    with pytest.raises(GbifError, match=r"had 504 records, and at record 300 it had 505, 3 times; .*download"):
+        fetch(settings, gbif)
+    assert not list(settings.paths.downloads.glob("**/records.jsonl.gz"))
 
 
 def test_recorded_pages_give_the_same_tables_as_an_archive(make_settings: Make, shared: Path) -> None:
@@ -278,6 +336,39 @@ def test_recorded_pages_give_the_same_tables_as_an_archive(make_settings: Make, 
     assert all(row["observation_id"].isdigit() for row in occurrences)
     media = tiny.read(settings.paths.table("media"))
     assert len(media) == sum(len(record["media"]) for record in expected)
+
+
+def searched(settings: Settings, content: bytes) -> None:
+    """The pages of a search as they lie here."""
+    raw = settings.paths.downloads / "search" / "records.jsonl.gz"
+    raw.parent.mkdir(parents=True)
+    raw.write_bytes(content)
+    record = SourceRecord(
+        mode="search", key="s", predicate={}, checklist_key="c", sha256="0",
+        archive=str(raw.relative_to(settings.data_root)),
+    )  # fmt: skip
+    settings.paths.current_download.write_text(record.model_dump_json())
+
+
+def test_a_record_of_another_shape_leaves_a_trace_and_the_others_stay(make_settings: Make) -> None:
+    settings = make_settings(source={"mode": "search"})
+    odd = ['{"key": 2, "media": 3, "classifications": {"c": 1}}', '{"key": 3, "issues": 4, "media": ["x"]}', "{}"]
+    searched(settings, gzip.compress("\n".join(['{"key": 1, "media": []}', *odd]).encode()))
+    build_occurrences(settings.paths, settings)
+    assert [row["occurrence_key"] for row in tiny.read(settings.paths.table("occurrences"))] == ["1"]
+    rejected = [(row["key"], row["rule"]) for row in tiny.read(settings.paths.rejections_of("occurrences"))]
+    assert [key for key, rule in rejected if rule == "unreadable_line"] == [
+        "multimedia.txt:2", "multimedia.txt:3", "occurrence.txt:2", "occurrence.txt:3",
+    ]  # fmt: skip
+    assert ("occurrence.txt:4", "no_gbif_id") in rejected
+
+
+@pytest.mark.parametrize("content", [gzip.compress(b'{"key": 1}')[:-6], b"no gzip", gzip.compress(b'{"key": 1')])
+def test_damaged_pages_say_what_to_do(make_settings: Make, content: bytes) -> None:
+    settings = make_settings(source={"mode": "search"})
+    searched(settings, content)
+    with pytest.raises(ArchiveError, match=r"is damaged .*search again"):
+        build_occurrences(settings.paths, settings)
 
 
 def test_a_gbif_that_does_not_answer_is_one_readable_line(settings: Settings) -> None:

@@ -101,62 +101,18 @@ def test_each_size_can_be_wanted(make_settings: Callable[..., Settings]) -> None
         assert row["url"] == f"{S3}/12/{size}.jpg"
 
 
-@pytest.mark.parametrize(
-    ("received", "canonical"),
-    [
-        ("http://creativecommons.org/publicdomain/zero/1.0/", "CC0"),
-        ("http://creativecommons.org/publicdomain/zero/1.0/legalcode", "CC0"),
-        ("CC0", "CC0"),
-        ("CC0 1.0", "CC0"),
-        ("CC0_1_0", "CC0"),
-        ("no rights reserved (CC0)", "CC0"),
-        ("http://creativecommons.org/licenses/by/4.0/", "CC-BY"),
-        ("https://creativecommons.org/licenses/by/4.0/legalcode", "CC-BY"),
-        ("CC_BY_4_0", "CC-BY"),
-        ("CC BY", "CC-BY"),
-        ("http://creativecommons.org/licenses/by-nc/4.0/", "CC-BY-NC"),
-        ("CC_BY_NC_4_0", "CC-BY-NC"),
-        ("(c) Jane, some rights reserved (CC BY-NC)", "CC-BY-NC"),
-        ("http://creativecommons.org/licenses/by-sa/4.0/", "CC-BY-SA"),
-        ("CC-BY-ND", "CC-BY-ND"),
-        ("http://creativecommons.org/licenses/by-nc-sa/3.0/nz/", "CC-BY-NC-SA"),
-        ("HTTP://CREATIVECOMMONS.ORG/LICENSES/BY-NC-ND/4.0/", "CC-BY-NC-ND"),
-        ("https://creativecommons.org/licenses/by-nd-nc/1.0/", "CC-BY-NC-ND"),
-        ("http://creativecommons.org/publicdomain/mark/1.0/", "PDM"),
-        ("All rights reserved", "all rights reserved"),
-        ("ALL_RIGHTS_RESERVED", "all rights reserved"),
-        ("", "unknown"),
-        ("   ", "unknown"),
-        (None, "unknown"),
-        ("© The Board of Trustees of the Royal Botanic Gardens, Kew.", "other"),
-        ("Photograph by Jane", "other"),
-        ("https://creativecommons.org/licenses/by-nc/3.0/nz", "CC-BY-NC"),
-        ("https://creativecommons.org/licenses/by-nc/4.0/deed.en", "CC-BY-NC"),
-        ("http://www.creativecommons.org/licenses/by-sa/2.5/ch/", "CC-BY-SA"),
-        ("http://creativecommons.org/licenses/by", "CC-BY"),
-        ("Attribution-NonCommercial-ShareAlike 4.0 International (CC BY-NC-SA 4.0)", "CC-BY-NC-SA"),
-        ("Attribution-NoDerivatives 4.0 International", "CC-BY-ND"),
-        ("Creative Commons Attribution License", "CC-BY"),
-        ("Creative Commons Attribution, Non-Commercial", "CC-BY-NC"),
-        ("Creative Commons Attribution Non Commercial No Derivatives 3.0 Unported", "CC-BY-NC-ND"),
-        ("Creative Commons Zero v1.0 Universal", "CC0"),
-        ("Public Domain", "PDM"),
-        ("cc-by-nc", "CC-BY-NC"),
-        ("© All rights reserved", "all rights reserved"),
-        ("(c) Jane Doe, all rights reserved", "all rights reserved"),
-        ("unspecified", "unknown"),
-        ("UNSPECIFIED", "unknown"),
-        ("UNSUPPORTED", "other"),
-        ("??", "unknown"),
-        ("版权所有", "other"),
-        ("Attribution: Jane Doe", "other"),
-        ("cc by-something-else", "other"),
-        ("soccer by night", "other"),
-    ],
-)
-def test_licences_are_canonical(settings: Settings, received: str | None, canonical: str) -> None:
-    (row,), _ = index(settings, media("1", f"{S3}/1/original.jpg", licence=received))
-    assert row["licence"] == canonical
+def test_licences_are_canonical(settings: Settings) -> None:
+    received = {
+        "http://creativecommons.org/licenses/by-nc/4.0/": "CC-BY-NC",
+        "CC BY\N{NON-BREAKING HYPHEN}NC 4.0": "CC-BY-NC",
+        "CC BY 4.0 (but not for AI)": "other",
+        "All rights reserved": "all rights reserved",
+        "   ": "unknown",
+        None: "unknown",
+    }
+    rows = [media(str(n), f"{S3}/{n}/original.jpg", licence=text) for n, text in enumerate(received)]
+    kept, _ = index(settings, *rows)
+    assert [row["licence"] for row in kept] == list(received.values())
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import TableError
-from pipeline.query import connect, copy, count, rows, select, to_parquet
+from pipeline.files import exclusive
+from pipeline.query import STEPS_TOGETHER, connect, copy, count, rows, select, to_parquet
 
 
 def _split(*sides: tuple[str, str]) -> pa.Table:
@@ -31,6 +32,69 @@ def test_a_query_writes_parquet(tmp_path: Path) -> None:
 def test_a_missing_table_is_named(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="split is missing"):
         rows("check_straddling", inputs={"split": tmp_path / "absent.parquet"})
+
+
+ODD_FOLDERS = [
+    "NZ birds [2026]", "a=1", "what*ever?", "{a,b}", "100%25 $HOME ~", "it's \"quoted\"", "ümläut", "back\\slash",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ODD_FOLDERS)
+def test_any_folder_that_can_be_made_can_hold_tables(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name / name
+    folder.mkdir(parents=True)
+    for number in range(2):
+        pq.write_table(_split(("a", "train"), ("a", "validation")), folder / f"{number}[x].parquet")
+    # What a pattern would find in place of the folder.
+    (tmp_path / "NZ birds 2").mkdir()
+    for source in (folder, folder / "0[x].parquet"):
+        output = to_parquet(
+            "check_straddling", inputs={"split": source}, output=folder.with_name("out") / "t[1].parquet"
+        )
+        assert pq.read_table(output).to_pylist() == [{"observation_id": "a"}]
+        assert list(output.parent.iterdir()) == [output]
+    with connect(inputs={"split": folder}) as connection:
+        columns = [row[0] for row in connection.execute("describe split").fetchall()]
+    assert columns == ["observation_id", "split"]
+
+
+def test_a_folder_without_tables_is_a_missing_table(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match="split is missing"):
+        rows("check_straddling", inputs={"split": tmp_path})
+
+
+def test_a_table_of_another_version_is_a_sentence(tmp_path: Path) -> None:
+    table = pa.table({"observation": ["a"]})
+    with pytest.raises(TableError, match=r"check_straddling: .*materialise the assets before it again"):
+        rows("check_straddling", inputs={"split": table})
+    with pytest.raises(TableError, match="materialise the assets before it again"):
+        to_parquet("check_straddling", inputs={"split": table}, output=tmp_path / "table.parquet")
+
+
+def test_what_a_killed_writer_spilled_is_removed_by_the_next_and_a_living_ones_is_not(tmp_path: Path) -> None:
+    output = tmp_path / "table.parquet"
+    names = (".table.parquet.spill-1", ".table.parquet.spill-2", ".other.parquet.spill-1")
+    killed, living, another = (tmp_path / name for name in names)
+    for folder in (killed, living, another):
+        folder.mkdir()
+        (folder / "duckdb_temp_storage-0.tmp").write_bytes(b"spilled")
+    with exclusive(living / "lock"):
+        to_parquet("check_straddling", inputs={"split": _split(("a", "train"))}, output=output)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([output.name, living.name, another.name])
+    to_parquet("check_straddling", inputs={"split": _split(("a", "train"))}, output=output)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([output.name, another.name])
+
+
+def _bytes(connection: duckdb.DuckDBPyConnection) -> int:
+    query = "select parse_formatted_bytes(current_setting('memory_limit'))"
+    (limit,) = connection.execute(query).fetchone() or (0,)
+    return int(limit)
+
+
+def test_steps_that_run_together_share_what_duckdb_sees_of_the_container() -> None:
+    with duckdb.connect() as plain, connect(inputs={}) as ours, connect(inputs={}, memory_limit="900 TiB") as greedy:
+        assert _bytes(ours) == pytest.approx(_bytes(plain) / STEPS_TOGETHER, rel=0.05)
+        assert _bytes(greedy) == pytest.approx(_bytes(ours), rel=0.05)
 
 
 def test_a_query_never_reaches_the_network() -> None:
