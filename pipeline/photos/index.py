@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pipeline.errors import ConfigurationError
 from pipeline.files import work_folder
 from pipeline.paths import Paths
 from pipeline.query import to_parquet
@@ -25,21 +24,6 @@ RULES: Final = (
     "no_photo",
 )
 """Why a media row is removed, the first that applies; `no_photo` notes a clean occurrence that is left with none."""
-
-LICENCES: Final = (
-    "CC0",
-    "CC-BY",
-    "CC-BY-NC",
-    "CC-BY-SA",
-    "CC-BY-ND",
-    "CC-BY-NC-SA",
-    "CC-BY-NC-ND",
-    "PDM",
-    "all rights reserved",
-    "unknown",
-    "other",
-)
-"""Canonical licences; PDM is the Public Domain Mark, `other` any text that is none of the rest."""
 
 SIZED_HOSTS: Final = ("inaturalist-open-data.s3.amazonaws.com", "static.inaturalist.org", "photos.replica.test")
 """Hosts that keep each photograph in iNaturalist's sizes, under the same id: iNaturalist's two and the replica."""
@@ -66,7 +50,6 @@ def build_photo_index(paths: Paths, settings: "Settings") -> Path:
         The path of `photo_index.parquet`.
 
     Raises:
-        ConfigurationError: an allowed licence is not one of `LICENCES`.
         TableError: `media.parquet` or `clean_occurrences.parquet` is missing.
         LockedError: another run is building the same table.
     """
@@ -79,7 +62,7 @@ def build_photo_index(paths: Paths, settings: "Settings") -> Path:
             output=folder / "verdicts.parquet",
             sized=SIZED,
             size=settings.photos.size,
-            licences=_allowed(settings.photos.licences),
+            licences=list(settings.photos.licences),
             least=settings.split.min_images if settings.photos.skip_rare else 0,
         )
         rejected = to_parquet(
@@ -89,14 +72,3 @@ def build_photo_index(paths: Paths, settings: "Settings") -> Path:
         )
         write_rejections(paths, "photo_index", rejected)
         return to_parquet("photo_index", inputs={"verdicts": verdicts}, output=output)
-
-
-def _allowed(licences: tuple[str, ...]) -> list[str]:
-    """The allowed licences in their canonical spelling; upper and lower case are the same."""
-    canonical = {licence.lower(): licence for licence in LICENCES}
-    unknown = [licence for licence in licences if licence.lower() not in canonical]
-    if unknown:
-        raise ConfigurationError(
-            f"photos.licences holds {', '.join(map(repr, unknown))}; the canonical licences are {', '.join(LICENCES)}"
-        )
-    return [canonical[licence.lower()] for licence in licences]
