@@ -25,6 +25,11 @@ RULES: Final = (
 )
 """Why a media row is removed, the first that applies; `no_photo` notes a clean occurrence that is left with none."""
 
+WEB: Final = "^(?i)https?://[^/?#]"
+"""Addresses that may be fetched, for DuckDB."""
+OWN: Final = "^file:"
+"""Addresses of one's own photographs (`pipeline.folder.records`); no other source may bring them."""
+
 SIZED_HOSTS: Final = ("inaturalist-open-data.s3.amazonaws.com", "static.inaturalist.org", "photos.replica.test")
 """Hosts that keep each photograph in iNaturalist's sizes, under the same id: iNaturalist's two and the replica."""
 
@@ -60,6 +65,7 @@ def build_photo_index(paths: Paths, settings: "Settings") -> Path:
             "photo_index_verdicts",
             inputs={"media": paths.table("media"), "clean_occurrences": clean},
             output=folder / "verdicts.parquet",
+            addresses=OWN if settings.source.mode == "folder" else WEB,
             sized=SIZED,
             size=settings.photos.size,
             licences=list(settings.photos.licences),
