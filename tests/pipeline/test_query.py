@@ -8,7 +8,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import TableError
-from pipeline.files import exclusive
 from pipeline.query import STEPS_TOGETHER, connect, copy, count, rows, select, to_parquet
 
 
@@ -69,20 +68,6 @@ def test_a_table_of_another_version_is_a_sentence(tmp_path: Path) -> None:
         rows("check_straddling", inputs={"split": table})
     with pytest.raises(TableError, match="materialise the assets before it again"):
         to_parquet("check_straddling", inputs={"split": table}, output=tmp_path / "table.parquet")
-
-
-def test_what_a_killed_writer_spilled_is_removed_by_the_next_and_a_living_ones_is_not(tmp_path: Path) -> None:
-    output = tmp_path / "table.parquet"
-    names = (".table.parquet.spill-1", ".table.parquet.spill-2", ".other.parquet.spill-1")
-    killed, living, another = (tmp_path / name for name in names)
-    for folder in (killed, living, another):
-        folder.mkdir()
-        (folder / "duckdb_temp_storage-0.tmp").write_bytes(b"spilled")
-    with exclusive(living / "lock"):
-        to_parquet("check_straddling", inputs={"split": _split(("a", "train"))}, output=output)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([output.name, living.name, another.name])
-    to_parquet("check_straddling", inputs={"split": _split(("a", "train"))}, output=output)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([output.name, another.name])
 
 
 def _bytes(connection: duckdb.DuckDBPyConnection) -> int:
