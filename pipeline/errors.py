@@ -17,6 +17,14 @@ class ArchiveError(NatureWatchError):
     """A Darwin Core Archive is damaged, unsafe, or lacks what the road needs."""
 
 
+class IncompleteFetchError(NatureWatchError):
+    """Too many photographs could not be fetched, for reasons that pass, to make a dataset of the rest."""
+
+
+class StorageError(NatureWatchError):
+    """A file cannot be read or written: the disk is full, or a folder is closed to this account."""
+
+
 class TableError(NatureWatchError):
     """A table is missing or does not keep its contract."""
 

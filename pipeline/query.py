@@ -58,7 +58,9 @@ def connect(
         if not source.exists():
             raise TableError(f"the table {view} is missing: {source}; materialise the asset that writes it")
         files_read = literal(str(source / "*.parquet" if source.is_dir() else source))
-        connection.execute(f"create view {view} as select * from read_parquet({files_read})")  # noqa: S608
+        # Files that an older version added to a folder may lack columns.
+        options = ", union_by_name = true" if source.is_dir() else ""
+        connection.execute(f"create view {view} as select * from read_parquet({files_read}{options})")  # noqa: S608
     return connection
 
 

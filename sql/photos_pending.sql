@@ -1,4 +1,5 @@
--- Purpose: the photographs to ask for, those of one host together.
+-- Purpose: the photographs to ask for, those of one host together, and of these the never asked for first: what failed
+--   before must not stand in the way of the rest.
 -- Grain: one row per photo_id.
 -- Inputs: wanted (the rows of photos_wanted.sql).
 -- Parameters: none.
@@ -7,4 +8,4 @@ select
     photo_id,
     url
 from wanted
-order by authority, photo_id
+order by authority, tried, photo_id

@@ -7,7 +7,8 @@
 --   failure that is older is asked for again.
 -- A photograph that was stored in the wanted size is not asked for again, whichever of iNaturalist's hosts it lies on
 --   now; a failure counts for the very address that failed.
--- The authority (host and port) brings the photographs of one host together.
+-- The authority (host and port) brings the photographs of one host together; tried tells those that failed
+--   before or were lost from those that nobody has asked for yet.
 with placed as (
     select
         *,
@@ -41,6 +42,7 @@ wanted as (
 
 select
     lower(regexp_extract(wanted.url, '^\w+://(?:[^/?#@]*@)?([^/?#]*)', 1)) as authority,
+    latest.photo_id is not null as tried,
     wanted.photo_id,
     wanted.url
 from wanted
