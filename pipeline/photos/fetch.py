@@ -6,15 +6,12 @@ may be missing, in `missing`.
 
 import contextlib
 import gc
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import uvloop
 
 from pipeline.child import in_child
 from pipeline.config import Settings
-from pipeline.errors import IncompleteFetchError, NatureWatchError, StorageError
+from pipeline.errors import IncompleteFetchError, StorageError
 from pipeline.files import exclusive, work_folder
 from pipeline.paths import Paths
 from pipeline.photos.examine import worker_command
@@ -22,6 +19,7 @@ from pipeline.photos.fetcher import Fetcher
 from pipeline.photos.hosts import Patience
 from pipeline.photos.journal import open_journal
 from pipeline.photos.ledger import conclude, limits_of, plan
+from pipeline.photos.loop import run
 from pipeline.photos.missing import Missing, shortfall
 from pipeline.photos.progress import reporting
 from pipeline.query import count
@@ -105,7 +103,7 @@ def fetch_photos(
                 if total:
                     command = worker or worker_command(folder=paths.photos, max_pixels=settings.photos.max_pixels)
                     with _rare_collections():
-                        _run(fetcher.run(wanted, authorities=todo.authorities, worker=command))
+                        run(fetcher.run(wanted, authorities=todo.authorities, worker=command))
             if total:
                 log(report.line())
             return FetchSummary(
@@ -134,27 +132,3 @@ def _rare_collections() -> Iterator[None]:
     finally:
         gc.set_threshold(*before)
         gc.unfreeze()
-
-
-def _run(main: Coroutine[Any, Any, None]) -> None:
-    """Run an event loop; what ended its task groups is raised without their wrapping."""
-    try:
-        uvloop.run(main)
-    except BaseExceptionGroup as group:
-        error = min(_leaves(group), key=_weight)
-        raise error from error.__cause__
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error
-
-
-def _weight(error: BaseException) -> int:
-    """Which of several errors tells people most: an interruption, one that was made for them, the file system's."""
-    if not isinstance(error, Exception):
-        return 0
-    return 1 if isinstance(error, NatureWatchError) else 2 if isinstance(error, OSError) else 3

@@ -127,6 +127,25 @@ async def test_a_host_that_only_complains_is_still_asked_now_and_then(clock: Clo
     assert len(await turns(host, clock, seconds=100)) == pytest.approx(100 * hosts.SLOWEST, abs=1)
 
 
+def test_every_complaint_about_a_request_that_was_sent_after_the_last_one_counts(
+    make_settings: Callable[..., Settings], server: PhotoServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates: list[float] = []
+    slow_down = Host.slow_down
+
+    def recorded(self: Host, *, started: float, pause: float | None, answered: bool) -> None:
+        slow_down(self, started=started, pause=pause, answered=answered)
+        rates.append(self._rate)
+
+    monkeypatch.setattr(Host, "slow_down", recorded)
+    # One at a time, while the others wait for the place: four ports of one host have a worker each.
+    settings = make_settings(photos={"concurrency": 1, "requests_per_second": 800})
+    addresses = {port: PhotoServer.url(f"busy-1{port}").replace(HOST, f"{HOST}:{port}") for port in range(80, 84)}
+    write_index(settings, {str(port): address for port, address in addresses.items()})
+    fetch(settings, server, patience=Patience(attempts=1))
+    assert rates == [400, 200, 100, 50]
+
+
 async def complain(host: Host, clock: Clock, *, seconds: float, pause: float | None = None) -> float:
     """Ask for so long, or until the host is closed, and be answered by complaints alone; the seconds that passed."""
     begun = clock.now
