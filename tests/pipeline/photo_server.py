@@ -78,6 +78,8 @@ class PhotoServer:
     """Those of the last request."""
     running: int = 0
     most_running: int = 0
+    answered: int = 0
+    """Requests that did not, or no longer, wait for `opened`."""
     opened: Callable[[], bool] = lambda: True
     """Answers wait until this is true."""
     mended: bool = False
@@ -111,6 +113,7 @@ class PhotoServer:
             await asyncio.sleep(self.delay)
             while not self.opened():  # noqa: ASYNC110 (it may depend on other servers)
                 await asyncio.sleep(0.01)
+            self.answered += 1
             if self.outage is not None and self.given >= self.outage_after:
                 if self.outage.isdigit():
                     return web.Response(status=int(self.outage))

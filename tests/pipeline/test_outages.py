@@ -1,17 +1,24 @@
 """Hosts that fail as a whole: their photographs wait for another try, and the run says so before a dataset is made."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
+import yaml
 
 from pipeline.config import Settings
+from pipeline.defs.ingest import photos
+from pipeline.defs.resources import Scope
 from pipeline.errors import IncompleteFetchError
 from pipeline.photos.fetch import FetchSummary, fetch_photos
 from pipeline.photos.hosts import Patience
 from pipeline.photos.ledger import SAMPLES, received_lately
 from pipeline.photos.refusals import MOST_HELD
-from tests.pipeline.photo_index import write_index
+from tests.pipeline import tiny
+from tests.pipeline.photo_index import ledger, write_index
 from tests.pipeline.photo_server import HOST, MIRROR, PhotoServer, jpeg, photo_server
 
 QUICK = Patience(connect=2, attempts=3, first_wait=0.01, longest_wait=0.02, give_up=0.1)
@@ -156,3 +163,40 @@ def test_limits_of_a_host_hold_where_a_redirect_leads_to_it(
         assert server.most_running > 2, "those that wait for the one hold up the other only as far as they must"
     sizes = {host: sum(size for _, size in bodies) for host, bodies in received_lately(settings.paths).items()}
     assert sizes == {MIRROR: sum(len(jpeg(number)) for number in range(12))}, "later runs know who sent the bytes"
+
+
+def test_the_run_ends_after_the_ledger_and_before_the_dataset(
+    make_settings: Callable[..., Settings], server: PhotoServer, tmp_path: Path
+) -> None:
+    """The asset itself, in a run of Dagster's."""
+    limits = {"concurrency": AT_ONCE, "requests_per_second": 5000.0, "allow_private_hosts": True}
+    settings = make_settings(source={"mode": "archive", "archive": str(tmp_path / "unused.zip")}, photos=limits)
+    scope = tmp_path / "scope.yaml"
+    scope.write_text(yaml.safe_dump(settings.model_dump(mode="json", exclude_unset=True)))
+    local = {f"ok-{number}": f"http://127.0.0.1:{server.port}/photos/ok-{number}/large.jpg" for number in range(40)}
+    write_index(settings, local)
+    touched: list[str] = []
+
+    @dg.asset(deps=[photos])
+    def dataset() -> None:
+        touched.append("dataset")
+
+    def run() -> dg.ExecuteInProcessResult:
+        assets = [photos, dataset, dg.AssetSpec("photo_index")]
+        return dg.materialize(assets, resources={"scope": Scope(config_file=str(scope))}, raise_on_error=False)
+
+    server.outage, server.outage_after = "403", 12
+    result = run()
+    (failure,) = result.get_step_failure_events()
+    assert failure.step_key == "photos"
+    error = failure.step_failure_data.error
+    assert error is not None
+    while error.cause is not None:
+        error = error.cause
+    assert error.message.startswith("pipeline.errors.IncompleteFetchError: 28 of 40 photographs could not be fetched")
+    assert touched == []
+    assert Counter(row["status"] for row in ledger(settings).values()) == {"ok": 12, "failed": 28}
+    assert len(tiny.read(settings.paths.rejections_of("photos"))) == 28, "counts add up"
+    server.outage = None
+    assert run().success
+    assert touched == ["dataset"]
