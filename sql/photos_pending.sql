@@ -6,6 +6,7 @@
 select
     authority,
     photo_id,
-    url
+    url,
+    other_url
 from wanted
 order by authority, tried, photo_id

@@ -35,6 +35,7 @@ wanted as (
     select
         photo_id,
         url,
+        other_url,
         coalesce(nullif(regexp_extract(url, $sized, 2) || '/' || regexp_extract(url, $sized, 3), '/'), url) as place
     from photo_index
     where photo_id >= $first and ($before::varchar is null or photo_id < $before)
@@ -44,7 +45,8 @@ select
     lower(regexp_extract(wanted.url, '^\w+://(?:[^/?#@]*@)?([^/?#]*)', 1)) as authority,
     latest.photo_id is not null as tried,
     wanted.photo_id,
-    wanted.url
+    wanted.url,
+    wanted.other_url
 from wanted
 left join latest on wanted.photo_id = latest.photo_id and wanted.place = latest.place
 left join stored on latest.sha256 = stored.sha256 and latest.bytes = stored.bytes

@@ -20,6 +20,8 @@ from pipeline.politeness import retry_after, user_agent
 MOST_REDIRECTS: Final = 5
 LONGEST_HEADER: Final = 1 << 16
 """Bytes of one header of an answer; policies and cookies of many kilobytes occur."""
+DOUBTFUL: Final = "a doubtful body"
+"""The kind of a `TransientError`: the host answered well, but what came is perhaps not what it has."""
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _TRANSIENT: Final = frozenset({408, 420, 425, 429, 500, 502, 503, 504})
 _GONE: Final = frozenset({401, 403, 404, 410, 451})
@@ -72,7 +74,7 @@ class TransientError(Exception):
     """Asking again may help."""
 
     def __init__(self, message: str, *, kind: str, http_status: int | None = None, pause: float | None = None) -> None:
-        """`kind` is for counting: the status, `timeout` or `connection`; `pause`: seconds that the host asked for."""
+        """`kind` is for counting: status, `timeout`, `connection`, `DOUBTFUL`; `pause`: seconds that was asked for."""
         super().__init__(message)
         self.kind = kind
         self.http_status = http_status
@@ -185,7 +187,7 @@ class Getter:
         except UnknownEncodingError as error:
             raise PermanentError("failed", str(error), http_status=200) from error
         except DamagedBodyError as error:
-            raise TransientError(str(error), kind="encoding") from error
+            raise TransientError(str(error), kind=DOUBTFUL, http_status=200) from error
         if len(body) > self.max_bytes:
             problem = f"the body unfolds to more than max_bytes = {self.max_bytes}"
             raise PermanentError("too_large", problem, http_status=200)

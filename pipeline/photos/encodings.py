@@ -3,8 +3,7 @@
 import zlib
 from typing import Final
 
-from pipeline.photos.verify import JPEG_SIGNATURE
-
+JPEG_SIGNATURE: Final = b"\xff\xd8\xff"
 _GZIP: Final = b"\x1f\x8b"
 _MOST_MEMBERS: Final = 16
 """Parts of one gzip stream: each is looked for in what is left, which thousands of tiny ones would make slow."""

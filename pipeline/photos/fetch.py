@@ -7,7 +7,7 @@ may be missing, in `missing`.
 import contextlib
 import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pipeline.child import in_child
 from pipeline.config import Settings
@@ -33,11 +33,11 @@ class FetchSummary:
     """HTTP requests sent, repeated and redirected ones included."""
     statuses: dict[str, int]
     """Photographs of the ledger by status."""
-    missing: list[Missing]
-    """Photographs with the status `failed`, which the next run asks for again, by host."""
     bytes: int
     """Bytes of the bodies received in this run."""
     seconds: float
+    missing: list[Missing] = field(default_factory=list)
+    """Photographs with the status `failed`, which the next run asks for again, by host."""
 
     def require_complete(self, *, most_failed: float) -> None:
         """Refuse a fetch that too many photographs are missing of.

@@ -8,27 +8,39 @@ import contextlib
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from pipeline.config import PhotoSettings
 from pipeline.photos.budget import Budget
-from pipeline.photos.download import Exchange, Getter, PermanentError, TransientError, opened_session
+from pipeline.photos.download import DOUBTFUL, Exchange, Getter, PermanentError, TransientError, opened_session
+from pipeline.photos.encodings import JPEG_SIGNATURE
 from pipeline.photos.examine import Examined, Examiner
 from pipeline.photos.hosts import ClosedError, Host, Patience
 from pipeline.photos.journal import AGAIN, Attempt, Journal
 from pipeline.photos.ledger import Authority
 from pipeline.photos.missing import Missing
-from pipeline.photos.pending import Photo, authority_of, host_of_authority, photos_of
+from pipeline.photos.pending import Photo, authority_of, host_of_authority, host_of_url, photos_of
 from pipeline.photos.progress import Report
 from pipeline.photos.refusals import REFUSED, Refusals, failed, is_page
-from pipeline.photos.verify import JPEG_SIGNATURE
 from pipeline.photos.watch import Watch
 
 FLUSH_SECONDS: Final = 0.5
 """What a kill can lose, together with `examine.BATCH_SECONDS` and the refusals that are not settled."""
 MOST_HOSTS: Final = 64
 """Hosts that are asked at a time."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _End:
+    """An address did not give a photograph."""
+
+    attempt: Attempt
+    """The last one, as it is recorded where there is no other address."""
+    blamed: Host
+    refused: bool = False
+    """Whether that may be about everything the host has."""
 
 
 class Fetcher:
@@ -92,7 +104,7 @@ class Fetcher:
         ]
 
     async def run(self, wanted: Path, *, authorities: Sequence[Authority], worker: Sequence[str]) -> None:
-        """Fetch every photograph of `wanted` (authority, photo_id, url); each ends in a line of the journal."""
+        """Fetch every photograph of `wanted` (see `ledger.pending`); each ends in a line of the journal."""
         try:
             async with (
                 opened_session(self._photos, hosts=self._fixed, patience=self._patience) as session,
@@ -115,7 +127,7 @@ class Fetcher:
                 ends.push_async_callback(examiner.end)
                 await self._serve_all(wanted, authorities=authorities, getter=getter, examiner=examiner)
                 await examiner.finish()
-                for name, refusals in self._refusals.items():
+                for name, refusals in list(self._refusals.items()):
                     await self._settle(self._host(name), refusals, getter=getter)
                 ticker.cancel()
         finally:
@@ -127,7 +139,7 @@ class Fetcher:
         places = asyncio.Semaphore(MOST_HOSTS)
         for authority in authorities:
             # Ports of one host share its refusals, as they share its limits.
-            self._refusals.setdefault(host_of_authority(authority.name), Refusals()).know(authority.samples)
+            self._refusals_of(self._host(host_of_authority(authority.name))).know(authority.samples)
         async with asyncio.TaskGroup() as group:
             for authority in authorities:
                 await places.acquire()
@@ -148,48 +160,68 @@ class Fetcher:
             await self._fetch(photo, getter=getter, examiner=examiner)
 
     async def _fetch(self, photo: Photo, *, getter: Getter, examiner: Examiner[Photo]) -> None:
-        """All attempts for one photograph."""
+        """All attempts for one photograph, at its other address too where the first one does not give it."""
+        end = await self._ask(photo, photo.url, getter=getter, examiner=examiner)
+        if end is not None and photo.other_url is not None:
+            self._append(replace(end.attempt, status=AGAIN))
+            photo.host = self._host(host_of_url(photo.other_url))
+            end = await self._ask(photo, photo.other_url, getter=getter, examiner=examiner)
+        if end is None:
+            return
+        if end.refused:
+            await self._refused(photo, end.attempt, getter=getter)
+        else:
+            self._append(end.attempt, blamed=end.blamed)
+
+    async def _ask(self, photo: Photo, address: str, *, getter: Getter, examiner: Examiner[Photo]) -> "_End | None":
+        """All attempts at one address; None where what came is with the examiner, or recorded."""
         error, http_status, asked = "", None, photo.host
-        while photo.attempt < self._patience.attempts and photo.host.closed is None and asked.closed is None:
-            if photo.attempt:
+        tried = 0
+        while tried < self._patience.attempts and photo.host.closed is None and asked.closed is None:
+            if tried:
                 self._append(self._attempt(photo, AGAIN, http_status=http_status, error=error))
-                await asyncio.sleep(self._wait(photo.attempt))
+                await asyncio.sleep(self._wait(tried))
+            tried += 1
             photo.attempt += 1
             photo.exchange = Exchange(host=photo.host.name)
             try:
-                body = await getter.get(photo.url, photo.exchange)
+                body = await getter.get(address, photo.exchange)
+                self._answered(photo)
+                return await self._examine(photo, address, body, examiner=examiner)
             except ClosedError as problem:
                 if photo.exchange.sent_at is None:
                     photo.attempt -= 1
                 asked = problem.host
                 break
             except PermanentError as problem:
-                await self._end(photo, problem, getter=getter)
-                return
+                refused = problem.http_status in REFUSED
+                if not refused:
+                    self._answered(photo)
+                attempt = self._attempt(photo, problem.status, http_status=problem.http_status, error=str(problem))
+                return _End(attempt=attempt, blamed=self._host(photo.exchange.host), refused=refused)
             except TransientError as problem:
                 error, http_status = str(problem), problem.http_status
                 asked = self._trouble(photo, problem)
-                continue
-            self._answered(photo)
-            doubt = await self._examine(photo, body, getter=getter, examiner=examiner)
-            if doubt is None:
-                return
-            error, http_status = doubt, 200
         asked.gave_up(error)
         # A host that is left alone fails many photographs without waiting for anything.
         await asyncio.sleep(0)
         closed = asked.closed or photo.host.closed
         if closed is not None:
             error = f"{error}; {closed}" if error else f"not asked: {closed}"
-        self._append(self._attempt(photo, "failed", http_status=http_status, error=error), blamed=asked)
+        return _End(attempt=self._attempt(photo, "failed", http_status=http_status, error=error), blamed=asked)
 
-    async def _examine(self, photo: Photo, body: bytes, *, getter: Getter, examiner: Examiner[Photo]) -> str | None:
-        """Have a body examined; returns why it is to be asked for once more, None where its verdict stands."""
+    async def _examine(self, photo: Photo, address: str, body: bytes, *, examiner: Examiner[Photo]) -> "_End | None":
+        """Have a body examined; None where it is with the examiner, or recorded.
+
+        Raises:
+            TransientError: it may have been cut, and is to be asked for once more.
+        """
         if body.startswith(JPEG_SIGNATURE) and photo.exchange.sent_at is not None:
-            for attempt in self._refusals[photo.host.name].gave(photo.url, sent_at=photo.exchange.sent_at):
+            for attempt in self._refusals_of(photo.host).gave(address, sent_at=photo.exchange.sent_at):
                 self._append(attempt)
         unsure = not photo.exchange.sized and not photo.doubted
-        if not unsure and not is_page(body):
+        page = is_page(body)
+        if not unsure and not page:
             await examiner.take(photo, body)
             return None
         photo.examined = asyncio.get_running_loop().create_future()
@@ -198,11 +230,11 @@ class Fetcher:
         photo.examined = None
         if unsure and examined.verdict.status in {"corrupt", "not_jpeg"}:
             photo.doubted = True
-            return f"the body may have been cut: {examined.verdict.error}"
-        if is_page(body):
-            await self._refused(photo, self._body_attempt(photo, examined), getter=getter)
-        else:
-            self._append(self._body_attempt(photo, examined))
+            raise TransientError(f"it may have been cut: {examined.verdict.error}", kind=DOUBTFUL, http_status=200)
+        attempt = self._body_attempt(photo, examined)
+        if page:
+            return _End(attempt=attempt, blamed=photo.host, refused=True)
+        self._append(attempt)
         return None
 
     def _examined(self, examined: Examined[Photo]) -> None:
@@ -214,19 +246,10 @@ class Fetcher:
         elif not photo.examined.done():
             photo.examined.set_result(examined)
 
-    async def _end(self, photo: Photo, problem: PermanentError, *, getter: Getter) -> None:
-        """The photograph cannot be had by asking again soon, or is refused."""
-        attempt = self._attempt(photo, problem.status, http_status=problem.http_status, error=str(problem))
-        if problem.http_status in REFUSED:
-            await self._refused(photo, attempt, getter=getter)
-        else:
-            self._answered(photo)
-            self._append(attempt, blamed=self._host(photo.exchange.host))
-
     async def _refused(self, photo: Photo, attempt: Attempt, *, getter: Getter) -> None:
         """The photograph is refused, or everything is: what came is held back until that is known."""
         host, sent_at = photo.host, photo.exchange.sent_at
-        refusals = self._refusals[host.name]
+        refusals = self._refusals_of(host)
         if refusals.hold(attempt, sent_at=sent_at or 0.0) or host.closed is not None:
             await self._settle(host, refusals, getter=getter)
 
@@ -252,6 +275,9 @@ class Fetcher:
         """Slow down the host that is in trouble, and return it."""
         self._report.troubles[problem.kind] += 1
         asked = self._host(photo.exchange.host)
+        if problem.kind == DOUBTFUL:
+            # What it sent is bad, not how it answers.
+            return asked
         if asked is not photo.host:
             # It did answer: with a redirect to the one that is in trouble.
             photo.host.answered()
@@ -305,6 +331,9 @@ class Fetcher:
             self._failed[blamed.name] += 1
             self._reasons[blamed.name] = attempt.error or ""
         self._journal.append(attempt)
+
+    def _refusals_of(self, host: Host) -> Refusals:
+        return self._refusals.setdefault(host.name, Refusals())
 
     def _host(self, name: str) -> Host:
         host = self._hosts.get(name)

@@ -118,7 +118,9 @@ def limits_of(photos: "PhotoSettings", hosts: tuple[str, ...]) -> str:
 
 
 def pending(paths: Paths, *, ask_again_days: float, limits: str, output: Path) -> Path:
-    """Write the photographs to ask for (authority, photo_id, url) to `output`: by authority, the never asked for first.
+    """Write the photographs to ask for (authority, photo_id, url, other_url) to `output`.
+
+    They are in the order of their authority, and of each the never asked for come first.
 
     Args:
         paths: Where the files of the scope lie; the journal is sealed.

@@ -24,8 +24,11 @@ class Photo:
 
     photo_id: str
     url: str
+    """Its address in the index, which it is recorded under."""
+    other_url: str | None
+    """Another address that was given for it; it is asked for where the first one does not give it."""
     host: Host
-    """Its own, which may redirect to others."""
+    """That of the address that is asked for, which may redirect to others."""
     exchange: Exchange
     """The last one."""
     attempt: int = 0
@@ -45,21 +48,26 @@ def photos_of(wanted: Path, *, first: int, number: int, host: Host) -> Iterator[
             end = begin + table.metadata.row_group(group).num_rows
             if begin < last and first < end:
                 batches = table.iter_batches(
-                    batch_size=SLICE, row_groups=[group], columns=["photo_id", "url"], use_threads=False
+                    batch_size=SLICE, row_groups=[group], columns=["photo_id", "url", "other_url"], use_threads=False
                 )
                 for batch in batches:
                     skipped = min(max(first - begin, 0), batch.num_rows)
                     chosen = batch.slice(skipped, max(0, last - begin - skipped))
-                    for photo_id, url in zip(chosen["photo_id"].to_pylist(), chosen["url"].to_pylist(), strict=True):
-                        yield Photo(photo_id=photo_id, url=url, host=host, exchange=Exchange(host=host.name))
+                    for row in chosen.to_pylist():
+                        yield Photo(**row, host=host, exchange=Exchange(host=host.name))
                     begin += batch.num_rows
             begin = end
 
 
 def host_of_authority(authority: str) -> str:
-    """Whose limits an authority is under; those without a host share one, they are refused later."""
+    """Whose limits an authority (host and port) is under."""
+    return host_of_url(f"http://{authority}/")
+
+
+def host_of_url(url: str) -> str:
+    """Whose limits an address is under; those without a host share one, they are refused later."""
     try:
-        return host_of(URL(f"http://{authority}/"))
+        return host_of(URL(url))
     except ValueError:
         return ""
 

@@ -232,6 +232,28 @@ def test_a_redirect_is_followed(fast: Settings, server: PhotoServer) -> None:
     assert ledger(fast)["moved-4"]["sha256"] == hashlib.sha256(jpeg(4)).hexdigest()
 
 
+def test_the_other_address_of_a_photograph_is_asked_for_before_it_is_given_up(
+    fast: Settings, server: PhotoServer
+) -> None:
+    good = {photo_id: PhotoServer.url(f"ok-{photo_id}") for photo_id in ("1", "2", "3", "4", "5")}
+    bad = {
+        "1": good["1"].replace("http:", "https:"),  # the server speaks no TLS
+        "2": PhotoServer.url("gone-2"),
+        "3": PhotoServer.url("forbidden-3"),
+        "4": PhotoServer.url("html-4"),
+        "5": "http://away..test/a.jpg",
+        "6": PhotoServer.url("gone-6"),
+    }
+    photo_index.write_index(fast, bad, others={**good, "6": PhotoServer.url("gone-7")})
+    summary = fetch(fast, server)
+    assert summary.statuses == {"ok": 5, "gone": 1}
+    rows = ledger(fast)
+    assert {photo_id: row["url"] for photo_id, row in rows.items()} == bad, "it keeps its name"
+    assert rows["1"]["attempts"] == CALM.attempts + 1
+    assert rows["6"]["attempts"] == 2
+    assert fetch(fast, server).requests == 0, "it is known under its name"
+
+
 def test_addresses_into_the_own_network_are_never_connected_to(fast: Settings, server: PhotoServer) -> None:
     port = server.port
     write_index(

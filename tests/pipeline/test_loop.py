@@ -52,11 +52,3 @@ def test_a_signal_whose_handler_raises_nothing_ends_the_loop_too() -> None:
     finally:
         signal.signal(signal.SIGTERM, before)
     assert seen == [signal.SIGTERM]
-
-
-def test_a_cancellation_from_within_stays_one() -> None:
-    async def cancelled() -> None:
-        raise asyncio.CancelledError
-
-    with pytest.raises(asyncio.CancelledError):
-        run(cancelled())

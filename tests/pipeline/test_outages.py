@@ -65,7 +65,7 @@ def test_a_host_that_goes_out_ends_the_run_with_a_sentence_and_the_next_run_goes
     outages = {
         "403": f"{HOST} refuses every photograph: answered 403 Forbidden",
         "401": f"{HOST} refuses every photograph: answered 401 Unauthorized",
-        "html": f"{HOST} refuses every photograph: the body is HTML or XML",
+        "html": f"{HOST} refuses every photograph: the body is HTML",
         "closed": f"{HOST} asked for a pause of 86400 s",
         "dated": f"{HOST} asked for a pause of 86",
     }
