@@ -55,7 +55,7 @@ def clean_occurrences(scope: Scope) -> dg.MaterializeResult[None]:
     kinds={"duckdb", "parquet"},
     owners=OWNERS,
     deps=[clean_occurrences],
-    code_version="2",
+    code_version="3",
 )
 def photo_index(scope: Scope) -> dg.MaterializeResult[None]:
     """One row per JPEG photograph to fetch: address of the wanted size, canonical licence, holder, creator."""

@@ -89,6 +89,8 @@ class Exchange:
     """The host that was asked last: the photograph's own, or one that it redirected to."""
     sent_at: float | None = None
     """When the last request was sent (`time.monotonic`); None before the first."""
+    replied: bool = False
+    """Whether any host answered, if only by a redirect."""
     received: int = 0
     """Bytes of the body that came in, also of one that broke off."""
     answered_at: float | None = None
@@ -133,6 +135,7 @@ class Getter:
                     try:
                         self.watch.limit(clock, exchange.sent_at + self.patience.first_byte)
                         async with self.session.get(target, allow_redirects=False) as response:
+                            exchange.replied = True
                             if response.status == 200:
                                 return await self._body(response, exchange, clock)
                             target = _redirected(response, allow_private=self.allow_private)

@@ -194,7 +194,9 @@ class Fetcher:
                 asked = problem.host
                 break
             except PermanentError as problem:
-                refused = problem.http_status in REFUSED
+                # A network that wants a log-in first leads everything to an address of its own.
+                led_astray = problem.status == "blocked" and photo.exchange.replied
+                refused = problem.http_status in REFUSED or led_astray
                 if not refused:
                     self._answered(photo)
                 attempt = self._attempt(photo, problem.status, http_status=problem.http_status, error=str(problem))

@@ -55,7 +55,7 @@ def shortfall(missing: Iterable[Missing], *, photos: int, most_failed: float) ->
 def _when(hosts: list[Missing]) -> str:
     moments = [host.opens_at for host in hosts if host.opens_at is not None]
     if not moments:
-        return f"once {hosts[0].host} answers" if len(hosts) == 1 and hosts[0].host else "once they answer"
+        return f"once {hosts[0].host} gives them" if len(hosts) == 1 else "once these hosts give them"
     try:
         return f"after {dt.datetime.fromtimestamp(max(moments), tz=dt.UTC):%Y-%m-%d %H:%M} UTC"
     except (OverflowError, ValueError, OSError):

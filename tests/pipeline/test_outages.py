@@ -66,10 +66,11 @@ def test_a_host_that_goes_out_ends_the_run_with_a_sentence_and_the_next_run_goes
         "403": f"{HOST} refuses every photograph: answered 403 Forbidden",
         "401": f"{HOST} refuses every photograph: answered 401 Unauthorized",
         "html": f"{HOST} refuses every photograph: the body is HTML",
+        "private": f"{HOST} refuses every photograph: 10.0.0.1 is the private address",
         "closed": f"{HOST} asked for a pause of 86400 s",
         "dated": f"{HOST} asked for a pause of 86",
     }
-    for after, (outage, reason) in zip(range(30, 180, 30), outages.items(), strict=True):
+    for after, (outage, reason) in zip(range(20, 140, 20), outages.items(), strict=True):
         server.outage, server.outage_after = outage, after
         before = server.given
         server.requests.clear()
@@ -86,7 +87,7 @@ def test_a_host_that_goes_out_ends_the_run_with_a_sentence_and_the_next_run_goes
     server.requests.clear()
     summary = fetch(settings, server)
     assert summary.statuses == {"ok": 200}
-    assert server.requests.total() == 50, "what came is not asked for again"
+    assert server.requests.total() == 80, "what came is not asked for again"
     summary.require_complete(most_failed=0)
 
 
@@ -182,7 +183,7 @@ def test_the_run_ends_after_the_ledger_and_before_the_dataset(
         touched.append("dataset")
 
     def run() -> dg.ExecuteInProcessResult:
-        assets = [photos, dataset, dg.AssetSpec("photo_index")]
+        assets: list[dg.AssetsDefinition | dg.AssetSpec] = [photos, dataset, dg.AssetSpec("photo_index")]
         return dg.materialize(assets, resources={"scope": Scope(config_file=str(scope))}, raise_on_error=False)
 
     server.outage, server.outage_after = "403", 12
