@@ -238,7 +238,7 @@ def test_nobody_asks_during_a_pause_and_nobody_rushes_after_it(
     assert fetch(settings, server).statuses == {"ok": 61}
     (pause,) = begun
     after = [moment for moment in sent if moment > pause]
-    assert len(after) > 20
+    assert after
     assert min(after) >= pause + 1, "Retry-After: 1"
     assert most_above(after, rate=30) <= NOTED
 
