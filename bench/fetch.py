@@ -79,7 +79,10 @@ def write_index(root: Path, *, rows: int, path: str) -> None:
     with atomic_path(table) as partial, pq.ParquetWriter(partial, schema, compression="zstd") as writer:
         for begin in range(0, rows, _CHUNK):
             numbers = range(begin, min(begin + _CHUNK, rows))
-            columns = {name: [f"{number:09d}" for number in numbers] for name in schema.names}
+            columns: dict[str, list[str | None]] = {
+                name: [f"{number:09d}" for number in numbers] for name in schema.names
+            }
+            columns["other_url"] = [None] * len(numbers)
             columns["url"] = [f"http://photos.test/{path}/{number}/large.jpg" for number in numbers]
             writer.write_table(pa.table(columns, schema=schema))
 

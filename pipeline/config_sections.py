@@ -119,6 +119,8 @@ class PhotoSettings(_Section):
     allow_private_hosts: bool = False
     max_bytes: int = Field(default=25_000_000, gt=0)
     max_pixels: int = Field(default=50_000_000, gt=0)
+    most_failed: float = Field(default=0.01, ge=0, le=1)
+    """Share of the photographs that may fail for passing reasons (status failed); beyond it the run ends."""
     concurrency: int = Field(default=16, ge=1, le=256)
     """Simultaneous requests to one host."""
     requests_per_second: float = Field(default=20.0, gt=0)

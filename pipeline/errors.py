@@ -21,6 +21,14 @@ class FolderError(NatureWatchError):
     """A table of one's own photographs cannot be used."""
 
 
+class IncompleteFetchError(NatureWatchError):
+    """Too many photographs could not be fetched, for reasons that pass, to make a dataset of the rest."""
+
+
+class StorageError(NatureWatchError):
+    """A file cannot be read or written: the disk is full, or a folder is closed to this account."""
+
+
 class TableError(NatureWatchError):
     """A table is missing or does not keep its contract."""
 

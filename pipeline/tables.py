@@ -107,7 +107,9 @@ CONTRACTS: dict[str, Contract] = {
         required=("occurrence_key", "observation_id", "species", "species_key"),
     ),
     "photo_index": Contract(
-        schema=_schema(("photo_id", "occurrence_key", "observation_id", "url", "licence", "rights_holder", "creator")),
+        schema=_schema(
+            ("photo_id", "occurrence_key", "observation_id", "url", "licence", "rights_holder", "creator", "other_url")
+        ),
         unique=("photo_id",),
         required=("photo_id", "occurrence_key", "observation_id", "url"),
     ),

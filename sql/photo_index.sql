@@ -9,7 +9,8 @@ select
     url,
     licence,
     rights_holder,
-    creator
+    creator,
+    other_url
 from verdicts
 where rule is null
 order by photo_id

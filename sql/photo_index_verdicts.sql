@@ -7,7 +7,7 @@
 --   species needs here to be worth fetching (0 fetches all).
 -- The query part of a sized address is a cache key of the original and is left out of the rewritten address.
 -- A photograph is known by its number where the address has one, else by its address without the scheme: the same
---   file is served by http and https.
+--   file is served by http and https. Where rows give several addresses of one, other_url is one that is not url.
 -- A blank licence stays unknown: the licence of the occurrence covers the record, not the photograph.
 with described as (
     select
@@ -76,6 +76,8 @@ compared as (
         -- iNaturalist counts upwards: the oldest observation keeps the photograph.
         row_number() over same_photo as copy_number,
         first_value(occurrence_key) over same_photo as kept_occurrence,
+        min(url) over same_address as first_url,
+        max(url) over same_address as last_url,
         min(species) over same_address as first_species,
         max(species) over same_address as last_species,
         min(species_key) over same_address <> max(species_key) over same_address as conflicting
@@ -113,6 +115,8 @@ select
     judged.licence,
     judged.rights_holder,
     judged.creator,
+    case when judged.first_url <> judged.url then judged.first_url else nullif(judged.last_url, judged.url) end
+        as other_url,
     coalesce(judged.first_rule, case when counted.species_photos < $least then 'rare_species' end) as rule,
     case
         when own_rule = 'no_address' then 'media row ' || position || ' of occurrence ' || occurrence_key

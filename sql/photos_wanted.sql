@@ -7,7 +7,8 @@
 --   failure that is older is asked for again.
 -- A photograph that was stored in the wanted size is not asked for again, whichever of iNaturalist's hosts it lies on
 --   now; a failure counts for the very address that failed.
--- The authority (host and port) brings the photographs of one host together.
+-- The authority (host and port) brings the photographs of one host together; tried tells those that failed
+--   before or were lost from those that nobody has asked for yet.
 with placed as (
     select
         *,
@@ -34,6 +35,7 @@ wanted as (
     select
         photo_id,
         url,
+        other_url,
         coalesce(nullif(regexp_extract(url, $sized, 2) || '/' || regexp_extract(url, $sized, 3), '/'), url) as place
     from photo_index
     where photo_id >= $first and ($before::varchar is null or photo_id < $before)
@@ -41,8 +43,10 @@ wanted as (
 
 select
     lower(regexp_extract(wanted.url, '^\w+://(?:[^/?#@]*@)?([^/?#]*)', 1)) as authority,
+    latest.photo_id is not null as tried,
     wanted.photo_id,
-    wanted.url
+    wanted.url,
+    wanted.other_url
 from wanted
 left join latest on wanted.photo_id = latest.photo_id and wanted.place = latest.place
 left join stored on latest.sha256 = stored.sha256 and latest.bytes = stored.bytes

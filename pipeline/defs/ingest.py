@@ -86,15 +86,19 @@ def changes(scope: Scope) -> dg.MaterializeResult[None]:
     )
 
 
-@dg.asset(group_name="ingest", kinds={"jpeg"}, owners=OWNERS, deps=[photo_index], pool="photos", code_version="2")
+@dg.asset(group_name="ingest", kinds={"jpeg"}, owners=OWNERS, deps=[photo_index], pool="photos", code_version="3")
 def photos(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
-    """The ledger: every photograph with what became of it; bodies lie under their SHA-256."""
+    """The ledger: every photograph with what became of it; bodies lie under their SHA-256.
+
+    It fails, after the ledger is written, where more photographs wait for another try than `photos.most_failed` allows.
+    """
     settings = scope.settings()
     if settings.source.mode == "folder":
         summary = read_photos(settings.paths, settings, log=context.log.info)
     else:
         with photo_hosts(settings) as hosts:
             summary = fetch_photos(settings.paths, settings, hosts=hosts, log=context.log.info)
+        summary.require_complete(most_failed=settings.photos.most_failed)
     return table_result(
         settings.paths.table("photos"),
         exclude=("fetched_at", "attempts"),

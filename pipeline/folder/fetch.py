@@ -81,9 +81,7 @@ class _Reading:
         command = worker_command(folder=store, max_pixels=self._photos.max_pixels)
         try:
             async with contextlib.AsyncExitStack() as ends, asyncio.TaskGroup() as group:
-                examiner: Examiner[_Photo] = Examiner(
-                    command=command, largest=self._photos.max_bytes, group=group, done=self._examined
-                )
+                examiner: Examiner[_Photo] = Examiner(command=command, group=group, done=self._examined)
                 ends.push_async_callback(examiner.end)
                 for photo in photos:
                     try:

@@ -7,6 +7,7 @@ hosts; those are judged before the request.
 """
 
 import ipaddress
+import re
 import socket
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -18,6 +19,9 @@ from yarl import URL
 
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 _IPV4_COMPATIBLE: Final = ipaddress.IPv6Network("::/96")
+_NAME: Final = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?", re.IGNORECASE | re.ASCII)
+"""A host name as it is looked up; underscores and hyphens at the ends occur."""
+_LONGEST_NAME: Final = 253
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 NO_HOSTS: Final[Mapping[str, tuple[str, int]]] = MappingProxyType({})
@@ -49,22 +53,32 @@ def checked_address(text: str, *, allow_private: bool) -> URL:
         allow_private: Whether private, loopback and link-local addresses may be reached.
 
     Raises:
-        BlockedAddressError: not http(s), no host, credentials inside, or a numeric host that is not public.
+        BlockedAddressError: not http(s), no host or an impossible one, credentials inside, or a numeric host that is
+            not public.
     """
     try:
         address = URL(text)
+        # It is decoded only now, and may not decode.
+        host = address.host
     except (ValueError, TypeError) as error:
         raise BlockedAddressError(f"{text[:200]!r} is not an address: {error}") from error
     if address.scheme not in {"http", "https"}:
         raise BlockedAddressError(f"{text[:200]!r} is neither http nor https")
-    if not address.host:
+    if not host:
         raise BlockedAddressError(f"{text[:200]!r} names no host")
     if address.user is not None or address.password is not None:
         raise BlockedAddressError(f"an address of {address.host} carries credentials")
-    numeric = _numeric(address.host)
+    numeric = _numeric(host)
+    if numeric is None and not _is_name(address.raw_host or ""):
+        raise BlockedAddressError(f"{text[:200]!r} names a host that cannot exist")
     if numeric is not None and not allow_private and not is_public(numeric):
         raise BlockedAddressError(f"{address.host} is the private address {numeric}")
     return address
+
+
+def host_of(address: URL) -> str:
+    """Under whose name the limits of an address are kept: its host, however it is spelled."""
+    return (address.host or "").lower().rstrip(".")
 
 
 class GuardedResolver(AbstractResolver):
@@ -119,13 +133,20 @@ class GuardedResolver(AbstractResolver):
         await self._inner.close()
 
 
+def _is_name(host: str) -> bool:
+    return len(host.rstrip(".")) <= _LONGEST_NAME and _NAME.fullmatch(host) is not None
+
+
 def _numeric(host: str) -> Address | None:
     """The IP address that a host consists of, in any spelling that reaches a socket unresolved; None for a name."""
     if ":" in host:
         try:
-            return ipaddress.IPv6Address(host)
+            address = ipaddress.IPv6Address(host)
         except ValueError as error:
             raise BlockedAddressError(f"{host[:200]!r} is not a host: {error}") from error
+        if address.scope_id is not None:
+            raise BlockedAddressError(f"{host[:200]!r} names a network interface")
+        return address
     if host.replace(".", "").isdigit():
         # inet_aton reads the decimal, octal and shortened spellings that a socket would: 2130706433, 0177.1, 127.1.
         try:

@@ -24,6 +24,14 @@ FIRST_ESTIMATE: Final = 500_000
 """Bytes that a photograph is taken for in the budget before the first one has come: a `large` one has about 300,000."""
 
 
+class ClosedError(Exception):
+    """The host is left alone in this run: it was not asked."""
+
+    def __init__(self, host: "Host") -> None:
+        super().__init__(f"not asked: {host.closed}")
+        self.host = host
+
+
 @dataclass(frozen=True, kw_only=True)
 class Patience:
     """How long the fetcher waits, in seconds, and how often it tries."""
@@ -74,6 +82,10 @@ class Host:
         self.name = name
         self.closed: str | None = None
         """Why this run asks the host nothing more."""
+        self.opens_at: float | None = None
+        """Until when it asked to be left alone, in seconds since the epoch, where that is why."""
+        self.requests = 0
+        """How many were sent."""
         self.most = concurrency
         """The most simultaneous requests."""
         self._limit = max(1.0, concurrency / 2)
@@ -115,6 +127,20 @@ class Host:
             self._active -= 1
             self._wake()
 
+    @contextlib.asynccontextmanager
+    async def request(self) -> AsyncIterator[None]:
+        """Hold the place of one request while the block runs; it starts when the request may be sent.
+
+        Raises:
+            ClosedError: the host is left alone.
+        """
+        async with self.slot():
+            await self.turn()
+            if self.closed is not None:
+                raise ClosedError(self)
+            self.requests += 1
+            yield
+
     async def turn(self) -> None:
         """Wait until the next request may be sent: after a pause, within the bytes, within the rate.
 
@@ -152,7 +178,7 @@ class Host:
         must not hold up the rest.
 
         Args:
-            started: When the request began (`time.monotonic`): requests that were under way together count once.
+            started: When the request was sent (`time.monotonic`): requests that were under way together count once.
             pause: Seconds that the host asked for.
             answered: Whether the host itself said so, by a status.
         """
@@ -166,23 +192,29 @@ class Host:
         if pause is None:
             return
         if pause > self._patience.longest_pause:
-            self.closed = f"{self.name} asked for a pause of {pause:.0f} s"
+            self.close(f"{self.name} asked for a pause of {pause:.0f} s")
+            self.opens_at = max(self.opens_at or 0.0, time.time() + pause)
         else:
             self._resume_at = max(self._resume_at, now + pause)
+
+    def close(self, reason: str) -> None:
+        """Leave the host alone for this run."""
+        if self.closed is None:
+            self.closed = reason
 
     def gave_up(self, reason: str) -> None:
         """All attempts for one photograph failed."""
         self._failures += 1
         silent = time.monotonic() - self._answered_at
         if self.closed is None and self._failures >= FAILURES_BEFORE_CLOSING and silent >= self._patience.give_up:
-            self.closed = f"{self.name} has not answered for {silent:.0f} s ({reason})"
+            self.close(f"{self.name} has not answered for {silent:.0f} s ({reason})")
 
     def _complained(self, now: float) -> None:
         """One more complaint; the host is asked ever more rarely, so that photographs are too slow a measure."""
         self._complaints += 1
         silent = now - self._answered_at
         if self.closed is None and self._complaints >= COMPLAINTS_BEFORE_CLOSING and silent >= self._patience.give_up:
-            self.closed = f"{self.name} has answered nothing but complaints for {silent:.0f} s"
+            self.close(f"{self.name} has answered nothing but complaints for {silent:.0f} s")
 
     @property
     def _expected(self) -> int:

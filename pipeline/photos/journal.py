@@ -2,7 +2,7 @@
 
 The open journal has one JSON line per attempt. Lines are only ever appended, so that a killed run loses at most what it
 had not flushed. When a run ends, or the next one begins, the journal is sealed into one Parquet file of
-`Paths.attempts`; those are never changed.
+`Paths.attempts`; those are never changed. Files of older versions may lack columns, which then hold nothing.
 """
 
 import contextlib
@@ -40,6 +40,7 @@ SCHEMA: Final = pa.schema(
         ("height", pa.int32()),
         ("error", pa.string()),
         ("limits", pa.string()),
+        ("host", pa.string()),
         ("fetched_at", pa.string()),
     ]
 )
@@ -72,6 +73,8 @@ class Attempt:
     height: int | None = None
     error: str | None = None
     limits: str = ""
+    host: str | None = None
+    """The host that was asked last: the photograph's own, or one that it redirected to; None where none was."""
     fetched_at: str = field(default_factory=now)
 
 
@@ -115,8 +118,8 @@ def seal(paths: Paths) -> None:
         TableError: a line cannot be read.
     """
     nothing = paths.attempts / f"{0:06d}.parquet"
-    if not nothing.exists():
-        # Readers of the folder find a table before anything was fetched.
+    if not nothing.exists() or pq.read_schema(nothing) != SEALED:
+        # Readers of the folder find a table before anything was fetched, with every column that there is today.
         with atomic_path(nothing) as partial:
             pq.write_table(SEALED.empty_table(), partial)
     journal = paths.fetch_journal

@@ -32,6 +32,8 @@ MEMORY: Final = "128 MiB"
 """What DuckDB may use for one query here; larger tables go through temporary files."""
 SORTING: Final = "64 MiB"
 """The same for sorting what is pending, which goes through temporary files anyway."""
+SAMPLES: Final = 3
+"""Photographs of a host that are remembered to see whether it still gives any."""
 THREADS: Final = 1
 """More would need more memory."""
 
@@ -44,6 +46,8 @@ class Authority:
     first: int
     """Where they begin in the table of pending photographs."""
     photos: int
+    samples: tuple[str, ...] = ()
+    """Addresses of the last photographs that it gave, the newest first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +81,20 @@ def plan(paths: Paths, *, ask_again_days: float, limits: str, output: Path) -> P
     seal(paths)
     wanted = pending(paths, ask_again_days=ask_again_days, limits=limits, output=output)
     authorities = rows("photos_authorities", inputs={"pending": wanted}, memory_limit=MEMORY, threads=THREADS)
+    given = rows(
+        "photos_samples", inputs={"attempts": paths.attempts}, memory_limit=MEMORY, threads=THREADS, most=SAMPLES
+    )
+    samples = {row["authority"]: tuple(row["urls"]) for row in given}
     return Plan(
-        authorities=[Authority(name=row["authority"], first=row["first"], photos=row["photos"]) for row in authorities],
+        authorities=[
+            Authority(
+                name=row["authority"],
+                first=row["first"],
+                photos=row["photos"],
+                samples=samples.get(row["authority"], ()),
+            )
+            for row in authorities
+        ],
         received=received_lately(paths),
     )
 
@@ -95,7 +111,9 @@ def limits_of(photos: "PhotoSettings", hosts: tuple[str, ...]) -> str:
 
 
 def pending(paths: Paths, *, ask_again_days: float, limits: str, output: Path) -> Path:
-    """Write the photographs to ask for (authority, photo_id, url) to `output`, ordered by authority.
+    """Write the photographs to ask for (authority, photo_id, url, other_url) to `output`.
+
+    They are in the order of their authority, and of each the never asked for come first.
 
     Args:
         paths: Where the files of the scope lie; the journal is sealed.

@@ -85,8 +85,17 @@ def _distributed(attempts: Path, *, bounds: Sequence[str], folder: Path) -> list
         for file in sorted(attempts.glob("*.parquet")):
             with pq.ParquetFile(file) as table:
                 for batch in table.iter_batches(batch_size=_BATCH, use_threads=False):
+                    batch = _with_every_column(batch)  # noqa: PLW2901
                     photo_ids = np.asarray(batch["photo_id"].to_pylist(), dtype=str)
                     numbers = np.searchsorted(np.asarray(bounds), photo_ids, side="right")
                     for number in np.unique(numbers):
                         writers[number].write_batch(batch.filter(pa.array(numbers == number)))
     return parts
+
+
+def _with_every_column(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch in today's columns; a file of an older version may lack some."""
+    rows = batch.num_rows
+    names = set(batch.schema.names)
+    columns = [batch[field.name] if field.name in names else pa.nulls(rows, field.type) for field in SEALED]
+    return pa.RecordBatch.from_arrays(columns, schema=SEALED)

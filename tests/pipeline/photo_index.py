@@ -7,8 +7,8 @@ from pipeline.config import Settings
 from tests.pipeline import tiny
 
 
-def write_index(settings: Settings, urls: Mapping[str, str]) -> None:
-    """A photo index of the photographs at the given addresses, by photo id."""
+def write_index(settings: Settings, urls: Mapping[str, str], *, others: Mapping[str, str] | None = None) -> None:
+    """A photo index of the photographs at the given addresses, by photo id, of which some have others as well."""
     rows = [
         {
             "photo_id": photo_id,
@@ -18,6 +18,7 @@ def write_index(settings: Settings, urls: Mapping[str, str]) -> None:
             "licence": "CC-BY",
             "rights_holder": "A. Holder",
             "creator": "A. Creator",
+            "other_url": (others or {}).get(photo_id),
         }
         for photo_id, url in sorted(urls.items())
     ]

@@ -2,10 +2,13 @@
 
 import asyncio
 import contextlib
+import email.utils
 import functools
+import gzip
 import io
 import threading
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -20,6 +23,30 @@ MIRROR = "mirror.test"
 """Another host, to which this one redirects."""
 BEGINNING = 500
 """Bytes of a body that come before it breaks off."""
+RAW: dict[str, Callable[[bytes, bool], bytes]] = {
+    "babble": lambda _body, _first: b"HTTP/1.1 404 N\xffT F\x80UND\r\nContent-Length: 0\r\n\r\n",
+    "unsized": lambda body, first: b"HTTP/1.0 200 OK\r\n\r\n" + (body[: len(body) // 2] if first else body),
+    "unsizedcut": lambda body, _first: b"HTTP/1.0 200 OK\r\n\r\n" + body[: len(body) // 2],
+    "header": lambda body, _first: (
+        b"HTTP/1.1 200 OK\r\nContent-Security-Policy: %b\r\nContent-Length: %d\r\n\r\n%b"
+        % (b"x" * 11_000, len(body), body)
+    ),
+    "scrambled": lambda _body, _first: (
+        b"HTTP/1.1 302 Found\r\nLocation: http://\xff\xfe..x/\r\nContent-Length: 0\r\n\r\n"
+    ),
+}
+"""Answers to the letter, by the whole body and whether it is the first request."""
+ENCODED: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
+    "gzip": ("gzip", gzip.compress),
+    "deflate": ("deflate", zlib.compress),
+    "rawdeflate": ("deflate", lambda body: zlib.compress(body)[2:-4]),
+    "twice": ("gzip, x-gzip", lambda body: gzip.compress(gzip.compress(body))),
+    "claimed": ("gzip", lambda body: body),
+    "brotli": ("br", lambda body: b"\x8b" + body),
+    "gzipcut": ("gzip", lambda body: gzip.compress(body)[:-20]),
+    "bomb": ("gzip", lambda _body: gzip.compress(bytes(50_000_000))),
+}
+"""Content-Encoding, and what is done to the body."""
 
 
 @functools.cache
@@ -51,10 +78,17 @@ class PhotoServer:
     """Those of the last request."""
     running: int = 0
     most_running: int = 0
+    answered: int = 0
+    """Requests that did not, or no longer, wait for `opened`."""
     opened: Callable[[], bool] = lambda: True
     """Answers wait until this is true."""
     mended: bool = False
     """Once true, what failed for a passing reason works."""
+    given: int = 0
+    """Whole photographs that were sent."""
+    outage: str | None = None
+    """What every request gets from the moment on when `outage_after` photographs were given: a habit, or a status."""
+    outage_after: int = 0
 
     @property
     def hosts(self) -> dict[str, tuple[str, int]]:
@@ -79,7 +113,13 @@ class PhotoServer:
             await asyncio.sleep(self.delay)
             while not self.opened():  # noqa: ASYNC110 (it may depend on other servers)
                 await asyncio.sleep(0.01)
+            self.answered += 1
+            if self.outage is not None and self.given >= self.outage_after:
+                if self.outage.isdigit():
+                    return web.Response(status=int(self.outage))
+                habit = self.outage
             first = self.requests[photo_id] == 1
+            self.given += habit == "ok"
             return await self._answer(request, habit, int(number), first=first)
         finally:
             self.running -= 1
@@ -94,12 +134,15 @@ class PhotoServer:
             "wide": (jpeg(number, size=(2000, 600)), "image/jpeg"),
             "ok": (body, "image/jpeg"),
         }
-        if habit == "babble":
-            # A reason phrase may be any bytes.
+        if habit in RAW:
             assert request.transport is not None
-            request.transport.write(b"HTTP/1.1 404 N\xffT F\x80UND\r\nContent-Length: 0\r\n\r\n")
+            request.transport.write(RAW[habit](body, first))
+            request.transport.close()
             await asyncio.sleep(60)
-        statuses = {"gone": 404, "forbidden": 403, "teapot": 418, "down": 503}
+        if habit in ENCODED:
+            encoding, encode = ENCODED[habit]
+            return web.Response(body=encode(body), content_type="image/jpeg", headers={"Content-Encoding": encoding})
+        statuses = {"gone": 404, "forbidden": 403, "unauthorised": 401, "teapot": 418, "down": 503}
         redirects = {
             "private": "http://10.0.0.1/large.jpg",
             "file": "file:///etc/passwd",
@@ -107,8 +150,12 @@ class PhotoServer:
             "moved": f"/photos/ok-{number}/large.jpg",
             "loop": f"/photos/loop-{number}/large.jpg",
             "mirrored": f"http://{MIRROR}/photos/closed-{number}/large.jpg",
+            "reflected": f"http://{MIRROR}/photos/ok-{number}/large.jpg",
+            "astray": "http://www..museum.example/a.jpg",
+            "nowhere": "",
         }
-        pauses = {"closed": "86400"} | ({"limited": "1"} if first else {})
+        tomorrow = email.utils.formatdate(time.time() + 86_400, usegmt=True)
+        pauses = {"closed": "86400", "dated": tomorrow} | ({"limited": "1"} if first else {})
         if habit in pauses:
             return web.Response(status=429, headers={"Retry-After": pauses[habit]})
         if habit == "unavailable" and first:

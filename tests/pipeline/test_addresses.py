@@ -9,7 +9,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.photos.addresses import BlockedAddressError, GuardedResolver, checked_address, is_public
+from pipeline.photos.addresses import BlockedAddressError, GuardedResolver, checked_address, host_of, is_public
 
 PRIVATE = [
     "127.0.0.1",
@@ -41,6 +41,34 @@ PRIVATE = [
     "2002:7f00:1::",
 ]
 PUBLIC = ["1.1.1.1", "52.216.0.1", "172.32.0.1", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101"]
+
+
+MALFORMED = [
+    "http://www..museum.example/a.jpg",
+    "http://.museum.example/a.jpg",
+    "http://museum.example../a.jpg",
+    f"http://{'a' * 64}.example/a.jpg",
+    f"http://{'a.' * 130}example/a.jpg",
+    "http://xn--/a.jpg",
+    "http://xn--a/a.jpg",
+    "http://xn--a.example/a.jpg",
+    "http://\u2024.example/a.jpg",
+    "http://\u202emuseum.example/a.jpg",
+    "http://museum example/a.jpg",
+    "http://museum\x00.example/a.jpg",
+    "http://museum%00.example/a.jpg",
+    "http://museum<.example/a.jpg",
+    "http://museum|x/a.jpg",
+    "http://*.museum.example/a.jpg",
+    "http://museum\\x.example/a.jpg",
+    "http://museum.example:65536/a.jpg",
+    "http://museum.example:-1/a.jpg",
+    "http://museum.example:port/a.jpg",
+    "http://[museum.example]/a.jpg",
+    "http://[::1]x/a.jpg",
+    "http://\u0663.\u0663.\u0663.\u0663/a.jpg",
+]
+"""Hosts that cannot exist, in all ways that a parser or a look-up trips over."""
 
 
 @pytest.mark.parametrize("address", PRIVATE)
@@ -100,6 +128,8 @@ def test_no_address_of_a_private_network_passes_in_any_spelling(network: str, da
         "http://1.2.3.4.5/",
         "http://99999999999/",
         "http://[fe80::1%25eth0]/",
+        "http://[2606:4700::1111%25eth0]/",
+        *MALFORMED,
     ],
 )
 def test_what_can_be_refused_without_a_look_up_is_refused(address: str) -> None:
@@ -120,6 +150,20 @@ def test_ordinary_addresses_pass(address: str) -> None:
     assert str(checked_address(address, allow_private=False)) == address
 
 
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        ("http://m\u00fcseum.example/a.jpg", "m\u00fcseum.example"),
+        ("http://xn--mseum-kva.example/a.jpg", "m\u00fcseum.example"),
+        ("http://Museum.EXAMPLE./a.jpg", "museum.example"),
+        ("http://my_museum-.example:8080/a.jpg", "my_museum-.example"),
+        ("HTTP://[2606:4700::1111]/a.jpg", "2606:4700::1111"),
+    ],
+)
+def test_a_host_has_one_name_however_it_is_spelled(address: str, host: str) -> None:
+    assert host_of(checked_address(address, allow_private=False)) == host
+
+
 def test_private_addresses_pass_when_they_are_allowed() -> None:
     assert checked_address("http://127.0.0.1:8080/a.jpg", allow_private=True).port == 8080
     with pytest.raises(BlockedAddressError):
@@ -130,7 +174,10 @@ def test_private_addresses_pass_when_they_are_allowed() -> None:
 def test_no_text_breaks_the_check(text: str) -> None:
     for address in (text, f"http://{text}"):
         with contextlib.suppress(BlockedAddressError):
-            assert checked_address(address, allow_private=False).scheme in {"http", "https"}
+            passed = checked_address(address, allow_private=False)
+            assert passed.scheme in {"http", "https"}
+            # What a look-up does first.
+            assert (passed.raw_host or "").encode("idna")
 
 
 class Names(AbstractResolver):

@@ -1,25 +1,33 @@
 """Fetching photographs from a host with every bad habit: what is asked, what is kept, and what is written about it."""
 
+import errno
 import hashlib
 import json
+import os
+import signal
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any, NamedTuple, NoReturn
 
 import psutil
-import pyarrow.parquet as pq
 import pytest
 
 from pipeline.config import Settings
-from pipeline.errors import LockedError, TableError
+from pipeline.errors import LockedError, StorageError, TableError
 from pipeline.files import exclusive
 from pipeline.photos.bodies import path_of
 from pipeline.photos.fetch import FetchSummary, fetch_photos
 from pipeline.photos.hosts import Host, Patience
+from pipeline.photos.journal import Journal
 from pipeline.photos.ledger import received_lately
 from pipeline.tables import check_table
-from tests.pipeline import photo_index
+from tests.pipeline import photo_index, tiny
 from tests.pipeline.photo_index import ledger
 from tests.pipeline.photo_server import BEGINNING, HOST, PhotoServer, jpeg, photo_server
+from tests.pipeline.test_addresses import MALFORMED
 
 CALM = Patience(first_wait=0.05, longest_wait=0.1)
 """A busy machine may be slow to answer; only tests of slowness are impatient."""
@@ -73,41 +81,82 @@ def test_the_fetcher_says_who_it_is(make_settings: Callable[..., Settings], serv
     assert server.headers["Accept-Encoding"] == "identity"
 
 
-@pytest.mark.parametrize(
-    ("habit", "outcome"),
-    [
-        ("gone", ("gone", 404, "404")),
-        ("forbidden", ("gone", 403, "403")),
-        ("teapot", ("failed", 418, "418")),
-        ("html", ("not_jpeg", 200, "HTML")),
-        ("png", ("not_jpeg", 200, "PNG")),
-        ("empty", ("not_jpeg", 200, "empty")),
-        ("truncated", ("corrupt", 200, "Premature end")),
-        ("wide", ("too_large", 200, "2000 x 600")),
-        ("endless", ("too_large", 200, "max_bytes")),
-        ("private", ("blocked", None, "10.0.0.1")),
-        ("decimal", ("blocked", None, "127.0.0.1")),
-        ("file", ("blocked", None, "neither http nor https")),
-        ("loop", ("failed", None, "redirects")),
-    ],
-)
-def test_a_final_answer_is_asked_for_once(
-    make_settings: Callable[..., Settings],
-    server: PhotoServer,
-    habit: str,
-    outcome: tuple[str, int | None, str],
-) -> None:
-    status, http_status, error = outcome
-    settings = make_settings(photos={"max_bytes": 2_000_000, "max_pixels": 1_000_000})
-    write_index(settings, f"{habit}-1", "ok-2")
-    fetch(settings, server)
-    row = ledger(settings)[f"{habit}-1"]
-    assert (row["status"], row["http_status"], row["path"], row["attempts"]) == (status, http_status, None, 1)
+class Answers(NamedTuple):
+    """What one fetch of a photograph with each odd answer, among good ones, came to."""
+
+    ledger: dict[str, dict[str, Any]]
+    requests: Counter[str]
+    rejections: dict[str, dict[str, Any]]
+
+
+FINAL = {
+    "gone": ("gone", 404, "404"),
+    "forbidden": ("gone", 403, "403"),
+    "unauthorised": ("gone", 401, "401"),
+    "teapot": ("failed", 418, "418"),
+    "html": ("not_jpeg", 200, "HTML"),
+    "png": ("not_jpeg", 200, "PNG"),
+    "empty": ("not_jpeg", 200, "empty"),
+    "truncated": ("corrupt", 200, "Premature end"),
+    "wide": ("too_large", 200, "2000 x 600"),
+    "endless": ("too_large", 200, "max_bytes"),
+    "bomb": ("too_large", 200, "unfolds to more than max_bytes"),
+    "brotli": ("failed", 200, "encoded as 'br'"),
+    "private": ("blocked", None, "10.0.0.1"),
+    "decimal": ("blocked", None, "127.0.0.1"),
+    "file": ("blocked", None, "neither http nor https"),
+    "astray": ("blocked", None, "cannot exist"),
+    "scrambled": ("blocked", None, "not an address"),
+    "nowhere": ("failed", 302, "302"),
+    "loop": ("failed", None, "redirects"),
+    "babble": ("gone", 404, "404"),
+}
+"""What is asked for once, by habit: status, HTTP status, and what the error says."""
+AGAIN_ONCE = {"unsizedcut": ("corrupt", 200, "Premature end")}
+"""What is asked for once more before it is believed."""
+GOOD = ("ok", "header", "gzip", "deflate", "rawdeflate", "twice", "claimed", "moved")
+"""Whole photographs, however they come."""
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
+    photos = {"max_bytes": 2_000_000, "max_pixels": 1_000_000, "requests_per_second": 5000}
+    settings = Settings(name="test", data_root=tmp_path_factory.mktemp("answers"), photos=photos)
+    with photo_server() as server:
+        names = [*FINAL, *AGAIN_ONCE, *GOOD, "unsized", "gzipcut"]
+        write_index(settings, *(f"{habit}-1" for habit in names), zzz=PhotoServer.url("ok-2"))
+        fetch(settings, server)
+        rejections = {row["key"]: row for row in tiny.read(settings.paths.rejections_of("photos"))}
+        return Answers(ledger(settings), server.requests, rejections)
+
+
+@pytest.mark.parametrize("habit", [*FINAL, *AGAIN_ONCE])
+def test_a_final_answer_is_believed_and_stops_no_other(answers: Answers, habit: str) -> None:
+    status, http_status, error = {**FINAL, **AGAIN_ONCE}[habit]
+    requests = 1 if habit in FINAL else 2
+    row = answers.ledger[f"{habit}-1"]
+    assert (row["status"], row["http_status"], row["path"], row["attempts"]) == (status, http_status, None, requests)
     assert error in row["error"]
-    assert server.requests[f"{habit}-1"] == (6 if habit == "loop" else 1)
-    assert ledger(settings)["ok-2"]["status"] == "ok", "one bad photograph stops no other"
-    (line,) = pq.read_table(settings.paths.rejections_of("photos")).to_pylist()
+    assert answers.requests[f"{habit}-1"] == (6 if habit == "loop" else requests)
+    line = answers.rejections[f"{habit}-1"]
     assert line == {"stage": "photos", "key": f"{habit}-1", "rule": status, "detail": row["error"]}
+
+
+@pytest.mark.parametrize("habit", GOOD)
+def test_a_whole_photograph_is_taken_however_it_comes(answers: Answers, habit: str) -> None:
+    row = answers.ledger[f"{habit}-1"]
+    assert (row["status"], row["attempts"], row["sha256"]) == ("ok", 1, hashlib.sha256(jpeg(1)).hexdigest())
+
+
+def test_a_body_that_was_cut_where_nothing_tells_its_end_is_asked_for_again(answers: Answers) -> None:
+    row = answers.ledger["unsized-1"]
+    assert (row["status"], row["attempts"]) == ("ok", 2)
+
+
+def test_an_encoding_that_was_cut_passes_and_is_no_verdict(answers: Answers) -> None:
+    row = answers.ledger["gzipcut-1"]
+    assert (row["status"], row["attempts"]) == ("failed", CALM.attempts)
+    assert "ends too early" in row["error"]
 
 
 @pytest.mark.parametrize("habit", ["unavailable", "limited", "stall"])
@@ -183,6 +232,28 @@ def test_a_redirect_is_followed(fast: Settings, server: PhotoServer) -> None:
     assert ledger(fast)["moved-4"]["sha256"] == hashlib.sha256(jpeg(4)).hexdigest()
 
 
+def test_the_other_address_of_a_photograph_is_asked_for_before_it_is_given_up(
+    fast: Settings, server: PhotoServer
+) -> None:
+    good = {photo_id: PhotoServer.url(f"ok-{photo_id}") for photo_id in ("1", "2", "3", "4", "5")}
+    bad = {
+        "1": good["1"].replace("http:", "https:"),  # the server speaks no TLS
+        "2": PhotoServer.url("gone-2"),
+        "3": PhotoServer.url("forbidden-3"),
+        "4": PhotoServer.url("html-4"),
+        "5": "http://away..test/a.jpg",
+        "6": PhotoServer.url("gone-6"),
+    }
+    photo_index.write_index(fast, bad, others={**good, "6": PhotoServer.url("gone-7")})
+    summary = fetch(fast, server)
+    assert summary.statuses == {"ok": 5, "gone": 1}
+    rows = ledger(fast)
+    assert {photo_id: row["url"] for photo_id, row in rows.items()} == bad, "it keeps its name"
+    assert rows["1"]["attempts"] == CALM.attempts + 1
+    assert rows["6"]["attempts"] == 2
+    assert fetch(fast, server).requests == 0, "it is known under its name"
+
+
 def test_addresses_into_the_own_network_are_never_connected_to(fast: Settings, server: PhotoServer) -> None:
     port = server.port
     write_index(
@@ -198,6 +269,15 @@ def test_addresses_into_the_own_network_are_never_connected_to(fast: Settings, s
     assert fetch(fast, server).statuses == {"blocked": 7}
     assert server.requests.total() == 0
     assert "secret" not in json.dumps([row["error"] for row in ledger(fast).values()])
+
+
+def test_addresses_that_nobody_can_ask_for_stop_no_other(fast: Settings, server: PhotoServer) -> None:
+    malformed = {f"m{number:02}": address for number, address in enumerate(MALFORMED)}
+    write_index(fast, "ok-1", "ok-2", **malformed)
+    summary = fetch(fast, server)
+    assert summary.statuses == {"ok": 2, "blocked": len(malformed)}
+    assert server.requests.total() == 2
+    summary.require_complete(most_failed=0)
 
 
 def test_private_hosts_can_be_allowed(make_settings: Callable[..., Settings], server: PhotoServer) -> None:
@@ -273,14 +353,77 @@ def test_a_disk_that_refuses_stops_the_run_and_loses_nothing(fast: Settings, ser
     obstacle = path_of(fast.paths.photos, hashlib.sha256(jpeg(1)).hexdigest())
     obstacle.mkdir(parents=True)
     earlier = set(psutil.Process().children())
-    with pytest.raises(IsADirectoryError):
+    with pytest.raises(StorageError, match=rf"{obstacle}.* cannot be written \(Is a directory\); .* is kept$"):
         fetch(fast, server)
     assert set(psutil.Process().children()) <= earlier, "no worker is left behind"
     obstacle.rmdir()
     assert fetch(fast, server).statuses == {"ok": 1}
 
 
-def test_a_host_may_say_any_bytes(fast: Settings, server: PhotoServer) -> None:
-    write_index(fast, "babble-1", "ok-2")
-    assert fetch(fast, server).statuses == {"gone": 1, "ok": 1}
-    assert "404" in ledger(fast)["babble-1"]["error"]
+class InterruptedByFrameworkError(BaseException):
+    """As Dagster's own: an interruption that is neither an Exception nor a KeyboardInterrupt."""
+
+
+def raise_own(number: int, frame: FrameType | None) -> NoReturn:
+    raise InterruptedByFrameworkError
+
+
+@pytest.mark.parametrize(
+    ("handler", "raised"),
+    [(signal.default_int_handler, KeyboardInterrupt), (raise_own, InterruptedByFrameworkError)],
+    ids=["python", "framework"],
+)
+def test_an_interruption_ends_a_fetch_as_itself_and_loses_nothing(
+    fast: Settings,
+    server: PhotoServer,
+    handler: Callable[[int, FrameType | None], object],
+    raised: type[BaseException],
+) -> None:
+    write_index(fast, *(f"ok-{number}" for number in range(40)))
+
+    def interrupt_when_recorded() -> bool:
+        """Let twenty answers pass; once some are recorded, interrupt the fetch."""
+        recorded = fast.paths.fetch_journal.exists() and fast.paths.fetch_journal.stat().st_size > 0
+        if server.given >= 20 and recorded and not interrupted.is_set():
+            interrupted.set()
+            os.kill(os.getpid(), signal.SIGINT)
+        return server.given < 20 or finished.is_set()
+
+    interrupted, finished = threading.Event(), threading.Event()
+    server.opened = interrupt_when_recorded
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        with pytest.raises(raised):
+            fetch(fast, server)
+    finally:
+        signal.signal(signal.SIGINT, before)
+        finished.set()
+    lines = fast.paths.fetch_journal.read_bytes().splitlines()
+    recorded = {json.loads(line)["url"] for line in lines}
+    assert recorded
+    server.requests.clear()
+    assert fetch(fast, server).statuses == {"ok": 40}
+    assert server.requests.total() == 40 - len(recorded), "what was recorded is not asked for again"
+
+
+def test_a_folder_that_cannot_be_written_is_named(fast: Settings, server: PhotoServer) -> None:
+    write_index(fast, "ok-1")
+    fast.paths.fetch_journal.parent.write_text("a file in the folder's place")
+    with pytest.raises(StorageError, match=rf"{fast.paths.fetch_journal.parent}.* cannot be written"):
+        fetch(fast, server)
+
+
+def test_a_disk_that_is_full_for_the_journal_ends_the_run_and_loses_nothing_else(
+    fast: Settings, server: PhotoServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_index(fast, *(f"ok-{number}" for number in range(8)))
+    flush = Journal.flush
+
+    def full(self: Journal) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(fast.paths.fetch_journal))
+
+    monkeypatch.setattr(Journal, "flush", full)
+    with pytest.raises(StorageError, match="No space left on device"):
+        fetch(fast, server)
+    monkeypatch.setattr(Journal, "flush", flush)
+    assert fetch(fast, server).statuses == {"ok": 8}

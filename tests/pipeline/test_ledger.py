@@ -5,13 +5,14 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.config import PhotoSettings, Settings
 from pipeline.photos import ranges
 from pipeline.photos.bodies import path_of, store
 from pipeline.photos.journal import AGAIN, Attempt, open_journal, seal
-from pipeline.photos.ledger import Authority, fold, limits_of, pending, plan, received_lately
+from pipeline.photos.ledger import SAMPLES, Authority, fold, limits_of, pending, plan, received_lately
 from pipeline.tables import check_table
 from tests.pipeline import tiny
 from tests.pipeline.photo_index import ledger, write_index
@@ -222,12 +223,41 @@ def test_the_ranges_of_a_large_index_come_to_the_same(settings: Settings, monkey
         return wanted(settings), fold(settings.paths), settings.paths.rejections_of("photos").read_bytes()
 
     whole, rows = outcome(), ledger(settings)
-    assert whole[:2] == ([*names[:5], *names[15:]], {"ok": 10, "failed": 10, None: 5})
+    never_asked, failed_before = names[20:], [*names[:5], *names[15:20]]
+    assert whole[:2] == ([*never_asked, *failed_before], {"ok": 10, "failed": 10, None: 5})
     for size in (1, 7, 24):
         monkeypatch.setattr(ranges, "ROWS", size)
         assert outcome() == whole
         assert ledger(settings) == rows
         assert list(ledger(settings)) == names, "in order"
+
+
+@pytest.mark.parametrize("rows", [1, ranges.ROWS])
+def test_attempts_of_an_older_version_are_read(settings: Settings, monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    monkeypatch.setattr(ranges, "ROWS", rows)
+    index(settings, "a", "b", "c")
+    store(settings.paths.photos, sha256=SHA256, content=BODY)
+    attempted(settings, end("a"), end("b", "failed"))
+    for file in settings.paths.attempts.iterdir():
+        pq.write_table(pq.read_table(file).drop_columns(["host"]), file)
+    attempted(settings, end("c", host="other.test"))
+    assert wanted(settings) == ["b"]
+    assert fold(settings.paths) == {"ok": 2, "failed": 1}
+    received = received_lately(settings.paths)
+    assert {host: sum(size for _, size in bodies) for host, bodies in received.items()} == {
+        "photos.test": len(BODY),
+        "other.test": len(BODY),
+    }
+
+
+def test_a_plan_names_the_last_photographs_that_each_host_gave(settings: Settings) -> None:
+    names = [f"{number:02}" for number in range(SAMPLES + 2)]
+    index(settings, "new", *names)
+    store(settings.paths.photos, sha256=SHA256, content=BODY)
+    attempted(settings, *(end(name) for name in reversed(names)), end("x", "gone"))
+    todo = plan(settings.paths, ask_again_days=DAYS, limits=LIMITS, output=settings.data_root / "pending.parquet")
+    (authority,) = todo.authorities
+    assert authority.samples == tuple(f"http://photos.test/{name}.jpg" for name in names[:SAMPLES])
 
 
 def test_a_plan_removes_what_a_killed_run_left_half_written(settings: Settings) -> None:

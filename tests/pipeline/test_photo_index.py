@@ -237,6 +237,7 @@ def test_the_number_of_a_photograph_decides_whatever_its_host_scheme_and_size(se
         media("3", f"{S3}/5/large.JPG"),
     )
     assert [row["occurrence_key"] for row in kept] == ["1"]
+    assert kept[0]["other_url"] not in {None, kept[0]["url"]}
     assert [line["rule"] for line in rejected if line["rule"] != "no_photo"] == ["duplicate_address"] * 2
 
 
@@ -248,7 +249,11 @@ def test_elsewhere_http_and_https_are_one_photograph_and_other_addresses_are_not
         media("3", "https://example.org/A.jpg"),
         media("4", "https://example.org/a.jpg?page=2"),
     )
-    assert sorted(row["occurrence_key"] for row in kept) == ["1", "3", "4"]
+    assert {row["occurrence_key"]: row["other_url"] for row in kept} == {
+        "1": "HTTPS://example.org/a.jpg",
+        "3": None,
+        "4": None,
+    }, "the other address is remembered"
 
 
 def test_species_that_cannot_have_enough_photographs_are_left_out_when_asked(
