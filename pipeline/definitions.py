@@ -4,12 +4,17 @@ import os
 
 import dagster as dg
 
+from pipeline import pools
+from pipeline.console import console
 from pipeline.defs import automation, checks, dataset, evaluation, ingest, release, training
 from pipeline.defs.resources import Scope
 from pipeline.launch import TERMINATION_SECONDS
+from pipeline.tracking_server import limit_retries
 
 # Large metadata (pictures) and long paths are normal here; telemetry of libraries is not.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+limit_retries()
+pools.install()
 
 defs = dg.Definitions(
     assets=dg.load_assets_from_modules([ingest, dataset, training, evaluation, release]),
@@ -17,6 +22,7 @@ defs = dg.Definitions(
     jobs=[automation.road],
     schedules=[automation.weekly_refresh],
     sensors=[automation.growth],
+    loggers={"console": console},
     resources={
         "scope": Scope(),
         "pipes": dg.PipesSubprocessClient(termination_timeout_seconds=TERMINATION_SECONDS),

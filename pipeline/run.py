@@ -1,98 +1,159 @@
-"""Takes the road in this process: what `naturewatch run` does. The same assets run from the UI and on schedules."""
+"""Runs the pipeline in this process: what `naturewatch run` does. The same assets run from the UI and on schedules."""
 
-import platform
-import warnings
-from typing import Final
+import uuid
+from collections.abc import Iterator
 
 import dagster as dg
-import psutil
+from dagster._core.errors import DagsterExecutionInterruptedError
+from dagster._core.events import RunFailureReason
 
+from pipeline import pools
+from pipeline.config import Settings
 from pipeline.definitions import defs
-from pipeline.errors import ConfigurationError
+from pipeline.errors import NatureWatchError
+from pipeline.files import exclusive
+from pipeline.interrupts import Interrupted
+from pipeline.selection import assets_of
+from pipeline.tracking_server import check_answers
 
-PROCESS_TAG: Final = "naturewatch.process"
-"""The process that a run lives in."""
+NEEDS_MLFLOW = frozenset({"training", "evaluation", "release"})
+"""Groups whose assets log to MLflow."""
 
 
-def take_road(*, selection: str) -> str | None:
+def materialise(settings: Settings, *, selection: str) -> list[str]:
     """Materialise the selected assets, one after the other, on the instance of `DAGSTER_HOME`.
 
     Args:
+        settings: The configuration; the assets read it anew.
         selection: Dagster's asset selection syntax.
 
     Returns:
-        None when all is done, else the reason in one line.
+        What went wrong, one line for each step or check that failed; nothing when all is done.
 
     Raises:
-        ConfigurationError: the selection is malformed or empty.
+        ConfigurationError: the selection is malformed or selects nothing, or MLflow's server does not answer.
+        LockedError: another run works in this `data_root`.
+        Interrupted: a signal ended the run.
     """
-    try:
-        # Dagster's own parser of selections calls what it marks as beta.
-        warnings.simplefilter("ignore", category=dg.BetaWarning)
-        keys = dg.AssetSelection.from_string(selection).resolve(defs.resolve_asset_graph())
-    except (dg.DagsterError, ValueError) as error:
-        raise ConfigurationError(f"the selection {selection!r} cannot be read: {error}") from error
-    if not keys:
-        raise ConfigurationError(f"the selection {selection!r} selects no asset")
-    job = defs.resolve_implicit_global_asset_job_def()
-    with dg.DagsterInstance.get() as instance:
-        _bury_killed_runs(instance)
+    graph = defs.resolve_asset_graph()
+    keys = assets_of(selection, graph=graph)
+    if any(graph.get(key).group_name in NEEDS_MLFLOW for key in keys):
+        check_answers(settings)
+    failures = _Failures()
+    job = defs.resolve_implicit_global_asset_job_def().with_hooks({failures.hook()})
+    run_id = str(uuid.uuid4())
+    with (
+        exclusive(settings.paths.data_root / ".run.lock"),
+        dg.DagsterInstance.get() as instance,
+        pools.alive(instance, run_id),
+    ):
+        pools.bury_killed_runs(instance)
         result = job.execute_in_process(
             asset_selection=sorted(keys),
             instance=instance,
             raise_on_error=False,
-            tags={PROCESS_TAG: _identity(psutil.Process())},
+            run_id=run_id,
+            tags={pools.PROCESS_TAG: pools.this_process()},
             run_config={"loggers": {"console": {"config": {"log_level": "INFO"}}}},
         )
-        return None if result.success else _reason(result)
+    return [] if result.success else failures.lines(result)
 
 
-def _bury_killed_runs(instance: dg.DagsterInstance) -> None:
-    """End the runs of this command that were killed, and give back their places in Dagster's pools.
+class _Failures:
+    """The errors of the steps that failed, as they were raised: Dagster's events keep their text alone."""
 
-    A killed process cannot say that it has ended: its run would stay "started", and the next one would wait for its
-    place for ever.
-    """
-    for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])):
-        identity = run.tags.get(PROCESS_TAG)
-        if identity is None or _is_alive(identity):
-            continue
-        instance.report_run_failed(run, message="The process of this run was killed; the next run goes on from there.")
-        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+    def __init__(self) -> None:
+        self._errors: dict[str, BaseException] = {}
+
+    def hook(self) -> dg.HookDefinition:
+        """What Dagster calls after a step that failed."""
+
+        @dg.failure_hook(name="remember_the_error")
+        def remember(context: dg.HookContext) -> None:
+            error = context.op_exception
+            if error is None:
+                return
+            self._errors[context.step_key] = error
+            if _is_interrupt(error):
+                # Hidden in a group of errors, an interrupt would pass for a failure, and other steps would go on.
+                raise DagsterExecutionInterruptedError
+
+        return remember
+
+    def lines(self, result: dg.ExecuteInProcessResult) -> list[str]:
+        """Each failure in one line.
+
+        Raises:
+            Interrupted: the run did not fail but was interrupted.
+        """
+        if any(_is_interrupt(error) for error in self._errors.values()):
+            raise Interrupted
+        checks: dict[str, str] = {}
+        for event in result.all_events:
+            if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION and event.step_key is not None:
+                data = event.asset_check_evaluation_data
+                if not data.passed and data.blocking and data.severity == dg.AssetCheckSeverity.ERROR:
+                    broken = data.metadata.get("broken")
+                    detail = _one_line(str(broken.value)) if broken else "no detail"
+                    asset = data.asset_key.to_user_string()
+                    checks[event.step_key] = f"{asset}: the check {data.check_name} failed: {detail}"
+            elif _was_interrupted(event):
+                raise Interrupted
+        told = {step: f"{step}: {reason(error)}" for step, error in self._errors.items()} | checks
+        return list(told.values()) or [_run_failure(result)]
 
 
-def _identity(process: psutil.Process) -> str:
-    """A process of this machine, told apart from a later one with the same number."""
-    return f"{platform.node()}:{process.pid}:{process.create_time():.2f}"
+def reason(error: BaseException) -> str:
+    """An error for people, in one line: the words of the error made for them that is nearest the surface, if any."""
+    first = error
+    for found in _chain(error):
+        if isinstance(found, NatureWatchError):
+            return _one_line(str(found))
+        if isinstance(first, dg.DagsterError | BaseExceptionGroup):
+            # Only wraps what happened.
+            first = found
+    return f"{type(first).__name__}: {_one_line(str(first))}"
 
 
-def _is_alive(identity: str) -> bool:
-    node, number, _ = identity.rsplit(":", 2)
-    if node != platform.node():
-        # Only the machine itself can tell; a run elsewhere is left to Dagster's own monitoring.
-        return True
-    try:
-        return _identity(psutil.Process(int(number))) == identity
-    except psutil.NoSuchProcess:
-        return False
-
-
-def _reason(result: dg.ExecuteInProcessResult) -> str:
-    """The first failure of a run: a failed check by name, or the innermost error of a step."""
-    for event in result.all_events:
-        if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
-            data = event.asset_check_evaluation_data
-            if data.passed:
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error and what lies behind it, from the surface down; of a group, each member with what lies behind it."""
+    seen: set[int] = set()
+    level = [error]
+    while level:
+        below: list[BaseException] = []
+        for each in level:
+            if id(each) in seen:
                 continue
-            broken = data.metadata.get("broken")
-            asset, detail = data.asset_key.to_user_string(), broken.value if broken else "no detail"
-            return f"{asset}: the check {data.check_name} failed: {detail}"
-        if event.is_step_failure:
-            error = event.step_failure_data.error
-            while error is not None and error.cause is not None:
-                error = error.cause
-            message = (
-                error.message.strip().removeprefix("pipeline.errors.") if error is not None else "no error was recorded"
-            )
-            return f"{event.step_key}: {message}"
+            seen.add(id(each))
+            yield each
+            inner = each.exceptions if isinstance(each, BaseExceptionGroup) else ()
+            # Dagster keeps what an asset raised beside the chain, too.
+            own = getattr(each, "user_exception", None)
+            behind = own or each.__cause__ or (None if each.__suppress_context__ else each.__context__)
+            below += [*inner, *([behind] if behind is not None else [])]
+        level = below
+
+
+def _is_interrupt(error: BaseException) -> bool:
+    return any(isinstance(each, KeyboardInterrupt | DagsterExecutionInterruptedError) for each in _chain(error))
+
+
+def _was_interrupted(event: dg.DagsterEvent) -> bool:
+    """Whether the event is the end of a run that a signal ended between two steps."""
+    return (
+        event.event_type == dg.DagsterEventType.RUN_FAILURE
+        and event.job_failure_data.failure_reason == RunFailureReason.UNEXPECTED_TERMINATION
+    )
+
+
+def _run_failure(result: dg.ExecuteInProcessResult) -> str:
+    """Why a run failed of which no step did: what was in the way of starting one."""
+    for event in result.all_events:
+        if event.event_type == dg.DagsterEventType.RUN_FAILURE and event.job_failure_data.error is not None:
+            error = event.job_failure_data.error
+            return _one_line(error.message.removeprefix(f"{error.cls_name}: ").removeprefix("pipeline.errors."))
     return f"run {result.run_id} failed; see it in the Dagster UI"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
