@@ -4,6 +4,11 @@
 networks. What takes long to import is imported where it is used: a wrong option or configuration is told before.
 """
 
+from pipeline.interrupts import Interrupted, ignore_signals, leave_on_signals, quiet_pipe, raise_on_signals, supervised
+
+leave_on_signals()
+
+# ruff: noqa: E402 (the imports take a moment, in which somebody may press Ctrl-C)
 import argparse
 import importlib.util
 import os
@@ -15,7 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from pipeline.errors import ConfigurationError, NatureWatchError
-from pipeline.interrupts import Interrupted, ignore_signals, quiet_pipe, raise_on_signals, supervised
 from pipeline.paths import PROJECT_ROOT
 
 if TYPE_CHECKING:

@@ -3,10 +3,12 @@
 import logging
 
 import dagster as dg
+from dagster._core.execution.plan.objects import ErrorSource
 from dagster._core.utils import coerce_valid_log_level
 from dagster_shared.error import SerializableErrorInfo
 
 from pipeline import errors
+from pipeline.failures import was_interrupted
 
 
 class _Line(logging.Formatter):
@@ -26,6 +28,16 @@ class _Line(logging.Formatter):
         return line if error is None or is_told(error) else f"{line}\n{error.to_string()}"
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether an event says more than that somebody has interrupted the run."""
+    event = getattr(record, "dagster_meta", {}).get("dagster_event")
+    return event is None or not (was_interrupted(event) or _interrupted_step(event))
+
+
+def _interrupted_step(event: dg.DagsterEvent) -> bool:
+    return bool(event.is_step_failure and event.step_failure_data.error_source == ErrorSource.INTERRUPT)
+
+
 def is_told(error: SerializableErrorInfo) -> bool:
     """Whether an error, or one behind it, is an interrupt or says in its own words what to do."""
     ends = {"DagsterExecutionInterruptedError", "KeyboardInterrupt", "Interrupted", "DagsterAssetCheckFailedError"}
@@ -41,5 +53,6 @@ def console(context: dg.InitLoggerContext) -> logging.Logger:
     logger = logging.getLoggerClass()("naturewatch", level=coerce_valid_log_level(context.logger_config["log_level"]))
     handler = logging.StreamHandler()
     handler.setFormatter(_Line())
+    handler.addFilter(_is_news)
     logger.addHandler(handler)
     return logger

@@ -37,11 +37,14 @@ class Interrupted(KeyboardInterrupt):
         self.status = 128 + number
 
 
+def leave_on_signals() -> None:
+    """From now on each of `SIGNALS` ends the process: nothing is under way yet; an ignored one stays so."""
+    _handle(_leave)
+
+
 def raise_on_signals() -> None:
     """From now on each of `SIGNALS` raises `Interrupted` in the main thread; one that is ignored stays so (nohup)."""
-    for number in SIGNALS:
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _raise)
+    _handle(_raise)
 
 
 def ignore_signals() -> None:
@@ -152,6 +155,19 @@ def _end_with(reading: int) -> None:
     """End this process as if it had been killed when the other end of the pipe is closed."""
     os.read(reading, 1)
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _handle(handler: Callable[[int, FrameType | None], None]) -> None:
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    del frame
+    with contextlib.suppress(OSError):
+        os.write(sys.stderr.fileno(), f"naturewatch: {GO_ON}\n".encode())
+    os._exit(128 + number)
 
 
 def _raise(number: int, frame: FrameType | None) -> NoReturn:
