@@ -37,9 +37,17 @@ class Interrupted(KeyboardInterrupt):
         self.status = 128 + number
 
 
-def leave_on_signals() -> None:
-    """From now on each of `SIGNALS` ends the process: nothing is under way yet; an ignored one stays so."""
-    _handle(_leave)
+def leave_on_signals(*, says: str | None = GO_ON) -> None:
+    """From now on each of `SIGNALS` ends the process at once, with a sentence or none; one that is ignored stays so."""
+
+    def leave(number: int, frame: FrameType | None) -> NoReturn:
+        del frame
+        if says is not None:
+            with contextlib.suppress(OSError):
+                os.write(sys.stderr.fileno(), f"naturewatch: {says}\n".encode())
+        os._exit(128 + number)
+
+    _handle(leave)
 
 
 def raise_on_signals() -> None:
@@ -161,13 +169,6 @@ def _handle(handler: Callable[[int, FrameType | None], None]) -> None:
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, handler)
-
-
-def _leave(number: int, frame: FrameType | None) -> NoReturn:
-    del frame
-    with contextlib.suppress(OSError):
-        os.write(sys.stderr.fileno(), f"naturewatch: {GO_ON}\n".encode())
-    os._exit(128 + number)
 
 
 def _raise(number: int, frame: FrameType | None) -> NoReturn:
