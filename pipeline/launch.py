@@ -61,8 +61,9 @@ def run_child(
         ChildError: the child failed, was killed, or left no result; its own words are in the message.
     """
     with warnings.catch_warnings():
-        # Dagster's own Pipes client calls what it marks as a preview.
+        # Dagster's own Pipes client calls what Dagster marks as a preview, or as deprecated.
         warnings.simplefilter("ignore", category=dg.PreviewWarning)
+        warnings.simplefilter("ignore", category=DeprecationWarning)
         try:
             pipes.run(
                 context=context,
