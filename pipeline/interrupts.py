@@ -38,7 +38,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 def leave_on_signals(*, says: str | None = GO_ON) -> None:
-    """From now on each of `SIGNALS` ends the process at once, with a sentence or none; one that is ignored stays so."""
+    """From now on each of `SIGNALS` ends the process at once, with a sentence or none."""
 
     def leave(number: int, frame: FrameType | None) -> NoReturn:
         del frame
@@ -51,7 +51,7 @@ def leave_on_signals(*, says: str | None = GO_ON) -> None:
 
 
 def raise_on_signals() -> None:
-    """From now on each of `SIGNALS` raises `Interrupted` in the main thread; one that is ignored stays so (nohup)."""
+    """From now on each of `SIGNALS` raises `Interrupted` in the main thread."""
     _handle(_raise)
 
 
@@ -86,8 +86,7 @@ def supervised(work: Callable[[], int]) -> int:
         Interrupted: a signal ended the work.
         ChildError: the work was ended by the system, for want of memory for instance.
     """
-    watched = {*SIGNALS, signal.SIGCHLD, signal.SIGTSTP}
-    watched -= {number for number in SIGNALS if signal.getsignal(number) is signal.SIG_IGN}
+    watched = _heard() | {signal.SIGCHLD, signal.SIGTSTP}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, watched)
     reading, writing = os.pipe()
     sys.stdout.flush()
@@ -165,10 +164,14 @@ def _end_with(reading: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def _heard() -> set[signal.Signals]:
+    """What is answered: `nohup` keeps its promise, but SIGINT is heard in the background of a script, too."""
+    return set(SIGNALS) - ({signal.SIGHUP} if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else set())
+
+
 def _handle(handler: Callable[[int, FrameType | None], None]) -> None:
-    for number in SIGNALS:
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, handler)
+    for number in _heard():
+        signal.signal(number, handler)
 
 
 def _raise(number: int, frame: FrameType | None) -> NoReturn:

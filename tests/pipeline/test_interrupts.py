@@ -150,6 +150,17 @@ def test_its_status_is_the_status_of_the_work(tmp_path: Path, programs: list[Pro
     assert program.end() == (7, "")
 
 
+def test_a_pipe_that_nobody_reads_any_more_ends_a_command_without_a_word() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    program = "from pipeline.interrupts import quiet_pipe\nwith quiet_pipe():\n    print('an answer')\n"
+    answer = subprocess.run(
+        [sys.executable, "-c", program], stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+    )
+    os.close(writing)
+    assert (answer.returncode, answer.stderr) == (141, "")
+
+
 @pytest.fixture
 def raising() -> Iterator[None]:
     """A handler that raises, as Dagster's does."""
