@@ -8,10 +8,10 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NoReturn
 
 from pipeline.config import Settings
 from pipeline.errors import ChildError, ConfigurationError, RegistryError
-from pipeline.interrupts import Interrupted
 from pipeline.paths import PROJECT_ROOT
 from pipeline.tracking_server import check_answers, is_remote
 
@@ -21,8 +21,8 @@ OWN_MLFLOW = "http://127.0.0.1:5000"
 """The default of `registry.mlflow_url`: nobody has said where the UI of a remote server is."""
 
 
-def serve(settings: Settings, *, port: int, mlflow_port: int) -> int:
-    """Run `dagster dev`, and MLflow's server unless the configuration names one, until Ctrl-C (status 0).
+def serve(settings: Settings, *, port: int, mlflow_port: int) -> NoReturn:
+    """Run `dagster dev`, and MLflow's server unless the configuration names one, until a signal ends them.
 
     Args:
         settings: The configuration.
@@ -32,7 +32,7 @@ def serve(settings: Settings, *, port: int, mlflow_port: int) -> int:
     Raises:
         ConfigurationError: a port is taken, or both are the same.
         ChildError: a server ended by itself; the other one is ended, too.
-        Interrupted: another signal than Ctrl-C ended it.
+        Interrupted: a signal has come, Ctrl-C for instance.
     """
     remote = is_remote(settings)
     _check_ports({"--port": port} if remote else {"--port": port, "--mlflow-port": mlflow_port})
@@ -60,18 +60,13 @@ def serve(settings: Settings, *, port: int, mlflow_port: int) -> int:
     if "NATUREWATCH_CONFIG" in environment:
         environment["NATUREWATCH_CONFIG"] = str(Path(environment["NATUREWATCH_CONFIG"]).absolute())
     commands = {"dagster dev": _dagster(port)} | ({} if remote else {"mlflow server": _mlflow(settings, mlflow_port)})
-    try:
-        with _running(commands, environment) as keepers:
-            sys.stdout.write(f"Dagster: http://{HOST}:{port}   MLflow: {mlflow_url}   (Ctrl-C ends it)\n")
-            sys.stdout.flush()
-            while all(keeper.poll() is None for keeper in keepers.values()):
-                time.sleep(LOOK_SECONDS)
-            ended = [f"{name} ended with status {keeper.returncode}" for name, keeper in keepers.items()
-                     if keeper.returncode is not None]  # fmt: skip
-    except Interrupted as interrupt:
-        if interrupt.status != Interrupted().status:
-            raise
-        return 0
+    with _running(commands, environment) as keepers:
+        sys.stdout.write(f"Dagster: http://{HOST}:{port}   MLflow: {mlflow_url}   (Ctrl-C ends it)\n")
+        sys.stdout.flush()
+        while all(keeper.poll() is None for keeper in keepers.values()):
+            time.sleep(LOOK_SECONDS)
+        ended = [f"{name} ended with status {keeper.returncode}" for name, keeper in keepers.items()
+                 if keeper.returncode is not None]  # fmt: skip
     raise ChildError(f"{' and '.join(ended)}; its output above says why")
 
 
