@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from pipeline.errors import ConfigurationError, NatureWatchError
+from pipeline.errors import NatureWatchError
 from pipeline.paths import PROJECT_ROOT
 
 if TYPE_CHECKING:
@@ -52,9 +52,7 @@ def _answer(arguments: list[str]) -> int:
     if arguments and arguments[0] in HANDED_OVER:
         return _hand_over(arguments[0], arguments[1:])
     options = _parser().parse_args(arguments)
-    if options.config is not None:
-        os.environ["NATUREWATCH_CONFIG"] = str(options.config)
-    settings = _settings()
+    settings = _settings(options.config)
     if options.command == "run":
         return supervised(lambda: _run(settings, selection=options.select))
     from pipeline.ui import serve  # noqa: PLC0415
@@ -97,17 +95,15 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _settings() -> "Settings":
-    """The configuration, after the folder of Dagster's instance is known to be usable."""
-    from pipeline.config import load_settings  # noqa: PLC0415
+def _settings(file: Path | None) -> "Settings":
+    """The configuration, which children read, too; the folder of Dagster's instance is usable afterwards."""
+    from pipeline.config import configuration_file, load_settings  # noqa: PLC0415
+    from pipeline.dagster_home import prepare_dagster_home  # noqa: PLC0415
 
+    # Absolute, for children that run in another folder.
+    os.environ["NATUREWATCH_CONFIG"] = str(configuration_file(file))
     settings = load_settings()
-    os.environ.setdefault("DAGSTER_HOME", str(PROJECT_ROOT / "dagster_home"))
-    home = Path(os.environ["DAGSTER_HOME"])
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigurationError(f"DAGSTER_HOME is {home}, which cannot be used: {error.strerror}") from error
+    prepare_dagster_home()
     return settings
 
 

@@ -4,7 +4,8 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
@@ -12,9 +13,14 @@ from rich.table import Table
 from ml.spec import RESULT_FILE, TrainResult
 from pipeline.comparison.networks import NETWORKS
 from pipeline.config import Settings
+from pipeline.config_errors import CONFIG_VARIABLE
 from pipeline.dataset.manifest import DatasetManifest
+from pipeline.paths import PROJECT_ROOT
 from pipeline.rejections import counts
 from pipeline.specs import calibrated, train_hash
+
+DEFAULT: Final = PROJECT_ROOT / "conf" / "sample.yaml"
+"""The configuration that a command takes without being told."""
 
 
 def print_summary(settings: Settings, *, seconds: float) -> None:
@@ -49,8 +55,10 @@ def command(name: str, *, environment: Mapping[str, str]) -> str:
         if variable.upper().startswith(deciding)
     ]
     words += ["naturewatch", name]
-    if "NATUREWATCH_CONFIG" in environment:
-        words += ["--config", shlex.quote(environment["NATUREWATCH_CONFIG"])]
+    file = Path(environment.get(CONFIG_VARIABLE, DEFAULT)).absolute()
+    if file != DEFAULT:
+        here = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
+        words += ["--config", shlex.quote(str(here))]
     return " ".join(words)
 
 

@@ -57,8 +57,6 @@ def serve(settings: Settings, *, port: int, mlflow_port: int) -> NoReturn:
         "NATUREWATCH__REGISTRY__DAGSTER_URL": f"http://{HOST}:{port}",
         "NATUREWATCH__REGISTRY__MLFLOW_URL": mlflow_url,
     }
-    if "NATUREWATCH_CONFIG" in environment:
-        environment["NATUREWATCH_CONFIG"] = str(Path(environment["NATUREWATCH_CONFIG"]).absolute())
     commands = {"dagster dev": _dagster(port)} | ({} if remote else {"mlflow server": _mlflow(settings, mlflow_port)})
     with _running(commands, environment) as keepers:
         sys.stdout.write(f"Dagster: http://{HOST}:{port}   MLflow: {mlflow_url}   (Ctrl-C ends it)\n")

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli import _with_registry
+from pipeline.paths import PROJECT_ROOT
 from pipeline.summary import command
 
 SCOPE = "name: mine\ndata_root: {root}\nregistry: {{model_name: birds}}\n"
@@ -15,6 +16,9 @@ SCOPE = "name: mine\ndata_root: {root}\nregistry: {{model_name: birds}}\n"
     [
         ({}, "naturewatch identify"),
         ({"NATUREWATCH_CONFIG": "conf/nz.yaml"}, "naturewatch identify --config conf/nz.yaml"),
+        ({"NATUREWATCH_CONFIG": str(Path.cwd() / "conf" / "nz.yaml")}, "naturewatch identify --config conf/nz.yaml"),
+        ({"NATUREWATCH_CONFIG": "/etc/birds.yaml"}, "naturewatch identify --config /etc/birds.yaml"),
+        ({"NATUREWATCH_CONFIG": str(PROJECT_ROOT / "conf" / "sample.yaml")}, "naturewatch identify"),
         ({"NATUREWATCH_CONFIG": "my conf/a.yaml"}, "naturewatch identify --config 'my conf/a.yaml'"),
         (
             {"NATUREWATCH__DATA_ROOT": "data/mine", "NATUREWATCH__SPLIT__SEED": "1", "HOME": "/home/me"},
