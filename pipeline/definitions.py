@@ -27,5 +27,8 @@ defs = dg.Definitions(
         "scope": Scope(),
         "pipes": dg.PipesSubprocessClient(termination_timeout_seconds=TERMINATION_SECONDS),
     },
-    executor=dg.multiprocess_executor.configured({"max_concurrent": 2}),
+    # A step begins as a copy of one process that has loaded all this, not by loading it again.
+    executor=dg.multiprocess_executor.configured(
+        {"max_concurrent": 2, "start_method": {"forkserver": {"preload_modules": ["pipeline.definitions"]}}}
+    ),
 )
