@@ -10,13 +10,18 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NoReturn
 
+import dagster as dg
+
 from pipeline.config import Settings
 from pipeline.errors import ChildError, ConfigurationError, RegistryError
 from pipeline.paths import PROJECT_ROOT
+from pipeline.pools import bury_killed_runs
 from pipeline.tracking_server import check_answers, is_remote
 
 HOST = "127.0.0.1"
 LOOK_SECONDS = 0.2
+BURY_SECONDS = 10.0
+"""Between two looks for runs of `naturewatch run` that were killed."""
 OWN_MLFLOW = "http://127.0.0.1:5000"
 """The default of `registry.mlflow_url`: nobody has said where the UI of a remote server is."""
 
@@ -58,10 +63,15 @@ def serve(settings: Settings, *, port: int, mlflow_port: int) -> NoReturn:
         "NATUREWATCH__REGISTRY__MLFLOW_URL": mlflow_url,
     }
     commands = {"dagster dev": _dagster(port)} | ({} if remote else {"mlflow server": _mlflow(settings, mlflow_port)})
-    with _running(commands, environment) as keepers:
+    with dg.DagsterInstance.get() as instance, _running(commands, environment) as keepers:
         sys.stdout.write(f"Dagster: http://{HOST}:{port}   MLflow: {mlflow_url}   (Ctrl-C ends it)\n")
         sys.stdout.flush()
+        looked = time.monotonic() - BURY_SECONDS
         while all(keeper.poll() is None for keeper in keepers.values()):
+            if time.monotonic() - looked >= BURY_SECONDS:
+                # Runs that are started here would queue behind them for ever.
+                bury_killed_runs(instance)
+                looked = time.monotonic()
             time.sleep(LOOK_SECONDS)
         ended = [f"{name} ended with status {keeper.returncode}" for name, keeper in keepers.items()
                  if keeper.returncode is not None]  # fmt: skip

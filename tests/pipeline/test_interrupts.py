@@ -129,6 +129,17 @@ def test_the_work_ends_with_a_watcher_that_was_killed(tmp_path: Path, programs: 
     assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
 
 
+def test_ctrl_z_stops_the_work_and_fg_lets_it_go_on(tmp_path: Path, programs: list[Program]) -> None:
+    programs.append(program := Program(tmp_path, "patient"))
+    worker = program.worker()
+    program.process.send_signal(signal.SIGTSTP)
+    while worker.status() != psutil.STATUS_STOPPED or psutil.Process(program.process.pid).status() != "stopped":
+        assert program.process.poll() is None
+    program.process.send_signal(signal.SIGCONT)
+    (tmp_path / "enough").touch()
+    assert program.end() == (130, GO_ON)
+
+
 def test_work_that_somebody_else_interrupts_is_told_likewise(tmp_path: Path, programs: list[Program]) -> None:
     programs.append(program := Program(tmp_path, "plain"))
     program.worker().send_signal(signal.SIGTERM)

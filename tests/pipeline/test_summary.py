@@ -1,10 +1,12 @@
 """The commands that a run prints last go on with what the run has made, never with the sample's."""
 
+import socket
 from pathlib import Path
 
 import pytest
 
 from pipeline.cli import _with_registry
+from pipeline.errors import RegistryError
 from pipeline.paths import PROJECT_ROOT
 from pipeline.summary import command
 
@@ -37,6 +39,17 @@ def test_identify_asks_the_registry_of_the_configuration_that_it_is_given(tmp_pa
     expected = ["--tracking-uri", f"sqlite:///{tmp_path}/data/mlflow.db", "--model-name", "birds"]
     for spelling in (["--config", str(file)], [f"--config={file}"]):
         assert _with_registry(["photo.jpg", *spelling, "--json"]) == [*expected, "photo.jpg", "--json"]
+
+
+def test_identify_tells_a_registry_that_is_down_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("NATUREWATCH__DATA_ROOT", str(tmp_path))
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        address = f"http://user:secret@127.0.0.1:{closed.getsockname()[1]}"
+    monkeypatch.setenv("NATUREWATCH__REGISTRY__TRACKING_URI", address)
+    with pytest.raises(RegistryError, match=r"the MLflow server at 127\.0\.0\.1:\d+ cannot be reached") as refused:
+        _with_registry(["photo.jpg"])
+    assert "secret" not in str(refused.value)
+    assert "sqlite:///here" in _with_registry(["--tracking-uri", "sqlite:///here", "photo.jpg"])
 
 
 def test_help_needs_no_configuration() -> None:

@@ -5,11 +5,13 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import psutil
 import pytest
 
@@ -17,6 +19,7 @@ from pipeline import ui
 from pipeline.config import Settings
 from pipeline.errors import ChildError
 from pipeline.interrupts import Interrupted
+from pipeline.pools import PROCESS_TAG
 
 Make = Callable[..., Settings]
 SERVER = """
@@ -31,7 +34,8 @@ child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
 if how == "deaf":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-time.sleep(600)
+while how != "waits" or not (folder / "enough").exists():
+    time.sleep(0.02)
 """
 """A server with a child of its own, of which it takes no care."""
 
@@ -46,6 +50,11 @@ def pids(folder: Path) -> list[int]:
     while not (folder / "pids").exists():
         time.sleep(0.01)
     return [int(pid) for pid in (folder / "pids").read_text().split()]
+
+
+def wait_for(state: Callable[[], bool]) -> None:
+    while not state():
+        time.sleep(0.02)
 
 
 def processes(folder: Path) -> list[psutil.Process]:
@@ -113,8 +122,15 @@ class Started:
         self.once_running: Callable[[], object] = lambda: None
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a Dagster instance, whose making takes longer than the tests, too."""
+    return tmp_path_factory.mktemp("home")
+
+
 @pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Started:
+def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, home: Path) -> Started:
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
     servers = Started(tmp_path)
     running = ui._running
 
@@ -166,6 +182,33 @@ def test_a_remote_tracking_server_is_linked_to_and_none_is_started_here(
     assert f"MLflow: {remote}" in printed.out
     assert "cannot be reached" in printed.err, "it is down, which is said, and Dagster's side is of use all the same"
     assert not (tmp_path / "data" / "mlflow.db").exists()
+
+
+def test_a_killed_run_is_ended_so_that_none_queues_behind_it(started: Started, local: Settings, tmp_path: Path) -> None:
+    @dg.asset
+    def anything() -> None:
+        """Never made."""
+
+    job = dg.Definitions(assets=[anything]).resolve_implicit_global_asset_job_def()
+    with dg.DagsterInstance.get() as instance:
+        tags = {PROCESS_TAG: "process 7 on a-container-that-was-replaced"}
+        killed = instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.STARTED)
+
+        def ended_there() -> bool:
+            run = instance.get_run_by_id(killed.run_id)
+            return run is not None and run.is_finished
+
+        # The server ends once it sees that the run has been ended.
+        started.dagster = server(tmp_path / "dagster", "waits")
+
+        def release() -> None:
+            wait_for(ended_there)
+            (tmp_path / "dagster" / "enough").touch()
+
+        started.once_running = threading.Thread(target=release, daemon=True).start
+        with pytest.raises(ChildError, match="dagster dev ended"):
+            ui.serve(local, **free_ports())
+        assert ended_there()
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
