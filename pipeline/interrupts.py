@@ -43,8 +43,7 @@ def leave_on_signals(*, says: str | None = GO_ON) -> None:
     def leave(number: int, frame: FrameType | None) -> NoReturn:
         del frame
         if says is not None:
-            with contextlib.suppress(OSError):
-                os.write(sys.stderr.fileno(), f"naturewatch: {says}\n".encode())
+            _say(says)
         os._exit(128 + number)
 
     _handle(leave)
@@ -68,7 +67,7 @@ def quiet_pipe() -> Iterator[None]:
         try:
             yield
         finally:
-            sys.stdout.flush()
+            _flush()
     except BrokenPipeError:
         # The interpreter flushes once more when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -89,8 +88,7 @@ def supervised(work: Callable[[], int]) -> int:
     watched = _heard() | {signal.SIGCHLD, signal.SIGTSTP}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, watched)
     reading, writing = os.pipe()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    _flush()
     worker = os.fork()
     if worker == 0:
         os.close(writing)
@@ -151,8 +149,7 @@ def _watch(worker: int, watched: set[signal.Signals]) -> tuple[int | None, int]:
             os.killpg(worker, signal.SIGCONT)
         elif received is None:
             received, when = number, time.monotonic()
-            with contextlib.suppress(OSError):
-                sys.stderr.write(f"naturewatch: {STOPPING}\n")
+            _say(STOPPING)
             os.kill(worker, signal.SIGINT)
         elif time.monotonic() - when > AGAIN_SECONDS:
             os.killpg(worker, signal.SIGKILL)
@@ -162,6 +159,19 @@ def _end_with(reading: int) -> None:
     """End this process as if it had been killed when the other end of the pipe is closed."""
     os.read(reading, 1)
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _flush() -> None:
+    """A stream that was closed from the start (`>&-`) is None."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+
+
+def _say(words: str) -> None:
+    """Write a line to standard error if anybody reads it; safe in a signal handler."""
+    with contextlib.suppress(OSError):
+        os.write(2, f"naturewatch: {words}\n".encode())
 
 
 def _heard() -> set[signal.Signals]:
