@@ -75,11 +75,12 @@ def to_parquet(
 
     `memory_limit` and `threads` are those of `connect`.
     """
-    output.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the output, where there is room for tables; DuckDB removes the folder, and makes it only when it needs it.
-    spill = output.parent / f".spill-{os.getpid()}-{uuid4().hex}"
-    with connect(inputs=inputs, memory_limit=memory_limit, threads=threads, spill=spill) as connection:
-        return copy(connection, name, output=output, **parameters)
+    with atomic_path(output) as partial:
+        # Beside the output, where there is room for tables, and removed with it whatever happens.
+        spill = partial.with_name("spill")
+        with connect(inputs=inputs, memory_limit=memory_limit, threads=threads, spill=spill) as connection:
+            _copy(connection, name, partial=partial, parameters=parameters)
+    return output
 
 
 def copy(
@@ -99,11 +100,22 @@ def copy(
         metadata: Facts for the file's footer, by name.
         **parameters: Of the query.
     """
+    with atomic_path(output) as partial:
+        _copy(connection, name, partial=partial, parameters=parameters, metadata=metadata)
+    return output
+
+
+def _copy(
+    connection: "duckdb.DuckDBPyConnection",
+    name: str,
+    *,
+    partial: Path,
+    parameters: Mapping[str, Any],
+    metadata: Mapping[str, str] | None = None,
+) -> None:
     facts = ", ".join(f"{identifier(key)}: {literal(value)}" for key, value in (metadata or {}).items())
     options = "format parquet, compression zstd" + (f", kv_metadata {{{facts}}}" if facts else "")
-    with atomic_path(output) as partial:
-        connection.execute(f"copy (\n{select(name)}\n) to {literal(str(partial))} ({options})", parameters or None)
-    return output
+    connection.execute(f"copy (\n{select(name)}\n) to {literal(str(partial))} ({options})", dict(parameters) or None)
 
 
 def rows(

@@ -10,6 +10,7 @@ from typing import Any, Self
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
+from ml.spec import problem_of
 from pipeline.config import Settings
 from pipeline.dataset.crosswalk import followed_checklist
 from pipeline.dataset.leakage import leakage
@@ -67,11 +68,15 @@ class DatasetManifest(BaseModel):
         """Read `dataset.json`.
 
         Raises:
-            TableError: it was not written yet.
+            TableError: it was not written yet, is damaged, or was written by another version.
         """
-        if not paths.dataset_manifest.exists():
-            raise TableError(f"{paths.dataset_manifest} is missing; materialise the asset training_photos")
-        return cls.model_validate_json(paths.dataset_manifest.read_text(encoding="utf-8"))
+        try:
+            return cls.model_validate_json(paths.dataset_manifest.read_bytes())
+        except FileNotFoundError as error:
+            raise TableError(f"{paths.dataset_manifest} is missing; materialise the asset training_photos") from error
+        except (OSError, ValueError) as error:
+            problem = f"cannot read {paths.dataset_manifest}: {problem_of(error)}"
+            raise TableError(f"{problem}; materialise the asset training_photos again") from error
 
     @property
     def source(self) -> str:
@@ -197,8 +202,8 @@ def _download(path: Path) -> dict[str, Any]:
     """What `download.json` says; a bare archive has none of GBIF's keys, and no source at all is an error."""
     try:
         value: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
-        raise TableError(f"cannot read {path}: {error}; materialise the asset gbif_download") from error
+    except (OSError, ValueError) as error:
+        raise TableError(f"cannot read {path}: {problem_of(error)}; materialise the asset gbif_download") from error
     if not isinstance(value, dict):
         raise TableError(f"{path} holds {type(value).__name__}, not the record of a download")
     return value

@@ -234,7 +234,6 @@ def _bring(source: Path, target: Path) -> None:
         if (ours.st_size, ours.st_mtime_ns) == (theirs.st_size, theirs.st_mtime_ns):
             return
     with atomic_path(target) as partial:
-        partial.unlink()
         try:
             partial.hardlink_to(source.resolve())
         except OSError:
