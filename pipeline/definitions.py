@@ -4,13 +4,18 @@ import os
 
 import dagster as dg
 
+from pipeline import pools
+from pipeline.console import console
 from pipeline.defs import automation, checks, dataset, evaluation, ingest, release, training
 from pipeline.defs.resources import Scope
 from pipeline.launch import TERMINATION_SECONDS
 from pipeline.query import STEPS_TOGETHER
+from pipeline.tracking_server import limit_retries
 
 # Large metadata (pictures) and long paths are normal here; telemetry of libraries is not.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+limit_retries()
+pools.install()
 
 defs = dg.Definitions(
     assets=dg.load_assets_from_modules([ingest, dataset, training, evaluation, release]),
@@ -18,9 +23,16 @@ defs = dg.Definitions(
     jobs=[automation.road],
     schedules=[automation.weekly_refresh],
     sensors=[automation.growth],
+    loggers={"console": console},
     resources={
         "scope": Scope(),
         "pipes": dg.PipesSubprocessClient(termination_timeout_seconds=TERMINATION_SECONDS),
     },
-    executor=dg.multiprocess_executor.configured({"max_concurrent": STEPS_TOGETHER}),
+    # A step begins as a copy of one process that has loaded all this, not by loading it again.
+    executor=dg.multiprocess_executor.configured(
+        {
+            "max_concurrent": STEPS_TOGETHER,
+            "start_method": {"forkserver": {"preload_modules": ["pipeline.definitions"]}},
+        }
+    ),
 )

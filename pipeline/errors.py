@@ -41,5 +41,9 @@ class LockedError(NatureWatchError):
     """Another process is already writing the same files."""
 
 
+class PoolError(NatureWatchError):
+    """Another run holds the place in one of Dagster's pools that a step waits for."""
+
+
 class RegistryError(NatureWatchError):
     """A registered model version lacks what the gate needs to judge it."""
