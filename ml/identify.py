@@ -17,6 +17,7 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 from pydantic import ValidationError
 
 from ml.errors import MlError
+from ml.spec import sqlite_file
 
 Answer = dict[str, Any]
 """One answer of `ml.serving.Identifier.predict`."""
@@ -78,7 +79,8 @@ def load_model(*, uri: str, name: str, alias: str) -> Any:  # noqa: ANN401 (mlfl
         ModelError: there is none, or this code cannot read it; says what to do.
     """
     none = ModelError(f"no model {name!r} has the alias {alias!r} in {uri}: run `naturewatch run` first")
-    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file():
+    database = sqlite_file(uri)
+    if database is not None and not database.is_file():
         raise none
     import mlflow  # noqa: PLC0415 (loaded only when there is something to ask)
 

@@ -6,6 +6,7 @@ The pipeline imports this module and no other of `ml`; each child (`python -m ml
 
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -43,6 +44,16 @@ PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
 def size_title(group: str) -> str:
     """A group of `SIZE_METRIC` for people: `10-19`, `500+`."""
     return group.replace("_to_", "-").replace("_up", "+")
+
+
+def sqlite_file(address: str) -> Path | None:
+    """The file of MLflow's store as SQLAlchemy reads its address (`?` begins a query, `%` is decoded).
+
+    Returns:
+        The file, relative where the address is; None where it names no SQLite file.
+    """
+    scheme, _, rest = address.partition(":///")
+    return Path(unquote(rest.partition("?")[0])) if scheme.partition("+")[0] == "sqlite" and rest else None
 
 
 class DocumentError(MlError):

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ml.errors import InterruptedTrainingError, TrackingError
-from ml.spec import TrackingSpec
+from ml.spec import TrackingSpec, sqlite_file
 
 # Telemetry is decided by the operator, not by a library; set before mlflow is imported.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -125,9 +125,10 @@ def experiment_id(client: MlflowClient, *, tracking: TrackingSpec) -> str:
     if experiment is not None:
         return str(experiment.experiment_id)
     location = None
-    if tracking.uri.startswith("sqlite:///"):
+    database = sqlite_file(tracking.uri)
+    if database is not None:
         # Without a location, MLflow writes artifacts below whatever directory the process was started in.
-        location = (Path(tracking.uri.removeprefix("sqlite:///")).absolute().parent / "mlartifacts").as_uri()
+        location = (database.absolute().parent / "mlartifacts").as_uri()
     try:
         return str(client.create_experiment(tracking.experiment, artifact_location=location))
     except MlflowException:

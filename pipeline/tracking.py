@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ml.spec import TrackingSpec
+from ml.spec import TrackingSpec, sqlite_file
 from pipeline.config import Settings
 from pipeline.dataset.manifest import TABLES, DatasetManifest
 from pipeline.files import exclusive
@@ -34,8 +34,9 @@ def client(settings: Settings) -> "MlflowClient":
     # Every step of a run imports this module, and few of them log: mlflow costs two seconds.
     from mlflow.tracking import MlflowClient  # noqa: PLC0415
 
-    if settings.tracking_uri.startswith("sqlite:///"):
-        Path(settings.tracking_uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    database = sqlite_file(settings.tracking_uri)
+    if database is not None:
+        database.parent.mkdir(parents=True, exist_ok=True)
     # Several processes must not migrate a fresh database at once.
     with exclusive(settings.paths.data_root / ".mlflow.lock", wait_seconds=120):
         connected = MlflowClient(tracking_uri=settings.tracking_uri, registry_uri=settings.tracking_uri)

@@ -33,8 +33,11 @@ def read_crosswalk(path: Path | None) -> pa.Table:
         if path.suffix.lower() == ".parquet":
             table = pq.read_table(path)
         else:
-            # Keys of digits stay text: 01 and 1 are two keys.
-            table = pc.read_csv(path, convert_options=pc.ConvertOptions(column_types=schema))
+            with path.open(encoding="utf-8-sig", errors="replace") as stream:
+                first = stream.readline()
+            # A spreadsheet may separate by semicolons or tabs. Keys of digits stay text: 01 and 1 are two keys.
+            parsing = pc.ParseOptions(delimiter=max(",;\t", key=first.count))
+            table = pc.read_csv(path, parse_options=parsing, convert_options=pc.ConvertOptions(column_types=schema))
     except (OSError, pa.ArrowException) as error:
         raise TableError(f"cannot read the crosswalk {path} (taxonomy.crosswalk): {error}") from error
     missing = [name for name in COLUMNS if name not in table.column_names]

@@ -2,13 +2,17 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from ml.calibrate import CURVE_FILE, HASH_KEY, finished
 from ml.errors import NetworkError, TrainingError
 from ml.files import replacing
 from ml.networks import NetworkSpec
-from ml.spec import DocumentError, RegisterResult
+from ml.spec import RESULT_FILE, CalibrateSpec, DocumentError, RegisterResult
 from ml.train import _claim
 from tests.ml.world import World
 
@@ -58,6 +62,16 @@ def test_a_training_that_cannot_be_told_apart_is_not_thrown_away(tmp_path: Path,
     with pytest.raises(TrainingError, match=f"remove the folder {spec.output} to train anew"):
         _claim(spec)
     assert (spec.output / "checkpoints").is_dir()
+
+
+def test_a_calibration_that_cannot_be_read_any_more_does_not_count(tmp_path: Path) -> None:
+    curve = pa.table({"threshold": [0.5]}).replace_schema_metadata({HASH_KEY: "mine"})
+    pq.write_table(curve, tmp_path / CURVE_FILE)
+    given: dict[str, Any] = {"output": tmp_path, "spec_hash": "mine"}
+    spec = CalibrateSpec.model_construct(**given)
+    for content in ("", "{}", '{"threshold": 0.5}'):
+        (tmp_path / RESULT_FILE).write_text(content)
+        assert finished(spec) is None
 
 
 def test_what_a_killed_writer_left_is_written_over(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
+from ml.spec import sqlite_file
 from pipeline.config import COL_XR_CHECKLIST, INATURALIST_DATASET, Settings, SplitSettings, load_settings
 from pipeline.dagster_home import prepare_dagster_home
 from pipeline.errors import ConfigurationError
@@ -104,6 +105,7 @@ def test_the_default_store_lies_below_a_data_root_of_any_name(tmp_path: Path, na
     settings = Settings(name="mine", data_root=tmp_path / name)
     assert make_url(settings.tracking_uri).database == f"{tmp_path / name}/mlflow.db"
     assert not make_url(settings.tracking_uri).query
+    assert sqlite_file(settings.tracking_uri) == tmp_path / name / "mlflow.db"
 
 
 def test_words_of_yaml_stay_text(tmp_path: Path) -> None:

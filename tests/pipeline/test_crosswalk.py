@@ -148,6 +148,14 @@ def test_a_crosswalk_may_be_a_csv_and_its_keys_stay_text(tmp_path: Path) -> None
     assert read_crosswalk(path)["from_key"].to_pylist() == ["01", "1"]
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_spreadsheet_may_separate_a_crosswalk_as_it_likes(tmp_path: Path, delimiter: str) -> None:
+    path = tmp_path / "crosswalk.csv"
+    lines = (COLUMNS, ("a", "01", "b", "V2"))
+    path.write_text("\r\n".join(delimiter.join(line) for line in lines), encoding="utf-8-sig")
+    assert read_crosswalk(path).to_pylist() == [dict(zip(COLUMNS, lines[1], strict=True))]
+
+
 def test_a_crosswalk_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="cannot read the crosswalk"):
         read_crosswalk(tmp_path / "nothing.csv")

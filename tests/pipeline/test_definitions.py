@@ -1,10 +1,13 @@
 """What Dagster loads: the names that people and dashboards rely on, and what is switched off at first."""
 
 from itertools import pairwise
+from pathlib import Path
 
 import dagster as dg
+import pytest
 
 from pipeline.definitions import defs
+from pipeline.defs.resources import Scope
 
 ROAD = [
     "gbif_download", "occurrences", "clean_occurrences", "photo_index", "photos",
@@ -100,6 +103,20 @@ def test_refreshing_is_off_until_somebody_switches_it_on() -> None:
     assert schedule.default_status == dg.DefaultScheduleStatus.STOPPED
     assert sensor.default_status == dg.DefaultSensorStatus.STOPPED
     assert schedule.cron_schedule == "0 3 * * 1"
+
+
+def test_growth_is_not_asked_of_gbif_where_the_data_are_not_a_scope_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own.yaml").write_text("name: own\ndata_root: data\nsource: {mode: folder, folder: photos.csv}\n")
+    monkeypatch.setenv("NATUREWATCH_CONFIG", str(tmp_path / "own.yaml"))
+    with (
+        dg.DagsterInstance.ephemeral() as instance,
+        dg.build_sensor_context(instance=instance, resources={"scope": Scope()}) as context,
+    ):
+        tick = defs.resolve_sensor_def("growth").evaluate_tick(context)
+    assert not tick.run_requests
+    assert "source.mode folder" in (tick.skip_message or "")
 
 
 def test_the_schedule_takes_the_whole_road() -> None:

@@ -38,6 +38,7 @@ def test_the_facts_are_logged_once_and_the_run_is_found_again(settings: Settings
     assert run.data.metrics == {"occurrences": 10, "species": 2, "rejected/clean_occurrences/hybrid": 3}
     assert run.data.tags["gbif.doi"] == "10.15468/dl.test"
     assert run.data.tags["gbif.download_key"] == "0000001-1"
+    assert run.data.tags["naturewatch.source"] == "GBIF.org (2026)"
     assert run.data.tags["naturewatch.split_hash"] == "s1"
     assert run.data.tags["dagster.run_id"] == "two"
     assert run.inputs is not None
