@@ -191,6 +191,8 @@ def _log_model(spec: RegisterSpec) -> ModelInfo:
         artifacts={name: str(path) for name, path in artifacts.items()},
         code_paths=[str(CODE)],
         signature=signature(),
+        # What `load_model(..., model_config=...)` may change must be named here.
+        model_config={"paths": True},
         input_example=[input_example(spec.example)],
         pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in DISTRIBUTIONS],
     )

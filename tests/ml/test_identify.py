@@ -37,22 +37,6 @@ def test_a_photograph_is_named_with_lineage_and_likely_species(
     assert "watched Plantae > Tracheophyta > Magnoliopsida > Rosales > Moraceae > Morus: " in watched
 
 
-def test_an_answer_reads_as_a_sentence() -> None:
-    genus = {"rank": "genus", "name": "Nestor", "taxon_key": "K6", "probability": 0.93}
-    top = [{"rank": "species", "name": "Nestor notabilis", "taxon_key": "K7", "probability": 0.612}]
-    answer = {"photo": "kea.jpg", "taxon": "Nestor", "rank": "genus", "depth": 6, "probability": 0.93, "threshold": 0.9}
-    text = identify.readable({**answer, "lineage": [genus], "top": top})
-    assert text.splitlines() == ["kea.jpg: genus Nestor (93 %)  [Nestor]", "    Nestor notabilis   61.2 %"]
-    abstained = identify.readable({**answer, "depth": 0, "rank": "root", "lineage": [], "top": []})
-    assert abstained == "kea.jpg: not sure of any kingdom (asked for 90 % confidence)"
-
-
-def test_an_alarm_cannot_be_overlooked() -> None:
-    taxon = {"lineage": "Plantae > Morus", "probability": 0.02, "threshold": 0.013, "alarm": True}
-    assert identify.watched(taxon) == "    ! ALARM, watched Plantae > Morus: 2 % (alarm from 1.3 %)"
-    assert identify.watched({**taxon, "alarm": False}) == "    watched Plantae > Morus: 2 % (alarm from 1.3 %)"
-
-
 def test_a_homonym_is_asked_for_by_lineage(registry: list[str], kea: Path, capsys: Captured) -> None:
     assert identify.main([str(kea), "--within", "Morus", *registry]) == 1
     complaint = capsys.readouterr().err
