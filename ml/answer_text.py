@@ -1,10 +1,10 @@
 """Answers of `naturewatch identify` for people and for machines, written as they come."""
 
 import json
-import select
 import sys
-from typing import Any, TextIO
+from typing import Any
 
+from ml.ending import takes_more
 from ml.errors import MlError
 
 Answer = dict[str, Any]
@@ -42,11 +42,6 @@ def watched(taxon: dict[str, Any]) -> str:
     """A line about a watched taxon: an alarm cannot be overlooked, and no alarm is said, too."""
     told = f"{taxon['lineage']}: {100 * taxon['probability']:.2g} % (alarm from {100 * taxon['threshold']:.2g} %)"
     return f"    ! ALARM, watched {told}" if taxon["alarm"] else f"    watched {told}"
-
-
-def takes_more(stream: TextIO) -> bool:
-    """Whether a stream can be written to without waiting."""
-    return bool(select.select([], [stream], [], 0)[1])
 
 
 class Output:

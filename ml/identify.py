@@ -12,23 +12,26 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from glob import iglob
 from pathlib import Path
-from types import FrameType
 from typing import Final, NoReturn
 
-from ml.answer_text import Answer, Output, printable, takes_more
+from ml.ending import ENDING, end_by_signals
+
+if __name__ == "__main__":
+    # Before what takes a moment to import.
+    end_by_signals()
+
+from ml.answer_text import Answer, Output, printable
 from ml.errors import MlError, PhotoError
 from ml.identification import Entry, Identification
 from ml.photograph_files import photographs_below, read_photograph
 from ml.question import Question
+from ml.versions import CHAMPION
 
 WITHIN: Final = (
     "name, key or lineage (as in 'Plantae > Morus') of a taxon that it is known to be in; repeatable: one of them"
 )
 CLOSED: Final = 128 + signal.SIGPIPE
 """Exit status when nobody reads the answers any more: that of any command which SIGPIPE ends."""
-
-_ENDING: Final = ExitStack()
-"""What must be done however the process ends: to end the array of answers, to remove copies of a model."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,7 +64,7 @@ def _run(options: argparse.Namespace) -> int:
     answers: Iterator[tuple[str, Answer | PhotoError]]
     if begin and isinstance(begin[-1][1], bytes):
         model = Identification.load(
-            question, uri=options.tracking_uri, name=options.model_name, alias=options.alias, ending=_ENDING, tell=_tell
+            question, uri=options.tracking_uri, name=options.model_name, alias=options.alias, ending=ENDING, tell=_tell
         )
         answers = model.answers(itertools.chain(begin, entries))
     else:
@@ -70,7 +73,7 @@ def _run(options: argparse.Namespace) -> int:
     output = Output(as_json=options.json)
     with ExitStack() as stack:
         stack.callback(output.close)
-        _ENDING.callback(output.abandon)
+        ENDING.callback(output.abandon)
         photos, failures = _write(answers, output)
     if failures and photos > 1:
         _complain(f"{failures} of {photos} photographs have no answer")
@@ -98,12 +101,12 @@ def photographs(names: Iterable[str]) -> Iterator[Entry]:
     for name in names:
         for path, problem in _meant(name):
             try:
-                yield str(path), problem or read_photograph(path)
+                yield path, problem or read_photograph(Path(path))
             except PhotoError as error:
-                yield str(path), error
+                yield path, error
 
 
-def _meant(name: str) -> Iterator[tuple[Path, PhotoError | None]]:
+def _meant(name: str) -> Iterator[tuple[str, PhotoError | None]]:
     path = Path(name)
     try:
         matches = [] if not name or os.path.lexists(path) else sorted(iglob(name))  # noqa: PTH207 (it may be absolute)
@@ -117,16 +120,16 @@ def _meant(name: str) -> Iterator[tuple[Path, PhotoError | None]]:
     elif folder:
         yield from _below(path)
     else:
-        yield path, None if name else PhotoError("there is no file without a name")
+        yield name, None if name else PhotoError("there is no file without a name")
 
 
-def _below(folder: Path) -> Iterator[tuple[Path, PhotoError | None]]:
+def _below(folder: Path) -> Iterator[tuple[str, PhotoError | None]]:
     others: list[Path] = []
     found = 0
-    for found, entry in enumerate(photographs_below(folder, others=others), start=1):  # noqa: B007 (counts)
-        yield entry
+    for found, (path, problem) in enumerate(photographs_below(folder, others=others), start=1):  # noqa: B007 (counts)
+        yield str(path), problem
     if not found:
-        yield folder, PhotoError("there is no photograph in this folder")
+        yield str(folder), PhotoError("there is no photograph in this folder")
     elif others:
         _complain(f"{folder}: left out {len(others)} files that are no photographs, {others[0]} the first")
 
@@ -161,7 +164,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="print a JSON array with an answer or an error for each")
     parser.add_argument("--tracking-uri", required=True, help="MLflow's store")
     parser.add_argument("--model-name", default="naturewatch", help="the registered model (default naturewatch)")
-    parser.add_argument("--alias", default="champion", help="which version (default champion)")
+    parser.add_argument("--alias", default=CHAMPION, help="which version (default champion)")
     return parser
 
 
@@ -176,21 +179,8 @@ def _tell(message: str) -> None:
         _complain(f"{message} ...")
 
 
-def _end(number: int, _: FrameType | None) -> NoReturn:
-    """End at once, wherever the process is: an exception could be lost in an import that takes seconds."""
-    with suppress(Exception):
-        _ENDING.close()
-    with suppress(Exception):
-        if takes_more(sys.stderr):
-            _complain("interrupted" if number == signal.SIGINT else "asked to end")
-    os._exit(128 + number)
-
-
 def command() -> NoReturn:
-    """Be the command: `main`, ended by signals with a sentence, and without tearing down what the system frees."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _end)
+    """Be the command: `main`, without tearing down what the system frees."""
     if sys.stdout is None:
         _complain("standard output is closed: there is nowhere to write the answers to")
         sys.exit(1)

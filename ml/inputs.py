@@ -17,7 +17,7 @@ COLUMN: Final = "image"
 """The column of a table that holds the photographs."""
 _ADDRESS: Final = re.compile(r"\s*(?:file:|[a-z][a-z0-9+.-]*://)", re.IGNORECASE)
 _LONGEST_PATH: Final = 4096
-"""Bytes; a longer text can only be base64."""
+"""Characters; a longer text can only be base64."""
 
 
 class RequestError(MlError, ValueError):
@@ -89,13 +89,8 @@ def content_of(item: object, *, paths: bool) -> bytes:
     content = _decoded(item)
     if content is not None and looks_like_photograph(content):
         return content
-    if paths and _may_be_path(item):
-        try:
-            exists = Path(item).exists()
-        except OSError:
-            exists = False
-        if exists:
-            return read_photograph(Path(item))
+    if paths and _is_file(item):
+        return read_photograph(Path(item))
     if content is None:
         raise PhotoError(
             "neither an existing file nor base64 text (addresses are not fetched)"
@@ -107,25 +102,29 @@ def content_of(item: object, *, paths: bool) -> bytes:
 
 def _decoded(text: str) -> bytes | None:
     """The bytes that base64 text or a `data:` address stands for; None where it is neither."""
-    if text[:5].lower() == "data:":
-        header, comma, body = text.partition(",")
-        if not comma:
-            return None
-        unquoted = unquote_to_bytes(body)
-        if not header.rstrip().lower().endswith(";base64"):
-            return unquoted
-        text = unquoted.decode("latin-1")
-    elif _ADDRESS.match(text):
+    if _ADDRESS.match(text):
         return None
-    compact = "".join(text.split()).translate({ord("-"): "+", ord("_"): "/"}).rstrip("=")
     try:
+        if text[:5].lower() == "data:":
+            header, comma, body = text.partition(",")
+            unquoted = unquote_to_bytes(body)
+            if not comma or not header.rstrip().lower().endswith(";base64"):
+                return unquoted if comma else None
+            text = unquoted.decode("ascii")
+        compact = "".join(text.split()).translate({ord("-"): "+", ord("_"): "/"}).rstrip("=")
         return base64.b64decode(compact + "=" * (-len(compact) % 4), validate=True)
     except (binascii.Error, ValueError):
         return None
 
 
-def _may_be_path(text: str) -> bool:
-    return "\0" not in text and len(os.fsencode(text)) <= _LONGEST_PATH and not _ADDRESS.match(text)
+def _is_file(text: str) -> bool:
+    """Whether something on this machine is called `text`, whatever it is."""
+    if len(text) > _LONGEST_PATH or _ADDRESS.match(text):
+        return False
+    try:
+        return os.path.lexists(text)
+    except (OSError, ValueError):
+        return False
 
 
 def _in_row(position: int, item: object) -> object:

@@ -87,6 +87,8 @@ def of_json(body: bytes) -> Request:
         raise RequestError(f"the body is not UTF-8 (byte {error.start})") from error
     except json.JSONDecodeError as error:
         raise RequestError(f"the body is not JSON: {error.msg}, line {error.lineno} column {error.colno}") from error
+    except ValueError as error:
+        raise RequestError("the body holds a number of too many digits") from error
     except RecursionError as error:
         raise RequestError("the body is nested too deeply") from error
     known = f"one of {', '.join(FORMS)}, and params"

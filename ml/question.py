@@ -18,6 +18,10 @@ Region = tuple[float, float, float, float]
 """Left, upper, right and lower edge of a part of a photograph, as fractions of its width and height."""
 
 
+_LONGEST_TAXON: Final = 500
+"""Characters of a lineage from kingdom to species, with room to spare."""
+
+
 class QuestionError(MlError, ValueError):
     """A parameter is unknown, or its value makes no sense."""
 
@@ -111,6 +115,8 @@ def _taxa(name: str, value: object) -> tuple[str, ...]:
     for taxon in taxa:
         if isinstance(taxon, bool) or not isinstance(taxon, str | numbers.Integral):
             raise QuestionError(f"{name} must be a list of names or keys of taxa, and holds {_kind(taxon)}")
+        if len(str(taxon)) > _LONGEST_TAXON:
+            raise QuestionError(f"{name} holds a text of {len(str(taxon))} characters, which no taxon has")
     return tuple(str(taxon) for taxon in taxa)
 
 

@@ -29,11 +29,13 @@ from ml.question import QuestionError
 
 REQUIRED: Final = ("network", "weights", "taxonomy", "specificity", "thresholds")
 """The artifacts that an answer needs."""
+CHAMPION: Final = "champion"
 SQLITE: Final = "sqlite:///"
 ARTIFACTS: Final = "mlartifacts"
 """The folder beside an SQLite database that holds the models' files."""
 ANEW: Final = "`naturewatch run` registers it anew, and the alias can be set to another version in MLflow's UI"
 _POINT: Final = "point `registry.tracking_uri` to the one that `naturewatch run` wrote"
+_START: Final = "start it, or correct `registry.tracking_uri`"
 _RESTORE: Final = f"restore it from a copy, or {_POINT}"
 
 
@@ -123,11 +125,15 @@ def refuse_what_is_no_registry(uri: str) -> None:
     Raises:
         ModelError: there is no such file, it may not be read, or it is no database of MLflow.
     """
+    if not uri:
+        raise ModelError("the address of the registry is empty: name one in `registry.tracking_uri`")
     if not uri.startswith(SQLITE):
         return
     path = database_of(uri)
     if not path.exists():
         raise ModelError(f"there is no registry at {path}: run `naturewatch run` first")
+    if not path.is_file():
+        raise ModelError(f"{path} is no database of MLflow, but a folder or a special file: {_POINT}")
     try:
         with closing(sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)) as connection:
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
@@ -145,13 +151,13 @@ def database_of(uri: str) -> Path:
     return Path(uri.removeprefix(SQLITE).partition("?")[0])
 
 
-def shown(uri: str) -> str:
-    """An address without the password that it may hold."""
+def shown(text: str, *, uri: str | None = None) -> str:
+    """An address, or a text that names the address `uri`, without the password that the address may hold."""
     try:
-        password = urlsplit(uri).password
+        password = urlsplit(text if uri is None else uri).password
     except ValueError:
         password = None
-    return uri.replace(f":{password}@", ":***@") if password else uri
+    return text.replace(f":{password}@", ":***@") if password else text
 
 
 def _number(client: Any, *, uri: str, name: str, alias: str) -> str:  # noqa: ANN401 (mlflow.MlflowClient)
@@ -170,8 +176,9 @@ def _number(client: Any, *, uri: str, name: str, alias: str) -> str:  # noqa: AN
             raise
         raise ModelError(f"{shown(uri)} holds no model {name!r}: run `naturewatch run` first") from error
     aliases = ", ".join(f"{other} (version {number})" for other, number in sorted(model.aliases.items()))
-    others = f"; it has {aliases}, which `--alias` asks for" if aliases else ""
-    raise ModelError(f"the model {name!r} has no {alias} in {shown(uri)}: run `naturewatch run` first{others}")
+    others = f"it has {aliases}, which `--alias` asks for" if aliases else "it has no alias at all"
+    advice = "run `naturewatch run` first; " if alias == CHAMPION else ""
+    raise ModelError(f"the model {name!r} has no version called {alias!r} in {shown(uri)}: {advice}{others}")
 
 
 @contextmanager
@@ -188,13 +195,19 @@ def _told(uri: str) -> Iterator[None]:
                 f"another version of MLflow wrote the registry {shown(uri)}: keep a copy of it, then run "
                 f"`mlflow db upgrade {shown(uri)}`; or use the environment that wrote it"
             ) from error
-        raise ModelError(f"the registry {shown(uri)} does not answer: {_first_line(error.message)}") from error
+        raise ModelError(f"the registry {shown(uri)} does not answer ({_reason(error, uri=uri)}): {_START}") from error
     except (SQLAlchemyError, OSError, ImportError, ValueError) as error:
-        raise ModelError(f"the registry {shown(uri)} cannot be read: {_first_line(str(error))}") from error
+        raise ModelError(f"the registry {shown(uri)} cannot be read ({_reason(error, uri=uri)}): {_START}") from error
 
 
-def _first_line(message: str) -> str:
-    return message.strip().partition("\n")[0]
+def _reason(error: BaseException, *, uri: str) -> str:
+    """What the system said, where it was the system; else the first line of the message, without a password."""
+    first = error
+    while (before := first.__cause__ or first.__context__) is not None:
+        first = before
+    if isinstance(first, OSError) and first.strerror:
+        return first.strerror
+    return shown(str(error).strip().partition("\n")[0], uri=uri)
 
 
 def _local_folder(location: str, *, uri: str) -> Path | None:
