@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-# Telemetry is decided by the operator, not by a library; set before mlflow is imported.
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+from ml.spec import MLFLOW_DEFAULTS
+
+os.environ.update({**MLFLOW_DEFAULTS, **os.environ})
 # Its progress bars would mix with the answers.
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
-from pydantic import ValidationError
-
 from ml.errors import MlError
+from ml.model_version import ModelVersionError, UnreadableError, load_version
 
 Answer = dict[str, Any]
 """One answer of `ml.serving.Identifier.predict`."""
@@ -94,12 +94,10 @@ def load_model(*, uri: str, name: str, alias: str) -> Any:  # noqa: ANN401 (mlfl
             raise none from error
         raise ModelError(f"the registry {uri} does not answer: {error.message}") from error
     try:
-        return mlflow.pyfunc.load_model(f"models:/{name}/{version.version}")
-    except (MlError, ValidationError, KeyError) as error:
-        raise ModelError(
-            f"version {version.version} of {name!r} was registered by other code than this: run `naturewatch run` to "
-            "register it anew"
-        ) from error
+        return load_version(client, version, uri=uri)
+    except ModelVersionError as error:
+        advice = "" if isinstance(error, UnreadableError) else ": run `naturewatch run` to register it anew"
+        raise ModelError(f"version {version.version} of {name!r} cannot be used ({error}){advice}") from error
 
 
 def identify(model: Any, photograph: Path, *, params: dict[str, Any]) -> Answer:  # noqa: ANN401 (PyFuncModel)

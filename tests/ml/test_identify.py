@@ -118,7 +118,7 @@ def test_a_version_that_this_code_cannot_read_is_named_with_what_to_do(
     client.create_model_version("tiny", info.model_uri)
     client.set_registered_model_alias("tiny", "champion", "1")
     assert identify.main([str(kea), "--tracking-uri", uri, "--model-name", "tiny"]) == 1
-    assert "version 1 of 'tiny' was registered by other code than this" in capsys.readouterr().err
+    assert "version 1 of 'tiny' cannot be used (it was registered by other code than this" in capsys.readouterr().err
 
 
 def test_an_unknown_taxon_is_refused(registry: list[str], kea: Path, capsys: Captured) -> None:
