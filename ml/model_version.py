@@ -104,5 +104,5 @@ def _require_readable(folder: Path) -> None:
     except OSError as error:
         raise ModelVersionError(f"its files are not there: {folder}") from error
     for path in (folder, *folder.rglob("*")):
-        if not os.access(path, os.R_OK | os.X_OK if path.is_dir() else os.R_OK):
+        if not os.access(path, os.R_OK | os.X_OK if path.is_dir() else os.R_OK, effective_ids=True):
             raise UnreadableError(f"this account may not read {path}{refused}")

@@ -7,6 +7,7 @@ the place that it was copied from. Nothing here is needed for stores that a serv
 
 import contextlib
 import sqlite3
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -54,7 +55,8 @@ def ensure_store(database: Path, *, experiment: str, artifacts: Path, work: Path
 
     try:
         with work_folder(work) as folder:
-            made = folder / database.name
+            # MLflow keeps connections by name: after a failure none may lead to a file that is gone.
+            made = folder / f"{uuid.uuid4().hex}.db"
             store = SqlAlchemyStore(f"sqlite:///{made}", artifacts.as_uri())
             store.create_experiment(experiment, artifact_location=artifacts.as_uri())
             store.engine.dispose()

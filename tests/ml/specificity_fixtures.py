@@ -24,6 +24,8 @@ from ml.pipes import Reporter
 from ml.register import run as register_run
 from ml.spec import RANKS, RESULT_FILE, CalibrateSpec, RegisterResult, RegisterSpec, TrackingSpec
 from ml.taxonomy import Taxonomy
+from pipeline.tracking_store import relocate
+from tests.mlflow_stores import EXPERIMENT, empty_store
 
 QUIET = Reporter(lambda _: None)
 
@@ -122,17 +124,15 @@ def photograph_bytes(
 
 def tracking_in(folder: Path, *, stage: str) -> TrackingSpec:
     """MLflow on SQLite in `folder`, with a parent run."""
-    folder.mkdir(parents=True, exist_ok=True)
-    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    database = folder / "mlflow.db"
+    if not database.exists():
+        relocate(empty_store(database), folder / "mlartifacts")
+    uri = f"sqlite:///{database}"
     client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-    experiment = client.get_experiment_by_name("test")
-    identifier = (
-        experiment.experiment_id
-        if experiment is not None
-        else client.create_experiment("test", artifact_location=(folder / "mlartifacts").as_uri())
-    )
-    parent = client.create_run(identifier, run_name="dataset")
-    return TrackingSpec(uri=uri, experiment="test", parent_run_id=parent.info.run_id, stage=stage)
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    assert experiment is not None
+    parent = client.create_run(experiment.experiment_id, run_name="dataset")
+    return TrackingSpec(uri=uri, experiment=EXPERIMENT, parent_run_id=parent.info.run_id, stage=stage)
 
 
 def calibrate_spec(folder: Path, *, photos: int = 400, target: float = 0.9) -> CalibrateSpec:
