@@ -67,7 +67,7 @@ def folder_of(client: "MlflowClient", version: "ModelVersion", *, uri: str) -> P
     if uri.startswith("sqlite:///") and ARTIFACTS in folder.parts:
         within = folder.parts[len(folder.parts) - folder.parts[::-1].index(ARTIFACTS) :]
         beside = Path(uri.removeprefix("sqlite:///")).absolute().parent.joinpath(ARTIFACTS, *within)
-        if beside.is_dir():
+        if _is_there(beside):
             return beside
     return folder
 
@@ -92,6 +92,17 @@ def share(folder: Path) -> None:
         if path.stat().st_uid != os.geteuid():
             continue
         path.chmod((0o777 if path.is_dir() else 0o666) & ~umask)
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is such a path, be it one that this account may not look at."""
+    try:
+        path.stat()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def _require_readable(folder: Path) -> None:

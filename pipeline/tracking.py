@@ -187,9 +187,8 @@ def _log_facts(connected: "MlflowClient", run_id: str, *, settings: Settings, ma
         "min_images": settings.split.min_images,
         "unusual_taxonomy": settings.taxonomy.unusual,
     }
-    for name, value in params.items():
-        if name not in known.params:  # they are write-once
-            connected.log_param(run_id, name, value)
+    for key in params.keys() - known.params.keys():  # they are write-once
+        connected.log_param(run_id, key, params[key])
     connected.log_dict(run_id, manifest.model_dump(mode="json"), "dataset.json")
     for name in TABLES:
         table = settings.paths.table(name)

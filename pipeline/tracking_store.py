@@ -57,8 +57,8 @@ def ensure_store(database: Path, *, experiment: str, artifacts: Path, work: Path
         with work_folder(work) as folder:
             # MLflow keeps connections by name: after a failure none may lead to a file that is gone.
             made = folder / f"{uuid.uuid4().hex}.db"
-            store = SqlAlchemyStore(f"sqlite:///{made}", artifacts.as_uri())
-            store.create_experiment(experiment, artifact_location=artifacts.as_uri())
+            store = SqlAlchemyStore(f"sqlite:///{made}", artifacts.as_uri())  # type: ignore[no-untyped-call]
+            store.create_experiment(experiment, artifact_location=artifacts.as_uri())  # type: ignore[no-untyped-call]
             store.engine.dispose()
             database.parent.mkdir(parents=True, exist_ok=True)
             made.replace(database)
@@ -141,9 +141,11 @@ def _schemas() -> tuple[str, frozenset[str]]:
 
 def _tables() -> set[str]:
     """The names of MLflow's tables, at its first schema and at its newest."""
-    from mlflow.store.db import utils  # noqa: PLC0415 (it knows every table)
+    import mlflow.store.tracking.sqlalchemy_store  # noqa: F401, PLC0415 (it imports every table)
+    from mlflow.store.db.base_sql_model import Base  # noqa: PLC0415
+    from mlflow.store.tracking.dbmodels.initial_models import Base as InitialBase  # noqa: PLC0415
 
-    return {*utils.InitialBase.metadata.tables, *utils.Base.metadata.tables}
+    return {*InitialBase.metadata.tables, *Base.metadata.tables}
 
 
 @contextlib.contextmanager

@@ -1,40 +1,15 @@
 """A registered version is found and judged where its store is now, and what is wrong with it is said truly."""
 
 import contextlib
+import os
 import shutil
 import sqlite3
 from pathlib import Path
 
 import pytest
-from mlflow.entities.model_registry import ModelVersion
-from mlflow.tracking import MlflowClient
 
-from ml.model_version import ModelVersionError, differing, folder_of, load_version, share
-from ml.register import unusable
-from ml.spec import RegisterSpec
-from tests.ml.specificity_fixtures import photograph_bytes, release
-
-
-class Copied:
-    """A copy of the released store, as `cp -r` makes it: its database still names the place it came from."""
-
-    def __init__(self, folder: Path) -> None:
-        spec, result = release()
-        shutil.copytree(spec.output.parent, folder, copy_function=shutil.copy2)
-        self.uri = f"sqlite:///{folder / 'mlflow.db'}"
-        self.spec: RegisterSpec = spec.model_copy(
-            update={"tracking": spec.tracking.model_copy(update={"uri": self.uri})}
-        )
-        self.client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
-        self.version: ModelVersion = self.client.get_model_version(spec.model_name, result.version)
-        (self.model,) = (folder / "mlartifacts" / "models").iterdir()
-
-    @property
-    def weights(self) -> Path:
-        return self.model / "artifacts" / "artifacts" / "weights.safetensors"
-
-    def problem(self) -> str | None:
-        return unusable(self.client, self.version, spec=self.spec)
+from ml.model_version import ModelVersionError, UnreadableError, differing, folder_of, load_version, share
+from tests.ml.specificity_fixtures import Copied, photograph_bytes, release
 
 
 @pytest.fixture
@@ -80,3 +55,16 @@ def test_what_was_registered_can_be_read_by_every_account(copied: Copied) -> Non
     assert copied.weights.stat().st_mode & 0o777 == copied.spec.taxonomy.stat().st_mode & 0o777
     spec, _ = release()
     assert all(path.stat().st_mode & 0o044 for path in spec.output.parent.rglob("models/**/*") if path.is_file())
+
+
+def test_files_that_another_account_keeps_to_itself_are_said_to_be_so(copied: Copied) -> None:
+    copied.weights.chmod(0)
+    user = os.geteuid()
+    try:
+        if user == 0:
+            os.seteuid(65534)
+        with pytest.raises(UnreadableError, match=r"this account may not read .*; its owner can allow it with chmod"):
+            load_version(copied.client, copied.version, uri=copied.uri)
+    finally:
+        if user == 0:
+            os.seteuid(0)

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from mlflow.tracking import MlflowClient
 
-from pipeline import tracking
+from ml.spec import MLFLOW_DEFAULTS
 from pipeline.config import Settings
 from pipeline.dataset.manifest import TABLES, DatasetManifest
 from pipeline.errors import TrackingError
@@ -191,4 +191,4 @@ def test_a_server_that_is_down_is_named_at_once_and_without_its_password(
         with pytest.raises(TrackingError, match=f"MLflow's server http://127.0.0.1:{port} does not answer") as caught:
             client(settings)
     assert "secret" not in str(caught.value)
-    assert int(tracking.MLFLOW_DEFAULTS["MLFLOW_HTTP_REQUEST_MAX_RETRIES"]) < 7
+    assert int(MLFLOW_DEFAULTS["MLFLOW_HTTP_REQUEST_MAX_RETRIES"]) < 7
