@@ -4,6 +4,7 @@ import json
 import sys
 from typing import Any
 
+from ml.command import printable
 from ml.ending import takes_more
 from ml.errors import MlError
 
@@ -13,14 +14,6 @@ Answer = dict[str, Any]
 
 class OutputError(MlError):
     """The answers cannot be written."""
-
-
-def printable(text: str) -> str:
-    """Text for one line of a terminal: what has no printable form, a byte that is no UTF-8 too, is escaped."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
-        for character in text
-    )
 
 
 def readable(answer: Answer) -> str:

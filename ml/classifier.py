@@ -37,7 +37,7 @@ class Classifier:
         """What the network sees of a photograph: small, so that many are held where their pixels would not be.
 
         Args:
-            content: Bytes of a JPEG, PNG or WebP.
+            content: The bytes of a file in one of `ml.photograph.FORMATS`.
             region: Where the organism is; the most magnified view then shows just that part (paper, section 3.1).
 
         Raises:

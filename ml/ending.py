@@ -1,4 +1,7 @@
-"""How a command ends before its work is done: at once, with a sentence, and without leaving anything behind."""
+"""How a command ends that spends seconds in imports: at once, with a sentence, and without leaving anything behind.
+
+`ml.command.ending_well` unwinds the work instead, which an import may swallow.
+"""
 
 import os
 import select
@@ -7,6 +10,8 @@ import sys
 from contextlib import ExitStack, suppress
 from types import FrameType
 from typing import Final, NoReturn, TextIO
+
+from ml.command import complain
 
 ENDING: Final = ExitStack()
 """What must be done however the process ends: to end the array of answers, to remove copies of a model."""
@@ -30,6 +35,5 @@ def _end(number: int, _: FrameType | None) -> NoReturn:
         ENDING.close()
     with suppress(Exception):
         if takes_more(sys.stderr):
-            sys.stderr.write(f"naturewatch: {'interrupted' if number == signal.SIGINT else 'asked to end'}\n")
-            sys.stderr.flush()
+            complain("interrupted" if number == signal.SIGINT else "terminated")
     os._exit(128 + number)

@@ -1,6 +1,7 @@
 """Files that are whole or not there: written under another name, then moved into place."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,10 @@ def replacing(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.name}.partial")
     try:
         yield partial
+        # Some writers make files private to one user; models and tables are shared like any other file.
+        umask = os.umask(0)
+        os.umask(umask)
+        partial.chmod(0o666 & ~umask)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

@@ -6,7 +6,6 @@ Every photograph has an answer or an error, in order, written as it comes.
 import argparse
 import itertools
 import os
-import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
@@ -20,9 +19,11 @@ if __name__ == "__main__":
     # Before what takes a moment to import.
     end_by_signals()
 
-from ml.answer_text import Answer, Output, printable
+from ml.answer_text import Answer, Output
+from ml.command import PIPE_CLOSED, complain, printable
 from ml.errors import MlError, PhotoError
 from ml.identification import Entry, Identification
+from ml.photograph import FORMATS
 from ml.photograph_files import photographs_below, read_photograph
 from ml.question import Question
 from ml.versions import CHAMPION
@@ -30,8 +31,6 @@ from ml.versions import CHAMPION
 WITHIN: Final = (
     "name, key or lineage (as in 'Plantae > Morus') of a taxon that it is known to be in; repeatable: one of them"
 )
-CLOSED: Final = 128 + signal.SIGPIPE
-"""Exit status when nobody reads the answers any more: that of any command which SIGPIPE ends."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,12 +39,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(options)
     except MlError as error:
-        _complain(str(error))
+        complain(str(error))
         return 1
     except BrokenPipeError:
         # Python would try to write the rest when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return CLOSED
+        return PIPE_CLOSED
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -76,7 +75,7 @@ def _run(options: argparse.Namespace) -> int:
         ENDING.callback(output.abandon)
         photos, failures = _write(answers, output)
     if failures and photos > 1:
-        _complain(f"{failures} of {photos} photographs have no answer")
+        complain(f"{failures} of {photos} photographs have no answer")
     return 1 if failures else 0
 
 
@@ -87,7 +86,7 @@ def _write(answers: Iterable[tuple[str, Answer | PhotoError]], output: Output) -
         if isinstance(answer, PhotoError):
             failures += 1
             output.error(photo, str(answer))
-            _complain(f"{printable(photo)}: {answer}")
+            complain(f"{printable(photo)}: {answer}")
         else:
             output.answer(answer)
     return photos, failures
@@ -131,7 +130,7 @@ def _below(folder: Path) -> Iterator[tuple[str, PhotoError | None]]:
     if not found:
         yield str(folder), PhotoError("there is no photograph in this folder")
     elif others:
-        _complain(f"{folder}: left out {len(others)} files that are no photographs, {others[0]} the first")
+        complain(f"{folder}: left out {len(others)} files that are no photographs, {others[0]} the first")
 
 
 def _to_first_readable(entries: Iterator[Entry]) -> Iterator[Entry]:
@@ -144,7 +143,7 @@ def _to_first_readable(entries: Iterator[Entry]) -> Iterator[Entry]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="naturewatch identify", description="Name what is on photographs.")
     parser.add_argument(
-        "photo", nargs="+", metavar="PHOTO|FOLDER", help="JPEG, PNG or WebP files, or folders that hold some"
+        "photo", nargs="+", metavar="PHOTO|FOLDER", help=f"files ({', '.join(FORMATS)}), or folders that hold some"
     )
     confidence = parser.add_mutually_exclusive_group()
     confidence.add_argument("--target", type=float, help="accuracy wanted, e.g. 0.9; default: the model's own")
@@ -168,21 +167,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _complain(message: str) -> None:
-    if sys.stderr is not None:
-        sys.stderr.write(f"naturewatch: {printable(' '.join(message.split()))}\n")
-
-
 def _tell(message: str) -> None:
     """Say to who waits at a terminal what takes so long."""
     if sys.stderr is not None and sys.stderr.isatty():
-        _complain(f"{message} ...")
+        complain(f"{message} ...")
 
 
 def command() -> NoReturn:
     """Be the command: `main`, without tearing down what the system frees."""
     if sys.stdout is None:
-        _complain("standard output is closed: there is nowhere to write the answers to")
+        complain("standard output is closed: there is nowhere to write the answers to")
         sys.exit(1)
     status = main()
     with suppress(OSError):

@@ -11,7 +11,7 @@ from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 from ml.errors import MlError, PhotoError
-from ml.photograph_files import NO_PHOTOGRAPH, looks_like_photograph, read_photograph
+from ml.photograph_files import looks_like_photograph, no_photograph, read_photograph
 
 COLUMN: Final = "image"
 """The column of a table that holds the photographs."""
@@ -45,7 +45,7 @@ def photographs_of(data: Any) -> list[object]:  # noqa: ANN401 (whatever a calle
             raise RequestError("a column of photographs must be a list, not an object")
         return photographs_of(column)
     if getattr(getattr(data, "dtype", None), "kind", "O") in "biufc" and len(data):
-        raise RequestError("an array of numbers is no photograph: give the bytes of a JPEG, PNG or WebP file")
+        raise RequestError("an array of numbers is no photograph: give the bytes of a file")
     if not isinstance(data, Iterable):
         raise RequestError(f"photographs come as a list or a table, not as {_kind(data)}")
     items: Iterable[object] = data.tolist() if hasattr(data, "tolist") else data
@@ -97,7 +97,7 @@ def content_of(item: object, *, paths: bool) -> bytes:
             if paths
             else "not base64 text (paths and addresses are not opened)"
         )
-    raise PhotoError(NO_PHOTOGRAPH if content else "the text is empty")
+    raise PhotoError(no_photograph(content) if content else "the text is empty")
 
 
 def _decoded(text: str) -> bytes | None:

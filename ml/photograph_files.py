@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Final
 
 from ml.errors import PhotoError
+from ml.formats import kind_of
 from ml.photograph import FORMATS
 
 MAX_BYTES: Final = 200_000_000
 """A larger file is no photograph that anybody took."""
-SIGNATURE_BYTES: Final = 12
-NO_PHOTOGRAPH: Final = f"not a photograph in one of the formats {', '.join(FORMATS)}"
+SIGNATURE_BYTES: Final = 256
+"""What tells a photograph from other files."""
 _REASONS: Final = {
     errno.ENOENT: "there is no such file",
     errno.EACCES: "this account may not read it",
@@ -25,10 +26,13 @@ _REASONS: Final = {
 
 
 def looks_like_photograph(content: bytes) -> bool:
-    """Whether bytes begin as a JPEG, PNG or WebP does."""
-    return content.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")) or (
-        content[:4] == b"RIFF" and content[8:SIGNATURE_BYTES] == b"WEBP"
-    )
+    """Whether bytes begin as a photograph does."""
+    return kind_of(content) in FORMATS
+
+
+def no_photograph(content: bytes) -> str:
+    """Why bytes are no photograph, as `ml.photograph` says it."""
+    return f"not a photograph in one of the formats {', '.join(FORMATS)}: the file is {kind_of(content)}"
 
 
 def read_photograph(path: Path) -> bytes:
@@ -45,7 +49,7 @@ def read_photograph(path: Path) -> bytes:
             _refuse_what_is_no_file(status)
             first = stream.read(SIGNATURE_BYTES)
             if not looks_like_photograph(first):
-                raise PhotoError(NO_PHOTOGRAPH)
+                raise PhotoError(no_photograph(first))
             if status.st_size > MAX_BYTES:
                 raise PhotoError(f"{status.st_size:,} bytes are more than the {MAX_BYTES:,} that are read")
             return first + stream.read(MAX_BYTES)

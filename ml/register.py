@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from ml.errors import DataError, MlError
+from ml.model_version import differing, folder_of, load_version, share
 from ml.photograph import upright_pixels
 from ml.pipes import Reporter, session
 from ml.spec import RESULT_FILE, CalibrateResult, RegisterResult, RegisterSpec
@@ -57,6 +58,10 @@ def run(spec: RegisterSpec, *, reporter: Reporter) -> RegisterResult:
     mlflow.set_registry_uri(spec.tracking.uri)
     client = MlflowClient(tracking_uri=spec.tracking.uri, registry_uri=spec.tracking.uri)
     known = registered(client, spec=spec)
+    problem = None if known is None else unusable(client, known, spec=spec)
+    if known is not None and problem is not None:
+        reporter.info(f"{spec.model_name} version {known.version} cannot be used ({problem}); it is registered anew")
+        known = None
     if known is None:
         _refuse_missing_files(spec)
         with child_run(spec.tracking, spec_hash=spec.spec_hash, name=spec.tracking.stage) as tracked:
@@ -86,6 +91,21 @@ def registered(client: MlflowClient, *, spec: RegisterSpec) -> ModelVersion | No
     name = spec.model_name.replace("'", "''")
     found = client.search_model_versions(f"name = '{name}' and tags.`{HASH_TAG}` = '{spec.spec_hash}'")
     return max(found, key=lambda candidate: int(candidate.version), default=None)
+
+
+def unusable(client: MlflowClient, version: ModelVersion, *, spec: RegisterSpec) -> str | None:
+    """Why a version that was made of this specification cannot take its place; None: it answers as it should."""
+    made_of = {"weights": spec.weights, "network": spec.network, "taxonomy": spec.taxonomy}
+    try:
+        load_version(client, version, uri=spec.tracking.uri)
+        folder = folder_of(client, version, uri=spec.tracking.uri)
+        if folder is None:
+            return None
+        share(folder)
+        changed = differing(folder, {name: path for name, path in made_of.items() if path.exists()})
+    except (MlError, MlflowException, OSError) as error:
+        return str(error)
+    return f"its {' and '.join(changed)} differ from what it was made of" if changed else None
 
 
 def signature() -> ModelSignature:
@@ -163,7 +183,7 @@ def _register(client: MlflowClient, tracked: ChildRun, *, spec: RegisterSpec) ->
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    return client.create_model_version(
+    made = client.create_model_version(
         name=spec.model_name,
         source=model.model_uri,
         run_id=tracked.run_id,
@@ -171,6 +191,10 @@ def _register(client: MlflowClient, tracked: ChildRun, *, spec: RegisterSpec) ->
         description=spec.model_card.read_text(encoding="utf-8"),
         model_id=model.model_id,
     )
+    folder = folder_of(client, made, uri=spec.tracking.uri)
+    if folder is not None:
+        share(folder)
+    return made
 
 
 def _log_model(spec: RegisterSpec) -> ModelInfo:

@@ -14,6 +14,16 @@ from ml.files import replacing
 RESULT_FILE = "result.json"
 """Written last by every child: where it stands, the work is done."""
 
+MLFLOW_DEFAULTS = {
+    # Telemetry is decided by the operator, not by a library.
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    # By default a server that is down costs four minutes of silence.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
+}
+"""Settings of MLflow in every process; what the operator has set stays. To be set before mlflow is imported."""
+
 RANKS = ("kingdom", "phylum", "class", "order", "family", "genus", "species")
 """The seven ranks of the taxonomy; a node's depth is its position here plus one, the root's is 0."""
 

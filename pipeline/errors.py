@@ -31,3 +31,7 @@ class LockedError(NatureWatchError):
 
 class RegistryError(NatureWatchError):
     """A registered model version lacks what the gate needs to judge it."""
+
+
+class TrackingError(NatureWatchError):
+    """MLflow's store cannot be opened or made, or its server does not answer."""

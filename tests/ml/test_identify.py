@@ -189,7 +189,7 @@ def test_nobody_who_reads_ends_it_quietly(
     assert not capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("number", "said"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "asked to end")])
+@pytest.mark.parametrize(("number", "said"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")])
 def test_a_signal_ends_it_with_a_sentence(registry: list[str], kea: Path, number: signal.Signals, said: str) -> None:
     command = [sys.executable, "-m", "ml.identify", *[str(kea)] * 400, "--json", *registry]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:

@@ -45,7 +45,7 @@ def test_text_is_base64_of_any_usual_form(form: str) -> None:
     assert content_of(FORMS[form], paths=False) == JPEG
 
 
-@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "AVIF"])
 @pytest.mark.parametrize("paths", [True, False])
 def test_a_small_photograph_is_not_taken_for_a_path(form: str, *, paths: bool) -> None:
     content = tiny(form)

@@ -8,7 +8,7 @@ import pytest
 
 from ml import photograph_files
 from ml.errors import PhotoError
-from ml.photograph_files import MAX_BYTES, looks_like_photograph, photographs_below, read_photograph
+from ml.photograph_files import MAX_BYTES, SIGNATURE_BYTES, looks_like_photograph, photographs_below, read_photograph
 from tests.ml.specificity_fixtures import photograph_bytes
 
 
@@ -18,7 +18,7 @@ def refusal(path: Path) -> str:
     return str(refused.value)
 
 
-@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "AVIF"])
 def test_a_photograph_is_read_whole(form: str, tmp_path: Path) -> None:
     content = photograph_bytes(form=form)
     (tmp_path / "named.txt").write_bytes(content)
@@ -36,8 +36,9 @@ def test_of_a_film_the_first_bytes_are_read(tmp_path: Path, monkeypatch: pytest.
         return looks_like_photograph(content)
 
     monkeypatch.setattr(photograph_files, "looks_like_photograph", counted)
-    assert refusal(film) == "not a photograph in one of the formats JPEG, PNG, WEBP"
-    assert given == [12]
+    reason = refusal(film)
+    assert reason == "not a photograph in one of the formats JPEG, PNG, WebP, AVIF: the file is MP4 video"
+    assert given == [SIGNATURE_BYTES]
 
 
 def test_a_file_larger_than_any_photograph_is_not_read(tmp_path: Path) -> None:

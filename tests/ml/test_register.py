@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 
+from ml.model_version import load_version
+from ml.pipes import Reporter
 from ml.register import main, run
 from ml.spec import RESULT_FILE, RegisterResult
-from tests.ml.specificity_fixtures import QUIET, photograph_bytes, release
+from tests.ml.specificity_fixtures import QUIET, Copied, photograph_bytes, release
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +48,22 @@ def test_registering_again_reuses_the_version(client: MlflowClient) -> None:
     assert RegisterResult.read(spec.output / RESULT_FILE) == result
     assert len(client.search_model_versions(f"name = '{spec.model_name}'")) == 1
     assert str(client.get_model_version_by_alias(spec.model_name, "challenger").version) == result.version
+
+
+@pytest.mark.filterwarnings("ignore")  # MLflow's own, from logging a model
+def test_a_version_that_cannot_be_used_is_registered_anew_and_only_once(tmp_path: Path) -> None:
+    copied, told = Copied(tmp_path / "copy"), list[str]()
+    copied.weights.write_bytes(copied.weights.read_bytes()[:1000])
+    spec = copied.spec.model_copy(update={"output": tmp_path / "out"})
+    anew = run(spec, reporter=Reporter(told.append))
+    assert anew.version == "2"
+    assert "tiny version 1 cannot be used" in told[0]
+    assert "weights.safetensors is damaged" in told[0]
+    version = copied.client.get_model_version_by_alias("tiny", "challenger")
+    assert str(version.version) == "2"
+    assert load_version(copied.client, version, uri=copied.uri).predict([photograph_bytes()])[0]["rank"]
+    assert run(spec, reporter=Reporter(told.append)) == anew
+    assert told[-1] == "tiny version 2 is this specification already"
 
 
 def test_an_incomplete_specification_registers_nothing(

@@ -286,9 +286,15 @@ def test_over_http_parameters_are_those_of_the_model(client: TestClient) -> None
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ({"inputs": ["bm90IGEgcGhvdG8="]}, "photograph 0: not a photograph in one of the formats JPEG, PNG, WEBP"),
-        ({"inputs": [TEXT, "/etc/passwd"]}, "photograph 1: not a photograph in one of the formats JPEG, PNG, WEBP"),
-        ({"inputs": ["/proc/kmsg"]}, "photograph 0: not a photograph in one of the formats JPEG, PNG, WEBP"),
+        (
+            {"inputs": ["bm90IGEgcGhvdG8="]},
+            "photograph 0: not a photograph in one of the formats JPEG, PNG, WebP, AVIF",
+        ),
+        (
+            {"inputs": [TEXT, "/etc/passwd"]},
+            "photograph 1: not a photograph in one of the formats JPEG, PNG, WebP, AVIF",
+        ),
+        ({"inputs": ["/proc/kmsg"]}, "photograph 0: not a photograph in one of the formats JPEG, PNG, WebP, AVIF"),
         ({"inputs": ["file:///etc/passwd"]}, "photograph 0: not base64 text (paths and addresses are not opened)"),
         ({"inputs": [None]}, "photograph 0: there is no photograph (null)"),
         ({"inputs": [7]}, "photograph 0: a photograph must be base64 text, not a value of type int"),

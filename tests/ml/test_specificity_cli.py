@@ -12,7 +12,8 @@ from PIL import Image
 
 from ml import specificity_cli
 from ml.errors import DataError
-from ml.foreign import read_labels, read_probabilities, read_taxonomy, taxonomy_of_classes
+from ml.foreign import read_labels, read_probabilities, read_taxonomy
+from ml.foreign_classes import Classes, taxonomy_of_classes
 from ml.operating import Floats, OperatingCurve
 from ml.spec import RANKS
 from ml.specificity import calibrate
@@ -164,15 +165,16 @@ def test_text_is_for_people(files: Path, capsys: Captured) -> None:
     ("table", "reason"),
     [
         (pa.table({"a": [0.5, None], "b": [0.5, 1.0]}), "blank probabilities"),
-        (pa.table({"a": ["x"], "b": ["y"]}), "floating point columns"),
+        (pa.table({"a": ["x"], "b": ["y"]}), "the column 'a' of a class holds string, not probabilities"),
         (pa.table({"p": [[0.5, 0.5], [1.0]]}), "differ in their number"),
-        (pa.table({"p": pa.array([], pa.float64())}), "no rows"),
+        (pa.table({"a": pa.array([], pa.float64()), "b": pa.array([], pa.float64())}), "no rows"),
     ],
 )
 def test_parquet_that_is_no_matrix_is_refused(tmp_path: Path, table: pa.Table, reason: str) -> None:
+    pair = Taxonomy.of_rows(rows_of({"a": {}, "b": {}}))
     pq.write_table(table, tmp_path / "p.parquet")
     with pytest.raises(DataError, match=reason):
-        read_probabilities(tmp_path / "p.parquet", order=None, folder=tmp_path)
+        read_probabilities(tmp_path / "p.parquet", classes=Classes(taxonomy=pair), folder=tmp_path)
 
 
 def test_other_files_are_refused_with_what_is_missing(tmp_path: Path) -> None:
@@ -188,7 +190,7 @@ def test_other_files_are_refused_with_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="every number from 0 to 1 once"):
         read_taxonomy(tmp_path / "c.parquet")
     (tmp_path / "junk.parquet").write_bytes(b"junk")
-    with pytest.raises(DataError, match="as Parquet"):
+    with pytest.raises(DataError, match="neither .npy nor Parquet"):
         read_labels(tmp_path / "junk.parquet")
 
 
@@ -197,8 +199,9 @@ def test_blank_ranks_become_placeholders_and_twins_are_refused() -> None:
         {"class_id": 1, "class": None, "genus": "Gadus", "species": "Gadus morhua"},
         {"class_id": 0, "class": "Aves", "genus": "Nestor", "species": "Nestor notabilis"},
     ]
-    tree, order = taxonomy_of_classes(rows, ranks=("class", "genus", "species"))
-    assert order.tolist() == [1, 0]
+    classes = taxonomy_of_classes(rows, ranks=("class", "genus", "species"))
+    tree = classes.taxonomy
+    assert classes.own_numbers().tolist() == [1, 0]
     assert tree.describe(int(tree.leaves[0])) == "unplaced in Life > Gadus > Gadus morhua"
     assert tree.placeholder.tolist() == [False, True, *[False] * 5]
     with pytest.raises(DataError, match="two classes are Aves > Nestor > Nestor notabilis"):

@@ -10,6 +10,8 @@ from pipeline.errors import RegistryError
 from pipeline.registry import promote
 from pipeline.tracking import client, experiment_id
 
+pytestmark = pytest.mark.usefixtures("with_store")
+
 
 def challenge(settings: Settings, connected: MlflowClient, *, top1: float | None, split: str = "a") -> str:
     """Register a version with this validation accuracy under the alias `challenger` and return its number."""
