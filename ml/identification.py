@@ -71,6 +71,7 @@ class Identification:
             "model": {"name": self.version.name, "version": self.version.number},
             "target": self.plan.target,
             "within": [self.answering.taxonomy.describe(node) for node in self.plan.within],
+            "renormalise": self.plan.renormalise,
         }
         remaining = iter(entries)
         while batch := [self._look(*entry) for entry in itertools.islice(remaining, BATCH)]:

@@ -24,7 +24,7 @@ from ml.command import PIPE_CLOSED, complain, printable
 from ml.errors import MlError, PhotoError
 from ml.identification import Entry, Identification
 from ml.photograph import FORMATS
-from ml.photograph_files import photographs_below, read_photograph
+from ml.photograph_files import OtherFileError, files_below, read_photograph
 from ml.question import Question
 from ml.versions import CHAMPION
 
@@ -123,14 +123,17 @@ def _meant(name: str) -> Iterator[tuple[str, PhotoError | None]]:
 
 
 def _below(folder: Path) -> Iterator[tuple[str, PhotoError | None]]:
-    others: list[Path] = []
-    found = 0
-    for found, (path, problem) in enumerate(photographs_below(folder, others=others), start=1):  # noqa: B007 (counts)
-        yield str(path), problem
+    found, others, first = 0, 0, folder
+    for path, problem in files_below(folder):
+        if isinstance(problem, OtherFileError):
+            others, first = others + 1, first if others else path
+        else:
+            found += 1
+            yield str(path), problem
     if not found:
         yield str(folder), PhotoError("there is no photograph in this folder")
     elif others:
-        complain(f"{folder}: left out {len(others)} files that are no photographs, {others[0]} the first")
+        complain(f"{folder}: left out {others} other {'files' if others > 1 else 'file'}, {first} the first")
 
 
 def _to_first_readable(entries: Iterator[Entry]) -> Iterator[Entry]:

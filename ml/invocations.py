@@ -12,6 +12,7 @@ import io
 import json
 import sys
 from collections.abc import Mapping
+from email.message import Message
 from typing import Any, Final, NamedTuple, cast
 
 import pyarrow as pa
@@ -50,12 +51,14 @@ def hand_over_unchanged() -> None:
         identifier = _identifier(model)
         if identifier is None:
             return invocations(data, content_type, model, input_schema)
-        kind, _, options = (content_type or "application/json").lower().partition(";")
-        if kind.strip() not in _PARSERS or options.replace(" ", "").strip('"') not in {"", "charset=utf-8"}:
+        header = Message()
+        header["content-type"] = content_type or "application/json"
+        parse = _PARSERS.get(header.get_content_type())
+        if parse is None or header.get_content_charset("utf-8") != "utf-8":
             reason = f"the body must be {', '.join(_PARSERS)}, in UTF-8"
             return scoring_server.InvocationsResponse(response=reason, status=415, mimetype="text/plain")
         try:
-            request = _PARSERS[kind.strip()](data)
+            request = parse(data)
         except RequestError as error:
             raise MlflowException(str(error), error_code=INVALID_PARAMETER_VALUE) from error
         answers = identifier.identify(request.photographs, request.params, paths=False)

@@ -77,15 +77,15 @@ def _refuse_what_is_no_file(status: os.stat_result) -> None:
         raise PhotoError("the file is empty")
 
 
-def photographs_below(folder: Path, *, others: list[Path]) -> Iterator[tuple[Path, PhotoError | None]]:
-    """The photographs below a folder, by content, in the order of their paths; links to folders are not followed.
+class OtherFileError(PhotoError):
+    """A file in a folder that does not begin as a photograph does."""
 
-    Args:
-        folder: Where to look.
-        others: Gets what is passed over: files that do not begin as a photograph does.
+
+def files_below(folder: Path) -> Iterator[tuple[Path, PhotoError | None]]:
+    """All that lies below a folder, in the order of the paths; links to folders are not followed.
 
     Yields:
-        Paths of photographs; and of files and folders that cannot be looked into, each with the reason.
+        Paths of photographs; and of what is none (OtherFileError) or cannot be looked into, with the reason.
     """
     waiting = [folder]
     while waiting:
@@ -96,7 +96,7 @@ def photographs_below(folder: Path, *, others: list[Path]) -> Iterator[tuple[Pat
             elif _begins_like_photograph(path):
                 yield path, None
             else:
-                others.append(path)
+                yield path, OtherFileError("not a photograph")
         except OSError as error:
             yield path, PhotoError(reason_of(error))
 

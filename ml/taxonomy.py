@@ -230,8 +230,9 @@ class Taxonomy:
         if len(found) == 1:
             return found[0]
         if not found:
-            similar = difflib.get_close_matches(text, self.name, n=3)
-            hint = f"; did you mean {' or '.join(dict.fromkeys(similar))}?" if similar else ""
+            names = {name.casefold(): name for name in self.name}
+            similar = difflib.get_close_matches(text.rpartition(">")[2].strip().casefold(), names, n=3)
+            hint = f"; did you mean {' or '.join(names[name] for name in similar)}?" if similar else ""
             raise UnknownTaxonError(f"the model knows no taxon {text!r}{hint}")
         homonyms = "; ".join(f"{self.rank[node]} {self.describe(node)} (key {self.taxon_key[node]})" for node in found)
         raise TaxonError(f"{text!r} stands for several taxa, give the lineage or the key of one: {homonyms}")

@@ -3,6 +3,7 @@
 Whatever keeps a version from being used is told as it is, in a sentence, with what to do about it.
 """
 
+import logging
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -21,9 +22,9 @@ from ml.model_version import ModelVersionError, UnreadableError, folder_of, requ
 from ml.question import QuestionError
 from ml.spec import MLFLOW_DEFAULTS
 
-os.environ.update({**MLFLOW_DEFAULTS, **os.environ})
-# Its progress bars would mix with the answers.
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+# A question has less patience than a run; progress bars would mix with the answers.
+_OWN: Final = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
+os.environ.update({**MLFLOW_DEFAULTS, **_OWN, **os.environ})
 
 REQUIRED: Final = ("network", "weights", "taxonomy", "specificity", "thresholds")
 """The artifacts that an answer needs."""
@@ -58,6 +59,8 @@ def find_version(*, uri: str, name: str, alias: str) -> Version:
     refuse_what_is_no_registry(uri)
     import mlflow  # noqa: PLC0415 (loaded only when there is something to ask)
 
+    for noisy in ("mlflow", "alembic", "urllib3"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
     with _told(uri):
         client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
         number = _number(client, uri=uri, name=name, alias=alias)

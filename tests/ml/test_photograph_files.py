@@ -8,7 +8,14 @@ import pytest
 
 from ml import photograph_files
 from ml.errors import PhotoError
-from ml.photograph_files import MAX_BYTES, SIGNATURE_BYTES, looks_like_photograph, photographs_below, read_photograph
+from ml.photograph_files import (
+    MAX_BYTES,
+    SIGNATURE_BYTES,
+    OtherFileError,
+    files_below,
+    looks_like_photograph,
+    read_photograph,
+)
 from tests.ml.specificity_fixtures import photograph_bytes
 
 
@@ -81,9 +88,11 @@ def test_a_folder_stands_for_the_photographs_below_it(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no photograph")
     (tmp_path / "empty.jpg").write_bytes(b"")
     (tmp_path / "a" / "back").symlink_to(tmp_path)
-    others: list[Path] = []
-    found = [path for path, _ in photographs_below(tmp_path, others=others)]
+    below = list(files_below(tmp_path))
+    assert [path for path, _ in below] == sorted(path for path, _ in below)
+    found = [path for path, problem in below if problem is None]
     assert found == [tmp_path / name for name in ("a/1", "a/2.png", "b.jpg", "c/.hidden")]
+    others = [path for path, problem in below if isinstance(problem, OtherFileError)]
     assert others == [tmp_path / name for name in ("a/back", "empty.jpg", "notes.txt")]
 
 
@@ -100,6 +109,6 @@ def test_a_folder_that_cannot_be_listed_is_named_with_the_reason(
         return listed(path)
 
     monkeypatch.setattr(Path, "iterdir", refuses)
-    (closed, reason), (kea, fine) = photographs_below(tmp_path, others=[])
+    (closed, reason), (kea, fine) = files_below(tmp_path)
     assert (closed, str(reason)) == (tmp_path / "closed", "this account may not read it")
     assert (kea, fine) == (tmp_path / "kea.jpg", None)

@@ -269,7 +269,7 @@ def test_over_http_requests_come_in_every_form_of_mlflow(
         ("text/csv; charset=utf-8", f"\ufeffphoto\n{TEXT}\n\n".encode()),
         ("application/vnd.apache.parquet", parquet_of({"id": [7], "image": [photograph_bytes()]})),
         ("application/vnd.apache.parquet", parquet_of({"photo": [TEXT]})),
-        ("application/json; charset=UTF-8", json.dumps({"inputs": [TEXT]}).encode()),
+        ('application/json; charset="UTF-8"', json.dumps({"inputs": [TEXT]}).encode()),
     ],
 )
 def test_over_http_tables_come_as_csv_and_parquet(model: Model, client: TestClient, kind: str, body: bytes) -> None:

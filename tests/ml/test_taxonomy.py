@@ -62,9 +62,10 @@ def test_a_homonym_is_reported_by_its_lineages_and_settled_by_one(birds: Taxonom
     assert birds.describe(birds.find("Plantae > Morus")).endswith("Moraceae > Morus")
 
 
-def test_an_unknown_taxon_is_answered_with_similar_names(birds: Taxonomy) -> None:
+@pytest.mark.parametrize("text", ["Nestro", "nestro", "NESTER", "Aves > Nestro", "Animalia>Avess>nestor"])
+def test_an_unknown_taxon_is_answered_with_similar_names(birds: Taxonomy, text: str) -> None:
     with pytest.raises(TaxonError, match="did you mean Nestor"):
-        birds.find("Nestro")
+        birds.find(text)
 
 
 def _drop(name: str) -> Callable[[list[Row]], list[Row]]:
