@@ -97,10 +97,9 @@ def files_of(version: Version, *, uri: str) -> Iterator[dict[str, str]]:
 def _downloaded(version: Version, *, uri: str, into: str) -> Path:
     import mlflow  # noqa: PLC0415 (loaded only when there is something to ask)
 
+    location = f"models:/{version.name}/{version.number}"
     with _told(uri):
-        mlflow.set_tracking_uri(uri)
-        mlflow.set_registry_uri(uri)
-        return Path(mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.number}", dst_path=into))
+        return Path(mlflow.artifacts.download_artifacts(location, dst_path=into, tracking_uri=uri, registry_uri=uri))
 
 
 def _artifacts(folder: Path, *, this: str) -> dict[str, str]:

@@ -121,6 +121,16 @@ def test_a_question_that_the_model_cannot_answer_is_not_a_damage(version: Versio
         raise QuestionError("no such taxon")
 
 
+def test_what_lies_in_another_store_is_copied_for_as_long_as_it_is_read(copied: Path) -> None:
+    elsewhere = Version(name="tiny", number="1", folder=None)
+    with files_of(elsewhere, uri=f"sqlite:///{copied}") as artifacts:
+        weights = Path(artifacts["weights"])
+        assert weights.is_file()
+        assert not weights.is_relative_to(copied.parent)
+        assert Answering.read(artifacts).taxonomy.class_count == 4
+    assert not weights.exists()
+
+
 def unfound(uri: str, *, name: str = "tiny", alias: str = "champion") -> str:
     with pytest.raises(ModelError) as refused:
         find_version(uri=uri, name=name, alias=alias)
