@@ -91,7 +91,7 @@ def labelled(probabilities: Distributions, labels: Labels, classes: Classes, *, 
         chooses = ~judges
         if not chooses.any() or not judges.any():
             what = "photographs" if labels.observations is None else "observations"
-            raise DataError(f"{unit.max() + 1} {what} are too few to hold out {holdout:g} of them")
+            raise DataError(f"the {what} are too few to hold out {holdout:g} of them: there are {unit.max() + 1}")
     else:
         chooses = judges = np.ones(len(truth), dtype=bool)
     return Labelled(
@@ -127,7 +127,7 @@ def readable(outcome: Outcome, asked: SpecificityOptions, taxonomy: Taxonomy) ->
     first, last = (taxonomy.rank[taxonomy.levels[depth][0]] for depth in (1, taxonomy.max_depth))
     ranks = f"root 0, {first} 1" + (f" ... {last} {taxonomy.max_depth}" if taxonomy.max_depth > 1 else "")
     lines = [
-        f"threshold    {outcome.threshold:.6f}   ({asked.method}, target accuracy {asked.target:.1%}{promise})",
+        f"threshold    {outcome.threshold:.6f}   ({asked.method}, target accuracy {_percent(asked.target)}{promise})",
         f"accuracy     {chosen.accuracy:.2%}   on the {chosen.photos:,} photographs that chose it",
         f"depth        {chosen.depth:.3f}   mean depth of the answers: {ranks}",
         f"information  {chosen.information:.3f}   bits, on average",
@@ -142,15 +142,20 @@ def readable(outcome: Outcome, asked: SpecificityOptions, taxonomy: Taxonomy) ->
     return "\n".join(lines) + f"\n\n{tables}"
 
 
+def _percent(share: float) -> str:
+    """With one digit after the point, or all that it has."""
+    return f"{share:.1%}" if round(share, 3) == share else f"{100 * share:g}%"
+
+
 def _out_of_reach(outcome: Outcome, asked: SpecificityOptions) -> str:
     accuracy = f"at threshold 1 it is {outcome.chosen.accuracy:.1%}"
     if asked.delta is None:
-        return f"no threshold reaches an accuracy of {asked.target:.1%}: {accuracy}"
+        return f"no threshold reaches an accuracy of {_percent(asked.target)}: {accuracy}"
     from ml.guarantee import photos_needed  # noqa: PLC0415 (only here)
 
     least = photos_needed(target=asked.target, delta=asked.delta / len(outcome.table.groups))
     return (
-        f"no threshold can be promised to keep an accuracy of {asked.target:.1%} from {outcome.chosen.photos} "
+        f"no threshold can be promised to keep an accuracy of {_percent(asked.target)} from {outcome.chosen.photos} "
         f"photographs ({least} right ones are the least in each group): {accuracy}"
     )
 
