@@ -3,27 +3,27 @@
 Colour changes are in `ml.augment`. Which photographs exist is decided before, by the tables.
 """
 
-import io
-import mmap
+import os
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import simplejpeg
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
 from ml.errors import DataError, PhotoError
+from ml.jpeg import Jpeg
 
 EVALUATION_CROP = 0.875
 """Share of each side that evaluation sees, around the centre (TF-slim `preprocess_for_eval`)."""
@@ -75,7 +75,7 @@ def region_boxes(region: Box, *, views: Sequence[float]) -> list[Box]:
 
 
 def decode(
-    jpeg: bytes | memoryview, *, boxes: Sequence[Box], image_size: int, out: NDArray[np.uint8] | None = None
+    jpeg: bytes, *, boxes: Sequence[Box], image_size: int, out: NDArray[np.uint8] | None = None
 ) -> NDArray[np.uint8]:
     """Decode a JPEG once and cut the parts `boxes` out of it; see `resize`.
 
@@ -95,17 +95,11 @@ def decode(
         PhotoError: the bytes are not a whole JPEG.
     """
     try:
-        _, _, colours, _ = simplejpeg.decode_jpeg_header(jpeg)
-        if colours in {"CMYK", "YCCK"}:
-            pixels = np.array(Image.open(io.BytesIO(jpeg)).convert("RGB"))
-        else:
-            pixels = simplejpeg.decode_jpeg(
-                jpeg,
-                min_height=int(np.ceil(image_size / min(lower - upper for _, upper, _, lower in boxes))),
-                min_width=int(np.ceil(image_size / min(abs(right - left) for left, _, right, _ in boxes))),
-                min_factor=1,
-            )
-    except (ValueError, OSError) as error:
+        pixels = Jpeg.read(jpeg).rgb(
+            least_width=int(np.ceil(image_size / min(abs(right - left) for left, _, right, _ in boxes))),
+            least_height=int(np.ceil(image_size / min(lower - upper for _, upper, _, lower in boxes))),
+        )
+    except PhotoError as error:
         raise PhotoError(f"not a readable JPEG: {error}") from error
     return resize(pixels, boxes=boxes, image_size=image_size, out=out)
 
@@ -158,7 +152,9 @@ class Pack:
         """
         table = _table(index, columns=["photo_id", "pack", "offset", "length"])
         self._folder = index.parent
-        self._files: dict[str, mmap.mmap] = {}
+        self._descriptors: dict[str, int] = {}
+        self._opening = Lock()
+        weakref.finalize(self, _close, self._descriptors)
         self.photo_ids: list[str] = table["photo_id"].to_pylist()
         self._packs: list[str] = table["pack"].to_pylist()
         self._offsets = table["offset"].to_numpy()
@@ -169,30 +165,36 @@ class Pack:
         """Rows of the index by photo_id."""
         return {photo_id: row for row, photo_id in enumerate(self.photo_ids)}
 
-    def jpeg(self, row: int) -> memoryview:
-        """The bytes of the photograph in `row` of the index, without copying.
+    def jpeg(self, row: int) -> bytes:
+        """The bytes of the photograph in `row` of the index; safe to call from several threads.
+
+        Read and not mapped: a mapped file that loses bytes while it is read ends the process without a word.
 
         Raises:
             DataError: the pack is missing or shorter than the index says.
         """
-        begin = int(self._offsets[row])
-        end = begin + int(self._lengths[row])
-        content = self._map(self._packs[row])
-        if end > len(content):
+        path = self._folder / self._packs[row]
+        offset, length = int(self._offsets[row]), int(self._lengths[row])
+        try:
+            content = os.pread(self._descriptor(path), length, offset)
+        except OSError as error:
+            raise DataError(f"cannot read the pack {path}: {error}") from error
+        if len(content) < length:
             raise DataError(
-                f"{self._folder / self._packs[row]} ends before photograph {self.photo_ids[row]}; "
-                "materialise training_photos again"
+                f"{path} ends before photograph {self.photo_ids[row]} does; materialise training_photos again"
             )
-        return memoryview(content)[begin:end]
+        return content
 
-    def _map(self, name: str) -> mmap.mmap:
-        if name not in self._files:
-            try:
-                with (self._folder / name).open("rb") as stream:
-                    self._files[name] = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-            except (OSError, ValueError) as error:
-                raise DataError(f"cannot read the pack {self._folder / name}: {error}") from error
-        return self._files[name]
+    def _descriptor(self, path: Path) -> int:
+        with self._opening:
+            if path.name not in self._descriptors:
+                self._descriptors[path.name] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            return self._descriptors[path.name]
+
+
+def _close(descriptors: dict[str, int]) -> None:
+    for descriptor in descriptors.values():
+        os.close(descriptor)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,49 +1,111 @@
-"""One photograph from outside: bytes of a JPEG, PNG or WebP to upright RGB pixels, or the reason why not.
+"""One photograph from outside: the bytes of anybody's file to upright RGB pixels, or the reason why not.
 
-The served model and the command line take anybody's files; training reads its own pack through `ml.data`.
+The served model and the command line take these; training reads its own pack through `ml.data`. JPEGs go through the
+reader that also decides what is fetched (`ml.jpeg`). Loads no torch.
 """
 
 import io
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
+from PIL.AvifImagePlugin import AvifImageFile
+from PIL.ImageFile import ImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
 from ml.errors import PhotoError
+from ml.formats import kind_of
+from ml.jpeg import Jpeg
+from ml.orientation import orientation, turned
 
-FORMATS: Final = ("JPEG", "PNG", "WEBP")
+FORMATS: Final = ("JPEG", "PNG", "WebP", "AVIF")
 MAX_PIXELS: Final = 100_000_000
 """Beyond it a file is taken for a decompression bomb."""
 
+_READERS: Final[dict[str, Callable[[io.BytesIO], ImageFile]]] = {
+    "PNG": PngImageFile,
+    "WebP": WebPImageFile,
+    "AVIF": AvifImageFile,
+}
+"""Pillow's readers by format, without `Image.open`: its own limit is enforced before the size is known."""
+
 
 def upright_pixels(content: bytes, *, max_pixels: int = MAX_PIXELS) -> npt.NDArray[np.uint8]:
-    """Decode a photograph; EXIF rotation is applied, CMYK, greyscale, 16 bits and transparency become RGB.
+    """Decode a photograph as people see it.
+
+    Accepted, by content and never by name: JPEG (with CMYK, grey, MPO and anything after its end), PNG, WebP and AVIF;
+    of several pictures in one file the first. Rotation by EXIF, else by XMP, is applied, and a damaged block of either
+    counts as none; CMYK, greyscale and 16 bits become RGB; what is transparent becomes white; colour profiles are
+    ignored, as in training.
 
     Args:
         content: The file's bytes.
         max_pixels: Refuse larger pictures before decoding them.
 
     Returns:
-        RGB pixels (H, W, 3).
+        RGB pixels (H, W, 3), which may be written to.
 
     Raises:
-        PhotoError: not a whole photograph in one of `FORMATS`, or too large.
+        PhotoError: not a whole photograph in one of `FORMATS`, or too large; one sentence says which.
     """
-    if not content:
+    kind = kind_of(content)
+    if kind == "empty":
         raise PhotoError("the file is empty")
+    if kind == "JPEG":
+        return _of_jpeg(content, max_pixels=max_pixels)
+    if kind not in _READERS:
+        raise PhotoError(f"not a photograph in one of the formats {', '.join(FORMATS)}: the file is {kind}")
+    if kind == "AVIF":
+        # Its container says how to turn it, and EXIF does not count; Pillow reads both, and fails at damaged EXIF.
+        content = content.replace(b"Exif", b"free")
     try:
-        image: Image.Image = Image.open(io.BytesIO(content), formats=FORMATS)
-        width, height = image.size
-        if width * height > max_pixels:
-            raise PhotoError(f"{width} x {height} pixels are more than the {max_pixels:,} that are decoded")
-        image.load()
-    except UnidentifiedImageError as error:
-        raise PhotoError(f"not a photograph in one of the formats {', '.join(FORMATS)}") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        with _READERS[kind](io.BytesIO(content)) as image:
+            _check_size(*image.size, max_pixels=max_pixels)
+            image.load()
+            pixels = np.asarray(_as_rgb(image))
+            exif, xmp = _notes(image.info)
+    except PhotoError:
+        raise
+    except Image.DecompressionBombError as error:
+        # Pillow's own limit, above which a WebP is not even opened.
+        raise PhotoError(f"more pixels than the {max_pixels:,} that are decoded") from error
+    except Exception as error:
+        # Pillow's readers end in whatever damaged bytes lead them to, from struct.error to IndexError.
         raise PhotoError(f"a damaged photograph: {error}") from error
-    # A copy: torch may not be given memory that it must not write to.
-    return np.array(_as_rgb(ImageOps.exif_transpose(image)))
+    return np.array(turned(pixels, orientation(exif=exif, xmp=xmp)), order="C")
+
+
+def _of_jpeg(content: bytes, *, max_pixels: int) -> npt.NDArray[np.uint8]:
+    try:
+        photo = Jpeg.read(content)
+    except PhotoError as error:
+        raise PhotoError(f"a damaged photograph: {error}") from error
+    _check_size(photo.width, photo.height, max_pixels=max_pixels)
+    try:
+        return np.ascontiguousarray(photo.upright())
+    except PhotoError as error:
+        raise PhotoError(f"a damaged photograph: {error}") from error
+
+
+def _notes(info: dict[Any, Any]) -> tuple[bytes | None, bytes | None]:
+    """The blocks of EXIF and of XMP that Pillow has found."""
+    exif, xmp = info.get("exif"), info.get("xmp")
+    raw = info.get("Raw profile type exif")
+    if exif is None and isinstance(raw, str):
+        # ImageMagick writes it into a PNG as text: an empty line, the name, the length, then the bytes.
+        try:
+            exif = bytes.fromhex("".join(raw.split("\n")[3:]))
+        except ValueError:
+            exif = None
+    return exif if isinstance(exif, bytes) else None, xmp if isinstance(xmp, bytes) else None
+
+
+def _check_size(width: int, height: int, *, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        raise PhotoError(f"{width} x {height} pixels are more than the {max_pixels:,} that are decoded")
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:

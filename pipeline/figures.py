@@ -1,6 +1,7 @@
 """How every picture of the pipeline looks: colours, axes, sheets of photographs. Knows nothing of tables."""
 
 import io
+import logging
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image, ImageOps
+
+from ml.jpeg import Jpeg, PhotoError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,6 +20,9 @@ GREEN, SAND, INK, MUTED = "#2f6b4f", "#d9a441", "#22302a", "#7a867f"
 BLUE, RED, VIOLET = "#4a7fa5", "#a5574a", "#7d5a8c"
 _TILE = 220
 """Pixels of one photograph of a sheet."""
+_EMPTY = "#eef1ee"
+"""In the place of a photograph that cannot be read."""
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,15 +37,19 @@ class Tile:
 def tiles(chosen: Sequence[Tile], *, columns: int = 6) -> bytes:
     """A sheet of photographs, row by row, each cut to a square with its title and note below.
 
-    Raises:
-        OSError: a photograph cannot be read.
+    A photograph that is gone or not whole any more leaves its place empty, with a word in it and one in the log: a
+    picture is no reason to end a run.
     """
     columns = min(columns, max(1, len(chosen)))
     lines = max(1, -(-len(chosen) // columns))
     figure = figure_of(width=1.75 * columns, height=2.25 * lines)
     for position, tile in enumerate(chosen):
         axes = figure.add_subplot(lines, columns, position + 1)
-        axes.imshow(_square(tile.path))
+        square = _square(tile.path)
+        if square is None:
+            square = Image.new("RGB", (_TILE, _TILE), _EMPTY)
+            axes.text(_TILE / 2, _TILE / 2, "cannot be read", ha="center", va="center", fontsize=8, color=MUTED)
+        axes.imshow(square)
         axes.set_axis_off()
         name = "\n".join(textwrap.wrap(tile.title, 24)[:2])
         axes.set_title(name, fontsize=8, style="italic", color=INK, y=-0.03, va="top", pad=0)
@@ -87,8 +97,11 @@ def _in_few_colours(png: bytes) -> bytes:
     return stream.getvalue()
 
 
-def _square(path: Path) -> Image.Image:
-    with Image.open(path) as image:
-        image.draft("RGB", (2 * _TILE, 2 * _TILE))
-        upright = ImageOps.exif_transpose(image).convert("RGB")
-    return ImageOps.fit(upright, (_TILE, _TILE), Image.Resampling.LANCZOS)
+def _square(path: Path) -> Image.Image | None:
+    """The middle of a photograph; None where it is gone or not whole any more."""
+    try:
+        upright = Jpeg.read(path.read_bytes()).upright(least_width=2 * _TILE, least_height=2 * _TILE)
+    except (OSError, PhotoError) as error:
+        _log.warning("%s is left out of a sheet: %s", path, error)
+        return None
+    return ImageOps.fit(Image.fromarray(upright), (_TILE, _TILE), Image.Resampling.LANCZOS)

@@ -2,8 +2,9 @@
 
 import numpy as np
 import numpy.typing as npt
-import simplejpeg
 from PIL import Image
+
+from ml.jpeg import Jpeg
 
 _SIDE = 32
 """Pixels per side of the grey picture whose frequencies are compared."""
@@ -21,12 +22,9 @@ def fingerprint(content: bytes) -> int:
     does. How far two photographs may differ to count as near-identical is the business of `pipeline.dataset.leakage`.
 
     Raises:
-        ValueError: the JPEG cannot be decoded.
+        PhotoError: the JPEG is not whole.
     """
-    grey = simplejpeg.decode_jpeg(
-        content, colorspace="GRAY", min_height=_DECODED, min_width=_DECODED, fastdct=True, strict=False
-    )
-    small = Image.fromarray(grey[:, :, 0]).resize((_SIDE, _SIDE), Image.Resampling.BOX)
+    small = Image.fromarray(Jpeg.read(content).grey(least=_DECODED)).resize((_SIDE, _SIDE), Image.Resampling.BOX)
     low = _COSINES @ np.asarray(small, dtype=np.float64) @ _COSINES.T
     # The first frequency is the mean brightness, larger than all others: it takes no part in the median.
     bits = low.ravel() > np.median(low.ravel()[1:])

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ml.jpeg import PhotoError
 from pipeline.config import Settings
 from pipeline.dataset.fingerprint import fingerprint
 from pipeline.dataset.jpeg import QUALITY, Shrunk, short_side, shrink
@@ -124,7 +125,7 @@ def _prepare(row: dict[str, Any], *, root: Path, side: int) -> _Prepared:
     try:
         shrunk = shrink(path.read_bytes(), side=side)
         return _Prepared(shrunk=shrunk, fingerprint=fingerprint(shrunk.content))
-    except (OSError, ValueError) as error:
+    except (OSError, PhotoError) as error:
         message = (
             f"photograph {row['photo_id']} at {path} cannot be packed although the ledger calls it ok: {error}; "
             f"delete the file and materialise photos again"

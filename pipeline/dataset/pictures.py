@@ -18,7 +18,6 @@ def contact_sheet(paths: Paths, *, photos: int = 24, seed: int = 0) -> bytes:
 
     Raises:
         TableError: `split.parquet` or `taxonomy.parquet` is missing.
-        OSError: a photograph that the split names cannot be read.
     """
     chosen = rows(
         "contact_sheet",

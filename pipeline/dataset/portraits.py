@@ -134,7 +134,6 @@ def leaked_pairs(paths: Paths, *, pairs: int = 9) -> bytes:
 
     Raises:
         TableError: `leakage`, `split` or `taxonomy` is missing.
-        OSError: a photograph cannot be read.
     """
     inputs = {name: paths.table(name) for name in ("leakage", "split", "taxonomy")}
     found = rows("leakage_examples", inputs=inputs, pairs=pairs)
@@ -173,7 +172,6 @@ def taxon_sheets(
 
     Raises:
         TableError: a table is missing, or the tree has no taxon of that name or key.
-        OSError: a photograph cannot be read.
     """
     inputs = {name: paths.table(name) for name in ("split", "taxonomy")}
     found = rows("chosen_taxa", inputs={"taxonomy": inputs["taxonomy"]}, taxa=list(taxa), most=most)

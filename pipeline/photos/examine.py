@@ -1,8 +1,8 @@
 """Hands bodies to worker processes in batches and tells what became of them. What a worker does is in `worker`."""
 
 import asyncio
+import contextlib
 import json
-import mmap
 import os
 import signal
 import sys
@@ -11,7 +11,7 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Generic, TypeVar
+from typing import IO, Final, Generic, TypeVar
 
 from pipeline.child import ONE_BLAS_THREAD
 from pipeline.errors import ChildError
@@ -27,7 +27,6 @@ BATCH_SECONDS: Final = 0.05
 """An incomplete batch is handed over after so long."""
 LONGEST_ANSWER: Final = 1 << 20
 """Bytes of a worker's answer to one batch."""
-_MEMORY_FOLDER: Final = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 (files in memory)
 _CRASHES: Final = {-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS, -signal.SIGFPE, -signal.SIGILL}
 """How a process ends whose decoder has failed."""
 
@@ -51,12 +50,22 @@ def worker_command(*, folder: Path, max_pixels: int) -> list[str]:
     return [sys.executable, "-m", "pipeline.photos.worker", "--folder", str(folder), "--max-pixels", str(max_pixels)]
 
 
+def file_in_memory() -> IO[bytes]:
+    """An anonymous file that takes the memory of what is written into it; on disk where the system has none in memory.
+
+    Not in /dev/shm: containers keep that small, and other programs fill it.
+    """
+    try:
+        return os.fdopen(os.memfd_create("photographs"), "w+b", buffering=0)
+    except (AttributeError, OSError):
+        return tempfile.TemporaryFile(buffering=0)
+
+
 class Examiner(Generic[Ticket]):
     """Takes bodies, and tells what they are.
 
     Args:
         command: Starts a worker (see `worker_command`).
-        largest: The largest body that will come, in bytes.
         group: The tasks of the run; a body that cannot be stored ends them all.
         done: Is told of every body, in the event loop.
     """
@@ -65,12 +74,10 @@ class Examiner(Generic[Ticket]):
         self,
         *,
         command: Sequence[str],
-        largest: int,
         group: asyncio.TaskGroup,
         done: Callable[[Examined[Ticket]], None],
     ) -> None:
         self._command = command
-        self._room = BATCH_BYTES + largest
         self._group = group
         self._done = done
         self._batch: list[tuple[Ticket, bytes]] = []
@@ -155,7 +162,7 @@ class Examiner(Generic[Ticket]):
 
     async def _started(self) -> "_Worker":
         try:
-            worker = await _Worker.start(self._command, room=self._room)
+            worker = await _Worker.start(self._command)
         except OSError as error:
             raise ChildError(f"a worker that verifies photographs did not start: {error}") from error
         self._workers.add(worker)
@@ -174,9 +181,9 @@ class Examiner(Generic[Ticket]):
 
 
 class _Worker:
-    """A running worker and the memory that it is given bodies in."""
+    """A running worker and the file in memory that it is given bodies in."""
 
-    def __init__(self, process: Process, memory: mmap.mmap) -> None:
+    def __init__(self, process: Process, memory: IO[bytes]) -> None:
         self.process = process
         self._memory = memory
         assert process.stdin is not None  # noqa: S101 (asked for by `start`)
@@ -184,25 +191,24 @@ class _Worker:
         self._input, self._output = process.stdin, process.stdout
 
     @classmethod
-    async def start(cls, command: Sequence[str], *, room: int) -> "_Worker":
-        """Start a worker that can be given `room` bytes at a time."""
-        with tempfile.TemporaryFile(dir=_MEMORY_FOLDER) as file:
-            # The file is sparse: only what is written takes memory.
-            file.truncate(room)
-            memory = mmap.mmap(file.fileno(), room)
+    async def start(cls, command: Sequence[str]) -> "_Worker":
+        """Start a worker."""
+        with contextlib.ExitStack() as failed:
+            memory = failed.enter_context(file_in_memory())
             process = await asyncio.create_subprocess_exec(
                 *command,
                 "--memory",
-                str(file.fileno()),
+                str(memory.fileno()),
                 stdin=PIPE,
                 stdout=PIPE,
                 cwd=PROJECT_ROOT,
                 env={**os.environ, **ONE_BLAS_THREAD},
                 limit=LONGEST_ANSWER,
-                pass_fds=[file.fileno()],
+                pass_fds=[memory.fileno()],
                 # Ctrl-C at a terminal reaches a whole group: the fetch decides, and its workers end with it.
                 start_new_session=True,
             )
+            failed.pop_all()
         return cls(process, memory)
 
     async def ready(self) -> bool:
@@ -210,11 +216,24 @@ class _Worker:
         return await self._output.readline() == READY
 
     async def ask(self, bodies: Sequence[bytes]) -> bytes:
-        """The worker's answer; empty where it has died."""
+        """The worker's answer; empty where it has died.
+
+        Raises:
+            ChildError: the bodies cannot be handed over.
+        """
         begin = 0
-        for body in bodies:
-            self._memory[begin : begin + len(body)] = body
-            begin += len(body)
+        try:
+            for body in bodies:
+                left = memoryview(body)
+                while left:
+                    written = os.pwrite(self._memory.fileno(), left, begin)
+                    left = left[written:]
+                    begin += written
+        except OSError as error:
+            raise ChildError(
+                f"no room to hand photographs of {sum(map(len, bodies)):,} bytes to a worker ({error.strerror}): "
+                f"free memory, or space in {tempfile.gettempdir()}, and run it again"
+            ) from error
         try:
             self._input.write(json.dumps([len(body) for body in bodies]).encode() + b"\n")
             await self._input.drain()

@@ -166,9 +166,7 @@ class _Fetcher:
                     received=self._received,
                 )
                 ticker = outer.create_task(self._tick())
-                examiner: Examiner[_Photo] = Examiner(
-                    command=worker, largest=self._photos.max_bytes, group=outer, done=self._examined
-                )
+                examiner: Examiner[_Photo] = Examiner(command=worker, group=outer, done=self._examined)
                 ends.push_async_callback(examiner.end)
                 async with asyncio.TaskGroup() as group:
                     for authority in authorities:

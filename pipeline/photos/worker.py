@@ -3,10 +3,11 @@
 A process of its own, so that a decoder that fails on hostile bytes takes no fetch along, and so that decoding competes
 with the event loop for nothing. It loads little: it is started for every fetch.
 
-Bodies come in a file in memory that both processes map; pipes would copy them twice. Each line of standard input is the
-JSON list of the lengths of the bodies that lie there, one after the other. It is answered by one line of JSON: a list
-of `[status, sha256, width, height, error]`, or `{"errno": ..., "error": ..., "path": ...}` where a body could not be
-stored. A worker ends with its input.
+Bodies come in a file in memory that both processes hold open; pipes would copy them twice, and a file that is mapped
+ends a process without a word where memory runs out. Each line of standard input is the JSON list of the lengths of the
+bodies that lie there, one after the other. It is answered by one line of JSON: a list of `[status, sha256, width,
+height, error]`, or `{"errno": ..., "error": ..., "path": ...}` where a body could not be stored. A worker ends with its
+input.
 """
 
 import argparse
@@ -14,7 +15,6 @@ import functools
 import hashlib
 import itertools
 import json
-import mmap
 import os
 import signal
 import sys
@@ -44,16 +44,16 @@ def serve(*, judge: Judge, folder: Path, memory: int) -> None:
     answers = sys.stdout.buffer
     answers.write(READY)
     answers.flush()
-    with mmap.mmap(memory, 0, access=mmap.ACCESS_READ) as shared:
-        for line in sys.stdin.buffer:
-            ends = list(itertools.accumulate(json.loads(line), initial=0))
-            bodies = (shared[begin:end] for begin, end in itertools.pairwise(ends))
-            try:
-                answer: object = [_examined(body, judge=judge, folder=folder) for body in bodies]
-            except OSError as error:
-                answer = {"errno": error.errno, "error": error.strerror, "path": error.filename}
-            answers.write(json.dumps(answer).encode() + b"\n")
-            answers.flush()
+    for line in sys.stdin.buffer:
+        lengths = json.loads(line)
+        begins = itertools.accumulate(lengths, initial=0)
+        bodies = (os.pread(memory, length, begin) for length, begin in zip(lengths, begins, strict=False))
+        try:
+            answer: object = [_examined(body, judge=judge, folder=folder) for body in bodies]
+        except OSError as error:
+            answer = {"errno": error.errno, "error": error.strerror, "path": error.filename}
+        answers.write(json.dumps(answer).encode() + b"\n")
+        answers.flush()
 
 
 def _examined(body: bytes, *, judge: Judge, folder: Path) -> tuple[str, str, int | None, int | None, str | None]:

@@ -1,9 +1,11 @@
 """Photographs for networks: read from the pack, decoded as asked, in an order that a resumed run repeats."""
 
 import io
+import os
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -64,6 +66,35 @@ def test_what_is_missing_is_named(world: World, tmp_path: Path) -> None:
         Pack(tmp_path / "index.parquet").jpeg(0)
     with pytest.raises(DataError, match="no nobody photographs"):
         read_split(world.split, pack=Pack(world.index), side="nobody")
+
+
+def test_a_pack_that_loses_bytes_while_it_is_read_is_an_error(world: World, tmp_path: Path) -> None:
+    name = pq.read_table(world.index)["pack"][0].as_py()
+    (tmp_path / name).write_bytes((world.index.parent / name).read_bytes())
+    (tmp_path / "index.parquet").write_bytes(world.index.read_bytes())
+    pack = Pack(tmp_path / "index.parquet")
+    last = int(np.argmax(pack._offsets))
+    whole = pack.jpeg(last)
+    os.truncate(tmp_path / name, 100)
+    with pytest.raises(DataError, match=r"pack-00000\.bin ends before photograph"):
+        pack.jpeg(last)
+    os.truncate(tmp_path / name, 0)
+    with pytest.raises(DataError, match=r"pack-00000\.bin ends before photograph"):
+        pack.jpeg(0)
+    (tmp_path / name).write_bytes((world.index.parent / name).read_bytes())
+    assert pack.jpeg(last) == whole
+
+
+def test_a_pack_closes_its_files(world: World) -> None:
+    pack = Pack(world.index)
+    pack.jpeg(0)
+
+    def is_open() -> bool:
+        return any(Path(file.path).parent == world.index.parent for file in psutil.Process().open_files())
+
+    assert is_open()
+    del pack
+    assert not is_open()
 
 
 @pytest.mark.parametrize("size", [(640, 480), (481, 1000), (40, 30), (1, 1)])
@@ -168,6 +199,13 @@ def test_grey_and_print_photographs_are_read_as_colour(mode: str) -> None:
     stream = io.BytesIO()
     Image.new(mode, (50, 40)).save(stream, "JPEG")
     assert decode(stream.getvalue(), boxes=[CENTRE], image_size=32).shape == (1, 32, 32, 3)
+
+
+def test_padding_before_the_end_of_a_photograph_takes_no_pixel_away() -> None:
+    content = photograph(1, 1)
+    padded = content[:-2] + bytes(60) + content[-2:]
+    plain, same = (decode(one, boxes=[WHOLE], image_size=32) for one in (content, padded))
+    assert np.array_equal(plain, same)
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", photograph(0, 0)[:200], photograph(0, 0)[:-400]])

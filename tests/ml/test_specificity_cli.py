@@ -1,8 +1,11 @@
 """`naturewatch specificity`: every form of the files, all that it offers, what it refuses, and how it ends."""
 
+import io
 import json
+import os
 import signal
-import tempfile
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from ml import foreign_calibration, specificity_cli
+from ml import specificity_cli
 from ml.operating import Floats, OperatingCurve
 from ml.spec import RANKS
 from ml.specificity import calibrate
@@ -257,21 +260,72 @@ def test_trees_with_fewer_ranks_are_told_by_their_own_ranks(files: Path, capsys:
     assert "per kingdom" not in table
 
 
-def test_a_copy_goes_whatever_ends_the_command(
-    files: Path, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+PROGRAM = """
+import signal, sys, tempfile
+from ml import ending, foreign_calibration, specificity_cli
+ending.end_by_signals()
+
+def ended(*_):
+    print(*[path.name for path in specificity_cli.Path(tempfile.gettempdir()).rglob('*.npy')], flush=True)
+    signal.raise_signal(int(sys.argv[1]))
+
+foreign_calibration.calibrate_network = ended
+specificity_cli.main(sys.argv[2:])
+"""
+
+
+@pytest.mark.parametrize(("number", "said"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "asked to end")])
+def test_a_copy_goes_when_a_signal_ends_the_command(
+    files: Path, tmp_path: Path, number: signal.Signals, said: str
 ) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
     arguments = ["--probabilities", str(files / "columns.parquet"), "--labels", str(files / "y.npy")]
     arguments += ["--taxonomy", str(files / "taxonomy.parquet"), "--target", "0.9"]
-    for number, status in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(int(number)), *arguments], capture_output=True, text=True, check=False,
+        env={**os.environ, "TMPDIR": str(tmp_path / "temporary")}, timeout=300,
+    )  # fmt: skip
+    assert done.stdout == "probabilities.npy\n"
+    assert done.stderr == f"naturewatch: {said}\n"
+    assert done.returncode == 128 + number
+    assert not any((tmp_path / "temporary").iterdir())
 
-        def ended(*_: object, kind: signal.Signals = number) -> None:
-            assert any((tmp_path / "temporary").rglob("probabilities.npy"))
-            signal.raise_signal(kind)
 
-        with monkeypatch.context() as patched:
-            patched.setattr(foreign_calibration, "calibrate_network", ended)
-            assert specificity_cli.main(arguments) == status
-        assert not any((tmp_path / "temporary").iterdir())
-    assert capsys.readouterr().err == "naturewatch: interrupted\nnaturewatch: terminated\n"
+def test_whoever_reads_no_further_is_not_bothered(
+    files: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ["--probabilities", str(files / "p.npy"), "--labels", str(files / "y.npy")]
+    arguments += ["--taxonomy", str(files / "taxonomy.parquet"), "--target", "0.9"]
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as closed, monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", closed)
+        assert specificity_cli.main([*arguments, "--json"]) == 141
+    assert capsys.readouterr().err == ""
+
+
+def test_a_result_that_cannot_be_written_is_told(
+    files: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ["--probabilities", str(files / "p.npy"), "--labels", str(files / "y.npy"), "--target", "0.9"]
+    arguments += ["--taxonomy", str(files / "taxonomy.parquet")]
+    assert specificity_cli.main([*arguments, "--output", str(files / "p.npy")]) == 1
+    assert capsys.readouterr().err == f"naturewatch: {files / 'p.npy'}: File exists\n"
+    with open("/dev/full", "w", encoding="utf-8") as full, monkeypatch.context() as patched:  # noqa: PTH123
+        patched.setattr(sys, "stdout", full)
+        assert specificity_cli.main([*arguments, "--json"]) == 1
+    assert capsys.readouterr().err == "naturewatch: No space left on device\n"
+
+
+def test_names_that_a_terminal_cannot_show_are_escaped(
+    files: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = pq.read_table(files / "classes.parquet", columns=["class_id", "kingdom", "species"]).to_pylist()
+    pq.write_table(pa.Table.from_pylist([{**row, "kingdom": "Āotearoa"} for row in rows]), files / "c.parquet")
+    arguments = ["--probabilities", str(files / "p.npy"), "--labels", str(files / "y.npy"), "--target", "0.2"]
+    arguments += ["--taxonomy", str(files / "c.parquet"), "--groups", "kingdom"]
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", stream)
+        assert specificity_cli.main(arguments) == 0
+    assert rb"\u0100otearoa" in stream.buffer.getvalue()

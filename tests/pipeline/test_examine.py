@@ -2,9 +2,12 @@
 
 import asyncio
 import contextlib
+import errno
 import hashlib
+import os
 import signal as signals
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -18,7 +21,9 @@ from pipeline.photos.bodies import path_of
 from pipeline.photos.examine import BATCH, BATCH_BYTES, Examined, Examiner, worker_command
 from tests.pipeline.photo_server import jpeg, png
 
-LARGEST = 4_000_000
+PATIENCE = 300
+"""Seconds after which a state that must come is given up; no test counts on anything to happen sooner."""
+ALWAYS_FULL = Path("/dev/full")
 MARKER = b"a decoder fails on this"
 FRAGILE = """
 import argparse, functools, os, signal, time
@@ -33,7 +38,7 @@ options = parser.parse_args()
 def judge(body):
     if b"a decoder fails on this" in body:
         os.kill(os.getpid(), options.end)
-        time.sleep(60)
+        time.sleep(3600)
     return verify(body, max_pixels=1_000_000)
 serve(judge=judge, folder=options.folder, memory=options.memory)
 """
@@ -52,7 +57,7 @@ class Run:
 
     def __init__(self, command: Sequence[str], group: asyncio.TaskGroup, told: Told) -> None:
         self.told = told
-        self.examiner: Examiner[str] = Examiner(command=command, largest=LARGEST, group=group, done=self._done)
+        self.examiner: Examiner[str] = Examiner(command=command, group=group, done=self._done)
 
     def _done(self, examined: Examined[str]) -> None:
         assert examined.ticket not in self.told, "each body is told of once"
@@ -131,17 +136,51 @@ async def test_only_empty_bodies_make_a_batch_too(command: list[str]) -> None:
 async def test_bodies_larger_than_a_batch_pass(command: list[str], tmp_path: Path) -> None:
     # Bytes after the end of the image are accepted.
     large = {str(number): jpeg(number) + bytes(size) for number, size in enumerate((BATCH_BYTES, 3_900_000, 0))}
-    assert len(large["1"]) <= LARGEST
     before_a_full_batch = {"small": jpeg(9) + bytes(BATCH_BYTES - 10_000), "largest": jpeg(8) + bytes(3_900_000)}
     run = await examined(command, large | before_a_full_batch)
     assert set(run.statuses.values()) == {"ok"}
     assert stored(tmp_path) == {*large.values(), *before_a_full_batch.values()}
 
 
+async def test_bodies_pass_where_the_system_has_no_files_in_memory(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_: str) -> int:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(os, "memfd_create", refused, raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    run = await examined(command, {str(number): jpeg(number) + bytes(number * 100_000) for number in range(20)})
+    assert set(run.statuses.values()) == {"ok"}
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.skipif(not ALWAYS_FULL.exists(), reason="this system has no device that is always full")
+async def test_a_body_for_which_there_is_no_room_ends_the_run_with_a_sentence(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(examine, "file_in_memory", lambda: ALWAYS_FULL.open("r+b", buffering=0))
+    told: Told = {}
+    with pytest.raises(ChildError, match=r"no room to hand photographs of [\d,]+ bytes .*No space left on device"):
+        await examined(command, {str(number): jpeg(number) for number in range(3 * BATCH)}, told)
+    assert told == {}
+    assert stored(tmp_path) == set()
+
+
+async def test_a_batch_takes_no_more_memory_than_its_bodies(command: list[str]) -> None:
+    async with running(command) as run:
+        await run.examiner.take("a", jpeg(1) + bytes(BATCH_BYTES))
+        await run.examiner.finish()
+        (worker,) = run.examiner._workers
+        assert os.fstat(worker._memory.fileno()).st_size == len(jpeg(1)) + BATCH_BYTES
+
+
 async def test_a_single_body_does_not_wait_for_others(command: list[str]) -> None:
     async with running(command) as run:
         await run.examiner.take("a", jpeg(1))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while not run.told:  # noqa: ASYNC110 (no event tells)
                 await asyncio.sleep(0.01)
 
@@ -220,24 +259,22 @@ async def test_workers_end_when_the_run_is_cancelled(tmp_path: Path, moment: str
                 await run.examiner.finish()
             else:
                 await run.examiner.take("a", jpeg(1) + MARKER)
-                await asyncio.sleep(0.06)
-            if moment == "at work":
-                await asyncio.to_thread(wait_for_a_stopped_child)
+                await asyncio.to_thread(wait_for_children, stopped=moment == "at work")
             at_work.set()
-            await asyncio.sleep(60)
+            await asyncio.sleep(PATIENCE)
 
     task = asyncio.create_task(work())
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         await at_work.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
 
 
-def wait_for_a_stopped_child() -> None:
-    """Wait until a child has stopped itself."""
-    deadline = time.monotonic() + 20
-    while not any(child.status() == psutil.STATUS_STOPPED for child in psutil.Process().children()):
+def wait_for_children(*, stopped: bool) -> None:
+    """Wait until there is a child, or until one has stopped itself."""
+    deadline = time.monotonic() + PATIENCE
+    while not any(not stopped or child.status() == psutil.STATUS_STOPPED for child in psutil.Process().children()):
         assert time.monotonic() < deadline
         time.sleep(0.01)
 

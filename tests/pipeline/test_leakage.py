@@ -15,6 +15,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from ml.jpeg import PhotoError
 from pipeline.config import Settings
 from pipeline.dataset.fingerprint import fingerprint
 from pipeline.dataset.leakage import DISTANCE, build_leakage, leakage
@@ -82,7 +83,7 @@ def test_the_smallest_photograph_has_a_hash() -> None:
 
 
 def test_what_is_no_jpeg_is_an_error() -> None:
-    with pytest.raises(ValueError, match="JPEG"):
+    with pytest.raises(PhotoError, match="JPEG"):
         fingerprint(b"<html>")
 
 

@@ -9,6 +9,7 @@ import pytest
 import simplejpeg
 from PIL import Image
 
+from ml.jpeg import PhotoError
 from pipeline.config import Settings
 from pipeline.dataset.jpeg import short_side, shrink
 from pipeline.dataset.pack import INDEX, RECIPE, build_training_photos
@@ -72,9 +73,17 @@ class TestShrink:
         if mode == "CMYK":
             assert pixels[20, 5, 0] > 180
 
+    def test_padding_and_odd_notes_are_no_hindrance(self) -> None:
+        content = jpeg(60, 50)
+        odd = content[:-2] + bytes(60) + content[-2:]
+        assert shrink(odd, side=100).content == odd
+        assert shrink(odd, side=20).content == shrink(content, side=20).content
+        zeros = b"\xff\xe1\x00\x40Exif" + bytes(58)
+        assert shrink(content[:2] + zeros + content[2:], side=20).content == shrink(content, side=20).content
+
     @pytest.mark.parametrize("content", [b"", b"<html>", b"\xff\xd8\xff\xe0broken"])
     def test_what_is_no_jpeg_is_an_error(self, content: bytes) -> None:
-        with pytest.raises((ValueError, OSError)):
+        with pytest.raises(PhotoError, match="JPEG"):
             shrink(content, side=100)
 
 

@@ -2,6 +2,8 @@
 
 import csv
 import io
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline.photos.verify import MOST_SCANS, scans, verify
+from ml.jpeg import MOST_SCANS
+from pipeline.paths import PROJECT_ROOT
+from pipeline.photos.verify import verify
 from tests.pipeline.photo_server import jpeg, png
 
 PIXELS = 1_000_000
@@ -65,6 +69,14 @@ def test_whole_photographs_pass(content: bytes, size: tuple[int, int]) -> None:
         (png(), "PNG"),
         (b"GIF89a...", "GIF"),
         (b"RIFF....WEBPVP8 ", "WebP"),
+        (b"RIFF....WAVEfmt ", "RIFF"),
+        (b"BM......", "BMP"),
+        (b"MM\x00*....", "TIFF"),
+        (b"\x00\x00\x00\x18ftypheic....mif1", "HEIC"),
+        (b"\x00\x00\x00\x1cftypmif1\x00\x00\x00\x00mif1avif", "AVIF"),
+        (b"\x00\x00\x00\x18ftypmp42....isom", "MP4"),
+        (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "JPEG 2000"),
+        (b"Too many requests\r\n", "plain text"),
         (b"\x1f\x8b\x08", "gzip"),
         (b"\xff\xd8", "unknown"),
         (bytes(100), "unknown"),
@@ -118,10 +130,24 @@ def test_endless_scans_are_not_decoded() -> None:
     assert "scans" in (verdict.error or "")
 
 
-@given(st.lists(st.sampled_from([b"\xff\xda", b"\xff", b"\xda", b"\x00", bytes(2**16 - 1), bytes(2**16)]), max_size=40))
-def test_every_scan_counts_wherever_it_lies(pieces: list[bytes]) -> None:
-    content = b"".join(pieces)
-    assert scans(content) == content.count(b"\xff\xda")
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("padding", [bytes(40), bytes(100_000), b"\xff" * 40, b" " * 40])
+def test_padding_before_the_end_takes_no_pixel_away(padding: bytes, *, progressive: bool) -> None:
+    content = jpeg(1, progressive=progressive)
+    verdict = verify(content[:-2] + padding + content[-2:], max_pixels=PIXELS)
+    assert (verdict.status, verdict.error, verdict.width, verdict.height) == ("ok", None, 64, 48)
+
+
+def test_padding_does_not_make_up_for_pixels() -> None:
+    content = jpeg(3, size=(200, 150))
+    assert verify(content[: len(content) // 2] + bytes(5000) + content[-2:], max_pixels=PIXELS).status == "corrupt"
+
+
+def test_a_worker_that_verifies_loads_little() -> None:
+    heavy = "{'torch', 'timm', 'PIL', 'dagster', 'pyarrow', 'duckdb', 'aiohttp', 'pydantic'}"
+    code = f"import sys, pipeline.photos.worker; print(sorted({heavy} & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
 
 
 def test_real_photographs_pass(shared: Path) -> None:
