@@ -34,6 +34,10 @@ FOURTH = 4
 """With a guarantee, every fourth observation of the calibration half fits the temperature and chooses nothing."""
 
 
+class TooFewError(SpecificityError):
+    """The photographs do not suffice for what is asked."""
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Labelled:
     """What a network says of N photographs, and what is true."""
@@ -156,7 +160,7 @@ def divide(data: Labelled, options: SpecificityOptions) -> tuple[npt.NDArray[np.
     probabilities do not depend on.
 
     Raises:
-        SpecificityError: there is only one observation, and both are asked for.
+        TooFewError: there is only one observation, and both are asked for.
     """
     if options.delta is None or not options.temperature:
         return data.chooses, data.chooses
@@ -168,7 +172,7 @@ def divide(data: Labelled, options: SpecificityOptions) -> tuple[npt.NDArray[np.
     fits[rows] = drawn[observation]
     chooses = data.chooses & ~fits
     if not chooses.any():
-        raise SpecificityError(
+        raise TooFewError(
             "a guarantee with a temperature needs more observations: the only one of the calibration half fits the "
             "temperature, and none is left to choose a threshold"
         )

@@ -1,7 +1,4 @@
-"""How a command ends that spends seconds in imports: at once, with a sentence, and without leaving anything behind.
-
-`ml.command.ending_well` unwinds the work instead, which an import may swallow.
-"""
+"""How a command ends before its work is done: at once, with a sentence, and without leaving anything behind."""
 
 import os
 import select
@@ -10,8 +7,6 @@ import sys
 from contextlib import ExitStack, suppress
 from types import FrameType
 from typing import Final, NoReturn, TextIO
-
-from ml.command import complain
 
 ENDING: Final = ExitStack()
 """What must be done however the process ends: to end the array of answers, to remove copies of a model."""
@@ -35,5 +30,6 @@ def _end(number: int, _: FrameType | None) -> NoReturn:
         ENDING.close()
     with suppress(Exception):
         if takes_more(sys.stderr):
-            complain("interrupted" if number == signal.SIGINT else "terminated")
+            sys.stderr.write(f"naturewatch: {'interrupted' if number == signal.SIGINT else 'asked to end'}\n")
+            sys.stderr.flush()
     os._exit(128 + number)

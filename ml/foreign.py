@@ -4,6 +4,7 @@ Large probabilities stay on disk: what is neither a .npy file nor one of ours (`
 the taxonomy, becomes a .npy file in a folder given by the caller, block by block.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -57,9 +58,9 @@ def read_labels(path: Path) -> Labels:
     if not _is_parquet(path):
         return Labels(class_ids=read_array(path))
     names = _schema(path).names
-    name = "class_id" if "class_id" in names else names[0] if names else ""
-    if name != "class_id" and len(names) != 1:
-        raise DataError(f"{path} has no column class_id; its columns are {', '.join(names)}")
+    if "class_id" not in names and len(names) != 1:
+        raise DataError(f"{path} has no column class_id; its columns are {', '.join(names) or 'none'}")
+    name = "class_id" if "class_id" in names else names[0]
     # The file may hold the probabilities, too, which do not fit into the memory.
     table = _table(path, columns=[column for column in (name, "half", "observation_id") if column in names])
     if table[name].null_count:
@@ -90,8 +91,7 @@ def read_probabilities(path: Path, *, classes: Classes, folder: Path) -> Distrib
         folder: Where a rewritten copy may be put.
 
     Raises:
-        DataError: the file cannot be read, or holds something else.
-        OSError: there is no room for the copy.
+        DataError: the file cannot be read, or holds something else, or there is no room for a copy.
     """
     count = classes.taxonomy.class_count
     if _is_parquet(path):
@@ -121,9 +121,7 @@ def read_taxonomy(path: Path) -> Classes:
         MlError: the file is neither.
     """
     if not _is_parquet(path):
-        raise DataError(
-            f"{path} is no Parquet file: a taxonomy, or a table of class_id, kingdom ... species, is needed"
-        )
+        raise DataError(f"{path} is no Parquet file; a taxonomy, or a table of class_id, kingdom ... species, is one")
     names = _schema(path).names
     if "node_id" in names:
         return Classes(taxonomy=Taxonomy.read(path))
@@ -137,8 +135,12 @@ def read_taxonomy(path: Path) -> Classes:
         blank = table["class_id"].null_count
         what = f"is blank in {blank} rows" if blank else f"is of type {table['class_id'].type}"
         raise DataError(f"{path}: class_id {what}; it must hold every whole number from 0 on once")
+    nested = [rank for rank in ranks if pa.types.is_nested(table[rank].type)]
+    if nested or not table.num_rows:
+        what = f"{nested[0]} is of type {table[nested[0]].type}, not a name for each class" if nested else "has no rows"
+        raise DataError(f"{path}: {what}")
     rows = table.to_pylist()
-    if not rows or sorted(row["class_id"] for row in rows) != list(range(len(rows))):
+    if sorted(row["class_id"] for row in rows) != list(range(len(rows))):
         raise DataError(f"{path}: class_id must hold every number from 0 to {len(rows) - 1} once")
     return taxonomy_of_classes(rows, ranks=ranks)
 
@@ -255,13 +257,19 @@ def _parquet_as_array(path: Path, target: Path, *, columns: list[str], order: Or
 def _block_of(batch: pa.RecordBatch, path: Path) -> npt.NDArray[Any]:
     first = batch.column(0)
     if batch.num_columns == 1 and pa.types.is_nested(first.type):
+        if not _is_number(first.type.value_type):
+            raise DataError(f"{path} holds lists of {first.type.value_type}, not of probabilities")
         return distributions_of(first, path)
     if any(column.null_count for column in batch.columns):
         raise DataError(f"{path} has blank probabilities")
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
-        if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
+        if not _is_number(column.type):
             raise DataError(f"{path}: the column {name!r} of a class holds {column.type}, not probabilities")
     return np.stack([column.to_numpy(zero_copy_only=False) for column in batch.columns], axis=1)
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))
 
 
 def _copy(target: Path, given: Iterator[npt.NDArray[Any]], *, shape: tuple[int, ...]) -> npt.NDArray[Any]:
@@ -270,13 +278,20 @@ def _copy(target: Path, given: Iterator[npt.NDArray[Any]], *, shape: tuple[int, 
     They are written, not mapped: a full disk is then an error, and no signal that ends the process.
 
     Raises:
-        OSError: the disk is full.
+        DataError: there is no room.
     """
     first = next(given)
-    with target.open("wb") as stream:
-        header = {"descr": np.lib.format.dtype_to_descr(first.dtype), "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_2_0(stream, header)
-        stream.write(np.ascontiguousarray(first).data)
-        for block in given:
-            stream.write(np.ascontiguousarray(block, dtype=first.dtype).data)
+    try:
+        with target.open("wb") as stream:
+            header = {"descr": np.lib.format.dtype_to_descr(first.dtype), "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_2_0(stream, header)
+            stream.write(np.ascontiguousarray(first).data)
+            for block in given:
+                stream.write(np.ascontiguousarray(block, dtype=first.dtype).data)
+    except OSError as error:
+        size = math.prod(shape) * first.dtype.itemsize / 1e9
+        raise DataError(
+            f"cannot write a copy of the probabilities to {target.parent} ({error.strerror}): set TMPDIR to a folder "
+            f"with {size:.1f} GB of room"
+        ) from error
     return read_array(target)

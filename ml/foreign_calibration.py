@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
+from ml.answer_text import printable
 from ml.calibration import Labelled, Outcome, calibrate_network
 from ml.calibration_tables import interval, report
-from ml.command import complain, describe
+from ml.ending import ENDING
 from ml.errors import DataError, MlError
 from ml.files import replacing
 from ml.foreign import Labels, read_labels, read_probabilities, read_taxonomy
@@ -33,7 +34,9 @@ def calibrate_files(options: argparse.Namespace) -> int:
         asked = SpecificityOptions.model_validate(
             {name: getattr(options, name) for name in SpecificityOptions.model_fields}
         )
-        with tempfile.TemporaryDirectory(prefix="naturewatch-specificity.") as folder:
+        temporary = tempfile.TemporaryDirectory(prefix="naturewatch-specificity.")
+        ENDING.callback(temporary.cleanup)
+        with temporary as folder:
             classes = read_taxonomy(options.taxonomy)
             labels = read_labels(options.labels)
             probabilities = read_probabilities(options.probabilities, classes=classes, folder=Path(folder))
@@ -41,22 +44,20 @@ def calibrate_files(options: argparse.Namespace) -> int:
             if options.compare:
                 from ml.specificity_comparison import comparison  # noqa: PLC0415 (only here)
 
-                sys.stdout.write(comparison(data, classes.taxonomy, asked, repeats=options.repeats))
+                _print(comparison(data, classes.taxonomy, asked, repeats=options.repeats))
                 return 0
             outcome = calibrate_network(data, classes.taxonomy, asked)
             written = _write(outcome, classes.taxonomy, asked, options.output) if options.output else {}
     except ValidationError as error:
         complain("; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()))
         return 1
-    except BrokenPipeError:
-        raise
-    except (MlError, OSError) as error:
-        complain(describe(error))
+    except MlError as error:
+        complain(str(error))
         return 1
     if options.json:
         sys.stdout.write(json.dumps(as_json(outcome, asked) | {"files": written}, indent=2) + "\n")
     else:
-        sys.stdout.write(readable(outcome, asked, classes.taxonomy))
+        _print(readable(outcome, asked, classes.taxonomy))
     for name in outcome.watch_unknown:
         complain(f"the watch-list names {name!r}, which the taxonomy does not hold")
     if not outcome.reachable:
@@ -91,7 +92,7 @@ def labelled(probabilities: Distributions, labels: Labels, classes: Classes, *, 
         chooses = ~judges
         if not chooses.any() or not judges.any():
             what = "photographs" if labels.observations is None else "observations"
-            raise DataError(f"{unit.max() + 1} {what} are too few to hold out {holdout:g} of them")
+            raise DataError(f"the {what} are too few to hold out {holdout:g} of them: there are {unit.max() + 1}")
     else:
         chooses = judges = np.ones(len(truth), dtype=bool)
     return Labelled(
@@ -127,7 +128,7 @@ def readable(outcome: Outcome, asked: SpecificityOptions, taxonomy: Taxonomy) ->
     first, last = (taxonomy.rank[taxonomy.levels[depth][0]] for depth in (1, taxonomy.max_depth))
     ranks = f"root 0, {first} 1" + (f" ... {last} {taxonomy.max_depth}" if taxonomy.max_depth > 1 else "")
     lines = [
-        f"threshold    {outcome.threshold:.6f}   ({asked.method}, target accuracy {asked.target:.1%}{promise})",
+        f"threshold    {outcome.threshold:.6f}   ({asked.method}, target accuracy {_percent(asked.target)}{promise})",
         f"accuracy     {chosen.accuracy:.2%}   on the {chosen.photos:,} photographs that chose it",
         f"depth        {chosen.depth:.3f}   mean depth of the answers: {ranks}",
         f"information  {chosen.information:.3f}   bits, on average",
@@ -142,15 +143,20 @@ def readable(outcome: Outcome, asked: SpecificityOptions, taxonomy: Taxonomy) ->
     return "\n".join(lines) + f"\n\n{tables}"
 
 
+def _percent(share: float) -> str:
+    """With one digit after the point, or all that it has."""
+    return f"{share:.1%}" if round(share, 3) == share else f"{100 * share:g}%"
+
+
 def _out_of_reach(outcome: Outcome, asked: SpecificityOptions) -> str:
     accuracy = f"at threshold 1 it is {outcome.chosen.accuracy:.1%}"
     if asked.delta is None:
-        return f"no threshold reaches an accuracy of {asked.target:.1%}: {accuracy}"
+        return f"no threshold reaches an accuracy of {_percent(asked.target)}: {accuracy}"
     from ml.guarantee import photos_needed  # noqa: PLC0415 (only here)
 
     least = photos_needed(target=asked.target, delta=asked.delta / len(outcome.table.groups))
     return (
-        f"no threshold can be promised to keep an accuracy of {asked.target:.1%} from {outcome.chosen.photos} "
+        f"no threshold can be promised to keep an accuracy of {_percent(asked.target)} from {outcome.chosen.photos} "
         f"photographs ({least} right ones are the least in each group): {accuracy}"
     )
 
@@ -165,3 +171,21 @@ def _write(outcome: Outcome, taxonomy: Taxonomy, asked: SpecificityOptions, fold
         partial.write_text(json.dumps(as_json(outcome, asked), indent=2) + "\n", encoding="utf-8")
     written = [files.curve, files.thresholds, files.by_target, files.report, result, *files.figures.values()]
     return {path.name: str(path) for path in written}
+
+
+def complain(message: str) -> None:
+    """One line on standard error."""
+    if sys.stderr is not None:
+        sys.stderr.write(f"naturewatch: {printable(' '.join(message.split()))}\n")
+
+
+def described(error: OSError) -> str:
+    """What a failed system call says, with its file and without its number."""
+    reason = error.strerror or str(error)
+    return f"{error.filename}: {reason}" if error.filename else reason
+
+
+def _print(text: str) -> None:
+    """Write to standard output; what it cannot show, a name on a terminal that is not UTF-8, is escaped."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, errors="backslashreplace").decode(encoding))

@@ -66,8 +66,8 @@ def taxonomy_of_classes(rows: Sequence[Row], *, ranks: Sequence[str]) -> Classes
     ordered = sorted((_folded(names), names, class_id) for names, class_id in named)
     for (before, _, first), (after, names, second) in itertools.pairwise(ordered):
         if before == after:
-            lineage = " > ".join(name or "(blank)" for name in names)
-            raise DataError(f"two classes are {lineage} ({first} and {second}): merge them or name them apart")
+            lineage, both = " > ".join(name or "(blank)" for name in names), sorted((first, second))
+            raise DataError(f"two classes are {lineage} ({both[0]} and {both[1]}): merge them or name them apart")
     nodes: list[Row] = []
     path: list[int] = []
 

@@ -6,6 +6,7 @@ answers belongs to `ml.serving`; whether it becomes the champion is decided else
 
 import argparse
 import base64
+import filecmp
 import io
 import os
 import sys
@@ -13,13 +14,16 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote, urlsplit
 
+from ml.answering import Answering
+from ml.classifier import Classifier
 from ml.errors import DataError, MlError
-from ml.model_version import differing, folder_of, load_version, share
 from ml.photograph import upright_pixels
 from ml.pipes import Reporter, session
 from ml.spec import RESULT_FILE, CalibrateResult, RegisterResult, RegisterSpec
 from ml.tracking import ChildRun, child_run
+from ml.versions import Version, files_of
 
 # ml.tracking settles MLflow's telemetry before mlflow is imported.
 import mlflow  # isort: skip
@@ -94,18 +98,34 @@ def registered(client: MlflowClient, *, spec: RegisterSpec) -> ModelVersion | No
 
 
 def unusable(client: MlflowClient, version: ModelVersion, *, spec: RegisterSpec) -> str | None:
-    """Why a version that was made of this specification cannot take its place; None: it answers as it should."""
+    """Why a version that was made of this specification cannot take its place; None: it is whole, and can be read.
+
+    Everything that an answer needs is read: a hash that is found says nothing of files that were lost since.
+    """
     made_of = {"weights": spec.weights, "network": spec.network, "taxonomy": spec.taxonomy}
+    number = str(version.version)
     try:
-        load_version(client, version, uri=spec.tracking.uri)
-        folder = folder_of(client, version, uri=spec.tracking.uri)
-        if folder is None:
-            return None
-        share(folder)
-        changed = differing(folder, {name: path for name, path in made_of.items() if path.exists()})
-    except (MlError, MlflowException, OSError) as error:
+        folder = client.get_model_version_download_uri(version.name, number)
+        found = Version(name=version.name, number=number, folder=folder)
+        with files_of(found, uri=spec.tracking.uri) as artifacts:
+            Answering.read(artifacts)
+            Classifier(artifacts)
+            share(Path(artifacts["weights"]).parents[1])
+            for name, path in made_of.items():
+                if path.exists() and not filecmp.cmp(artifacts[name], path, shallow=False):
+                    return f"its {name} differs from what it was made of"
+    except (MlError, MlflowException) as error:
         return str(error)
-    return f"its {' and '.join(changed)} differ from what it was made of" if changed else None
+    return None
+
+
+def share(folder: Path) -> None:
+    """Let every account read this account's files below `folder`, as far as the umask allows it."""
+    umask = os.umask(0)
+    os.umask(umask)
+    for path in folder.rglob("*"):
+        if path.stat().st_uid == os.geteuid():
+            path.chmod((0o777 if path.is_dir() else 0o666) & ~umask)
 
 
 def signature() -> ModelSignature:
@@ -183,7 +203,11 @@ def _register(client: MlflowClient, tracked: ChildRun, *, spec: RegisterSpec) ->
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    made = client.create_model_version(
+    # MLflow copies files with the mode that they have, and one may be its owner's alone.
+    location = urlsplit(client.get_logged_model(model.model_id).artifact_location)
+    if location.scheme == "file":
+        share(Path(unquote(location.path)))
+    return client.create_model_version(
         name=spec.model_name,
         source=model.model_uri,
         run_id=tracked.run_id,
@@ -191,10 +215,6 @@ def _register(client: MlflowClient, tracked: ChildRun, *, spec: RegisterSpec) ->
         description=spec.model_card.read_text(encoding="utf-8"),
         model_id=model.model_id,
     )
-    folder = folder_of(client, made, uri=spec.tracking.uri)
-    if folder is not None:
-        share(folder)
-    return made
 
 
 def _log_model(spec: RegisterSpec) -> ModelInfo:

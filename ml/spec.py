@@ -17,10 +17,9 @@ RESULT_FILE = "result.json"
 MLFLOW_DEFAULTS = {
     # Telemetry is decided by the operator, not by a library.
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    # By default a server that is down costs four minutes of silence.
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
+    # A server that is down is told after seconds; by default it costs four minutes of silence.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
 }
 """Settings of MLflow in every process; what the operator has set stays. To be set before mlflow is imported."""
 

@@ -1,29 +1,49 @@
-"""`naturewatch specificity`: the arguments of the calibration of anybody's classifier, and how the command ends.
-
-What takes a second to import is imported when an interrupt already ends in a sentence.
-"""
+"""`naturewatch specificity`: the arguments of the calibration of anybody's classifier, and how the command ends."""
 
 import argparse
 import math
+import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 
-from ml.command import ending_well
+from ml.ending import end_by_signals
 
-METHODS = ("exact", "hill_climb", "binary_search")
+if __name__ == "__main__":
+    # Before what takes a moment to import.
+    end_by_signals()
+
+METHODS: Final = ("exact", "hill_climb", "binary_search")
+CLOSED: Final = 128 + signal.SIGPIPE
+"""Exit status when nobody reads the result any more: that of any command which SIGPIPE ends."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Calibrate and return the exit status: 0 only when the target can be met."""
     options = _options(argv)
+    from ml.foreign_calibration import calibrate_files, complain, described  # noqa: PLC0415 (it takes a moment)
 
-    def work() -> int:
-        from ml.foreign_calibration import calibrate_files  # noqa: PLC0415 (see above)
+    try:
+        status = calibrate_files(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _discard_output()
+        return CLOSED
+    except OSError as error:
+        complain(described(error))
+        _discard_output()
+        return 1
+    return status
 
-        return calibrate_files(options)
 
-    return ending_well(work)
+def _discard_output() -> None:
+    """Give up what could not be written: Python would try once more when it ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ml.calibration import Labelled, divide, policy_of
+from ml.calibration import Labelled, TooFewError, divide, policy_of
 from ml.calibration_tables import interval
 from ml.candidates import candidates
 from ml.darts import darts
@@ -14,7 +14,6 @@ from ml.spec import SpecificityOptions
 from ml.taxonomy import Taxonomy
 from ml.temperature import fit_temperature
 from ml.thresholds import Half, Judgement, judge_table, learn
-from ml.tree_sums import SpecificityError
 
 TARGETS = (0.8, 0.9, 0.95)
 PAPER = "the paper: hill climb"
@@ -80,7 +79,11 @@ def compare(data: Labelled, taxonomy: Taxonomy, asked: SpecificityOptions) -> Ju
     """All methods on one division of the photographs."""
     judged: Judged = {}
     for name, options in variants(asked, taxonomy).items():
-        fits, chooses = divide(data, options)
+        try:
+            fits, chooses = divide(data, options)
+        except TooFewError:
+            judged[name] = [None] * len(TARGETS)
+            continue
         temperature = (
             fit_temperature(data.probabilities, data.labels, taxonomy, rows=np.flatnonzero(fits), seed=options.seed)
             if options.temperature
@@ -104,12 +107,12 @@ def divided(data: Labelled, generator: np.random.Generator) -> Labelled:
     """The same photographs with other halves, none of them empty; an observation stays whole.
 
     Raises:
-        SpecificityError: there is only one.
+        TooFewError: there is only one.
     """
     names = np.arange(len(data.labels)) if data.observations is None else data.observations
     _, unit = np.unique(names, return_inverse=True)
     if not unit.max():
-        raise SpecificityError("a single photograph or observation cannot be divided into halves")
+        raise TooFewError("a single photograph or observation cannot be divided into halves")
     chooses = np.zeros(len(unit), dtype=bool)
     while not 0 < chooses.sum() < len(chooses):
         chooses = (generator.random(unit.max() + 1) < 0.5)[unit]

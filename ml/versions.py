@@ -12,24 +12,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
+
+from ml.spec import MLFLOW_DEFAULTS
+
+# MLflow's progress bars would mix with the answers.
+os.environ.update({**MLFLOW_DEFAULTS, "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false", **os.environ})
 
 import yaml
 from pydantic import ValidationError
 
 from ml.errors import MlError
-from ml.model_version import ModelVersionError, UnreadableError, folder_of, require_readable
 from ml.question import QuestionError
-from ml.spec import MLFLOW_DEFAULTS
-
-# A question has less patience than a run; progress bars would mix with the answers.
-_OWN: Final = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
-os.environ.update({**MLFLOW_DEFAULTS, **_OWN, **os.environ})
 
 REQUIRED: Final = ("network", "weights", "taxonomy", "specificity", "thresholds")
 """The artifacts that an answer needs."""
 CHAMPION: Final = "champion"
 SQLITE: Final = "sqlite:///"
+ARTIFACTS: Final = "mlartifacts"
+"""The folder beside an SQLite database that holds the models' files."""
 ANEW: Final = "`naturewatch run` registers it anew, and the alias can be set to another version in MLflow's UI"
 _POINT: Final = "point `registry.tracking_uri` to the one that `naturewatch run` wrote"
 _START: Final = "start it, or correct `registry.tracking_uri`"
@@ -46,8 +47,8 @@ class Version:
 
     name: str
     number: str
-    folder: Path | None
-    """Where its files are on this machine; None: in another store."""
+    folder: str
+    """Where MLflow says that its files are: a path, or an address of a store."""
 
 
 def find_version(*, uri: str, name: str, alias: str) -> Version:
@@ -64,8 +65,7 @@ def find_version(*, uri: str, name: str, alias: str) -> Version:
     with _told(uri):
         client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
         number = _number(client, uri=uri, name=name, alias=alias)
-        folder = folder_of(client, client.get_model_version(name, number), uri=uri)
-        return Version(name=name, number=number, folder=folder)
+        return Version(name=name, number=number, folder=client.get_model_version_download_uri(name, number))
 
 
 @contextmanager
@@ -77,7 +77,7 @@ def files_of(version: Version, *, uri: str) -> Iterator[dict[str, str]]:
     """
     this = f"version {version.number} of {version.name!r}"
     with ExitStack() as stack:
-        folder = version.folder
+        folder = _local_folder(version.folder, uri=uri)
         if folder is None:
             copied = stack.enter_context(TemporaryDirectory(prefix="naturewatch-"))
             folder = _downloaded(version, uri=uri, into=copied)
@@ -104,12 +104,7 @@ def _downloaded(version: Version, *, uri: str, into: str) -> Path:
 
 def _artifacts(folder: Path, *, this: str) -> dict[str, str]:
     description = folder / "MLmodel"
-    try:
-        require_readable(folder)
-    except UnreadableError as error:
-        raise ModelError(f"{this} cannot be read: {error}") from error
-    except ModelVersionError as error:
-        raise ModelError(f"{this} is incomplete: {error}; {ANEW}") from error
+    _refuse_unreadable(description, this=this)
     try:
         flavour = yaml.safe_load(description.read_text(encoding="utf-8"))["flavors"]["python_function"]
         artifacts = {name: str(folder / kept["path"]) for name, kept in flavour.get("artifacts", {}).items()}
@@ -118,9 +113,8 @@ def _artifacts(folder: Path, *, this: str) -> dict[str, str]:
     missing = [name for name in REQUIRED if name not in artifacts]
     if missing:
         raise ModelError(f"{this} was registered by other code than this: it has no {', '.join(missing)}; {ANEW}")
-    lost = [path for path in (artifacts[name] for name in REQUIRED) if not Path(path).is_file()]
-    if lost:
-        raise ModelError(f"{this} is incomplete: {', '.join(lost)} is missing; {ANEW}")
+    for name in REQUIRED:
+        _refuse_unreadable(Path(artifacts[name]), this=this)
     return artifacts
 
 
@@ -213,3 +207,56 @@ def _reason(error: BaseException, *, uri: str) -> str:
     if isinstance(first, OSError) and first.strerror:
         return first.strerror
     return shown(str(error).strip().partition("\n")[0], uri=uri)
+
+
+def _local_folder(location: str, *, uri: str) -> Path | None:
+    """The folder of this machine that a location means; None where it is in another store.
+
+    MLflow keeps absolute locations: in a data root that was moved or copied, the files are found beside the database.
+    """
+    parts = urlsplit(location)
+    if parts.scheme not in {"", "file"}:
+        return None
+    folder = Path(unquote(parts.path) if parts.scheme else location)
+    if uri.startswith(SQLITE):
+        beside = database_of(uri).absolute().parent
+        names = [index for index, name in enumerate(folder.parts) if name == ARTIFACTS]
+        moved = beside.joinpath(*folder.parts[names[-1] :]) if names else folder
+        # A copy is its own: it must not answer with what the place that it was copied from has become.
+        if _is_there(moved):
+            return moved
+    return folder
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is such a path, be it one that this account may not look at."""
+    try:
+        path.stat()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def _refuse_unreadable(path: Path, *, this: str) -> None:
+    try:
+        with path.open("rb"):
+            return
+    except FileNotFoundError as error:
+        raise ModelError(f"{this} is incomplete: {path} is missing; restore it, or: {ANEW}") from error
+    except PermissionError as error:
+        owner = _owner(path)
+        raise ModelError(
+            f"this account may not read {path}, a file of {this}{owner}: its owner can allow it with "
+            f"`chmod -R a+rX {path.parent.parent}`"
+        ) from error
+    except OSError as error:
+        raise ModelError(f"cannot read {path}, a file of {this}: {error.strerror}") from error
+
+
+def _owner(path: Path) -> str:
+    try:
+        return f" that belongs to {path.owner()}"
+    except (OSError, KeyError):
+        return ""

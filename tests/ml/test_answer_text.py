@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from ml.answer_text import Output, OutputError, readable, watched
-from ml.command import printable
+from ml.answer_text import Output, OutputError, printable, readable, watched
 
 GENUS = {"rank": "genus", "name": "Nestor", "taxon_key": "K6", "probability": 0.93}
 SPECIES = {"rank": "species", "name": "Nestor notabilis", "taxon_key": "K7", "probability": 0.612}

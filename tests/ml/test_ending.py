@@ -20,7 +20,7 @@ time.sleep(600)
 """
 
 
-@pytest.mark.parametrize(("number", "said"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")])
+@pytest.mark.parametrize(("number", "said"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "asked to end")])
 def test_a_signal_ends_it_with_a_sentence(number: signal.Signals, said: str, tmp_path: Path) -> None:
     (tmp_path / "copied").mkdir()
     command = [sys.executable, "-c", PROGRAM, str(tmp_path / "copied")]
@@ -42,5 +42,5 @@ def test_a_signal_that_was_ignored_stays_so(tmp_path: Path) -> None:
         running.stdout.readline()
         running.send_signal(signal.SIGINT)
         running.send_signal(signal.SIGTERM)
-        assert running.communicate(timeout=120)[1] == "naturewatch: terminated\n"
+        assert running.communicate(timeout=120)[1] == "naturewatch: asked to end\n"
     assert running.returncode == 143

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -15,13 +16,17 @@ from ml.answering import Answering
 from ml.classifier import Classifier
 from ml.question import QuestionError
 from ml.versions import ModelError, Version, files_of, find_version, shown
-from tests.ml.specificity_fixtures import Copied
+from tests.ml.specificity_fixtures import release
 
 
 @pytest.fixture
 def copied(tmp_path: Path) -> Path:
-    """The database of a copied store: MLflow remembers the place that it was copied from."""
-    return Path(Copied(tmp_path / "copied").uri.removeprefix("sqlite:///"))
+    """A copy of the store with the registered model: MLflow remembers the place that it was copied from."""
+    spec, _ = release()
+    origin = Path(spec.tracking.uri.removeprefix("sqlite:///")).parent
+    shutil.copy(origin / "mlflow.db", tmp_path / "mlflow.db")
+    shutil.copytree(origin / "mlartifacts" / "models", tmp_path / "mlartifacts" / "models")
+    return tmp_path / "mlflow.db"
 
 
 @pytest.fixture
@@ -58,13 +63,13 @@ def test_a_version_is_found_where_its_store_was_moved_to(version: Version, copie
 
 def test_a_copied_model_answers_with_its_own_files(version: Version, copied: Path, folder: Path) -> None:
     (folder / "artifacts" / "network.json").unlink()
-    assert f"is incomplete: {folder / 'artifacts' / 'network.json'} is missing" in problem(version, copied)
+    assert f"{folder / 'artifacts' / 'network.json'} is missing" in problem(version, copied)
 
 
 @pytest.mark.parametrize(
     ("harm", "reason"),
     [
-        (lambda folder: (folder / "MLmodel").unlink(), "is incomplete: its files are not there"),
+        (lambda folder: (folder / "MLmodel").unlink(), "is incomplete: .*MLmodel is missing"),
         (lambda folder: (folder / "MLmodel").write_text("{: ["), "is damaged: .*MLmodel does not describe a model"),
         (lambda folder: (folder / "MLmodel").write_text(""), "is damaged: .*MLmodel does not describe a model"),
         (lambda folder: cut(folder / "artifacts" / "weights.safetensors"), "is damaged: .*weights.safetensors"),
@@ -102,18 +107,36 @@ def without(path: Path, artifact: str) -> None:
     path.write_text(yaml.safe_dump(model))
 
 
-def test_files_of_another_account_are_not_called_damaged(version: Version, copied: Path, folder: Path) -> None:
-    (folder / "artifacts" / "weights.safetensors").chmod(0)
-    user = os.geteuid()
+def test_files_of_another_account_are_not_called_damaged(
+    version: Version, copied: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: Any = Path.open
+
+    def refuses(path: Path, *args: str, **options: str) -> object:
+        if path.name == "weights.safetensors":
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *args, **options)
+
+    monkeypatch.setattr(Path, "open", refuses)
+    told = problem(version, copied)
+    assert told.startswith("this account may not read ")
+    assert f"chmod -R a+rX {folder}" in told
+    assert "run" not in told.split("chmod")[1]
+
+
+def test_a_store_that_another_account_keeps_to_itself_is_said_to_be_so(version: Version, copied: Path) -> None:
+    """The whole folder is closed, as that of somebody's home."""
+    artifacts, user = copied.parent / "mlartifacts", os.geteuid()
+    for path in (artifacts, *artifacts.rglob("*")):
+        path.chmod(0)
     try:
         if user == 0:
             os.seteuid(65534)
-        told = problem(version, copied)
+        assert problem(version, copied).startswith("this account may not read ")
     finally:
         if user == 0:
             os.seteuid(0)
-    assert told.startswith("version 1 of 'tiny' cannot be read: this account may not read ")
-    assert told.endswith(f"; its owner can allow it with chmod -R a+rX {folder}")
+        artifacts.chmod(0o700)
 
 
 def test_a_question_that_the_model_cannot_answer_is_not_a_damage(version: Version, copied: Path) -> None:
@@ -122,7 +145,7 @@ def test_a_question_that_the_model_cannot_answer_is_not_a_damage(version: Versio
 
 
 def test_what_lies_in_another_store_is_copied_for_as_long_as_it_is_read(copied: Path) -> None:
-    elsewhere = Version(name="tiny", number="1", folder=None)
+    elsewhere = Version(name="tiny", number="1", folder="mlflow-artifacts:/models/m-1/artifacts")
     with files_of(elsewhere, uri=f"sqlite:///{copied}") as artifacts:
         weights = Path(artifacts["weights"])
         assert weights.is_file()
@@ -161,14 +184,12 @@ def test_a_cut_registry_is_told(copied: Path) -> None:
 
 
 def test_a_registry_of_another_version_of_mlflow_is_told(copied: Path) -> None:
-    # Under a name of its own: MLflow keeps an opened store in mind.
-    older = shutil.copy(copied, copied.with_name("older.db"))
-    with closing(sqlite3.connect(older)) as connection:
+    with closing(sqlite3.connect(copied)) as connection:
         connection.execute("UPDATE alembic_version SET version_num = 'deadbeef'")
         connection.commit()
-    told = unfound(f"sqlite:///{older}")
+    told = unfound(f"sqlite:///{copied}")
     assert "another version of MLflow wrote the registry" in told
-    assert f"`mlflow db upgrade sqlite:///{older}`" in told
+    assert f"`mlflow db upgrade sqlite:///{copied}`" in told
 
 
 def test_what_there_is_instead_is_told(copied: Path) -> None:

@@ -1,10 +1,9 @@
 """MLflow's SQLite file: whole or not there, never another program's, and at home where its data root is."""
 
 import contextlib
-import resource
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from sqlalchemy import create_engine
 
 from pipeline.errors import TrackingError
 from pipeline.tracking_store import database_of, ensure_store, relocate
+from tests.limits import full_disk
 from tests.mlflow_stores import EXPERIMENT, empty_store, forget_artifacts
 
 Statement = Callable[..., None]
@@ -66,17 +66,6 @@ def test_a_store_is_made_beside_its_place_and_then_moved_there(database: Path, m
     assert experiment is not None
     assert experiment.artifact_location == (database.parent / "mlartifacts").as_uri()
     assert not (database.parent / "work" / "mlflow").exists()
-
-
-@contextlib.contextmanager
-def full_disk(size: int) -> Iterator[None]:
-    """No file grows beyond `size` bytes."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(database: Path) -> None:
