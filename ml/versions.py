@@ -6,6 +6,7 @@ Whatever keeps a version from being used is told as it is, in a sentence, with w
 import logging
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -129,10 +130,16 @@ def refuse_what_is_no_registry(uri: str) -> None:
     if not uri.startswith(SQLITE):
         return
     path = database_of(uri)
-    if not path.exists():
-        raise ModelError(f"there is no registry at {path}: run `naturewatch run` first")
-    if not path.is_file():
-        raise ModelError(f"{path} is no database of MLflow, but a folder or a special file: {_POINT}")
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ModelError(f"{path} is no database of MLflow, but a folder or a special file: {_POINT}")
+        path.open("rb").close()
+    except PermissionError as error:
+        raise ModelError(f"this account may not read the registry {path}: its owner can allow it") from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ModelError(f"there is no registry at {path}: run `naturewatch run` first") from error
+    except OSError as error:
+        raise ModelError(f"the registry {path} cannot be read ({error.strerror}): {_POINT}") from error
     try:
         with closing(sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)) as connection:
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}

@@ -127,8 +127,7 @@ def test_files_of_another_account_are_not_called_damaged(
 def test_a_store_that_another_account_keeps_to_itself_is_said_to_be_so(version: Version, copied: Path) -> None:
     """The whole folder is closed, as that of somebody's home."""
     artifacts, user = copied.parent / "mlartifacts", os.geteuid()
-    for path in (artifacts, *artifacts.rglob("*")):
-        path.chmod(0)
+    artifacts.chmod(0)
     try:
         if user == 0:
             os.seteuid(65534)
@@ -175,6 +174,22 @@ def test_what_is_no_registry_is_told_and_left_alone(tmp_path: Path) -> None:
     assert "is no database of MLflow" in unfound(f"sqlite:///{tmp_path / 'other.db'}")
     assert "is no database of MLflow, but a folder" in unfound(f"sqlite:///{tmp_path}")
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_registry_that_another_account_keeps_to_itself_is_said_to_be_so(copied: Path) -> None:
+    user = os.geteuid()
+    for closed in (copied, copied.parent):
+        mode = closed.stat().st_mode
+        closed.chmod(0)
+        try:
+            if user == 0:
+                os.seteuid(65534)
+            told = unfound(f"sqlite:///{copied}")
+        finally:
+            if user == 0:
+                os.seteuid(0)
+            closed.chmod(mode)
+        assert told == f"this account may not read the registry {copied}: its owner can allow it"
 
 
 def test_a_cut_registry_is_told(copied: Path) -> None:
