@@ -25,23 +25,29 @@ def content_type(body: bytes) -> str:
 
 
 def resized(original: bytes, *, long_side: int) -> bytes:
-    """The photograph with at most this many pixels on its longest side, in its own format.
+    """The photograph with at most this many pixels on its longest side, in its own format and with its own EXIF.
 
-    One that is small enough comes back byte for byte.
+    One that is small enough comes back byte for byte, and so does one that Pillow cannot read or write: whoever asks
+    for it decides what it is.
     """
     # Pillow is loaded at the first photograph, so that the replica is ready at once.
     from PIL import Image  # noqa: PLC0415
 
-    with Image.open(io.BytesIO(original)) as image:
-        if max(image.size) <= long_side:
-            return original
-        if image.format == "JPEG":
-            image.draft("RGB", (long_side, long_side))
-        smaller = image if image.mode in {"RGB", "L"} else image.convert("RGB")
-        smaller.thumbnail((long_side, long_side), Image.Resampling.LANCZOS)
-        stream = io.BytesIO()
-        smaller.save(stream, format=image.format or "JPEG", quality=85)
-        return stream.getvalue()
+    try:
+        with Image.open(io.BytesIO(original)) as image:
+            if max(image.size) <= long_side:
+                return original
+            if image.format == "JPEG":
+                image.draft("RGB", (long_side, long_side))
+            # Not looked into: it says how to turn the photograph, also where the rest of it is damaged.
+            notes = {name: image.info[name] for name in ("exif", "xmp") if name in image.info}
+            smaller = image if image.mode in {"RGB", "L"} else image.convert("RGB")
+            smaller.thumbnail((long_side, long_side), Image.Resampling.LANCZOS)
+            stream = io.BytesIO()
+            smaller.save(stream, format=image.format or "JPEG", quality=85, **notes)
+            return stream.getvalue()
+    except Exception:  # noqa: BLE001 (Pillow's readers end in whatever damaged bytes lead them to)
+        return original
 
 
 def as_png(original: bytes) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, features
 from PIL.AvifImagePlugin import AvifImageFile
 from PIL.ImageFile import ImageFile
 from PIL.PngImagePlugin import PngImageFile
@@ -21,16 +21,21 @@ from ml.formats import kind_of
 from ml.jpeg import Jpeg
 from ml.orientation import orientation, turned
 
-FORMATS: Final = ("JPEG", "PNG", "WebP", "AVIF")
 MAX_PIXELS: Final = 100_000_000
 """Beyond it a file is taken for a decompression bomb."""
 
 _READERS: Final[dict[str, Callable[[io.BytesIO], ImageFile]]] = {
-    "PNG": PngImageFile,
-    "WebP": WebPImageFile,
-    "AVIF": AvifImageFile,
+    kind: reader
+    for kind, reader, library in (
+        ("PNG", PngImageFile, "zlib"),
+        ("WebP", WebPImageFile, "webp"),
+        ("AVIF", AvifImageFile, "avif"),
+    )
+    if features.check(library)
 }
 """Pillow's readers by format, without `Image.open`: its own limit is enforced before the size is known."""
+FORMATS: Final = ("JPEG", *_READERS)
+"""What is read here; Pillow can be built without the libraries of some."""
 
 
 def upright_pixels(content: bytes, *, max_pixels: int = MAX_PIXELS) -> npt.NDArray[np.uint8]:
@@ -67,14 +72,14 @@ def upright_pixels(content: bytes, *, max_pixels: int = MAX_PIXELS) -> npt.NDArr
             image.load()
             pixels = np.asarray(_as_rgb(image))
             exif, xmp = _notes(image.info)
-    except PhotoError:
+    except (PhotoError, MemoryError):
         raise
     except Image.DecompressionBombError as error:
         # Pillow's own limit, above which a WebP is not even opened.
         raise PhotoError(f"more pixels than the {max_pixels:,} that are decoded") from error
     except Exception as error:
         # Pillow's readers end in whatever damaged bytes lead them to, from struct.error to IndexError.
-        raise PhotoError(f"a damaged photograph: {error}") from error
+        raise PhotoError(f"a damaged photograph: {str(error) or type(error).__name__}") from error
     return np.array(turned(pixels, orientation(exif=exif, xmp=xmp)), order="C")
 
 

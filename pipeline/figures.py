@@ -101,7 +101,10 @@ def _square(path: Path) -> Image.Image | None:
     """The middle of a photograph; None where it is gone or not whole any more."""
     try:
         upright = Jpeg.read(path.read_bytes()).upright(least_width=2 * _TILE, least_height=2 * _TILE)
-    except (OSError, PhotoError) as error:
+    except OSError as error:
+        _log.warning("%s is left out of a sheet: %s", path, error.strerror)
+        return None
+    except PhotoError as error:
         _log.warning("%s is left out of a sheet: %s", path, error)
         return None
     return ImageOps.fit(Image.fromarray(upright), (_TILE, _TILE), Image.Resampling.LANCZOS)

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 # Two workers share two cores; libraries that grab all of them make every test slower.
@@ -13,6 +14,10 @@ os.environ["DAGSTER_DISABLE_TELEMETRY"] = "true"
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED = REPOSITORY.parent / "shared" / "data"
+
+# An example that takes long says something of the machine and nothing of the code.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True)

@@ -5,6 +5,7 @@ import io
 import pytest
 from PIL import Image
 
+from demo.photos import resized
 from tests.demo.conftest import Client, Serve
 from tests.demo.replica_fixtures import SmallSource
 
@@ -28,6 +29,24 @@ async def test_what_is_small_enough_is_served_byte_for_byte(serve: Serve) -> Non
     client = await serve(source)
     for size in ("original", "large", "medium"):
         assert await _photograph(client, f"/photos/3/{size}.jpg") == source.photograph("3")
+
+
+@pytest.mark.parametrize("orientation", [1, 6, 8])
+def test_a_smaller_variant_is_turned_as_its_original_is(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stream = io.BytesIO()
+    Image.new("RGB", (800, 600), "green").save(stream, "JPEG", exif=exif)
+    with Image.open(io.BytesIO(resized(stream.getvalue(), long_side=240))) as image:
+        assert image.size == (240, 180)
+        assert image.getexif()[0x0112] == orientation
+
+
+def test_what_cannot_be_read_is_served_as_it_is() -> None:
+    stream = io.BytesIO()
+    Image.effect_noise((800, 600), 50).save(stream, "JPEG")
+    for content in (stream.getvalue()[:-5000], b"\xff\xd8\xff", b"no photograph", b""):
+        assert resized(content, long_side=240) == content
 
 
 async def test_the_same_variant_is_the_same_bytes_on_every_port(serve: Serve) -> None:

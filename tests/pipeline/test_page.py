@@ -10,6 +10,7 @@ from pipeline.dataset.attribution import build_attribution, keep_attribution
 from pipeline.dataset.clean import RULES as OCCURRENCE_RULES
 from pipeline.dataset.manifest import build_manifest
 from pipeline.dataset.page import MEANING, build_dataset_page
+from pipeline.dataset.pictures import contact_sheet
 from pipeline.dataset.portraits import leaked_pairs, licences, observation_map, species_per_class, taxon_sheets
 from pipeline.dataset.releases import build_taxonomy_history
 from pipeline.dataset.species import RULES as PHOTO_RULES
@@ -49,6 +50,15 @@ def test_a_taxon_is_chosen_by_name_or_by_key(whole: Settings) -> None:
     assert by_name.title.startswith("Turdus s1 (species of Turdus): 1 species, ")
     (family,) = taxon_sheets(whole.paths)
     assert family.title == "Turdidae (family of Passeriformes): 2 species, 38 photographs"
+
+
+def test_photographs_that_have_vanished_end_no_picture(whole: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    for path in (whole.data_root / "photos").rglob("*.jpg"):
+        path.unlink()
+    for draw in (contact_sheet, lambda paths: taxon_sheets(paths, taxa=["Aves"])[0].picture):
+        caplog.clear()
+        assert draw(whole.paths).startswith(PNG)
+        assert "is left out of a sheet: No such file" in caplog.text
 
 
 def test_sheets_of_another_time_are_removed(whole: Settings) -> None:
