@@ -49,9 +49,9 @@ def mlflow_server() -> str:
     }
     os.environ.update(settings)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # MLflow's own, of Starlette
-        importlib.import_module("mlflow.server.auth")  # it reads the environment
-        app = importlib.import_module("mlflow.server").app
+        warnings.simplefilter("ignore")  # Starlette's, of what MLflow imports when it is first asked
+        importlib.import_module("starlette.middleware.wsgi")
+    app = importlib.import_module("mlflow.server").app  # it reads the environment
     server = make_server("127.0.0.1", 0, app, threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return f"http://127.0.0.1:{server.port}"
