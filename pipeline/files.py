@@ -4,14 +4,21 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import logging
 import os
+import platform
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final, TextIO
 
 from pipeline.errors import LockedError
+
+SAY_SECONDS: Final = 1.0
+"""How long a lock is waited for before that is said."""
 
 
 @contextlib.contextmanager
@@ -88,21 +95,32 @@ def digest_of(*parts: object) -> str:
 
 @contextlib.contextmanager
 def exclusive(path: Path, *, wait_seconds: float = 30.0) -> Iterator[None]:
-    """Hold an exclusive lock on `path` while the block runs.
+    """Hold an exclusive lock on `path` while the block runs; waiting for another holder is logged.
 
     Raises:
         LockedError: another process held the lock for all of `wait_seconds`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as stream:
-        deadline = time.monotonic() + wait_seconds
-        while True:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    message = f"{path} is locked by another process; wait for that run to end, or stop it"
-                    raise LockedError(message) from None
-                time.sleep(0.2)
+        began, said = time.monotonic(), False
+        while not _locked(stream):
+            waited = time.monotonic() - began
+            holder = path.read_text(encoding="utf-8").strip() or "another process"
+            if waited >= wait_seconds:
+                raise LockedError(f"{path} is locked by {holder}; wait for that run to end, or stop it")
+            if waited >= SAY_SECONDS and not said:
+                said = True
+                logging.getLogger(__name__).warning("waiting up to %.0f s for %s: %s", wait_seconds, holder, path)
+            time.sleep(0.2)
+        stream.truncate(0)
+        stream.write(f"process {os.getpid()} on {platform.node()} since {datetime.now(UTC):%Y-%m-%d %H:%M} UTC\n")
+        stream.flush()
         yield
+
+
+def _locked(stream: TextIO) -> bool:
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,11 +1,14 @@
 """Starts child processes through Dagster Pipes. A laptop, a workstation and a cluster differ here and nowhere else."""
 
 import os
+import re
+import signal
 import sys
 import warnings
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.errors import DagsterPipesExecutionError
 
 from ml.spec import RESULT_FILE
 from pipeline.errors import ChildError
@@ -26,7 +29,7 @@ def command(*, module: str, spec: Path, processes: int = 1) -> list[str]:
         spec: The specification to hand over.
         processes: One per device; ranks find each other on this host.
     """
-    arguments = ["-m", module, "--spec", str(spec)]
+    arguments = ["-m", "pipeline.quietly", module, "--spec", str(spec)]
     if processes == 1:
         return [sys.executable, *arguments]
     torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
@@ -55,18 +58,43 @@ def run_child(
     """Run one child to its end and return the path of its `result.json`.
 
     Raises:
-        dagster.DagsterPipesExecutionError: the child ended with an error; its own line is in the log.
-        ChildError: the child ended well but left no result.
+        ChildError: the child failed, was killed, or left no result; its own words are in the message.
     """
     with warnings.catch_warnings():
-        # Dagster's own Pipes client calls what it marks as a preview.
+        # Dagster's own Pipes client calls what Dagster marks as a preview, or as deprecated.
         warnings.simplefilter("ignore", category=dg.PreviewWarning)
-        pipes.run(
-            context=context,
-            command=command(module=module, spec=spec, processes=processes),
-            env=environment(),
-        )
+        warnings.simplefilter("ignore", category=DeprecationWarning)
+        try:
+            pipes.run(
+                context=context,
+                command=command(module=module, spec=spec, processes=processes),
+                env=environment(),
+            )
+        except DagsterPipesExecutionError as error:
+            raise ChildError(_why(error, context=context, module=module)) from error
     result = output / RESULT_FILE
     if not result.exists():
         raise ChildError(f"{module} ended without {result}; its output above says why")
     return result
+
+
+def _why(error: DagsterPipesExecutionError, *, context: dg.AssetExecutionContext, module: str) -> str:
+    """What a child said of its end, or how it ended."""
+    code = re.search(r"code (-?\d+)", str(error))
+    number = -int(code.group(1)) if code is not None else 0
+    if number > 0:
+        end = signal.Signals(number).name
+        return f"the process of {module} was ended by {end}; the machine may lack memory; run the same command again"
+    step = context.get_step_execution_context().step.key
+    said = [
+        entry.dagster_event.engine_event_data.error
+        for entry in context.instance.all_logs(context.run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
+        if entry.step_key == step
+        and entry.dagster_event is not None
+        and entry.dagster_event.engine_event_data.error is not None
+    ]
+    if not said or said[-1] is None:
+        return f"{module} failed ({error}); its output above says why"
+    # The class that the child's error has is of no use to people.
+    words = re.sub(rf"^[\w.]*{re.escape(said[-1].cls_name or '')}: ", "", said[-1].message)
+    return f"{module}: {' '.join(words.split())}"

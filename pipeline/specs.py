@@ -93,7 +93,7 @@ def train_spec(
         output=paths.model(network, spec_hash),
         spec_hash=spec_hash,
         backbone=training.backbone,
-        weights=training.weights,
+        weights=_located(training.weights),
         recipe=str(training.recipe.absolute() if isinstance(training.recipe, Path) else training.recipe),
         image_size=training.image_size,
         seed=training.seed if seed is None else seed,
@@ -119,6 +119,11 @@ def train_spec(
         return spec
     before = paths.model("genus_stage", train_hash(settings, manifest, network="genus_stage", seed=seed, rank=above))
     return spec.model_copy(update={"parent": before / RESULT_FILE, "mixing": training.transfer_mixing})
+
+
+def _located(weights: str) -> str:
+    """`training.weights` for a child that may run in another folder."""
+    return weights if weights in {"hub", "package", "none"} else str(Path(weights).absolute())
 
 
 def _above(settings: Settings, rank: Rank) -> Rank | None:
@@ -222,6 +227,7 @@ def register_spec(
             "gbif.download_key": manifest.download_key or "",
             "gbif.doi": manifest.doi or "",
             "gbif.checklist_key": manifest.checklist_key or "",
+            "naturewatch.source": manifest.source,
             "naturewatch.taxonomy_hash": manifest.taxonomy_hash,
             "naturewatch.split_hash": manifest.split_hash,
             "naturewatch.data_version": manifest.dataset_version,

@@ -1,6 +1,11 @@
 """The table of results that ends `naturewatch run`, and where to look next."""
 
+import os
+import shlex
 import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
@@ -8,9 +13,14 @@ from rich.table import Table
 from ml.spec import RESULT_FILE, TrainResult
 from pipeline.comparison.networks import NETWORKS
 from pipeline.config import Settings
+from pipeline.config_errors import CONFIG_VARIABLE
 from pipeline.dataset.manifest import DatasetManifest
+from pipeline.paths import PROJECT_ROOT
 from pipeline.rejections import counts
 from pipeline.specs import calibrated, train_hash
+
+DEFAULT: Final = PROJECT_ROOT / "conf" / "sample.yaml"
+"""The configuration that a command takes without being told."""
 
 
 def print_summary(settings: Settings, *, seconds: float) -> None:
@@ -21,12 +31,35 @@ def print_summary(settings: Settings, *, seconds: float) -> None:
         manifest = DatasetManifest.read(settings.paths)
         console.print(_counts_table(settings, manifest))
         console.print(_networks_table(settings, manifest))
+    # A path must come out whole and as it is: neither wrapped nor read as markup.
+    plain: dict[str, Any] = {"markup": False, "highlight": False, "soft_wrap": True}
     console.print(f"Done in {seconds:.0f} s.")
-    console.print(f"  tables     {settings.paths.tables}")
-    console.print(f"  reports    {settings.paths.reports}")
-    console.print(f"  runs       {settings.tracking_uri}")
-    console.print("  look       naturewatch ui")
-    console.print("  identify   naturewatch identify PHOTO.jpg")
+    console.print(f"  tables     {settings.paths.tables}", **plain)
+    console.print(f"  reports    {settings.paths.reports}", **plain)
+    console.print(f"  runs       {settings.tracking_uri}", **plain)
+    console.print(f"  look       {command('ui', environment=os.environ)}", **plain)
+    console.print(f"  identify   {command('identify', environment=os.environ)} PHOTO.jpg", **plain)
+
+
+def command(name: str, *, environment: Mapping[str, str]) -> str:
+    """How to call a command on what the last run has made, from the same folder: its configuration belongs to it.
+
+    Args:
+        name: `ui` or `identify`.
+        environment: The variables of this process; those that say where things lie are repeated.
+    """
+    deciding = ("NATUREWATCH__NAME", "NATUREWATCH__DATA_ROOT", "NATUREWATCH__REGISTRY__")
+    words = [
+        f"{variable}={shlex.quote(value)}"
+        for variable, value in sorted(environment.items())
+        if variable.upper().startswith(deciding)
+    ]
+    words += ["naturewatch", name]
+    file = Path(environment.get(CONFIG_VARIABLE, DEFAULT)).absolute()
+    if file != DEFAULT:
+        here = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
+        words += ["--config", shlex.quote(str(here))]
+    return " ".join(words)
 
 
 def _counts_table(settings: Settings, manifest: DatasetManifest) -> Table:

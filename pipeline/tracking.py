@@ -4,7 +4,6 @@ Runs are found by tag, never passed as handles. Children (training, calibration,
 through `ml.tracking`, nested in the parent run made here.
 """
 
-import functools
 import json
 import os
 import time
@@ -18,6 +17,7 @@ from pipeline.config import Settings
 from pipeline.dataset.manifest import TABLES, DatasetManifest
 from pipeline.errors import TrackingError
 from pipeline.files import exclusive
+from pipeline.tracking_server import check_answers, is_remote
 from pipeline.tracking_store import database_of, ensure_store, first_line, relocate
 
 if TYPE_CHECKING:
@@ -40,15 +40,15 @@ def client(settings: Settings) -> "MlflowClient":
     """A client of the configured store; its database and experiment exist afterwards, where this data root is now.
 
     Raises:
-        TrackingError: the store is damaged, of another version, or its server does not answer.
+        TrackingError: the store is damaged, or of another version.
+        RegistryError: its server does not answer.
     """
     # Every step of a run imports this module, and few of them log: mlflow costs two seconds.
     from mlflow.exceptions import MlflowException  # noqa: PLC0415
     from mlflow.tracking import MlflowClient  # noqa: PLC0415
 
     uri, artifacts, name = settings.tracking_uri, settings.paths.mlflow_artifacts, settings.registry.experiment
-    if _is_server(uri):
-        _require_answer(uri)
+    check_answers(settings)
     # Several processes must not make a fresh store at once.
     with exclusive(_lock(settings), wait_seconds=120):
         database = database_of(uri)
@@ -60,10 +60,11 @@ def client(settings: Settings) -> "MlflowClient":
             connected = MlflowClient(tracking_uri=uri, registry_uri=uri)
             experiment = connected.get_experiment_by_name(name)
             if experiment is None:
-                location = None if _is_server(uri) else artifacts.as_uri()
+                location = None if is_remote(settings) else artifacts.as_uri()
                 connected.create_experiment(name, artifact_location=location)
         except MlflowException as error:
-            raise TrackingError(f"MLflow's store {_address(uri)} cannot be used: {first_line(error)}") from error
+            told = first_line(error).replace(uri, _address(uri))
+            raise TrackingError(f"MLflow's store {_address(uri)} cannot be used: {told}") from error
     if experiment is not None and experiment.lifecycle_stage != "active":
         raise TrackingError(
             f"the experiment {name!r} of {_address(uri)} was deleted: restore it with `mlflow experiments restore "
@@ -174,6 +175,7 @@ def _log_facts(connected: "MlflowClient", run_id: str, *, settings: Settings, ma
         "gbif.download_key": manifest.download_key or "",
         "gbif.doi": manifest.doi or "",
         "gbif.checklist_key": manifest.checklist_key or "",
+        "naturewatch.source": manifest.source,
     }
     for key, value in facts.items():
         connected.set_tag(run_id, key, value)
@@ -254,36 +256,10 @@ def _lock(settings: Settings) -> Path:
     return settings.paths.data_root / ".mlflow.lock"
 
 
-def _is_server(uri: str) -> bool:
-    return uri.startswith(("http://", "https://", "databricks"))
-
-
 def _address(uri: str) -> str:
     """The address for people: without a user's name and password."""
     parts = urlsplit(uri)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if parts.netloc else uri
-
-
-@functools.cache
-def _require_answer(uri: str) -> None:
-    """Ask a server once, shortly, before MLflow does so long and often.
-
-    Raises:
-        TrackingError: nothing answers there.
-    """
-    import requests  # noqa: PLC0415 (only for servers)
-
-    if not uri.startswith("http"):
-        return
-    try:
-        requests.get(f"{uri.rstrip('/')}/health", timeout=(10, 30))
-    except requests.exceptions.SSLError:
-        return  # something answers; which certificates to trust is MLflow's to know
-    except requests.RequestException as error:
-        raise TrackingError(
-            f"MLflow's server {_address(uri)} does not answer ({type(error).__name__}): start it, or correct "
-            "registry.tracking_uri"
-        ) from error
 
 
 __all__ = ["client", "comparison_run", "dataset_run", "experiment_id", "run_url", "tracking_spec"]

@@ -57,6 +57,8 @@ class DatasetManifest(BaseModel):
     download_key: str | None = None
     doi: str | None = None
     citation: str | None = None
+    origin: str | None = None
+    """What the data are, in the place of a citation of GBIF's, where there is none or it is the replica's."""
     checklist_key: str | None = None
     """The checklist that the dataset follows, which need not be the configured one."""
 
@@ -70,6 +72,11 @@ class DatasetManifest(BaseModel):
         if not paths.dataset_manifest.exists():
             raise TableError(f"{paths.dataset_manifest} is missing; materialise the asset training_photos")
         return cls.model_validate_json(paths.dataset_manifest.read_text(encoding="utf-8"))
+
+    @property
+    def source(self) -> str:
+        """Where the data come from, in words for people: GBIF's citation, or what stands in its place."""
+        return self.origin or self.citation or "a source that does not say how to cite it"
 
     def metrics(self) -> dict[str, int]:
         """Counts by step, then `rejected/<stage>/<rule>`, flat, as an experiment tracker logs them."""
@@ -107,9 +114,10 @@ def build_manifest(paths: Paths, settings: Settings) -> DatasetManifest:
         rejections=rejection_counts(paths),
         gaps={unit: asdict(gaps) for unit, gaps in split_gaps(paths, settings).items()},
         leakage=asdict(leakage(paths)),
-        download_key=download.get("key"),
+        download_key=None if download.get("mode") == "folder" else download.get("key"),
         doi=download.get("doi"),
         citation=download.get("citation"),
+        origin=download.get("origin"),
         checklist_key=followed_checklist(paths),
     )
     write_json(paths.dataset_manifest, manifest.model_dump(mode="json"))

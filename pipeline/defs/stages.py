@@ -37,7 +37,7 @@ def train_network(
     """Train one network with every configured seed, one after the other; what is trained already is found done.
 
     Raises:
-        dagster.DagsterPipesExecutionError: a child ended with an error; its own line is in the log.
+        ChildError: a child failed; its own words are in the message.
     """
     manifest, tags = DatasetManifest.read(settings.paths), run_tags(settings, context)
     results = []
@@ -63,7 +63,7 @@ def calibrate_network(
     """Calibrate one network for every seed that it was trained with.
 
     Raises:
-        dagster.DagsterPipesExecutionError: a child ended with an error; its own line is in the log.
+        ChildError: a child failed; its own words are in the message.
     """
     manifest, tags = DatasetManifest.read(settings.paths), run_tags(settings, context)
     results = []

@@ -22,6 +22,7 @@ from yarl import URL
 
 from pipeline.child import in_child
 from pipeline.config import PhotoSettings, Settings
+from pipeline.event_loop import cancelled_by_signals
 from pipeline.files import exclusive, work_folder
 from pipeline.paths import Paths
 from pipeline.photos.addresses import GuardedResolver
@@ -113,7 +114,8 @@ def fetch_photos(
                 command = worker or worker_command(folder=paths.photos, max_pixels=settings.photos.max_pixels)
                 try:
                     with _rare_collections():
-                        uvloop.run(fetcher.run(wanted, authorities=todo.authorities, worker=command))
+                        main = fetcher.run(wanted, authorities=todo.authorities, worker=command)
+                        uvloop.run(cancelled_by_signals(main))
                 except BaseExceptionGroup as group:
                     raise _first(group) from group
         if total:

@@ -1,6 +1,7 @@
 """`python -m demo` says when it is ready, ends with its parent, and tells what was wrong with its options."""
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.__main__ import main
+from demo.__main__ import INTERRUPTED, main
 from demo.faults import FAULTS
 from tests.demo.replica_fixtures import jpeg
 
@@ -31,7 +32,10 @@ def photos(tmp_path: Path) -> Path:
 @contextmanager
 def _started(*arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "demo", *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-m", "demo", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     assert process.stdin is not None
     assert process.stdout is not None
@@ -40,8 +44,9 @@ def _started(*arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     finally:
         process.kill()
         process.wait(timeout=10)
-        process.stdin.close()
-        process.stdout.close()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            assert pipe is not None
+            pipe.close()
 
 
 def test_it_says_when_it_is_ready_and_serves_then(photos: Path) -> None:
@@ -66,11 +71,14 @@ def test_it_ends_when_its_parent_does(photos: Path) -> None:
         assert process.wait(timeout=10) == 0
 
 
-def test_it_ends_in_order_when_it_is_told_to(photos: Path) -> None:
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_it_ends_with_a_sentence_when_it_is_told_to(photos: Path, number: signal.Signals, status: int) -> None:
     with _started("--photos", str(photos)) as (process, line):
         assert line
-        process.terminate()
-        assert process.wait(timeout=10) == 0
+        process.send_signal(number)
+        assert process.wait(timeout=60) == status
+        assert process.stderr is not None
+        assert process.stderr.read().decode() == f"naturewatch: {INTERRUPTED}\n"
 
 
 def test_a_taken_port_is_an_error_that_names_it(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,23 +1,29 @@
-"""Running the real command in a process group of its own, on a small but whole sample."""
+"""The real commands in sessions of their own, on a part of the sample, and one run that all tests look at."""
 
+import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
+from demo.lineage import number
 from ml.recipes import RECIPES, Probe, Segment
 
-SMALL = {
-    # 64 pixels and short trainings keep the whole road to a few minutes; all else is as in conf/sample.yaml.
-    "NATUREWATCH__TRAINING__IMAGE_SIZE": "64",
-    "NATUREWATCH__TRAINING__WORKERS": "1",
-}
+REPOSITORY = Path(__file__).resolve().parents[2]
+TABLES = ("occurrences", "clean_occurrences", "photo_index", "species", "taxonomy", "split", "rejections")
+"""Tables whose content depends on the source alone."""
+SCOPE = (("Fungi",), ("Plantae", "Tracheophyta", "Magnoliopsida"))
+"""Two kingdoms with some twenty species: enough for a tree, and for species that are too rare."""
+LONG = 1500.0
+"""Seconds that a machine under load may take for a run: a wait for a state, not a measure of speed."""
 
 
 def short_recipes(folder: Path) -> Path:
@@ -35,57 +41,96 @@ def short_recipes(folder: Path) -> Path:
     return file
 
 
-TABLES = ("occurrences", "clean_occurrences", "photo_index", "species", "taxonomy", "split", "rejections")
-"""Tables whose content depends on the source alone."""
+def environment_below(folder: Path, **overrides: str) -> dict[str, str]:
+    """The environment of a command that keeps all it writes below `folder`, its Dagster instance included.
 
-
-def road_environment(folder: Path, **overrides: str) -> dict[str, str]:
-    """The environment of a run that keeps all it writes below `folder`, its Dagster instance included."""
+    Everything is as in conf/sample.yaml but for the number of photographs, their size, and the length of trainings.
+    """
     home = folder / "dagster_home"
     home.mkdir(parents=True, exist_ok=True)
-    settings = Path(__file__).resolve().parents[2] / "dagster_home" / "dagster.yaml"
-    (home / "dagster.yaml").write_bytes(settings.read_bytes())
+    (home / "dagster.yaml").write_bytes((REPOSITORY / "dagster_home" / "dagster.yaml").read_bytes())
+    keys = [number("taxon", *path, digits=10) for path in SCOPE]
     return {
         **os.environ,
-        **SMALL,
         "DAGSTER_HOME": str(home),
         "NATUREWATCH__DATA_ROOT": str(folder / "data"),
+        "NATUREWATCH__SOURCE__TAXON_KEYS": json.dumps(keys),
+        "NATUREWATCH__TRAINING__IMAGE_SIZE": "64",
+        "NATUREWATCH__TRAINING__WORKERS": "1",
         "NATUREWATCH__TRAINING__RECIPE": str(short_recipes(folder)),
         **overrides,
     }
 
 
-class Road:
-    """`naturewatch run`, started, watched, killed or waited for."""
+class Command:
+    """A `naturewatch` command: started, watched, interrupted, killed or waited for."""
 
-    def __init__(self, environment: Mapping[str, str], *arguments: str, log: Path) -> None:
+    def __init__(self, *arguments: str, environment: Mapping[str, str], log: Path) -> None:
         self.log = log
+        self._before = log.stat().st_size if log.exists() else 0
         with log.open("ab") as stream:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "pipeline.cli", "run", *arguments],
+                [sys.executable, "-m", "pipeline.cli", *arguments],
                 env=dict(environment),
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
 
-    def wait(self, *, timeout: float = 400) -> int:
-        """Wait for the end and return the exit status."""
-        return self.process.wait(timeout=timeout)
+    def wait(self, *, timeout: float = LONG) -> int:
+        """Wait for the end and return the exit status; a command that does not end is killed."""
+        with self._killed_on_error():
+            try:
+                return self.process.wait(timeout=timeout)
+            except subprocess.TimeoutExpired:
+                pytest.fail(f"it did not end:\n{self.said()}")
 
-    def kill_when(self, ready: Callable[[], bool], *, timeout: float = 200) -> None:
-        """SIGKILL the process, and it alone, as soon as `ready()`: its children must notice by themselves."""
+    def wait_until(self, ready: Callable[[], bool], *, timeout: float = LONG) -> None:
+        """Wait for a state; a command that ends before, or never comes there, fails the test and is killed."""
         deadline = time.monotonic() + timeout
-        while not ready():
-            if self.process.poll() is not None:
-                pytest.fail(f"the run ended before it could be killed:\n{self.tail()}")
-            if time.monotonic() > deadline:
-                self.process.kill()
-                pytest.fail(f"the moment to kill never came:\n{self.tail()}")
-            time.sleep(0.02)
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait(timeout=30)
+        with self._killed_on_error():
+            while not ready():
+                if self.process.poll() is not None:
+                    pytest.fail(f"it ended with {self.process.returncode} before its time:\n{self.said()}")
+                if time.monotonic() > deadline:
+                    pytest.fail(f"the moment never came:\n{self.said()}")
+                time.sleep(0.02)
 
-    def tail(self) -> str:
-        """The end of what the run printed."""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-60:])
+    @contextlib.contextmanager
+    def _killed_on_error(self) -> Iterator[None]:
+        """Whatever ends a wait, a person's Ctrl-C too, ends what was waited for."""
+        try:
+            yield
+        except BaseException:
+            self.kill()
+            raise
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the process, and to it alone: what it has started must notice by itself."""
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """SIGKILL, likewise."""
+        self.process.kill()
+        self.process.wait()
+
+    def descendants(self) -> list[psutil.Process]:
+        """All processes that it has started, and those that they have."""
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def said(self) -> str:
+        """The end of what it has printed."""
+        text = self.log.read_bytes()[self._before :].decode(errors="replace")
+        return "\n".join(text.splitlines()[-60:])
+
+
+def all_end(processes: list[psutil.Process], *, timeout: float = 120) -> bool:
+    """Wait until none of the processes runs."""
+    _, alive = psutil.wait_procs(processes, timeout=timeout)
+    return not [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the run that all tests look at keeps everything."""
+    return tmp_path_factory.mktemp("finished")

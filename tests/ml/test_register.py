@@ -16,6 +16,7 @@ from ml.register import main, run, unusable
 from ml.spec import RESULT_FILE, RegisterResult
 from pipeline.tracking_store import relocate
 from tests.ml.specificity_fixtures import QUIET, Copied, photograph_bytes, release
+from tests.mlflow_stores import mlflow_server
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +92,25 @@ def test_a_version_that_cannot_be_used_is_registered_anew_and_only_once(tmp_path
     assert unusable(copied.client, version, spec=spec) is None
     assert run(spec, reporter=Reporter(told.append)) == anew
     assert told[-1] == "tiny version 2 is this specification already"
+
+
+@pytest.mark.filterwarnings("ignore")  # MLflow's own, from logging a model
+def test_a_server_keeps_the_version_and_what_is_wrong_with_it_is_found(tmp_path: Path) -> None:
+    uri = mlflow_server()
+    spec, _ = release()
+    server = MlflowClient(tracking_uri=uri, registry_uri=uri)
+    parent = server.create_run(server.create_experiment("of test_register"))
+    tracking = spec.tracking.model_copy(
+        update={"uri": uri, "experiment": "of test_register", "parent_run_id": parent.info.run_id}
+    )
+    there = spec.model_copy(update={"tracking": tracking, "output": tmp_path / "out"})
+    made = run(there, reporter=QUIET)
+    version = server.get_model_version(there.model_name, made.version)
+    assert server.get_model_version_download_uri(there.model_name, made.version).startswith("mlflow-artifacts:/")
+    assert unusable(server, version, spec=there) is None
+    (tmp_path / "network.json").write_text("{}", encoding="utf-8")
+    other = there.model_copy(update={"network": tmp_path / "network.json"})
+    assert unusable(server, version, spec=other) == "its network differs from what it was made of"
 
 
 def test_an_incomplete_specification_registers_nothing(

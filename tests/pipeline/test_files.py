@@ -1,10 +1,11 @@
 """Files are whole or absent; locks exclude; hashes depend on content alone."""
 
-import multiprocessing
+import os
 from pathlib import Path
 
 import pytest
 
+from pipeline import files
 from pipeline.errors import LockedError
 from pipeline.files import atomic_path, digest_of, exclusive, sha256_of, work_folder, write_bytes, write_json
 
@@ -34,24 +35,19 @@ def test_a_digest_depends_on_content_alone() -> None:
     assert digest_of("a", "b") != digest_of("ab")
 
 
-def _hold(path: Path, held: "multiprocessing.synchronize.Event", release: "multiprocessing.synchronize.Event") -> None:
-    with exclusive(path):
-        held.set()
-        release.wait(30)
-
-
-def test_a_second_process_waits_and_then_says_what_is_locked(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    held, release = context.Event(), context.Event()
-    other = context.Process(target=_hold, args=(tmp_path / "lock", held, release))
-    other.start()
-    try:
-        assert held.wait(30)
-        with pytest.raises(LockedError, match="lock"), exclusive(tmp_path / "lock", wait_seconds=0.3):
+def test_a_second_holder_waits_with_a_word_and_then_says_what_is_locked_by_whom(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(files, "SAY_SECONDS", 0.0)
+    # A lock belongs to an open file: two of one process keep each other out as two processes do.
+    with exclusive(tmp_path / "lock"):
+        with pytest.raises(LockedError) as refused, exclusive(tmp_path / "lock", wait_seconds=0.3):
             pytest.fail("two holders at once")
-    finally:
-        release.set()
-        other.join(30)
+        for part in (str(tmp_path / "lock"), f"process {os.getpid()} on ", "wait for that run to end"):
+            assert part in str(refused.value)
+    (line,) = caplog.messages
+    assert f"process {os.getpid()}" in line
+    assert "waiting up to" in line
     with exclusive(tmp_path / "lock", wait_seconds=0.3):
         pass
 

@@ -13,9 +13,9 @@ from mlflow.tracking import MlflowClient
 from ml.spec import MLFLOW_DEFAULTS
 from pipeline.config import Settings
 from pipeline.dataset.manifest import TABLES, DatasetManifest
-from pipeline.errors import TrackingError
+from pipeline.errors import RegistryError, TrackingError
 from pipeline.tracking import client, comparison_run, dataset_run, experiment_id, run_url, tracking_spec
-from tests.mlflow_stores import forget_artifacts
+from tests.mlflow_stores import forget_artifacts, mlflow_server
 
 pytestmark = pytest.mark.usefixtures("with_store")
 
@@ -174,6 +174,22 @@ def test_tables_are_named_by_their_place_in_the_data_root(settings: Settings, ma
     }
 
 
+def test_a_server_keeps_runs_and_artifacts(
+    make_settings: Callable[..., Settings], settings: Settings, manifest: DatasetManifest
+) -> None:
+    there = make_settings(registry={"tracking_uri": mlflow_server(), "experiment": "of test_tracking"})
+    run_id = dataset_run(there, manifest, tags={"dagster.run_id": "one"}, figures={"sheet.png": b"png"})
+    assert dataset_run(there, manifest, tags={}) == run_id
+    _, _, tags, inputs, tables, status = logged(there, run_id)
+    assert isinstance(tags, dict)
+    assert tags["dagster.run_id"] == "one"
+    assert inputs == sorted(TABLES)
+    assert tables == {f"tables/{name}.parquet" for name in TABLES}
+    assert status == "FINISHED"
+    assert str(client(there).get_run(run_id).info.artifact_uri).startswith("mlflow-artifacts:/")
+    assert not settings.paths.mlflow_artifacts.exists()
+
+
 def test_a_deleted_experiment_is_told_with_what_to_do(settings: Settings) -> None:
     connected = client(settings)
     connected.delete_experiment(experiment_id(settings, connected))
@@ -188,7 +204,7 @@ def test_a_server_that_is_down_is_named_at_once_and_without_its_password(
         taken.bind(("127.0.0.1", 0))  # nobody listens
         port = taken.getsockname()[1]
         settings = make_settings(registry={"tracking_uri": f"http://kea:secret@127.0.0.1:{port}"})
-        with pytest.raises(TrackingError, match=f"MLflow's server http://127.0.0.1:{port} does not answer") as caught:
+        with pytest.raises(RegistryError, match=f"the MLflow server at 127.0.0.1:{port} cannot be reached") as caught:
             client(settings)
     assert "secret" not in str(caught.value)
     assert int(MLFLOW_DEFAULTS["MLFLOW_HTTP_REQUEST_MAX_RETRIES"]) < 7

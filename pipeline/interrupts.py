@@ -1,0 +1,179 @@
+"""Ctrl-C, SIGTERM and a closed terminal at any moment: one sentence and a status, never a trace.
+
+Imports nothing but the standard library, so that it can be in force before anything else is loaded.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Final, NoReturn
+
+from pipeline.errors import ChildError
+
+GO_ON: Final = "interrupted; run the same command again to go on from here"
+"""What an interrupted command says last."""
+STOPPING: Final = "stopping: what is done is kept (interrupt again to end at once)"
+"""What it says first, when its work needs a moment to stop."""
+AGAIN_SECONDS: Final = 1.0
+"""A signal so soon after another is the same one: `timeout` sends it to a process and to its group."""
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What asks a command to end."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """The process was asked to end by one of `SIGNALS`.
+
+    Attributes:
+        status: The exit status that the shell expects: 130 after SIGINT, 143 after SIGTERM, 129 after SIGHUP.
+    """
+
+    def __init__(self, number: int = signal.SIGINT) -> None:
+        super().__init__(GO_ON)
+        self.status = 128 + number
+
+
+def leave_on_signals(*, says: str | None = GO_ON) -> None:
+    """From now on each of `SIGNALS` ends the process at once, with a sentence or none."""
+
+    def leave(number: int, frame: FrameType | None) -> NoReturn:
+        del frame
+        if says is not None:
+            with contextlib.suppress(OSError):
+                os.write(sys.stderr.fileno(), f"naturewatch: {says}\n".encode())
+        os._exit(128 + number)
+
+    _handle(leave)
+
+
+def raise_on_signals() -> None:
+    """From now on each of `SIGNALS` raises `Interrupted` in the main thread."""
+    _handle(_raise)
+
+
+def ignore_signals() -> None:
+    """From now on none of `SIGNALS` has an effect: the process is ending, and has a last word to say."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+@contextlib.contextmanager
+def quiet_pipe() -> Iterator[None]:
+    """End with status 141 and no word when nobody reads standard output any more (`naturewatch ... | head -1`)."""
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # The interpreter flushes once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
+
+
+def supervised(work: Callable[[], int]) -> int:
+    """Call `work` in a process of its own, which this one watches, and return the status that it returns.
+
+    A signal reaches `work` once, as SIGINT, and may be handled there in any way and at any pace; a second one ends it
+    with all that it started in its process group. The process ends with this one, however that ends. To be called
+    while there is one thread.
+
+    Raises:
+        Interrupted: a signal ended the work.
+        ChildError: the work was ended by the system, for want of memory for instance.
+    """
+    watched = _heard() | {signal.SIGCHLD, signal.SIGTSTP}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, watched)
+    reading, writing = os.pipe()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    worker = os.fork()
+    if worker == 0:
+        os.close(writing)
+        os.setpgid(0, 0)
+        threading.Thread(target=_end_with, args=(reading,), daemon=True).start()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        _work(work)
+    os.close(reading)
+    with contextlib.suppress(OSError):
+        # The worker does so, too; whoever is first. It may have ended already.
+        os.setpgid(worker, worker)
+    # A signal whose default is to be ignored may be dropped before it can be waited for.
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    try:
+        received, status = _watch(worker, watched)
+    finally:
+        os.close(writing)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    if status == 0:
+        return 0
+    if received is not None:
+        raise Interrupted(received)
+    if status - 128 in SIGNALS:
+        # Somebody else has interrupted it.
+        raise Interrupted(status - 128)
+    if status < 0:
+        name = signal.Signals(-status).name
+        raise ChildError(
+            f"the run was ended by {name}: the machine may lack memory, or room in /dev/shm or the temporary folder; "
+            "run the same command again to go on from here"
+        )
+    return status
+
+
+def _work(work: Callable[[], int]) -> NoReturn:
+    """Leave this process with the status of `work`; an interrupt is told by the process that watches."""
+    try:
+        status = work()
+    except KeyboardInterrupt as interrupt:
+        ignore_signals()
+        status = interrupt.status if isinstance(interrupt, Interrupted) else 128 + signal.SIGINT
+    sys.exit(status)
+
+
+def _watch(worker: int, watched: set[signal.Signals]) -> tuple[int | None, int]:
+    """Hand signals on until the worker has ended: the first signal that asked for it, and the worker's status."""
+    received: int | None = None
+    when = 0.0
+    while True:
+        number = signal.sigwait(watched)
+        if number == signal.SIGCHLD:
+            pid, status = os.waitpid(worker, os.WNOHANG)
+            if pid == worker:
+                return received, os.waitstatus_to_exitcode(status)
+        elif number == signal.SIGTSTP:
+            os.killpg(worker, signal.SIGSTOP)
+            os.kill(os.getpid(), signal.SIGSTOP)
+            os.killpg(worker, signal.SIGCONT)
+        elif received is None:
+            received, when = number, time.monotonic()
+            with contextlib.suppress(OSError):
+                sys.stderr.write(f"naturewatch: {STOPPING}\n")
+            os.kill(worker, signal.SIGINT)
+        elif time.monotonic() - when > AGAIN_SECONDS:
+            os.killpg(worker, signal.SIGKILL)
+
+
+def _end_with(reading: int) -> None:
+    """End this process as if it had been killed when the other end of the pipe is closed."""
+    os.read(reading, 1)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _heard() -> set[signal.Signals]:
+    """What is answered: `nohup` keeps its promise, but SIGINT is heard in the background of a script, too."""
+    return set(SIGNALS) - ({signal.SIGHUP} if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else set())
+
+
+def _handle(handler: Callable[[int, FrameType | None], None]) -> None:
+    for number in _heard():
+        signal.signal(number, handler)
+
+
+def _raise(number: int, frame: FrameType | None) -> NoReturn:
+    del frame
+    raise Interrupted(number)

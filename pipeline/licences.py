@@ -1,0 +1,33 @@
+"""The licences that the configuration and the tables know, in their canonical spelling. Loads nothing."""
+
+from typing import Final
+
+LICENCES: Final = (
+    "CC0",
+    "CC-BY",
+    "CC-BY-NC",
+    "CC-BY-SA",
+    "CC-BY-ND",
+    "CC-BY-NC-SA",
+    "CC-BY-NC-ND",
+    "PDM",
+    "all rights reserved",
+    "unknown",
+    "other",
+)
+"""Licences of photographs; PDM is the Public Domain Mark, `other` any text that is none of the rest."""
+
+RECORD_LICENCES: Final = {"CC0": "CC0_1_0", "CC-BY": "CC_BY_4_0", "CC-BY-NC": "CC_BY_NC_4_0"}
+"""Licences that GBIF knows of a record, and its names of them (vocabulary License)."""
+
+
+def canonical(licence: str) -> str:
+    """The canonical spelling; upper and lower case are the same.
+
+    Raises:
+        ValueError: it is none of `LICENCES`.
+    """
+    spelling = {each.lower(): each for each in LICENCES}.get(licence.strip().lower())
+    if spelling is None:
+        raise ValueError(f"the canonical licences are {', '.join(LICENCES)}")
+    return spelling

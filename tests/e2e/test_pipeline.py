@@ -1,0 +1,325 @@
+"""From nothing to a champion, killed and interrupted on the way; then again from the UI, where all is found done."""
+
+import json
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from mlflow.tracking import MlflowClient
+from playwright.sync_api import Page, sync_playwright
+
+from pipeline.dataset.manifest import content_hash
+from pipeline.interrupts import GO_ON
+from pipeline.photos.journal import AGAIN
+from tests.e2e.conftest import LONG, REPOSITORY, TABLES, Command, all_end, environment_below
+from tests.pipeline import tiny
+
+# A whole run on a machine under load; each wait has its own, shorter, limit.
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(3 * LONG)]
+
+ARTEFACTS = REPOSITORY / "test-artefacts"
+"""Screenshots stay here after the tests."""
+NETWORKS = {"baseline", "baseline_matched", "multi_view", "knowledge_transfer"}
+
+
+def lines(file: Path) -> int:
+    return file.read_text(errors="replace").count("\n") if file.exists() else 0
+
+
+def sealed(data: Path) -> list[tiny.Row]:
+    """The attempts of all fetches that have ended, and of killed ones that another has taken over."""
+    return [row for path in sorted((data / "fetch" / "attempts").glob("*.parquet")) for row in tiny.read(path)]
+
+
+@pytest.fixture(scope="module")
+def finished(folder: Path) -> Path:
+    """The folder of a run that was killed while fetching and while training, interrupted, and then left alone."""
+    environment = environment_below(folder, NATUREWATCH__PHOTOS__REQUESTS_PER_SECOND="50")
+    log, data = folder / "run.log", folder / "data"
+    journal = data / "fetch" / "journal.jsonl"
+
+    run = Command("run", environment=environment, log=log)
+    run.wait_until(lambda: lines(journal) > 60)
+    (folder / "stored").write_text(str(lines(journal)))
+    run.kill()
+
+    run = Command("run", environment=environment, log=log)
+    run.wait_until(lambda: any(data.glob("models/baseline/*/checkpoints/CURRENT")))
+    run.kill()
+
+    run = Command("run", environment=environment, log=log)
+    run.wait_until(lambda: any(data.glob("models/multi_view/*/inputs.json")))
+    started = run.descendants()
+    run.signal(signal.SIGINT)
+    assert run.wait() == 130
+    (folder / "interrupted").write_text(run.said())
+    assert all_end(started)
+
+    run = Command("run", environment=environment, log=log)
+    assert run.wait() == 0, run.said()
+    return folder
+
+
+def client(folder: Path) -> MlflowClient:
+    store = f"sqlite:///{folder}/data/mlflow.db"
+    return MlflowClient(tracking_uri=store, registry_uri=store)
+
+
+def test_an_interrupt_ends_with_one_sentence_and_no_trace(finished: Path) -> None:
+    said = (finished / "interrupted").read_text()
+    assert said.splitlines()[-1] == f"naturewatch: {GO_ON}"
+    assert "Traceback" not in said
+    assert "Error" not in said
+
+
+def test_what_was_done_before_a_kill_is_not_done_again(finished: Path) -> None:
+    attempts = sealed(finished / "data")
+    assert len(attempts) >= int((finished / "stored").read_text()), "what the killed fetch had recorded is kept"
+    asked = [row["photo_id"] for row in attempts if row["status"] != AGAIN]
+    # A kill may lose the last moment of the journal; nothing that was recorded is asked for again.
+    assert len(asked) == len(set(asked))
+    assert "going on at step" in (finished / "run.log").read_text()
+
+
+def test_it_ends_in_the_same_tables_as_an_undisturbed_run(finished: Path, tmp_path: Path) -> None:
+    undisturbed = Command(
+        "run", "--select", "group:ingest or group:dataset",
+        environment=environment_below(tmp_path), log=tmp_path / "run.log",
+    )  # fmt: skip
+    assert undisturbed.wait() == 0, undisturbed.said()
+    for name in TABLES:
+        one, two = (root / "data" / "tables" / f"{name}.parquet" for root in (finished, tmp_path))
+        assert content_hash(one) == content_hash(two), name
+
+
+def test_it_ends_with_a_champion_that_carries_its_provenance(finished: Path) -> None:
+    version = client(finished).get_model_version_by_alias("naturewatch", "champion")
+    manifest = json.loads((finished / "data" / "tables" / "dataset.json").read_text())
+    assert version.tags["naturewatch.split_hash"] == manifest["split_hash"]
+    assert version.tags["gbif.doi"].startswith("10.")
+    assert version.tags["gbif.download_key"]
+
+
+def test_it_prints_the_table_of_results_and_where_to_look(finished: Path) -> None:
+    printed = (finished / "run.log").read_text()
+    for expected in ("one view (baseline)", "accuracy at target", "naturewatch ui", "naturewatch identify"):
+        assert expected in printed
+
+
+def test_runs_are_nested_below_the_dataset_version(finished: Path) -> None:
+    connected = client(finished)
+    experiment = connected.get_experiment_by_name("naturewatch")
+    assert experiment is not None
+    runs = {run.data.tags["naturewatch.stage"]: run for run in connected.search_runs([experiment.experiment_id])}
+    calibrations = {f"specificity_{network}" for network in NETWORKS}
+    assert set(runs) == {"dataset", *NETWORKS, "genus_stage", *calibrations, "comparison", "candidate"}
+    parent = runs.pop("dataset")
+    assert parent.inputs is not None
+    assert {entry.dataset.name for entry in parent.inputs.dataset_inputs} >= set(TABLES) - {"photo_index"}
+    for run in runs.values():
+        assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        assert run.data.tags["dagster.run_url"].startswith("http")
+        assert run.info.status == "FINISHED"
+
+
+def test_the_champion_identifies_a_photograph(finished: Path) -> None:
+    photograph = next((finished / "data" / "photos").glob("*/*.jpg"))
+    answer = subprocess.run(
+        [sys.executable, "-m", "pipeline.cli", "identify", str(photograph), "--json"],
+        env=environment_below(finished),
+        capture_output=True,
+        text=True,
+        timeout=LONG,
+        check=False,
+    )
+    assert answer.returncode == 0, answer.stderr
+    (identified,) = json.loads(answer.stdout)
+    assert identified["lineage"]
+    assert 0 <= identified["probability"] <= 1
+
+
+def free_ports() -> tuple[int, int]:
+    with socket.socket() as one, socket.socket() as other:
+        one.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1]), int(other.getsockname()[1])
+
+
+class Ui:
+    """`naturewatch ui`, asked as its pages do."""
+
+    def __init__(self, folder: Path) -> None:
+        port, mlflow_port = free_ports()
+        self.dagster, self.mlflow = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{mlflow_port}"
+        self.command = Command(
+            "ui", "--port", str(port), "--mlflow-port", str(mlflow_port),
+            environment=environment_below(folder), log=folder / "ui.log",
+        )  # fmt: skip
+
+    def wait(self) -> None:
+        """Wait until both servers answer."""
+        self.command.wait_until(lambda: answers(f"{self.dagster}/server_info") and answers(f"{self.mlflow}/health"))
+
+    def graphql(self, query: str, **variables: Any) -> dict[str, Any]:  # noqa: ANN401
+        """The data that Dagster answers."""
+        asked = {"query": query, "variables": variables}
+        answer = requests.post(f"{self.dagster}/graphql", json=asked, timeout=120)
+        answer.raise_for_status()
+        data: dict[str, Any] = answer.json()["data"]
+        return data
+
+    def latest_run(self) -> dict[str, str] | None:
+        """The number and the status of the run that was started last."""
+        query = "query { runsOrError(limit: 1) { ... on Runs { results { runId status } } } }"
+        found: list[dict[str, str]] = self.graphql(query)["runsOrError"]["results"]
+        return found[0] if found else None
+
+
+def answers(address: str) -> bool:
+    try:
+        return requests.get(address, timeout=10).ok
+    except requests.RequestException:
+        return False
+
+
+@pytest.fixture(scope="module")
+def ui(finished: Path) -> Iterator[Ui]:
+    """The UI on the finished run."""
+    started = Ui(finished)
+    try:
+        started.wait()
+        yield started
+    finally:
+        started.command.signal(signal.SIGTERM)
+        started.command.wait(timeout=120)
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    browser_path = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser_path is None:
+        pytest.fail("no chromium on this machine; `make test` installs it from the distribution")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=browser_path,
+            args=["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+                  "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+        )  # fmt: skip
+        yield browser.new_page(viewport={"width": 1600, "height": 1100})
+        browser.close()
+
+
+def shoot(page: Page, name: str) -> None:
+    ARTEFACTS.mkdir(exist_ok=True)
+    page.screenshot(path=ARTEFACTS / f"{name}.png")
+
+
+@pytest.fixture(scope="module")
+def before(finished: Path) -> dict[str, Any]:
+    """What a second run must leave alone; the baseline is taken away, so that the UI has a network to train."""
+    data = finished / "data"
+    shutil.rmtree(data / "models" / "baseline")
+    return state(data)
+
+
+def state(data: Path) -> dict[str, Any]:
+    weights = {path: path.stat().st_mtime_ns for path in data.glob("models/*/*/weights.safetensors")}
+    tables = {name: content_hash(data / "tables" / f"{name}.parquet") for name in TABLES}
+    return {"weights": weights, "tables": tables}
+
+
+@pytest.fixture(scope="module")
+def materialised(ui: Ui, page: Page, before: dict[str, Any]) -> str:
+    """The number of a run that was started by *Materialize all* in a browser, once it has ended well."""
+    earlier = ui.latest_run()
+    page.goto(f"{ui.dagster}/asset-groups", wait_until="domcontentloaded", timeout=LONG * 1000)
+    button = page.get_by_role("button", name=re.compile("Materialize all", re.IGNORECASE)).first
+    button.click(timeout=LONG * 1000)
+    shoot(page, "1-materialize-all-clicked")
+    # The page asks for what it shows, again and again, for as long as it is open.
+    page.goto("about:blank")
+
+    def ended() -> bool:
+        time.sleep(1)
+        run = ui.latest_run()
+        return run is not None and run != earlier and run["status"] in {"SUCCESS", "FAILURE", "CANCELED"}
+
+    ui.command.wait_until(ended)
+    run = ui.latest_run()
+    assert run is not None
+    page.goto(f"{ui.dagster}/runs/{run['runId']}", wait_until="domcontentloaded")
+    page.wait_for_timeout(2000)
+    shoot(page, "2-run")
+    assert run["status"] == "SUCCESS", ui.command.said()
+    return run["runId"]
+
+
+def test_materialize_all_ends_green(materialised: str, ui: Ui, page: Page) -> None:
+    # The job's page draws every asset; the global lineage folds them into their groups.
+    page.goto(f"{ui.dagster}/locations/naturewatch/jobs/road", wait_until="domcontentloaded")
+    page.wait_for_timeout(4000)
+    shoot(page, "3-lineage")
+    assert materialised
+
+
+def test_a_second_run_changes_nothing_and_trains_only_what_is_missing(
+    materialised: str, finished: Path, before: dict[str, Any]
+) -> None:
+    after = state(finished / "data")
+    (trained,) = after["weights"].keys() - before["weights"].keys()
+    assert trained.parent.parent.name == "baseline"
+    del after["weights"][trained]
+    assert after == before
+    assert len(client(finished).search_model_versions("name = 'naturewatch'")) == 1
+
+
+@pytest.mark.parametrize(
+    ("asset", "expected"),
+    [
+        ("changes", "What the release changed"),
+        ("species", "Photographs per species"),
+        ("split", "contact_sheet"),
+        ("dataset_page", "Species per class"),
+        ("baseline", "mlflow_run"),
+        ("specificity_baseline", "threshold"),
+        ("champion", "is the champion already"),
+    ],
+)
+def test_an_asset_shows_what_a_person_wants_to_see(materialised: str, ui: Ui, asset: str, expected: str) -> None:
+    query = """
+    query ($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode {
+      assetMaterializations(limit: 1) { runId metadataEntries { label ... on MarkdownMetadataEntry { mdStr }
+        ... on TextMetadataEntry { text } } } } } }"""
+    node = ui.graphql(query, key={"path": [asset]})["assetNodeOrError"]
+    (materialization,) = node["assetMaterializations"]
+    assert materialization["runId"] == materialised
+    shown = " ".join(
+        " ".join([entry["label"], entry.get("mdStr") or "", entry.get("text") or ""])
+        for entry in materialization["metadataEntries"]
+    )
+    assert expected in shown
+
+
+def test_the_page_of_an_asset_opens(materialised: str, ui: Ui, page: Page) -> None:
+    page.goto(f"{ui.dagster}/assets/split", wait_until="domcontentloaded")
+    page.get_by_text("contact_sheet").first.wait_for(timeout=LONG * 1000)
+    shoot(page, "asset-split")
+    page.goto("about:blank")
+
+
+def test_sigterm_ends_the_servers_and_all_that_they_have_started(ui: Ui, page: Page) -> None:
+    started = ui.command.descendants()
+    assert len(started) >= 2
+    ui.command.signal(signal.SIGTERM)
+    assert ui.command.wait(timeout=120) == 143
+    assert all_end(started)
+    assert ui.command.said().splitlines()[-1] == f"naturewatch: {GO_ON}"
