@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ml.candidates import candidates, select
 from ml.operating import OperatingCurve
 from ml.reliability import Reliability, reliability
-from ml.spec import RANKS, GroupPoint, OperatingPoint, SpecificityOptions, WatchedTaxon
+from ml.spec import GroupPoint, OperatingPoint, SpecificityOptions, WatchedTaxon
 from ml.taxonomy import ROOT, Integers, Taxonomy
 from ml.temperature import fit_temperature
 from ml.threshold_table import ThresholdTable
@@ -32,6 +32,10 @@ from ml.watch_list import alarms, find_watched
 
 FOURTH = 4
 """With a guarantee, every fourth observation of the calibration half fits the temperature and chooses nothing."""
+
+
+class TooFewError(SpecificityError):
+    """The photographs do not suffice for what is asked."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -126,15 +130,27 @@ def policy_of(options: SpecificityOptions, taxonomy: Taxonomy) -> Policy:
     Raises:
         SpecificityError: the tree has no such rank.
     """
-    depth = 0 if options.groups == "none" else RANKS.index(options.groups) + 1
-    if depth and (
-        depth > taxonomy.max_depth or options.groups not in {taxonomy.rank[n] for n in taxonomy.levels[depth]}
-    ):
-        raise SpecificityError(f"the taxonomy has no {options.groups} at depth {depth}; choose other groups")
+    depth = 0 if options.groups == "none" else depth_of_rank(options.groups, taxonomy)
     return Policy(
         method=options.method, reward=options.reward, delta=options.delta, group_depth=depth,
         group_photos=options.group_photos, seed=options.seed,
     )  # fmt: skip
+
+
+def depth_of_rank(rank: str, taxonomy: Taxonomy) -> int:
+    """The depth of the taxa of a rank; in a tree with fewer ranks than seven it is another one.
+
+    Raises:
+        SpecificityError: the tree has none, or has them at several depths.
+    """
+    depths = sorted({int(depth) for depth, own in zip(taxonomy.depth, taxonomy.rank, strict=True) if own == rank})
+    if not depths:
+        raise SpecificityError(f"the taxonomy has no {rank}; choose other groups")
+    if len(depths) > 1:
+        raise SpecificityError(
+            f"the taxonomy has {rank} at the depths {', '.join(map(str, depths))}; choose other groups"
+        )
+    return depths[0]
 
 
 def divide(data: Labelled, options: SpecificityOptions) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
@@ -142,6 +158,9 @@ def divide(data: Labelled, options: SpecificityOptions) -> tuple[npt.NDArray[np.
 
     An estimate may use the calibration half for both; a guarantee needs thresholds to be chosen on photographs that the
     probabilities do not depend on.
+
+    Raises:
+        TooFewError: there is only one observation, and both are asked for.
     """
     if options.delta is None or not options.temperature:
         return data.chooses, data.chooses
@@ -151,7 +170,13 @@ def divide(data: Labelled, options: SpecificityOptions) -> tuple[npt.NDArray[np.
     drawn = np.random.default_rng(options.seed).permutation(observation.max() + 1) % FOURTH == 0
     fits = np.zeros_like(data.chooses)
     fits[rows] = drawn[observation]
-    return fits, data.chooses & ~fits
+    chooses = data.chooses & ~fits
+    if not chooses.any():
+        raise TooFewError(
+            "a guarantee with a temperature needs more observations: the only one of the calibration half fits the "
+            "temperature, and none is left to choose a threshold"
+        )
+    return fits, chooses
 
 
 def operating_points(

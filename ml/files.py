@@ -17,6 +17,10 @@ def replacing(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.name}.partial")
     try:
         yield partial
+        # Some writers make files private to one user; models and tables are shared like any other file.
+        umask = os.umask(0)
+        os.umask(umask)
+        partial.chmod(0o666 & ~umask)
         put_in_place(partial, path)
     finally:
         partial.unlink(missing_ok=True)

@@ -1,149 +1,155 @@
-"""`naturewatch identify`: what is on photographs, said by a registered version. Prints; computes nothing itself."""
+"""`naturewatch identify`: what is on photographs, said by a registered version.
+
+Every photograph has an answer or an error, in order, written as it comes.
+"""
 
 import argparse
-import json
-import logging
+import itertools
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from glob import iglob
 from pathlib import Path
-from typing import Any
+from typing import Final, NoReturn
 
-# Telemetry is decided by the operator, not by a library; set before mlflow is imported.
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-# Its progress bars would mix with the answers.
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+from ml.ending import ENDING, end_by_signals
 
-from pydantic import ValidationError
+if __name__ == "__main__":
+    # Before what takes a moment to import.
+    end_by_signals()
 
-from ml.errors import MlError
-from ml.spec import sqlite_file
+from ml.answer_text import Answer, Output, printable
+from ml.errors import MlError, PhotoError
+from ml.identification import Entry, Identification
+from ml.photograph import FORMATS
+from ml.photograph_files import OtherFileError, files_below, read_photograph
+from ml.question import Question
+from ml.versions import CHAMPION
 
-Answer = dict[str, Any]
-"""One answer of `ml.serving.Identifier.predict`."""
-
-
-WITHIN = "name, key or lineage (as in 'Plantae > Morus') of a taxon that it is known to be in; repeatable: one of them"
-
-
-class ModelError(MlError):
-    """The registry holds no model to ask."""
-
-
-class IdentificationError(MlError):
-    """One photograph, or what was asked of it, cannot be used."""
+WITHIN: Final = (
+    "name, key or lineage (as in 'Plantae > Morus') of a taxon that it is known to be in; repeatable: one of them"
+)
+CLOSED: Final = 128 + signal.SIGPIPE
+"""Exit status when nobody reads the answers any more: that of any command which SIGPIPE ends."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Identify photographs and return the exit status: 0 only when every one was answered."""
     options = _parser().parse_args(argv)
-    photographs: list[Path] = options.photo
-    absent = [photograph for photograph in photographs if not photograph.is_file()]
-    present = [photograph for photograph in photographs if photograph.is_file()]
-    for photograph in absent:
-        _complain(f"{photograph}: there is no such file")
-    if not present:
-        return 1
     try:
-        model = load_model(uri=options.tracking_uri, name=options.model_name, alias=options.alias)
-    except ModelError as error:
+        return _run(options)
+    except MlError as error:
         _complain(str(error))
         return 1
-    params = {
-        "target": options.target,
-        "threshold": options.threshold,
-        "within": options.within,
-        "renormalise": False if options.literal else None,
-        "top": options.top,
-        "region": options.region,
-    }
-    asked = {name: value for name, value in params.items() if value is not None}
-    answers: list[Answer] = []
-    for photograph in present:
-        try:
-            answers.append({"photo": str(photograph), **identify(model, photograph, params=asked)})
-        except IdentificationError as error:
-            _complain(f"{photograph}: {error}")
-            continue
-        if not options.json:
-            sys.stdout.write(readable(answers[-1]) + "\n")
-    if options.json:
-        sys.stdout.write(json.dumps(answers, indent=2, ensure_ascii=False) + "\n")
-    return 0 if len(answers) == len(photographs) else 1
+    except BrokenPipeError:
+        # Python would try to write the rest when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED
 
 
-def load_model(*, uri: str, name: str, alias: str) -> Any:  # noqa: ANN401 (mlflow.pyfunc.PyFuncModel; mlflow is slow)
-    """The version of `name` under `alias`.
-
-    Raises:
-        ModelError: there is none, or this code cannot read it; says what to do.
-    """
-    none = ModelError(f"no model {name!r} has the alias {alias!r} in {uri}: run `naturewatch run` first")
-    database = sqlite_file(uri)
-    if database is not None and not database.is_file():
-        raise none
-    import mlflow  # noqa: PLC0415 (loaded only when there is something to ask)
-
-    for noisy in ("mlflow", "alembic"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
-    mlflow.set_tracking_uri(uri)
-    mlflow.set_registry_uri(uri)
-    client = mlflow.MlflowClient()
-    try:
-        version = client.get_model_version_by_alias(name, alias)
-    except mlflow.exceptions.MlflowException as error:
-        if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
-            raise none from error
-        raise ModelError(f"the registry {uri} does not answer: {error.message}") from error
-    try:
-        return mlflow.pyfunc.load_model(f"models:/{name}/{version.version}")
-    except (MlError, ValidationError, KeyError) as error:
-        raise ModelError(
-            f"version {version.version} of {name!r} was registered by other code than this: run `naturewatch run` to "
-            "register it anew"
-        ) from error
-
-
-def identify(model: Any, photograph: Path, *, params: dict[str, Any]) -> Answer:  # noqa: ANN401 (PyFuncModel)
-    """The answer for one photograph.
-
-    Raises:
-        IdentificationError: it cannot be read, or a parameter cannot be used.
-    """
-    from mlflow.exceptions import MlflowException  # noqa: PLC0415 (see load_model)
-
-    try:
-        answer: Answer = model.predict([photograph.read_bytes()], params=params)[0]
-    except MlflowException as error:
-        raise IdentificationError(error.message.removeprefix("photograph 0: ")) from error
-    except OSError as error:
-        raise IdentificationError(f"cannot read the file: {error.strerror}") from error
-    return answer
-
-
-def readable(answer: Answer) -> str:
-    """An answer as text: the taxon with its lineage, then the most probable species."""
-    if answer["depth"] == 0:
-        first = f"{answer['photo']}: not sure of any kingdom (asked for {100 * answer['threshold']:.0f} % confidence)"
-    else:
-        lineage = " > ".join(step["name"] for step in answer["lineage"])
-        first = (
-            f"{answer['photo']}: {answer['rank']} {answer['taxon']} ({100 * answer['probability']:.0f} %)  [{lineage}]"
+def _run(options: argparse.Namespace) -> int:
+    question = Question.of(
+        {
+            "target": options.target,
+            "threshold": options.threshold,
+            "within": options.within,
+            "renormalise": not options.literal,
+            "top": options.top,
+            "region": options.region,
+        }
+    )
+    entries = photographs(options.photo)
+    begin = list(_to_first_readable(entries))
+    answers: Iterator[tuple[str, Answer | PhotoError]]
+    if begin and isinstance(begin[-1][1], bytes):
+        model = Identification.load(
+            question, uri=options.tracking_uri, name=options.model_name, alias=options.alias, ending=ENDING, tell=_tell
         )
-    width = max((len(species["name"]) for species in answer["top"]), default=0)
-    lines = [f"    {species['name']:<{width}}  {100 * species['probability']:5.1f} %" for species in answer["top"]]
-    return "\n".join([first, *lines, *(watched(taxon) for taxon in answer.get("watch", ()))])
+        answers = model.answers(itertools.chain(begin, entries))
+    else:
+        # Where nothing can be read, no model is asked.
+        answers = ((photo, error) for photo, error in begin if isinstance(error, PhotoError))
+    output = Output(as_json=options.json)
+    with ExitStack() as stack:
+        stack.callback(output.close)
+        ENDING.callback(output.abandon)
+        photos, failures = _write(answers, output)
+    if failures and photos > 1:
+        _complain(f"{failures} of {photos} photographs have no answer")
+    return 1 if failures else 0
 
 
-def watched(taxon: dict[str, Any]) -> str:
-    """A line about a watched taxon: an alarm cannot be overlooked, and no alarm is said, too."""
-    told = f"{taxon['lineage']}: {100 * taxon['probability']:.2g} % (alarm from {100 * taxon['threshold']:.2g} %)"
-    return f"    ! ALARM, watched {told}" if taxon["alarm"] else f"    watched {told}"
+def _write(answers: Iterable[tuple[str, Answer | PhotoError]], output: Output) -> tuple[int, int]:
+    """Write answers as they come; returns how many photographs there were, and how many of them have none."""
+    photos = failures = 0
+    for photos, (photo, answer) in enumerate(answers, start=1):  # noqa: B007 (counts)
+        if isinstance(answer, PhotoError):
+            failures += 1
+            output.error(photo, str(answer))
+            _complain(f"{printable(photo)}: {answer}")
+        else:
+            output.answer(answer)
+    return photos, failures
+
+
+def photographs(names: Iterable[str]) -> Iterator[Entry]:
+    """The photographs that are meant by names of files and folders, and by patterns that no file is called.
+
+    A folder stands for all photographs below it, by content. Each is read when it is its turn.
+    """
+    for name in names:
+        for path, problem in _meant(name):
+            try:
+                yield path, problem or read_photograph(Path(path))
+            except PhotoError as error:
+                yield path, error
+
+
+def _meant(name: str) -> Iterator[tuple[str, PhotoError | None]]:
+    path = Path(name)
+    try:
+        matches = [] if not name or os.path.lexists(path) else sorted(iglob(name))  # noqa: PTH207 (it may be absolute)
+        folder = bool(name) and path.is_dir()
+    except (OSError, ValueError):
+        # Reading it tells the reason.
+        matches, folder = [], False
+    if matches:
+        for match in matches:
+            yield from _meant(match)
+    elif folder:
+        yield from _below(path)
+    else:
+        yield name, None if name else PhotoError("there is no file without a name")
+
+
+def _below(folder: Path) -> Iterator[tuple[str, PhotoError | None]]:
+    found, others, first = 0, 0, folder
+    for path, problem in files_below(folder):
+        if isinstance(problem, OtherFileError):
+            others, first = others + 1, first if others else path
+        else:
+            found += 1
+            yield str(path), problem
+    if not found:
+        yield str(folder), PhotoError("there is no photograph in this folder")
+    elif others:
+        _complain(f"{folder}: left out {others} other {'files' if others > 1 else 'file'}, {first} the first")
+
+
+def _to_first_readable(entries: Iterator[Entry]) -> Iterator[Entry]:
+    for entry in entries:
+        yield entry
+        if not isinstance(entry[1], PhotoError):
+            return
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="naturewatch identify", description="Name what is on photographs.")
-    parser.add_argument("photo", nargs="+", type=Path, help="JPEG, PNG or WebP files")
+    parser.add_argument(
+        "photo", nargs="+", metavar="PHOTO|FOLDER", help=f"files ({', '.join(FORMATS)}), or folders that hold some"
+    )
     confidence = parser.add_mutually_exclusive_group()
     confidence.add_argument("--target", type=float, help="accuracy wanted, e.g. 0.9; default: the model's own")
     confidence.add_argument("--threshold", type=float, help="probability that an answer must have")
@@ -159,16 +165,35 @@ def _parser() -> argparse.ArgumentParser:
         metavar=("LEFT", "UPPER", "RIGHT", "LOWER"),
         help="where the organism is, as fractions of the photograph",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--json", action="store_true", help="print a JSON array with an answer or an error for each")
     parser.add_argument("--tracking-uri", required=True, help="MLflow's store")
     parser.add_argument("--model-name", default="naturewatch", help="the registered model (default naturewatch)")
-    parser.add_argument("--alias", default="champion", help="which version (default champion)")
+    parser.add_argument("--alias", default=CHAMPION, help="which version (default champion)")
     return parser
 
 
 def _complain(message: str) -> None:
-    sys.stderr.write(f"naturewatch: {' '.join(message.split())}\n")
+    if sys.stderr is not None:
+        sys.stderr.write(f"naturewatch: {printable(' '.join(message.split()))}\n")
+
+
+def _tell(message: str) -> None:
+    """Say to who waits at a terminal what takes so long."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        _complain(f"{message} ...")
+
+
+def command() -> NoReturn:
+    """Be the command: `main`, without tearing down what the system frees."""
+    if sys.stdout is None:
+        _complain("standard output is closed: there is nowhere to write the answers to")
+        sys.exit(1)
+    status = main()
+    with suppress(OSError):
+        sys.stderr.flush()
+    # Everything is written; the interpreter would go on for seconds to take torch apart.
+    os._exit(status)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command()

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import timm
 import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -278,6 +279,8 @@ def load(network: Path, weights: Path) -> Network:
     built = build(NetworkSpec.read(network))
     try:
         built.load_state_dict(load_file(weights), strict=True)
+    except SafetensorError as error:
+        raise WeightsError(f"{weights} is damaged or no safetensors file: {error}") from error
     except (OSError, RuntimeError, ValueError) as error:
         raise WeightsError(f"{weights} are not the weights of {network}: {error}") from error
     return built.eval()

@@ -228,6 +228,7 @@ def read_array(path: Path) -> npt.NDArray[Any]:
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"cannot read {path} as a NumPy array (.npy): {error}") from error
     if not isinstance(array, np.ndarray):
+        array.close()
         raise DataError(f"{path} holds several arrays (.npz); save one with numpy.save")
     return array
 
@@ -256,6 +257,8 @@ def distributions_of(column: pa.Array, path: Path) -> npt.NDArray[np.floating]:
         raise DataError(f"{path} has blank probabilities")
     if not pa.types.is_fixed_size_list(column.type) and len(set(column.value_lengths().to_pylist())) > 1:
         raise DataError(f"{path}: rows differ in their number of probabilities")
+    if len(values) == 0:
+        raise DataError(f"{path} has no probabilities in its rows")
     return np.asarray(values.to_numpy(zero_copy_only=False)).reshape(len(column), -1)
 
 

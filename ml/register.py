@@ -6,6 +6,7 @@ answers belongs to `ml.serving`; whether it becomes the champion is decided else
 
 import argparse
 import base64
+import filecmp
 import io
 import os
 import sys
@@ -13,12 +14,16 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote, urlsplit
 
+from ml.answering import Answering
+from ml.classifier import Classifier
 from ml.errors import DataError, MlError
 from ml.photograph import upright_pixels
 from ml.pipes import Reporter, session
 from ml.spec import RESULT_FILE, CalibrateResult, RegisterResult, RegisterSpec
 from ml.tracking import ChildRun, child_run
+from ml.versions import Version, files_of
 
 # ml.tracking settles MLflow's telemetry before mlflow is imported.
 import mlflow  # isort: skip
@@ -57,6 +62,10 @@ def run(spec: RegisterSpec, *, reporter: Reporter) -> RegisterResult:
     mlflow.set_registry_uri(spec.tracking.uri)
     client = MlflowClient(tracking_uri=spec.tracking.uri, registry_uri=spec.tracking.uri)
     known = registered(client, spec=spec)
+    problem = None if known is None else unusable(client, known, spec=spec)
+    if known is not None and problem is not None:
+        reporter.info(f"{spec.model_name} version {known.version} cannot be used ({problem}); it is registered anew")
+        known = None
     if known is None:
         _refuse_missing_files(spec)
         with child_run(spec.tracking, spec_hash=spec.spec_hash, name=spec.tracking.stage) as tracked:
@@ -86,6 +95,37 @@ def registered(client: MlflowClient, *, spec: RegisterSpec) -> ModelVersion | No
     name = spec.model_name.replace("'", "''")
     found = client.search_model_versions(f"name = '{name}' and tags.`{HASH_TAG}` = '{spec.spec_hash}'")
     return max(found, key=lambda candidate: int(candidate.version), default=None)
+
+
+def unusable(client: MlflowClient, version: ModelVersion, *, spec: RegisterSpec) -> str | None:
+    """Why a version that was made of this specification cannot take its place; None: it is whole, and can be read.
+
+    Everything that an answer needs is read: a hash that is found says nothing of files that were lost since.
+    """
+    made_of = {"weights": spec.weights, "network": spec.network, "taxonomy": spec.taxonomy}
+    number = str(version.version)
+    try:
+        folder = client.get_model_version_download_uri(version.name, number)
+        found = Version(name=version.name, number=number, folder=folder)
+        with files_of(found, uri=spec.tracking.uri) as artifacts:
+            Answering.read(artifacts)
+            Classifier(artifacts)
+            share(Path(artifacts["weights"]).parents[1])
+            for name, path in made_of.items():
+                if path.exists() and not filecmp.cmp(artifacts[name], path, shallow=False):
+                    return f"its {name} differs from what it was made of"
+    except (MlError, MlflowException) as error:
+        return str(error)
+    return None
+
+
+def share(folder: Path) -> None:
+    """Let every account read this account's files below `folder`, as far as the umask allows it."""
+    umask = os.umask(0)
+    os.umask(umask)
+    for path in folder.rglob("*"):
+        if path.stat().st_uid == os.geteuid():
+            path.chmod((0o777 if path.is_dir() else 0o666) & ~umask)
 
 
 def signature() -> ModelSignature:
@@ -163,6 +203,10 @@ def _register(client: MlflowClient, tracked: ChildRun, *, spec: RegisterSpec) ->
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
+    # MLflow copies files with the mode that they have, and one may be its owner's alone.
+    location = urlsplit(client.get_logged_model(model.model_id).artifact_location)
+    if location.scheme == "file":
+        share(Path(unquote(location.path)))
     return client.create_model_version(
         name=spec.model_name,
         source=model.model_uri,
@@ -191,6 +235,8 @@ def _log_model(spec: RegisterSpec) -> ModelInfo:
         artifacts={name: str(path) for name, path in artifacts.items()},
         code_paths=[str(CODE)],
         signature=signature(),
+        # What `load_model(..., model_config=...)` may change must be named here.
+        model_config={"paths": True},
         input_example=[input_example(spec.example)],
         pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in DISTRIBUTIONS],
     )

@@ -16,6 +16,15 @@ from ml.files import replacing
 RESULT_FILE = "result.json"
 """Written last by every child: where it stands, the work is done."""
 
+MLFLOW_DEFAULTS = {
+    # Telemetry is decided by the operator, not by a library.
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    # A server that is down is told after seconds; by default it costs four minutes of silence.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+}
+"""Settings of MLflow in every process; what the operator has set stays. To be set before mlflow is imported."""
+
 RANKS = ("kingdom", "phylum", "class", "order", "family", "genus", "species")
 """The seven ranks of the taxonomy; a node's depth is its position here plus one, the root's is 0."""
 
@@ -53,7 +62,8 @@ def sqlite_file(address: str) -> Path | None:
         The file, relative where the address is; None where it names no SQLite file.
     """
     scheme, _, rest = address.partition(":///")
-    return Path(unquote(rest.partition("?")[0])) if scheme.partition("+")[0] == "sqlite" and rest else None
+    name = unquote(rest.partition("?")[0])
+    return Path(name) if scheme.partition("+")[0] == "sqlite" and name not in {"", ":memory:"} else None
 
 
 class DocumentError(MlError):

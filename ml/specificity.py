@@ -115,6 +115,12 @@ def checked_labels(probabilities: Distributions, labels: npt.ArrayLike, taxonomy
             f"labels must be one class id per photograph: {len(probabilities)} photographs, labels of shape "
             f"{classes.shape}"
         )
-    if not np.issubdtype(classes.dtype, np.integer) or classes.min() < 0 or classes.max() >= taxonomy.class_count:
-        raise SpecificityError(f"labels must be integers from 0 to {taxonomy.class_count - 1} (class ids)")
+    last = taxonomy.class_count - 1
+    if not np.issubdtype(classes.dtype, np.integer):
+        raise SpecificityError(f"labels must be integers from 0 to {last} (class ids), not of type {classes.dtype}")
+    if classes.min() < 0 or classes.max() > last:
+        row = int(np.flatnonzero((classes < 0) | (classes > last))[0])
+        raise SpecificityError(
+            f"labels must be integers from 0 to {last} (class ids), but row {row} has {classes[row]}"
+        )
     return classes.astype(np.int32)

@@ -1,162 +1,95 @@
-"""`naturewatch specificity`: calibrate anybody's classifier from its probabilities, labels and a taxonomy table."""
+"""`naturewatch specificity`: the arguments of the calibration of anybody's classifier, and how the command ends."""
 
 import argparse
-import dataclasses
-import json
+import math
+import os
+import signal
 import sys
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Final
 
-import numpy as np
-from pydantic import ValidationError
+from ml.ending import end_by_signals
 
-from ml.calibration import Labelled, Outcome, calibrate_network
-from ml.calibration_tables import interval, report
-from ml.errors import DataError, MlError
-from ml.foreign import Labels, read_labels, read_probabilities, read_taxonomy
-from ml.operating import Reward
-from ml.searches import Method
-from ml.spec import SpecificityOptions
-from ml.specificity import checked_labels
-from ml.taxonomy import Taxonomy
-from ml.tree_sums import Distributions
+if __name__ == "__main__":
+    # Before what takes a moment to import.
+    end_by_signals()
+
+METHODS: Final = ("exact", "hill_climb", "binary_search")
+CLOSED: Final = 128 + signal.SIGPIPE
+"""Exit status when nobody reads the result any more: that of any command which SIGPIPE ends."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Calibrate and return the exit status: 0 only when the target can be met."""
-    options = _parser().parse_args(argv)
+    options = _options(argv)
+    from ml.foreign_calibration import calibrate_files, complain, described  # noqa: PLC0415 (it takes a moment)
+
     try:
-        asked = SpecificityOptions.model_validate(
-            {name: getattr(options, name) for name in SpecificityOptions.model_fields}
+        status = calibrate_files(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _discard_output()
+        return CLOSED
+    except OSError as error:
+        complain(described(error))
+        _discard_output()
+        return 1
+    return status
+
+
+def _discard_output() -> None:
+    """Give up what could not be written: Python would try once more when it ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _options(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The arguments, of which each that says nothing in its place is refused."""
+    parser = _parser()
+    options = parser.parse_args(argv)
+    if options.compare and (options.json or options.output):
+        parser.error("--compare prints a table and writes nothing: leave --json and --output out")
+    if options.repeats > 1 and not options.compare:
+        parser.error("--repeats belongs to --compare")
+    if options.repeats > 1 and options.holdout:
+        parser.error("--repeats draws halves of its own: leave --holdout out")
+    return options
+
+
+def _share(*, zero: bool = False) -> Callable[[str], float]:
+    """A number between 0 and 1, without 1, and without 0 unless `zero`; for argparse."""
+
+    def share(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if 0 < number < 1 or (zero and number == 0):
+            return number
+        hint = f"; write {number / 100:g} for {number:g} %" if 1 < number < 100 else ""
+        raise argparse.ArgumentTypeError(
+            f"must be a number {'from' if zero else 'above'} 0 and below 1, not {text}{hint}"
         )
-        with tempfile.TemporaryDirectory(prefix="naturewatch-specificity.") as folder:
-            taxonomy, order = read_taxonomy(options.taxonomy)
-            labels = read_labels(options.labels)
-            probabilities = read_probabilities(options.probabilities, order=order, folder=Path(folder))
-            data = labelled(probabilities, labels, taxonomy, order=order, holdout=options.holdout, seed=options.seed)
-            if options.compare:
-                from ml.specificity_comparison import comparison  # noqa: PLC0415 (only here)
 
-                sys.stdout.write(comparison(data, taxonomy, asked, repeats=options.repeats))
-                return 0
-            outcome = calibrate_network(data, taxonomy, asked)
-            written = _write(outcome, taxonomy, asked, options.output) if options.output else {}
-    except (MlError, ValidationError, OSError) as error:
-        _complain(str(error))
-        return 1
-    if options.json:
-        sys.stdout.write(json.dumps(as_json(outcome, asked) | {"files": written}, indent=2) + "\n")
-    else:
-        sys.stdout.write(readable(outcome, asked))
-    for name in outcome.watch_unknown:
-        _complain(f"the watch-list names {name!r}, which the taxonomy does not hold")
-    if not outcome.reachable:
-        _complain(_out_of_reach(outcome, asked))
-        return 1
-    return 0
+    return share
 
 
-def labelled(
-    probabilities: Distributions,
-    labels: Labels,
-    taxonomy: Taxonomy,
-    *,
-    order: np.ndarray[Any, np.dtype[np.intp]] | None,
-    holdout: float,
-    seed: int,
-) -> Labelled:
-    """Put the files together and divide the photographs.
+def _whole(*, least: int) -> Callable[[str], int]:
+    """A whole number; for argparse."""
 
-    The half that the labels' file names, or a share drawn by the seed, judges; with neither, the photographs that
-    chose judge themselves.
+    def whole(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if number < least:
+            raise argparse.ArgumentTypeError(f"must be a whole number from {least} on, not {text}")
+        return number
 
-    Raises:
-        MlError: the files do not fit together.
-    """
-    classes = checked_labels(probabilities, labels.class_ids, taxonomy)
-    if order is not None:
-        classes = np.argsort(order).astype(np.int32)[classes]
-    if labels.halves is not None:
-        chooses, judges = labels.halves == "calibration", labels.halves == "evaluation"
-    elif holdout:
-        groups = np.arange(len(classes)) if labels.observations is None else labels.observations
-        _, unit = np.unique(groups, return_inverse=True)
-        judges = (np.random.default_rng(seed).random(unit.max() + 1) < holdout)[unit]
-        chooses = ~judges
-    else:
-        chooses = judges = np.ones(len(classes), dtype=bool)
-    if not chooses.any() or not judges.any():
-        raise DataError("one of the halves has no photograph; `half` holds `calibration` or `evaluation`")
-    return Labelled(
-        probabilities=probabilities, labels=classes, chooses=chooses, judges=judges, observations=labels.observations
-    )
-
-
-def as_json(outcome: Outcome, asked: SpecificityOptions) -> dict[str, Any]:
-    """Everything that was found, for machines; `accuracy` and its like are of the photographs that chose."""
-    chosen = dataclasses.asdict(outcome.chosen)
-    held_out = outcome.judged if outcome.held_out else None
-    return {
-        "threshold": outcome.threshold,
-        "target": asked.target,
-        "method": asked.method,
-        "reachable": outcome.reachable,
-        **chosen,
-        "evaluation": dataclasses.asdict(held_out) if held_out else None,
-        "temperature": outcome.temperature,
-        "delta": asked.delta,
-        "calibration_error": outcome.reliability.error,
-        "points": [point.model_dump() for point in outcome.points],
-        "groups": [group.model_dump() for group in outcome.groups],
-        "watch": [taxon.model_dump() for taxon in outcome.watch],
-        "watch_unknown": list(outcome.watch_unknown),
-    }
-
-
-def readable(outcome: Outcome, asked: SpecificityOptions) -> str:
-    """The result as text."""
-    chosen, judged = outcome.chosen, outcome.judged
-    promise = "" if asked.delta is None else f", broken with a probability of at most {asked.delta:g}"
-    lines = [
-        f"threshold    {outcome.threshold:.6f}   ({asked.method}, target accuracy {asked.target:.1%}{promise})",
-        f"accuracy     {chosen.accuracy:.2%}   on the {chosen.photos:,} photographs that chose it",
-        f"depth        {chosen.depth:.3f}   mean depth of the answers: root 0, kingdom 1 ... species 7",
-        f"information  {chosen.information:.3f}   bits, on average",
-        f"abstention   {chosen.abstention:.2%}   answered with the root",
-    ]
-    if outcome.temperature != 1:
-        lines.append(f"temperature  {outcome.temperature:.4f}   applied before the sums")
-    if outcome.held_out:
-        spread = interval(judged.accuracy, judged.accuracy_low, judged.accuracy_high)
-        lines.append(f"held out     {spread} at depth {judged.depth:.3f} on {judged.photos:,} other photographs")
-    tables = report(points=outcome.points, groups=outcome.groups, watch=outcome.watch)
-    return "\n".join(lines) + f"\n\n{tables}"
-
-
-def _out_of_reach(outcome: Outcome, asked: SpecificityOptions) -> str:
-    accuracy = f"at threshold 1 it is {outcome.chosen.accuracy:.1%}"
-    if asked.delta is None:
-        return f"no threshold reaches an accuracy of {asked.target:.1%}: {accuracy}"
-    from ml.guarantee import photos_needed  # noqa: PLC0415 (only here)
-
-    least = photos_needed(target=asked.target, delta=asked.delta / len(outcome.table.groups))
-    return (
-        f"no threshold can be promised to keep an accuracy of {asked.target:.1%} from {outcome.chosen.photos} "
-        f"photographs ({least} right ones are the least in each group): {accuracy}"
-    )
-
-
-def _write(outcome: Outcome, taxonomy: Taxonomy, asked: SpecificityOptions, folder: Path) -> dict[str, str]:
-    from ml.calibrate import write_files  # noqa: PLC0415 (Matplotlib and MLflow take seconds)
-
-    folder.mkdir(parents=True, exist_ok=True)
-    files = write_files(outcome, taxonomy=taxonomy, folder=folder, target=asked.target, spec_hash="")
-    result = folder / "specificity.json"
-    result.write_text(json.dumps(as_json(outcome, asked), indent=2) + "\n", encoding="utf-8")
-    written = [files.curve, files.thresholds, files.by_target, files.report, result, *files.figures.values()]
-    return {path.name: str(path) for path in written}
+    return whole
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -170,27 +103,29 @@ def _parser() -> argparse.ArgumentParser:
     files.add_argument("--taxonomy", type=Path, required=True,
                        help="taxonomy.parquet, or a Parquet table of class_id, kingdom ... species")  # fmt: skip
     files.add_argument("--output", type=Path, help="a folder for curve, thresholds, tables and figures")
-    parser.add_argument("--target", type=float, required=True, help="accuracy wanted, e.g. 0.9")
-    parser.add_argument("--method", choices=get_args(Method), default="exact", help="how to search (default exact)")
-    parser.add_argument("--reward", choices=get_args(Reward), default="depth", help="what to have most of")
-    parser.add_argument("--seed", type=int, default=0, help="of every draw (default 0)")
-    parser.add_argument("--holdout", type=float, default=0.0, help="share that judges instead of choosing, e.g. 0.5")
-    parser.add_argument("--delta", type=float, help="guarantee the target, broken with at most this probability")
+    parser.add_argument("--target", type=_share(), required=True, help="accuracy wanted, e.g. 0.9")
+    parser.add_argument("--method", choices=METHODS, default="exact", help="how to search (default exact)")
+    parser.add_argument("--reward", choices=("depth", "information"), default="depth", help="what to have most of")
+    parser.add_argument("--seed", type=_whole(least=0), default=0, help="of every draw (default 0)")
+    parser.add_argument(
+        "--holdout", type=_share(zero=True), default=0.0, help="share that judges instead of choosing, e.g. 0.5"
+    )
+    parser.add_argument("--delta", type=_share(), help="guarantee the target, broken with at most this probability")
     parser.add_argument("--temperature", action="store_true", help="fit a temperature before the sums")
     parser.add_argument("--groups", choices=["none", "kingdom", "phylum", "class", "order"], default="none",
                         help="thresholds of their own for the taxa of a rank")  # fmt: skip
-    parser.add_argument("--group-photos", type=int, default=100, help="photographs that a group needs (default 100)")
+    parser.add_argument(
+        "--group-photos", type=_whole(least=1), default=100, help="photographs that a group needs (default 100)"
+    )
     parser.add_argument("--watch", dest="watch_list", action="append", default=[], metavar="TAXON",
                         help="always report this taxon (repeatable)")  # fmt: skip
-    parser.add_argument("--watch-recall", type=float, default=0.95, help="share of it that must raise an alarm")
+    parser.add_argument("--watch-recall", type=_share(), default=0.95, help="share of it that must raise an alarm")
     parser.add_argument("--compare", action="store_true", help="print all methods side by side and write nothing")
-    parser.add_argument("--repeats", type=int, default=1, help="for --compare: draw the halves anew so many times")
+    parser.add_argument(
+        "--repeats", type=_whole(least=1), default=1, help="for --compare: draw the halves anew so many times"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser
-
-
-def _complain(message: str) -> None:
-    sys.stderr.write(f"naturewatch: {' '.join(message.split())}\n")
 
 
 if __name__ == "__main__":

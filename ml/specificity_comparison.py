@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ml.calibration import Labelled, divide, policy_of
+from ml.calibration import Labelled, TooFewError, divide, policy_of
 from ml.calibration_tables import interval
 from ml.candidates import candidates
 from ml.darts import darts
@@ -26,8 +26,8 @@ Judged = dict[str, list[Judgement | None]]
 """By method: a judgement per target, None where it is out of reach."""
 
 
-def variants(asked: SpecificityOptions) -> dict[str, SpecificityOptions]:
-    """The methods by name; the guarantee is given with `asked.delta`, or 0.05."""
+def variants(asked: SpecificityOptions, taxonomy: Taxonomy) -> dict[str, SpecificityOptions]:
+    """The methods by name, for the ranks that the tree has; the guarantee is given with `asked.delta`, or 0.05."""
     plain = SpecificityOptions(target=asked.target, group_photos=asked.group_photos, seed=asked.seed)
     delta = asked.delta or 0.05
     changes: dict[str, dict[str, object]] = {
@@ -41,7 +41,11 @@ def variants(asked: SpecificityOptions) -> dict[str, SpecificityOptions]:
         f"guaranteed, delta {delta:g}": {"delta": delta},
         f"guaranteed, delta {delta:g}, temperature": {"delta": delta, "temperature": True},
     }
-    return {name: plain.model_copy(update=change) for name, change in changes.items()}
+    return {
+        name: plain.model_copy(update=change)
+        for name, change in changes.items()
+        if change.get("groups", "none") in {"none", *taxonomy.rank}
+    }
 
 
 def comparison(data: Labelled, taxonomy: Taxonomy, asked: SpecificityOptions, *, repeats: int = 1) -> str:
@@ -74,8 +78,12 @@ def comparison(data: Labelled, taxonomy: Taxonomy, asked: SpecificityOptions, *,
 def compare(data: Labelled, taxonomy: Taxonomy, asked: SpecificityOptions) -> Judged:
     """All methods on one division of the photographs."""
     judged: Judged = {}
-    for name, options in variants(asked).items():
-        fits, chooses = divide(data, options)
+    for name, options in variants(asked, taxonomy).items():
+        try:
+            fits, chooses = divide(data, options)
+        except TooFewError:
+            judged[name] = [None] * len(TARGETS)
+            continue
         temperature = (
             fit_temperature(data.probabilities, data.labels, taxonomy, rows=np.flatnonzero(fits), seed=options.seed)
             if options.temperature
@@ -96,10 +104,18 @@ def compare(data: Labelled, taxonomy: Taxonomy, asked: SpecificityOptions) -> Ju
 
 
 def divided(data: Labelled, generator: np.random.Generator) -> Labelled:
-    """The same photographs with other halves; an observation stays whole."""
+    """The same photographs with other halves, none of them empty; an observation stays whole.
+
+    Raises:
+        TooFewError: there is only one.
+    """
     names = np.arange(len(data.labels)) if data.observations is None else data.observations
     _, unit = np.unique(names, return_inverse=True)
-    chooses = (generator.random(unit.max() + 1) < 0.5)[unit]
+    if not unit.max():
+        raise TooFewError("a single photograph or observation cannot be divided into halves")
+    chooses = np.zeros(len(unit), dtype=bool)
+    while not 0 < chooses.sum() < len(chooses):
+        chooses = (generator.random(unit.max() + 1) < 0.5)[unit]
     return dataclasses.replace(data, chooses=chooses, judges=~chooses)
 
 

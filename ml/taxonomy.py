@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ml.errors import MlError
@@ -25,6 +26,10 @@ ROOT = 0
 _COLUMNS = (
     "node_id", "parent_id", "depth", "rank", "name", "taxon_key", "placeholder", "class_id", "leaf_begin", "leaf_end",
 )  # fmt: skip
+_TYPES = {
+    **dict.fromkeys(("node_id", "parent_id", "depth", "class_id", "leaf_begin", "leaf_end"), pa.int32()),
+    "placeholder": pa.bool_(),
+}
 
 
 class TaxonomyError(MlError, ValueError):
@@ -86,12 +91,13 @@ class Taxonomy:
         """
         try:
             table = pq.read_table(path)
-        except (OSError, pa.ArrowInvalid) as error:
+        except (OSError, pa.ArrowException) as error:
             raise TaxonomyError(f"cannot read the taxonomy {path}: {error}") from error
         missing = [name for name in _COLUMNS if name not in table.column_names]
         if missing:
             raise TaxonomyError(f"{path} is not a taxonomy table: it lacks the columns {', '.join(missing)}")
-        return cls.of_rows(table.select(_COLUMNS).sort_by("node_id").to_pylist())
+        columns = {name: _as(_TYPES.get(name), table[name], name=name, path=path) for name in _COLUMNS}
+        return cls.of_rows(pa.table(columns).sort_by("node_id").to_pylist())
 
     @classmethod
     def of_rows(cls, rows: Sequence[dict[str, Any]]) -> Self:
@@ -224,8 +230,9 @@ class Taxonomy:
         if len(found) == 1:
             return found[0]
         if not found:
-            similar = difflib.get_close_matches(text, self.name, n=3)
-            hint = f"; did you mean {' or '.join(dict.fromkeys(similar))}?" if similar else ""
+            names = {name.casefold(): name for name in self.name}
+            similar = difflib.get_close_matches(text.rpartition(">")[2].strip().casefold(), names, n=3)
+            hint = f"; did you mean {' or '.join(names[name] for name in similar)}?" if similar else ""
             raise UnknownTaxonError(f"the model knows no taxon {text!r}{hint}")
         homonyms = "; ".join(f"{self.rank[node]} {self.describe(node)} (key {self.taxon_key[node]})" for node in found)
         raise TaxonError(f"{text!r} stands for several taxa, give the lineage or the key of one: {homonyms}")
@@ -238,6 +245,18 @@ class Taxonomy:
             if candidate.casefold() == name
             and set(above) <= {self.name[step].casefold() for step in self.lineage(node)[:-1]}
         ]
+
+
+def _as(kind: pa.DataType | None, column: pa.ChunkedArray, *, name: str, path: str | Path) -> pa.ChunkedArray:
+    """A column in the type that it should have; pandas writes whole numbers with blanks as decimals with NaN."""
+    if kind is None:
+        return column
+    try:
+        if pa.types.is_floating(column.type):
+            column = pc.if_else(pc.is_nan(column), None, column)
+        return column.cast(kind)
+    except pa.ArrowException as error:
+        raise TaxonomyError(f"{path}: the column {name} of the taxonomy does not hold {kind}: {error}") from error
 
 
 def _validate(taxonomy: Taxonomy) -> None:

@@ -10,10 +10,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ml.errors import InterruptedTrainingError, TrackingError
-from ml.spec import TrackingSpec, sqlite_file
+from ml.spec import MLFLOW_DEFAULTS, TrackingSpec, sqlite_file
 
-# Telemetry is decided by the operator, not by a library; set before mlflow is imported.
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.update({**MLFLOW_DEFAULTS, **os.environ})
 
 from mlflow.entities import Metric, Param, RunStatus, RunTag
 from mlflow.exceptions import MlflowException

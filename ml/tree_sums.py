@@ -10,6 +10,7 @@ import itertools
 import mmap
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeGuard, cast, overload
@@ -121,11 +122,20 @@ def checked(probabilities: Probabilities, taxonomy: Taxonomy, *, first_row: int 
         wrong = ~(np.abs(sums - 1) <= SUM_TOLERANCE) | ~(values.min(axis=1) >= 0)
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
-        raise SpecificityError(
-            f"row {first_row + row} is not a probability distribution (minimum {values[row].min():.4g}, sum "
-            f"{values[row].sum():.4g}); apply softmax to a network's outputs first"
-        )
+        raise SpecificityError(f"row {first_row + row} is not a probability distribution: {_fault(values[row])}")
     return values
+
+
+def _fault(row: Floats) -> str:
+    """What is wrong with a row, and what helps."""
+    if not np.isfinite(row).all():
+        return f"{np.isnan(row).sum()} of its values are NaN and {np.isinf(row).sum()} infinite"
+    told = f"minimum {row.min():.4g}, sum {row.sum():.4g}"
+    if not row.any():
+        return "all its values are 0"
+    if row.min() >= 0 and abs(row.sum() - 100) <= 100 * SUM_TOLERANCE:
+        return f"{told}; divide percentages by 100"
+    return f"{told}; apply softmax to a network's outputs first"
 
 
 def best_per_depth(block: Probabilities, taxonomy: Taxonomy, *, first_row: int = 0) -> tuple[Integers, Floats]:
@@ -209,14 +219,21 @@ def each_block(probabilities: Distributions, work: Callable[[slice], None]) -> N
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = max(1, min(processors, probabilities.size // (4 * BLOCK_CELLS)))
     edges = np.linspace(0, len(probabilities), threads + 1).astype(int)
+    stopped = threading.Event()
 
     def strip(begin: int, end: int) -> None:
         for rows in blocks(probabilities, begin=begin, end=end):
+            if stopped.is_set():
+                return
             work(rows)
 
     with ThreadPoolExecutor(threads) as pool:
-        for done in [pool.submit(strip, int(begin), int(end)) for begin, end in itertools.pairwise(edges)]:
-            done.result()
+        try:
+            for done in [pool.submit(strip, int(begin), int(end)) for begin, end in itertools.pairwise(edges)]:
+                done.result()
+        finally:
+            # An error or an interrupt does not wait for the other strips.
+            stopped.set()
 
 
 def blocks(probabilities: Distributions, *, begin: int = 0, end: int | None = None) -> Iterator[slice]:

@@ -128,11 +128,10 @@ def _with_registry(arguments: list[str]) -> list[str]:
     if {"-h", "--help"} & set(rest):
         return rest
     from pipeline.config import load_settings  # noqa: PLC0415
-    from pipeline.tracking_server import check_answers, limit_retries  # noqa: PLC0415
+    from pipeline.tracking_server import check_answers  # noqa: PLC0415
 
     settings = load_settings(options.config)
     if not any(argument.startswith("--tracking-uri") for argument in rest):
-        limit_retries()
         check_answers(settings)
     return ["--tracking-uri", settings.tracking_uri, "--model-name", settings.registry.model_name, *rest]
 

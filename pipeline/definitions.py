@@ -4,17 +4,15 @@ import os
 
 import dagster as dg
 
+from ml.spec import MLFLOW_DEFAULTS
 from pipeline import pools
 from pipeline.console import console
 from pipeline.defs import automation, checks, dataset, evaluation, ingest, release, training
 from pipeline.defs.resources import Scope
 from pipeline.launch import TERMINATION_SECONDS
 from pipeline.query import STEPS_TOGETHER
-from pipeline.tracking_server import limit_retries
 
-# Large metadata (pictures) and long paths are normal here; telemetry of libraries is not.
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-limit_retries()
+os.environ.update({**MLFLOW_DEFAULTS, **os.environ})
 pools.install()
 
 defs = dg.Definitions(

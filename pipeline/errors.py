@@ -47,3 +47,7 @@ class PoolError(NatureWatchError):
 
 class RegistryError(NatureWatchError):
     """A registered model version lacks what the gate needs to judge it."""
+
+
+class TrackingError(NatureWatchError):
+    """MLflow's store cannot be opened or made."""

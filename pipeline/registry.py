@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -68,13 +69,20 @@ def promote(settings: Settings) -> Promotion:
     photographs, and the reason says so.
 
     Raises:
-        mlflow.exceptions.MlflowException: there is no challenger.
+        RegistryError: there is no challenger, or nobody knows how good it is.
     """
     connected, name = client(settings), settings.registry.model_name
-    challenger = connected.get_model_version_by_alias(name, CHALLENGER)
+    challenger = _under_alias(connected, name, CHALLENGER)
+    if challenger is None:
+        raise RegistryError(f"{name!r} has no version under the alias {CHALLENGER}; materialise the asset candidate")
     accuracy = _top1(connected, challenger)
-    current = _champion(connected, name)
-    if current is None:
+    current = _under_alias(connected, name, CHAMPION)
+    if current is not None and current.version != challenger.version and _is_lost(connected, current):
+        promoted, reason = (
+            True,
+            f"version {challenger.version} replaces version {current.version}, whose files are gone",
+        )
+    elif current is None:
         promoted, reason = True, f"version {challenger.version} is the first champion (top-1 {accuracy:.1%})"
     elif current.version == challenger.version:
         promoted, reason = False, f"version {challenger.version} is the champion already"
@@ -94,15 +102,21 @@ def promote(settings: Settings) -> Promotion:
     return Promotion(challenger=str(challenger.version), champion=str(champion), promoted=promoted, reason=reason)
 
 
-def _champion(connected: "MlflowClient", name: str) -> "ModelVersion | None":
+def _under_alias(connected: "MlflowClient", name: str, alias: str) -> "ModelVersion | None":
     from mlflow.exceptions import MlflowException  # noqa: PLC0415 (see `pipeline.tracking.client`)
 
     try:
-        return connected.get_model_version_by_alias(name, CHAMPION)
+        return connected.get_model_version_by_alias(name, alias)
     except MlflowException as error:
         if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
             return None
         raise
+
+
+def _is_lost(connected: "MlflowClient", version: "ModelVersion") -> bool:
+    """Whether a version cannot be served any more, since the folder that it was registered with is gone."""
+    location = urlsplit(connected.get_model_version_download_uri(version.name, version.version))
+    return location.scheme == "file" and not (Path(unquote(location.path)) / "MLmodel").is_file()
 
 
 def _top1(connected: "MlflowClient", version: "ModelVersion") -> float:

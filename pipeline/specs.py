@@ -28,7 +28,7 @@ TRAINING_CODE = "2"
 """Raised by hand when a change of `ml` should retrain on unchanged data."""
 CALIBRATION_CODE = "3"
 """Raised by hand when a change of `ml.specificity` should recalibrate on unchanged probabilities."""
-PACKAGING_CODE = "2"
+PACKAGING_CODE = "3"
 """Raised by hand when a change of `ml.serving` should register unchanged weights anew."""
 
 DECIDING = {

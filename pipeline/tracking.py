@@ -10,39 +10,66 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
 
-from ml.spec import TrackingSpec, sqlite_file
+from ml.spec import MLFLOW_DEFAULTS, TrackingSpec, sqlite_file
 from pipeline.config import Settings
 from pipeline.dataset.manifest import TABLES, DatasetManifest
+from pipeline.errors import TrackingError
 from pipeline.files import exclusive
+from pipeline.tracking_server import check_answers, is_remote
+from pipeline.tracking_store import ensure_store, first_line, relocate
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 
-# Telemetry is decided by the operator, not by a library; set before anything imports mlflow.
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.update({**MLFLOW_DEFAULTS, **os.environ})
 
 DATASET_STAGE = "dataset"
 """Tag `naturewatch.stage` of the parent run."""
 COMPARISON_STAGE = "comparison"
 """And of the run that holds the networks side by side."""
+FINISHED = "FINISHED"
+"""Status of a run that was filled to its end."""
+FILL_SECONDS = 900.0
+"""How long a step waits for another that fills the parent run: tables may go to a server far away."""
 
 
 def client(settings: Settings) -> "MlflowClient":
-    """A client of the configured store; its database and experiment exist afterwards."""
+    """A client of the configured store; its database and experiment exist afterwards, where this data root is now.
+
+    Raises:
+        TrackingError: the store is damaged, or of another version.
+        RegistryError: its server does not answer.
+    """
     # Every step of a run imports this module, and few of them log: mlflow costs two seconds.
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415
     from mlflow.tracking import MlflowClient  # noqa: PLC0415
 
-    database = sqlite_file(settings.tracking_uri)
-    if database is not None:
-        database.parent.mkdir(parents=True, exist_ok=True)
-    # Several processes must not migrate a fresh database at once.
-    with exclusive(settings.paths.data_root / ".mlflow.lock", wait_seconds=120):
-        connected = MlflowClient(tracking_uri=settings.tracking_uri, registry_uri=settings.tracking_uri)
-        if connected.get_experiment_by_name(settings.registry.experiment) is None:
-            location = settings.paths.mlflow_artifacts.as_uri() if _is_local(settings) else None
-            connected.create_experiment(settings.registry.experiment, artifact_location=location)
+    uri, artifacts, name = settings.tracking_uri, settings.paths.mlflow_artifacts, settings.registry.experiment
+    check_answers(settings)
+    # Several processes must not make a fresh store at once.
+    with exclusive(_lock(settings), wait_seconds=120):
+        database = sqlite_file(uri)
+        if database is not None:
+            ensure_store(database, experiment=name, artifacts=artifacts, work=settings.paths.work("mlflow"))
+        if database == settings.paths.mlflow_database:
+            relocate(database, artifacts)
+        try:
+            connected = MlflowClient(tracking_uri=uri, registry_uri=uri)
+            experiment = connected.get_experiment_by_name(name)
+            if experiment is None:
+                location = None if is_remote(settings) else artifacts.as_uri()
+                connected.create_experiment(name, artifact_location=location)
+        except MlflowException as error:
+            told = first_line(error).replace(uri, _address(uri))
+            raise TrackingError(f"MLflow's store {_address(uri)} cannot be used: {told}") from error
+    if experiment is not None and experiment.lifecycle_stage != "active":
+        raise TrackingError(
+            f"the experiment {name!r} of {_address(uri)} was deleted: restore it with `mlflow experiments restore "
+            f"--experiment-id {experiment.experiment_id}`, or name another in registry.experiment"
+        )
     return connected
 
 
@@ -60,7 +87,7 @@ def dataset_run(
     tags: Mapping[str, str],
     figures: Mapping[str, bytes] | None = None,
 ) -> str:
-    """The parent run of this dataset version: found by its tag, or made with the data facts.
+    """The parent run of this dataset version: found by its tags, or made; filled with the data facts until it ended.
 
     Args:
         settings: The configuration.
@@ -73,21 +100,16 @@ def dataset_run(
     """
     connected = client(settings)
     experiment = experiment_id(settings, connected)
-    found = connected.search_runs(
-        [experiment],
-        filter_string=(
-            f"tags.`naturewatch.stage` = '{DATASET_STAGE}' "
-            f"and tags.`naturewatch.dataset_version` = '{manifest.dataset_version}'"
-        ),
-        max_results=1,
-    )
-    if found:
-        run_id = str(found[0].info.run_id)
-    else:
-        run = connected.create_run(experiment, run_name=f"dataset {manifest.dataset_version[:8]}")
-        run_id = str(run.info.run_id)
-        _log_facts(connected, run_id, settings=settings, manifest=manifest)
-        connected.set_terminated(run_id)
+    own = {"naturewatch.stage": DATASET_STAGE, "naturewatch.dataset_version": manifest.dataset_version}
+    # Stages that begin together share one parent, and none nests in it before it is filled.
+    with exclusive(_lock(settings), wait_seconds=FILL_SECONDS):
+        run_id, status = _found(connected, experiment, own)
+        if run_id is None:
+            name = f"dataset {manifest.dataset_version[:8]}"
+            run_id = str(connected.create_run(experiment, run_name=name, tags=own).info.run_id)
+        if status != FINISHED:
+            _log_facts(connected, run_id, settings=settings, manifest=manifest)
+            connected.set_terminated(run_id)
     for key, value in tags.items():
         connected.set_tag(run_id, key, value)
     for name, picture in (figures or {}).items():
@@ -122,14 +144,8 @@ def comparison_run(
     connected = client(settings)
     experiment = experiment_id(settings, connected)
     own = {"naturewatch.stage": COMPARISON_STAGE, "naturewatch.spec_hash": version}
-    found = connected.search_runs(
-        [experiment],
-        filter_string=" and ".join(f"tags.`{key}` = '{value}'" for key, value in own.items()),
-        max_results=1,
-    )
-    if found:
-        run_id = str(found[0].info.run_id)
-    else:
+    run_id, _ = _found(connected, experiment, own)
+    if run_id is None:
         parent = {"mlflow.parentRunId": dataset_run(settings, manifest, tags={})}
         facts = {
             "naturewatch.scope": settings.name,
@@ -154,9 +170,7 @@ def _log_facts(connected: "MlflowClient", run_id: str, *, settings: Settings, ma
     from mlflow.entities import Dataset, DatasetInput, InputTag  # noqa: PLC0415 (as in `client`)
 
     facts = {
-        "naturewatch.stage": DATASET_STAGE,
         "naturewatch.scope": settings.name,
-        "naturewatch.dataset_version": manifest.dataset_version,
         "naturewatch.split_hash": manifest.split_hash,
         "gbif.download_key": manifest.download_key or "",
         "gbif.doi": manifest.doi or "",
@@ -165,12 +179,18 @@ def _log_facts(connected: "MlflowClient", run_id: str, *, settings: Settings, ma
     }
     for key, value in facts.items():
         connected.set_tag(run_id, key, value)
+    known = connected.get_run(run_id).data
     for name, number in manifest.metrics().items():
-        connected.log_metric(run_id, name, number)
-    connected.log_param(run_id, "split_unit", settings.split.unit)
-    connected.log_param(run_id, "split_seed", settings.split.seed)
-    connected.log_param(run_id, "min_images", settings.split.min_images)
-    connected.log_param(run_id, "unusual_taxonomy", settings.taxonomy.unusual)
+        if known.metrics.get(name) != number:
+            connected.log_metric(run_id, name, number)
+    params = {
+        "split_unit": settings.split.unit,
+        "split_seed": settings.split.seed,
+        "min_images": settings.split.min_images,
+        "unusual_taxonomy": settings.taxonomy.unusual,
+    }
+    for key in params.keys() - known.params.keys():  # they are write-once
+        connected.log_param(run_id, key, params[key])
     connected.log_dict(run_id, manifest.model_dump(mode="json"), "dataset.json")
     for name in TABLES:
         table = settings.paths.table(name)
@@ -178,7 +198,8 @@ def _log_facts(connected: "MlflowClient", run_id: str, *, settings: Settings, ma
             name=name,
             digest=manifest.table_hashes[name][:36],
             source_type="local",
-            source=json.dumps({"uri": str(table)}),
+            # Below the data root, which may be moved.
+            source=json.dumps({"uri": str(table.relative_to(settings.paths.data_root))}),
         )
         tag = InputTag("mlflow.data.context", "data")
         connected.log_inputs(run_id, datasets=[DatasetInput(dataset=dataset, tags=[tag])])
@@ -224,8 +245,21 @@ def _log_bytes(connected: "MlflowClient", run_id: str, *, name: str, content: by
         connected.log_artifact(run_id, str(path), artifact_path="figures")
 
 
-def _is_local(settings: Settings) -> bool:
-    return not settings.tracking_uri.startswith(("http://", "https://", "databricks"))
+def _found(connected: "MlflowClient", experiment: str, tags: Mapping[str, str]) -> tuple[str | None, str | None]:
+    """Identifier and status of the latest run with these tags; None without one."""
+    condition = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
+    found = connected.search_runs([experiment], filter_string=condition, max_results=1)
+    return (str(found[0].info.run_id), str(found[0].info.status)) if found else (None, None)
+
+
+def _lock(settings: Settings) -> Path:
+    return settings.paths.data_root / ".mlflow.lock"
+
+
+def _address(uri: str) -> str:
+    """The address for people: without a user's name and password."""
+    parts = urlsplit(uri)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if parts.netloc else uri
 
 
 __all__ = ["client", "comparison_run", "dataset_run", "experiment_id", "run_url", "tracking_spec"]

@@ -1,23 +1,14 @@
 """Whether MLflow is a server of its own, and whether it answers: told in seconds, before anything depends on it."""
 
-import os
 import socket
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from pipeline.config import Settings
 from pipeline.errors import RegistryError
 
 PORTS = {"http": 80, "https": 443}
 CONNECT_SECONDS = 5.0
-
-
-def limit_retries() -> None:
-    """Let MLflow's client, here and in children, give up on a server after a quarter of a minute, not after minutes.
-
-    What the operator has set stays.
-    """
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")
 
 
 def is_remote(settings: Settings) -> bool:
@@ -32,11 +23,12 @@ def check_answers(settings: Settings) -> None:
         RegistryError: it cannot be reached.
     """
     address = urlsplit(settings.tracking_uri)
-    if address.scheme not in PORTS:
-        return
+    host = address.hostname or ""
+    if address.scheme not in PORTS or (address.scheme in getproxies() and not proxy_bypass(host)):
+        return  # a proxy connects, and not this process
     try:
         port = address.port or PORTS[address.scheme]
-        socket.create_connection((address.hostname or "", port), timeout=CONNECT_SECONDS).close()
+        socket.create_connection((host, port), timeout=CONNECT_SECONDS).close()
     except (OSError, ValueError) as error:
         # Only the host: an address may carry a password.
         raise RegistryError(

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from bench.guarantee import population
-from ml.foreign import taxonomy_of_classes
+from ml.foreign_classes import taxonomy_of_classes
 from ml.guarantee import guaranteed_threshold
 from ml.operating import Floats
 from ml.spec import RANKS
@@ -41,8 +41,8 @@ def example() -> tuple[Taxonomy, Floats]:
         {"class_id": number, **dict(zip(RANKS, lineage.split(", "), strict=True))}
         for number, lineage in enumerate(SHARES)
     ]
-    tree, order = taxonomy_of_classes(rows, ranks=RANKS)
-    return tree, np.array([list(SHARES.values())])[:, order]
+    classes = taxonomy_of_classes(rows, ranks=RANKS)
+    return classes.taxonomy, np.array([list(SHARES.values())])[:, classes.own_numbers()]
 
 
 def draw_tree() -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.tracking import MlflowClient
 from PIL import ExifTags, Image
 from safetensors.torch import save_file
@@ -22,8 +23,11 @@ from ml.networks import NetworkSpec, create
 from ml.operating import Floats
 from ml.pipes import Reporter
 from ml.register import run as register_run
+from ml.register import unusable
 from ml.spec import RANKS, RESULT_FILE, CalibrateSpec, RegisterResult, RegisterSpec, TrackingSpec
 from ml.taxonomy import Taxonomy
+from pipeline.tracking_store import relocate
+from tests.mlflow_stores import EXPERIMENT, empty_store
 
 QUIET = Reporter(lambda _: None)
 
@@ -122,17 +126,15 @@ def photograph_bytes(
 
 def tracking_in(folder: Path, *, stage: str) -> TrackingSpec:
     """MLflow on SQLite in `folder`, with a parent run."""
-    folder.mkdir(parents=True, exist_ok=True)
-    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    database = folder / "mlflow.db"
+    if not database.exists():
+        relocate(empty_store(database), folder / "mlartifacts")
+    uri = f"sqlite:///{database}"
     client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-    experiment = client.get_experiment_by_name("test")
-    identifier = (
-        experiment.experiment_id
-        if experiment is not None
-        else client.create_experiment("test", artifact_location=(folder / "mlartifacts").as_uri())
-    )
-    parent = client.create_run(identifier, run_name="dataset")
-    return TrackingSpec(uri=uri, experiment="test", parent_run_id=parent.info.run_id, stage=stage)
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    assert experiment is not None
+    parent = client.create_run(experiment.experiment_id, run_name="dataset")
+    return TrackingSpec(uri=uri, experiment=EXPERIMENT, parent_run_id=parent.info.run_id, stage=stage)
 
 
 def calibrate_spec(folder: Path, *, photos: int = 400, target: float = 0.9) -> CalibrateSpec:
@@ -206,3 +208,26 @@ def release() -> tuple[RegisterSpec, RegisterResult]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow's own, from logging a model
         return spec, register_run(spec, reporter=QUIET)
+
+
+class Copied:
+    """A copy of the released store, as `cp -r` makes it: its database still names the place it came from."""
+
+    def __init__(self, folder: Path) -> None:
+        spec, result = release()
+        shutil.copytree(spec.output.parent, folder, copy_function=shutil.copy2)
+        self.uri = f"sqlite:///{folder / 'mlflow.db'}"
+        self.spec: RegisterSpec = spec.model_copy(
+            update={"tracking": spec.tracking.model_copy(update={"uri": self.uri})}
+        )
+        self.client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+        self.version: ModelVersion = self.client.get_model_version(spec.model_name, result.version)
+        (self.model,) = (folder / "mlartifacts" / "models").iterdir()
+
+    @property
+    def weights(self) -> Path:
+        return self.model / "artifacts" / "artifacts" / "weights.safetensors"
+
+    def problem(self) -> str | None:
+        """Why the version cannot be used."""
+        return unusable(self.client, self.version, spec=self.spec)

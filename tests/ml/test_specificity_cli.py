@@ -1,6 +1,11 @@
-"""`naturewatch specificity` with anybody's files: .npy or Parquet, any class order, all that it offers."""
+"""`naturewatch specificity`: every form of the files, all that it offers, what it refuses, and how it ends."""
 
+import io
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +16,6 @@ import pytest
 from PIL import Image
 
 from ml import specificity_cli
-from ml.errors import DataError
-from ml.foreign import read_labels, read_probabilities, read_taxonomy, taxonomy_of_classes
 from ml.operating import Floats, OperatingCurve
 from ml.spec import RANKS
 from ml.specificity import calibrate
@@ -161,45 +164,168 @@ def test_text_is_for_people(files: Path, capsys: Captured) -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "reason"),
+    ("arguments", "reason"),
     [
-        (pa.table({"a": [0.5, None], "b": [0.5, 1.0]}), "blank probabilities"),
-        (pa.table({"a": ["x"], "b": ["y"]}), "floating point columns"),
-        (pa.table({"p": [[0.5, 0.5], [1.0]]}), "differ in their number"),
-        (pa.table({"p": pa.array([], pa.float64())}), "no rows"),
+        (["--target", "90"], "argument --target: must be a number above 0 and below 1, not 90; write 0.9 for 90 %"),
+        (["--target", "1"], "above 0 and below 1, not 1"),
+        (["--target", "nan"], "above 0 and below 1, not nan"),
+        (["--target", "most"], "above 0 and below 1, not most"),
+        (["--delta", "0"], "argument --delta: must be a number above 0"),
+        (["--holdout", "1"], "argument --holdout: must be a number from 0 and below 1"),
+        (["--watch-recall", "95"], "write 0.95 for 95 %"),
+        (["--seed", "-1"], "argument --seed: must be a whole number from 0 on, not -1"),
+        (["--repeats", "0", "--compare"], "argument --repeats: must be a whole number from 1 on"),
+        (["--group-photos", "1.5"], "argument --group-photos: must be a whole number from 1 on"),
+        (["--repeats", "2"], "--repeats belongs to --compare"),
+        (["--compare", "--json"], "leave --json and --output out"),
+        (["--compare", "--repeats", "2", "--holdout", "0.5"], "leave --holdout out"),
     ],
 )
-def test_parquet_that_is_no_matrix_is_refused(tmp_path: Path, table: pa.Table, reason: str) -> None:
-    pq.write_table(table, tmp_path / "p.parquet")
-    with pytest.raises(DataError, match=reason):
-        read_probabilities(tmp_path / "p.parquet", order=None, folder=tmp_path)
+def test_an_argument_that_says_nothing_is_a_usage_error(
+    files: Path, capsys: Captured, arguments: list[str], reason: str
+) -> None:
+    given = ["--probabilities", "p", "--labels", "y", "--taxonomy", "t", "--target", "0.9", *arguments]
+    with pytest.raises(SystemExit) as ended:
+        specificity_cli.main(given)
+    assert ended.value.code == 2
+    assert reason in capsys.readouterr().err
 
 
-def test_other_files_are_refused_with_what_is_missing(tmp_path: Path) -> None:
-    pq.write_table(pa.table({"a": [1], "b": [2]}), tmp_path / "t.parquet")
-    with pytest.raises(DataError, match="neither a taxonomy"):
-        read_taxonomy(tmp_path / "t.parquet")
-    with pytest.raises(DataError, match="no column class_id; its columns are a, b"):
-        read_labels(tmp_path / "t.parquet")
-    pq.write_table(pa.table({"class_id": [1, None]}), tmp_path / "y.parquet")
-    with pytest.raises(DataError, match="1 labels are blank"):
-        read_labels(tmp_path / "y.parquet")
-    pq.write_table(pa.table({"class_id": [0, 2], "species": ["a", "b"]}), tmp_path / "c.parquet")
-    with pytest.raises(DataError, match="every number from 0 to 1 once"):
-        read_taxonomy(tmp_path / "c.parquet")
-    (tmp_path / "junk.parquet").write_bytes(b"junk")
-    with pytest.raises(DataError, match="as Parquet"):
-        read_labels(tmp_path / "junk.parquet")
+def _first_photos(files: Path, photos: int, **columns: list[Any]) -> dict[str, str]:
+    np.save(files / "few_p.npy", np.load(files / "p.npy")[:photos])
+    pq.write_table(pa.table({"class_id": np.load(files / "y.npy")[:photos], **columns}), files / "few_y.parquet")
+    return {"p": "few_p.npy", "y": "few_y.parquet"}
 
 
-def test_blank_ranks_become_placeholders_and_twins_are_refused() -> None:
-    rows: list[dict[str, Any]] = [
-        {"class_id": 1, "class": None, "genus": "Gadus", "species": "Gadus morhua"},
-        {"class_id": 0, "class": "Aves", "genus": "Nestor", "species": "Nestor notabilis"},
-    ]
-    tree, order = taxonomy_of_classes(rows, ranks=("class", "genus", "species"))
-    assert order.tolist() == [1, 0]
-    assert tree.describe(int(tree.leaves[0])) == "unplaced in Life > Gadus > Gadus morhua"
-    assert tree.placeholder.tolist() == [False, True, *[False] * 5]
-    with pytest.raises(DataError, match="two classes are Aves > Nestor > Nestor notabilis"):
-        taxonomy_of_classes([rows[1], rows[1]], ranks=("class", "genus", "species"))
+@pytest.mark.parametrize("photos", [1, 2])
+def test_one_or_two_photographs_are_calibrated_as_well_as_they_can_be(
+    files: Path, capsys: Captured, photos: int
+) -> None:
+    few = _first_photos(files, photos)
+    found = _run(files, capsys, "--temperature", "--groups", "kingdom", p=few["p"], y=few["y"], target="0.5")
+    assert found["photos"] == photos
+    paths = ["--probabilities", str(files / few["p"]), "--labels", str(files / few["y"])]
+    paths += ["--taxonomy", str(files / "taxonomy.parquet"), "--target", "0.5"]
+    assert specificity_cli.main([*paths, "--compare"]) == 0
+    assert "| guaranteed, delta 0.05, temperature | out of reach" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--holdout", "0.5"], "the observations are too few to hold out 0.5 of them: there are 1"),
+        (["--delta", "0.1", "--temperature"], "a guarantee with a temperature needs more observations"),
+        (["--compare", "--repeats", "2"], "a single photograph or observation cannot be divided into halves"),
+    ],
+)
+def test_a_single_observation_cannot_be_divided(
+    files: Path, capsys: Captured, arguments: list[str], reason: str
+) -> None:
+    few = _first_photos(files, 2, observation_id=["o1", "o1"])
+    paths = ["--probabilities", str(files / few["p"]), "--labels", str(files / few["y"])]
+    assert specificity_cli.main([*paths, "--taxonomy", str(files / "taxonomy.parquet"), "--target", "0.5",
+                                 *arguments]) == 1  # fmt: skip
+    assert reason in capsys.readouterr().err
+
+
+def test_halves_that_are_drawn_are_never_empty(files: Path, capsys: Captured) -> None:
+    few = _first_photos(files, 2)
+    paths = ["--probabilities", str(files / few["p"]), "--labels", str(files / few["y"]), "--target", "0.5"]
+    more = ["--taxonomy", str(files / "taxonomy.parquet"), "--compare", "--repeats", "5"]
+    assert specificity_cli.main([*paths, *more]) == 0
+    assert "the paper" in capsys.readouterr().out
+
+
+def test_the_labels_say_who_judges_or_the_holdout_does(files: Path, capsys: Captured) -> None:
+    arguments = ["--probabilities", str(files / "p.npy"), "--labels", str(files / "labels.parquet"), "--target", "0.9"]
+    arguments += ["--taxonomy", str(files / "taxonomy.parquet"), "--holdout", "0.5"]
+    assert specificity_cli.main(arguments) == 1
+    assert "the labels say who judges, in the column half: leave --holdout out" in capsys.readouterr().err
+
+
+def test_trees_with_fewer_ranks_are_told_by_their_own_ranks(files: Path, capsys: Captured) -> None:
+    rows = pq.read_table(files / "classes.parquet", columns=["class_id", "class", "species"])
+    pq.write_table(rows, files / "two_ranks.parquet")
+    arguments = ["--probabilities", str(files / "p_shuffled.npy"), "--labels", str(files / "y_shuffled.npy")]
+    arguments += ["--taxonomy", str(files / "two_ranks.parquet"), "--target", "0.9", "--group-photos", "20"]
+    assert specificity_cli.main([*arguments, "--groups", "class"]) == 0
+    text = capsys.readouterr().out
+    assert "root 0, class 1 ... species 2" in text
+    assert "| Aves |" in text
+    assert specificity_cli.main([*arguments, "--groups", "kingdom"]) == 1
+    assert "the taxonomy has no kingdom; choose other groups" in capsys.readouterr().err
+    assert specificity_cli.main([*arguments, "--compare"]) == 0
+    table = capsys.readouterr().out
+    assert "exact, per class" in table
+    assert "per kingdom" not in table
+
+
+PROGRAM = """
+import signal, sys, tempfile
+from ml import ending, foreign_calibration, specificity_cli
+ending.end_by_signals()
+
+def ended(*_):
+    print(*[path.name for path in specificity_cli.Path(tempfile.gettempdir()).rglob('*.npy')], flush=True)
+    signal.raise_signal(int(sys.argv[1]))
+
+foreign_calibration.calibrate_network = ended
+specificity_cli.main(sys.argv[2:])
+"""
+
+
+@pytest.mark.parametrize(("number", "said"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "asked to end")])
+def test_a_copy_goes_when_a_signal_ends_the_command(
+    files: Path, tmp_path: Path, number: signal.Signals, said: str
+) -> None:
+    (tmp_path / "temporary").mkdir()
+    arguments = ["--probabilities", str(files / "columns.parquet"), "--labels", str(files / "y.npy")]
+    arguments += ["--taxonomy", str(files / "taxonomy.parquet"), "--target", "0.9"]
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(int(number)), *arguments], capture_output=True, text=True, check=False,
+        env={**os.environ, "TMPDIR": str(tmp_path / "temporary")}, timeout=300,
+    )  # fmt: skip
+    assert done.stdout == "probabilities.npy\n"
+    assert done.stderr == f"naturewatch: {said}\n"
+    assert done.returncode == 128 + number
+    assert not any((tmp_path / "temporary").iterdir())
+
+
+def test_whoever_reads_no_further_is_not_bothered(
+    files: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ["--probabilities", str(files / "p.npy"), "--labels", str(files / "y.npy")]
+    arguments += ["--taxonomy", str(files / "taxonomy.parquet"), "--target", "0.9"]
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as closed, monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", closed)
+        assert specificity_cli.main([*arguments, "--json"]) == 141
+    assert capsys.readouterr().err == ""
+
+
+def test_a_result_that_cannot_be_written_is_told(
+    files: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ["--probabilities", str(files / "p.npy"), "--labels", str(files / "y.npy"), "--target", "0.9"]
+    arguments += ["--taxonomy", str(files / "taxonomy.parquet")]
+    assert specificity_cli.main([*arguments, "--output", str(files / "p.npy")]) == 1
+    assert capsys.readouterr().err == f"naturewatch: {files / 'p.npy'}: File exists\n"
+    with open("/dev/full", "w", encoding="utf-8") as full, monkeypatch.context() as patched:  # noqa: PTH123
+        patched.setattr(sys, "stdout", full)
+        assert specificity_cli.main([*arguments, "--json"]) == 1
+    assert capsys.readouterr().err == "naturewatch: No space left on device\n"
+
+
+def test_names_that_a_terminal_cannot_show_are_escaped(
+    files: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = pq.read_table(files / "classes.parquet", columns=["class_id", "kingdom", "species"]).to_pylist()
+    pq.write_table(pa.Table.from_pylist([{**row, "kingdom": "Āotearoa"} for row in rows]), files / "c.parquet")
+    arguments = ["--probabilities", str(files / "p.npy"), "--labels", str(files / "y.npy"), "--target", "0.2"]
+    arguments += ["--taxonomy", str(files / "c.parquet"), "--groups", "kingdom"]
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", stream)
+        assert specificity_cli.main(arguments) == 0
+    assert rb"\u0100otearoa" in stream.buffer.getvalue()

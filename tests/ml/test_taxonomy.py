@@ -62,9 +62,10 @@ def test_a_homonym_is_reported_by_its_lineages_and_settled_by_one(birds: Taxonom
     assert birds.describe(birds.find("Plantae > Morus")).endswith("Moraceae > Morus")
 
 
-def test_an_unknown_taxon_is_answered_with_similar_names(birds: Taxonomy) -> None:
+@pytest.mark.parametrize("text", ["Nestro", "nestro", "NESTER", "Aves > Nestro", "Animalia>Avess>nestor"])
+def test_an_unknown_taxon_is_answered_with_similar_names(birds: Taxonomy, text: str) -> None:
     with pytest.raises(TaxonError, match="did you mean Nestor"):
-        birds.find("Nestro")
+        birds.find(text)
 
 
 def _drop(name: str) -> Callable[[list[Row]], list[Row]]:
@@ -99,6 +100,24 @@ def test_nodes_out_of_preorder_are_refused() -> None:
     swapped = [rows[0], rows[1], {**rows[3], "node_id": 2}, {**rows[2], "node_id": 3}, {**rows[4], "parent_id": 2}]
     with pytest.raises(TaxonomyError, match="preorder"):
         Taxonomy.of_rows(swapped)
+
+
+def test_whole_numbers_as_pandas_writes_them_are_read(tmp_path: Path, birds: Taxonomy) -> None:
+    """A column with blanks becomes decimals with NaN."""
+    rows = [
+        {**row, **{name: float("nan") if row[name] is None else float(row[name]) for name in ("parent_id", "class_id")}}
+        for row in rows_of(BIRDS)
+    ]
+    read = Taxonomy.read(write_taxonomy(tmp_path / "taxonomy.parquet", rows))
+    np.testing.assert_array_equal(read.parent, birds.parent)
+    np.testing.assert_array_equal(read.class_id, birds.class_id)
+
+
+@pytest.mark.parametrize(("column", "value"), [("depth", "deep"), ("leaf_end", 2**40), ("parent_id", 0.5)])
+def test_columns_of_other_types_are_named(tmp_path: Path, column: str, value: object) -> None:
+    path = write_taxonomy(tmp_path / "taxonomy.parquet", [{**row, column: value} for row in rows_of(BIRDS)])
+    with pytest.raises(TaxonomyError, match=f"the column {column} of the taxonomy does not hold int32"):
+        Taxonomy.read(path)
 
 
 def test_other_tables_are_refused(tmp_path: Path) -> None:

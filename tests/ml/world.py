@@ -19,6 +19,7 @@ from ml.networks import NetworkSpec, build
 from ml.pipes import Reporter
 from ml.recipes import Recipe, Segment
 from ml.spec import RANKS, TrackingSpec, TrainSpec
+from tests.mlflow_stores import empty_store
 
 SPECIES = 3
 PER_SPECIES = 8
@@ -122,6 +123,7 @@ def photograph(species: int, number: int) -> bytes:
 def make_world(folder: Path) -> World:
     """Write the pack, the split and the taxonomy below `folder`."""
     made = World(folder=folder)
+    empty_store(folder / "mlflow.db")
     (folder / "pack").mkdir()
     rows, split, offset = [], [], 0
     with (folder / "pack" / "pack-00000.bin").open("wb") as pack:

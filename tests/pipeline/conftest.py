@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.config import Settings
+from tests.mlflow_stores import empty_store
 from tests.pipeline.gbif_server import Gbif, gbif_server
 
 
@@ -24,6 +25,12 @@ def make_settings(tmp_path: Path) -> Callable[..., Settings]:
 def settings(make_settings: Callable[..., Settings]) -> Settings:
     """Default settings, writing below the test's folder."""
     return make_settings()
+
+
+@pytest.fixture
+def with_store(settings: Settings) -> None:
+    """An empty store of MLflow where the settings look for it."""
+    empty_store(settings.paths.mlflow_database)
 
 
 @pytest.fixture

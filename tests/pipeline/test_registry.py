@@ -1,5 +1,7 @@
 """The gate: a challenger becomes champion unless it falls behind, and a missing number never passes."""
 
+import contextlib
+import sqlite3
 from collections.abc import Callable
 
 import pytest
@@ -9,6 +11,8 @@ from pipeline.config import Settings
 from pipeline.errors import RegistryError
 from pipeline.registry import promote
 from pipeline.tracking import client, experiment_id
+
+pytestmark = pytest.mark.usefixtures("with_store")
 
 
 def challenge(settings: Settings, connected: MlflowClient, *, top1: float | None, split: str = "a") -> str:
@@ -77,3 +81,26 @@ def test_a_challenger_without_a_number_never_passes(
     challenge(settings, connected, top1=None)
     with pytest.raises(RegistryError, match="no metric top1"):
         promote(settings)
+
+
+def test_without_a_challenger_it_says_what_to_do(settings: Settings) -> None:
+    with pytest.raises(RegistryError, match="no version under the alias challenger; materialise the asset"):
+        promote(settings)
+
+
+def test_a_champion_whose_files_are_gone_gives_way_whatever_its_accuracy(
+    settings: Settings, connected: MlflowClient
+) -> None:
+    challenge(settings, connected, top1=0.9)
+    promote(settings)
+    lost = settings.paths.mlflow_artifacts / "models" / "m-1" / "artifacts"
+    with contextlib.closing(sqlite3.connect(settings.paths.mlflow_database)) as store, store:
+        store.execute("UPDATE model_versions SET storage_location = ?", (lost.as_uri(),))
+    lost.mkdir(parents=True)
+    (lost / "MLmodel").touch()
+    newer = challenge(settings, connected, top1=0.5)
+    assert not promote(settings).promoted
+    (lost / "MLmodel").unlink()
+    decision = promote(settings)
+    assert decision.champion == newer
+    assert decision.reason == f"version {newer} replaces version 1, whose files are gone"
