@@ -4,6 +4,7 @@ The pipeline imports this module and no other of `ml`; each child (`python -m ml
 `ml.calibrate` and `ml.register`) reads one specification and writes `result.json` into its output folder last.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import unquote
@@ -112,6 +113,45 @@ class _Document(BaseModel):
             ) from error
 
 
+class _Result(_Document):
+    """A document whose paths are files of its own folder: written without it, so that the folder may be moved."""
+
+    def write(self, path: Path) -> Path:
+        """Write this document atomically as JSON, its paths relative to its folder, and return `path`."""
+        folder = path.parent
+
+        def relative(file: Path) -> Path:
+            return file.relative_to(folder) if file.is_relative_to(folder) else file
+
+        super(_Result, self._placed(relative)).write(path)
+        return path
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read and validate a document written by `write`; its paths lead into the folder where it is now."""
+        folder = path.parent
+
+        def here(file: Path) -> Path:
+            # A document of an earlier version has the place where it was written, which may be another's by now.
+            if file.is_absolute() and folder.name in file.parts and not file.is_relative_to(folder):
+                moved = folder.joinpath(*file.parts[len(file.parts) - file.parts[::-1].index(folder.name) :])
+                return moved if moved.exists() else file
+            return folder / file
+
+        return super().read(path)._placed(here)
+
+    def _placed(self, place: Callable[[Path], Path]) -> Self:
+        """The same with other paths."""
+        changed: dict[str, object] = {}
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, Path):
+                changed[name] = place(value)
+            elif isinstance(value, dict):
+                changed[name] = {key: place(one) if isinstance(one, Path) else one for key, one in value.items()}
+        return self.model_copy(update=changed)
+
+
 class TrackingSpec(_Document):
     """Where a child logs in MLflow."""
 
@@ -179,7 +219,7 @@ class TrainSpec(_Document):
         return self
 
 
-class TrainResult(_Document):
+class TrainResult(_Result):
     """What one training stage produced. Paths are inside its output folder."""
 
     mlflow_run_id: str
@@ -297,7 +337,7 @@ class WatchedTaxon(_Document):
     """Share of the other evaluation photographs that raise it."""
 
 
-class CalibrateResult(_Document):
+class CalibrateResult(_Result):
     """The chosen threshold and what it does on photographs that did not choose it."""
 
     mlflow_run_id: str
