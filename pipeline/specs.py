@@ -9,7 +9,7 @@ from pipeline.dataset.manifest import DatasetManifest
 from pipeline.files import digest_of, sha256_of
 from pipeline.tracking import tracking_spec
 
-TRAINING_CODE = "2"
+TRAINING_CODE = "3"
 """Raised by hand when a change of `ml` should retrain on unchanged data."""
 CALIBRATION_CODE = "3"
 """Raised by hand when a change of `ml.specificity` should recalibrate on unchanged probabilities."""
@@ -90,6 +90,7 @@ def train_spec(
         split=paths.table("split"),
         taxonomy=paths.table("taxonomy"),
         photos=paths.training_photos / "index.parquet",
+        features=paths.features,
         output=paths.model(network, spec_hash),
         spec_hash=spec_hash,
         backbone=training.backbone,
