@@ -10,6 +10,7 @@ from ml import figures
 from ml.data import Pack, Photos
 from ml.devices import Device
 from ml.evaluate import Evaluation, predict
+from ml.frozen import FrozenLayers
 from ml.metrics import Measured, confused_pairs, flat, measure, write_metrics, write_pairs
 from ml.networks import Network
 from ml.pipes import Reporter
@@ -54,6 +55,7 @@ def assess(
     workers: int,
     reporter: Reporter,
     stop: threading.Event,
+    frozen: FrozenLayers | None = None,
 ) -> Assessment:
     """Evaluate `network` on both sides.
 
@@ -70,6 +72,7 @@ def assess(
         workers: Decoding threads.
         reporter: Told about progress and unreadable photographs.
         stop: Set to end early.
+        frozen: Gives features of frozen layers in the place of pixels.
 
     Raises:
         InterruptedTrainingError: `stop` was set.
@@ -80,6 +83,7 @@ def assess(
         sides[side] = predict(
             network, photos=photos, pack=pack, device=device, workers=workers, reporter=reporter, stop=stop,
             title=f"{side} photographs", output=output / f"{side}.parquet", distributions=side == VALIDATION,
+            frozen=frozen,
         )  # fmt: skip
     lineage = taxonomy.lineages_at(RANKS.index(network.spec.rank) + 1)[:, 1:]
     sizes = np.bincount(train.labels, minlength=len(lineage))

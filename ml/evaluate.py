@@ -15,6 +15,7 @@ from ml import data
 from ml.data import Pack, Photos
 from ml.devices import Device
 from ml.errors import DataError, InterruptedTrainingError
+from ml.frozen import FrozenLayers
 from ml.metrics import Answers
 from ml.networks import Network
 from ml.pipes import Reporter
@@ -49,6 +50,7 @@ def predict(
     title: str,
     output: Path,
     distributions: bool,
+    frozen: FrozenLayers | None = None,
 ) -> Evaluation:
     """Run `network` over `photos`: centre crop, softmax in float32; in memory stay only the most probable classes.
 
@@ -64,6 +66,7 @@ def predict(
         output: The Parquet file, written atomically (`ml.predictions.PredictionWriter`); unreadable photographs leave
             no row.
         distributions: Whether it holds the halves of validation and all probabilities, as float16.
+        frozen: Gives features of frozen layers in the place of pixels.
 
     Raises:
         InterruptedTrainingError: `stop` was set.
@@ -75,14 +78,19 @@ def predict(
     top_ids: list[NDArray[np.int64]] = []
     top_probabilities: list[NDArray[np.float32]] = []
     positions = np.arange(len(photos))
-    stream = data.batches(
-        photos,
-        pack=pack,
-        groups=[positions[begin : begin + BATCH] for begin in range(0, len(positions), BATCH)],
-        box=lambda _: data.CENTRE,
-        views=spec.views,
-        image_size=spec.image_size,
-        workers=workers,
+    groups = [positions[begin : begin + BATCH] for begin in range(0, len(positions), BATCH)]
+    stream = (
+        frozen.batches(photos, groups=groups)
+        if frozen is not None
+        else data.batches(
+            photos,
+            pack=pack,
+            groups=groups,
+            box=lambda _: data.CENTRE,
+            views=spec.views,
+            image_size=spec.image_size,
+            workers=workers,
+        )
     )
     unreadable, top = 0, min(TOP, classes)
     writer = PredictionWriter(output, classes=classes, top=top, halves=distributions, distributions=distributions)
@@ -95,9 +103,13 @@ def predict(
             unreadable += len(batch.unreadable)
             if not len(batch.positions):
                 continue
-            pixels = data.standardise(device.pixels(batch.pixels), spec.mean, spec.std)
+            inputs = (
+                data.standardise(device.pixels(batch.pixels), spec.mean, spec.std)
+                if frozen is None
+                else device.send(batch.pixels)
+            )
             with device.autocast():
-                logits = network(pixels)
+                logits = network(inputs)
             probabilities = logits.float().softmax(1)
             best = probabilities.topk(top, dim=1)
             kept.append(batch.positions)

@@ -17,7 +17,7 @@ What the assumptions exclude: photographs of one observation are not independent
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 from ml.operating import Floats, OperatingCurve
 from ml.tree_sums import SpecificityError
@@ -43,7 +43,8 @@ def guaranteed_threshold(curve: OperatingCurve, *, target: float, delta: float) 
     if not (0 < target < 1 and 0 < delta < 1):
         raise SpecificityError(f"target and delta must lie between 0 and 1, not {target} and {delta}")
     right = np.rint(curve.accuracy[curve.entries(GRID)] * curve.photos)
-    rejected = stats.binom.sf(right - 1, curve.photos, target) <= delta
+    # The probability of at least so many right answers, if the accuracy were the target.
+    rejected = special.bdtrc(right - 1, curve.photos, target) <= delta
     passed = len(GRID) if rejected.all() else int(rejected.argmin())
     return float(GRID[passed - 1]) if passed else None
 
@@ -63,5 +64,7 @@ def one_per_group(groups: npt.ArrayLike, *, seed: int) -> npt.NDArray[np.intp]:
 
 def clopper_pearson(right: int, photos: int, *, confidence: float = 0.95) -> tuple[float, float]:
     """The exact two-sided interval of an accuracy: `right` of `photos`."""
-    interval = stats.binomtest(right, photos).proportion_ci(confidence_level=confidence, method="exact")
-    return float(interval.low), float(interval.high)
+    tail = (1 - confidence) / 2
+    low = special.betaincinv(right, photos - right + 1, tail) if right else 0.0
+    high = special.betaincinv(right + 1, photos - right, 1 - tail) if right < photos else 1.0
+    return float(low), float(high)

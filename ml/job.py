@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ml import data
 from ml.data import Pack, Photos
 from ml.devices import Device
+from ml.frozen import FrozenLayers
 from ml.networks import Network
 from ml.pipes import Reporter
 from ml.recipes import Recipe
@@ -48,6 +49,8 @@ class Job:
     stop: threading.Event = field(default_factory=threading.Event)
     """Set to end after the running step (of several processes: after the next), with a checkpoint."""
     checkpoint_seconds: float = CHECKPOINT_SECONDS
+    frozen: FrozenLayers | None = None
+    """Gives features of frozen layers in the place of pixels."""
     on_epoch: Callable[[dict[str, Any]], None] = lambda _: None
     """Told each new row of the history (on the first rank)."""
 

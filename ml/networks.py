@@ -115,6 +115,8 @@ class Network(nn.Module):
         self.plan = plan
         self.recompute = False
         """Gradient checkpointing; see `ml.sections.run`."""
+        self.begun = 0
+        """How many of the first steps the inputs have behind them already (`ml.frozen`); 0 for pixels."""
         self.backbone = backbone
         self.branches = nn.ModuleList(branches)
         self.fusion: Fusion | None = None
@@ -138,7 +140,8 @@ class Network(nn.Module):
         """Logits (N, classes) of normalised pixels.
 
         Args:
-            pixels: (N, views, 3, H, W); (N, 3, H, W) will do for one view.
+            pixels: (N, views, 3, H, W); (N, 3, H, W) will do for one view. With `begun` steps behind them, features
+                (N, views, ...).
 
         Raises:
             NetworkError: the number of views is another.
@@ -171,12 +174,16 @@ class Network(nn.Module):
             pooled: Tensor = self.backbone(pixels[:, 0])
             return pooled, pooled
         # All views go through the shared stem as one batch: batch norms see what they will be used on.
-        shared = self._run(self._steps(self.plan.stem), pixels.transpose(0, 1).flatten(0, 1))
+        shared = self._run(self._steps(self.plan.stem[self.begun :]), pixels.transpose(0, 1).flatten(0, 1))
         each = shared.chunk(len(self.spec.views))
-        whole = self._run(self._steps(self.plan.branch), each[0])
+        apart = max(0, self.begun - len(self.plan.stem))
+        whole = self._run(self._steps(self.plan.branch[apart:]), each[0])
         joined = whole
         if self.fusion is not None:
-            crops = [self._run(branch.children(), view) for branch, view in zip(self.branches, each[1:], strict=True)]
+            crops = [
+                self._run(list(branch.children())[apart:], view)
+                for branch, view in zip(self.branches, each[1:], strict=True)
+            ]
             joined = self.fusion([whole, *crops])
         last = self._run(self._steps(self.plan.trunk), joined)
         return self.backbone.forward_head(last, pre_logits=True), whole  # type: ignore[operator]
@@ -284,6 +291,33 @@ def load(network: Path, weights: Path) -> Network:
     except (OSError, RuntimeError, ValueError) as error:
         raise WeightsError(f"{weights} are not the weights of {network}: {error}") from error
     return built.eval()
+
+
+def steps_of_all_views(network: Network) -> tuple[str, ...]:
+    """The steps that each view of a photograph goes through for itself, in their order."""
+    return () if network.plan is None else network.plan.stem + network.plan.branch
+
+
+def count_frozen(network: Network) -> int:
+    """How many of the first steps training does not change, as far as they are the same for all views.
+
+    Parameters that training does not change are those without `requires_grad`.
+    """
+    apart = 0 if network.plan is None else len(network.plan.stem)
+    for place, name in enumerate(steps_of_all_views(network)):
+        step = step_of(network.backbone, name)
+        if not isinstance(step, nn.Module):
+            continue
+        copies = [list(branch.children())[place - apart] for branch in network.branches] if place >= apart else []
+        changing = any(parameter.requires_grad for part in (step, *copies) for parameter in part.parameters())
+        if changing or not all(_same(step, copy) for copy in copies):
+            return place
+    return len(steps_of_all_views(network))
+
+
+def _same(one: nn.Module, other: nn.Module) -> bool:
+    theirs = other.state_dict()
+    return all(torch.equal(tensor, theirs[name]) for name, tensor in one.state_dict().items())
 
 
 def count_parameters(module: nn.Module) -> int:

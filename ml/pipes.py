@@ -4,6 +4,7 @@ Everything here works the same without Dagster: messages then go to standard err
 """
 
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -43,6 +44,8 @@ def launched_by_pipes() -> bool:
 @contextlib.contextmanager
 def session() -> Iterator[Reporter]:
     """Yield a reporter; under Dagster, also end this process when the step that started it is gone."""
+    # What is imported by now stays to the end: the collector need not walk through millions of objects, at exit least.
+    gc.freeze()
     if not is_first_rank():
         if launched_by_pipes():
             watch_ancestors()

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -134,36 +136,45 @@ def _features(job: Job, probe: Probe, pieces: Path) -> tuple[Tensor, Tensor]:
 
 
 def _piece(job: Job, *, view: int, positions: NDArray[np.intp], progress: Meter) -> dict[str, Tensor]:
-    spec = job.network.spec
-    draws = augment.Draws(seed=seed_of(job.seed), epoch=FIRST_EPOCH + view)
-    stream = data.batches(
-        job.photos,
-        pack=job.pack,
-        groups=[positions[begin : begin + job.recipe.batch] for begin in range(0, len(positions), job.recipe.batch)],
-        box=lambda index: (
-            data.CENTRE if view == 0 else augment.crop_box(draws.of(index), augmentation=job.recipe.augmentation)
-        ),
-        views=spec.views,
-        image_size=spec.image_size,
-        workers=job.workers,
-    )
     features, labels = [torch.empty(0, job.network.head.in_features)], [torch.empty(0, dtype=torch.int64)]
-    for batch in stream:
+    for batch in _batches(job, view=view, positions=positions):
         if job.stop.is_set():
             raise InterruptedTrainingError("interrupted while computing features; run again to go on from there")
         if not len(batch.positions):
             continue
-        pixels = job.device.pixels(batch.pixels)
-        if view > 0:
-            numbers = np.stack([draws.of(int(index)) for index in batch.positions])
-            pixels = augment.change_colours(pixels, draws=numbers, augmentation=job.recipe.augmentation)
-        pixels = data.standardise(pixels, spec.mean, spec.std)
         with job.device.autocast():
-            pooled = job.network.features(pixels)
+            pooled = job.network.features(batch.pixels)
         features.append(pooled.float().cpu())
         labels.append(batch.labels)
         progress.advance(len(batch.positions))
     return {"features": torch.cat(features), "labels": torch.cat(labels)}
+
+
+def _batches(job: Job, *, view: int, positions: NDArray[np.intp]) -> Iterator[data.Batch]:
+    """The photographs as the network takes them: the centre in the first pass, random crops in the others."""
+    spec, augmentation = job.network.spec, job.recipe.augmentation
+    draws = augment.Draws(seed=seed_of(job.seed), epoch=FIRST_EPOCH + view)
+    groups = [positions[begin : begin + job.recipe.batch] for begin in range(0, len(positions), job.recipe.batch)]
+    if job.frozen is not None:
+        yield from job.frozen.batches(
+            job.photos, groups=groups, draws=draws if view else None, augmentation=augmentation if view else None
+        )
+        return
+    stream = data.batches(
+        job.photos,
+        pack=job.pack,
+        groups=groups,
+        box=lambda index: augment.crop_box(draws.of(index), augmentation=augmentation) if view else data.CENTRE,
+        views=spec.views,
+        image_size=spec.image_size,
+        workers=job.workers,
+    )
+    for batch in stream:
+        pixels = job.device.pixels(batch.pixels)
+        if view and len(batch.positions):
+            numbers = np.stack([draws.of(int(index)) for index in batch.positions])
+            pixels = augment.change_colours(pixels, draws=numbers, augmentation=augmentation)
+        yield replace(batch, pixels=data.standardise(pixels, spec.mean, spec.std))
 
 
 def _write(path: Path, tensors: dict[str, Tensor]) -> None:

@@ -176,6 +176,9 @@ class TrainSpec(_Document):
     """`taxonomy.parquet`."""
     photos: Path
     """`index.parquet` of the training photographs' pack: photo_id, pack, offset, length, width, height."""
+    features: Path | None = None
+    """The folder of what frozen layers make of photographs, for recipes that share it between networks; its files may
+    be removed at any time. None: a folder in `output`, removed at the end."""
     output: Path
     """The folder of this stage: checkpoints, weights, probabilities, figures, `result.json`."""
     spec_hash: str

@@ -117,7 +117,12 @@ class Steps:
                 numbers[5 + job.device.rank] += loss.detach() * len(part)
 
     def inputs(self, pixels: Tensor, *, random: np.typing.NDArray[np.float64]) -> Tensor:
-        """Bytes (N, views, H, W, 3) as the network takes them: on the device, colours changed, standardised."""
+        """Bytes (N, views, H, W, 3) as the network takes them: on the device, colours changed, standardised.
+
+        Features of frozen layers are passed on as they are.
+        """
+        if self.job.frozen is not None:
+            return self.job.device.send(pixels)
         spec, device = self.job.network.spec, self.job.device
         changed = augment.change_colours(device.pixels(pixels), draws=random, augmentation=self.job.recipe.augmentation)
         return data.standardise(changed, spec.mean, spec.std)

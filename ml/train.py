@@ -30,15 +30,16 @@ from ml.data import Pack, Photos, read_rare, read_split
 from ml.devices import Device, joined
 from ml.errors import DataError, MlError, TrainingError
 from ml.files import replacing
+from ml.frozen import MOST_PHOTOS, FrozenLayers
 from ml.job import Job
-from ml.networks import Network, NetworkSpec, count_parameters, create, has_auxiliary, load, normalisation
+from ml.networks import Network, NetworkSpec, count_frozen, count_parameters, create, has_auxiliary, load, normalisation
 from ml.pipes import Reporter, session
 from ml.probe import fit_head
 from ml.recipes import Recipe, recipe_of
 from ml.spec import RANKS, RESULT_FILE, TrainResult, TrainSpec
 from ml.taxonomy import Taxonomy, TaxonomyError
 from ml.tracking import ChildRun, child_run
-from ml.trainer import fit
+from ml.trainer import fit, freeze
 from ml.transfer import parents, rare_labels, transfer
 
 INPUTS_FILE = "inputs.json"
@@ -152,6 +153,15 @@ def _train(
         stop=stop,
         on_epoch=tracked_epochs(tracked),
     )
+    if recipe.reuse_frozen and device.world == 1 and len(train) <= MOST_PHOTOS:
+        freeze(network, recipe=recipe)
+        network.begun = count_frozen(network)
+    if network.begun:
+        device.place(network)
+        job.frozen = FrozenLayers(
+            network, folder=spec.features or spec.output / "frozen", pack=pack, device=device, workers=spec.workers,
+            stop=stop,
+        )  # fmt: skip
     history = _probe(job) + fit(job)
     if tracked is None:
         return None
@@ -244,6 +254,7 @@ def _finish(
     assessed = assess(
         network, validation=validation, train=job.photos, taxonomy=taxonomy, seed=spec.seed, title=name, output=output,
         pack=job.pack, device=job.device, workers=job.workers, reporter=job.reporter, stop=job.stop,
+        frozen=job.frozen,
     )  # fmt: skip
     numbers = assessed.numbers
     pictures = dict(assessed.figures)
@@ -370,7 +381,8 @@ def _claim(spec: TrainSpec) -> None:
 def _clear(output: Path) -> None:
     """Remove what only an unfinished training needs."""
     (output / "head.safetensors").unlink(missing_ok=True)
-    shutil.rmtree(output / "features", ignore_errors=True)
+    for features in ("features", "frozen"):
+        shutil.rmtree(output / features, ignore_errors=True)
     checkpoints.remove(output / "checkpoints")
 
 

@@ -220,6 +220,8 @@ class Loop:
 
     def _batches(self, groups: list[NDArray[np.intp]], *, draws: augment.Draws) -> Iterator[data.Batch]:
         job = self.job
+        if job.frozen is not None:
+            return job.frozen.batches(job.photos, groups=groups, draws=draws, augmentation=job.recipe.augmentation)
         return data.batches(
             job.photos,
             pack=job.pack,

@@ -42,6 +42,9 @@ def environment() -> dict[str, str]:
         # The rooms are importable from a checkout without installation, too.
         "PYTHONPATH": os.pathsep.join(filter(None, [str(PROJECT_ROOT), os.environ.get("PYTHONPATH")])),
         "MLFLOW_DISABLE_TELEMETRY": os.environ.get("MLFLOW_DISABLE_TELEMETRY", "true"),
+        # By default OpenMP's threads wait for each other in a loop: on a machine that does something else, too, the
+        # waiting takes several times the work.
+        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
         "GLIBC_TUNABLES": os.environ.get("GLIBC_TUNABLES", ALLOCATOR),
     }
 

@@ -96,6 +96,11 @@ class Paths:
         """What a dataset version owes to others: manifest, attribution, source counts. Kept for good."""
         return self.data_root / "datasets" / version
 
+    @property
+    def features(self) -> Path:
+        """What frozen layers make of photographs; files here may be removed at any time."""
+        return self.data_root / "features"
+
     def model(self, network: str, version: str) -> Path:
         """Everything one training stage wrote, for one content version of its inputs."""
         return self.data_root / "models" / network / version

@@ -24,7 +24,7 @@ from pipeline.tracking import tracking_spec
 
 Result = TypeVar("Result", TrainResult, CalibrateResult, RegisterResult)
 
-TRAINING_CODE = "2"
+TRAINING_CODE = "3"
 """Raised by hand when a change of `ml` should retrain on unchanged data."""
 CALIBRATION_CODE = "3"
 """Raised by hand when a change of `ml.specificity` should recalibrate on unchanged probabilities."""
@@ -117,6 +117,7 @@ def train_spec(
         split=paths.table("split"),
         taxonomy=paths.table("taxonomy"),
         photos=paths.training_photos / "index.parquet",
+        features=paths.features,
         output=paths.model(network, spec_hash),
         spec_hash=spec_hash,
         backbone=training.backbone,

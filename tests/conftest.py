@@ -8,6 +8,8 @@ import pytest
 
 # Two workers share two cores; libraries that grab all of them make every test slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Threads that wait in a loop burn what the other worker computes with.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "true"

@@ -50,10 +50,12 @@ def falling(*, epochs: float, rate: float = 3e-4) -> tuple[Segment, ...]:
 MATCHED: Final = of(
     SAMPLE,
     "baseline_matched",
+    trainable=0.5,
+    reuse_frozen=False,
     probe=Probe(views=1, weight_decay=0.01, iterations=60),
     segments=falling(epochs=EPOCHS),
 )
-"""One view, by the sample's recipe; the head is fitted first."""
+"""One view, by the sample's recipe with more of the backbone trained; the head is fitted first."""
 BASELINE: Final = of(MATCHED, "baseline", segments=falling(epochs=EPOCHS, rate=1e-4))
 """One view at a lower rate than the others have, as in the paper."""
 RANDOM: Final = of(

@@ -131,3 +131,9 @@ def test_targets_and_deltas_outside_their_range_are_refused() -> None:
     for target, delta in ((1.0, 0.05), (0.9, 0.0), (0.0, 0.5)):
         with pytest.raises(SpecificityError, match="between 0 and 1"):
             guaranteed_threshold(_curve(90, 100), target=target, delta=delta)
+
+
+@pytest.mark.parametrize(("right", "photos"), [(0, 7), (7, 7), (1, 84), (76, 84), (4_503, 5_000)])
+def test_the_interval_is_the_exact_one(right: int, photos: int) -> None:
+    expected = stats.binomtest(right, photos).proportion_ci(confidence_level=0.95, method="exact")
+    assert clopper_pearson(right, photos) == pytest.approx((expected.low, expected.high), abs=1e-12)

@@ -32,6 +32,10 @@ STEADY = Recipe(
 """Gives the same weights up to rounding however batches are divided: nothing depends on a photograph's neighbours, and
 an epsilon of one keeps Adam from making small differences large."""
 
+SMOOTH = "test_convnext"
+"""A tiny backbone without kinks. Where a unit of a ReLU lies within rounding of its kink, two processors, or two ways
+to share a batch, take different sides, and the gradient differs in the third digit; smooth units only round."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class World:

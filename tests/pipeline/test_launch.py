@@ -68,3 +68,10 @@ def test_a_child_that_still_loads_leaves_no_trace_of_an_interrupt(tmp_path: Path
         child.send_signal(signal.SIGINT)
         said, _ = child.communicate(timeout=60)
     assert (child.returncode, said) == (130, "")
+
+
+def test_threads_of_a_child_do_not_wait_in_a_loop_unless_asked_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    assert environment()["OMP_WAIT_POLICY"] == "PASSIVE"
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    assert environment()["OMP_WAIT_POLICY"] == "ACTIVE"
