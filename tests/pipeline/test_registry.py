@@ -84,9 +84,7 @@ def test_a_challenger_without_a_number_never_passes(
 
 
 def test_without_a_challenger_it_says_what_to_do(settings: Settings) -> None:
-    with pytest.raises(
-        RegistryError, match="no version under the alias challenger; materialise the asset"
-    ):
+    with pytest.raises(RegistryError, match="no version under the alias challenger; materialise the asset"):
         promote(settings)
 
 
