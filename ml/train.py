@@ -112,7 +112,8 @@ def run(spec: TrainSpec, *, device: Device, reporter: Reporter, stop: threading.
         ) as tracked:
             result = _train(spec, device=device, reporter=reporter, stop=stop, tracked=tracked)
             assert result is not None  # noqa: S101 (the first rank's)
-            result.write(spec.output / RESULT_FILE)
+        # Written when MLflow's run has ended: what is found done is not entered again.
+        result.write(spec.output / RESULT_FILE)
         _clear(spec.output)
         return result
 
