@@ -4,7 +4,7 @@
 networks. What takes long to import is imported where it is used: a wrong option or configuration is told before.
 """
 
-from pipeline.interrupts import Interrupted, ignore_signals, leave_on_signals, quiet_pipe, raise_on_signals, supervised
+from pipeline.interrupts import Interrupted, ignore_signals, leave_on_signals, quiet_pipe, supervised
 
 leave_on_signals()
 
@@ -35,7 +35,6 @@ HANDED_OVER: Final = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status."""
-    raise_on_signals()
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         with quiet_pipe():

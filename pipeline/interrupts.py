@@ -38,7 +38,10 @@ class Interrupted(KeyboardInterrupt):
 
 
 def leave_on_signals(*, says: str | None = GO_ON) -> None:
-    """From now on each of `SIGNALS` ends the process at once, with a sentence or none."""
+    """From now on each of `SIGNALS` ends the process at once, with a sentence or none.
+
+    For as long as there is nothing to unwind: an exception may be lost in an import, or come out of it as a trace.
+    """
 
     def leave(number: int, frame: FrameType | None) -> NoReturn:
         del frame
@@ -77,9 +80,9 @@ def quiet_pipe() -> Iterator[None]:
 def supervised(work: Callable[[], int]) -> int:
     """Call `work` in a process of its own, which this one watches, and return the status that it returns.
 
-    A signal reaches `work` once, as SIGINT, and may be handled there in any way and at any pace; a second one ends it
-    with all that it started in its process group. The process ends with this one, however that ends. To be called
-    while there is one thread.
+    A signal reaches `work` once, as SIGINT, and ends it at once; `work` may handle it in another way and take its time.
+    A second one ends it with all that it started in its process group. The process ends with this one, however that
+    ends. To be called while there is one thread.
 
     Raises:
         Interrupted: a signal ended the work.
@@ -94,6 +97,8 @@ def supervised(work: Callable[[], int]) -> int:
         os.close(writing)
         os.setpgid(0, 0)
         threading.Thread(target=_end_with, args=(reading,), daemon=True).start()
+        # The process that watches says what happened.
+        leave_on_signals(says=None)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         _work(work)
     os.close(reading)

@@ -9,6 +9,7 @@ from pipeline.config import Settings
 from pipeline.definitions import defs
 from pipeline.failures import Failures
 from pipeline.files import exclusive
+from pipeline.interrupts import raise_on_signals
 from pipeline.selection import assets_of
 from pipeline.tracking_server import check_answers
 
@@ -35,6 +36,7 @@ def materialise(settings: Settings, *, selection: str) -> list[str]:
     keys = assets_of(selection, graph=graph)
     if any(graph.get(key).group_name in NEEDS_MLFLOW for key in keys):
         check_answers(settings)
+    raise_on_signals()
     failures = Failures()
     job = defs.resolve_implicit_global_asset_job_def().with_hooks({failures.hook()})
     run_id = str(uuid.uuid4())

@@ -14,6 +14,7 @@ import dagster as dg
 
 from pipeline.config import Settings
 from pipeline.errors import ChildError, ConfigurationError, RegistryError
+from pipeline.interrupts import raise_on_signals
 from pipeline.paths import PROJECT_ROOT
 from pipeline.pools import bury_killed_runs
 from pipeline.tracking_server import check_answers, is_remote
@@ -63,6 +64,7 @@ def serve(settings: Settings, *, port: int, mlflow_port: int) -> NoReturn:
         "NATUREWATCH__REGISTRY__MLFLOW_URL": mlflow_url,
     }
     commands = {"dagster dev": _dagster(port)} | ({} if remote else {"mlflow server": _mlflow(settings, mlflow_port)})
+    raise_on_signals()
     with dg.DagsterInstance.get() as instance, _running(commands, environment) as keepers:
         sys.stdout.write(f"Dagster: http://{HOST}:{port}   MLflow: {mlflow_url}   (Ctrl-C ends it)\n")
         sys.stdout.flush()

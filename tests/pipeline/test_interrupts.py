@@ -72,8 +72,10 @@ class Program:
         assert self.process.stderr.readline() == f"naturewatch: {STOPPING}\n"
 
     def end(self) -> tuple[int, str]:
-        _, said = self.process.communicate(timeout=60)
-        return self.process.returncode, said.strip()
+        # Not communicate(), which would pass by what `wait_for_word` has read ahead.
+        assert self.process.stderr is not None
+        said = self.process.stderr.read()
+        return self.process.wait(), said.strip()
 
 
 @pytest.fixture
@@ -82,7 +84,9 @@ def programs(tmp_path: Path) -> Iterator[list[Program]]:
     yield started
     for program in started:
         program.process.kill()
-        program.process.communicate()
+        program.process.wait()
+        assert program.process.stderr is not None
+        program.process.stderr.close()
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
