@@ -108,9 +108,9 @@ class _Document(BaseModel):
         try:
             return cls.model_validate_json(path.read_bytes())
         except (OSError, ValueError) as error:
-            raise DocumentError(
-                f"cannot read {path}: {problem_of(error)}; remove the folder {path.parent} and run again"
-            ) from error
+            # A result lies in a folder of its own; what else lies beside a specification is not known.
+            advice = f"; remove the folder {path.parent} and run again" if path.name == RESULT_FILE else ""
+            raise DocumentError(f"cannot read {path}: {problem_of(error)}{advice}") from error
 
 
 class _Result(_Document):

@@ -21,7 +21,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from mlflow.exceptions import MlflowException
-from pydantic import ValidationError
 from safetensors.torch import save_file
 
 from ml import checkpoints, figures, weights
@@ -36,7 +35,7 @@ from ml.networks import Network, NetworkSpec, count_frozen, count_parameters, cr
 from ml.pipes import Reporter, session
 from ml.probe import fit_head
 from ml.recipes import Recipe, recipe_of
-from ml.spec import RANKS, RESULT_FILE, TrainResult, TrainSpec
+from ml.spec import RANKS, RESULT_FILE, DocumentError, TrainResult, TrainSpec
 from ml.taxonomy import Taxonomy, TaxonomyError
 from ml.tracking import ChildRun, child_run
 from ml.trainer import fit, freeze
@@ -66,8 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         spec = TrainSpec.read(options.spec)
-    except (OSError, ValidationError) as error:
-        sys.stderr.write(f"error: cannot read the specification {options.spec}: {error}\n")
+    except DocumentError as error:
+        sys.stderr.write(f"error: {error}\n")
         return 1
     try:
         with _stopping() as stop, session() as reporter, joined() as device:

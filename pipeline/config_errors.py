@@ -16,7 +16,6 @@ PREFIX: Final = "NATUREWATCH__"
 CONFIG_VARIABLE: Final = "NATUREWATCH_CONFIG"
 _ADDED_BY_KUBERNETES: Final = re.compile(r"NATUREWATCH_(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP)(_\w+)?)?)")
 """Kubernetes gives every pod such variables of a service named naturewatch."""
-_SECRET: Final = re.compile(r"://[^/@\s]*@")
 
 
 def refuse_unknown_variables(model: type[BaseModel]) -> None:
@@ -58,11 +57,8 @@ def sentence(error: ValidationError, model: type[BaseModel], *, file: Path) -> s
     problems = []
     for item in error.errors(include_url=False):
         loc = tuple(str(part) for part in item["loc"])
-        key = ".".join(loc)
-        # A list comes from one variable, whichever of its values is wrong.
-        named = f"{PREFIX}{'__'.join(part for part in loc if not part.isdigit()).upper()}"
-        where = next((name for name in os.environ if name.upper() == named), None)
-        problems.append(f"{where or file}: {_problem(item['type'], item, key=key, model=model, loc=loc)}")
+        problem = _problem(item["type"], item, key=".".join(loc), model=model, loc=loc)
+        problems.append(f"{_origin(loc) or file}: {problem}")
     return "; ".join(problems)
 
 
@@ -76,6 +72,18 @@ def broken_json(error: Exception) -> str:
         f"the environment variable {' or '.join(broken)} is no JSON ({cause.msg}, character {cause.pos + 1}); "
         'a list is written as ["one", "two"], a section as {"key": "value"}'
     )
+
+
+def _origin(loc: tuple[str, ...]) -> str | None:
+    """The variable of the environment that a value comes from, its own or that of its section; None for the file."""
+    # A list comes from one variable, whichever of its values is wrong.
+    parts = [part for part in loc if not part.isdigit()]
+    for end in range(len(parts), 0, -1):
+        named = f"{PREFIX}{'__'.join(parts[:end]).upper()}"
+        for name, value in os.environ.items():
+            if name.upper() == named and all(f'"{part}"' in value for part in parts[end:]):
+                return name
+    return None
 
 
 def _problem(kind: str, item: Mapping[str, Any], *, key: str, model: type[BaseModel], loc: tuple[str, ...]) -> str:
@@ -97,8 +105,17 @@ def _problem(kind: str, item: Mapping[str, Any], *, key: str, model: type[BaseMo
 def _shown(value: object) -> str:
     if value is None:
         return "empty"
-    text = _SECRET.sub("://...@", repr(str(value) if isinstance(value, Path) else value))
+    text = _without_secrets(repr(str(value) if isinstance(value, Path) else value))
     return text if len(text) <= 200 else f"{text[:200]}..."
+
+
+def _without_secrets(text: str) -> str:
+    """A value whose address, if it is one, has lost its user, password and query."""
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        return text
+    rest, question, _ = rest.rpartition("@")[2].partition("?")
+    return f"{scheme}://{rest}{'?...' if question else ''}"
 
 
 def _unknown(name: str, model: type[BaseModel]) -> str | None:

@@ -80,10 +80,13 @@ def fragment_of(digest: "hashlib._Hash") -> str:
 
 def _address(path: str, *, folder: Path) -> str:
     for spelling in _spellings(path):
+        file = folder / spelling
         # What cannot be read is told by the step that keeps photographs, with its reason.
-        with contextlib.suppress(OSError, ValueError), (folder / spelling).open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256")
-            return f"{SCHEME}{quote(spelling)}#{fragment_of(digest)}"
+        with contextlib.suppress(OSError, ValueError):
+            # A pipe would be waited for.
+            if file.is_file():
+                with file.open("rb") as stream:
+                    return f"{SCHEME}{quote(spelling)}#{fragment_of(hashlib.file_digest(stream, 'sha256'))}"
     return f"{SCHEME}{quote(path)}"
 
 

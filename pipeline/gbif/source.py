@@ -11,6 +11,7 @@ import shutil
 import zipfile
 from pathlib import Path
 from typing import Final, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -247,7 +248,7 @@ def _archive(settings: Settings, *, api: Api, log: Log) -> SourceRecord:
         key=found.key or f"archive-{digest[:16]}",
         doi=found.doi,
         citation=found.citation,
-        origin=None if found.citation else f"the archive {Path(given).name}, which does not say how to cite it",
+        origin=None if found.citation else f"the archive {_name_of(given)}, which does not say how to cite it",
         licence=found.licence,
         created=found.created,
         predicate={},
@@ -255,6 +256,11 @@ def _archive(settings: Settings, *, api: Api, log: Log) -> SourceRecord:
         archive=str(target.relative_to(settings.paths.data_root)),
         sha256=digest,
     )
+
+
+def _name_of(archive: str) -> str:
+    """The name of the file; what an address holds beside may be secret."""
+    return Path(urlsplit(archive).path if "://" in archive else archive).name
 
 
 def _provenance(archive: Path, *, log: Log) -> Provenance:

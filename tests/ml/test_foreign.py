@@ -139,7 +139,7 @@ def test_a_full_temporary_folder_is_an_error_not_a_signal(tmp_path: Path) -> Non
     [
         (b"", "it is empty"),
         (b"0.5,0.5\n", "it is neither .npy nor Parquet"),
-        (gzip.compress(b"x"), "it is compressed; unpack it first"),
+        (gzip.compress(b"x", mtime=0), "it is compressed; unpack it first"),
         (b"PK\x03\x04 and more", "it is a zip or .npz file; save one array with numpy.save"),
         (b"\x93NUMPY\x01\x00v\x00", "cannot read .* as a NumPy array"),
         (b"PAR1 and no more", "cannot read .* as Parquet"),

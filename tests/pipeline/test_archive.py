@@ -189,6 +189,7 @@ def test_an_archive_without_metadata_is_known_by_its_content(
     record = SourceRecord.read(settings.paths)
     assert record.key == f"archive-{record.sha256[:16]}"
     assert (record.doi, record.citation) == (None, None)
+    assert record.origin == "the archive a.zip, which does not say how to cite it"
 
 
 def test_an_unchanged_archive_is_neither_copied_nor_read_again(

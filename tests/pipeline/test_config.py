@@ -7,7 +7,14 @@ import pytest
 from sqlalchemy import make_url
 
 from ml.spec import sqlite_file
-from pipeline.config import COL_XR_CHECKLIST, INATURALIST_DATASET, Settings, SplitSettings, load_settings
+from pipeline.config import (
+    COL_XR_CHECKLIST,
+    INATURALIST_DATASET,
+    Settings,
+    SplitSettings,
+    configuration_file,
+    load_settings,
+)
 from pipeline.dagster_home import prepare_dagster_home
 from pipeline.errors import ConfigurationError
 
@@ -235,7 +242,13 @@ def test_a_recipe_file_is_read_before_it_is_needed(tmp_path: Path) -> None:
 
 
 def test_secrets_are_not_repeated(tmp_path: Path) -> None:
-    for section in ("registry: {tracking_uri: 'ftp://me:hunter2@host/db'}", "source: {password: hunter2}"):
+    for section in (
+        "registry: {tracking_uri: 'ftp://me:hunter2@host/db'}",
+        "registry: {tracking_uri: 'ftp://me:a/hunter2@b@host/db'}",
+        "registry: {tracking_uri: 'ftp://host/db?password=hunter2'}",
+        "source: {password: hunter2}",
+        "source: [hunter2",
+    ):
         with pytest.raises(ConfigurationError) as refused:
             read(tmp_path, f"{MINE}{section}\n")
         assert "hunter2" not in str(refused.value)
@@ -259,6 +272,7 @@ def test_secrets_are_not_repeated(tmp_path: Path) -> None:
         ("NATUREWATCH__SOURCE", "null", "source must be a section of keys, not empty"),
         ("NATUREWATCH__SPLIT__SEED", "null", r"NATUREWATCH__SPLIT__SEED: split\.seed is empty"),
         ("NATUREWATCH__DATA_ROOT", "", "NATUREWATCH__DATA_ROOT: data_root is '': it is empty"),
+        ("NATUREWATCH__SPECIFICITY", '{"target": 90}', "NATUREWATCH__SPECIFICITY: .* as 0.9"),
         ("NATUREWATCH__SPECIFICITY__TARGET", "90", "NATUREWATCH__SPECIFICITY__TARGET: .* as 0.9"),
     ],
 )
@@ -330,6 +344,14 @@ class TestPaths:
         monkeypatch.chdir(tmp_path)
         with pytest.raises(ConfigurationError, match=said):
             read(tmp_path, f"name: mine\ndata_root: {path}\n")
+
+    def test_the_configuration_is_absolute_for_children_in_other_folders(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("NATUREWATCH_CONFIG", "mine.yaml")
+        assert configuration_file() == tmp_path / "mine.yaml"
+        assert configuration_file(Path("other.yaml")) == tmp_path / "other.yaml"
 
     @pytest.mark.parametrize("name", ["", "$HOEM/x.yaml", "~no-such-user/x.yaml", ".", "absent.yaml"])
     def test_a_configuration_that_cannot_be_is_refused(

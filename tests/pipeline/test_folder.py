@@ -1,6 +1,7 @@
 """One's own photographs are one's own: read as spreadsheets write them, judged like all others, nothing invented."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -190,8 +191,9 @@ def ingested(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     (mine / "page.jpg").write_bytes(b"<html>")
     (mine / "drawing.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     (mine / "folder.jpg").mkdir()
+    os.mkfifo(mine / "pipe.jpg")
     (mine / "large.jpg").write_bytes(b"\xff\xd8\xff" + bytes(100_000))
-    names = ("broken.jpg", "page.jpg", "drawing.png", "folder.jpg", "large.jpg", "gone.jpg", "n" * 300 + ".jpg", "")
+    names = ("broken.jpg", "page.jpg", "drawing.png", "folder.jpg", "pipe.jpg", "large.jpg", "gone.jpg", "n" * 300, "")
     lines += [line(name, KEA, "", "") for name in names]
     lines += [line("both.jpg", KEA, "", ""), line("both.jpg", MULBERRY, "", ""), line("kea\\1.jpg", KEA, "", "")]
     lines += ["short,row", line("genus.jpg", (*KEA[:-1], ""), "", ""), ""]
@@ -222,7 +224,7 @@ def test_every_row_is_a_photograph_or_has_a_reason(ingested: Settings) -> None:
         "large.jpg": "too_large",
         "gone.jpg": "gone",
     }
-    assert ledger[f"file:{'n' * 300}.jpg"] == "failed"
+    assert (ledger[f"file:{'n' * 300}"], ledger["file:pipe.jpg"]) == ("failed", "gone")
     rules = [(row["stage"], row["rule"]) for row in tiny.read(paths.table("rejections"))]
     assert rules.count(("photo_index", "conflicting_address")) == 2
     assert rules.count(("photo_index", "duplicate_address")) == 1
@@ -230,7 +232,7 @@ def test_every_row_is_a_photograph_or_has_a_reason(ingested: Settings) -> None:
     assert ("photo_index", "not_jpeg") in rules
     assert ("clean_occurrences", "above_species") in rules
     (unread,) = (row for row in tiny.read(paths.table("rejections")) if row["rule"] == "unreadable_line")
-    assert unread["detail"] == "photos.csv, line 23: 2 fields under 10 columns"
+    assert unread["detail"] == "photos.csv, line 24: 2 fields under 10 columns"
 
 
 def test_no_place_date_licence_key_or_doi_is_invented(ingested: Settings) -> None:
@@ -272,7 +274,7 @@ def test_another_run_reads_nothing_but_what_failed(ingested: Settings) -> None:
     said: list[str] = []
     before = ingested.paths.table("split").read_bytes()
     summary = read_photos(ingested.paths, ingested, log=said.append)
-    assert said[0].startswith("6 of 16 photographs are to be read")
+    assert said[0].startswith("7 of 17 photographs are to be read")
     assert (summary.requests, summary.statuses["ok"]) == (0, 10)
     assert ingested.paths.table("split").read_bytes() == before
 
