@@ -12,7 +12,7 @@ from typing import Final
 
 from bench.harness import Goal, Report, Sample, alternate, measure, median_and_spread
 from pipeline.photos.changes import NOTHING
-from pipeline.photos.index import SIZED
+from pipeline.photos.index import SIZED, WEB
 from pipeline.query import connect, copy, count
 
 MEDIA: Final = 2_000_000
@@ -118,6 +118,7 @@ def _step(step: str, folder: Path) -> int:
                 connection,
                 "photo_index_verdicts",
                 output=output,
+                addresses=WEB,
                 sized=SIZED,
                 size="large",
                 licences=licences,

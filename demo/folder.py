@@ -55,7 +55,7 @@ class FolderSource:
 
 def _read(csv: Path) -> list[dict[str, str]]:
     try:
-        with csv.open(newline="", encoding="utf-8") as stream:
+        with csv.open(newline="", encoding="utf-8-sig") as stream:
             reader = csv_format.DictReader(stream, strict=True)
             missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
             if missing:

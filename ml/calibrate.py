@@ -23,7 +23,7 @@ from ml.errors import DataError, MlError
 from ml.files import replacing
 from ml.pipes import Reporter, session
 from ml.predictions import open_probabilities
-from ml.spec import RESULT_FILE, CalibrateResult, CalibrateSpec
+from ml.spec import RESULT_FILE, CalibrateResult, CalibrateSpec, DocumentError
 from ml.taxonomy import Taxonomy
 from ml.tracking import ChildRun, child_run
 
@@ -63,13 +63,19 @@ def run(spec: CalibrateSpec, *, reporter: Reporter) -> CalibrateResult:
 
 
 def finished(spec: CalibrateSpec) -> CalibrateResult | None:
-    """The result of an earlier, complete run of exactly this specification."""
+    """The result of an earlier, complete run of exactly this specification.
+
+    One that cannot be read any more, or was written by another version, does not count: a calibration takes seconds.
+    """
     file, curve = spec.output / RESULT_FILE, spec.output / CURVE_FILE
     if not file.exists() or not curve.exists():
         return None
     metadata = pq.read_schema(curve).metadata or {}
     same = metadata.get(HASH_KEY.encode(), b"").decode() == spec.spec_hash
-    return CalibrateResult.read(file) if same else None
+    try:
+        return CalibrateResult.read(file) if same else None
+    except DocumentError:
+        return None
 
 
 def read_predictions(spec: CalibrateSpec, *, taxonomy: Taxonomy) -> Labelled:

@@ -4,7 +4,6 @@ A checkpoint is a folder that is written under another name and moved into place
 """
 
 import json
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ml.errors import CheckpointError
+from ml.files import put_in_place, sync
 
 POINTER = "CURRENT"
 
@@ -59,8 +59,8 @@ def save(
         "spec_hash": spec_hash,
     }
     (partial / "state.json").write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
-    for file in partial.iterdir():
-        _flush(file)
+    for file in (*partial.iterdir(), partial):
+        sync(file)
     if (folder / name).exists():
         # A process that died before it moved the pointer left the same step, hence the same content.
         shutil.rmtree(partial)
@@ -68,8 +68,7 @@ def save(
         partial.rename(folder / name)
     pointer = folder / f".{POINTER}.partial"
     pointer.write_text(name, encoding="utf-8")
-    _flush(pointer)
-    pointer.replace(folder / POINTER)
+    put_in_place(pointer, folder / POINTER)
     for old in folder.glob("step-*"):
         if old.name != name:
             shutil.rmtree(old)
@@ -132,8 +131,3 @@ def _restore_optimiser(optimiser: Optimizer, tensors: dict[str, Tensor]) -> None
             if tensor.shape == parameter.shape:
                 # Fused kernels walk through memory: the state must lie as its parameter does, channels last or not.
                 entry[name] = torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)
-
-
-def _flush(path: Path) -> None:
-    with path.open("rb") as stream:
-        os.fsync(stream.fileno())

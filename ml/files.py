@@ -1,6 +1,7 @@
 """Files that are whole or not there: written under another name, then moved into place."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,12 +10,29 @@ from pathlib import Path
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a path beside `path`; what was written there takes its place when the block ends well, else is removed.
 
-    The folder is made. One process at a time may write `path`.
+    The folder is made. One process at a time may write `path`; what a killed one left is written over. The file stays
+    in its place also when the machine loses its power.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     try:
         yield partial
-        partial.replace(path)
+        put_in_place(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def put_in_place(partial: Path, path: Path) -> None:
+    """Give the file `partial` the name `path` in the same folder, once its content is on the disk; wait for both."""
+    sync(partial)
+    partial.replace(path)
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Wait until what was written to a file, or renamed in a folder, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

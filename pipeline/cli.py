@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
-from pipeline.config import load_settings
+from pipeline.config import configuration_file, load_settings
+from pipeline.dagster_home import prepare_dagster_home
 from pipeline.errors import NatureWatchError
 from pipeline.paths import PROJECT_ROOT
 
@@ -34,10 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments and arguments[0] in HANDED_OVER:
             _hand_over(arguments[0], arguments[1:])
         options = _parser().parse_args(arguments)
-        if options.config is not None:
-            os.environ["NATUREWATCH_CONFIG"] = str(options.config.absolute())
-        os.environ.setdefault("DAGSTER_HOME", str(PROJECT_ROOT / "dagster_home"))
-        Path(os.environ["DAGSTER_HOME"]).mkdir(parents=True, exist_ok=True)
+        # Absolute, for children that run in another folder.
+        os.environ["NATUREWATCH_CONFIG"] = str(configuration_file(options.config))
+        prepare_dagster_home()
         return _run(options.select) if options.command == "run" else _ui(options.port, options.mlflow_port)
     except NatureWatchError as error:
         print(f"naturewatch: {error}", file=sys.stderr)

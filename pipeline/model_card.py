@@ -19,7 +19,6 @@ def model_card(
     counts = manifest.counts
     ranks = "\n".join(f"| {rank} | {metrics[f'accuracy_{rank}']:.1%} |" for rank in RANKS)
     operating_points = calibration.report.read_text(encoding="utf-8")
-    citation = manifest.citation or "an archive without a GBIF citation"
     return f"""# {settings.registry.model_name}: {network}
 
 Identifies {counts["species"]:,} species from a photograph. Where the species would be a guess it answers with
@@ -30,7 +29,7 @@ Scope `{settings.name}`, dataset version `{manifest.dataset_version}`: {counts["
 {counts["validation"]:,} validation photographs, divided by {settings.split.unit}. Species with fewer than
 {settings.split.min_images} usable photographs are not known to the model.
 
-Source: {citation}. Licences and holders of every photograph are in the attribution table of this version.
+Source: {manifest.source}. Licences and holders of every photograph are in the attribution table of this version.
 
 ## Accuracy on validation photographs
 Species top-1 {metrics["top1"]:.1%}, top-5 {metrics["top5"]:.1%}; mean over species {metrics["macro_top1"]:.1%}.

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
@@ -12,8 +11,8 @@ from uuid import uuid4
 
 import pyarrow as pa
 
-from pipeline.errors import LockedError, TableError
-from pipeline.files import atomic_path, exclusive
+from pipeline.errors import TableError
+from pipeline.files import atomic_path
 
 if TYPE_CHECKING:
     import duckdb
@@ -104,11 +103,12 @@ def to_parquet(
 
     `memory_limit` and `threads` are those of `connect`.
     """
-    with (
-        _spill_beside(output) as spill,
-        connect(inputs=inputs, memory_limit=memory_limit, threads=threads, spill=spill) as connection,
-    ):
-        return copy(connection, name, output=output, **parameters)
+    with atomic_path(output) as partial:
+        # Beside the output, where there is room for tables, and removed with it whatever happens.
+        spill = partial.with_name("spill")
+        with connect(inputs=inputs, memory_limit=memory_limit, threads=threads, spill=spill) as connection:
+            _copy(connection, name, partial=partial, parameters=parameters)
+    return output
 
 
 def copy(
@@ -128,11 +128,25 @@ def copy(
         metadata: Facts for the file's footer, by name.
         **parameters: Of the query.
     """
+    with atomic_path(output) as partial:
+        _copy(connection, name, partial=partial, parameters=parameters, metadata=metadata)
+    return output
+
+
+def _copy(
+    connection: "duckdb.DuckDBPyConnection",
+    name: str,
+    *,
+    partial: Path,
+    parameters: Mapping[str, Any],
+    metadata: Mapping[str, str] | None = None,
+) -> None:
     facts = ", ".join(f"{identifier(key)}: {literal(value)}" for key, value in (metadata or {}).items())
     options = "format parquet, compression zstd" + (f", kv_metadata {{{facts}}}" if facts else "")
-    with atomic_path(output) as partial, _explained(name):
-        connection.execute(f"copy (\n{select(name)}\n) to {literal(str(partial))} ({options})", parameters or None)
-    return output
+    with _explained(name):
+        connection.execute(
+            f"copy (\n{select(name)}\n) to {literal(str(partial))} ({options})", dict(parameters) or None
+        )
 
 
 def rows(
@@ -173,26 +187,6 @@ def _explained(name: str) -> Iterator[None]:
             f"{name}: a table does not have the columns that this version of NatureWatch reads ({first}); "
             "materialise the assets before it again"
         ) from error
-
-
-@contextlib.contextmanager
-def _spill_beside(output: Path) -> Iterator[Path]:
-    """A folder beside `output`, where there is room for tables, for what does not fit into memory.
-
-    Those that killed writers of the same output left are removed. A writer that is alive holds the lock in its own.
-    """
-    prefix = f".{output.name}.spill-"
-    output.parent.mkdir(parents=True, exist_ok=True)
-    for left in [path for path in output.parent.iterdir() if path.name.startswith(prefix)]:
-        with contextlib.suppress(LockedError), exclusive(left / "lock", wait_seconds=0):
-            shutil.rmtree(left, ignore_errors=True)
-    folder = output.parent / f"{prefix}{uuid4().hex}"
-    try:
-        with exclusive(folder / "lock"):
-            folder.mkdir(exist_ok=True)
-            yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def literal(text: str) -> str:

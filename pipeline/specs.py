@@ -2,12 +2,27 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
-from ml.spec import RESULT_FILE, CalibrateResult, CalibrateSpec, NetworkName, Rank, RegisterSpec, TrainResult, TrainSpec
+from ml.spec import (
+    RESULT_FILE,
+    CalibrateResult,
+    CalibrateSpec,
+    DocumentError,
+    NetworkName,
+    Rank,
+    RegisterResult,
+    RegisterSpec,
+    TrainResult,
+    TrainSpec,
+)
 from pipeline.config import Settings
 from pipeline.dataset.manifest import DatasetManifest
+from pipeline.errors import ChildError
 from pipeline.files import digest_of, sha256_of
 from pipeline.tracking import tracking_spec
+
+Result = TypeVar("Result", TrainResult, CalibrateResult, RegisterResult)
 
 TRAINING_CODE = "2"
 """Raised by hand when a change of `ml` should retrain on unchanged data."""
@@ -23,6 +38,18 @@ DECIDING = {
 """Settings of training that change the weights, if only in the last digits; the others are handled one by one.
 
 Processes and parts are among them: batch norms normalise by what one of them sees."""
+
+
+def result_of(kind: type[Result], path: Path) -> Result:
+    """What a child wrote last.
+
+    Raises:
+        ChildError: it is missing, damaged, or was written by another version.
+    """
+    try:
+        return kind.read(path)
+    except DocumentError as error:
+        raise ChildError(str(error)) from error
 
 
 def train_hash(
@@ -93,7 +120,7 @@ def train_spec(
         output=paths.model(network, spec_hash),
         spec_hash=spec_hash,
         backbone=training.backbone,
-        weights=training.weights,
+        weights=_located(training.weights),
         recipe=str(training.recipe.absolute() if isinstance(training.recipe, Path) else training.recipe),
         image_size=training.image_size,
         seed=training.seed if seed is None else seed,
@@ -121,6 +148,11 @@ def train_spec(
     return spec.model_copy(update={"parent": before / RESULT_FILE, "mixing": training.transfer_mixing})
 
 
+def _located(weights: str) -> str:
+    """`training.weights` for a child that may run in another folder."""
+    return weights if weights in {"hub", "package", "none"} else str(Path(weights).absolute())
+
+
 def _above(settings: Settings, rank: Rank) -> Rank | None:
     """The rank that is learnt before `rank`; None for the first."""
     ranks = settings.training.transfer_ranks
@@ -131,9 +163,13 @@ def _above(settings: Settings, rank: Rank) -> Rank | None:
 def trained(
     settings: Settings, manifest: DatasetManifest, *, network: NetworkName, seed: int | None = None
 ) -> TrainResult:
-    """The result of a finished training stage of this dataset version; `seed` as for `train_hash`."""
+    """The result of a finished training stage of this dataset version; `seed` as for `train_hash`.
+
+    Raises:
+        ChildError: as for `result_of`.
+    """
     spec_hash = train_hash(settings, manifest, network=network, seed=seed)
-    return TrainResult.read(settings.paths.model(network, spec_hash) / RESULT_FILE)
+    return result_of(TrainResult, settings.paths.model(network, spec_hash) / RESULT_FILE)
 
 
 def calibrate_hash(
@@ -151,9 +187,13 @@ def calibrate_hash(
 def calibrated(
     settings: Settings, manifest: DatasetManifest, *, network: NetworkName, seed: int | None = None
 ) -> CalibrateResult:
-    """The result of the finished calibration of one network; `seed` as for `train_hash`."""
+    """The result of the finished calibration of one network; `seed` as for `train_hash`.
+
+    Raises:
+        ChildError: as for `result_of`.
+    """
     spec_hash = calibrate_hash(settings, manifest, network=network, seed=seed)
-    return CalibrateResult.read(settings.paths.evaluation(network, spec_hash) / RESULT_FILE)
+    return result_of(CalibrateResult, settings.paths.evaluation(network, spec_hash) / RESULT_FILE)
 
 
 def calibrate_spec(
@@ -222,6 +262,7 @@ def register_spec(
             "gbif.download_key": manifest.download_key or "",
             "gbif.doi": manifest.doi or "",
             "gbif.checklist_key": manifest.checklist_key or "",
+            "naturewatch.source": manifest.source,
             "naturewatch.taxonomy_hash": manifest.taxonomy_hash,
             "naturewatch.split_hash": manifest.split_hash,
             "naturewatch.data_version": manifest.dataset_version,

@@ -9,8 +9,9 @@ from ml.spec import RESULT_FILE, TrainResult
 from pipeline.comparison.networks import NETWORKS
 from pipeline.config import Settings
 from pipeline.dataset.manifest import DatasetManifest
+from pipeline.errors import ChildError
 from pipeline.rejections import counts
-from pipeline.specs import calibrated, train_hash
+from pipeline.specs import calibrated, result_of, train_hash
 
 
 def print_summary(settings: Settings, *, seconds: float) -> None:
@@ -69,11 +70,15 @@ def _networks_table(settings: Settings, manifest: DatasetManifest) -> Table:
         folder = settings.paths.model(name, train_hash(settings, manifest, network=name))
         if not (folder / RESULT_FILE).exists():
             continue
-        metrics = TrainResult.read(folder / RESULT_FILE).metrics
+        try:
+            metrics = result_of(TrainResult, folder / RESULT_FILE).metrics
+        except ChildError:
+            table.add_row(title, "of another version", *[""] * 6)
+            continue
         row = [title, f"{metrics['top1']:.1%}", f"{metrics['top5']:.1%}", f"{metrics['accuracy_genus']:.1%}"]
         try:
             specificity = calibrated(settings, manifest, network=name)
-        except FileNotFoundError:
+        except ChildError:
             table.add_row(*row, "not calibrated", "", "", "")
             continue
         low, high = specificity.evaluation_accuracy_low, specificity.evaluation_accuracy_high

@@ -160,6 +160,7 @@ def _log_facts(connected: "MlflowClient", run_id: str, *, settings: Settings, ma
         "gbif.download_key": manifest.download_key or "",
         "gbif.doi": manifest.doi or "",
         "gbif.checklist_key": manifest.checklist_key or "",
+        "naturewatch.source": manifest.source,
     }
     for key, value in facts.items():
         connected.set_tag(run_id, key, value)

@@ -1,9 +1,10 @@
 -- Purpose: judge every media row of a clean occurrence: the first rule that removes it, or its place in the index.
 -- Grain: one row per media row of a clean occurrence; rule is null where the row stays.
 -- Inputs: media, clean_occurrences, licences (text, licence: the reading of each distinct text).
--- Parameters: $sized, a pattern of addresses that exist in several sizes (groups: everything up to the size, the
---   photo id, the size, the extension); $size, the wanted one; $licences, the allowed canonical licences (empty
---   allows every one); $least, the photographs that a species needs here to be worth fetching (0 fetches all).
+-- Parameters: $addresses, a pattern of the addresses that photographs may have; $sized, a pattern of addresses that
+--   exist in several sizes (groups: everything up to the size, the photo id, the size, the extension); $size, the
+--   wanted one; $licences, the allowed canonical licences (empty allows every one); $least, the photographs that a
+--   species needs here to be worth fetching (0 fetches all).
 -- The query part of a sized address is a cache key of the original and is left out of the rewritten address.
 -- A photograph is known by its number where the address has one, else by its address without the scheme: the same
 --   file is served by http and https.
@@ -63,7 +64,7 @@ ruled as (
                 (format <> '' and not regexp_matches(format, '^(image/)?p?jpe?g$'))
                 or (format = '' and extension in ('png', 'gif', 'tif', 'tiff', 'bmp', 'webp', 'heic', 'svg'))
                 then 'not_jpeg'
-            when not regexp_matches(url, '^(?i)https?://[^/?#]') or length(url) > 2000 then 'unsupported_address'
+            when not regexp_matches(url, $addresses) or length(url) > 2000 then 'unsupported_address'
             when len($licences::varchar[]) > 0 and not list_contains($licences::varchar[], licence) then 'licence'
         end as own_rule
     from keyed

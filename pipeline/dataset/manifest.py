@@ -10,6 +10,7 @@ from typing import Any, Self
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
+from ml.spec import problem_of
 from pipeline.config import Settings
 from pipeline.dataset.crosswalk import followed_checklist
 from pipeline.dataset.leakage import leakage
@@ -57,6 +58,8 @@ class DatasetManifest(BaseModel):
     download_key: str | None = None
     doi: str | None = None
     citation: str | None = None
+    origin: str | None = None
+    """What the data are, in the place of a citation of GBIF's, where there is none or it is the replica's."""
     checklist_key: str | None = None
     """The checklist that the dataset follows, which need not be the configured one."""
 
@@ -65,11 +68,20 @@ class DatasetManifest(BaseModel):
         """Read `dataset.json`.
 
         Raises:
-            TableError: it was not written yet.
+            TableError: it was not written yet, is damaged, or was written by another version.
         """
-        if not paths.dataset_manifest.exists():
-            raise TableError(f"{paths.dataset_manifest} is missing; materialise the asset training_photos")
-        return cls.model_validate_json(paths.dataset_manifest.read_text(encoding="utf-8"))
+        try:
+            return cls.model_validate_json(paths.dataset_manifest.read_bytes())
+        except FileNotFoundError as error:
+            raise TableError(f"{paths.dataset_manifest} is missing; materialise the asset training_photos") from error
+        except (OSError, ValueError) as error:
+            problem = f"cannot read {paths.dataset_manifest}: {problem_of(error)}"
+            raise TableError(f"{problem}; materialise the asset training_photos again") from error
+
+    @property
+    def source(self) -> str:
+        """Where the data come from, in words for people: GBIF's citation, or what stands in its place."""
+        return self.origin or self.citation or "a source that does not say how to cite it"
 
     def metrics(self) -> dict[str, int]:
         """Counts by step, then `rejected/<stage>/<rule>`, flat, as an experiment tracker logs them."""
@@ -107,9 +119,10 @@ def build_manifest(paths: Paths, settings: Settings) -> DatasetManifest:
         rejections=rejection_counts(paths),
         gaps={unit: asdict(gaps) for unit, gaps in split_gaps(paths, settings).items()},
         leakage=asdict(leakage(paths)),
-        download_key=download.get("key"),
+        download_key=None if download.get("mode") == "folder" else download.get("key"),
         doi=download.get("doi"),
         citation=download.get("citation"),
+        origin=download.get("origin"),
         checklist_key=followed_checklist(paths),
     )
     write_json(paths.dataset_manifest, manifest.model_dump(mode="json"))
@@ -189,8 +202,8 @@ def _download(path: Path) -> dict[str, Any]:
     """What `download.json` says; a bare archive has none of GBIF's keys, and no source at all is an error."""
     try:
         value: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
-        raise TableError(f"cannot read {path}: {error}; materialise the asset gbif_download") from error
+    except (OSError, ValueError) as error:
+        raise TableError(f"cannot read {path}: {problem_of(error)}; materialise the asset gbif_download") from error
     if not isinstance(value, dict):
         raise TableError(f"{path} holds {type(value).__name__}, not the record of a download")
     return value

@@ -6,7 +6,6 @@ What a photograph looks like in it is decided in `pipeline.dataset.jpeg`; here i
 import contextlib
 import json
 import os
-import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +21,7 @@ from pipeline.config import Settings
 from pipeline.dataset.fingerprint import fingerprint
 from pipeline.dataset.jpeg import QUALITY, Shrunk, short_side, shrink
 from pipeline.errors import TableError
-from pipeline.files import atomic_path, exclusive, write_json
+from pipeline.files import atomic_path, exclusive, work_folder, write_json
 from pipeline.paths import Paths
 from pipeline.query import count, to_parquet
 from pipeline.tables import CONTRACTS
@@ -74,7 +73,7 @@ def build_training_photos(paths: Paths, settings: Settings, log: Callable[[str],
             log,
         )
         writer = stack.enter_context(contextlib.closing(_Writer(folder)))
-        scratch = stack.enter_context(tempfile.TemporaryDirectory(dir=folder, prefix=".missing."))
+        scratch = stack.enter_context(work_folder(paths.work("training_photos")))
         missing = to_parquet(
             "pack_missing",
             inputs={
@@ -83,7 +82,7 @@ def build_training_photos(paths: Paths, settings: Settings, log: Callable[[str],
                 "photos": paths.table("photos"),
                 "packed": writer.index,
             },
-            output=Path(scratch) / "missing.parquet",
+            output=scratch / "missing.parquet",
         )
         log(f"{count(missing)} photographs to pack at a short side of {side} pixels, {writer.index.num_rows} are there")
         try:
@@ -219,8 +218,10 @@ def _cut_tails(folder: Path, ends: dict[str, int]) -> None:
 def _start_anew_for_another_recipe(folder: Path, recipe: dict[str, object], log: Callable[[str], object]) -> None:
     """Delete index and packs that were made otherwise; the index first, so that a kill leaves no wrong rows."""
     path = folder / RECIPE
-    if path.exists() and json.loads(path.read_text(encoding="utf-8")) == recipe:
-        return
+    # What cannot be read says nothing of how the packs were made.
+    with contextlib.suppress(OSError, ValueError):
+        if json.loads(path.read_text(encoding="utf-8")) == recipe:
+            return
     if (folder / INDEX).exists():
         log(f"the recipe of the pack has changed to {recipe}: it is built anew")
     (folder / INDEX).unlink(missing_ok=True)

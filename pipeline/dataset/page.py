@@ -35,13 +35,13 @@ MEANING = {
     "no_address": "The photograph has no address.",
     "not_image": "A sound, a film or a document.",
     "not_jpeg": "A picture of another format than JPEG.",
-    "unsupported_address": "The address is not one of the web.",
+    "unsupported_address": "The address cannot be fetched from.",
     "licence": "The licence is not among the allowed ones (photos.licences).",
     "conflicting_address": "The same photograph stands under two species; neither is believed.",
     "duplicate_address": "The photograph is listed already, mostly by another record.",
     "rare_species": "The species has too few photographs to be kept, so they are not fetched (photos.skip_rare).",
     "no_photo": "The observation is left without a photograph to fetch.",
-    "gone": "The photograph is no longer on the web.",
+    "gone": "The photograph is no longer where it was.",
     "corrupt": "The picture is damaged or ends too early.",
     "too_large": "The picture has more bytes or pixels than allowed (photos.max_bytes, photos.max_pixels).",
     "blocked": "The address leads into a private network.",
@@ -119,7 +119,7 @@ def _html(
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>NatureWatch dataset {escape(manifest.dataset_version)}</title><style>{_STYLE}</style></head><body>
 <header><h1>Dataset of the scope {escape(settings.name)}</h1>
-<p>Version <code>{escape(manifest.dataset_version)}</code>. {escape(manifest.citation or "No citation.")}</p>
+<p>Version <code>{escape(manifest.dataset_version)}</code>. Source: {escape(manifest.source)}.</p>
 <ul class="facts">{"".join(f"<li><b>{number:,}</b>{name}</li>" for name, number in facts.items())}</ul></header>
 <main><div class="pair">{figures["species-per-class"]}{figures["map"]}</div>
 <div class="pair">{figures["long-tail"]}{figures["licences"]}</div>

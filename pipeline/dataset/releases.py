@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from ml.spec import problem_of
 from pipeline.config import Settings
 from pipeline.dataset.crosswalk import read_crosswalk
 from pipeline.dataset.manifest import content_hash
@@ -99,8 +100,9 @@ def _releases(paths: Paths) -> list[str]:
         return []
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
-        raise TableError(f"cannot read {path}: {error}; delete {path.parent} to begin a history anew") from error
+    except (OSError, ValueError) as error:
+        problem = f"cannot read {path}: {problem_of(error)}"
+        raise TableError(f"{problem}; delete {path.parent} to begin a history anew") from error
     if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
         raise TableError(f"{path} is not a list of hashes; delete {path.parent} to begin a history anew")
     return found

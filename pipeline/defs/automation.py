@@ -35,6 +35,8 @@ weekly_refresh = dg.ScheduleDefinition(
 def growth(context: dg.SensorEvaluationContext, scope: Scope) -> dg.SensorResult | dg.SkipReason:
     """Compare GBIF's count for the scope with that of the current download."""
     settings = scope.settings()
+    if settings.source.mode in {"archive", "folder"}:
+        return dg.SkipReason(f"source.mode {settings.source.mode} does not come from a scope that GBIF could count")
     try:
         with source_api(settings) as api:
             change = grown(settings, api=api)

@@ -92,7 +92,7 @@ def training_photos(context: dg.AssetExecutionContext, scope: Scope) -> dg.Mater
         dataset_version=dg.MetadataValue.text(manifest.dataset_version),
         counts=mapping_table(manifest.metrics(), columns=("step", "rows")),
         attribution=dg.MetadataValue.path(str(kept)),
-        citation=dg.MetadataValue.text(manifest.citation or "none"),
+        source=dg.MetadataValue.text(manifest.source),
         mlflow_run=dg.MetadataValue.url(run_url(settings, run_id)),
     )
 

@@ -6,6 +6,7 @@ from pipeline.dataset.clean import build_clean_occurrences
 from pipeline.dataset.pictures import rejections_chart
 from pipeline.defs.metadata import mapping_table, picture, records_table, table_result
 from pipeline.defs.resources import OWNERS, Scope
+from pipeline.folder.fetch import read_photos
 from pipeline.gbif.source import fetch_source
 from pipeline.gbif.tables import build_occurrences
 from pipeline.photos.changes import build_changes, changed_species, history, reidentified_pairs, relicensed_pairs
@@ -26,7 +27,7 @@ def gbif_download(context: dg.AssetExecutionContext, scope: Scope) -> dg.Materia
         metadata={
             "download_key": record.key,
             "doi": record.doi or "none",
-            "citation": record.citation or "none",
+            "source": record.origin or record.citation or "none",
             "records": record.total_records or 0,
             "archive": dg.MetadataValue.path(str(settings.paths.data_root / record.archive)),
         },
@@ -89,8 +90,11 @@ def changes(scope: Scope) -> dg.MaterializeResult[None]:
 def photos(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
     """The ledger: every photograph with what became of it; bodies lie under their SHA-256."""
     settings = scope.settings()
-    with photo_hosts(settings) as hosts:
-        summary = fetch_photos(settings.paths, settings, hosts=hosts, log=context.log.info)
+    if settings.source.mode == "folder":
+        summary = read_photos(settings.paths, settings, log=context.log.info)
+    else:
+        with photo_hosts(settings) as hosts:
+            summary = fetch_photos(settings.paths, settings, hosts=hosts, log=context.log.info)
     return table_result(
         settings.paths.table("photos"),
         exclude=("fetched_at", "attempts"),

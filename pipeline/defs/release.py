@@ -9,6 +9,7 @@ from pipeline.defs.evaluation import comparison
 from pipeline.defs.resources import OWNERS, Scope, run_tags
 from pipeline.launch import run_child
 from pipeline.registry import candidate_spec, promote
+from pipeline.specs import result_of
 from pipeline.tracking import run_url
 
 
@@ -28,7 +29,7 @@ def candidate(
         spec=spec.write(spec.output / "spec.json"),
         output=spec.output,
     )
-    result = RegisterResult.read(file)
+    result = result_of(RegisterResult, file)
     return dg.MaterializeResult(
         metadata={
             "network": network,

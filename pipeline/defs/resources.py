@@ -37,7 +37,7 @@ def run_address(settings: Settings, run_id: str) -> str:
 def run_tags(settings: Settings, context: dg.AssetExecutionContext) -> dict[str, str]:
     """Tags that lead from an MLflow run back to the Dagster run that made it."""
     return {
-        "dagster.run_id": context.run_id,
-        "dagster.run_url": run_address(settings, context.run_id),
+        "dagster.run_id": context.run.run_id,
+        "dagster.run_url": run_address(settings, context.run.run_id),
         "git.commit": code_commit(),
     }

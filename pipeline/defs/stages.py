@@ -13,7 +13,7 @@ from pipeline.defs.metadata import mapping_table, picture, records_table
 from pipeline.defs.resources import run_tags
 from pipeline.files import digest_of, sha256_of
 from pipeline.launch import run_child
-from pipeline.specs import calibrate_spec, train_specs
+from pipeline.specs import calibrate_spec, result_of, train_specs
 from pipeline.tracking import run_url
 
 CONFUSED = 15
@@ -46,7 +46,7 @@ def train_network(
             _run(spec, module="ml.train", context=context, pipes=pipes, processes=settings.training.processes)
             for spec in train_specs(settings, manifest, network=network, seed=seed, tags=tags)
         ]
-        results.append(TrainResult.read(files[-1]))
+        results.append(result_of(TrainResult, files[-1]))
     return dg.MaterializeResult(
         metadata=_training_metadata(settings, results),
         data_version=dg.DataVersion(digest_of(*(sha256_of(result.weights) for result in results))),
@@ -69,7 +69,8 @@ def calibrate_network(
     results = []
     for seed in settings.training.seeds:
         spec = calibrate_spec(settings, manifest, network=network, seed=seed, tags=tags)
-        results.append(CalibrateResult.read(_run(spec, module="ml.calibrate", context=context, pipes=pipes)))
+        file = _run(spec, module="ml.calibrate", context=context, pipes=pipes)
+        results.append(result_of(CalibrateResult, file))
     reports = [result.report.read_text(encoding="utf-8") for result in results]
     numbers = [result.model_dump(include=NUMBERS, mode="json") for result in results]
     return dg.MaterializeResult(

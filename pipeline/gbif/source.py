@@ -1,4 +1,4 @@
-"""Brings the raw occurrences of the scope to this machine, by one of four modes, and records where they came from.
+"""Brings the raw occurrences of the scope to this machine, by one of five modes, and records where they came from.
 
 What lies here and was verified is used, whether or not the source still answers or still has it. Nothing is
 interpreted here: `pipeline.gbif.tables` reads what this module fetched.
@@ -17,6 +17,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pipeline.config import Settings
 from pipeline.errors import ArchiveError, GbifError
 from pipeline.files import atomic_path, digest_of, exclusive, remembered_sha256, sha256_of, write_json
+from pipeline.folder.records import CHECKLIST
+from pipeline.folder.snapshot import take_snapshot
 from pipeline.gbif.archive import read_layout
 from pipeline.gbif.download import Log, fetch_archive, fetch_download, remembered_key
 from pipeline.gbif.http import Api, UnreachableError
@@ -36,11 +38,13 @@ class SourceRecord(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    mode: Literal["replica", "search", "download", "archive"]
+    mode: Literal["replica", "search", "download", "archive", "folder"]
     key: str
     """GBIF's download key, also of an archive that names it; for searches and other archives a content hash."""
     doi: str | None = None
     citation: str | None = None
+    origin: str | None = None
+    """What to say of the source in the place of a citation of GBIF's, where there is none or it is the replica's."""
     licence: str | None = None
     created: str | None = None
     total_records: int | None = None
@@ -78,7 +82,8 @@ class SourceRecord(BaseModel):
 
     def citation_facts(self) -> dict[str, str]:
         """What travels in the footer of `occurrences.parquet`, so that the table can be cited wherever it goes."""
-        facts = {"gbif_download_key": self.key, "gbif_doi": self.doi, "citation": self.citation}
+        key = None if self.mode == "folder" else self.key
+        facts = {"gbif_download_key": key, "gbif_doi": self.doi, "citation": self.citation, "origin": self.origin}
         return {name: value for name, value in facts.items() if value is not None}
 
 
@@ -96,6 +101,8 @@ def fetch_source(settings: Settings, *, api: Api, log: Log) -> SourceRecord:
                 record = _search(settings, api=api, log=log)
             case "archive":
                 record = _archive(settings, api=api, log=log)
+            case "folder":
+                record = _folder(settings, log=log)
             case "download" | "replica":
                 record = _download(settings, api=api, log=log)
         write_json(settings.paths.current_download, record.model_dump(mode="json"))
@@ -124,6 +131,7 @@ def _download(settings: Settings, *, api: Api, log: Log) -> SourceRecord:
         key=found.key,
         doi=status.doi,
         citation=_citation(api, key=found.key, doi=status.doi),
+        origin=_replica_origin(settings) if source.mode == "replica" else None,
         licence=status.licence,
         created=status.created,
         total_records=status.total_records,
@@ -161,6 +169,33 @@ def _citation(api: Api, *, key: str, doi: object) -> str | None:
     return api.get_text(f"/occurrence/download/{key}/citation").strip() or None
 
 
+def _replica_origin(settings: Settings) -> str:
+    """What the replica's records are: its key, DOI and citation are as invented as they."""
+    photos = settings.source.replica.photos
+    if photos is None:
+        return "the embedded sample of NatureWatch: organisms and records drawn in code, nothing of GBIF"
+    return (
+        f"photographs listed in {photos.name}, served by the embedded replica with records that it made up "
+        "(places, dates, key and DOI): nothing of GBIF"
+    )
+
+
+def _folder(settings: Settings, *, log: Log) -> SourceRecord:
+    """One's own photographs, as their table lists them now."""
+    assert settings.source.folder is not None  # noqa: S101 (the configuration holds it against the mode)
+    found = take_snapshot(settings.paths, settings.source.folder, log=log)
+    return SourceRecord(
+        mode="folder",
+        key=f"folder-{found.content[:16]}",
+        origin=f"own photographs listed in {settings.source.folder.name} (SHA-256 {found.table_sha256})",
+        total_records=found.photographs,
+        predicate={},
+        checklist_key=CHECKLIST,
+        archive=str(found.path.relative_to(settings.paths.data_root)),
+        sha256=found.content,
+    )
+
+
 def _search(settings: Settings, *, api: Api, log: Log) -> SourceRecord:
     """All pages of a search, for scopes of up to 100,000 records."""
     parameters = search_parameters(settings.source)
@@ -181,6 +216,7 @@ def _search(settings: Settings, *, api: Api, log: Log) -> SourceRecord:
     return SourceRecord(
         mode="search",
         key=target.parent.name,
+        origin=f"a search of GBIF on {dt.date.fromisoformat(target.parent.name[-8:])}, which has no DOI",
         total_records=total,
         predicate=dict(parameters),
         checklist_key=settings.source.checklist_key,
@@ -211,6 +247,7 @@ def _archive(settings: Settings, *, api: Api, log: Log) -> SourceRecord:
         key=found.key or f"archive-{digest[:16]}",
         doi=found.doi,
         citation=found.citation,
+        origin=None if found.citation else f"the archive {Path(given).name}, which does not say how to cite it",
         licence=found.licence,
         created=found.created,
         predicate={},
@@ -244,17 +281,9 @@ def _bring(source: Path, target: Path, *, log: Log) -> None:
         # A copy keeps the time of what it was made from.
         if (ours.st_size, ours.st_mtime_ns) == (theirs.st_size, theirs.st_mtime_ns):
             return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    linked = target.with_name(f".{target.name}.linked")
-    linked.unlink(missing_ok=True)
-    try:
-        # Not by way of atomic_path, which sets the mode bits of what it moves: these are those of the user's own file.
-        linked.hardlink_to(source.resolve())
-        linked.replace(target)
-    except OSError:
-        with atomic_path(target) as partial:
+    with atomic_path(target) as partial:
+        try:
+            partial.hardlink_to(source.resolve())
+        except OSError:
             shutil.copyfile(source, partial)
             os.utime(partial, ns=(theirs.st_atime_ns, theirs.st_mtime_ns))
-    finally:
-        # Two names of one file are not moved onto each other.
-        linked.unlink(missing_ok=True)

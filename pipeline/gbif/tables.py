@@ -13,6 +13,7 @@ import duckdb
 from pipeline.config import Settings
 from pipeline.errors import ArchiveError
 from pipeline.files import work_folder
+from pipeline.folder.snapshot import read_snapshot
 from pipeline.gbif.archive import read_layout
 from pipeline.gbif.raw import Raw, read_pages, unpack
 from pipeline.gbif.source import SourceRecord
@@ -73,7 +74,11 @@ def _coming(
     record: SourceRecord, source: Path, work: Path, unpacking: ThreadPoolExecutor
 ) -> tuple[Future[Raw], Future[Raw]]:
     """Media, then occurrences: the former are read on one core, while the other unpacks the latter."""
-    if record.mode == "search" and record.checklist_key is not None:
+    if record.mode == "folder":
+        media, occurrences = (
+            unpacking.submit(read_snapshot, source, work, name=name) for name in ("multimedia", "occurrence")
+        )
+    elif record.mode == "search" and record.checklist_key is not None:
         media, occurrences = (
             unpacking.submit(read_pages, source, work, name=name, checklist_key=record.checklist_key)
             for name in ("multimedia", "occurrence")

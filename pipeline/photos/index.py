@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pipeline.errors import ConfigurationError
 from pipeline.files import work_folder
 from pipeline.gbif.licences import licence_readings
 from pipeline.paths import Paths
@@ -27,20 +26,10 @@ RULES: Final = (
 )
 """Why a media row is removed, the first that applies; `no_photo` notes a clean occurrence that is left with none."""
 
-LICENCES: Final = (
-    "CC0",
-    "CC-BY",
-    "CC-BY-NC",
-    "CC-BY-SA",
-    "CC-BY-ND",
-    "CC-BY-NC-SA",
-    "CC-BY-NC-ND",
-    "PDM",
-    "all rights reserved",
-    "unknown",
-    "other",
-)
-"""Canonical licences; PDM is the Public Domain Mark, `other` any text that is none of the rest."""
+WEB: Final = "^(?i)https?://[^/?#]"
+"""Addresses that may be fetched, for DuckDB."""
+OWN: Final = "^file:"
+"""Addresses of one's own photographs (`pipeline.folder.records`); no other source may bring them."""
 
 SIZED_HOSTS: Final = ("inaturalist-open-data.s3.amazonaws.com", "static.inaturalist.org", "photos.replica.test")
 """Hosts that keep each photograph in iNaturalist's sizes, under the same id: iNaturalist's two and the replica."""
@@ -67,7 +56,6 @@ def build_photo_index(paths: Paths, settings: "Settings") -> Path:
         The path of `photo_index.parquet`.
 
     Raises:
-        ConfigurationError: an allowed licence is not one of `LICENCES`.
         TableError: `media.parquet` or `clean_occurrences.parquet` is missing.
         LockedError: another run is building the same table.
     """
@@ -79,9 +67,10 @@ def build_photo_index(paths: Paths, settings: "Settings") -> Path:
             "photo_index_verdicts",
             inputs={"media": paths.table("media"), "clean_occurrences": clean, "licences": licences},
             output=folder / "verdicts.parquet",
+            addresses=OWN if settings.source.mode == "folder" else WEB,
             sized=SIZED,
             size=settings.photos.size,
-            licences=_allowed(settings.photos.licences),
+            licences=list(settings.photos.licences),
             least=settings.split.min_images if settings.photos.skip_rare else 0,
         )
         rejected = to_parquet(
@@ -91,14 +80,3 @@ def build_photo_index(paths: Paths, settings: "Settings") -> Path:
         )
         write_rejections(paths, "photo_index", rejected)
         return to_parquet("photo_index", inputs={"verdicts": verdicts}, output=output)
-
-
-def _allowed(licences: tuple[str, ...]) -> list[str]:
-    """The allowed licences in their canonical spelling; upper and lower case are the same."""
-    canonical = {licence.lower(): licence for licence in LICENCES}
-    unknown = [licence for licence in licences if licence.lower() not in canonical]
-    if unknown:
-        raise ConfigurationError(
-            f"photos.licences holds {', '.join(map(repr, unknown))}; the canonical licences are {', '.join(LICENCES)}"
-        )
-    return [canonical[licence.lower()] for licence in licences]

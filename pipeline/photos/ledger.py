@@ -74,13 +74,6 @@ def plan(paths: Paths, *, ask_again_days: float, limits: str, output: Path) -> P
         TableError: the photo index is missing or not in the order of photo_id, or the journal is damaged.
     """
     remove_partials(paths.photos)
-    half_written = [
-        *paths.attempts.glob(".*.partial"),
-        *paths.tables.glob(".photos.parquet.*.partial"),
-        *paths.rejections_of("photos").parent.glob(".photos.parquet.*.partial"),
-    ]
-    for partial in half_written:
-        partial.unlink()
     seal(paths)
     wanted = pending(paths, ask_again_days=ask_again_days, limits=limits, output=output)
     authorities = rows("photos_authorities", inputs={"pending": wanted}, memory_limit=MEMORY, threads=THREADS)

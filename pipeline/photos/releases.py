@@ -9,6 +9,7 @@ from typing import Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from ml.spec import problem_of
 from pipeline.config import Settings
 from pipeline.dataset.crosswalk import followed_checklist
 from pipeline.errors import TableError
@@ -51,9 +52,11 @@ class Release(BaseModel):
             TableError: it is damaged.
         """
         try:
-            return cls.model_validate_json(path.read_text(encoding="utf-8"))
+            return cls.model_validate_json(path.read_bytes())
         except (OSError, ValueError) as error:
-            raise TableError(f"cannot read {path}: {error}; remove its folder to forget this release") from error
+            raise TableError(
+                f"cannot read {path}: {problem_of(error)}; remove the folder {path.parent} to forget this release"
+            ) from error
 
     def named(self) -> str:
         """The release as people cite it."""

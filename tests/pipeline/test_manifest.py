@@ -112,6 +112,27 @@ def test_a_row_that_left_without_a_line_is_found(built: Settings, table: str, br
     assert any(line.startswith(broken) for line in balance(built.paths))
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "cut short or no JSON"),
+        (b'{"scope": "te', "cut short or no JSON"),
+        (b"\xff\xfe", "cut short or no JSON"),
+        (b"[]", "another version wrote it"),
+        (b'{"scope": "test", "paths": 1}', "without dataset_version, without split_hash, .*, ..."),
+    ],
+)
+def test_a_manifest_of_another_version_or_cut_short_says_how_to_make_it_anew(
+    settings: Settings, content: bytes, said: str
+) -> None:
+    settings.paths.dataset_manifest.parent.mkdir(parents=True)
+    settings.paths.dataset_manifest.write_bytes(content)
+    advice = "materialise the asset training_photos again"
+    with pytest.raises(TableError, match=rf"dataset\.json: .*{said}.*; {advice}") as refused:
+        DatasetManifest.read(settings.paths)
+    assert "\n" not in str(refused.value)
+
+
 def test_before_the_dataset_is_built_the_error_says_what_to_do(settings: Settings) -> None:
     with pytest.raises(TableError, match="materialise the asset training_photos"):
         DatasetManifest.read(settings.paths)

@@ -15,9 +15,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from pipeline.config import Settings
-from pipeline.errors import ConfigurationError, TableError
+from pipeline.errors import TableError
+from pipeline.licences import LICENCES
 from pipeline.paths import Paths
-from pipeline.photos.index import LICENCES, RULES, build_photo_index
+from pipeline.photos.index import RULES, build_photo_index
 from pipeline.tables import CONTRACTS, check_table
 
 S3 = "https://inaturalist-open-data.s3.amazonaws.com/photos"
@@ -170,11 +171,6 @@ def test_only_allowed_licences_stay(make_settings: Callable[..., Settings]) -> N
         ("3", "CC-BY-NC"),
         ("4", "unknown"),
     }
-
-
-def test_a_licence_that_does_not_exist_is_named(make_settings: Callable[..., Settings]) -> None:
-    with pytest.raises(ConfigurationError, match=r"'CC BY 4\.0'"):
-        index(make_settings(photos={"licences": ["CC BY 4.0"]}), media("1", f"{S3}/1/original.jpg"))
 
 
 def test_the_oldest_occurrence_keeps_a_repeated_photograph(settings: Settings) -> None:

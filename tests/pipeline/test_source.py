@@ -25,6 +25,7 @@ COLUMNS = (
     "path", "kingdom", "phylum", "class", "order", "family", "genus", "species", "source_name", "subset",
     "licence", "rights_holder", "source_url",
 )  # fmt: skip
+CHECKLIST = "d7dddbf4-2cf0-4f39-9b2a-bb099caae36c"
 LINEAGE = ("Animalia", "Chordata", "Aves", "Psittaciformes", "Strigopidae", "Nestor")
 
 
@@ -68,6 +69,9 @@ def test_a_download_is_asked_for_awaited_fetched_and_cited(replica_settings: Set
     assert record.doi.startswith("10.")
     assert record.citation is not None
     assert record.doi in record.citation
+    # What the replica says of itself is made up, and nobody is to cite it.
+    assert record.origin is not None
+    assert record.origin.startswith("photographs listed in photos.csv, served by the embedded replica")
     assert (replica_settings.paths.data_root / record.archive).exists()
     text = "\n".join(said)
     assert "asked GBIF" in text
@@ -164,16 +168,16 @@ def test_the_replica_says_why_it_does_not_start(make_settings: Callable[..., Set
 
 def test_the_scope_speaks_both_of_gbifs_languages(make_settings: Callable[..., Settings]) -> None:
     source = make_settings(
-        source={"taxon_keys": ["V2", "Q2M4"], "country": "NZ", "years": [2010, 2020], "checklist_key": "abc"}
+        source={"taxon_keys": ["V2", "Q2M4"], "country": "NZ", "years": [2010, 2020], "checklist_key": CHECKLIST}
     ).source
     clauses = predicate(source)["predicates"]
-    assert {"type": "in", "key": "TAXON_KEY", "values": ["V2", "Q2M4"], "checklistKey": "abc"} in clauses  # type: ignore[operator]
+    assert {"type": "in", "key": "TAXON_KEY", "values": ["V2", "Q2M4"], "checklistKey": CHECKLIST} in clauses  # type: ignore[operator]
     assert {"type": "equals", "key": "COUNTRY", "value": "NZ"} in clauses  # type: ignore[operator]
     assert {"type": "lessThanOrEquals", "key": "YEAR", "value": "2020"} in clauses  # type: ignore[operator]
     parameters = search_parameters(source)
     assert parameters["taxonKey"] == ["V2", "Q2M4"]
     assert parameters["year"] == "2010,2020"
-    assert parameters["checklistKey"] == "abc"
+    assert parameters["checklistKey"] == CHECKLIST
 
 
 def test_record_licences_are_part_of_the_scope_in_either_spelling(make_settings: Callable[..., Settings]) -> None:

@@ -102,7 +102,7 @@ def test_a_file_of_recipes_counts_by_what_it_says(
 ) -> None:
     files = [tmp_path / name for name in ("a.yaml", "b.yaml", "c.yaml")]
     for file, text in zip(files, ("one", "one", "two"), strict=True):
-        file.write_text(text)
+        file.write_text(f"baseline: {{name: {text}}}")
     first, same, other = (hashes(make_settings(training={"recipe": file}), manifest) for file in files)
     assert first == same != other
     spec = train_spec(make_settings(training={"recipe": files[0]}), manifest, network="baseline", tags={})

@@ -1,0 +1,107 @@
+"""Takes a table of one's own photographs down as it is at this moment, and reads what was taken down."""
+
+import gzip
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+
+from pipeline.errors import FolderError
+from pipeline.files import atomic_path, sha256_of
+from pipeline.folder.records import digest_in, media_of, occurrence_of
+from pipeline.folder.table import Row, read_table
+from pipeline.gbif.batches import REJECTS, batches
+from pipeline.gbif.raw import WANTED, Raw
+from pipeline.paths import Paths
+
+UNREADABLE: Final = "unreadable_line"
+"""The rule of a line that is no row of the table."""
+_SHOWN: Final = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """A table as it was."""
+
+    path: Path
+    """Gzipped JSON lines, one for each line of the table."""
+    content: str
+    """SHA-256 of what they say: of the table's rows and of the photographs' files."""
+    photographs: int
+    table_sha256: str
+
+
+def take_snapshot(paths: Paths, table_path: Path, *, log: Callable[[str], object]) -> Snapshot:
+    """Write down every row of a table, with the content of its photograph as a hash.
+
+    Raises:
+        FolderError: the table cannot be read, has no rows, or names no file that is there.
+    """
+    table = read_table(table_path)
+    unused = f"; not used: {', '.join(table.unused)}" if table.unused else ""
+    log(f"read {table.path} as {table.encoding}, separated by {table.delimiter!r}{unused}")
+    digest, photographs, missing = hashlib.sha256(), 0, []
+    known: set[str | None] = set()
+    target = paths.downloads / "folder" / "rows.jsonl.gz"
+    with atomic_path(target) as partial, gzip.GzipFile(partial, "wb", mtime=0) as stream:
+        for row in table.rows():
+            record = _record(row, table=table.path, known=known)
+            line = json.dumps(record, sort_keys=True).encode() + b"\n"
+            digest.update(line)
+            stream.write(line)
+            photographs += row.problem is None
+            address = (record.get("media") or {}).get("identifier")
+            if address and not digest_in(address):
+                missing.append(f"line {row.line} ({row.values['path']})")
+        if not photographs:
+            raise FolderError(f"{table.path} names no photograph; every line below the first is one")
+        if len(missing) == photographs:
+            where = table.path.absolute().parent
+            raise FolderError(f"{table.path} names {photographs:,} files, and none can be read; paths begin in {where}")
+    if missing:
+        shown = ", ".join(missing[:_SHOWN]) + (", ..." if len(missing) > _SHOWN else "")
+        log(f"{len(missing):,} of {photographs:,} files are not there or cannot be read: {shown}")
+    return Snapshot(
+        path=target, content=digest.hexdigest(), photographs=photographs, table_sha256=sha256_of(table.path)
+    )
+
+
+def read_snapshot(path: Path, folder: Path, *, name: str) -> Raw:
+    """The rows of a snapshot as an archive would hold them, and the lines that are no rows.
+
+    Args:
+        path: What `take_snapshot` wrote.
+        folder: Where to write them.
+        name: `occurrence` or `multimedia`.
+    """
+    columns = tuple(sorted(WANTED[name]))
+    target, rejects = folder / f"{name}.parquet", folder / f"{name}_rejects.parquet"
+    kind = "media" if name == "multimedia" else "occurrence"
+    with (
+        gzip.open(path, "rt", encoding="utf-8") as lines,
+        batches(target, pa.schema([(column, pa.string()) for column in columns])) as rows,
+        batches(rejects, REJECTS) as rejected,
+    ):
+        for line in lines:
+            record = json.loads(line)
+            row = record.get(kind)
+            if row is not None:
+                rows.add(*(row.get(column) for column in columns))
+            elif "problem" in record and kind == "occurrence":
+                rejected.add(record["line"], UNREADABLE, record["problem"])
+    return Raw(name=name, path=target, rows=rows.rows, rejects=rejects, columns=columns)
+
+
+def _record(row: Row, *, table: Path, known: set[str | None]) -> dict[str, Any]:
+    """What is written down of a row; an observation only once, with its first photograph."""
+    if row.problem is not None:
+        return {"line": row.line, "problem": f"{table.name}, line {row.line}: {row.problem}"}
+    occurrence = occurrence_of(row.values)
+    media = media_of(row.values, occurrence, folder=table.parent)
+    first = occurrence["gbifID"] not in known
+    known.add(occurrence["gbifID"])
+    return {"line": row.line, "media": media, **({"occurrence": occurrence} if first else {})}
