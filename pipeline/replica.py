@@ -89,16 +89,13 @@ def source_api(settings: Settings) -> Iterator[Api]:
     """GBIF's API for this scope: the real one, or the replica's while the block runs.
 
     Raises:
-        GbifError: a download was configured and the credentials are missing.
         ChildError: the replica did not start.
     """
     if settings.source.mode == "replica":
         with running_replica(settings) as replica:
             yield Api(replica.api_url, credentials=ACCOUNT, contact=settings.photos.contact, poll_seconds=(0.1, 0.5))
         return
-    asks = settings.source.mode == "download" and settings.source.download_key is None
-    credentials = Credentials.from_environment() if asks else None
-    yield Api(str(settings.source.api_url), credentials=credentials, contact=settings.photos.contact)
+    yield Api(str(settings.source.api_url), contact=settings.photos.contact)
 
 
 @contextlib.contextmanager

@@ -150,15 +150,18 @@ judged as (
             when
                 doubted
                 or regexp_matches(
-                    names, '(^|[ ~(\[])(spp?|cfr?|Cf|CF|c\. ?f|aff|Aff|AFF|nr|indet|prox|agg|aggr|gr|inc|vgl|cpx)\.'
+                    names,
+                    '(^|[ ~("\[])(spp?|cfr?|Cf|CF|c\. ?f|conf|aff|Aff|AFF|nr|indet|prox|agg|aggr|gr|inc|vgl|cpx)\.'
                 )
-                or regexp_matches(names, '(^|[ ~(])(spp?|cf|aff|nr|near|indet|agg|vgl)([ ~)]|$)')
+                or regexp_matches(
+                    names, '(^|[ ~("\[])(spp?|cf|CF|confer|aff|AFF|nr|near|indet|agg|vgl)([ ~)"\]]|$)'
+                )
                 -- The species in the wide sense, a group of species, one of two.
-                or regexp_matches(names, '[ (]s\. ?l(at)?\.|[ (](?i:sensu lat[ou])|(^|[ ~(])[a-z-]{3,} ?/')
+                or regexp_matches(names, '[ (]s\. ?l(at)?([ ~.),]|$)|[ (](?i:sensu lat)|(^|[ ~(])[a-z-]{3,} ?/')
                 or regexp_matches(
                     names,
-                    '(?i)(^|~)[^ ~]+ [^ ~]+[^~]*[ (-](complexe?|komplex|complejo|group|gruppe|groupe|grupo|aggregate?'
-                    || '|agrégat|agregado|superspecies)([ ~.,;)]|$)'
+                    '(?i)(^|~)[^ ~]+ [^ ~]+[^~]*[ (-](complex[eo]?|complejo|complesso|kompleks|komplex'
+                    || '|groupe?|grupp?[eo]|gruppen|aggregate?|agrégat|agregado|superspecies)([ ~.,;)]|$)'
                 )
                 -- A question mark inside a word, or in an author's name, is a letter that some software lost.
                 or regexp_matches(

@@ -181,11 +181,10 @@ def _remember(folder: Path, key: str) -> None:
 
 def _find_or_ask(source: SourceSettings, *, api: Api, log: Log) -> tuple[str, str]:
     """The key of this user's fresh download of the same scope, or of a new one, and what to tell."""
-    if api.credentials is None:
-        raise GbifError("asking GBIF for a download needs credentials")
+    account = api.account()
     body = {
-        "creator": api.credentials.user,
-        "notificationAddresses": [api.credentials.email],
+        "creator": account.user,
+        "notificationAddresses": [account.email],
         "sendNotification": False,
         "format": "DWCA",
         "checklistKey": source.checklist_key,
@@ -193,7 +192,7 @@ def _find_or_ask(source: SourceSettings, *, api: Api, log: Log) -> tuple[str, st
     }
     said = ""
     for pause in _pauses(api, until=time.monotonic() + LONGEST_BUSY):
-        listed = _listed(api, user=api.credentials.user)
+        listed = _listed(api, user=account.user)
         for each in listed:
             if _is_ours(each, source):
                 return each.key, f"going on with GBIF download {each.key}, which this user asked for before"

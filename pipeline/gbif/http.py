@@ -101,7 +101,7 @@ class Api:
 
     Args:
         url: For example `https://api.gbif.org/v1`.
-        credentials: For asking for downloads; reading needs none.
+        credentials: For asking for downloads; default those of the environment, once they are needed.
         contact: An address for GBIF's operators, sent in the User-Agent.
         poll_seconds: First and longest pause between two questions about a download's status.
     """
@@ -224,12 +224,20 @@ class Api:
                         raise GbifError(f"{response.url} sends more than the {size:,} bytes that were announced")
                     stream.write(chunk)
 
+    def account(self) -> Credentials:
+        """The account that downloads are asked for with.
+
+        Raises:
+            GbifError: none was given, and the environment has none.
+        """
+        return self.credentials or Credentials.from_environment()
+
     def _account(self) -> HTTPBasicAuth:
         """Credentials in UTF-8 (RFC 7617), in which GBIF reads them: text would be sent in Latin-1."""
-        if self.credentials is None:
-            raise GbifError("asking GBIF for a download needs credentials")
-        user, password = self.credentials.user, self.credentials.password
-        return HTTPBasicAuth(user.encode(errors="surrogateescape"), password.encode(errors="surrogateescape"))
+        account = self.account()
+        return HTTPBasicAuth(
+            account.user.encode(errors="surrogateescape"), account.password.encode(errors="surrogateescape")
+        )
 
     def _send(self, method: str, path: str, *, attempts: int = ATTEMPTS, **arguments: Any) -> requests.Response:  # noqa: ANN401
         with _named(self._address(path)):

@@ -217,7 +217,7 @@ def _search(settings: Settings, *, api: Api, log: Log) -> SourceRecord:
     return SourceRecord(
         mode="search",
         key=target.parent.name,
-        origin=f"a search of GBIF on {dt.datetime.now(tz=dt.UTC):%Y-%m-%d}, which has no DOI",
+        origin=f"a search of GBIF on {dt.date.fromisoformat(target.parent.name[-8:])}, which has no DOI",
         total_records=total,
         predicate=dict(parameters),
         checklist_key=settings.source.checklist_key,

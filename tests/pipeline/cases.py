@@ -42,8 +42,6 @@ QUICK = Patience(connect=2, attempts=3, first_wait=0.01, longest_wait=0.02, give
 class PhotoHost(ThreadingHTTPServer):
     """`/photos/<behaviour>/<name>` and `/file/<case>/<name>`."""
 
-    daemon_threads = True
-
     def __init__(self, cases: Path) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.cases = cases
@@ -100,10 +98,8 @@ class _Handler(BaseHTTPRequestHandler):
         first = self.server.requests[unquote(urlsplit(self.path).path)] == 1
         self.send_response(200)
         self.send_header("Content-Type", "image/jpeg")
-        self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(body[: len(body) // 2] if first else body)
-        self.close_connection = True
 
     def _chunked(self, body: bytes) -> None:
         self.send_response(200)
@@ -123,6 +119,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
+
+    def end_headers(self) -> None:
+        """One answer a connection, so that no thread waits for another question."""
+        self.send_header("Connection", "close")
+        super().end_headers()
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

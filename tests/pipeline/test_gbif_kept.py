@@ -12,6 +12,7 @@ from pipeline.errors import GbifError
 from pipeline.gbif import download as download_module
 from pipeline.gbif.http import Api, Credentials
 from pipeline.gbif.source import SourceRecord, fetch_source
+from pipeline.replica import source_api
 from tests.pipeline.gbif_server import KEA, Gbif, fetch
 
 Make = Callable[..., Settings]
@@ -54,6 +55,12 @@ def test_a_download_that_lies_here_is_used_whatever_became_of_it(
     assert record == first
     assert f"{first.key}, which lies here and was verified" in said
     assert len(gbif.asked) == asked
+
+
+def test_a_download_that_lies_here_needs_no_account(settings: Settings, gbif: Gbif) -> None:
+    first = fetch(settings, gbif)
+    with source_api(settings) as api:
+        assert again(settings, api)[0] == first
 
 
 def test_an_erased_download_that_is_not_here_says_what_can_be_done(make_settings: Make, gbif: Gbif) -> None:

@@ -1,5 +1,7 @@
 """SQL files run over Parquet and Arrow, write atomically, and tell which table is missing."""
 
+import fcntl
+import os
 from pathlib import Path
 
 import duckdb
@@ -68,6 +70,24 @@ def test_a_table_of_another_version_is_a_sentence(tmp_path: Path) -> None:
         rows("check_straddling", inputs={"split": table})
     with pytest.raises(TableError, match="materialise the assets before it again"):
         to_parquet("check_straddling", inputs={"split": table}, output=tmp_path / "table.parquet")
+
+
+def test_what_a_killed_writer_spilled_is_removed_by_the_next_and_a_living_ones_is_not(tmp_path: Path) -> None:
+    output = tmp_path / "table.parquet"
+    names = (".table.parquet.killed.partial", ".table.parquet.living.partial", ".other.parquet.killed.partial")
+    killed, living, another = (tmp_path / name for name in names)
+    for folder in (killed, living, another):
+        (folder / "spill").mkdir(parents=True)
+        (folder / "spill" / "duckdb_temp_storage-0.tmp").write_bytes(b"spilled")
+    held = os.open(living, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        to_parquet("check_straddling", inputs={"split": _split(("a", "train"))}, output=output)
+        assert sorted(tmp_path.iterdir()) == sorted([output, living, another])
+    finally:
+        os.close(held)
+    to_parquet("check_straddling", inputs={"split": _split(("a", "train"))}, output=output)
+    assert sorted(tmp_path.iterdir()) == sorted([output, another])
 
 
 def _bytes(connection: duckdb.DuckDBPyConnection) -> int:

@@ -147,8 +147,8 @@ def test_a_missing_archive_is_named(make_settings: Callable[..., Settings]) -> N
 
 def test_a_download_needs_credentials_and_says_which(make_settings: Callable[..., Settings]) -> None:
     settings = make_settings(source={"mode": "download"})
-    with pytest.raises(GbifError, match="GBIF_USER"), source_api(settings):
-        pytest.fail("it should not come this far")
+    with pytest.raises(GbifError, match="GBIF_USER"), source_api(settings) as api:
+        fetch_source(settings, api=api, log=lambda _: None)
 
 
 def test_growth_is_the_change_against_the_last_download(replica_settings: Settings) -> None:
