@@ -5,8 +5,9 @@ more memory behind than the fetch itself takes. The attempts themselves are writ
 they come to for the photographs of the index.
 """
 
+import contextlib
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.errors import StorageError
 from pipeline.files import atomic_path, digest_of, work_folder
 from pipeline.paths import Paths
 from pipeline.photos.bodies import remove_partials, size_of
@@ -65,6 +67,21 @@ class Plan:
         return sum(authority.photos for authority in self.authorities)
 
 
+@contextlib.contextmanager
+def disk_errors_named() -> Iterator[None]:
+    """Turn what DuckDB says of a full disk or a closed folder into a sentence for people."""
+    import duckdb  # noqa: PLC0415 (the process that fetches imports this module, and stays small)
+
+    try:
+        yield
+    except duckdb.IOException as error:
+        said = str(error).splitlines()[0]
+        raise StorageError(
+            f"the ledger of photographs cannot be written ({said}); make room, then start again"
+        ) from error
+
+
+@disk_errors_named()
 def plan(paths: Paths, *, ask_again_days: float, limits: str, output: Path) -> Plan:
     """Clean up after a killed run, then write the photographs to ask for to `output`; nobody else may be fetching.
 
@@ -76,6 +93,7 @@ def plan(paths: Paths, *, ask_again_days: float, limits: str, output: Path) -> P
 
     Raises:
         TableError: the photo index is missing or not in the order of photo_id, or the journal is damaged.
+        StorageError: a table cannot be written.
     """
     remove_partials(paths.photos)
     seal(paths)
@@ -99,8 +117,14 @@ def plan(paths: Paths, *, ask_again_days: float, limits: str, output: Path) -> P
     )
 
 
+@disk_errors_named()
 def conclude(paths: Paths) -> dict[str, int]:
-    """Seal the journal, then `fold`."""
+    """Seal the journal, then `fold`.
+
+    Raises:
+        TableError: as `plan`.
+        StorageError: as `plan`.
+    """
     seal(paths)
     return fold(paths)
 

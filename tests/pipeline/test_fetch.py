@@ -31,7 +31,7 @@ from tests.pipeline.test_addresses import MALFORMED
 
 CALM = Patience(first_wait=0.05, longest_wait=0.1)
 """A busy machine may be slow to answer; only tests of slowness are impatient."""
-QUICK = Patience(connect=2, silence=0.5, whole=5, attempts=3, first_wait=0.05, longest_wait=0.1, give_up=0.3)
+QUICK = Patience(connect=5, silence=2, whole=20, attempts=3, first_wait=0.05, longest_wait=0.1, give_up=0.3)
 
 
 @pytest.fixture

@@ -5,14 +5,25 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow.parquet as pq
 import pytest
 
 from pipeline.config import PhotoSettings, Settings
+from pipeline.errors import StorageError
 from pipeline.photos import ranges
 from pipeline.photos.bodies import path_of, store
 from pipeline.photos.journal import AGAIN, Attempt, open_journal, seal
-from pipeline.photos.ledger import SAMPLES, Authority, fold, limits_of, pending, plan, received_lately
+from pipeline.photos.ledger import (
+    SAMPLES,
+    Authority,
+    disk_errors_named,
+    fold,
+    limits_of,
+    pending,
+    plan,
+    received_lately,
+)
 from pipeline.tables import check_table
 from tests.pipeline import tiny
 from tests.pipeline.photo_index import ledger, write_index
@@ -272,3 +283,8 @@ def test_a_plan_removes_what_a_killed_run_left_half_written(settings: Settings) 
     assert todo.authorities == [Authority(name="photos.test", first=0, photos=1)]
     assert not half_written.exists()
     assert stray.exists()
+
+
+def test_a_disk_without_room_for_the_ledger_is_told_in_a_sentence() -> None:
+    with pytest.raises(StorageError, match=r"cannot be written \(IO Error: .*\); make room"), disk_errors_named():
+        duckdb.sql("copy (select 1) to '/dev/full/no_folder/x.parquet'")

@@ -21,7 +21,7 @@ from tests.pipeline import tiny
 from tests.pipeline.photo_index import ledger, write_index
 from tests.pipeline.photo_server import HOST, MIRROR, PhotoServer, jpeg, photo_server
 
-QUICK = Patience(connect=2, attempts=3, first_wait=0.01, longest_wait=0.02, give_up=0.1)
+QUICK = Patience(connect=10, attempts=3, first_wait=0.01, longest_wait=0.02, give_up=0.1)
 AT_ONCE = 4
 """Simultaneous requests: so many more may be under way when a host is left alone."""
 
