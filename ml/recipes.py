@@ -156,7 +156,7 @@ SAMPLE = Recipe(
     reuse_frozen=True,
     warmup=0.1,
     probe=Probe(views=1, weight_decay=0.01, iterations=30),
-    segments=(Segment(epochs=3, rate=1e-3, cosine=True),),
+    segments=(Segment(epochs=3, rate=3e-4, cosine=True),),
     augmentation=Augmentation(area=(0.4, 1.0), brightness=0.125, contrast=0.25, saturation=0.25, hue=0.03),
     label_smoothing=0.1,
 )
@@ -186,13 +186,13 @@ RECIPES: Final[dict[str, dict[NetworkName, Recipe]]] = {
             update={
                 "name": "sample/genus_stage",
                 "rank": "genus",
-                "segments": (Segment(epochs=1, rate=1e-3, cosine=True),),
+                "segments": (Segment(epochs=1, rate=3e-4, cosine=True),),
             }
         ),
         "knowledge_transfer": SAMPLE_VIEWS.model_copy(
             update={
                 "name": "sample/knowledge_transfer",
-                "segments": (Segment(epochs=2, rate=1e-3, cosine=True),),
+                "segments": (Segment(epochs=2, rate=3e-4, cosine=True),),
             }
         ),
     },
