@@ -174,14 +174,16 @@ class Fetcher:
     async def _ask(self, photo: Photo, address: str, *, getter: Getter, examiner: Examiner[Photo]) -> "_End | None":
         """All attempts at one address; None where what came is with the examiner, or recorded."""
         error, http_status, asked = "", None, photo.host
+        photo.exchange = Exchange(host=photo.host.name)
         tried = 0
         while tried < self._patience.attempts and photo.host.closed is None and asked.closed is None:
             if tried:
                 self._append(self._attempt(photo, AGAIN, http_status=http_status, error=error))
+                # What came of the last one is written: it is not counted again should no other follow.
+                photo.exchange = Exchange(host=photo.host.name)
                 await asyncio.sleep(self._wait(tried))
             tried += 1
             photo.attempt += 1
-            photo.exchange = Exchange(host=photo.host.name)
             try:
                 body = await getter.get(address, photo.exchange)
                 self._answered(photo)
