@@ -1,5 +1,6 @@
 """Messages reach a person with and without Dagster; a process whose parent died ends by itself."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -16,6 +17,13 @@ def test_without_dagster_messages_go_to_standard_error(capsys: pytest.CaptureFix
     with pipes.session() as reporter:
         reporter.info("epoch 1")
     assert capsys.readouterr().err.endswith("epoch 1\n")
+
+
+def test_the_collector_does_not_walk_through_what_was_imported() -> None:
+    gc.unfreeze()
+    with pipes.session():
+        assert gc.get_freeze_count() > 10_000
+    gc.unfreeze()
 
 
 def test_only_the_first_rank_speaks(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
