@@ -45,8 +45,8 @@ class Answering:
 
         Raises:
             KeyError: one of them is not among the artifacts.
+            DocumentError: the calibration was written by other code, or is damaged.
             MlError: a table is damaged.
-            ValidationError: the calibration was written by other code, or is damaged.
         """
         return cls(
             taxonomy=Taxonomy.read(artifacts["taxonomy"]),

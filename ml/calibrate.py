@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import ValidationError
 
 from ml.calibration import Labelled, Outcome, calibrate_network
 from ml.calibration_figures import draw_figures
@@ -233,7 +232,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with session() as reporter:
             run(CalibrateSpec.read(options.spec), reporter=reporter)
-    except (MlError, ValidationError, OSError) as error:
+    except (MlError, OSError) as error:
         sys.stderr.write(f"ml.calibrate: {' '.join(str(error).split())}\n")
         return 1
     return 0

@@ -44,14 +44,14 @@ def launched_by_pipes() -> bool:
 @contextlib.contextmanager
 def session() -> Iterator[Reporter]:
     """Yield a reporter; under Dagster, also end this process when the step that started it is gone."""
-    # What is imported by now stays to the end: the collector need not walk through millions of objects, at exit least.
-    gc.freeze()
-    if not is_first_rank():
-        if launched_by_pipes():
-            watch_ancestors()
-        yield Reporter(lambda _: None)
-    elif launched_by_pipes():
+    child = launched_by_pipes()
+    if child:
         watch_ancestors()
+        # What is imported by now stays to the end: the collector need not walk through it, at exit least of all.
+        gc.freeze()
+    if not is_first_rank():
+        yield Reporter(lambda _: None)
+    elif child:
         with open_dagster_pipes() as context:
             yield Reporter(context.log.info)
     else:

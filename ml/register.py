@@ -35,7 +35,6 @@ from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.tracking import MlflowClient
 from mlflow.types.schema import AnyType, Array, ColSpec, Object, ParamSchema, ParamSpec, Property, Schema
 from PIL import Image
-from pydantic import ValidationError
 
 CHALLENGER: Final = "challenger"
 HASH_TAG: Final = "naturewatch.spec_hash"
@@ -259,7 +258,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with session() as reporter:
             run(RegisterSpec.read(options.spec), reporter=reporter)
-    except (MlError, MlflowException, ValidationError, OSError) as error:
+    except (MlError, MlflowException, OSError) as error:
         sys.stderr.write(f"ml.register: {' '.join(str(error).split())}\n")
         return 1
     return 0

@@ -67,8 +67,17 @@ def sqlite_file(address: str) -> Path | None:
     return Path(name) if scheme.partition("+")[0] == "sqlite" and name not in {"", ":memory:"} else None
 
 
+OTHER_VERSION = "another version wrote it"
+
+
 class DocumentError(MlError):
     """A document is missing, damaged, or was written by another version."""
+
+    def __init__(self, problem: str, *, advice: str = "", other_version: bool = False) -> None:
+        super().__init__(problem + advice)
+        self.problem = problem
+        """The message without the advice, which is of no use where the document lies in a registered model."""
+        self.other_version = other_version
 
 
 def problem_of(error: OSError | ValueError) -> str:
@@ -86,7 +95,7 @@ def problem_of(error: OSError | ValueError) -> str:
         for problem in problems
     ]
     shown = ", ".join(keys[:5]) + (", ..." if len(keys) > 5 else "")
-    return f"another version wrote it ({shown})"
+    return f"{OTHER_VERSION} ({shown})"
 
 
 class _Document(BaseModel):
@@ -110,7 +119,10 @@ class _Document(BaseModel):
         except (OSError, ValueError) as error:
             # A result lies in a folder of its own; what else lies beside a specification is not known.
             advice = f"; remove the folder {path.parent} and run again" if path.name == RESULT_FILE else ""
-            raise DocumentError(f"cannot read {path}: {problem_of(error)}{advice}") from error
+            problem = problem_of(error)
+            raise DocumentError(
+                f"cannot read {path}: {problem}", advice=advice, other_version=problem.startswith(OTHER_VERSION)
+            ) from error
 
 
 class _Result(_Document):

@@ -15,13 +15,12 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
-from ml.spec import MLFLOW_DEFAULTS, sqlite_file
+from ml.spec import MLFLOW_DEFAULTS, DocumentError, sqlite_file
 
 # MLflow's progress bars would mix with the answers.
 os.environ.update({**MLFLOW_DEFAULTS, "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false", **os.environ})
 
 import yaml
-from pydantic import ValidationError
 
 from ml.errors import MlError
 from ml.question import QuestionError
@@ -84,10 +83,9 @@ def files_of(version: Version, *, uri: str) -> Iterator[dict[str, str]]:
         artifacts = _artifacts(folder, this=this)
         try:
             yield artifacts
-        except ValidationError as error:
-            if error.errors()[0]["type"] == "json_invalid":
-                raise ModelError(f"{this} is damaged: its {error.title} ends early or is no JSON; {ANEW}") from error
-            raise ModelError(f"{this} was registered by other code than this ({error.title}); {ANEW}") from error
+        except DocumentError as error:
+            what = "was registered by other code than this" if error.other_version else "is damaged"
+            raise ModelError(f"{this} {what}: {error.problem}; {ANEW}") from error
         except QuestionError:
             raise
         except (MlError, OSError, UnicodeDecodeError) as error:

@@ -245,9 +245,9 @@ def test_a_version_that_this_code_cannot_read_is_named_with_what_to_do(
     uri = tracking_in(tmp_path, stage="candidate").uri
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
-    mlflow.set_experiment("test")
-    info = mlflow.pyfunc.log_model(name="other", python_model=str(code), pip_requirements=["mlflow"])
     client = mlflow.MlflowClient()
+    with mlflow.start_run(experiment_id=client.create_experiment("other")):
+        info = mlflow.pyfunc.log_model(name="other", python_model=str(code), pip_requirements=["mlflow"])
     client.create_registered_model("tiny")
     client.create_model_version("tiny", info.model_uri)
     client.set_registered_model_alias("tiny", "champion", "1")

@@ -99,7 +99,7 @@ def test_a_rank_that_the_tree_does_not_have_is_refused() -> None:
     every = np.ones(300, dtype=bool)
     rows = random_rows(np.random.default_rng(1), photos=300, classes=24)
     data = Labelled(probabilities=rows, labels=half.labels, chooses=every, judges=every)
-    with pytest.raises(SpecificityError, match="has no order at depth 4"):
+    with pytest.raises(SpecificityError, match="the taxonomy has no order"):
         calibrate_network(data, tree, SpecificityOptions(target=0.9, groups="order"))
 
 

@@ -5,13 +5,21 @@ from typing import Any
 
 import pytest
 
-from pipeline.config import INATURALIST_DATASET, Settings
+from pipeline.config import COL_XR_CHECKLIST, INATURALIST_DATASET, Settings
 from pipeline.dataset.clean import build_clean_occurrences
 from pipeline.errors import ConfigurationError
-from tests.pipeline.tiny import Row, occurrence, read, write
+from tests.pipeline import tiny
+from tests.pipeline.tiny import Row, read, write
 
 Make = Callable[..., Settings]
-CHECKLIST = {"checklist_key": "backbone"}
+BACKBONE = "d7dddbf4-2cf0-4f39-9b2a-bb099caae36c"
+"""The checklist of the rows."""
+CHECKLIST = {"checklist_key": BACKBONE}
+
+
+def occurrence(key: str, **changes: Any) -> Row:  # noqa: ANN401
+    """An ordinary row of the backbone with the given changes."""
+    return tiny.occurrence(key, **{**CHECKLIST, **changes})
 
 
 def clean(settings: Settings, rows: list[Row]) -> tuple[set[str], dict[str, tuple[str, str]]]:
@@ -129,6 +137,8 @@ def test_a_taxon_that_no_record_names_is_refused(make_settings: Make) -> None:
 
 
 def test_keys_of_another_checklist_than_the_archives_are_refused(make_settings: Make) -> None:
-    source = {**archive(taxon_keys=["212"]), "checklist_key": "col"}
-    with pytest.raises(ConfigurationError, match="keys of the checklist col, the occurrences follow backbone"):
+    source = {**archive(taxon_keys=["212"]), "checklist_key": COL_XR_CHECKLIST}
+    with pytest.raises(
+        ConfigurationError, match=f"keys of the checklist {COL_XR_CHECKLIST}, the occurrences follow {BACKBONE}"
+    ):
         clean(make_settings(source=source), [occurrence("1")])
