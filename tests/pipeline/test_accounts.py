@@ -70,7 +70,7 @@ def ledger(settings: Settings, media: dict[str, Row]) -> None:
     }),
 )  # fmt: skip
 @hypothesis_settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
 )
 def test_every_row_ends_in_the_dataset_or_in_the_rejections(
     make_settings: Callable[..., Settings],

@@ -90,7 +90,7 @@ def expected(text: bytes, *, header_lines: int = 0) -> tuple[list[Row], dict[int
 
 
 @given(text=TEXT, header_lines=st.sampled_from([0, 1, 2]))
-@hypothesis_settings(max_examples=150, deadline=None)
+@hypothesis_settings(max_examples=60, deadline=None)
 def test_every_line_is_a_row_unchanged_or_a_rejection(text: bytes, header_lines: int) -> None:
     rows, rejects = read(text, text_file(header_lines=header_lines))
     wanted_rows, wanted_rejects = expected(text, header_lines=header_lines)
@@ -99,7 +99,7 @@ def test_every_line_is_a_row_unchanged_or_a_rejection(text: bytes, header_lines:
 
 
 @given(text=st.lists(GOOD_LINE, min_size=1, max_size=30).map(b"\n".join), block=st.integers(1, 40))
-@hypothesis_settings(max_examples=60, deadline=None)
+@hypothesis_settings(max_examples=30, deadline=None)
 def test_where_the_pieces_of_a_text_end_does_not_matter(text: bytes, block: int) -> None:
     before = lines_module.BLOCK
     lines_module.BLOCK = block  # type: ignore[misc]
@@ -114,7 +114,7 @@ VALUE = st.text(st.sampled_from(['"', ",", "\n", "a", "é", " ", "\t", "\0"]), m
 
 
 @given(rows=st.lists(st.tuples(VALUE, VALUE.map(lambda value: "7" + value), VALUE, VALUE), max_size=8))
-@hypothesis_settings(max_examples=60, deadline=None)
+@hypothesis_settings(max_examples=30, deadline=None)
 def test_enclosed_values_come_back_as_they_were_written(rows: list[tuple[str, ...]]) -> None:
     stream = io.StringIO(newline="")
     csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows(rows)
@@ -123,7 +123,7 @@ def test_enclosed_values_come_back_as_they_were_written(rows: list[tuple[str, ..
 
 
 @given(text=st.lists(st.one_of(ANY_LINE.map(lambda line: line.replace(b"\t", b",")), st.just(b'a,7,"b')), max_size=10))
-@hypothesis_settings(max_examples=100, deadline=None)
+@hypothesis_settings(max_examples=40, deadline=None)
 def test_every_line_of_an_enclosed_file_belongs_to_a_row_or_a_rejection(text: list[bytes]) -> None:
     whole = b"\n".join(text)
     file = text_file(delimiter=",", enclosed_by='"')

@@ -90,7 +90,7 @@ def test_a_text_that_the_disk_cannot_hold_is_refused_first(
 )
 @example(cut=0.0, flips=[(0.99609375, 1)])  # the directory says that a member begins before the archive
 @example(cut=0.0, flips=[(0.783203125, 32)])  # a flag of zip that Python does not know
-@hypothesis_settings(max_examples=60, deadline=None)
+@hypothesis_settings(max_examples=30, deadline=None)
 def test_a_truncated_or_damaged_archive_is_an_archive_error_or_loads(
     cut: float, flips: list[tuple[float, int]]
 ) -> None:

@@ -335,7 +335,7 @@ def _snapshot(index: Index) -> pa.Table:
 
 
 @given(before=indices, after=indices)
-@hypothesis_settings(max_examples=60, deadline=None)
+@hypothesis_settings(max_examples=30, deadline=None)
 def test_the_changes_applied_to_the_old_index_give_the_new_one(before: Index, after: Index) -> None:
     found = rows("changes", inputs={"earlier": _snapshot(before), "later": _snapshot(after)}, same_checklist=True)
     state = {photo: {"species_key": key, "licence": licence} for photo, (_, key, licence) in before.items()}

@@ -187,7 +187,7 @@ ODD = st.fixed_dictionaries(
 
 @given(changes=st.lists(ODD, max_size=12), unusual=st.sampled_from(["placeholder", "drop"]))
 @hypothesis_settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
 )
 def test_every_row_ends_in_exactly_one_place(
     make_settings: Callable[..., Settings], changes: list[Row], unusual: str

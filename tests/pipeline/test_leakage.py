@@ -138,7 +138,7 @@ TURNED = st.lists(st.tuples(st.integers(0, 3), st.sets(st.integers(0, 63), max_s
 
 @given(hashes=HASHES, turned=TURNED)
 @hypothesis_settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
 )
 def test_the_look_up_finds_what_comparing_all_finds(
     settings: Settings, hashes: list[int], turned: list[tuple[int, set[int], bool]]

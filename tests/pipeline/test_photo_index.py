@@ -322,7 +322,7 @@ def _surrogate(letter: str) -> bool:
         max_size=12,
     )
 )
-@hypothesis_settings(max_examples=25, deadline=None)
+@hypothesis_settings(max_examples=12, deadline=None)
 def test_counts_add_up_whatever_is_received(tmp_path_factory: pytest.TempPathFactory, rows: list[Any]) -> None:
     settings = Settings(name="test", data_root=tmp_path_factory.mktemp("index"))
     received = [

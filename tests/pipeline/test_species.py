@@ -78,7 +78,7 @@ PHOTOS = st.lists(
 
 @given(drawn=PHOTOS)
 @hypothesis_settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
 )
 def test_every_usable_photograph_is_kept_or_rejected_once(
     settings: Settings, drawn: list[tuple[str, str, str]]
@@ -156,7 +156,7 @@ def test_the_seed_chooses(make_settings: Callable[..., Settings]) -> None:
     per_observation=st.sampled_from([None, 1, 2]),
 )
 @hypothesis_settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
 )
 def test_an_added_photograph_displaces_at_most_one(
     make_settings: Callable[..., Settings], sizes: list[int], more: list[int], cap: int, per_observation: int | None

@@ -106,7 +106,7 @@ LINEAGE = st.tuples(*[NAME] * 6, *[st.sampled_from([None, "1", "2"])] * 6)
 
 @given(lineages=st.lists(LINEAGE, min_size=1, max_size=12))
 @hypothesis_settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
 )
 def test_it_is_always_a_tree(settings: Settings, lineages: list[tuple[str | None, ...]]) -> None:
     rows = [
