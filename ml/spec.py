@@ -1,21 +1,20 @@
 """What the pipeline asks of a child process and what it gets back, as JSON files. Imports nothing heavy.
 
-The pipeline imports this module and no other of `ml`; each child (`python -m ml.train --spec FILE`, likewise
-`ml.calibrate` and `ml.register`) reads one specification and writes `result.json` into its output folder last.
+Beside the reader of photographs the pipeline imports this module alone; each child (`python -m ml.train --spec FILE`,
+likewise `ml.calibrate` and `ml.register`) reads one specification and writes `result.json` into its output folder last.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import unquote
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from ml.errors import MlError
-from ml.files import replacing
-
-RESULT_FILE = "result.json"
-"""Written last by every child: where it stands, the work is done."""
+# The pipeline knows the names of documents from here.
+from ml.documents import RESULT_FILE as RESULT_FILE  # noqa: PLC0414
+from ml.documents import Document, Result
+from ml.documents import DocumentError as DocumentError  # noqa: PLC0414
+from ml.documents import problem_of as problem_of  # noqa: PLC0414
 
 MLFLOW_DEFAULTS = {
     # Telemetry is decided by the operator, not by a library.
@@ -67,104 +66,7 @@ def sqlite_file(address: str) -> Path | None:
     return Path(name) if scheme.partition("+")[0] == "sqlite" and name not in {"", ":memory:"} else None
 
 
-OTHER_VERSION = "another version wrote it"
-
-
-class DocumentError(MlError):
-    """A document is missing, damaged, or was written by another version."""
-
-    def __init__(self, problem: str, *, advice: str = "", other_version: bool = False) -> None:
-        super().__init__(problem + advice)
-        self.problem = problem
-        """The message without the advice, which is of no use where the document lies in a registered model."""
-        self.other_version = other_version
-
-
-def problem_of(error: OSError | ValueError) -> str:
-    """Why a JSON document cannot be read, in words for people: what pydantic or the system said of it."""
-    if isinstance(error, OSError):
-        return error.strerror or str(error)
-    if not isinstance(error, ValidationError):
-        return "it is no JSON in UTF-8"
-    problems = error.errors(include_url=False, include_input=False)
-    if any(problem["type"] == "json_invalid" for problem in problems):
-        return "it is cut short or no JSON"
-    named = {"missing": "without", "extra_forbidden": "with the unknown"}
-    keys = [
-        f"{named.get(problem['type'], 'with a wrong')} {'.'.join(map(str, problem['loc'])) or 'content'}"
-        for problem in problems
-    ]
-    shown = ", ".join(keys[:5]) + (", ..." if len(keys) > 5 else "")
-    return f"{OTHER_VERSION} ({shown})"
-
-
-class _Document(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    def write(self, path: Path) -> Path:
-        """Write this document atomically as JSON and return `path`."""
-        with replacing(path) as partial:
-            partial.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        return path
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """Read and validate a document written by `write`.
-
-        Raises:
-            DocumentError: it is missing, damaged, or was written by a version with other keys.
-        """
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except (OSError, ValueError) as error:
-            # A result lies in a folder of its own; what else lies beside a specification is not known.
-            advice = f"; remove the folder {path.parent} and run again" if path.name == RESULT_FILE else ""
-            problem = problem_of(error)
-            raise DocumentError(
-                f"cannot read {path}: {problem}", advice=advice, other_version=problem.startswith(OTHER_VERSION)
-            ) from error
-
-
-class _Result(_Document):
-    """A document whose paths are files of its own folder: written without it, so that the folder may be moved."""
-
-    def write(self, path: Path) -> Path:
-        """Write this document atomically as JSON, its paths relative to its folder, and return `path`."""
-        folder = path.parent
-
-        def relative(file: Path) -> Path:
-            return file.relative_to(folder) if file.is_relative_to(folder) else file
-
-        super(_Result, self._placed(relative)).write(path)
-        return path
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """Read and validate a document written by `write`; its paths lead into the folder where it is now."""
-        folder = path.parent
-
-        def here(file: Path) -> Path:
-            # A document of an earlier version has the place where it was written, which may be another's by now.
-            if file.is_absolute() and folder.name in file.parts and not file.is_relative_to(folder):
-                moved = folder.joinpath(*file.parts[len(file.parts) - file.parts[::-1].index(folder.name) :])
-                return moved if moved.exists() else file
-            return folder / file
-
-        return super().read(path)._placed(here)
-
-    def _placed(self, place: Callable[[Path], Path]) -> Self:
-        """The same with other paths."""
-        changed: dict[str, object] = {}
-        for name in type(self).model_fields:
-            value = getattr(self, name)
-            if isinstance(value, Path):
-                changed[name] = place(value)
-            elif isinstance(value, dict):
-                changed[name] = {key: place(one) if isinstance(one, Path) else one for key, one in value.items()}
-        return self.model_copy(update=changed)
-
-
-class TrackingSpec(_Document):
+class TrackingSpec(Document):
     """Where a child logs in MLflow."""
 
     uri: str
@@ -173,11 +75,11 @@ class TrackingSpec(_Document):
     """The run of the dataset version; the child's run is nested in it."""
     stage: str
     """Tag `naturewatch.stage`: with `spec_hash` it finds the run to continue after a retry."""
-    tags: dict[str, str] = {}
+    tags: dict[str, str] = Field(default={})
     """Tags for the run: the Dagster run's id and address, git commit, dataset version."""
 
 
-class TrainSpec(_Document):
+class TrainSpec(Document):
     """One training stage, its evaluation included."""
 
     network: NetworkName
@@ -234,7 +136,7 @@ class TrainSpec(_Document):
         return self
 
 
-class TrainResult(_Result):
+class TrainResult(Result):
     """What one training stage produced. Paths are inside its output folder."""
 
     mlflow_run_id: str
@@ -263,7 +165,7 @@ class TrainResult(_Result):
     validation side; with `train_` before them on the training side."""
 
 
-class SpecificityOptions(_Document):
+class SpecificityOptions(Document):
     """How the thresholds of one network are chosen."""
 
     target: float = Field(gt=0, lt=1)
@@ -299,7 +201,7 @@ class CalibrateSpec(SpecificityOptions):
     tracking: TrackingSpec
 
 
-class OperatingPoint(_Document):
+class OperatingPoint(Document):
     """One target accuracy: its thresholds, judged on photographs that did not choose them."""
 
     target: float
@@ -317,7 +219,7 @@ class OperatingPoint(_Document):
     """Whether the accuracy is promised, not estimated: `delta` was given, and no group is too small for its promise."""
 
 
-class GroupPoint(_Document):
+class GroupPoint(Document):
     """The threshold of the photographs that are taken for one taxon, at the target of the calibration."""
 
     taxon: str
@@ -334,7 +236,7 @@ class GroupPoint(_Document):
     depth: float | None
 
 
-class WatchedTaxon(_Document):
+class WatchedTaxon(Document):
     """A taxon of the watch-list and its alarm."""
 
     taxon: str
@@ -352,7 +254,7 @@ class WatchedTaxon(_Document):
     """Share of the other evaluation photographs that raise it."""
 
 
-class CalibrateResult(_Result):
+class CalibrateResult(Result):
     """The chosen threshold and what it does on photographs that did not choose it."""
 
     mlflow_run_id: str
@@ -395,7 +297,7 @@ class CalibrateResult(_Result):
     """Names of the watch-list that the dataset does not hold: the network cannot see them."""
 
 
-class RegisterSpec(_Document):
+class RegisterSpec(Document):
     """One model version for the MLflow registry."""
 
     weights: Path
@@ -417,7 +319,7 @@ class RegisterSpec(_Document):
     tracking: TrackingSpec
 
 
-class RegisterResult(_Document):
+class RegisterResult(Document):
     """The registered version."""
 
     mlflow_run_id: str

@@ -5,9 +5,6 @@ Started by hand, by Dagster Pipes, or by torchrun; killed at any moment, the nex
 
 import argparse
 import contextlib
-import fcntl
-import json
-import shutil
 import signal
 import sys
 import threading
@@ -27,11 +24,12 @@ from ml import checkpoints, figures, weights
 from ml.assessment import assess
 from ml.data import Pack, Photos, read_rare, read_split
 from ml.devices import Device, joined
-from ml.errors import DataError, MlError, TrainingError
+from ml.errors import DataError, MlError
 from ml.files import replacing
 from ml.frozen import MOST_PHOTOS, FrozenLayers
 from ml.job import Job
 from ml.networks import Network, NetworkSpec, count_frozen, count_parameters, create, has_auxiliary, load, normalisation
+from ml.output_folder import claim, clear, locked
 from ml.pipes import Reporter, session
 from ml.probe import fit_head
 from ml.recipes import Recipe, recipe_of
@@ -41,8 +39,6 @@ from ml.tracking import ChildRun, child_run
 from ml.trainer import fit, freeze
 from ml.transfer import parents, rare_labels, transfer
 
-INPUTS_FILE = "inputs.json"
-"""Names the specification that the output folder belongs to."""
 HISTORY = pa.schema(
     [
         ("phase", pa.string()),
@@ -96,9 +92,9 @@ def run(spec: TrainSpec, *, device: Device, reporter: Reporter, stop: threading.
         MlError: the inputs are unusable, the folder is in use, training was interrupted or diverged.
         TaxonomyError: `taxonomy.parquet` is unusable.
     """
-    with _locked(spec.output) if device.first else contextlib.nullcontext():
+    with locked(spec.output) if device.first else contextlib.nullcontext():
         if device.first:
-            _claim(spec)
+            claim(spec)
         device.wait_for_all()
         if (spec.output / RESULT_FILE).exists():
             reporter.info(f"{spec.output / RESULT_FILE} stands already; nothing to do")
@@ -113,7 +109,7 @@ def run(spec: TrainSpec, *, device: Device, reporter: Reporter, stop: threading.
             assert result is not None  # noqa: S101 (the first rank's)
         # Written when MLflow's run has ended: what is found done is not entered again.
         result.write(spec.output / RESULT_FILE)
-        _clear(spec.output)
+        clear(spec.output)
         return result
 
 
@@ -343,47 +339,6 @@ def _write_history(history: list[dict[str, Any]], path: Path) -> Path:
     with replacing(path) as partial:
         pq.write_table(pa.Table.from_pylist(history, schema=HISTORY), partial)
     return path
-
-
-@contextlib.contextmanager
-def _locked(output: Path) -> Iterator[None]:
-    """Hold the output folder: two trainers must never write one."""
-    output.mkdir(parents=True, exist_ok=True)
-    with (output / ".lock").open("a") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise TrainingError(
-                f"another process is training into {output}; wait for it, or end it, and run again"
-            ) from None
-        yield
-
-
-def _claim(spec: TrainSpec) -> None:
-    """Make the output folder this specification's: what another one left there is removed."""
-    inputs = spec.output / INPUTS_FILE
-    if inputs.exists():
-        try:
-            claimed = json.loads(inputs.read_text(encoding="utf-8"))["spec_hash"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            # A checkpoint of days may lie there: only a person may throw it away.
-            raise TrainingError(
-                f"{inputs} does not say whose training lies there; remove the folder {spec.output} to train anew"
-            ) from error
-        if claimed == spec.spec_hash:
-            return
-    (spec.output / RESULT_FILE).unlink(missing_ok=True)
-    _clear(spec.output)
-    with replacing(inputs) as partial:
-        partial.write_text(json.dumps({"spec_hash": spec.spec_hash}) + "\n", encoding="utf-8")
-
-
-def _clear(output: Path) -> None:
-    """Remove what only an unfinished training needs."""
-    (output / "head.safetensors").unlink(missing_ok=True)
-    for features in ("features", "frozen"):
-        shutil.rmtree(output / features, ignore_errors=True)
-    checkpoints.remove(output / "checkpoints")
 
 
 @contextlib.contextmanager

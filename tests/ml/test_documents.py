@@ -12,8 +12,8 @@ from ml.calibrate import CURVE_FILE, HASH_KEY, finished
 from ml.errors import NetworkError, TrainingError
 from ml.files import replacing
 from ml.networks import NetworkSpec
+from ml.output_folder import claim
 from ml.spec import RESULT_FILE, CalibrateSpec, DocumentError, RegisterResult
-from ml.train import _claim
 from tests.ml.world import World
 
 RESULT = RegisterResult(mlflow_run_id="1", model_name="naturewatch", version="2", model_uri="models:/naturewatch/2")
@@ -60,7 +60,7 @@ def test_a_training_that_cannot_be_told_apart_is_not_thrown_away(tmp_path: Path,
     (spec.output / "checkpoints").mkdir()
     (spec.output / "inputs.json").write_text(content)
     with pytest.raises(TrainingError, match=f"remove the folder {spec.output} to train anew"):
-        _claim(spec)
+        claim(spec)
     assert (spec.output / "checkpoints").is_dir()
 
 

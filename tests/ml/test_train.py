@@ -24,6 +24,7 @@ from ml.checkpoints import POINTER
 from ml.devices import joined
 from ml.errors import CheckpointError, DataError, InterruptedTrainingError, TrackingError, TrainingError
 from ml.networks import NetworkSpec, build, load
+from ml.output_folder import INPUTS_FILE
 from ml.pipes import Reporter
 from ml.predictions import open_probabilities
 from ml.recipes import Probe, Recipe, Segment
@@ -200,7 +201,7 @@ def test_another_specifications_leavings_are_not_used(world: World, tmp_path: Pa
     first = run(world.spec(tmp_path, spec_hash="one"))
     second = run(world.spec(tmp_path, spec_hash="two", seed=8))
     assert first.mlflow_run_id != second.mlflow_run_id
-    assert json.loads((tmp_path / train.INPUTS_FILE).read_text()) == {"spec_hash": "two"}
+    assert json.loads((tmp_path / INPUTS_FILE).read_text()) == {"spec_hash": "two"}
 
 
 def test_a_damaged_checkpoint_says_what_to_remove(world: World, tmp_path: Path, fast: Recipe) -> None:

@@ -1,0 +1,110 @@
+"""JSON documents between processes: written whole, read or refused in a sentence. Imports nothing heavy."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ml.errors import MlError
+from ml.files import replacing
+
+RESULT_FILE = "result.json"
+"""Written last by every child: where it stands, the work is done."""
+OTHER_VERSION = "another version wrote it"
+
+
+class DocumentError(MlError):
+    """A document is missing, damaged, or was written by another version."""
+
+    def __init__(self, problem: str, *, advice: str = "", other_version: bool = False) -> None:
+        super().__init__(problem + advice)
+        self.problem = problem
+        """The message without the advice, which is of no use where the document lies in a registered model."""
+        self.other_version = other_version
+
+
+def problem_of(error: OSError | ValueError) -> str:
+    """Why a JSON document cannot be read, in words for people: what pydantic or the system said of it."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    if not isinstance(error, ValidationError):
+        return "it is no JSON in UTF-8"
+    problems = error.errors(include_url=False, include_input=False)
+    if any(problem["type"] == "json_invalid" for problem in problems):
+        return "it is cut short or no JSON"
+    named = {"missing": "without", "extra_forbidden": "with the unknown"}
+    keys = [
+        f"{named.get(problem['type'], 'with a wrong')} {'.'.join(map(str, problem['loc'])) or 'content'}"
+        for problem in problems
+    ]
+    shown = ", ".join(keys[:5]) + (", ..." if len(keys) > 5 else "")
+    return f"{OTHER_VERSION} ({shown})"
+
+
+class Document(BaseModel):
+    """A JSON document that is written whole, and read or refused with a reason."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def write(self, path: Path) -> Path:
+        """Write this document atomically as JSON and return `path`."""
+        with replacing(path) as partial:
+            partial.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        return path
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read and validate a document written by `write`.
+
+        Raises:
+            DocumentError: it is missing, damaged, or was written by a version with other keys.
+        """
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except (OSError, ValueError) as error:
+            # A result lies in a folder of its own; what else lies beside a specification is not known.
+            advice = f"; remove the folder {path.parent} and run again" if path.name == RESULT_FILE else ""
+            problem = problem_of(error)
+            raise DocumentError(
+                f"cannot read {path}: {problem}", advice=advice, other_version=problem.startswith(OTHER_VERSION)
+            ) from error
+
+
+class Result(Document):
+    """A document whose paths are files of its own folder: written without it, so that the folder may be moved."""
+
+    def write(self, path: Path) -> Path:
+        """Write this document atomically as JSON, its paths relative to its folder, and return `path`."""
+        folder = path.parent
+
+        def relative(file: Path) -> Path:
+            return file.relative_to(folder) if file.is_relative_to(folder) else file
+
+        super(Result, self._placed(relative)).write(path)
+        return path
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read and validate a document written by `write`; its paths lead into the folder where it is now."""
+        folder = path.parent
+
+        def here(file: Path) -> Path:
+            # A document of an earlier version has the place where it was written, which may be another's by now.
+            if file.is_absolute() and folder.name in file.parts and not file.is_relative_to(folder):
+                moved = folder.joinpath(*file.parts[len(file.parts) - file.parts[::-1].index(folder.name) :])
+                return moved if moved.exists() else file
+            return folder / file
+
+        return super().read(path)._placed(here)
+
+    def _placed(self, place: Callable[[Path], Path]) -> Self:
+        """The same with other paths."""
+        changed: dict[str, object] = {}
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, Path):
+                changed[name] = place(value)
+            elif isinstance(value, dict):
+                changed[name] = {key: place(one) if isinstance(one, Path) else one for key, one in value.items()}
+        return self.model_copy(update=changed)
