@@ -51,8 +51,8 @@ def steady(tmp_path: Path) -> str:
 def test_two_processes_give_the_weights_of_one(world: World, tmp_path: Path, steady: str) -> None:
     # One photograph cannot be read: the processes' shares of its batch are unequal.
     broken = world.spoiled(tmp_path / "world", "003")
-    one = broken.spec(tmp_path / "one", spec_hash="one", backbone=SMOOTH, recipe=steady)
-    two = broken.spec(tmp_path / "two", spec_hash="two", backbone=SMOOTH, recipe=steady, accumulate=2)
+    one = broken.spec(tmp_path / "one", spec_hash="one process", backbone=SMOOTH, recipe=steady)
+    two = broken.spec(tmp_path / "two", spec_hash="two processes", backbone=SMOOTH, recipe=steady, accumulate=2)
     done = two_processes("ml.train", two)
     assert done.returncode == 0, done.stderr
     processor = Device(device=torch.device("cpu"), rank=0, world=1)
@@ -72,7 +72,7 @@ def test_two_processes_give_the_weights_of_one(world: World, tmp_path: Path, ste
 
 
 def test_all_processes_end_when_the_loss_of_one_is_not_finite(world: World, tmp_path: Path, steady: str) -> None:
-    failed = two_processes("tests.ml.diverging", world.spec(tmp_path / "bad", spec_hash="bad", recipe=steady))
+    failed = two_processes("tests.ml.diverging", world.spec(tmp_path / "bad", spec_hash="a bad process", recipe=steady))
     assert failed.returncode == 1
     reasons = re.findall(r"error: the loss is inf at step 3 of 6; .* photographs: (.*)", failed.stderr)
     assert len(reasons) == 2, "both processes say so, and neither waits for the other"
