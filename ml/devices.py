@@ -11,6 +11,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from ml.errors import TrainingError
 from ml.spec import PrecisionName
 
 PRECISIONS: dict[PrecisionName, torch.dtype] = {
@@ -142,12 +143,22 @@ class Device:
 
 @contextlib.contextmanager
 def joined() -> Iterator[Device]:
-    """Yield this process's device; with torchrun, within a process group."""
+    """Yield this process's device; with torchrun, within a process group.
+
+    Raises:
+        TrainingError: this machine has fewer GPUs than processes.
+    """
     world = int(os.environ.get("WORLD_SIZE", "1"))
     rank = int(os.environ.get("RANK", "0"))
     cuda = torch.cuda.is_available()
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else torch.device("cpu")
     if cuda:
+        here, gpus = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), torch.cuda.device_count()
+        # All processes say so at once: those with a GPU would wait for the others.
+        if here > gpus:
+            raise TrainingError(
+                f"{here} processes need a GPU each, and this machine shows {gpus}; lower training.processes"
+            )
         torch.cuda.set_device(device)
     if world == 1:
         yield Device(device=device, rank=0, world=1)

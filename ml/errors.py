@@ -30,7 +30,7 @@ class CheckpointError(MlError):
 
 
 class TrainingError(MlError):
-    """Training cannot go on: the loss is not finite, or another process trains into the same folder."""
+    """Training cannot go on: the loss is not finite, GPUs are missing, or another process trains into its folder."""
 
 
 class TrackingError(MlError):

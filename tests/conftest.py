@@ -11,6 +11,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Threads that wait in a loop burn what the other worker computes with.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("MPLBACKEND", "Agg")
+# A GPU may be in use, and rounds in its own way. `CUDA_VISIBLE_DEVICES=0 pytest tests/ml` tests on it.
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "true"
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -122,12 +123,19 @@ def test_an_interrupted_run_is_killed_and_a_failed_one_failed(world: World, tmp_
             again.log_params({"seed": 2})
 
 
+@pytest.fixture(autouse=True)
+def _kernels_of_choice() -> Iterator[None]:
+    """A training that asks for the same bits each time asks for them in its process."""
+    yield
+    torch.use_deterministic_algorithms(mode=False)
+
+
 @pytest.fixture(scope="module")
 def whole(world: World, tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
     """A training that nothing disturbed."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setitem(recipes.RECIPES["sample"], "baseline", FAST)
-        return run(world.spec(tmp_path_factory.mktemp("whole"), spec_hash="resume"))
+        return run(world.spec(tmp_path_factory.mktemp("whole"), spec_hash="resume", deterministic=True))
 
 
 @pytest.mark.usefixtures("fast")
@@ -142,7 +150,7 @@ def test_a_run_stopped_after_any_step_ends_in_the_same_weights(
             stop.set()
         return original(self, *arguments, step=step, **keywords)  # type: ignore[arg-type]
 
-    spec = world.spec(tmp_path / "parts", spec_hash="resume")
+    spec = world.spec(tmp_path / "parts", spec_hash="resume", deterministic=True)
     with monkeypatch.context() as patched:
         patched.setattr(Steps, "take", take)
         with pytest.raises(InterruptedTrainingError, match=f"after step {after} of 10"):
@@ -155,7 +163,9 @@ def test_a_run_stopped_after_any_step_ends_in_the_same_weights(
 
 
 def test_a_process_killed_mid_way_is_resumed_to_the_same_weights(world: World, tmp_path: Path) -> None:
-    whole, parts = (world.spec(tmp_path / name, spec_hash=name, recipe="paper") for name in ("whole", "parts"))
+    whole, parts = (
+        world.spec(tmp_path / name, spec_hash=name, recipe="paper", deterministic=True) for name in ("whole", "parts")
+    )
     run(whole)
     command = [sys.executable, "-m", "ml.train", "--spec", str(parts.write(tmp_path / "spec.json"))]
     environment = os.environ | {"PYTHONWARNINGS": "default"}
