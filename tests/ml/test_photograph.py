@@ -12,6 +12,7 @@ from PIL import Image, PngImagePlugin
 
 from ml.errors import PhotoError
 from ml.photograph import MAX_PIXELS, upright_pixels
+from tests.ml.specificity_fixtures import photograph_bytes
 from tests.ml.test_jpeg import PLAIN, before, encoded, picture
 from tests.ml.test_orientation import DAMAGED, XMP, exif
 
@@ -276,3 +277,26 @@ def test_files_of_phones_cameras_and_programs_come_out_right(shared: Path) -> No
         elif name in GREY_NAMES:
             assert pixels.shape == plain.shape, name
             assert (pixels.min(axis=2) == pixels.max(axis=2)).all(), name
+
+
+def test_sixteen_bits_are_scaled_and_transparency_lies_on_white() -> None:
+    grey = Image.fromarray(np.full((4, 4), 0x8000, dtype=np.uint16))
+    clear = Image.new("RGBA", (4, 4), (255, 0, 0, 0))
+    streams = [io.BytesIO(), io.BytesIO()]
+    for image, stream in zip((grey, clear), streams, strict=True):
+        image.save(stream, format="PNG")
+    middle, white = (upright_pixels(stream.getvalue()) for stream in streams)
+    assert middle.shape == white.shape == (4, 4, 3)
+    assert (middle == 0x80).all()
+    assert (white == 255).all()
+
+
+@pytest.mark.parametrize("mode", ["RGB", "CMYK", "L"])
+def test_pixels_may_be_handed_to_torch(mode: str) -> None:
+    # torch says so once in a process, which whoever is first may swallow.
+    assert upright_pixels(photograph_bytes(mode=mode)).flags.writeable
+
+
+def test_a_bomb_is_refused_before_it_is_decoded() -> None:
+    with pytest.raises(PhotoError, match="more than the 100"):
+        upright_pixels(photograph_bytes(size=(20, 20)), max_pixels=100)

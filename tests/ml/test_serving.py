@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 import mlflow
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -21,9 +20,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.scoring_server import init
 from PIL import Image
 
-from ml.errors import PhotoError
 from ml.operating import OperatingCurve
-from ml.photograph import upright_pixels
 from ml.spec import CalibrateResult
 from tests.ml.specificity_fixtures import photograph_bytes, release
 
@@ -396,26 +393,3 @@ def test_the_server_of_mlflow_opens_no_files(tmp_path: Path) -> None:
     assert answered.json()["predictions"][0]["taxon"]
     assert refused.status_code == 400
     assert refused.json()["message"] == "photograph 0: not base64 text (paths and addresses are not opened)"
-
-
-def test_sixteen_bits_are_scaled_and_transparency_lies_on_white() -> None:
-    grey = Image.fromarray(np.full((4, 4), 0x8000, dtype=np.uint16))
-    clear = Image.new("RGBA", (4, 4), (255, 0, 0, 0))
-    streams = [io.BytesIO(), io.BytesIO()]
-    for image, stream in zip((grey, clear), streams, strict=True):
-        image.save(stream, format="PNG")
-    middle, white = (upright_pixels(stream.getvalue()) for stream in streams)
-    assert middle.shape == white.shape == (4, 4, 3)
-    assert (middle == 0x80).all()
-    assert (white == 255).all()
-
-
-@pytest.mark.parametrize("mode", ["RGB", "CMYK", "L"])
-def test_pixels_may_be_handed_to_torch(mode: str) -> None:
-    # torch says so once in a process, which whoever is first may swallow.
-    assert upright_pixels(photograph_bytes(mode=mode)).flags.writeable
-
-
-def test_a_bomb_is_refused_before_it_is_decoded() -> None:
-    with pytest.raises(PhotoError, match="more than the 100"):
-        upright_pixels(photograph_bytes(size=(20, 20)), max_pixels=100)
