@@ -44,6 +44,12 @@ def printable(text: str) -> str:
     )
 
 
+def complain(message: str) -> None:
+    """One line on standard error, where there is one."""
+    if sys.stderr is not None:
+        sys.stderr.write(f"naturewatch: {printable(' '.join(message.split()))}\n")
+
+
 class Output:
     """Standard output: one answer or error after another, each whole and at once, whatever the terminal can show.
 

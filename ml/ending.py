@@ -11,6 +11,9 @@ from typing import Final, NoReturn, TextIO
 ENDING: Final = ExitStack()
 """What must be done however the process ends: to end the array of answers, to remove copies of a model."""
 
+CLOSED: Final = 128 + signal.SIGPIPE
+"""Exit status when nobody reads on: that of any command which SIGPIPE ends."""
+
 
 def end_by_signals() -> None:
     """Let SIGINT and SIGTERM end this process with a sentence, unless whoever started it has them ignored."""

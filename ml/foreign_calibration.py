@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from ml.answer_text import printable
+from ml.answer_text import complain
 from ml.calibration import Labelled, Outcome, calibrate_network
 from ml.calibration_tables import interval, report
 from ml.ending import ENDING
@@ -171,12 +171,6 @@ def _write(outcome: Outcome, taxonomy: Taxonomy, asked: SpecificityOptions, fold
         partial.write_text(json.dumps(as_json(outcome, asked), indent=2) + "\n", encoding="utf-8")
     written = [files.curve, files.thresholds, files.by_target, files.report, result, *files.figures.values()]
     return {path.name: str(path) for path in written}
-
-
-def complain(message: str) -> None:
-    """One line on standard error."""
-    if sys.stderr is not None:
-        sys.stderr.write(f"naturewatch: {printable(' '.join(message.split()))}\n")
 
 
 def described(error: OSError) -> str:

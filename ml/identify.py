@@ -6,7 +6,6 @@ Every photograph has an answer or an error, in order, written as it comes.
 import argparse
 import itertools
 import os
-import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
@@ -14,13 +13,13 @@ from glob import iglob
 from pathlib import Path
 from typing import Final, NoReturn
 
-from ml.ending import ENDING, end_by_signals
+from ml.ending import CLOSED, ENDING, end_by_signals
 
 if __name__ == "__main__":
     # Before what takes a moment to import.
     end_by_signals()
 
-from ml.answer_text import Answer, Output, printable
+from ml.answer_text import Answer, Output, complain, printable
 from ml.errors import MlError, PhotoError
 from ml.identification import Entry, Identification
 from ml.photograph import FORMATS
@@ -31,8 +30,6 @@ from ml.versions import CHAMPION
 WITHIN: Final = (
     "name, key or lineage (as in 'Plantae > Morus') of a taxon that it is known to be in; repeatable: one of them"
 )
-CLOSED: Final = 128 + signal.SIGPIPE
-"""Exit status when nobody reads the answers any more: that of any command which SIGPIPE ends."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(options)
     except MlError as error:
-        _complain(str(error))
+        complain(str(error))
         return 1
     except BrokenPipeError:
         # Python would try to write the rest when it ends.
@@ -77,7 +74,7 @@ def _run(options: argparse.Namespace) -> int:
         ENDING.callback(output.abandon)
         photos, failures = _write(answers, output)
     if failures and photos > 1:
-        _complain(f"{failures} of {photos} photographs have no answer")
+        complain(f"{failures} of {photos} photographs have no answer")
     return 1 if failures else 0
 
 
@@ -88,7 +85,7 @@ def _write(answers: Iterable[tuple[str, Answer | PhotoError]], output: Output) -
         if isinstance(answer, PhotoError):
             failures += 1
             output.error(photo, str(answer))
-            _complain(f"{printable(photo)}: {answer}")
+            complain(f"{printable(photo)}: {answer}")
         else:
             output.answer(answer)
     return photos, failures
@@ -135,7 +132,7 @@ def _below(folder: Path) -> Iterator[tuple[str, PhotoError | None]]:
     if not found:
         yield str(folder), PhotoError("there is no photograph in this folder")
     elif others:
-        _complain(f"{folder}: left out {others} other {'files' if others > 1 else 'file'}, {first} the first")
+        complain(f"{folder}: left out {others} other {'files' if others > 1 else 'file'}, {first} the first")
 
 
 def _to_first_readable(entries: Iterator[Entry]) -> Iterator[Entry]:
@@ -172,21 +169,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _complain(message: str) -> None:
-    if sys.stderr is not None:
-        sys.stderr.write(f"naturewatch: {printable(' '.join(message.split()))}\n")
-
-
 def _tell(message: str) -> None:
     """Say to who waits at a terminal what takes so long."""
     if sys.stderr is not None and sys.stderr.isatty():
-        _complain(f"{message} ...")
+        complain(f"{message} ...")
 
 
 def command() -> NoReturn:
     """Be the command: `main`, without tearing down what the system frees."""
     if sys.stdout is None:
-        _complain("standard output is closed: there is nowhere to write the answers to")
+        complain("standard output is closed: there is nowhere to write the answers to")
         sys.exit(1)
     status = main()
     with suppress(OSError):

@@ -3,27 +3,25 @@
 import argparse
 import math
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from ml.ending import end_by_signals
+from ml.ending import CLOSED, end_by_signals
 
 if __name__ == "__main__":
     # Before what takes a moment to import.
     end_by_signals()
 
 METHODS: Final = ("exact", "hill_climb", "binary_search")
-CLOSED: Final = 128 + signal.SIGPIPE
-"""Exit status when nobody reads the result any more: that of any command which SIGPIPE ends."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Calibrate and return the exit status: 0 only when the target can be met."""
     options = _options(argv)
-    from ml.foreign_calibration import calibrate_files, complain, described  # noqa: PLC0415 (it takes a moment)
+    from ml.answer_text import complain  # noqa: PLC0415 (as below)
+    from ml.foreign_calibration import calibrate_files, described  # noqa: PLC0415 (it takes a moment)
 
     try:
         status = calibrate_files(options)
