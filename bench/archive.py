@@ -15,12 +15,12 @@ import duckdb
 
 from bench.harness import Goal, Report, Sample, alternate, measure, median_and_spread
 from bench.synthetic_archive import MEDIA_PER_OCCURRENCE, write_archive
-from pipeline.config import Settings
-from pipeline.gbif.archive import TextFile, read_layout
-from pipeline.gbif.http import Api
-from pipeline.gbif.raw import WANTED
+from pipeline.archive.description import TextFile, read_layout
+from pipeline.archive.raw import WANTED
+from pipeline.config.settings import Settings
+from pipeline.gbif.client import Api
+from pipeline.gbif.occurrences import MEMORY, build_occurrences
 from pipeline.gbif.source import fetch_source
-from pipeline.gbif.tables import MEMORY, build_occurrences
 from pipeline.query import count
 
 SIZES: Final = (1_000_000, 10_000_000)

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.harness import Goal, Report
-from ml.networks import Network, NetworkSpec, build, count_parameters
-from ml.recipes import RECIPES, Recipe
+from ml.networks.network import Network, NetworkSpec, build, count_parameters
+from ml.training.recipes import RECIPES, Recipe
 
 SPECIES: Final = 19_027
 TRAINING_PHOTOS: Final = 971_313

@@ -25,13 +25,13 @@ from bench.simulate import (
     law_of_the_paper,
     simulate,
 )
-from pipeline.config import Settings
+from pipeline.config.settings import Settings
 from pipeline.dataset.clean import build_clean_occurrences
 from pipeline.dataset.leakage import build_leakage
-from pipeline.dataset.releases import build_taxonomy_history
 from pipeline.dataset.species import build_species
 from pipeline.dataset.split import build_genus_photos, build_split, split_gaps
 from pipeline.dataset.taxonomy import build_taxonomy
+from pipeline.history.taxonomy_history import build_taxonomy_history
 from pipeline.photos.index import build_photo_index
 from pipeline.query import count
 

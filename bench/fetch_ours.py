@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from pipeline.config import Settings
+from pipeline.config.settings import Settings
 from pipeline.photos.fetch import fetch_photos
 
 

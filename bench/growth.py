@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.harness import Goal, Report, Sample, alternate, measure, median_and_spread
-from pipeline.photos.changes import NOTHING
+from pipeline.history.changes import NOTHING
 from pipeline.photos.index import SIZED, WEB
 from pipeline.query import connect, copy, count
 

@@ -10,11 +10,11 @@ import numpy as np
 
 from bench.harness import Goal, Report
 from bench.specificity import drawn_taxonomy
-from ml.candidates import candidates
-from ml.guarantee import clopper_pearson, guaranteed_threshold
-from ml.operating import OperatingCurve
+from ml.specificity.answers import candidates
+from ml.specificity.guarantee import clopper_pearson, guaranteed_threshold
+from ml.specificity.operating_points import OperatingCurve
+from ml.specificity.thresholds import Half
 from ml.taxonomy import Taxonomy
-from ml.thresholds import Half
 
 POPULATION, CALIBRATION, RESAMPLINGS = 50_000, 500, 1_000
 RANK_SIZES = (3, 6, 12, 30, 60, 120, 200)

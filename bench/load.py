@@ -15,7 +15,7 @@ from PIL import Image
 from bench.harness import Goal, Report, Sample, alternate, measure, median_and_spread
 from demo.drawing import photograph
 from demo.organisms import read_kinds
-from pipeline.launch import environment
+from pipeline.launching.launch import environment
 from pipeline.paths import PROJECT_ROOT
 
 PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "data" / "photos.csv"

@@ -21,9 +21,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import RandomResizedCrop, v2
 
-from ml import augment, data
-from ml.data import Pack, Photos
 from ml.devices import Device
+from ml.images import augmentation as augment
+from ml.images import loader as data
+from ml.images.loader import Pack, Photos
 
 SIDE: Final = 299
 BATCH: Final = 32

@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 
 from bench.harness import Goal, Report, Sample, alternate, measure, median_and_spread
-from ml.candidates import candidates
-from ml.searches import choose_threshold
 from ml.spec import RANKS
 from ml.specificity import answer
+from ml.specificity.answers import candidates
+from ml.specificity.threshold_search import choose_threshold
+from ml.specificity.thresholds import TABULATED_TARGETS, Half, Policy, judge_table, learn
 from ml.taxonomy import Integers, Taxonomy
-from ml.thresholds import TABULATED_TARGETS, Half, Policy, judge_table, learn
 
 PHOTOS, RANK_SIZES = 121_414, (5, 25, 85, 400, 1_700, 8_000, 19_027)
 TRAVERSED = 60

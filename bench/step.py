@@ -16,18 +16,20 @@ import torch
 from torch import Tensor, nn
 
 from bench.harness import Goal, Report, median_and_spread
-from ml import augment, data, optimiser
-from ml.checkpoints import Position
-from ml.data import Pack, Photos
+from ml.child.pipes import Reporter
+from ml.child.progress import meter
 from ml.devices import Device
-from ml.job import Job
-from ml.networks import Network, NetworkSpec, build
-from ml.optimiser import TFAdam
-from ml.pipes import Reporter
-from ml.progress import meter
-from ml.recipes import SAMPLE, Recipe
-from ml.steps import Steps
-from ml.trainer import Loop, freeze, objective, set_training_mode
+from ml.images import augmentation as augment
+from ml.images import loader as data
+from ml.images.loader import Pack, Photos
+from ml.networks.network import Network, NetworkSpec, build
+from ml.training import optimiser
+from ml.training.checkpoints import Position
+from ml.training.job import Job
+from ml.training.optimiser import TFAdam
+from ml.training.recipes import SAMPLE, Recipe
+from ml.training.steps import Steps
+from ml.training.trainer import Loop, freeze, objective, set_training_mode
 
 BACKBONE, CLASSES, SIDE, BATCH = "tf_efficientnet_lite0", 200, 128, 16
 ROUNDS = 8

@@ -1,7 +1,8 @@
 """What the pipeline asks of a child process and what it gets back, as JSON files. Imports nothing heavy.
 
-Beside the reader of photographs the pipeline imports this module alone; each child (`python -m ml.train --spec FILE`,
-likewise `ml.calibrate` and `ml.register`) reads one specification and writes `result.json` into its output folder last.
+Beside the reader of photographs the pipeline imports this module alone; each child (`python -m ml.training.train --spec
+FILE`, likewise `ml.specificity.stage` and `ml.serving.register`) reads one specification and writes `result.json` into
+its output folder last.
 """
 
 from pathlib import Path
@@ -102,7 +103,7 @@ class TrainSpec(Document):
     recipe: str
     """`paper`: batch sizes, epochs and rates as printed; `sample`: for two processor cores; or a file of recipes."""
     literal: bool = False
-    """Train the paper's last half epoch at the rate as printed; see `ml.recipes.recipe_of`."""
+    """Train the paper's last half epoch at the rate as printed; see `ml.training.recipes.recipe_of`."""
     rank: Rank | None = None
     """What is learnt, in the place of the recipe's own rank: one of several stages of knowledge transfer."""
     mixing: float = Field(default=0.5, ge=0, le=1)
@@ -143,7 +144,7 @@ class TrainResult(Result):
     weights: Path
     """`weights.safetensors`."""
     network: Path
-    """`network.json`: all that `ml.networks` needs to build the network again."""
+    """`network.json`: all that `ml.networks.network` needs to build the network again."""
     probabilities: Path
     """Validation photographs x classes, float16: the column `probabilities` of `validation.parquet`."""
     predictions: Path

@@ -5,11 +5,11 @@ import os
 import dagster as dg
 
 from ml.spec import MLFLOW_DEFAULTS
-from pipeline import pools
-from pipeline.console import console
+from pipeline.commands.console import console
 from pipeline.defs import automation, checks, dataset, evaluation, ingest, release, training
 from pipeline.defs.resources import Scope
-from pipeline.launch import TERMINATION_SECONDS
+from pipeline.launching import pools
+from pipeline.launching.launch import TERMINATION_SECONDS
 from pipeline.query import STEPS_TOGETHER
 
 os.environ.update({**MLFLOW_DEFAULTS, **os.environ})

@@ -13,7 +13,7 @@ from pathlib import Path
 from mlflow.tracking._tracking_service import utils
 from werkzeug.serving import make_server
 
-from pipeline.tracking_store import ensure_store
+from pipeline.tracking.store import ensure_store
 
 EXPERIMENT = "test"
 

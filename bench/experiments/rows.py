@@ -6,8 +6,8 @@ Every fine-tuned row sees the same photographs of a seed and takes the same numb
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ml.recipes import SAMPLE, Probe, Recipe, Segment
 from ml.spec import MAGNIFIED, NetworkName, Rank
+from ml.training.recipes import SAMPLE, Probe, Recipe, Segment
 
 IMAGE_SIZE: Final = 128
 EPOCHS: Final = 3.0

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from bench.experiments.rows import IMAGE_SIZE, Row, Stage
 from ml.spec import RESULT_FILE, CalibrateResult, CalibrateSpec, TrainResult, TrainSpec
-from pipeline.config import Settings, load_settings
+from pipeline.config.settings import Settings, load_settings
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.files import digest_of
-from pipeline.launch import environment
+from pipeline.launching.launch import environment
 from pipeline.paths import PROJECT_ROOT
-from pipeline.tracking import tracking_spec
+from pipeline.tracking.runs import tracking_spec
 
 CODE = "2"
 """Raised by hand when a change of `ml` makes earlier runs incomparable."""
@@ -94,11 +94,11 @@ def train_row(row: Row, *, dataset: Dataset, folder: Path, threads: int) -> Outc
     seconds = 0.0
     for stage in row.stages:
         spec = train_spec(stage, dataset=dataset, folder=folder, before=before)
-        seconds += child("ml.train", spec=spec.write(spec.output / "spec.json"), threads=threads)
+        seconds += child("ml.training.train", spec=spec.write(spec.output / "spec.json"), threads=threads)
         before = spec.output / RESULT_FILE
     assert before is not None  # noqa: S101 (a row has a stage)
     calibration = calibrate_spec(before, dataset=dataset, network=row.stages[-1].network)
-    seconds += child("ml.calibrate", spec=calibration.write(calibration.output / "spec.json"), threads=threads)
+    seconds += child("ml.specificity.stage", spec=calibration.write(calibration.output / "spec.json"), threads=threads)
     outcome = Outcome(
         row=row,
         seed=dataset.seed,

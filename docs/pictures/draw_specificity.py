@@ -15,11 +15,11 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from bench.guarantee import population
-from ml.foreign_classes import taxonomy_of_classes
-from ml.guarantee import guaranteed_threshold
-from ml.operating import Floats
 from ml.spec import RANKS
 from ml.specificity import answer, node_probabilities, restrict
+from ml.specificity.classifier_classes import taxonomy_of_classes
+from ml.specificity.guarantee import guaranteed_threshold
+from ml.specificity.operating_points import Floats
 from ml.taxonomy import Taxonomy
 
 FOLDER = Path(__file__).resolve().parent

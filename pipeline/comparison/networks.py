@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from ml.spec import CalibrateResult, NetworkName, TrainResult
-from pipeline.config import Settings
+from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import DatasetManifest
-from pipeline.specs import calibrated, trained
+from pipeline.launching.specs import calibrated, trained
 
 NETWORKS: Final[dict[NetworkName, str]] = {
     "baseline": "one view (baseline)",

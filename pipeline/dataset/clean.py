@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ml.spec import RANKS
-from pipeline.config import Settings
+from pipeline.config.settings import Settings
 from pipeline.dataset.crosswalk import checklists, dataset_checklist, read_crosswalk
 from pipeline.errors import ConfigurationError
 from pipeline.files import work_folder

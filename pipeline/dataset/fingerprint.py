@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ml.jpeg import Jpeg
+from ml.images.jpeg import Jpeg
 
 _SIDE = 32
 """Pixels per side of the grey picture whose frequencies are compared."""

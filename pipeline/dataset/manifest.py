@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
 from ml.spec import problem_of
-from pipeline.config import Settings
+from pipeline.config.settings import Settings
 from pipeline.dataset.crosswalk import followed_checklist
 from pipeline.dataset.leakage import leakage
 from pipeline.dataset.split import split_gaps

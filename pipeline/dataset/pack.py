@@ -1,6 +1,6 @@
 """The pack of small JPEGs that training reads: a few large append-only files and one index.
 
-What a photograph looks like in it is decided in `pipeline.dataset.jpeg`; here is only where its bytes lie.
+What a photograph looks like in it is decided in `pipeline.dataset.small_jpeg`; here is only where its bytes lie.
 """
 
 import contextlib
@@ -17,10 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ml.jpeg import PhotoError
-from pipeline.config import Settings
+from ml.images.jpeg import PhotoError
+from pipeline.config.settings import Settings
 from pipeline.dataset.fingerprint import fingerprint
-from pipeline.dataset.jpeg import QUALITY, Shrunk, short_side, shrink
+from pipeline.dataset.small_jpeg import QUALITY, Shrunk, short_side, shrink
 from pipeline.errors import TableError
 from pipeline.files import atomic_path, exclusive, work_folder, write_json
 from pipeline.paths import Paths

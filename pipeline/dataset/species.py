@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.config import Settings
+from pipeline.config.settings import Settings
 from pipeline.files import work_folder
 from pipeline.paths import Paths
 from pipeline.query import to_parquet

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from pipeline.config import Settings
+from pipeline.config.settings import Settings
 from pipeline.files import atomic_path
 from pipeline.paths import Paths
 from pipeline.query import rows, to_parquet

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.config import Settings
+from pipeline.config.settings import Settings
 from pipeline.errors import TableError
 from pipeline.paths import Paths
 from pipeline.query import count, to_parquet

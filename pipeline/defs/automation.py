@@ -3,11 +3,11 @@
 import dagster as dg
 import requests
 
-from pipeline.config import load_settings
+from pipeline.config.settings import load_settings
 from pipeline.defs.resources import Scope
 from pipeline.errors import GbifError
 from pipeline.gbif.growth import grown
-from pipeline.replica import source_api
+from pipeline.launching.replica import source_api
 
 road = dg.define_asset_job(
     "road",

@@ -5,10 +5,10 @@ import dagster as dg
 from pipeline.dataset import invariants
 from pipeline.dataset.leakage import leakage
 from pipeline.dataset.manifest import balance
-from pipeline.dataset.portraits import leaked_pairs
 from pipeline.defs import dataset, ingest
 from pipeline.defs.metadata import picture
 from pipeline.defs.resources import Scope
+from pipeline.pages.portraits import leaked_pairs
 from pipeline.tables import check_table
 
 

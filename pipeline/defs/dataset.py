@@ -7,18 +7,18 @@ from pipeline.dataset.attribution import build_attribution, keep_attribution
 from pipeline.dataset.leakage import build_leakage
 from pipeline.dataset.manifest import build_manifest
 from pipeline.dataset.pack import build_training_photos
-from pipeline.dataset.page import build_dataset_page
-from pipeline.dataset.pictures import contact_sheet, long_tail, rejections_chart
-from pipeline.dataset.releases import build_taxonomy_history
 from pipeline.dataset.species import build_species
 from pipeline.dataset.split import build_genus_photos, build_split, split_gaps
 from pipeline.dataset.taxonomy import build_taxonomy
 from pipeline.defs.ingest import photos
 from pipeline.defs.metadata import mapping_table, picture, table_result
 from pipeline.defs.resources import OWNERS, Scope, run_tags
+from pipeline.history.taxonomy_history import build_taxonomy_history
+from pipeline.pages.dataset_page import build_dataset_page
+from pipeline.pages.dataset_pictures import contact_sheet, long_tail, rejections_chart
 from pipeline.query import count, rows
 from pipeline.rejections import counts
-from pipeline.tracking import dataset_run, run_url
+from pipeline.tracking.runs import dataset_run, run_url
 
 
 @dg.asset(group_name="dataset", kinds={"duckdb", "parquet"}, owners=OWNERS, deps=[photos], code_version="2")

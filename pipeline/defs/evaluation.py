@@ -9,7 +9,7 @@ from pipeline.defs.resources import OWNERS, Scope, run_tags
 from pipeline.defs.stages import calibrate_network
 from pipeline.defs.training import baseline, baseline_matched, knowledge_transfer, multi_view
 from pipeline.files import digest_of, sha256_of
-from pipeline.tracking import comparison_run, run_url
+from pipeline.tracking.runs import comparison_run, run_url
 
 
 @dg.asset(group_name="evaluation", kinds={"numpy", "mlflow"}, owners=OWNERS, deps=[baseline], code_version="3")

@@ -3,18 +3,18 @@
 import dagster as dg
 
 from pipeline.dataset.clean import build_clean_occurrences
-from pipeline.dataset.pictures import rejections_chart
 from pipeline.defs.metadata import mapping_table, picture, records_table, table_result
 from pipeline.defs.resources import OWNERS, Scope
-from pipeline.folder.fetch import read_photos
+from pipeline.folder.photographs import read_photos
+from pipeline.gbif.occurrences import build_occurrences
 from pipeline.gbif.source import fetch_source
-from pipeline.gbif.tables import build_occurrences
-from pipeline.photos.changes import build_changes, changed_species, history, reidentified_pairs, relicensed_pairs
-from pipeline.photos.changes_picture import changes_picture
+from pipeline.history.changes import build_changes, changed_species, history, reidentified_pairs, relicensed_pairs
+from pipeline.launching.replica import photo_hosts, source_api
+from pipeline.pages.changes_picture import changes_picture
+from pipeline.pages.dataset_pictures import rejections_chart
 from pipeline.photos.fetch import fetch_photos
 from pipeline.photos.index import build_photo_index
 from pipeline.rejections import counts
-from pipeline.replica import photo_hosts, source_api
 
 
 @dg.asset(group_name="ingest", kinds={"gbif"}, owners=OWNERS, pool="gbif", code_version="2")

@@ -7,10 +7,10 @@ from pipeline.comparison.networks import best_network
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.defs.evaluation import comparison
 from pipeline.defs.resources import OWNERS, Scope, run_tags
-from pipeline.launch import run_child
-from pipeline.registry import candidate_spec, promote
-from pipeline.specs import result_of
-from pipeline.tracking import run_url
+from pipeline.launching.launch import run_child
+from pipeline.launching.specs import result_of
+from pipeline.registry.gate import candidate_spec, promote
+from pipeline.tracking.runs import run_url
 
 
 @dg.asset(group_name="release", kinds={"mlflow"}, owners=OWNERS, deps=[comparison], code_version="1")
@@ -25,7 +25,7 @@ def candidate(
     file = run_child(
         context=context,
         pipes=pipes,
-        module="ml.register",
+        module="ml.serving.register",
         spec=spec.write(spec.output / "spec.json"),
         output=spec.output,
     )

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from pipeline.config import Settings, load_settings
-from pipeline.provenance import code_commit
+from pipeline.config.settings import Settings, load_settings
+from pipeline.registry.provenance import code_commit
 
 OWNERS = ["team:naturewatch"]
 """Owners of every asset, as Dagster shows them."""

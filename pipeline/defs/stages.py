@@ -7,14 +7,14 @@ import dagster as dg
 import pyarrow.parquet as pq
 
 from ml.spec import CalibrateResult, CalibrateSpec, NetworkName, TrainResult, TrainSpec
-from pipeline.config import Settings
+from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.defs.metadata import mapping_table, picture, records_table
 from pipeline.defs.resources import run_tags
 from pipeline.files import digest_of, sha256_of
-from pipeline.launch import run_child
-from pipeline.specs import calibrate_spec, result_of, train_specs
-from pipeline.tracking import run_url
+from pipeline.launching.launch import run_child
+from pipeline.launching.specs import calibrate_spec, result_of, train_specs
+from pipeline.tracking.runs import run_url
 
 CONFUSED = 15
 """Pairs of taxa that the UI shows."""
@@ -43,7 +43,7 @@ def train_network(
     results = []
     for seed in settings.training.seeds:
         files = [
-            _run(spec, module="ml.train", context=context, pipes=pipes, processes=settings.training.processes)
+            _run(spec, module="ml.training.train", context=context, pipes=pipes, processes=settings.training.processes)
             for spec in train_specs(settings, manifest, network=network, seed=seed, tags=tags)
         ]
         results.append(result_of(TrainResult, files[-1]))
@@ -69,7 +69,7 @@ def calibrate_network(
     results = []
     for seed in settings.training.seeds:
         spec = calibrate_spec(settings, manifest, network=network, seed=seed, tags=tags)
-        file = _run(spec, module="ml.calibrate", context=context, pipes=pipes)
+        file = _run(spec, module="ml.specificity.stage", context=context, pipes=pipes)
         results.append(result_of(CalibrateResult, file))
     reports = [result.report.read_text(encoding="utf-8") for result in results]
     numbers = [result.model_dump(include=NUMBERS, mode="json") for result in results]

@@ -10,12 +10,12 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from pipeline.archive.batches import REJECTS, batches
+from pipeline.archive.raw import WANTED, Raw
 from pipeline.errors import FolderError
 from pipeline.files import atomic_path, sha256_of
-from pipeline.folder.records import digest_in, media_of, occurrence_of
+from pipeline.folder.labelled_records import digest_in, media_of, occurrence_of
 from pipeline.folder.table import Row, read_table
-from pipeline.gbif.batches import REJECTS, batches
-from pipeline.gbif.raw import WANTED, Raw
 from pipeline.paths import Paths
 
 UNREADABLE: Final = "unreadable_line"

@@ -15,13 +15,13 @@ from urllib.parse import quote
 
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
-from pipeline.config import COL_XR_CHECKLIST, SourceSettings
+from pipeline.archive.description import verify_archive
+from pipeline.archive.members import DamagedArchiveError
+from pipeline.config.settings import COL_XR_CHECKLIST, SourceSettings
 from pipeline.errors import ArchiveError, GbifError
 from pipeline.files import write_json
 from pipeline.gbif.answers import DownloadList, DownloadStatus
-from pipeline.gbif.archive import verify_archive
-from pipeline.gbif.http import Api, BusyError, NotFoundError, validator_of
-from pipeline.gbif.members import DamagedArchiveError
+from pipeline.gbif.client import Api, BusyError, NotFoundError, validator_of
 from pipeline.gbif.scope import predicate
 
 FRESH: Final = dt.timedelta(days=6)

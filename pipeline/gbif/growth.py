@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from pipeline.config import Settings
+from pipeline.config.settings import Settings
 from pipeline.gbif.answers import Page
-from pipeline.gbif.http import Api
+from pipeline.gbif.client import Api
 from pipeline.gbif.scope import search_parameters
 from pipeline.gbif.source import SourceRecord
 

@@ -11,7 +11,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.gbif.batches import batches
+from pipeline.archive.batches import batches
 from pipeline.query import to_parquet
 
 READINGS: Final = pa.schema([("text", pa.string()), ("licence", pa.string())])

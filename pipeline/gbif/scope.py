@@ -6,9 +6,9 @@ What GBIF is asked for is held against whatever it, or an archive, brings: see `
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from pipeline.config import SourceSettings
-from pipeline.gbif.http import Parameters
-from pipeline.licences import RECORD_LICENCES
+from pipeline.config.licence_names import RECORD_LICENCES
+from pipeline.config.settings import SourceSettings
+from pipeline.gbif.client import Parameters
 
 Predicate = dict[str, object]
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from pipeline.errors import GbifError
 from pipeline.gbif.answers import Page
-from pipeline.gbif.http import Api, Parameters
+from pipeline.gbif.client import Api, Parameters
 
 PAGE: Final = 300
 """Records per page, GBIF's maximum."""

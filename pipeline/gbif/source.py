@@ -1,7 +1,7 @@
 """Brings the raw occurrences of the scope to this machine, by one of five modes, and records where they came from.
 
 What lies here and was verified is used, whether or not the source still answers or still has it. Nothing is
-interpreted here: `pipeline.gbif.tables` reads what this module fetched.
+interpreted here: `pipeline.gbif.occurrences` reads what this module fetched.
 """
 
 import datetime as dt
@@ -15,15 +15,15 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from pipeline.config import Settings
+from pipeline.archive.citation import Provenance, read_provenance
+from pipeline.archive.description import read_layout
+from pipeline.config.settings import Settings
 from pipeline.errors import ArchiveError, GbifError
 from pipeline.files import atomic_path, digest_of, exclusive, remembered_sha256, sha256_of, write_json
-from pipeline.folder.records import CHECKLIST
+from pipeline.folder.labelled_records import CHECKLIST
 from pipeline.folder.snapshot import take_snapshot
-from pipeline.gbif.archive import read_layout
+from pipeline.gbif.client import Api, UnreachableError
 from pipeline.gbif.download import Log, fetch_archive, fetch_download, remembered_key
-from pipeline.gbif.http import Api, UnreachableError
-from pipeline.gbif.metadata import Provenance, read_provenance
 from pipeline.gbif.scope import predicate, search_parameters
 from pipeline.gbif.search import read_search
 from pipeline.paths import Paths
@@ -51,7 +51,7 @@ class SourceRecord(BaseModel):
     total_records: int | None = None
     predicate: dict[str, object]
     checklist_key: str | None
-    """The taxonomy of names and keys; None where the source does not say: its keys do (`pipeline.gbif.tables`)."""
+    """The taxonomy of names and keys; None where the source does not say: its keys do (`pipeline.gbif.occurrences`)."""
     archive: str
     """The file, relative to `data_root`: a Darwin Core Archive, or gzipped JSON lines for searches."""
     sha256: str

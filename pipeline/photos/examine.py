@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final, Generic, TypeVar
 
-from pipeline.child import ONE_BLAS_THREAD
 from pipeline.errors import ChildError
+from pipeline.launching.child import ONE_BLAS_THREAD
 from pipeline.paths import PROJECT_ROOT
 from pipeline.photos.verify import Verdict
 from pipeline.photos.worker import READY

@@ -9,17 +9,17 @@ import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pipeline.child import in_child
-from pipeline.config import Settings
+from pipeline.config.settings import Settings
 from pipeline.errors import IncompleteFetchError, StorageError
+from pipeline.fetching.fetcher import Fetcher
+from pipeline.fetching.hosts import Patience
+from pipeline.fetching.loop import run
 from pipeline.files import exclusive, work_folder
+from pipeline.launching.child import in_child
 from pipeline.paths import Paths
 from pipeline.photos.examine import worker_command
-from pipeline.photos.fetcher import Fetcher
-from pipeline.photos.hosts import Patience
 from pipeline.photos.journal import open_journal
 from pipeline.photos.ledger import conclude, limits_of, plan
-from pipeline.photos.loop import run
 from pipeline.photos.missing import Missing, shortfall
 from pipeline.photos.progress import reporting
 from pipeline.query import count

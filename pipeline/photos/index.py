@@ -11,7 +11,7 @@ from pipeline.query import to_parquet
 from pipeline.rejections import write_rejections
 
 if TYPE_CHECKING:
-    from pipeline.config import Settings
+    from pipeline.config.settings import Settings
 
 RULES: Final = (
     "no_address",
@@ -29,7 +29,7 @@ RULES: Final = (
 WEB: Final = "^(?i)https?://[^/?#]"
 """Addresses that may be fetched, for DuckDB."""
 OWN: Final = "^file:"
-"""Addresses of one's own photographs (`pipeline.folder.records`); no other source may bring them."""
+"""Addresses of one's own photographs (`pipeline.folder.labelled_records`); no other source may bring them."""
 
 SIZED_HOSTS: Final = ("inaturalist-open-data.s3.amazonaws.com", "static.inaturalist.org", "photos.replica.test")
 """Hosts that keep each photograph in iNaturalist's sizes, under the same id: iNaturalist's two and the replica."""

@@ -1,8 +1,8 @@
 """What is known about every photograph: which to ask for, and the ledger once they were asked for. Nothing is fetched.
 
-`plan` and `conclude` are what a run calls, each in a process of its own (see `pipeline.child`), for the queries leave
-more memory behind than the fetch itself takes. The attempts themselves are written by `journal`; the ledger is what
-they come to for the photographs of the index.
+`plan` and `conclude` are what a run calls, each in a process of its own (see `pipeline.launching.child`), for the
+queries leave more memory behind than the fetch itself takes. The attempts themselves are written by `journal`; the
+ledger is what they come to for the photographs of the index.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ from pipeline.rejections import write_rejections
 
 if TYPE_CHECKING:
     # The processes that ask the ledger load little: they are started for every fetch.
-    from pipeline.config import PhotoSettings
+    from pipeline.config.settings import PhotoSettings
 
 _STORED: Final = pa.schema([("sha256", pa.string()), ("bytes", pa.int64())])
 MEMORY: Final = "128 MiB"

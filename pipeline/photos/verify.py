@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from ml.formats import kind_of
-from ml.jpeg import SIGNATURE, Jpeg, PhotoError
+from ml.images.formats import kind_of
+from ml.images.jpeg import SIGNATURE, Jpeg, PhotoError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ import pytest
 
 from bench.experiments.rows import EPOCHS, RANDOM, REMEDIES, ROWS, Row, Stage, transferred
 from bench.experiments.table import insert, interval
-from ml.recipes import rate_at
+from ml.training.recipes import rate_at
 
 
 @pytest.mark.parametrize("row", [*ROWS, *REMEDIES], ids=lambda row: row.name)

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from demo.lineage import number
-from ml.recipes import RECIPES, Probe, Segment
+from ml.training.recipes import RECIPES, Probe, Segment
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TABLES = ("occurrences", "clean_occurrences", "photo_index", "species", "taxonomy", "split", "rejections")
@@ -70,7 +70,7 @@ class Command:
         self._before = log.stat().st_size if log.exists() else 0
         with log.open("ab") as stream:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "pipeline.cli", *arguments],
+                [sys.executable, "-m", "pipeline.commands.cli", *arguments],
                 env=dict(environment),
                 stdout=stream,
                 stderr=subprocess.STDOUT,

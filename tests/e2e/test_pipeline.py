@@ -18,8 +18,8 @@ from mlflow.tracking import MlflowClient
 from playwright.sync_api import Page, sync_playwright
 
 from ml.spec import RESULT_FILE
+from pipeline.commands.interrupts import GO_ON
 from pipeline.dataset.manifest import content_hash
-from pipeline.interrupts import GO_ON
 from pipeline.photos.journal import AGAIN
 from tests.e2e.conftest import LONG, REPOSITORY, TABLES, Command, all_end, environment_below
 from tests.pipeline import tiny
@@ -134,7 +134,7 @@ def test_runs_are_nested_below_the_dataset_version(finished: Path) -> None:
 def test_the_champion_identifies_a_photograph(finished: Path) -> None:
     photograph = next((finished / "data" / "photos").glob("*/*.jpg"))
     answer = subprocess.run(
-        [sys.executable, "-m", "pipeline.cli", "identify", str(photograph), "--json"],
+        [sys.executable, "-m", "pipeline.commands.cli", "identify", str(photograph), "--json"],
         env=environment_below(finished),
         capture_output=True,
         text=True,

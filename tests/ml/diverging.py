@@ -1,4 +1,4 @@
-"""Started by torchrun in `test_distributed`: `ml.train`, the second process diverging at its fourth step."""
+"""Started by torchrun in `test_distributed`: `ml.training.train`, the second process diverging at its fourth step."""
 
 import os
 import sys
@@ -7,8 +7,8 @@ from itertools import count
 import torch
 from torch import Tensor
 
-from ml import train
-from ml.objective import Objective
+from ml.training import train
+from ml.training.objective import Objective
 
 forward, steps = Objective.forward, count()
 

@@ -18,15 +18,15 @@ from mlflow.tracking import MlflowClient
 from PIL import ExifTags, Image
 from safetensors.torch import save_file
 
-from ml.calibrate import run as calibrate_run
-from ml.networks import NetworkSpec, create
-from ml.operating import Floats
-from ml.pipes import Reporter
-from ml.register import run as register_run
-from ml.register import unusable
+from ml.child.pipes import Reporter
+from ml.networks.network import NetworkSpec, create
+from ml.serving.register import run as register_run
+from ml.serving.register import unusable
 from ml.spec import RANKS, RESULT_FILE, CalibrateSpec, RegisterResult, RegisterSpec, TrackingSpec
+from ml.specificity.operating_points import Floats
+from ml.specificity.stage import run as calibrate_run
 from ml.taxonomy import Taxonomy
-from pipeline.tracking_store import relocate
+from pipeline.tracking.store import relocate
 from tests.mlflow_stores import EXPERIMENT, empty_store
 
 QUIET = Reporter(lambda _: None)

@@ -8,12 +8,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ml.calibrate import CURVE_FILE, HASH_KEY, finished
 from ml.errors import NetworkError, TrainingError
 from ml.files import replacing
-from ml.networks import NetworkSpec
-from ml.output_folder import claim
+from ml.networks.network import NetworkSpec
 from ml.spec import RESULT_FILE, CalibrateSpec, DocumentError, RegisterResult
+from ml.specificity.stage import CURVE_FILE, HASH_KEY, finished
+from ml.training.output_folder import claim
 from tests.ml.world import World
 
 RESULT = RegisterResult(mlflow_run_id="1", model_name="naturewatch", version="2", model_uri="models:/naturewatch/2")

@@ -11,14 +11,14 @@ import simplejpeg
 import torch
 from numpy.typing import NDArray
 
-from ml.augment import Augmentation
-from ml.data import Pack, read_split
+from ml.child.pipes import Reporter
 from ml.devices import Device
-from ml.job import Job
-from ml.networks import NetworkSpec, build
-from ml.pipes import Reporter
-from ml.recipes import Recipe, Segment
+from ml.images.augmentation import Augmentation
+from ml.images.loader import Pack, read_split
+from ml.networks.network import NetworkSpec, build
 from ml.spec import RANKS, TrackingSpec, TrainSpec
+from ml.training.job import Job
+from ml.training.recipes import Recipe, Segment
 from tests.mlflow_stores import empty_store
 
 SPECIES = 3
@@ -39,7 +39,7 @@ to share a batch, take different sides, and the gradient differs in the third di
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """The files that `ml.train` reads."""
+    """The files that `ml.training.train` reads."""
 
     folder: Path
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import duckdb
 
-from pipeline.config import Settings
-from pipeline.gbif.http import Api
+from pipeline.config.settings import Settings
+from pipeline.gbif.client import Api
+from pipeline.gbif.occurrences import build_occurrences
 from pipeline.gbif.source import fetch_source
-from pipeline.gbif.tables import build_occurrences
 from pipeline.tables import check_table
 
 META = """<archive xmlns="http://rs.tdwg.org/dwc/text/">

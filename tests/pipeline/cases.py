@@ -16,18 +16,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from pipeline.config import Settings
+from pipeline.config.settings import Settings
 from pipeline.dataset.clean import build_clean_occurrences
 from pipeline.dataset.pack import build_training_photos
-from pipeline.dataset.pictures import contact_sheet
 from pipeline.dataset.species import build_species
 from pipeline.dataset.split import build_genus_photos, build_split
 from pipeline.dataset.taxonomy import build_taxonomy
-from pipeline.gbif.http import Api
+from pipeline.fetching.hosts import Patience
+from pipeline.gbif.client import Api
+from pipeline.gbif.occurrences import build_occurrences
 from pipeline.gbif.source import fetch_source
-from pipeline.gbif.tables import build_occurrences
+from pipeline.pages.dataset_pictures import contact_sheet
 from pipeline.photos.fetch import FetchSummary, fetch_photos
-from pipeline.photos.hosts import Patience
 from pipeline.photos.index import build_photo_index
 from pipeline.rejections import counts
 from pipeline.tables import check_table

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.config import Settings
+from pipeline.config.settings import Settings
 from tests.mlflow_stores import empty_store
 from tests.pipeline.gbif_server import Gbif, gbif_server
 
@@ -18,7 +18,7 @@ def _queries_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         return function(*args, **kwargs)
 
-    for module in ("pipeline.photos.fetch", "pipeline.folder.fetch"):
+    for module in ("pipeline.photos.fetch", "pipeline.folder.photographs"):
         monkeypatch.setattr(f"{module}.in_child", call)
 
 

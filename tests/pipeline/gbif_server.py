@@ -11,8 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from pipeline.config import Settings
-from pipeline.gbif.http import Api, Credentials
+from pipeline.config.settings import Settings
+from pipeline.gbif.client import Api, Credentials
 from pipeline.gbif.source import SourceRecord, fetch_source
 from tests.pipeline.archives import MEDIA, META, described
 

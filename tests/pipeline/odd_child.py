@@ -5,8 +5,8 @@ import signal
 import sys
 from pathlib import Path
 
+from ml.child.pipes import session
 from ml.errors import TrainingError
-from ml.pipes import session
 
 if __name__ == "__main__":
     what = Path(sys.argv[2]).read_text(encoding="utf-8")

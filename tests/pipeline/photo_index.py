@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.config import Settings
+from pipeline.config.settings import Settings
 from tests.pipeline import tiny
 
 

@@ -9,14 +9,14 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from pipeline.config import Settings
+from pipeline.config.settings import Settings
 from pipeline.dataset.clean import build_clean_occurrences
 from pipeline.dataset.invariants import tree
 from pipeline.dataset.manifest import balance
-from pipeline.dataset.releases import build_taxonomy_history
 from pipeline.dataset.species import build_species
 from pipeline.dataset.split import build_genus_photos, build_split
 from pipeline.dataset.taxonomy import build_taxonomy
+from pipeline.history.taxonomy_history import build_taxonomy_history
 from pipeline.photos.index import build_photo_index
 from pipeline.query import count
 from pipeline.rejections import write_rejections

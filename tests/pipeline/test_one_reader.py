@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ml.data import decode
 from ml.errors import PhotoError
-from ml.photograph import upright_pixels
+from ml.images.loader import decode
+from ml.images.photograph import upright_pixels
 from pipeline.dataset.fingerprint import fingerprint
-from pipeline.dataset.jpeg import shrink
+from pipeline.dataset.small_jpeg import shrink
 from pipeline.photos.verify import verify
 
 SIZE = (40, 24)

@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 
 from ml.spec import RANKS
-from pipeline.config import Settings
+from pipeline.config.settings import Settings
 from pipeline.dataset.clean import build_clean_occurrences
 from pipeline.dataset.invariants import straddling_observations, tree
 from pipeline.dataset.species import build_species
 from pipeline.dataset.split import build_split
 from pipeline.dataset.taxonomy import build_taxonomy
+from pipeline.gbif.occurrences import build_occurrences
 from pipeline.gbif.source import fetch_source
-from pipeline.gbif.tables import build_occurrences
+from pipeline.launching.replica import photo_hosts, source_api
 from pipeline.photos.fetch import fetch_photos
 from pipeline.photos.index import build_photo_index
 from pipeline.query import count
-from pipeline.replica import photo_hosts, source_api
 from tests.pipeline.tiny import read
 
 

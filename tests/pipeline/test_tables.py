@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.config import Settings
+from pipeline.config.settings import Settings
 from pipeline.errors import TableError
 from pipeline.tables import CONTRACTS, DUCKDB_TYPES, check_table
 from tests.pipeline.tiny import occurrence, photo, species, write

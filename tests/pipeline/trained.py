@@ -9,17 +9,17 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ml import metrics
-from ml.calibrate import read_predictions, write_outcome
-from ml.calibration import calibrate_network
-from ml.metrics import Answers, measure
-from ml.predictions import PredictionWriter
+from ml.evaluation import metrics
+from ml.evaluation.metrics import Answers, measure
+from ml.evaluation.predictions import PredictionWriter
 from ml.spec import RESULT_FILE, CalibrateSpec, NetworkName, TrackingSpec, TrainResult
+from ml.specificity.calibration import calibrate_network
+from ml.specificity.stage import read_predictions, write_outcome
 from ml.taxonomy import Taxonomy
-from pipeline.config import Settings
+from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import TABLES, DatasetManifest
+from pipeline.launching.specs import calibrate_hash, train_hash
 from pipeline.paths import Paths
-from pipeline.specs import calibrate_hash, train_hash
 from tests.ml.specificity_fixtures import BIRDS, rows_of, write_taxonomy
 
 PHOTOS = 240
@@ -74,7 +74,7 @@ def train(settings: Settings, manifest: DatasetManifest, *, network: NetworkName
     spec.output.mkdir(parents=True, exist_ok=True)
     outcome = calibrate_network(read_predictions(spec, taxonomy=tree), tree, spec)
     # Pictures of single networks take most of the time, and nothing compares them.
-    with mock.patch("ml.calibrate.draw_figures", return_value={}):
+    with mock.patch("ml.specificity.stage.draw_figures", return_value={}):
         write_outcome(outcome, spec=spec, taxonomy=tree, mlflow_run_id="c").write(spec.output / RESULT_FILE)
 
 

@@ -1,0 +1,1 @@
+"""What every child process does beside its work: messages to Dagster, its MLflow run, its progress."""

@@ -1,0 +1,188 @@
+"""Random changes of training photographs, drawn from (seed, epoch, photograph) so that a resumed run repeats them.
+
+Source: TF-slim `inception_preprocessing.py` with `fast_mode=False`, which the paper's section 4 describes. The crop
+and the mirroring are done while decoding (`ml.images.loader`), colours in batched torch operations here.
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+
+from ml.images.loader import Box
+
+ORDERS = (
+    ("brightness", "saturation", "hue", "contrast"),
+    ("saturation", "brightness", "contrast", "hue"),
+    ("contrast", "hue", "brightness", "saturation"),
+    ("hue", "saturation", "contrast", "brightness"),
+)
+"""The four orders in which TF-slim's `distort_color` applies the changes."""
+
+
+class Augmentation(BaseModel):
+    """Ranges of the random changes; the defaults are the paper's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    area: tuple[float, float] = (0.05, 1.0)
+    """Share of the photograph's area that a crop keeps."""
+    aspect: tuple[float, float] = (0.75, 1.33)
+    """Width by height of a crop, relative to the photograph's own shape."""
+    flip: float = 0.5
+    """Probability of mirroring left and right."""
+    brightness: float = 32 / 255
+    """Largest value added to or taken from every channel, of 1."""
+    contrast: float = 0.5
+    """Largest relative change of the distance from each channel's mean."""
+    saturation: float = 0.5
+    """Largest relative change of HSV's saturation."""
+    hue: float = 0.2
+    """Largest turn of HSV's hue, of a full circle."""
+
+
+class Draws:
+    """The random numbers of one epoch: each photograph's depend on seed, epoch and its position only."""
+
+    def __init__(self, *, seed: int, epoch: int) -> None:
+        """Draw for this seed and epoch."""
+        self._key = (seed, epoch)
+
+    def of(self, position: int) -> NDArray[np.float64]:
+        """Ten uniform numbers in [0, 1) for the photograph at `position`."""
+        return np.random.default_rng((*self._key, position)).random(10)
+
+
+def crop_box(draws: NDArray[np.float64], *, augmentation: Augmentation) -> Box:
+    """A random part of the photograph, mirrored or not: area, aspect ratio, place and flip from the first five draws.
+
+    Returns:
+        Left, upper, right and lower edge as fractions; of a mirrored part left and right are exchanged.
+    """
+    low, high = augmentation.area
+    area = low + (high - low) * draws[0]
+    logarithms = np.log(augmentation.aspect)
+    aspect = float(np.exp(logarithms[0] + (logarithms[1] - logarithms[0]) * draws[1]))
+    # A crop of nearly the whole photograph cannot be of another shape: the side is cut off at one.
+    width = min(1.0, float(np.sqrt(area * aspect)))
+    height = min(1.0, area / width)
+    left, upper = (1 - width) * float(draws[2]), (1 - height) * float(draws[3])
+    if draws[4] < augmentation.flip:
+        return left + width, upper, left, upper + height
+    return left, upper, left + width, upper + height
+
+
+def change_colours(pixels: Tensor, *, draws: NDArray[np.float64], augmentation: Augmentation) -> Tensor:
+    """Change the colours of a batch: brightness, contrast, saturation and hue in one of four orders.
+
+    All views of a photograph are changed alike: contrast is scaled about the whole view's mean in each of them, so
+    that what several views show keeps the same colour in all.
+
+    Args:
+        pixels: (N, views, 3, H, W) in [0, 1], the whole view first.
+        draws: (N, 10); columns 5 to 9 are used.
+        augmentation: The ranges.
+
+    Returns:
+        (N, views, 3, H, W), clipped to [0, 1]; all photographs' first views come first in memory.
+    """
+    changed = torch.empty_like(pixels.transpose(0, 1), memory_format=torch.contiguous_format).transpose(0, 1)
+    order = (draws[:, 5] * len(ORDERS)).astype(int)
+    limits = (augmentation.brightness, augmentation.contrast, augmentation.saturation, augmentation.hue)
+    amounts = np.array((0, 1, 1, 0)) + (2 * draws[:, 6:] - 1) * np.array(limits)
+    if pixels.device.type == "cpu":
+        # One photograph at a time stays in the processor's cache.
+        scratch = torch.empty(4, 1, *pixels.shape[1:2], *pixels.shape[3:])
+        for photo in range(len(pixels)):
+            part = changed[photo : photo + 1].copy_(pixels[photo : photo + 1])
+            _distort(part, order=order[photo], amounts=torch.from_numpy(amounts[[photo]]).to(pixels), scratch=scratch)
+        return changed
+    for each in range(len(ORDERS)):
+        members = np.flatnonzero(order == each)
+        places = torch.from_numpy(members).to(pixels.device)
+        part = pixels[places]
+        scratch = part.new_empty(4, *part.shape[:2], *part.shape[3:])
+        _distort(part, order=each, amounts=torch.from_numpy(amounts[members]).to(pixels), scratch=scratch)
+        changed[places] = part
+    return changed
+
+
+def _distort(pixels: Tensor, *, order: int, amounts: Tensor, scratch: Tensor) -> None:
+    """Change (N, views, 3, H, W) in place by `amounts` (N, 4) in one of `ORDERS`.
+
+    Brightness commutes with contrast and with hue, and hue with saturation, which allows for fewer passes.
+
+    Args:
+        pixels: What is changed.
+        order: Which of `ORDERS`.
+        amounts: Brightness, contrast, saturation, hue.
+        scratch: Room (4, N, views, H, W) for what is computed on the way.
+    """
+    brightness, contrast, saturation, hue = amounts.view(-1, 4, 1, 1, 1, 1).unbind(1)
+    if order == 0:
+        pixels.add_(brightness)
+        _hue(pixels, hue, saturation=saturation, scratch=scratch)
+        _contrast(pixels, contrast, brightness=0)
+    elif order == 1:
+        _saturation(pixels, saturation, scratch=scratch)
+        _contrast(pixels, contrast, brightness=brightness)
+        _hue(pixels, hue, saturation=None, scratch=scratch)
+    elif order == 2:
+        _contrast(pixels, contrast, brightness=brightness)
+        _hue(pixels, hue, saturation=saturation, scratch=scratch)
+    else:
+        _hue(pixels, hue, saturation=saturation, scratch=scratch)
+        _contrast(pixels, contrast, brightness=brightness)
+    pixels.clamp_(0, 1)
+
+
+def _contrast(pixels: Tensor, factor: Tensor, *, brightness: Tensor | float) -> None:
+    """Scale the distance from each channel's mean over the whole view (TF `adjust_contrast`), and add `brightness`."""
+    mean = pixels[:, :1].mean(dim=(3, 4), keepdim=True)
+    pixels.mul_(factor).add_(mean * (1 - factor) + brightness)
+
+
+def _saturation(pixels: Tensor, factor: Tensor, *, scratch: Tensor) -> None:
+    """Scale HSV's saturation, at most to 1 (TF `adjust_saturation`); hue and value stay.
+
+    At fixed hue and value, each channel's distance below the largest is proportional to the saturation.
+    """
+    value, reach = _value_and_reach(pixels, scratch=scratch)
+    room = torch.clamp(value, min=0, out=scratch[2]).div_(reach.clamp_min_(1e-12))
+    torch.minimum(room, factor[:, 0], out=room)
+    torch.lerp(value.unsqueeze(2), pixels, room.unsqueeze(2), out=pixels)
+
+
+def _hue(pixels: Tensor, turn: Tensor, *, saturation: Tensor | None, scratch: Tensor) -> None:
+    """Turn HSV's hue by a share of the circle (TF `adjust_hue`), and scale its saturation, at most to 1, if asked.
+
+    Closed form, with hue in sixths of the circle, between -3 and 3 with red at 0: each channel is a trapezoid of it,
+    value - reach * (min(max(|hue|, 1), 2) - 1) for red, and likewise for green and blue, lowest around -1 and 1.
+    """
+    red, green, blue = pixels.unbind(2)
+    value, reach = _value_and_reach(pixels, scratch=scratch)
+    hue, room = scratch[2:]
+    # The distance of the hue from red is 1 + (green + blue - red - least) / reach, where least = value - reach.
+    torch.add(green, blue, out=hue).sub_(red).sub_(value).add_(reach)
+    hue.div_(torch.clamp(reach, min=1e-12, out=room)).add_(1)
+    hue.copysign_(torch.sub(green, blue, out=room)).add_(6 * turn[:, 0])
+    hue.sub_(torch.mul(hue, 1 / 6, out=room).round_(), alpha=6)
+    if saturation is not None:
+        reach.mul_(saturation[:, 0])
+        torch.minimum(reach, torch.clamp(value, min=0, out=room), out=reach)
+    torch.abs(hue, out=room).clamp_(1, 2)
+    torch.addcmul(torch.add(value, reach, out=red), reach, room, value=-1, out=red)
+    value.sub_(reach, alpha=2)
+    for channel, lowest in ((green, -1), (blue, 1)):
+        torch.sub(hue, lowest, out=room).abs_().clamp_(1, 2)
+        torch.addcmul(value, reach, room, out=channel)
+
+
+def _value_and_reach(pixels: Tensor, *, scratch: Tensor) -> tuple[Tensor, Tensor]:
+    """The largest channel, and how far it is above the smallest: (N, views, H, W) in the first two of `scratch`."""
+    red, green, blue = pixels.unbind(2)
+    value, least = scratch[:2]
+    torch.maximum(torch.maximum(red, green, out=value), blue, out=value)
+    torch.minimum(torch.minimum(red, green, out=least), blue, out=least)
+    return value, torch.sub(value, least, out=least)

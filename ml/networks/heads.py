@@ -1,0 +1,82 @@
+"""What a network has beside its backbone: joining views, and the auxiliary classifier of training."""
+
+import torch
+from torch import Tensor, nn
+
+from ml.networks.cuts import Architecture
+from ml.spec import FusionStart
+
+AUXILIARY_SIDE = 5
+"""Side of the map that the auxiliary classifier's last convolution covers whole: 17 pooled by 5 at stride 3."""
+
+
+class Fusion(nn.Module):
+    """Joins the views' features: concatenation in depth, then a 1x1 convolution back to the depth before.
+
+    Source: paper section 3.1. By default it is Xavier-initialised and followed by what surrounds it in the
+    architecture. Otherwise it starts by passing on the whole view (`identity`) or the mean of all views (`average`, for
+    branches that start alike), and nothing follows it.
+    """
+
+    def __init__(self, *, architecture: Architecture, channels: int, views: int, start: FusionStart) -> None:
+        """Join `views` features of `channels` each."""
+        super().__init__()
+        self.axis = 1 if architecture.layout == "map" else -1
+        normed = architecture.fusion_norm and start == "random"
+        self.mix: nn.Conv2d | nn.Linear
+        if architecture.layout == "map":
+            self.mix = nn.Conv2d(views * channels, channels, kernel_size=1, bias=not normed)
+        else:
+            self.mix = nn.Linear(views * channels, channels)
+        self.norm = nn.BatchNorm2d(channels) if normed else nn.Identity()
+        self.act = nn.ReLU() if architecture.fusion_relu and start == "random" else nn.Identity()
+        draw_xavier(self.mix)
+        if start != "random":
+            shares = [1.0] + [0.0] * (views - 1) if start == "identity" else [1 / views] * views
+            with torch.no_grad():
+                mixed = torch.cat([share * torch.eye(channels) for share in shares], dim=1)
+                self.mix.weight.copy_(mixed.view_as(self.mix.weight))
+
+    def forward(self, features: list[Tensor]) -> Tensor:
+        """The joined features, of the shape of each of `features`."""
+        joined: Tensor = self.act(self.norm(self.mix(torch.cat(features, dim=self.axis))))
+        return joined
+
+
+class AuxiliaryHead(nn.Module):
+    """A second classifier on the features of the whole-view branch, which only training uses.
+
+    Source: TF-slim `inception_resnet_v2.py`, scope AuxLogits: average pooling 5x5 at stride 3, 1x1 convolution to 128,
+    a convolution over the whole 5x5 map to 768, a linear layer. Maps of inputs other than 299 pixels are pooled to 5x5.
+    """
+
+    def __init__(self, *, channels: int, classes: int) -> None:
+        """Classify maps of `channels` into `classes`."""
+        super().__init__()
+        self.reduce = nn.Sequential(nn.Conv2d(channels, 128, kernel_size=1, bias=False), nn.BatchNorm2d(128), nn.ReLU())
+        self.cover = nn.Sequential(
+            nn.Conv2d(128, 768, kernel_size=AUXILIARY_SIDE, bias=False), nn.BatchNorm2d(768), nn.ReLU()
+        )
+        self.head = nn.Linear(768, classes)
+        draw_xavier(self)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Logits (N, classes) of maps (N, C, H, W)."""
+        if min(features.shape[2:]) >= AUXILIARY_SIDE:
+            features = nn.functional.avg_pool2d(features, AUXILIARY_SIDE, stride=3)
+        if tuple(features.shape[2:]) != (AUXILIARY_SIDE, AUXILIARY_SIDE):
+            features = nn.functional.adaptive_avg_pool2d(features, AUXILIARY_SIDE)
+        logits: Tensor = self.head(self.cover(self.reduce(features)).flatten(1))
+        return logits
+
+
+def draw_xavier(module: nn.Module) -> None:
+    """Draw every convolution and linear layer below `module` anew, uniform after Xavier, with zero biases.
+
+    Source: paper section 5 ("Xavier initialisation"); TF-slim's default.
+    """
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            nn.init.xavier_uniform_(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)

@@ -1,0 +1,105 @@
+"""Answers of `naturewatch identify` for people and for machines, written as they come."""
+
+import json
+import sys
+from typing import Any
+
+from ml.ending import takes_more
+from ml.errors import MlError
+
+Answer = dict[str, Any]
+"""One answer of `ml.serving.answering.Answering.answers`, with `photo` and, where it is known, `model` (name and
+version)."""
+
+
+class OutputError(MlError):
+    """The answers cannot be written."""
+
+
+def readable(answer: Answer) -> str:
+    """An answer as text: the taxon with its lineage and the model, then the most probable species."""
+    photo = printable(answer["photo"])
+    if answer["depth"] == 0:
+        first = f"{photo}: not sure of any kingdom (asked for {100 * answer['threshold']:.0f} % confidence)"
+    else:
+        lineage = " > ".join(step["name"] for step in answer["lineage"])
+        first = f"{photo}: {answer['rank']} {answer['taxon']} ({100 * answer['probability']:.0f} %)  [{lineage}]"
+    if "model" in answer:
+        first += f"  by {answer['model']['name']} version {answer['model']['version']}"
+    width = max((len(species["name"]) for species in answer["top"]), default=0)
+    lines = [f"    {species['name']:<{width}}  {100 * species['probability']:5.1f} %" for species in answer["top"]]
+    return "\n".join([first, *lines, *(watched(taxon) for taxon in answer.get("watch", ()))])
+
+
+def watched(taxon: dict[str, Any]) -> str:
+    """A line about a watched taxon: an alarm cannot be overlooked, and no alarm is said, too."""
+    told = f"{taxon['lineage']}: {100 * taxon['probability']:.2g} % (alarm from {100 * taxon['threshold']:.2g} %)"
+    return f"    ! ALARM, watched {told}" if taxon["alarm"] else f"    watched {told}"
+
+
+def printable(text: str) -> str:
+    """Text for one line of a terminal: what has no printable form, a byte that is no UTF-8 too, is escaped."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
+
+
+def complain(message: str) -> None:
+    """One line on standard error, where there is one."""
+    if sys.stderr is not None:
+        sys.stderr.write(f"naturewatch: {printable(' '.join(message.split()))}\n")
+
+
+class Output:
+    """Standard output: one answer or error after another, each whole and at once, whatever the terminal can show.
+
+    As JSON they are the items of one array, which `close` ends.
+    """
+
+    def __init__(self, *, as_json: bool) -> None:
+        """Write to `sys.stdout`, as JSON or as text."""
+        self._json = as_json
+        self._items = 0
+        self._closed = False
+        self._utf8 = (sys.stdout.encoding or "").lower().replace("-", "") in {"utf8", "utf8sig"}
+
+    def answer(self, answer: Answer) -> None:
+        """Write an answer."""
+        if self._json:
+            self._item(answer)
+        else:
+            self._write(readable(answer) + "\n")
+
+    def error(self, photo: str, reason: str) -> None:
+        """Write that a photograph has no answer; as text nothing is written, since standard error tells it."""
+        if self._json:
+            self._item({"photo": photo, "error": reason})
+
+    def close(self) -> None:
+        """End the array; without items it is an empty one."""
+        if self._json and not self._closed:
+            self._closed = True
+            self._write("\n]\n" if self._items else "[]\n")
+
+    def abandon(self) -> None:
+        """End the array in the middle of the work, unless nobody reads it: waiting for a reader may have no end."""
+        if takes_more(sys.stdout):
+            self.close()
+
+    def _item(self, item: dict[str, Any]) -> None:
+        # A name that is no UTF-8 becomes escapes, from which Python's os.fsencode makes the name again.
+        text = json.dumps(item, indent=2, ensure_ascii=not self._utf8)
+        self._write(("," if self._items else "[") + "\n  " + text.replace("\n", "\n  "))
+        self._items += 1
+
+    def _write(self, text: str) -> None:
+        encoding = sys.stdout.encoding or "utf-8"
+        try:
+            # Inside JSON's quotes, Python's escape of a lone surrogate is JSON's as well.
+            sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputError(f"cannot write the answers: {error.strerror or error}") from error

@@ -1,0 +1,138 @@
+"""From the species probabilities of a calibrated model to answers for people. Needs no network, and loads none."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from ml.serving.question import Question, QuestionError
+from ml.spec import CalibrateResult
+from ml.specificity import candidates, restrict, select
+from ml.specificity.operating_points import Floats
+from ml.specificity.temperature import temper
+from ml.specificity.threshold_table import ThresholdTable
+from ml.specificity.tree_sums import sum_up
+from ml.taxonomy import TaxonError, Taxonomy
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Plan:
+    """A question in the terms of one model."""
+
+    target: float | None
+    """The accuracy that the thresholds stand for; None where a threshold was asked for."""
+    thresholds: Floats
+    """The threshold of each group of the model's table. Shape G."""
+    within: Sequence[int]
+    """Node ids; empty: any taxon."""
+    renormalise: bool
+    top: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Answering:
+    """The taxonomy and the calibration of one model version."""
+
+    taxonomy: Taxonomy
+    calibration: CalibrateResult
+    thresholds: ThresholdTable
+
+    @classmethod
+    def read(cls, artifacts: Mapping[str, str]) -> Self:
+        """Read the artifacts `taxonomy`, `specificity` and `thresholds`, given by their paths.
+
+        Raises:
+            KeyError: one of them is not among the artifacts.
+            DocumentError: the calibration was written by other code, or is damaged.
+            MlError: a table is damaged.
+        """
+        return cls(
+            taxonomy=Taxonomy.read(artifacts["taxonomy"]),
+            calibration=CalibrateResult.read(Path(artifacts["specificity"])),
+            thresholds=ThresholdTable.read(Path(artifacts["thresholds"])),
+        )
+
+    def plan(self, question: Question) -> Plan:
+        """What `question` means for this model.
+
+        Raises:
+            QuestionError: `within` names a taxon that the model does not know, or that stands for several; or no
+                threshold of the model reaches the target.
+        """
+        try:
+            within = [self.taxonomy.find(taxon) for taxon in question.within]
+            target, thresholds = self._thresholds(question)
+        except (TaxonError, ValueError) as error:
+            raise QuestionError(str(error)) from error
+        return Plan(
+            target=target, thresholds=thresholds, within=within, renormalise=question.renormalise, top=question.top
+        )
+
+    def _thresholds(self, question: Question) -> tuple[float | None, Floats]:
+        """The target that is asked for, if one is, and the threshold of each group."""
+        target, thresholds = question.target, self.thresholds
+        if question.threshold is not None:
+            return None, np.full(len(thresholds.groups), question.threshold)
+        if target is not None:
+            return target, thresholds.of_groups(thresholds.row(target))
+        # What was calibrated is served even where it stayed out of reach: with the threshold 1.
+        target = self.calibration.target
+        return target, thresholds.of_groups(thresholds.position(target))
+
+    def answers(self, probabilities: Floats, plan: Plan) -> list[dict[str, Any]]:
+        """One answer for each row of a network's species probabilities. Shape: photographs x classes.
+
+        Returns:
+            Dictionaries: taxon, rank, taxon_key, depth, probability, threshold, lineage (kingdom to the answer) and
+            top, each with probabilities. Rank `root` and depth 0 mean: not sure of any kingdom. `watch` has an entry
+            per watched taxon: its probability before `within` is applied, and whether it raises the alarm.
+        """
+        taxonomy, tempered = self.taxonomy, temper(probabilities, self.calibration.temperature)
+        watch = self._watch(tempered)
+        found = candidates(tempered, taxonomy, plan.within or None, renormalise=plan.renormalise)
+        thresholds = plan.thresholds[self.thresholds.group_of(found)]
+        allowed = restrict(tempered, taxonomy, plan.within, renormalise=plan.renormalise) if plan.within else tempered
+        species = np.argsort(-allowed, axis=1, kind="stable")[:, : plan.top]
+        rows = zip(*select(found, thresholds), thresholds, sum_up(allowed, taxonomy), species, watch, strict=True)
+        return [
+            {
+                "taxon": taxonomy.name[node],
+                "rank": taxonomy.rank[node],
+                "taxon_key": taxonomy.taxon_key[node],
+                "depth": int(taxonomy.depth[node]),
+                "probability": float(probability),
+                "threshold": float(used),
+                "lineage": [self._describe(step, float(masses[step])) for step in taxonomy.lineage(int(node))[1:]],
+                "top": [self._describe(int(leaf), float(masses[leaf])) for leaf in taxonomy.leaves[best]],
+                "watch": watched,
+            }
+            for node, probability, used, masses, best, watched in rows
+        ]
+
+    def _watch(self, probabilities: Floats) -> list[list[dict[str, Any]]]:
+        """Per photograph an entry for each watched taxon, whatever the answer or a filter says."""
+        watched = self.calibration.watch
+        masses = sum_up(probabilities, self.taxonomy)[:, [taxon.node_id for taxon in watched]]
+        return [
+            [
+                {
+                    **self._describe(taxon.node_id, float(mass)),
+                    "lineage": taxon.taxon,
+                    "threshold": taxon.threshold,
+                    "alarm": bool(mass >= taxon.threshold),
+                }
+                for taxon, mass in zip(watched, row, strict=True)
+            ]
+            for row in masses
+        ]
+
+    def _describe(self, node: int, probability: float) -> dict[str, Any]:
+        """A taxon and how probable it is."""
+        return {
+            "rank": self.taxonomy.rank[node],
+            "name": self.taxonomy.name[node],
+            "taxon_key": self.taxonomy.taxon_key[node],
+            "probability": probability,
+        }

@@ -1,0 +1,89 @@
+"""The served model, as MLflow loads it: photographs in, the deepest taxon that is probable enough out.
+
+Logged as models-from-code, with the package `ml` beside it. Which version is served is decided by the registry.
+
+A photograph that cannot be read fails the request, by its position and with the reason: an answer list with holes
+would let a caller mistake a failure for an answer. Ask again without it.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from mlflow.exceptions import MlflowException
+from mlflow.models import set_model
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
+from mlflow.types.type_hints import TypeFromExample
+
+from ml.errors import MlError, PhotoError
+from ml.serving import invocations
+from ml.serving.answering import Answering
+from ml.serving.classifier import BATCH, Classifier, Views
+from ml.serving.inputs import RequestError, content_of, photographs_of
+from ml.serving.question import Question, Region
+
+
+class Identifier(PythonModel):
+    """Answers with a taxon, its probability, its lineage and the most probable species."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Read the artifacts: network, weights, taxonomy, thresholds and watch-list."""
+        self.paths = bool((context.model_config or {}).get("paths", True))
+        self.answering = Answering.read(context.artifacts)
+        self.classifier = Classifier(context.artifacts)
+        invocations.hand_over_unchanged()
+
+    def predict(
+        self,
+        context: PythonModelContext,  # noqa: ARG002 (MLflow's signature)
+        model_input: TypeFromExample,  # a list, whatever was sent
+        params: dict[str, Any] | None = None,
+    ) -> list[dict[str, Any]]:
+        """Identify photographs.
+
+        Args:
+            context: MLflow's; unused.
+            model_input: Photographs as bytes or base64 text (a `data:` address, too), in a list or in a table with the
+                column `image`. Callers in this process may give paths of files as well, unless the model was loaded
+                with `model_config={"paths": False}`; requests to MLflow's server never (`ml.serving.invocations`).
+            params: The fields of `ml.serving.question.Question`: `threshold` in [0, 1], or `target`, an accuracy that
+                the version's table turns into thresholds (default: the target that it was calibrated for); `within`,
+                names or keys of taxa that the photographs are known to lie in; `renormalise`, whether that conditions
+                the probabilities (default) or only rules out the others (the paper's literal reading); `top`, how many
+                species to list (default 5); `region`, left, upper, right and lower edge of the region of interest as
+                fractions of every photograph.
+
+        Returns:
+            One dictionary per photograph; see `ml.serving.answering.Answering.answers`.
+
+        Raises:
+            MlflowException: a photograph or a parameter cannot be used; says which and why.
+        """
+        return self.identify(model_input, params, paths=self.paths)
+
+    def identify(self, data: object, params: object, *, paths: bool) -> list[dict[str, Any]]:
+        """What `predict` does, with whatever was sent; `paths` says whether files of this machine may be read."""
+        try:
+            question = Question.of(params)
+            plan = self.answering.plan(question)
+            answers: list[dict[str, Any]] = []
+            for batch in self._batches(photographs_of(data), region=question.region, paths=paths):
+                answers.extend(self.answering.answers(self.classifier.probabilities(batch), plan))
+        except (MlError, ValueError) as error:
+            raise MlflowException(str(error), error_code=INVALID_PARAMETER_VALUE) from error
+        return answers
+
+    def _batches(self, items: Sequence[object], *, region: Region | None, paths: bool) -> Iterator[list[Views]]:
+        """Decode as many photographs as go through the network at once; of each only what the network sees is kept."""
+        for begin in range(0, len(items), BATCH):
+            batch = []
+            for position, item in enumerate(items[begin : begin + BATCH], start=begin):
+                try:
+                    batch.append(self.classifier.views(content_of(item, paths=paths), region=region))
+                except PhotoError as error:
+                    named = f" ({item})" if paths and isinstance(item, str) and len(item) < 200 else ""
+                    raise RequestError(f"photograph {position}{named}: {error}") from error
+            yield batch
+
+
+set_model(Identifier())

@@ -1,0 +1,268 @@
+"""Registration of one trained, calibrated network as a version of an MLflow model.
+
+`python -m ml.serving.register --spec FILE` reads an `ml.spec.RegisterSpec` and writes `result.json` last. What the
+version answers belongs to `ml.serving.model`; whether it becomes the champion is decided elsewhere.
+"""
+
+import argparse
+import base64
+import filecmp
+import io
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from ml.child.pipes import Reporter, session
+from ml.child.tracking import ChildRun, child_run
+from ml.errors import DataError, MlError
+from ml.images.photograph import upright_pixels
+from ml.serving.answering import Answering
+from ml.serving.classifier import Classifier
+from ml.serving.versions import Version, files_of
+from ml.spec import RESULT_FILE, CalibrateResult, RegisterResult, RegisterSpec
+
+# ml.child.tracking settles MLflow's telemetry before mlflow is imported.
+import mlflow  # isort: skip
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.models.model import ModelInfo
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.tracking import MlflowClient
+from mlflow.types.schema import AnyType, Array, ColSpec, Object, ParamSchema, ParamSpec, Property, Schema
+from PIL import Image
+
+CHALLENGER: Final = "challenger"
+HASH_TAG: Final = "naturewatch.spec_hash"
+"""Tag of the model version: a specification is registered once."""
+CODE: Final = Path(__file__).resolve().parent.parent
+"""The package `ml`: it travels with the model."""
+DISTRIBUTIONS: Final = (
+    "mlflow", "numpy", "pillow", "pyarrow", "pydantic", "safetensors", "simplejpeg", "timm", "torch", "torchvision",
+)  # fmt: skip
+"""What serving imports; pinned to what the model was made with."""
+
+
+def run(spec: RegisterSpec, *, reporter: Reporter) -> RegisterResult:
+    """Register a version and point the alias `challenger` at it; a specification gets one version, however often run.
+
+    Raises:
+        MlError: a file of the specification is missing or damaged.
+        MlflowException: the registry refused.
+    """
+    spec.output.mkdir(parents=True, exist_ok=True)
+    # Copying a file beside the database needs no progress bar in the log.
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    mlflow.set_tracking_uri(spec.tracking.uri)
+    mlflow.set_registry_uri(spec.tracking.uri)
+    client = MlflowClient(tracking_uri=spec.tracking.uri, registry_uri=spec.tracking.uri)
+    known = registered(client, spec=spec)
+    problem = None if known is None else unusable(client, known, spec=spec)
+    if known is not None and problem is not None:
+        reporter.info(f"{spec.model_name} version {known.version} cannot be used ({problem}); it is registered anew")
+        known = None
+    if known is None:
+        _refuse_missing_files(spec)
+        with child_run(spec.tracking, spec_hash=spec.spec_hash, name=spec.tracking.stage) as tracked:
+            known = _register(client, tracked, spec=spec)
+        reporter.info(f"registered {spec.model_name} version {known.version}")
+    else:
+        reporter.info(f"{spec.model_name} version {known.version} is this specification already")
+    client.set_registered_model_alias(spec.model_name, CHALLENGER, known.version)
+    result = RegisterResult(
+        mlflow_run_id=str(known.run_id),
+        model_name=spec.model_name,
+        version=str(known.version),
+        model_uri=f"models:/{spec.model_name}/{known.version}",
+    )
+    result.write(spec.output / RESULT_FILE)
+    return result
+
+
+def registered(client: MlflowClient, *, spec: RegisterSpec) -> ModelVersion | None:
+    """The version that was made of this specification, if there is one."""
+    try:
+        client.get_registered_model(spec.model_name)
+    except MlflowException as error:
+        if error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+            return None
+        raise
+    name = spec.model_name.replace("'", "''")
+    found = client.search_model_versions(f"name = '{name}' and tags.`{HASH_TAG}` = '{spec.spec_hash}'")
+    return max(found, key=lambda candidate: int(candidate.version), default=None)
+
+
+def unusable(client: MlflowClient, version: ModelVersion, *, spec: RegisterSpec) -> str | None:
+    """Why a version that was made of this specification cannot take its place; None: it is whole, and can be read.
+
+    Everything that an answer needs is read: a hash that is found says nothing of files that were lost since.
+    """
+    made_of = {"weights": spec.weights, "network": spec.network, "taxonomy": spec.taxonomy}
+    number = str(version.version)
+    try:
+        folder = client.get_model_version_download_uri(version.name, number)
+        found = Version(name=version.name, number=number, folder=folder)
+        with files_of(found, uri=spec.tracking.uri) as artifacts:
+            Answering.read(artifacts)
+            Classifier(artifacts)
+            share(Path(artifacts["weights"]).parents[1])
+            for name, path in made_of.items():
+                if path.exists() and not filecmp.cmp(artifacts[name], path, shallow=False):
+                    return f"its {name} differs from what it was made of"
+    except (MlError, MlflowException) as error:
+        return str(error)
+    return None
+
+
+def share(folder: Path) -> None:
+    """Let every account read this account's files below `folder`, as far as the umask allows it."""
+    umask = os.umask(0)
+    os.umask(umask)
+    for path in folder.rglob("*"):
+        if path.stat().st_uid == os.geteuid():
+            path.chmod((0o777 if path.is_dir() else 0o666) & ~umask)
+
+
+def signature() -> ModelSignature:
+    """What goes in and out: bytes, text or paths are all one column; see `ml.serving.model.Identifier.predict`."""
+    taxon = Object(
+        [
+            Property("rank", "string"),
+            Property("name", "string"),
+            Property("taxon_key", "string", required=False),
+            Property("probability", "double"),
+        ]
+    )
+    watched = Object(
+        [
+            Property("rank", "string"),
+            Property("name", "string"),
+            Property("taxon_key", "string", required=False),
+            Property("probability", "double"),
+            Property("lineage", "string"),
+            Property("threshold", "double"),
+            Property("alarm", "boolean"),
+        ]
+    )
+    return ModelSignature(
+        inputs=Schema([ColSpec(AnyType())]),  # type: ignore[no-untyped-call]
+        outputs=Schema(
+            [
+                ColSpec("string", "taxon"),
+                ColSpec("string", "rank"),
+                ColSpec("string", "taxon_key", required=False),
+                ColSpec("long", "depth"),
+                ColSpec("double", "probability"),
+                ColSpec("double", "threshold"),
+                ColSpec(Array(taxon), "lineage"),
+                ColSpec(Array(taxon), "top"),
+                ColSpec(Array(watched), "watch"),
+            ]
+        ),
+        params=ParamSchema(
+            [
+                ParamSpec("target", "double", None),
+                ParamSpec("threshold", "double", None),
+                ParamSpec("within", "string", [], shape=(-1,)),
+                ParamSpec("renormalise", "boolean", True),  # noqa: FBT003 (MLflow's signature)
+                ParamSpec("top", "long", 5),
+                ParamSpec("region", "double", [], shape=(-1,)),
+            ]
+        ),
+    )
+
+
+def input_example(photograph: Path, *, side: int = 256) -> str:
+    """A small base64 JPEG of a real photograph: shows the form of a request.
+
+    Raises:
+        PhotoError: the photograph cannot be decoded.
+    """
+    image = Image.fromarray(upright_pixels(photograph.read_bytes()))
+    image.thumbnail((side, side))
+    stream = io.BytesIO()
+    image.save(stream, format="JPEG", quality=85)
+    return base64.b64encode(stream.getvalue()).decode("ascii")
+
+
+def _register(client: MlflowClient, tracked: ChildRun, *, spec: RegisterSpec) -> ModelVersion:
+    for name, path in {"model_card": spec.model_card, **spec.figures}.items():
+        tracked.log_file(path, folder="card" if name == "model_card" else "figures")
+    tracked.log_metrics(spec.metrics)
+    tracked.set_tags(spec.version_tags)
+    with mlflow.start_run(run_id=tracked.run_id):
+        model = _log_model(spec)
+        mlflow.log_metrics(spec.metrics, model_id=model.model_id)
+    try:
+        client.create_registered_model(spec.model_name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    # MLflow copies files with the mode that they have, and one may be its owner's alone.
+    location = urlsplit(client.get_logged_model(model.model_id).artifact_location)
+    if location.scheme == "file":
+        share(Path(unquote(location.path)))
+    return client.create_model_version(
+        name=spec.model_name,
+        source=model.model_uri,
+        run_id=tracked.run_id,
+        tags={**spec.version_tags, HASH_TAG: spec.spec_hash},
+        description=spec.model_card.read_text(encoding="utf-8"),
+        model_id=model.model_id,
+    )
+
+
+def _log_model(spec: RegisterSpec) -> ModelInfo:
+    calibration = CalibrateResult.read(spec.specificity)
+    artifacts = {
+        "weights": spec.weights,
+        "network": spec.network,
+        "taxonomy": spec.taxonomy,
+        "specificity": spec.specificity,
+        "operating_curve": calibration.curve,
+        "thresholds": calibration.thresholds,
+        "attribution": spec.attribution,
+        "model_card": spec.model_card,
+    }
+    info: ModelInfo = mlflow.pyfunc.log_model(
+        name=spec.tracking.stage,
+        python_model=str(CODE / "serving" / "model.py"),
+        artifacts={name: str(path) for name, path in artifacts.items()},
+        code_paths=[str(CODE)],
+        signature=signature(),
+        # What `load_model(..., model_config=...)` may change must be named here.
+        model_config={"paths": True},
+        input_example=[input_example(spec.example)],
+        pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in DISTRIBUTIONS],
+    )
+    return info
+
+
+def _refuse_missing_files(spec: RegisterSpec) -> None:
+    """Nothing is logged of a specification that is not complete."""
+    files = [spec.weights, spec.network, spec.taxonomy, spec.specificity, spec.model_card, spec.attribution]
+    missing = [str(path) for path in (*files, spec.example, *spec.figures.values()) if not path.is_file()]
+    if missing:
+        raise DataError(f"cannot register, missing: {', '.join(missing)}; materialise the assets that write them")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one specification and return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m ml.serving.register", description="Register one model version.")
+    parser.add_argument("--spec", type=Path, required=True, help="a RegisterSpec as JSON")
+    options = parser.parse_args(argv)
+    try:
+        with session() as reporter:
+            run(RegisterSpec.read(options.spec), reporter=reporter)
+    except (MlError, MlflowException, OSError) as error:
+        sys.stderr.write(f"ml.serving.register: {' '.join(str(error).split())}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,185 @@
+"""Calibration of anybody's classifier from its probabilities, labels and a taxonomy, told as text or JSON.
+
+What is asked for comes from the command line (`ml.specificity.cli`).
+"""
+
+import argparse
+import dataclasses
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from ml.ending import ENDING
+from ml.errors import DataError, MlError
+from ml.files import replacing
+from ml.serving.answer_text import complain
+from ml.spec import SpecificityOptions
+from ml.specificity import checked_labels
+from ml.specificity.calibration import Labelled, Outcome, calibrate_network
+from ml.specificity.calibration_tables import interval, report
+from ml.specificity.classifier_classes import Classes
+from ml.specificity.classifier_files import Labels, read_labels, read_probabilities, read_taxonomy
+from ml.specificity.tree_sums import Distributions
+from ml.taxonomy import Taxonomy
+
+
+def calibrate_files(options: argparse.Namespace) -> int:
+    """Calibrate what the arguments name, print the result, and return the exit status."""
+    try:
+        asked = SpecificityOptions.model_validate(
+            {name: getattr(options, name) for name in SpecificityOptions.model_fields}
+        )
+        temporary = tempfile.TemporaryDirectory(prefix="naturewatch-specificity.")
+        ENDING.callback(temporary.cleanup)
+        with temporary as folder:
+            classes = read_taxonomy(options.taxonomy)
+            labels = read_labels(options.labels)
+            probabilities = read_probabilities(options.probabilities, classes=classes, folder=Path(folder))
+            data = labelled(probabilities, labels, classes, holdout=options.holdout, seed=options.seed)
+            if options.compare:
+                from ml.specificity.comparison import comparison  # noqa: PLC0415 (only here)
+
+                _print(comparison(data, classes.taxonomy, asked, repeats=options.repeats))
+                return 0
+            outcome = calibrate_network(data, classes.taxonomy, asked)
+            written = _write(outcome, classes.taxonomy, asked, options.output) if options.output else {}
+    except ValidationError as error:
+        complain("; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()))
+        return 1
+    except MlError as error:
+        complain(str(error))
+        return 1
+    if options.json:
+        sys.stdout.write(json.dumps(as_json(outcome, asked) | {"files": written}, indent=2) + "\n")
+    else:
+        _print(readable(outcome, asked, classes.taxonomy))
+    for name in outcome.watch_unknown:
+        complain(f"the watch-list names {name!r}, which the taxonomy does not hold")
+    if not outcome.reachable:
+        complain(_out_of_reach(outcome, asked))
+        return 1
+    return 0
+
+
+def labelled(probabilities: Distributions, labels: Labels, classes: Classes, *, holdout: float, seed: int) -> Labelled:
+    """Put the files together and divide the photographs.
+
+    The half that the labels' file names, or a share drawn by the seed, judges; with neither, the photographs that
+    chose judge themselves.
+
+    Raises:
+        MlError: the files do not fit together.
+    """
+    truth = checked_labels(probabilities, labels.class_ids, classes.taxonomy)
+    if classes.order is not None:
+        truth = np.argsort(classes.order).astype(np.int32)[truth]
+    if labels.halves is not None:
+        if holdout:
+            raise DataError("the labels say who judges, in the column half: leave --holdout out")
+        chooses, judges = labels.halves == "calibration", labels.halves == "evaluation"
+        for name, half in (("calibration", chooses), ("evaluation", judges)):
+            if not half.any():
+                raise DataError(f"no photograph has the half {name}; both halves are needed, or no column half")
+    elif holdout:
+        groups = np.arange(len(truth)) if labels.observations is None else labels.observations
+        _, unit = np.unique(groups, return_inverse=True)
+        judges = (np.random.default_rng(seed).random(unit.max() + 1) < holdout)[unit]
+        chooses = ~judges
+        if not chooses.any() or not judges.any():
+            what = "photographs" if labels.observations is None else "observations"
+            raise DataError(f"the {what} are too few to hold out {holdout:g} of them: there are {unit.max() + 1}")
+    else:
+        chooses = judges = np.ones(len(truth), dtype=bool)
+    return Labelled(
+        probabilities=probabilities, labels=truth, chooses=chooses, judges=judges, observations=labels.observations
+    )
+
+
+def as_json(outcome: Outcome, asked: SpecificityOptions) -> dict[str, Any]:
+    """Everything that was found, for machines; `accuracy` and its like are of the photographs that chose."""
+    chosen = dataclasses.asdict(outcome.chosen)
+    held_out = outcome.judged if outcome.held_out else None
+    return {
+        "threshold": outcome.threshold,
+        "target": asked.target,
+        "method": asked.method,
+        "reachable": outcome.reachable,
+        **chosen,
+        "evaluation": dataclasses.asdict(held_out) if held_out else None,
+        "temperature": outcome.temperature,
+        "delta": asked.delta,
+        "calibration_error": outcome.reliability.error,
+        "points": [point.model_dump() for point in outcome.points],
+        "groups": [group.model_dump() for group in outcome.groups],
+        "watch": [taxon.model_dump() for taxon in outcome.watch],
+        "watch_unknown": list(outcome.watch_unknown),
+    }
+
+
+def readable(outcome: Outcome, asked: SpecificityOptions, taxonomy: Taxonomy) -> str:
+    """The result as text."""
+    chosen, judged = outcome.chosen, outcome.judged
+    promise = "" if asked.delta is None else f", broken with a probability of at most {asked.delta:g}"
+    first, last = (taxonomy.rank[taxonomy.levels[depth][0]] for depth in (1, taxonomy.max_depth))
+    ranks = f"root 0, {first} 1" + (f" ... {last} {taxonomy.max_depth}" if taxonomy.max_depth > 1 else "")
+    lines = [
+        f"threshold    {outcome.threshold:.6f}   ({asked.method}, target accuracy {_percent(asked.target)}{promise})",
+        f"accuracy     {chosen.accuracy:.2%}   on the {chosen.photos:,} photographs that chose it",
+        f"depth        {chosen.depth:.3f}   mean depth of the answers: {ranks}",
+        f"information  {chosen.information:.3f}   bits, on average",
+        f"abstention   {chosen.abstention:.2%}   answered with the root",
+    ]
+    if outcome.temperature != 1:
+        lines.append(f"temperature  {outcome.temperature:.4f}   applied before the sums")
+    if outcome.held_out:
+        spread = interval(judged.accuracy, judged.accuracy_low, judged.accuracy_high)
+        lines.append(f"held out     {spread} at depth {judged.depth:.3f} on {judged.photos:,} other photographs")
+    tables = report(points=outcome.points, groups=outcome.groups, watch=outcome.watch)
+    return "\n".join(lines) + f"\n\n{tables}"
+
+
+def _percent(share: float) -> str:
+    """With one digit after the point, or all that it has."""
+    return f"{share:.1%}" if round(share, 3) == share else f"{100 * share:g}%"
+
+
+def _out_of_reach(outcome: Outcome, asked: SpecificityOptions) -> str:
+    accuracy = f"at threshold 1 it is {outcome.chosen.accuracy:.1%}"
+    if asked.delta is None:
+        return f"no threshold reaches an accuracy of {_percent(asked.target)}: {accuracy}"
+    from ml.specificity.guarantee import photos_needed  # noqa: PLC0415 (only here)
+
+    least = photos_needed(target=asked.target, delta=asked.delta / len(outcome.table.groups))
+    return (
+        f"no threshold can be promised to keep an accuracy of {_percent(asked.target)} from {outcome.chosen.photos} "
+        f"photographs ({least} right ones are the least in each group): {accuracy}"
+    )
+
+
+def _write(outcome: Outcome, taxonomy: Taxonomy, asked: SpecificityOptions, folder: Path) -> dict[str, str]:
+    from ml.specificity.stage import write_files  # noqa: PLC0415 (Matplotlib and MLflow take seconds)
+
+    folder.mkdir(parents=True, exist_ok=True)
+    files = write_files(outcome, taxonomy=taxonomy, folder=folder, target=asked.target, spec_hash="")
+    result = folder / "specificity.json"
+    with replacing(result) as partial:
+        partial.write_text(json.dumps(as_json(outcome, asked), indent=2) + "\n", encoding="utf-8")
+    written = [files.curve, files.thresholds, files.by_target, files.report, result, *files.figures.values()]
+    return {path.name: str(path) for path in written}
+
+
+def described(error: OSError) -> str:
+    """What a failed system call says, with its file and without its number."""
+    reason = error.strerror or str(error)
+    return f"{error.filename}: {reason}" if error.filename else reason
+
+
+def _print(text: str) -> None:
+    """Write to standard output; what it cannot show, a name on a terminal that is not UTF-8, is escaped."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, errors="backslashreplace").decode(encoding))

@@ -1,0 +1,130 @@
+"""`naturewatch specificity`: the arguments of the calibration of anybody's classifier, and how the command ends."""
+
+import argparse
+import math
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from ml.ending import CLOSED, end_by_signals
+
+if __name__ == "__main__":
+    # Before what takes a moment to import.
+    end_by_signals()
+
+METHODS: Final = ("exact", "hill_climb", "binary_search")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Calibrate and return the exit status: 0 only when the target can be met."""
+    options = _options(argv)
+    from ml.serving.answer_text import complain  # noqa: PLC0415 (as below)
+    from ml.specificity.classifier_calibration import calibrate_files, described  # noqa: PLC0415 (it takes a moment)
+
+    try:
+        status = calibrate_files(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _discard_output()
+        return CLOSED
+    except OSError as error:
+        complain(described(error))
+        _discard_output()
+        return 1
+    return status
+
+
+def _discard_output() -> None:
+    """Give up what could not be written: Python would try once more when it ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _options(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The arguments, of which each that says nothing in its place is refused."""
+    parser = _parser()
+    options = parser.parse_args(argv)
+    if options.compare and (options.json or options.output):
+        parser.error("--compare prints a table and writes nothing: leave --json and --output out")
+    if options.repeats > 1 and not options.compare:
+        parser.error("--repeats belongs to --compare")
+    if options.repeats > 1 and options.holdout:
+        parser.error("--repeats draws halves of its own: leave --holdout out")
+    return options
+
+
+def _share(*, zero: bool = False) -> Callable[[str], float]:
+    """A number between 0 and 1, without 1, and without 0 unless `zero`; for argparse."""
+
+    def share(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if 0 < number < 1 or (zero and number == 0):
+            return number
+        hint = f"; write {number / 100:g} for {number:g} %" if 1 < number < 100 else ""
+        raise argparse.ArgumentTypeError(
+            f"must be a number {'from' if zero else 'above'} 0 and below 1, not {text}{hint}"
+        )
+
+    return share
+
+
+def _whole(*, least: int) -> Callable[[str], int]:
+    """A whole number; for argparse."""
+
+    def whole(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if number < least:
+            raise argparse.ArgumentTypeError(f"must be a whole number from {least} on, not {text}")
+        return number
+
+    return whole
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="naturewatch specificity", description="Choose the confidence threshold that meets a target accuracy."
+    )
+    files = parser.add_argument_group("files, .npy or Parquet")
+    files.add_argument("--probabilities", type=Path, required=True, help="photographs x classes, rows sum to 1")
+    files.add_argument("--labels", type=Path, required=True,
+                       help="true class ids; in Parquet class_id, and if present half and observation_id")  # fmt: skip
+    files.add_argument("--taxonomy", type=Path, required=True,
+                       help="taxonomy.parquet, or a Parquet table of class_id, kingdom ... species")  # fmt: skip
+    files.add_argument("--output", type=Path, help="a folder for curve, thresholds, tables and figures")
+    parser.add_argument("--target", type=_share(), required=True, help="accuracy wanted, e.g. 0.9")
+    parser.add_argument("--method", choices=METHODS, default="exact", help="how to search (default exact)")
+    parser.add_argument("--reward", choices=("depth", "information"), default="depth", help="what to have most of")
+    parser.add_argument("--seed", type=_whole(least=0), default=0, help="of every draw (default 0)")
+    parser.add_argument(
+        "--holdout", type=_share(zero=True), default=0.0, help="share that judges instead of choosing, e.g. 0.5"
+    )
+    parser.add_argument("--delta", type=_share(), help="guarantee the target, broken with at most this probability")
+    parser.add_argument("--temperature", action="store_true", help="fit a temperature before the sums")
+    parser.add_argument("--groups", choices=["none", "kingdom", "phylum", "class", "order"], default="none",
+                        help="thresholds of their own for the taxa of a rank")  # fmt: skip
+    parser.add_argument(
+        "--group-photos", type=_whole(least=1), default=100, help="photographs that a group needs (default 100)"
+    )
+    parser.add_argument("--watch", dest="watch_list", action="append", default=[], metavar="TAXON",
+                        help="always report this taxon (repeatable)")  # fmt: skip
+    parser.add_argument("--watch-recall", type=_share(), default=0.95, help="share of it that must raise an alarm")
+    parser.add_argument("--compare", action="store_true", help="print all methods side by side and write nothing")
+    parser.add_argument(
+        "--repeats", type=_whole(least=1), default=1, help="for --compare: draw the halves anew so many times"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,135 @@
+"""All ways to choose thresholds on the same probabilities, side by side: the depth of each at the same target."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from ml.spec import SpecificityOptions
+from ml.specificity.answers import candidates
+from ml.specificity.calibration import Labelled, TooFewError, divide, policy_of
+from ml.specificity.calibration_tables import interval
+from ml.specificity.deng2012 import darts
+from ml.specificity.operating_points import Reward
+from ml.specificity.temperature import fit_temperature
+from ml.specificity.thresholds import Half, Judgement, judge_table, learn
+from ml.taxonomy import Taxonomy
+
+TARGETS = (0.8, 0.9, 0.95)
+PAPER = "the paper: hill climb"
+DARTS: dict[str, Reward] = {
+    "Deng et al.: DARTS, reward depth": "depth",
+    "Deng et al.: DARTS, reward information": "information",
+}
+
+Judged = dict[str, list[Judgement | None]]
+"""By method: a judgement per target, None where it is out of reach."""
+
+
+def variants(asked: SpecificityOptions, taxonomy: Taxonomy) -> dict[str, SpecificityOptions]:
+    """The methods by name, for the ranks that the tree has; the guarantee is given with `asked.delta`, or 0.05."""
+    plain = SpecificityOptions(target=asked.target, group_photos=asked.group_photos, seed=asked.seed)
+    delta = asked.delta or 0.05
+    changes: dict[str, dict[str, object]] = {
+        PAPER: {"method": "hill_climb"},
+        "binary search on the threshold": {"method": "binary_search"},
+        "exact": {},
+        "exact, temperature": {"temperature": True},
+        "exact, per kingdom": {"groups": "kingdom"},
+        "exact, per class": {"groups": "class"},
+        "exact, temperature, per class": {"temperature": True, "groups": "class"},
+        f"guaranteed, delta {delta:g}": {"delta": delta},
+        f"guaranteed, delta {delta:g}, temperature": {"delta": delta, "temperature": True},
+    }
+    return {
+        name: plain.model_copy(update=change)
+        for name, change in changes.items()
+        if change.get("groups", "none") in {"none", *taxonomy.rank}
+    }
+
+
+def comparison(data: Labelled, taxonomy: Taxonomy, asked: SpecificityOptions, *, repeats: int = 1) -> str:
+    """A Markdown table: for each method and target, accuracy and depth on the photographs that did not choose.
+
+    Args:
+        data: Photographs with labels and halves.
+        taxonomy: Their tree.
+        asked: Seed, delta and group size.
+        repeats: With more than one, the halves are drawn anew so many times and the table holds means: one division
+            of a thousand photographs says little about a tenth of a rank.
+
+    Raises:
+        MlError: probabilities or options are not what they must be.
+    """
+    generator = np.random.default_rng(asked.seed)
+    divisions = [data] if repeats == 1 else [divided(data, generator) for _ in range(repeats)]
+    judged = [compare(division, taxonomy, asked) for division in divisions]
+    heads = [f"accuracy at {target:.0%} | depth | gained" for target in TARGETS]
+    lines = [f"| method | {' | '.join(heads)} |", "|---|" + "---:|---:|---:|" * len(TARGETS)]
+    for name in judged[0]:
+        cells = [
+            _cells([one[name][column] for one in judged], [one[PAPER][column] for one in judged])
+            for column in range(len(TARGETS))
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def compare(data: Labelled, taxonomy: Taxonomy, asked: SpecificityOptions) -> Judged:
+    """All methods on one division of the photographs."""
+    judged: Judged = {}
+    for name, options in variants(asked, taxonomy).items():
+        try:
+            fits, chooses = divide(data, options)
+        except TooFewError:
+            judged[name] = [None] * len(TARGETS)
+            continue
+        temperature = (
+            fit_temperature(data.probabilities, data.labels, taxonomy, rows=np.flatnonzero(fits), seed=options.seed)
+            if options.temperature
+            else 1.0
+        )
+        found = candidates(data.probabilities, taxonomy, temperature=temperature)
+        everyone = Half(found=found, labels=data.labels, observations=data.observations)
+        table = learn(everyone.rows(chooses), taxonomy, targets=TARGETS, policy=policy_of(options, taxonomy))
+        judged[name] = [
+            judge_table(table, everyone.rows(data.judges), taxonomy, target=target)
+            if table.reachable[row].all()
+            else None
+            for row, target in enumerate(TARGETS)
+        ]
+    for name, reward in DARTS.items():
+        judged[name] = [darts(data, taxonomy, target=target, reward=reward) for target in TARGETS]
+    return judged
+
+
+def divided(data: Labelled, generator: np.random.Generator) -> Labelled:
+    """The same photographs with other halves, none of them empty; an observation stays whole.
+
+    Raises:
+        TooFewError: there is only one.
+    """
+    names = np.arange(len(data.labels)) if data.observations is None else data.observations
+    _, unit = np.unique(names, return_inverse=True)
+    if not unit.max():
+        raise TooFewError("a single photograph or observation cannot be divided into halves")
+    chooses = np.zeros(len(unit), dtype=bool)
+    while not 0 < chooses.sum() < len(chooses):
+        chooses = (generator.random(unit.max() + 1) < 0.5)[unit]
+    return dataclasses.replace(data, chooses=chooses, judges=~chooses)
+
+
+def _cells(found: Sequence[Judgement | None], paper: Sequence[Judgement | None]) -> str:
+    """Accuracy, depth and gain: of one division with the interval, of several as means with the deviation."""
+    pairs = [(ours, theirs) for ours, theirs in zip(found, paper, strict=True) if ours is not None]
+    if not pairs:
+        return "out of reach | |"
+    gains = np.array([ours.depth - theirs.depth for ours, theirs in pairs if theirs is not None])
+    depth = float(np.mean([ours.depth for ours, _ in pairs]))
+    if len(found) == 1:
+        (one, _), gained = pairs[0], f"{gains[0]:+.3f}" if len(gains) else ""
+        return f"{interval(one.accuracy, one.accuracy_low, one.accuracy_high)} | {depth:.3f} | {gained}"
+    accuracy = float(np.mean([ours.accuracy for ours, _ in pairs]))
+    gained = f"{gains.mean():+.3f} ± {gains.std():.3f}" if len(gains) else ""
+    missing = f" (in {len(pairs)} of {len(found)})" if len(pairs) < len(found) else ""
+    return f"{accuracy:.1%}{missing} | {depth:.3f} | {gained}"

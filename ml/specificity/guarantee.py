@@ -1,0 +1,70 @@
+"""A finite-sample guarantee for the threshold: learn-then-test with a fixed sequence (Angelopoulos et al. 2021).
+
+Theorem. Let the network and the target be fixed before the N calibration photographs are seen, and let those and the
+photographs of use be independent draws from one distribution. Thresholds of the fixed `GRID` are tested from 1
+downwards, each for the hypothesis "its accuracy is below the target", by the exact binomial test at level delta; the
+first that is not rejected ends the sequence. Then, with probability at least 1 - delta over the calibration
+photographs, every threshold before it - so the chosen one, the last - has at least the target accuracy.
+
+Why: accuracy at a fixed threshold is the mean of N independent zeros and ones, so the test is exact: it rejects where
+the Clopper-Pearson lower bound reaches the target. Ending at the first failure means that a wrong choice needs the
+first true hypothesis of the sequence to be rejected, which happens with probability at most delta: the number of
+thresholds costs nothing. It also needs no monotony below 0.5.
+
+What the assumptions exclude: photographs of one observation are not independent (take one of each, see
+`one_per_group`); a place, a season or a camera that the dataset does not have is another distribution.
+"""
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from ml.specificity.operating_points import Floats, OperatingCurve
+from ml.specificity.tree_sums import SpecificityError
+
+GRID: Floats = np.concatenate([[1.0], 1 / (1 + np.exp(-np.linspace(14, -7, 4_001)))])
+"""Thresholds that are tested, falling, fixed beforehand: dense near 1, where sure networks have their answers."""
+
+
+def guaranteed_threshold(curve: OperatingCurve, *, target: float, delta: float) -> float | None:
+    """The lowest threshold of the sequence whose accuracy is at least `target` with confidence 1 - `delta`.
+
+    Args:
+        curve: Of the calibration photographs, which chose nothing yet.
+        target: Accuracy wanted, in (0, 1).
+        delta: Probability that the promise is broken, in (0, 1).
+
+    Returns:
+        A threshold, or None where not even threshold 1 can be promised: see `photos_needed`.
+
+    Raises:
+        SpecificityError: target or delta is outside (0, 1).
+    """
+    if not (0 < target < 1 and 0 < delta < 1):
+        raise SpecificityError(f"target and delta must lie between 0 and 1, not {target} and {delta}")
+    right = np.rint(curve.accuracy[curve.entries(GRID)] * curve.photos)
+    # The probability of at least so many right answers, if the accuracy were the target.
+    rejected = special.bdtrc(right - 1, curve.photos, target) <= delta
+    passed = len(GRID) if rejected.all() else int(rejected.argmin())
+    return float(GRID[passed - 1]) if passed else None
+
+
+def photos_needed(*, target: float, delta: float) -> int:
+    """The least number of photographs that can promise `target`: so many right answers in a row are improbable."""
+    return int(np.ceil(np.log(delta) / np.log(target)))
+
+
+def one_per_group(groups: npt.ArrayLike, *, seed: int) -> npt.NDArray[np.intp]:
+    """Rows of one photograph per group (an observation), drawn by the seed; in rising order."""
+    names = np.asarray(groups)
+    order = np.random.default_rng(seed).permutation(len(names))
+    _, first = np.unique(names[order], return_index=True)
+    return np.sort(order[first])
+
+
+def clopper_pearson(right: int, photos: int, *, confidence: float = 0.95) -> tuple[float, float]:
+    """The exact two-sided interval of an accuracy: `right` of `photos`."""
+    tail = (1 - confidence) / 2
+    low = special.betaincinv(right, photos - right + 1, tail) if right else 0.0
+    high = special.betaincinv(right + 1, photos - right, 1 - tail) if right < photos else 1.0
+    return float(low), float(high)

@@ -1,0 +1,245 @@
+"""Calibration of one trained network: choose thresholds on one half of validation, report them on the other.
+
+`python -m ml.specificity.stage --spec FILE` reads an `ml.spec.CalibrateSpec` and writes `result.json` last. The
+mathematics is in `ml.specificity.calibration` and the modules it names, the pictures in
+`ml.specificity.calibration_figures`.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ml.child.pipes import Reporter, session
+from ml.child.tracking import ChildRun, child_run
+from ml.errors import DataError, MlError
+from ml.evaluation.predictions import open_probabilities
+from ml.files import replacing
+from ml.spec import RESULT_FILE, CalibrateResult, CalibrateSpec, DocumentError
+from ml.specificity.calibration import Labelled, Outcome, calibrate_network
+from ml.specificity.calibration_figures import draw_figures
+from ml.specificity.calibration_tables import report, write_by_target
+from ml.taxonomy import Taxonomy
+
+CURVE_FILE = "operating_curve.parquet"
+THRESHOLDS_FILE = "thresholds.parquet"
+BY_TARGET_FILE = "by_target.parquet"
+REPORT_FILE = "operating_points.md"
+HASH_KEY = "naturewatch.spec_hash"
+"""Metadata of the curve's file: which specification it was computed for."""
+
+
+def run(spec: CalibrateSpec, *, reporter: Reporter) -> CalibrateResult:
+    """Calibrate, or return the result of an earlier run of the same specification.
+
+    Raises:
+        MlError: the probabilities, the predictions or the taxonomy are missing or do not fit together.
+    """
+    earlier = finished(spec)
+    if earlier is not None:
+        reporter.info(f"calibration {spec.spec_hash} is done already: {spec.output}")
+        return earlier
+    spec.output.mkdir(parents=True, exist_ok=True)
+    taxonomy = Taxonomy.read(spec.taxonomy)
+    data = read_predictions(spec, taxonomy=taxonomy)
+    with child_run(spec.tracking, spec_hash=spec.spec_hash, name=spec.tracking.stage) as tracked:
+        outcome = calibrate_network(data, taxonomy, spec)
+        _warn(outcome, spec=spec, reporter=reporter)
+        result = write_outcome(outcome, spec=spec, taxonomy=taxonomy, mlflow_run_id=tracked.run_id)
+        _log(tracked, spec=spec, result=result, reachable=outcome.reachable)
+    reporter.info(
+        f"threshold {result.threshold:.4f}: accuracy {result.evaluation_accuracy:.1%} "
+        f"({result.evaluation_accuracy_low:.1%} to {result.evaluation_accuracy_high:.1%}) at mean depth "
+        f"{result.evaluation_depth:.2f} on {result.evaluation_photos} photographs that did not choose it"
+    )
+    result.write(spec.output / RESULT_FILE)
+    return result
+
+
+def finished(spec: CalibrateSpec) -> CalibrateResult | None:
+    """The result of an earlier, complete run of exactly this specification.
+
+    One that cannot be read any more, or was written by another version, does not count: a calibration takes seconds.
+    """
+    file, curve = spec.output / RESULT_FILE, spec.output / CURVE_FILE
+    if not file.exists() or not curve.exists():
+        return None
+    metadata = pq.read_schema(curve).metadata or {}
+    same = metadata.get(HASH_KEY.encode(), b"").decode() == spec.spec_hash
+    try:
+        return CalibrateResult.read(file) if same else None
+    except DocumentError:
+        return None
+
+
+def read_predictions(spec: CalibrateSpec, *, taxonomy: Taxonomy) -> Labelled:
+    """The validation side: probabilities stay on disk, no photograph is in both halves.
+
+    Raises:
+        DataError: a file is missing, rows do not match, or a half is empty.
+    """
+    try:
+        probabilities = open_probabilities(spec.probabilities)
+        predictions = pq.read_table(spec.predictions, columns=["photo_id", "class_id", "half"])
+        observations = None if spec.split is None else observations_of(predictions["photo_id"], spec.split)
+    except (OSError, ValueError, KeyError, DataError, pa.ArrowException) as error:
+        raise DataError(f"cannot read the predictions of {spec.network}: {error}; train it again") from error
+    if probabilities.shape != (predictions.num_rows, taxonomy.class_count):
+        raise DataError(
+            f"{spec.probabilities} has the shape {probabilities.shape}, but {spec.predictions} has "
+            f"{predictions.num_rows} rows and {spec.taxonomy} {taxonomy.class_count} classes; train again"
+        )
+    halves = np.array(predictions["half"].to_pylist(), dtype=object)
+    for name in ("calibration", "evaluation"):
+        if not (halves == name).any():
+            raise DataError(f"no validation photograph is in the {name} half; more photographs per species are needed")
+    return Labelled(
+        probabilities=probabilities,
+        labels=predictions["class_id"].to_numpy().astype(np.int32),
+        chooses=halves == "calibration",
+        judges=halves == "evaluation",
+        observations=observations,
+    )
+
+
+def observations_of(photo_ids: pa.ChunkedArray, split: Path) -> npt.NDArray[np.object_]:
+    """The observation of each photograph, as `split.parquet` says."""
+    rows = pq.read_table(split, columns=["photo_id", "observation_id"]).to_pydict()
+    known = dict(zip(rows["photo_id"], rows["observation_id"], strict=True))
+    return np.array([known[photo_id] for photo_id in photo_ids.to_pylist()], dtype=object)
+
+
+def write_outcome(outcome: Outcome, *, spec: CalibrateSpec, taxonomy: Taxonomy, mlflow_run_id: str) -> CalibrateResult:
+    """Write curve, thresholds, table and figures into the output folder, and say what they hold."""
+    files = write_files(outcome, taxonomy=taxonomy, folder=spec.output, target=spec.target, spec_hash=spec.spec_hash)
+    judged = outcome.judged
+    return CalibrateResult(
+        mlflow_run_id=mlflow_run_id,
+        target=spec.target,
+        threshold=outcome.threshold,
+        calibration_accuracy=outcome.chosen.accuracy,
+        calibration_depth=outcome.chosen.depth,
+        calibration_photos=outcome.chosen.photos,
+        evaluation_accuracy=judged.accuracy,
+        evaluation_accuracy_low=judged.accuracy_low,
+        evaluation_accuracy_high=judged.accuracy_high,
+        evaluation_depth=judged.depth,
+        evaluation_photos=judged.photos,
+        abstention_rate=judged.abstention,
+        curve=files.curve,
+        thresholds=files.thresholds,
+        by_target=files.by_target,
+        report=files.report,
+        figures=files.figures,
+        temperature=outcome.temperature,
+        delta=spec.delta,
+        calibration_error=outcome.reliability.error,
+        points=outcome.points,
+        groups=outcome.groups,
+        watch=outcome.watch,
+        watch_unknown=outcome.watch_unknown,
+    )
+
+
+class Files(NamedTuple):
+    """What a calibration leaves in its folder."""
+
+    curve: Path
+    thresholds: Path
+    by_target: Path
+    report: Path
+    figures: dict[str, Path]
+
+
+def write_files(outcome: Outcome, *, taxonomy: Taxonomy, folder: Path, target: float, spec_hash: str) -> Files:
+    """Write thresholds, what each target gives, `operating_points.md`, figures and, last, `operating_curve.parquet`."""
+    text = report(
+        points=outcome.points, groups=outcome.groups, watch=outcome.watch, watch_unknown=outcome.watch_unknown
+    )
+    page = folder / REPORT_FILE
+    with replacing(page) as partial:
+        partial.write_text(text, encoding="utf-8")
+    return Files(
+        thresholds=outcome.table.write(folder / THRESHOLDS_FILE, keys=dict(enumerate(taxonomy.taxon_key))),
+        by_target=write_by_target(outcome, taxonomy, folder / BY_TARGET_FILE),
+        report=page,
+        figures=draw_figures(outcome, target=target, depths=taxonomy.max_depth, folder=folder),
+        curve=outcome.calibration_curve.write(folder / CURVE_FILE, facts={HASH_KEY: spec_hash}),
+    )
+
+
+def _warn(outcome: Outcome, *, spec: CalibrateSpec, reporter: Reporter) -> None:
+    if not outcome.reachable:
+        what = "can be promised to keep" if spec.delta is not None else "reaches"
+        reporter.info(
+            f"no threshold {what} {spec.target:.1%} in every group of the calibration half: even at 1 the accuracy is "
+            f"{outcome.chosen.accuracy:.1%} of {outcome.chosen.photos} photographs"
+        )
+    for name in outcome.watch_unknown:
+        reporter.info(f"the watch-list names {name!r}, which this dataset does not hold: the network cannot see it")
+
+
+def _log(tracked: ChildRun, *, spec: CalibrateSpec, result: CalibrateResult, reachable: bool) -> None:
+    options = (
+        "network", "target", "method", "reward", "delta", "temperature", "groups", "group_photos", "watch_list",
+        "watch_recall", "seed",
+    )  # fmt: skip
+    tracked.log_params({name: getattr(spec, name) for name in options})
+    told = {
+        "curve",
+        "thresholds",
+        "by_target",
+        "report",
+        "figures",
+        "mlflow_run_id",
+        "target",
+        "delta",
+        "points",
+        "groups",
+        "watch",
+    }
+    numbers = result.model_dump(exclude={*told, "watch_unknown"})
+    tracked.log_metrics({name: float(value) for name, value in numbers.items()})
+    tracked.log_metrics(
+        {"evaluation_depth_incl_root": result.evaluation_depth + 1, "target_reachable": float(reachable)}
+    )
+    for point in result.points:
+        percent = f"{100 * point.target:g}"
+        tracked.log_metrics(
+            {
+                f"threshold_at_{percent}": point.threshold,
+                f"accuracy_at_{percent}": point.accuracy,
+                f"depth_at_{percent}": point.depth,
+                f"abstention_at_{percent}": point.abstention,
+            }
+        )
+    for file in (result.curve, result.thresholds, result.by_target, result.report):
+        tracked.log_file(file)
+    for figure in result.figures.values():
+        tracked.log_figure(figure)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one specification and return the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m ml.specificity.stage", description="Calibrate one trained network."
+    )
+    parser.add_argument("--spec", type=Path, required=True, help="a CalibrateSpec as JSON")
+    options = parser.parse_args(argv)
+    try:
+        with session() as reporter:
+            run(CalibrateSpec.read(options.spec), reporter=reporter)
+    except (MlError, OSError) as error:
+        sys.stderr.write(f"ml.specificity.stage: {' '.join(str(error).split())}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,309 @@
+"""Sums of leaf probabilities over the tree (the paper's NodeProbability), exact and in bounded memory.
+
+Sums of a stream are taken in integers (`ml.specificity.fixed_point`): they are exact and do not depend on their order,
+so the sum over any leaf range is the difference of two cumulative sums. What is answered from sums belongs to
+`ml.specificity.answers`.
+
+Shapes: N photographs, C classes, V nodes, B rows of one block.
+"""
+
+import itertools
+import mmap
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeGuard, cast, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from ml.errors import MlError
+from ml.evaluation.predictions import StoredProbabilities
+from ml.specificity.fixed_point import (
+    HALF_BITS,
+    HALF_ONE,
+    WIDE_BITS,
+    Units,
+    cumulative_sums,
+    scratch,
+    units_of_halves,
+    units_of_wide,
+)
+from ml.specificity.operating_points import Floats
+from ml.taxonomy import Integers, Taxonomy
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Probabilities = npt.NDArray[np.floating]
+Distributions = Probabilities | StoredProbabilities
+"""Of many photographs: an array, memory-mapped or not, or a file that is read block by block."""
+
+BLOCK_CELLS = 400_000
+"""Probabilities taken at once: a block and its sums stay in the processor's cache."""
+RELEASE_BYTES = 64_000_000
+"""A memory-mapped file gives back its pages after so many bytes, so that a pass does not fill the memory."""
+SUM_TOLERANCE = 0.02
+"""How far a row may be from summing to one: float16 over many classes loses up to a percent."""
+
+
+class SpecificityError(MlError, ValueError):
+    """Probabilities, labels or a threshold are not what they must be."""
+
+
+@overload
+def node_probabilities(probabilities: Probabilities, taxonomy: Taxonomy) -> Floats: ...
+
+
+@overload
+def node_probabilities(probabilities: "Tensor", taxonomy: Taxonomy) -> "Tensor": ...
+
+
+def node_probabilities(probabilities: "Probabilities | Tensor", taxonomy: Taxonomy) -> "Floats | Tensor":
+    """Sum leaf probabilities up the tree, all nodes of a depth at once, in float64.
+
+    A leaf keeps its exact value and a parent is never less probable than its child. The whole N x V result is held in
+    memory; a stream of photographs goes through `best_per_depth`.
+
+    Args:
+        probabilities: Shape N x C, rows sum to one; a NumPy array or a PyTorch tensor of any floating type.
+        taxonomy: A tree with C leaves.
+
+    Returns:
+        Shape N x V, in [0, 1]; an array for an array, a tensor on the same device for a tensor.
+
+    Raises:
+        SpecificityError: the shape is wrong, or a row is not a probability distribution.
+    """
+    if _is_tensor(probabilities):
+        return _node_tensor(probabilities, taxonomy)
+    return sum_up(checked(cast("Probabilities", probabilities), taxonomy), taxonomy)
+
+
+def sum_up(leaves: Floats, taxonomy: Taxonomy) -> Floats:
+    """The sums of `node_probabilities` for rows that need not sum to one, such as a part of a distribution.
+
+    Args:
+        leaves: Shape N x C.
+        taxonomy: A tree with C leaves.
+
+    Returns:
+        Shape N x V, in [0, 1].
+    """
+    nodes = np.zeros((len(leaves), taxonomy.node_count))
+    nodes[:, taxonomy.leaves] = leaves
+    for level in reversed(taxonomy.levels[1:]):
+        parents = taxonomy.parent[level]
+        # Within one level, preorder keeps siblings together.
+        starts = np.flatnonzero(np.diff(parents, prepend=-1))
+        nodes[:, parents[starts]] = np.add.reduceat(nodes[:, level], starts, axis=1)
+    return np.minimum(nodes, 1.0, out=nodes)
+
+
+def checked(probabilities: Probabilities, taxonomy: Taxonomy, *, first_row: int = 0) -> Floats:
+    """Rows as float64.
+
+    Args:
+        probabilities: Shape B x C.
+        taxonomy: A tree with C leaves.
+        first_row: Number of the first row, for messages.
+
+    Raises:
+        SpecificityError: the shape is wrong, or a row is not a probability distribution.
+    """
+    values = np.asarray(probabilities, dtype=np.float64)
+    if values.ndim != 2 or values.shape[1] != taxonomy.class_count:
+        raise SpecificityError(
+            f"probabilities must have the shape photographs x {taxonomy.class_count} classes, not {values.shape}"
+        )
+    with np.errstate(invalid="ignore", over="ignore"):
+        sums = values.sum(axis=1)
+        wrong = ~(np.abs(sums - 1) <= SUM_TOLERANCE) | ~(values.min(axis=1) >= 0)
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise SpecificityError(f"row {first_row + row} is not a probability distribution: {_fault(values[row])}")
+    return values
+
+
+def _fault(row: Floats) -> str:
+    """What is wrong with a row, and what helps."""
+    if not np.isfinite(row).all():
+        return f"{np.isnan(row).sum()} of its values are NaN and {np.isinf(row).sum()} infinite"
+    told = f"minimum {row.min():.4g}, sum {row.sum():.4g}"
+    if not row.any():
+        return "all its values are 0"
+    if row.min() >= 0 and abs(row.sum() - 100) <= 100 * SUM_TOLERANCE:
+        return f"{told}; divide percentages by 100"
+    return f"{told}; apply softmax to a network's outputs first"
+
+
+def best_per_depth(block: Probabilities, taxonomy: Taxonomy, *, first_row: int = 0) -> tuple[Integers, Floats]:
+    """The most probable node of each depth and its probability, the first in preorder on a tie.
+
+    Args:
+        block: Shape B x C.
+        taxonomy: A tree with C leaves and depths 0 to D.
+        first_row: Number of the first row, for messages.
+
+    Returns:
+        Two arrays of shape B x (D + 1); probabilities never rise with depth.
+
+    Raises:
+        SpecificityError: as `checked`.
+    """
+    units, values = _in_units(block, taxonomy, first_row=first_row)
+    shape = (len(block), taxonomy.max_depth + 1)
+    node_ids, best = np.empty(shape, dtype=np.int32), np.empty(shape, dtype=np.int64)
+    rows = np.arange(len(block))
+    for depth in range(taxonomy.max_depth, -1, -1):
+        cuts = taxonomy.cuts[depth]
+        if depth == taxonomy.max_depth:
+            sums = units.values
+        else:
+            kept = scratch(f"cut {depth % 2}", (len(block), len(cuts.positions)), values.dtype)
+            values = values.take(cuts.positions, axis=1, out=kept, mode="clip")
+            sums = scratch("sums", (len(block), len(cuts.positions) - 1), values.dtype)
+            np.subtract(values[:, 1:], values[:, :-1], out=sums)
+        if len(cuts.segments) < sums.shape[1]:
+            sums = sums[:, cuts.segments]
+        chosen = sums.argmax(axis=1)
+        node_ids[:, depth] = cuts.nodes[chosen]
+        best[:, depth] = sums[rows, chosen]
+    return node_ids, units.probability(best)
+
+
+def range_sums(
+    probabilities: Distributions,
+    begin: Integers,
+    end: Integers,
+    taxonomy: Taxonomy,
+    *,
+    adjust: Callable[[Floats], Floats] | None = None,
+) -> Floats:
+    """Probability mass of leaf ranges, streaming.
+
+    Args:
+        probabilities: Shape N x C; what lies in a file is read block by block.
+        begin: First class id of each range, shape K, or N x K where each photograph has its own.
+        end: One past the last, likewise.
+        taxonomy: A tree with C leaves.
+        adjust: What is done to the distributions before, block by block, such as a temperature.
+
+    Returns:
+        Shape N x K.
+
+    Raises:
+        SpecificityError: as `checked`.
+    """
+    first, last = (np.broadcast_to(edge, (len(probabilities), np.shape(edge)[-1])) for edge in (begin, end))
+    masses = np.empty(first.shape)
+
+    def work(rows: slice) -> None:
+        block: Probabilities = probabilities[rows]
+        if adjust is not None:
+            block = adjust(checked(block, taxonomy, first_row=rows.start))
+        units, cumulative = _in_units(block, taxonomy, first_row=rows.start)
+        sums = np.take_along_axis(cumulative, last[rows], axis=1) - np.take_along_axis(cumulative, first[rows], axis=1)
+        masses[rows] = units.probability(sums)
+
+    each_block(probabilities, work)
+    return masses
+
+
+def each_block(probabilities: Distributions, work: Callable[[slice], None]) -> None:
+    """Call `work` with the rows of every block; large arrays are divided among threads, one per processor.
+
+    NumPy leaves Python's lock while it computes, so threads gain what processors there are.
+    """
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = max(1, min(processors, probabilities.size // (4 * BLOCK_CELLS)))
+    edges = np.linspace(0, len(probabilities), threads + 1).astype(int)
+    stopped = threading.Event()
+
+    def strip(begin: int, end: int) -> None:
+        for rows in blocks(probabilities, begin=begin, end=end):
+            if stopped.is_set():
+                return
+            work(rows)
+
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for done in [pool.submit(strip, int(begin), int(end)) for begin, end in itertools.pairwise(edges)]:
+                done.result()
+        finally:
+            # An error or an interrupt does not wait for the other strips.
+            stopped.set()
+
+
+def blocks(probabilities: Distributions, *, begin: int = 0, end: int | None = None) -> Iterator[slice]:
+    """The rows from `begin` to `end`, block by block; pages of a memory-mapped file are given back behind them."""
+    width = max(1, int(np.prod(probabilities.shape[1:])))
+    step = max(1, BLOCK_CELLS // width)
+    mapped, read = _mapping(probabilities), 0
+    stop = len(probabilities) if end is None else end
+    for first in range(begin, stop, step):
+        yield slice(first, min(first + step, stop))
+        read += step * width * probabilities.itemsize
+        if mapped is not None and read >= RELEASE_BYTES:
+            mapped.madvise(mmap.MADV_DONTNEED)
+            read = 0
+
+
+def _in_units(block: Probabilities, taxonomy: Taxonomy, *, first_row: int) -> tuple[Units, npt.NDArray[np.integer]]:
+    """A block as integers, and their cumulative sums with a leading 0: shapes B x C and B x (C + 1).
+
+    Both lie in this thread's scratch memory, until the next block.
+
+    Raises:
+        SpecificityError: as `checked`.
+    """
+    if block.ndim == 2 and block.shape[1] == taxonomy.class_count and block.dtype == np.float16:
+        bits = np.ascontiguousarray(block).view(np.uint16)
+        if bits.max(initial=0) <= HALF_ONE:  # neither negative nor above one nor NaN
+            values = units_of_halves(bits)
+            cumulative = cumulative_sums(values)
+            total = cumulative[:, -1] - (1 << HALF_BITS)
+            # A sum that left int32 has been negative on the way: no step exceeds one.
+            if cumulative.min(initial=0) >= 0 and np.abs(total).max(initial=0) <= SUM_TOLERANCE * (1 << HALF_BITS):
+                return Units(values, HALF_BITS), cumulative
+    wide = units_of_wide(checked(block, taxonomy, first_row=first_row))
+    return Units(wide, WIDE_BITS), cumulative_sums(wide)
+
+
+def _mapping(array: Distributions) -> mmap.mmap | None:
+    """The read-only file mapping that an array looks into, if it does.
+
+    Pages that were written to a private mapping would be lost; such a mapping is left alone.
+    """
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        if isinstance(base, np.memmap) and base.mode != "r":
+            return None
+        base = base.base
+    return base if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED") else None
+
+
+def _is_tensor(probabilities: object) -> "TypeGuard[Tensor]":
+    """Without loading PyTorch where nobody has."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(probabilities, torch.Tensor)
+
+
+def _node_tensor(probabilities: "Tensor", taxonomy: Taxonomy) -> "Tensor":
+    import torch  # noqa: PLC0415 (loaded already, see _is_tensor)
+
+    if probabilities.ndim != 2 or probabilities.shape[1] != taxonomy.class_count:
+        checked(np.empty(tuple(probabilities.shape)), taxonomy)
+    leaves = probabilities.to(torch.float64)
+    wrong = ~((leaves.sum(1) - 1).abs() <= SUM_TOLERANCE) | ~(leaves >= 0).all(1)
+    if bool(wrong.any()):
+        row = int(wrong.nonzero()[0])
+        checked(leaves[row : row + 1].detach().cpu().numpy(), taxonomy, first_row=row)
+    nodes = leaves.new_zeros((len(leaves), taxonomy.node_count))
+    nodes[:, torch.from_numpy(taxonomy.leaves)] = leaves
+    for level in reversed(taxonomy.levels[1:]):
+        parents = torch.from_numpy(taxonomy.parent[level]).to(leaves.device)
+        nodes.index_add_(1, parents, nodes[:, torch.from_numpy(level).to(leaves.device)])
+    return nodes.clamp(max=1.0)

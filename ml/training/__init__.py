@@ -1,0 +1,1 @@
+"""One training stage: recipes, the loop, optimisers, checkpoints, fitting the head."""

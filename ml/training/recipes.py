@@ -1,0 +1,248 @@
+"""Recipes as data: what is done with a network, in which order, at which rates. Nothing is computed here."""
+
+import math
+from pathlib import Path
+from typing import Final, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ml.errors import RecipeError
+from ml.images.augmentation import Augmentation
+from ml.spec import MAGNIFIED, FusionStart, NetworkName, Rank
+
+OptimiserName = Literal["tf_adam", "adamw"]
+Branches = Literal["random", "pretrained"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Probe(_Frozen):
+    """A linear classifier on frozen features, before the backbone may change.
+
+    Source: Kumar et al. 2022, "Fine-Tuning can Distort Pretrained Features": a head that already fits keeps the
+    first steps of fine-tuning from spoiling what ImageNet taught.
+    """
+
+    views: int = Field(ge=1)
+    """Passes over the photographs: the centre first, the others flipped and cropped at random."""
+    weight_decay: float
+    """L2 on the head's weights over standardised features."""
+    iterations: int
+    """Of L-BFGS."""
+
+
+class Segment(_Frozen):
+    """A stretch of training at one learning rate, or falling from it along a half cosine."""
+
+    epochs: float = Field(gt=0)
+    rate: float = Field(gt=0)
+    cosine: bool = False
+
+
+class Recipe(_Frozen):
+    """How one network is trained."""
+
+    name: str
+    rank: Rank = "species"
+    """What is learnt: species, or the taxa of a higher rank that a later stage goes on from."""
+    views: tuple[float, ...] = (1.0,)
+    """Share of each side that each view shows, around the centre of the crop; the first is the whole view."""
+    split_after: str | None = None
+    """Last step of the stem that the views share (`ml.networks.cuts`); None takes the architecture's default."""
+    merge_after: str | None = None
+    """Last step of the branches; None takes the architecture's default."""
+    branches: Branches = "random"
+    """First weights of the branches of further views: at random (the paper), or as the whole view's."""
+    fusion: FusionStart = "random"
+    """First weights of the joining convolution; at random in the paper."""
+    batch: int = Field(ge=1)
+    """Photographs per step, over all processes."""
+    optimiser: OptimiserName
+    eps: float
+    weight_decay: float
+    dropout: float
+    batch_norm_momentum: float | None
+    batch_norm_eps: float | None
+    batch_norm_frozen: bool
+    """Normalise with the pretrained statistics: small batches of few species would spoil them."""
+    trainable: float = Field(default=1.0, gt=0, le=1)
+    """Share of the backbone's steps that fine-tuning changes, counted from the output; random branches always."""
+    reuse_frozen: bool = False
+    """Keep on disk what the frozen steps make of each pass over the photographs (`ml.networks.frozen`), and share it
+    with the networks that begin alike. For small datasets on a processor: on a GPU, computing is faster than
+    reading."""
+    head_scale: float = 1.0
+    """Learning rate of the head as a multiple of the backbone's."""
+    warmup: float = Field(default=0.0, ge=0, lt=1)
+    """Share of all steps over which the rate rises from zero."""
+    probe: Probe | None
+    segments: tuple[Segment, ...]
+    augmentation: Augmentation
+    label_smoothing: float = 0.0
+    auxiliary_weight: float = Field(default=0.0, ge=0)
+    """Weight of the auxiliary classifier's loss, where the architecture has one; 0 for none."""
+
+    @property
+    def epochs(self) -> float:
+        """Passes over the training photographs, the probe's not counted."""
+        return sum(segment.epochs for segment in self.segments)
+
+
+PAPER = Recipe(
+    name="paper/baseline",
+    batch=32,
+    optimiser="tf_adam",
+    eps=1.0,
+    weight_decay=4e-5,
+    dropout=0.2,
+    batch_norm_momentum=0.0003,
+    batch_norm_eps=1e-3,
+    batch_norm_frozen=False,
+    probe=None,
+    segments=(Segment(epochs=3, rate=0.01), Segment(epochs=2, rate=0.001), Segment(epochs=1, rate=0.0001)),
+    augmentation=Augmentation(),
+    auxiliary_weight=0.4,
+)
+"""The first experiment as printed (section 5); what is not printed follows TF-slim's defaults."""
+
+PAPER_MATCHED = PAPER.model_copy(
+    update={
+        "name": "paper/baseline_matched",
+        "batch": 16,
+        "segments": (
+            Segment(epochs=2, rate=0.1),
+            Segment(epochs=1.5, rate=0.01),
+            Segment(epochs=0.5, rate=0.001),
+            Segment(epochs=0.5, rate=0.0001),
+        ),
+    }
+)
+"""One view under the second experiment's schedule: what the views alone bring, which the paper does not tell apart."""
+
+PAPER_VIEWS = PAPER_MATCHED.model_copy(update={"name": "paper/multi_view", "views": (1.0, MAGNIFIED)})
+"""The second experiment as printed: "four epochs", which its segments sum up to 4.5."""
+
+PAPER_GENUS = PAPER_VIEWS.model_copy(
+    update={"name": "paper/genus_stage", "rank": "genus", "segments": (Segment(epochs=1.5, rate=0.1),)}
+)
+"""The third experiment's first stage."""
+
+PAPER_TRANSFER = PAPER_VIEWS.model_copy(
+    update={
+        "name": "paper/knowledge_transfer",
+        "segments": (
+            Segment(epochs=1, rate=0.1),
+            Segment(epochs=1, rate=0.01),
+            Segment(epochs=0.5, rate=0.001),
+            Segment(epochs=0.5, rate=0.0001),
+        ),
+    }
+)
+"""The third experiment's second stage. The last segment is printed as 0.001 again: `literal` trains it so."""
+
+SAMPLE = Recipe(
+    name="sample/baseline_matched",
+    batch=32,
+    optimiser="adamw",
+    eps=1e-8,
+    weight_decay=0.02,
+    dropout=0.2,
+    batch_norm_momentum=None,
+    batch_norm_eps=None,
+    batch_norm_frozen=True,
+    trainable=0.25,
+    reuse_frozen=True,
+    warmup=0.1,
+    probe=Probe(views=1, weight_decay=0.01, iterations=30),
+    segments=(Segment(epochs=3, rate=3e-4, cosine=True),),
+    augmentation=Augmentation(area=(0.4, 1.0), brightness=0.125, contrast=0.25, saturation=0.25, hue=0.03),
+    label_smoothing=0.1,
+)
+"""For a thousand photographs on two cores: the head is fitted first, then the last quarter of the backbone follows."""
+
+SAMPLE_VIEWS = SAMPLE.model_copy(
+    update={"name": "sample/multi_view", "views": (1.0, MAGNIFIED), "branches": "pretrained", "fusion": "average"}
+)
+"""With as few photographs a random branch learns little, and the mean of two pretrained ones is the best start."""
+
+RECIPES: Final[dict[str, dict[NetworkName, Recipe]]] = {
+    "paper": {
+        "baseline": PAPER,
+        "baseline_matched": PAPER_MATCHED,
+        "multi_view": PAPER_VIEWS,
+        "genus_stage": PAPER_GENUS,
+        "knowledge_transfer": PAPER_TRANSFER,
+    },
+    "sample": {
+        # At a lower rate than the others, as in the paper.
+        "baseline": SAMPLE.model_copy(
+            update={"name": "sample/baseline", "segments": (Segment(epochs=3, rate=1e-4, cosine=True),)}
+        ),
+        "baseline_matched": SAMPLE,
+        "multi_view": SAMPLE_VIEWS,
+        "genus_stage": SAMPLE_VIEWS.model_copy(
+            update={
+                "name": "sample/genus_stage",
+                "rank": "genus",
+                "segments": (Segment(epochs=1, rate=3e-4, cosine=True),),
+            }
+        ),
+        "knowledge_transfer": SAMPLE_VIEWS.model_copy(
+            update={
+                "name": "sample/knowledge_transfer",
+                "segments": (Segment(epochs=2, rate=3e-4, cosine=True),),
+            }
+        ),
+    },
+}
+
+
+def recipe_of(name: str, network: NetworkName, *, literal: bool = False, rank: Rank | None = None) -> Recipe:
+    """How `network` is trained by the recipes of `name`.
+
+    Args:
+        name: `paper`, `sample`, or the path of a YAML or JSON file with a recipe for each network that it trains.
+        network: The network or stage.
+        literal: Train the paper's last half epoch at 0.001, as printed, instead of 0.0001.
+        rank: What is learnt, in the place of the recipe's own.
+
+    Raises:
+        RecipeError: the file cannot be read, or has no such recipe.
+    """
+    recipe = RECIPES[name][network] if name in RECIPES else _of_file(Path(name), network)
+    if literal and recipe is PAPER_TRANSFER:
+        segments = (*recipe.segments[:-1], Segment(epochs=0.5, rate=0.001))
+        return recipe.model_copy(update={"segments": segments})
+    return recipe if rank is None else recipe.model_copy(update={"rank": rank})
+
+
+def _of_file(path: Path, network: NetworkName) -> Recipe:
+    try:
+        recipes = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return Recipe.model_validate(recipes[network])
+    except (OSError, yaml.YAMLError, TypeError, KeyError, ValidationError) as error:
+        known = ", ".join(RECIPES)
+        raise RecipeError(
+            f"the recipe {path} is neither one of {known} nor a file with a recipe for {network}: {error!r}"
+        ) from error
+
+
+def rate_at(recipe: Recipe, *, done: float) -> float:
+    """The learning rate after `done` epochs (a fraction counts the part of the epoch that is over).
+
+    Raises:
+        ValueError: `done` lies beyond the last segment.
+    """
+    warm = recipe.warmup * recipe.epochs
+    rise = min(1.0, done / warm) if warm else 1.0
+    begin = 0.0
+    for segment in recipe.segments:
+        if done < begin + segment.epochs:
+            share = (done - begin) / segment.epochs
+            fall = 0.5 * (1 + math.cos(math.pi * share)) if segment.cosine else 1.0
+            return segment.rate * fall * rise
+        begin += segment.epochs
+    raise ValueError(f"recipe {recipe.name} ends after {recipe.epochs} epochs, not {done}")

@@ -1,0 +1,1 @@
+"""Reading Darwin Core archives and GBIF search records as raw rows; nothing is interpreted."""

@@ -1,0 +1,142 @@
+"""Turns what was fetched, an archive or the pages of a search, into raw rows that DuckDB reads; nothing is interpreted.
+
+Only rows with a gbifID come out, in the order of the source; each other line is a row of the rejects.
+"""
+
+import gzip
+import json
+import shutil
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+
+from pipeline.archive.batches import REJECTS, batches
+from pipeline.archive.description import TextFile
+from pipeline.archive.enclosed import read_rows
+from pipeline.archive.lines import LONGEST_LINE, sift
+from pipeline.archive.members import member_bytes, opened_member
+from pipeline.archive.search_records import DIRECT, media_rows, occurrence_row
+from pipeline.errors import ArchiveError
+from pipeline.query import identifier, literal, parquet
+
+WANTED: Final = {
+    "occurrence": frozenset({"gbifID", "issue", "checklistKey", *DIRECT}),
+    "multimedia": frozenset(
+        {"gbifID", "identifier", "format", "type", "license", "rightsHolder", "creator", "references"}
+    ),
+}
+"""The columns that the queries of the two files need."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Raw:
+    """The rows of one file."""
+
+    name: str
+    """`occurrence` or `multimedia`."""
+    path: Path
+    """Text under one header line, or Parquet."""
+    rows: int
+    rejects: Path
+    """Parquet, as `pipeline.archive.batches.REJECTS`."""
+    columns: tuple[str, ...]
+    """The columns of a text, by position; those of a Parquet file in any order."""
+    delimiter: str | None = None
+    """None for Parquet."""
+    defaults: Mapping[str, str] = field(default_factory=dict)
+
+    def select(self) -> str:
+        """SQL of a SELECT of all wanted columns, as text; a column that the file does not have is its default or null.
+
+        Every column of a text is named, so that DuckDB guesses nothing.
+        """
+        present = {name for name in self.columns if name in WANTED[self.name]}
+        chosen = []
+        for name in sorted(WANTED[self.name]):
+            default = literal(self.defaults[name]) if name in self.defaults else "null"
+            value = f"coalesce({identifier(name)}, {default})" if name in present else f"{default}::varchar"
+            chosen.append(f"{value} as {identifier(name)}")
+        return f"select {', '.join(chosen)} from {self._reader(present)}"  # noqa: S608 (names are quoted)
+
+    def _reader(self, present: set[str]) -> str:
+        if self.delimiter is None:
+            return parquet(self.path)
+        named = (name if name in present else f"_{index}" for index, name in enumerate(self.columns))
+        columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in named)
+        return (
+            f"read_csv({literal(str(self.path))}, delim={literal(self.delimiter)}, quote='', escape='', comment='', "
+            f"header=false, skip=1, auto_detect=false, columns={{{columns}}}, nullstr='', strict_mode=true, "
+            f"hive_partitioning=false, max_line_size={2 * LONGEST_LINE})"
+        )
+
+
+def unpack(archive: Path, file: TextFile, folder: Path, *, name: str) -> Raw:
+    """Unpack one file of an archive into `folder` and part its lines into rows and rejects.
+
+    Raises:
+        ArchiveError: the file is unsafe or damaged, or the disk cannot hold it.
+    """
+    needed, free = member_bytes(archive, file.location), shutil.disk_usage(folder).free
+    if needed > free:
+        raise ArchiveError(f"{archive}: {file.location} unpacks to {needed:,} bytes, {folder} has {free:,} free")
+    target = folder / (f"{name}.parquet" if file.enclosed_by else f"{name}.txt")
+    rejects = folder / f"{name}_rejects.parquet"
+    with opened_member(archive, file.location) as stream, batches(rejects, REJECTS) as rejected:
+        if file.enclosed_by:
+            rows = read_rows(stream, file, target=target, wanted=WANTED[name], rejects=rejected)
+        else:
+            rows = sift(stream, file, target=target, rejects=rejected)
+    return Raw(
+        name=name,
+        path=target,
+        rows=rows,
+        rejects=rejects,
+        columns=file.columns,
+        delimiter=None if file.enclosed_by else file.delimiter,
+        defaults=file.defaults,
+    )
+
+
+def read_pages(pages: Path, folder: Path, *, name: str, checklist_key: str) -> Raw:
+    """Read the records of a search (gzipped JSON lines) as the rows that an archive would hold.
+
+    Raises:
+        ArchiveError: the file is damaged.
+    """
+    columns = tuple(sorted(WANTED[name]))
+    target, rejects = folder / f"{name}.parquet", folder / f"{name}_rejects.parquet"
+    with (
+        batches(target, pa.schema([(column, pa.string()) for column in columns])) as rows,
+        batches(rejects, REJECTS) as rejected,
+    ):
+        for number, record in enumerate(_records(pages), 1):
+            try:
+                found: list[Mapping[str, str | None]] = (
+                    [*media_rows(record)]
+                    if name == "multimedia"
+                    else [occurrence_row(record, checklist_key=checklist_key)]
+                )
+            except (AttributeError, TypeError) as error:
+                rejected.add(number, "unreadable_line", f"a record of another shape ({error})")
+                continue
+            for row in found:
+                if row["gbifID"]:
+                    rows.add(*(row.get(column) for column in columns))
+                else:
+                    rejected.add(number, "no_gbif_id", "a record without key")
+    return Raw(name=name, path=target, rows=rows.rows, rejects=rejects, columns=columns)
+
+
+def _records(pages: Path) -> Iterator[dict[str, Any]]:
+    try:
+        with gzip.open(pages, "rb") as lines:
+            for line in lines:
+                yield json.loads(line)
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise ArchiveError(
+            f"{pages} is damaged ({error}); remove it and materialise gbif_download to search again"
+        ) from error

@@ -1,0 +1,154 @@
+"""The command `naturewatch`: parses arguments and hands over. Exit 0 only when the work is done.
+
+`identify`, `specificity` and `replica` become the module that does the work, so that the pipeline never loads the
+networks. What takes long to import is imported where it is used: a wrong option or configuration is told before.
+"""
+
+from pipeline.commands.interrupts import Interrupted, ignore_signals, leave_on_signals, quiet_pipe, supervised
+
+leave_on_signals()
+
+# ruff: noqa: E402 (the imports take a moment, in which somebody may press Ctrl-C)
+import argparse
+import importlib.util
+import os
+import runpy
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from pipeline.errors import NatureWatchError
+from pipeline.paths import PROJECT_ROOT
+
+if TYPE_CHECKING:
+    from pipeline.config.settings import Settings
+
+HANDED_OVER: Final = {
+    "identify": ("ml.serving.identify", "name what is on photographs, with the registered champion"),
+    "specificity": ("ml.specificity.cli", "calibrate specificity for anybody's classifier"),
+    "replica": ("demo", "serve the embedded GBIF and photo replica"),
+}
+"""Commands that another package answers: the module, and what it does."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        with quiet_pipe():
+            return _answer(arguments)
+    except NatureWatchError as error:
+        return _complain(str(error), status=1)
+    except KeyboardInterrupt as interrupt:
+        ignore_signals()
+        told = interrupt if isinstance(interrupt, Interrupted) else Interrupted()
+        return _complain(str(told), status=told.status)
+
+
+def _answer(arguments: list[str]) -> int:
+    if arguments and arguments[0] in HANDED_OVER:
+        return _hand_over(arguments[0], arguments[1:])
+    options = _parser().parse_args(arguments)
+    settings = _settings(options.config)
+    if options.command == "run":
+        return supervised(lambda: _run(settings, selection=options.select))
+    from pipeline.commands.ui import serve  # noqa: PLC0415
+
+    return serve(settings, port=options.port, mlflow_port=options.mlflow_port)
+
+
+def _complain(message: str, *, status: int) -> int:
+    print(f"naturewatch: {message}", file=sys.stderr)
+    return status
+
+
+class _Parser(argparse.ArgumentParser):
+    """Tells a wrong call in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; `{self.prog} --help` says what there is\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="naturewatch", description="From iNaturalist observations on GBIF to a calibrated identifier."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="run the pipeline, or a part of it")
+    run.add_argument("--select", default="*", help="Dagster's asset selection, e.g. 'group:ingest or group:dataset'")
+    ui = commands.add_parser("ui", help="open the Dagster UI, and MLflow's beside it")
+    ui.add_argument("--port", type=_port, default=3000, help="the Dagster UI's port (default 3000)")
+    ui.add_argument("--mlflow-port", type=_port, default=5000, help="the MLflow UI's port (default 5000)")
+    for command in (run, ui):
+        command.add_argument("--config", type=Path, help="the scope's YAML file (default conf/sample.yaml)")
+    for name, (_, purpose) in HANDED_OVER.items():
+        commands.add_parser(name, help=purpose, add_help=False)
+    return parser
+
+
+def _port(text: str) -> int:
+    if not (text.isdecimal() and 1 <= int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: a whole number from 1 to 65535 is")
+    return int(text)
+
+
+def _settings(file: Path | None) -> "Settings":
+    """The configuration, which children read, too; the folder of Dagster's instance is usable afterwards."""
+    from pipeline.commands.dagster_home import prepare_dagster_home  # noqa: PLC0415
+    from pipeline.config.settings import configuration_file, load_settings  # noqa: PLC0415
+
+    # Absolute, for children that run in another folder.
+    os.environ["NATUREWATCH_CONFIG"] = str(configuration_file(file))
+    settings = load_settings()
+    prepare_dagster_home()
+    return settings
+
+
+def _hand_over(command: str, arguments: list[str]) -> int:
+    """Become `python -m <module>`; `identify` is told which registry the configuration names."""
+    module, _ = HANDED_OVER[command]
+    if command == "identify":
+        arguments = _with_registry(arguments)
+    if importlib.util.find_spec(module.split(".", maxsplit=1)[0]) is None:
+        sys.path.insert(0, str(PROJECT_ROOT))
+        os.environ["PYTHONPATH"] = os.pathsep.join([str(PROJECT_ROOT), os.environ.get("PYTHONPATH", "")])
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    return 0
+
+
+def _with_registry(arguments: list[str]) -> list[str]:
+    """The arguments of `identify` with `--config FILE` replaced by the registry that this configuration names."""
+    parser = _Parser(add_help=False, allow_abbrev=False, prog="naturewatch identify")
+    parser.add_argument("--config", type=Path)
+    options, rest = parser.parse_known_args(arguments)
+    if {"-h", "--help"} & set(rest):
+        return rest
+    from pipeline.config.settings import load_settings  # noqa: PLC0415
+    from pipeline.tracking.server import check_answers  # noqa: PLC0415
+
+    settings = load_settings(options.config)
+    if not any(argument.startswith("--tracking-uri") for argument in rest):
+        check_answers(settings)
+    return ["--tracking-uri", settings.tracking_uri, "--model-name", settings.registry.model_name, *rest]
+
+
+def _run(settings: "Settings", *, selection: str) -> int:
+    from pipeline.commands.run import materialise  # noqa: PLC0415
+
+    started = time.monotonic()
+    problems = materialise(settings, selection=selection)
+    if problems:
+        for problem in problems:
+            _complain(problem, status=1)
+        return 1
+    from pipeline.commands.summary import print_summary  # noqa: PLC0415
+
+    print_summary(settings, seconds=time.monotonic() - started)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""What a run says on the console: one line an event, for people. Dagster's own record keeps every detail."""
+
+import logging
+
+import dagster as dg
+from dagster._core.execution.plan.objects import ErrorSource
+from dagster._core.utils import coerce_valid_log_level
+from dagster_shared.error import SerializableErrorInfo
+
+from pipeline import errors
+from pipeline.commands.failures import was_interrupted
+
+
+class _Line(logging.Formatter):
+    """The time, the step and what was said; the trace of an error only when it is not one made for people."""
+
+    default_time_format = "%H:%M:%S"
+    default_msec_format = None
+
+    def format(self, record: logging.LogRecord) -> str:
+        facts = getattr(record, "dagster_meta", None)
+        if facts is None:
+            return f"{self.formatTime(record)} {record.getMessage()}"
+        event = facts["dagster_event"]
+        error = getattr(event.event_specific_data, "error", None) if event is not None else None
+        step = f"{facts['step_key']}: " if facts["step_key"] else ""
+        line = f"{self.formatTime(record)} {step}{facts['orig_message']}"
+        return line if error is None or is_told(error) else f"{line}\n{error.to_string()}"
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether an event says more than that somebody has interrupted the run."""
+    event = getattr(record, "dagster_meta", {}).get("dagster_event")
+    return event is None or not (was_interrupted(event) or _interrupted_step(event))
+
+
+def _interrupted_step(event: dg.DagsterEvent) -> bool:
+    return bool(event.is_step_failure and event.step_failure_data.error_source == ErrorSource.INTERRUPT)
+
+
+def is_told(error: SerializableErrorInfo) -> bool:
+    """Whether an error, or one behind it, is an interrupt or says in its own words what to do."""
+    ends = {"DagsterExecutionInterruptedError", "KeyboardInterrupt", "Interrupted", "DagsterAssetCheckFailedError"}
+    typed = {name for name, value in vars(errors).items() if isinstance(value, type)}
+    behind = [each for each in (error.cause, error.context) if each is not None]
+    return error.cls_name in ends | typed or any(is_told(each) for each in behind)
+
+
+@dg.logger(config_schema={"log_level": dg.Field(str, default_value="INFO")})
+def console(context: dg.InitLoggerContext) -> logging.Logger:
+    """One line an event, for people, on standard error."""
+    # Not one of `logging`'s own: a second run in this process would add a second handler to it.
+    logger = logging.getLoggerClass()("naturewatch", level=coerce_valid_log_level(context.logger_config["log_level"]))
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Line())
+    handler.addFilter(_is_news)
+    logger.addHandler(handler)
+    return logger

@@ -1,0 +1,110 @@
+"""What went wrong in a run, in one line for each step, for people."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+from dagster._core.errors import DagsterExecutionInterruptedError
+from dagster._core.events import RunFailureReason
+
+from pipeline.commands.interrupts import Interrupted
+from pipeline.errors import NatureWatchError
+
+
+class Failures:
+    """The errors of the steps that failed, as they were raised: Dagster's events keep their text alone."""
+
+    def __init__(self) -> None:
+        self._errors: dict[str, BaseException] = {}
+
+    def hook(self) -> dg.HookDefinition:
+        """What Dagster calls after a step that failed."""
+
+        @dg.failure_hook(name="remember_the_error")
+        def remember(context: dg.HookContext) -> None:
+            error = context.op_exception
+            if error is None:
+                return
+            self._errors[context.step_key] = error
+            if _is_interrupt(error):
+                # Hidden in a group of errors, an interrupt would pass for a failure, and other steps would go on.
+                raise DagsterExecutionInterruptedError
+
+        return remember
+
+    def lines(self, result: dg.ExecuteInProcessResult) -> list[str]:
+        """Each failure in one line.
+
+        Raises:
+            Interrupted: the run did not fail but was interrupted.
+        """
+        if any(_is_interrupt(error) for error in self._errors.values()):
+            raise Interrupted
+        checks: dict[str, str] = {}
+        for event in result.all_events:
+            if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION and event.step_key is not None:
+                data = event.asset_check_evaluation_data
+                if not data.passed and data.blocking and data.severity == dg.AssetCheckSeverity.ERROR:
+                    broken = data.metadata.get("broken")
+                    detail = _one_line(str(broken.value)) if broken else "no detail"
+                    asset = data.asset_key.to_user_string()
+                    checks[event.step_key] = f"{asset}: the check {data.check_name} failed: {detail}"
+            elif was_interrupted(event):
+                raise Interrupted
+        told = {step: f"{step}: {reason(error)}" for step, error in self._errors.items()} | checks
+        return list(told.values()) or [_run_failure(result)]
+
+
+def reason(error: BaseException) -> str:
+    """An error for people, in one line: the words of the error made for them that is nearest the surface, if any."""
+    first = error
+    for found in _chain(error):
+        if isinstance(found, NatureWatchError):
+            return _one_line(str(found))
+        if isinstance(first, dg.DagsterError | BaseExceptionGroup):
+            # Only wraps what happened.
+            first = found
+    return f"{type(first).__name__}: {_one_line(str(first))}"
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error and what lies behind it, from the surface down; of a group, each member with what lies behind it."""
+    seen: set[int] = set()
+    level = [error]
+    while level:
+        below: list[BaseException] = []
+        for each in level:
+            if id(each) in seen:
+                continue
+            seen.add(id(each))
+            yield each
+            inner = each.exceptions if isinstance(each, BaseExceptionGroup) else ()
+            # Dagster keeps what an asset raised beside the chain, too.
+            own = getattr(each, "user_exception", None)
+            behind = own or each.__cause__ or (None if each.__suppress_context__ else each.__context__)
+            below += [*inner, *([behind] if behind is not None else [])]
+        level = below
+
+
+def _is_interrupt(error: BaseException) -> bool:
+    return any(isinstance(each, KeyboardInterrupt | DagsterExecutionInterruptedError) for each in _chain(error))
+
+
+def was_interrupted(event: dg.DagsterEvent) -> bool:
+    """Whether the event is the end of a run that a signal ended between two steps."""
+    return (
+        event.event_type == dg.DagsterEventType.RUN_FAILURE
+        and event.job_failure_data.failure_reason == RunFailureReason.UNEXPECTED_TERMINATION
+    )
+
+
+def _run_failure(result: dg.ExecuteInProcessResult) -> str:
+    """Why a run failed of which no step did: what was in the way of starting one."""
+    for event in result.all_events:
+        if event.event_type == dg.DagsterEventType.RUN_FAILURE and event.job_failure_data.error is not None:
+            error = event.job_failure_data.error
+            return _one_line(error.message.removeprefix(f"{error.cls_name}: ").removeprefix("pipeline.errors."))
+    return f"run {result.run_id} failed; see it in the Dagster UI"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

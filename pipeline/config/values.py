@@ -1,0 +1,254 @@
+"""The kinds of values that a configuration holds. What would fail late is refused here, in words for people."""
+
+import functools
+import os
+import re
+from collections.abc import Iterable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Final, Literal
+from urllib.parse import quote, unquote, urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from ml.spec import NetworkName
+from pipeline.config.licence_names import canonical
+from pipeline.config.yaml_file import read_mapping
+from pipeline.errors import ConfigurationError
+
+_VARIABLE: Final = re.compile(r"\$(?:(\w+)|\{([^}]*)\})", re.ASCII)
+_SCHEMES: Final = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks")
+"""What MLflow keeps runs and models in; its store of plain files refuses to start."""
+_HOST: Final = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?|[0-9a-f:]+", re.IGNORECASE)
+
+
+def expanded(value: str | Path) -> Path:
+    """A path as a shell reads it: `~` is the home folder, `$NAME` and `${NAME}` are variables of the environment.
+
+    Raises:
+        ValueError: it is blank, names a variable that is not set or a user that is not known, or holds a NUL.
+    """
+    text = str(value)
+    if not text.strip():
+        raise ValueError("it is empty; name a path, or remove it")
+    if "\0" in text:
+        raise ValueError("a path cannot hold a NUL")
+    for found in _VARIABLE.finditer(text):
+        name = found[1] or found[2]
+        if not os.environ.get(name):
+            raise ValueError(f"the environment has no variable {name}; set it, or write the path itself")
+    try:
+        return Path(os.path.expandvars(text)).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"the home folder of {text.partition('/')[0]} is not known; write the path itself") from error
+
+
+def _path(value: object) -> object:
+    return expanded(value) if isinstance(value, str | Path) else value
+
+
+def _folder(path: Path) -> Path:
+    """Whether a folder is there or can be made, as far as it can be told without making it."""
+    existing = next(each for each in (path.absolute(), *path.absolute().parents) if os.path.lexists(each))
+    if not existing.is_dir():
+        raise ValueError(f"{existing} is no folder")
+    return path
+
+
+def _file(path: Path) -> Path:
+    if path.is_dir():
+        raise ValueError(f"{path.absolute()} is a folder, not a file")
+    if not path.exists():
+        raise ValueError(f"there is no file {path.absolute()}")
+    return path
+
+
+def _archive(value: str) -> str:
+    if "://" not in value:
+        return str(expanded(value))
+    if not value.startswith(("http://", "https://")):
+        raise ValueError("it must be a path, or an http(s) address")
+    return value
+
+
+def _recipe(value: object) -> object:
+    """A name, or a file that holds something for each network that it names."""
+    if value in {"paper", "sample"}:
+        return value
+    if not isinstance(value, str | Path):
+        raise ValueError("it must be paper, sample or a file of recipes")  # noqa: TRY004 (pydantic takes a ValueError)
+    path = _file(expanded(value))
+    try:
+        recipes = read_mapping(path)
+    except ConfigurationError as error:
+        raise ValueError(f"it must be paper, sample or a file of recipes: {error}") from error
+    networks = NetworkName.__args__  # type: ignore[attr-defined]
+    unknown = [str(name) for name in recipes if name not in networks]
+    if unknown:
+        raise ValueError(f"{path} holds {', '.join(unknown)}; the networks are {', '.join(networks)}")
+    return path
+
+
+def _weights(value: str) -> str:
+    if value in {"hub", "package", "none"}:
+        return value
+    path = expanded(value)
+    if not path.exists() and "/" not in value and not path.suffix:
+        raise ValueError("it must be hub, package, none or a safetensors file")
+    return str(_file(path))
+
+
+@functools.cache
+def _backbone(value: str) -> str:
+    """Whether timm has such a network, told from its source: importing it would load torch."""
+    name = value.partition(".")[0]
+    found = find_spec("timm")
+    folders = [Path(folder) / "models" for folder in (found.submodule_search_locations or ())] if found else []
+    sources = [source for folder in folders for source in folder.glob("*.py")]
+    word = re.compile(rf"^def {re.escape(name)}\(|['\"]{re.escape(name)}['\"]", re.MULTILINE)
+    if sources and not any(word.search(source.read_text(encoding="utf-8")) for source in sources):
+        raise ValueError("timm has no network of this name; see timm.list_models()")
+    return value
+
+
+def _one_line(value: str) -> str:
+    if not value.strip():
+        raise ValueError("it is empty")
+    if not value.isprintable():
+        raise ValueError("it must be one line of printable text")
+    return value
+
+
+def _country(value: str) -> str:
+    if not re.fullmatch("[A-Z]{2}", value):
+        raise ValueError("it must be an ISO country code of two capital letters, as NZ")
+    return value
+
+
+def _uuid(value: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", value):
+        raise ValueError("it must be a key of GBIF, as 50c9509d-22c7-4a22-a47d-8c48425ef4a7")
+    return value
+
+
+def _key(value: str) -> str:
+    if not value or any(character.isspace() for character in value):
+        raise ValueError("it must be a key of the checklist, without blanks")
+    return value
+
+
+def _years(years: tuple[int, int]) -> tuple[int, int]:
+    if years[0] > years[1]:
+        raise ValueError(f"the first year is after the last; write [{years[1]}, {years[0]}]")
+    return years
+
+
+def _hosts(names: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if not _HOST.fullmatch(name):
+            raise ValueError(f"{name!r} is no host's name; write it without scheme, port and path, as photos.example")
+        if name.lower() in seen:
+            raise ValueError(f"{name!r} is there twice")
+        seen.add(name.lower())
+
+
+def checked_hosts(hosts: dict[str, object]) -> dict[str, object]:
+    """Hosts by name, once each.
+
+    Raises:
+        ValueError: a name cannot be a host's, or two are the same in upper and lower case.
+    """
+    _hosts(hosts)
+    return hosts
+
+
+def _share(value: float) -> float:
+    if not 0 < value < 1:
+        instead = f", as {value / 100:g}" if 1 < value < 100 else ""
+        raise ValueError(f"it must be a share between 0 and 1{instead}")
+    return value
+
+
+def _address(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid or not value.isprintable() or " " in value:
+        raise ValueError("it must be an http(s) address")
+    return value
+
+
+def _model_name(value: str) -> str:
+    """MLflow's own rules, and `@`, which begins an alias in its addresses of models."""
+    refused = sorted({*"/:@"}.intersection(_one_line(value)))
+    if refused or value in {".", ".."}:
+        raise ValueError(f"the registry's names hold no {', '.join(refused) or 'lone dots'}")
+    return value
+
+
+def _cron(value: str) -> str:
+    # Dagster's own parser; it takes a second to load, and only a schedule of one's own needs it.
+    from dagster._utils.schedules import is_valid_cron_string  # noqa: PLC0415 (it has no public name)
+
+    if not is_valid_cron_string(value):
+        raise ValueError("it must be a cron schedule of five fields, as 0 3 * * 1, or @daily, @weekly, @monthly")
+    return value
+
+
+def _tracking_uri(value: str) -> str:
+    """MLflow's address of a store; a SQLite file becomes absolute."""
+    scheme, separator, rest = value.partition("://")
+    dialect = scheme.partition("+")[0]
+    if value == "databricks":
+        return value
+    if not separator or dialect not in _SCHEMES:
+        raise ValueError(
+            "it must be an address that begins with "
+            f"{', '.join(f'{name}://' for name in _SCHEMES)}; SQLite's is sqlite:///folder/mlflow.db"
+        )
+    if dialect != "sqlite":
+        return value
+    file, question, query = rest.removeprefix("/").partition("?")
+    if not rest.startswith("/") or not file:
+        raise ValueError("SQLite needs a file: sqlite:///mlflow.db in this folder, sqlite:////data/mlflow.db elsewhere")
+    return f"{scheme}:///{_quoted(expanded(unquote(file)).absolute())}{question}{query}"
+
+
+def sqlite_address(database: Path) -> str:
+    """The address of a SQLite file, as SQLAlchemy and MLflow read it, whatever its name."""
+    return f"sqlite:///{_quoted(database)}"
+
+
+def _quoted(path: Path) -> str:
+    """`?` would begin the address's query, and SQLAlchemy decodes `%`; everything else may stand."""
+    return "".join(quote(character, safe="") if character in "?%#" else character for character in str(path))
+
+
+Folder = Annotated[Path, BeforeValidator(_path), AfterValidator(_folder)]
+"""A folder that is there or can be made."""
+PathText = Annotated[Path, BeforeValidator(_path)]
+"""A path; whether something is there is asked by the step that reads it."""
+File = Annotated[Path, BeforeValidator(_path), AfterValidator(_file)]
+"""A file that is there: it is needed long after the start."""
+Archive = Annotated[str, AfterValidator(_archive)]
+RecipeText = Annotated[Literal["paper", "sample"] | Path, BeforeValidator(_recipe)]
+WeightsText = Annotated[str, AfterValidator(_weights)]
+BackboneText = Annotated[str, AfterValidator(_one_line), AfterValidator(_backbone)]
+Line = Annotated[str, AfterValidator(_one_line)]
+"""One line of text."""
+Country = Annotated[str, AfterValidator(_country)]
+GbifKey = Annotated[str, AfterValidator(_uuid)]
+TaxonKey = Annotated[str, AfterValidator(_key)]
+Years = Annotated[tuple[int, int], AfterValidator(_years)]
+Licence = Annotated[str, AfterValidator(canonical)]
+Share = Annotated[float, AfterValidator(_share)]
+"""Above 0 and below 1."""
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+"""What all generators of random numbers take."""
+WebAddress = Annotated[str, AfterValidator(_address)]
+ModelName = Annotated[str, AfterValidator(_model_name)]
+TrackingUri = Annotated[str, AfterValidator(_tracking_uri)]
+Cron = Annotated[str, AfterValidator(_cron)]

@@ -1,0 +1,161 @@
+"""Verifies and keeps one's own photographs as those of a host are: same reader, same ledger, and no request."""
+
+import asyncio
+import contextlib
+import hashlib
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from pipeline.config.settings import Settings
+from pipeline.files import exclusive, work_folder
+from pipeline.folder.labelled_records import digest_in, file_of, fragment_of
+from pipeline.launching.child import in_child
+from pipeline.paths import Paths
+from pipeline.photos.examine import Examined, Examiner, worker_command
+from pipeline.photos.fetch import FetchSummary
+from pipeline.photos.journal import Attempt, Journal, open_journal
+from pipeline.photos.ledger import conclude, limits_of, plan
+from pipeline.photos.progress import Report, reporting
+from pipeline.query import count
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Photo:
+    photo_id: str
+    url: str
+
+
+class _UnusableError(Exception):
+    """A file that is no photograph to be read."""
+
+    def __init__(self, status: str, message: str) -> None:
+        """`status` is the ledger's."""
+        super().__init__(message)
+        self.status = status
+
+
+def read_photos(paths: Paths, settings: Settings, *, log: Callable[[str], object]) -> FetchSummary:
+    """Copy the photographs of the index that are not here yet, then write the ledger and its rejections.
+
+    A file that is gone, damaged or unreadable ends in a line of the ledger and is looked at again by every run.
+
+    Raises:
+        TableError: the photo index is missing, or the journal is damaged.
+        LockedError: another run is at it.
+        ChildError: a process that verifies photographs, or asks the tables, was ended.
+        OSError: a photograph cannot be written.
+    """
+    assert settings.source.folder is not None  # noqa: S101 (the configuration holds it against the mode)
+    folder = settings.source.folder.absolute().parent
+    with exclusive(paths.fetch_journal.parent / ".lock"), work_folder(paths.work("fetch")) as work:
+        limits = limits_of(settings.photos, ())
+        wanted = work / "pending.parquet"
+        todo = in_child(plan, paths, ask_again_days=0.0, limits=limits, output=wanted)
+        log(f"{todo.photos:,} of {count(paths.table('photo_index')):,} photographs are to be read")
+        with open_journal(paths) as journal, reporting(total=todo.photos, log=log) as report:
+            reading = _Reading(folder=folder, settings=settings, limits=limits, journal=journal, report=report)
+            try:
+                asyncio.run(reading.run(_photos(wanted), store=paths.photos))
+            except BaseExceptionGroup as group:
+                raise group.exceptions[0] from group
+        statuses = in_child(conclude, paths)
+    return FetchSummary(requests=0, statuses=statuses, bytes=report.bytes, seconds=report.seconds)
+
+
+class _Reading:
+    """One run over the files."""
+
+    def __init__(self, *, folder: Path, settings: Settings, limits: str, journal: Journal, report: Report) -> None:
+        self._folder = folder
+        self._photos = settings.photos
+        self._limits = limits
+        self._journal = journal
+        self._report = report
+
+    async def run(self, photos: Iterator[_Photo], *, store: Path) -> None:
+        """Read every file; each ends in a line of the journal."""
+        command = worker_command(folder=store, max_pixels=self._photos.max_pixels)
+        try:
+            async with contextlib.AsyncExitStack() as ends, asyncio.TaskGroup() as group:
+                examiner: Examiner[_Photo] = Examiner(command=command, group=group, done=self._examined)
+                ends.push_async_callback(examiner.end)
+                for photo in photos:
+                    try:
+                        body = self._body(photo)
+                    except _UnusableError as problem:
+                        self._note(photo, status=problem.status, error=str(problem))
+                    else:
+                        await examiner.take(photo, body)
+                await examiner.finish()
+        finally:
+            self._journal.flush()
+
+    def _body(self, photo: _Photo) -> bytes:
+        file = file_of(photo.url, folder=self._folder)
+        try:
+            facts = file.stat()
+            if not stat.S_ISREG(facts.st_mode):
+                raise _UnusableError("gone", f"{file} is no file")
+            if facts.st_size > self._photos.max_bytes:
+                problem = f"{facts.st_size} bytes are more than max_bytes = {self._photos.max_bytes}"
+                raise _UnusableError("too_large", problem)
+            body = file.read_bytes()
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise _UnusableError("gone", f"there is no file {file}") from error
+        except (OSError, ValueError) as error:
+            raise _UnusableError("failed", f"{file} cannot be read: {error}") from error
+        if fragment_of(hashlib.sha256(body)) != digest_in(photo.url):
+            raise _UnusableError("failed", f"{file} is another one than before; run again from gbif_download on")
+        return body
+
+    def _examined(self, examined: Examined[_Photo]) -> None:
+        self._report.bytes += examined.size
+        verdict = examined.verdict
+        self._note(
+            examined.ticket,
+            status=verdict.status,
+            error=verdict.error,
+            sha256=examined.sha256,
+            size=examined.size,
+            width=verdict.width,
+            height=verdict.height,
+        )
+
+    def _note(
+        self,
+        photo: _Photo,
+        *,
+        status: str,
+        error: str | None,
+        sha256: str | None = None,
+        size: int | None = None,
+        width: int | None = None,
+        height: int | None = None,
+    ) -> None:
+        self._report.statuses[status] += 1
+        self._report.tick()
+        self._journal.append(
+            Attempt(
+                photo_id=photo.photo_id,
+                url=photo.url,
+                attempt=1,
+                status=status,
+                sha256=sha256,
+                bytes=size,
+                width=width,
+                height=height,
+                error=error,
+                limits=self._limits,
+            )
+        )
+
+
+def _photos(wanted: Path) -> Iterator[_Photo]:
+    with pq.ParquetFile(wanted) as table:
+        for batch in table.iter_batches(columns=["photo_id", "url"], use_threads=False):
+            for photo_id, url in zip(batch["photo_id"].to_pylist(), batch["url"].to_pylist(), strict=True):
+                yield _Photo(photo_id=photo_id, url=url)

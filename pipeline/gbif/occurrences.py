@@ -1,0 +1,118 @@
+"""Builds `occurrences.parquet` and `media.parquet` from what `pipeline.gbif.source` fetched, in bounded memory.
+
+The text of an archive is unpacked and sifted (`pipeline.archive.raw`), then DuckDB reads it once, straight into
+Parquet; while it reads one file, the other is unpacked.
+"""
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from pipeline.archive.description import read_layout
+from pipeline.archive.raw import Raw, read_pages, unpack
+from pipeline.config.settings import Settings
+from pipeline.errors import ArchiveError
+from pipeline.files import work_folder
+from pipeline.folder.snapshot import read_snapshot
+from pipeline.gbif.source import SourceRecord
+from pipeline.paths import Paths
+from pipeline.query import connect, copy, count, to_parquet
+from pipeline.rejections import write_rejections
+
+BACKBONE: Final = "d7dddbf4-2cf0-4f39-9b2a-bb099caae36c"
+"""GBIF's key of its former taxonomy, whose keys are integers."""
+MEMORY: Final = "2 GiB"
+"""DuckDB's share of the four that reading any archive may take; the rest is Python's, and what DuckDB cannot count."""
+JUDGED_KEYS: Final = 100_000
+"""So many taxon keys tell whether an archive follows the former backbone."""
+
+
+def build_occurrences(paths: Paths, settings: Settings) -> Path:
+    """Write `occurrences.parquet`, `media.parquet` and the rejections of unreadable lines.
+
+    The memory taken does not depend on the size of the archive; the disk below `data_root` must hold its two texts.
+
+    Returns:
+        The path of `occurrences.parquet`.
+
+    Raises:
+        GbifError: nothing was fetched yet.
+        ArchiveError: the archive is damaged, unsafe or lacks what the road needs.
+        LockedError: another run is building the same tables.
+    """
+    record = SourceRecord.read(paths)
+    source = paths.data_root / record.archive
+    if not source.exists():
+        raise ArchiveError(f"{source} is missing; materialise gbif_download again")
+    with (
+        work_folder(paths.work("occurrences")) as work,
+        ThreadPoolExecutor(max_workers=1) as unpacking,
+        connect(inputs={}, memory_limit=MEMORY, spill=work / "spill") as connection,
+    ):
+        coming_media, coming_occurrences = _coming(record, source, work, unpacking)
+        media = _view(connection, coming_media.result())
+        copy(connection, "media", output=paths.table("media"))
+        media.path.unlink()
+        occurrences = _view(connection, coming_occurrences.result())
+        checklist = _checklist(connection, record, settings)
+        output = paths.table("occurrences")
+        copy(connection, "occurrences", output=output, metadata=record.citation_facts(), checklist_key=checklist)
+        rejected = to_parquet(
+            "occurrence_rejections",
+            inputs={"occurrence_rejects": occurrences.rejects, "multimedia_rejects": media.rejects},
+            output=work / "rejected.parquet",
+        )
+        for raw, table in ((media, paths.table("media")), (occurrences, output)):
+            _require_all(raw, table)
+        write_rejections(paths, "occurrences", rejected)
+    return output
+
+
+def _coming(
+    record: SourceRecord, source: Path, work: Path, unpacking: ThreadPoolExecutor
+) -> tuple[Future[Raw], Future[Raw]]:
+    """Media, then occurrences: the former are read on one core, while the other unpacks the latter."""
+    if record.mode == "folder":
+        media, occurrences = (
+            unpacking.submit(read_snapshot, source, work, name=name) for name in ("multimedia", "occurrence")
+        )
+    elif record.mode == "search" and record.checklist_key is not None:
+        media, occurrences = (
+            unpacking.submit(read_pages, source, work, name=name, checklist_key=record.checklist_key)
+            for name in ("multimedia", "occurrence")
+        )
+    else:
+        layout = read_layout(source)
+        media, occurrences = (
+            unpacking.submit(unpack, source, file, work, name=name)
+            for name, file in (("multimedia", layout.multimedia), ("occurrence", layout.occurrence))
+        )
+    return media, occurrences
+
+
+def _view(connection: duckdb.DuckDBPyConnection, raw: Raw) -> Raw:
+    """Show the rows to the queries of `sql/` as `occurrence_txt` or `multimedia_txt`."""
+    connection.execute(f"create view {raw.name}_txt as {raw.select()}")
+    return raw
+
+
+def _require_all(raw: Raw, table: Path) -> None:
+    """Every line is a row or a reject; were one lost between the two readers, nothing after it could be trusted."""
+    if count(table) != raw.rows:
+        raise ArchiveError(
+            f"{raw.path.name} has {raw.rows:,} rows, {table.name} {count(table):,}; please report the archive"
+        )
+
+
+def _checklist(connection: duckdb.DuckDBPyConnection, record: SourceRecord, settings: Settings) -> str:
+    """The taxonomy that the keys belong to: where the source does not say, integer keys are the former backbone's."""
+    if record.checklist_key is not None:
+        return record.checklist_key
+    found = connection.execute(
+        "select bool_and(regexp_full_match(taxonKey, '[0-9]+')) from "
+        "(select taxonKey from occurrence_txt where taxonKey <> '' limit $keys)",
+        {"keys": JUDGED_KEYS},
+    ).fetchone()
+    return BACKBONE if found is not None and found[0] else settings.source.checklist_key

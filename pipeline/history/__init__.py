@@ -1,0 +1,1 @@
+"""How a dataset version differs from the last: snapshots in their order, changes, class map, taxonomy diff."""

@@ -1,0 +1,153 @@
+"""The releases that were indexed, in their order: where each came from, and what is remembered of its photo index.
+
+What differs between two of them is in `pipeline.history.changes`. See docs/adr/0006-releases-in-order-of-indexing.md.
+"""
+
+import datetime as dt
+from pathlib import Path
+from typing import Any, Final, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from ml.spec import problem_of
+from pipeline.config.settings import Settings
+from pipeline.dataset.crosswalk import followed_checklist
+from pipeline.errors import TableError
+from pipeline.files import digest_of, sha256_of, write_json
+from pipeline.gbif.source import SourceRecord
+from pipeline.paths import Paths
+from pipeline.query import count, to_parquet
+
+KEPT: Final = 2
+"""Indices that are kept: the release's and its predecessor's. The records of all releases stay."""
+
+
+class Release(BaseModel):
+    """`release.json`: one release as it was indexed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    number: int
+    """Counts from 1 in the order of indexing."""
+    identity: str
+    """A hash of the source's content and of the scope."""
+    key: str
+    """GBIF's download key; for searches and archives a content hash."""
+    doi: str | None
+    created: str | None
+    """When GBIF made the download (ISO 8601)."""
+    recorded: str
+    """When it was first indexed here (ISO 8601, UTC)."""
+    scope: dict[str, Any]
+    """What decides, besides GBIF, which photographs are in the index; by configuration key."""
+    photographs: int
+    changes: dict[str, int] = {}
+    """Photographs by kind of change against the release before."""
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read `release.json`.
+
+        Raises:
+            TableError: it is damaged.
+        """
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise TableError(
+                f"cannot read {path}: {problem_of(error)}; remove the folder {path.parent} to forget this release"
+            ) from error
+
+    def named(self) -> str:
+        """The release as people cite it."""
+        facts = [f"release {self.number}: {self.photographs:,} photographs", f"download {self.key}"]
+        facts += [f"DOI {self.doi}"] if self.doi else []
+        facts += [f"made {self.created[:10]}"] if self.created else []
+        return ", ".join(facts)
+
+    def write(self, paths: Paths) -> None:
+        """Write `release.json`."""
+        write_json(paths.release_record(self.number), self.model_dump(mode="json"))
+
+
+def read_releases(paths: Paths) -> list[Release]:
+    """The releases that were indexed, the oldest first; folders that a killed run left unfinished do not count.
+
+    Raises:
+        TableError: a record is damaged.
+    """
+    return sorted((Release.read(path) for path in paths.releases.glob("*/release.json")), key=lambda one: one.number)
+
+
+def copy_index(paths: Paths, settings: Settings) -> tuple[Release, Release | None]:
+    """Copy what is remembered of the present photo index; the caller holds the lock of `Paths.releases`.
+
+    The last release stays the same one while source and scope do: its copy is then renewed, and its predecessor does
+    not change. Anything else, also what was indexed once before, becomes the next release. It counts once its record
+    is written, so that a kill before leaves nothing but a copy that is made again.
+
+    Returns:
+        The present release, its record not yet written, and the release before it, if any.
+
+    Raises:
+        GbifError: nothing was fetched yet.
+        TableError: a table is missing, the photo index does not belong to the clean occurrences, or the copy of the
+            predecessor's index is gone.
+    """
+    source = SourceRecord.read(paths)
+    scope = scope_of(settings, source, checklist=followed_checklist(paths))
+    identity = digest_of(source.sha256, scope)
+    known = read_releases(paths)
+    again = known.pop() if known and known[-1].identity == identity else None
+    previous = known[-1] if known else None
+    number = again.number if again else previous.number + 1 if previous else 1
+    if previous and not paths.release_index(previous.number).exists():
+        raise TableError(
+            f"{paths.release_index(previous.number)} is missing; remove the folders of {paths.releases} up to "
+            f"{previous.number} to compare with nothing"
+        )
+    index = paths.table("photo_index")
+    copied = to_parquet(
+        "release_index",
+        inputs={"photo_index": index, "clean_occurrences": paths.table("clean_occurrences")},
+        output=paths.release_index(number),
+    )
+    if count(copied) != count(index):
+        raise TableError(f"{index} names occurrences that are not clean; materialise photo_index")
+    present = Release(
+        number=number,
+        identity=identity,
+        key=source.key,
+        doi=source.doi,
+        created=source.created,
+        recorded=again.recorded if again else dt.datetime.now(tz=dt.UTC).isoformat(timespec="seconds"),
+        scope=scope,
+        photographs=count(copied),
+    )
+    return present, previous
+
+
+def forget_old_indices(paths: Paths) -> None:
+    """Remove the copies of indices that no comparison needs; the records stay."""
+    for release in read_releases(paths)[:-KEPT]:
+        paths.release_index(release.number).unlink(missing_ok=True)
+
+
+def scope_of(settings: Settings, source: SourceRecord, *, checklist: str | None) -> dict[str, Any]:
+    """What decides which photographs of GBIF are in the index, by configuration key.
+
+    `checklist` is the one that the clean occurrences follow; an archive of another one is taken as it is.
+    """
+    crosswalk = settings.taxonomy.crosswalk
+    return {
+        "source.mode": source.mode,
+        "source": source.predicate,
+        "source.checklist_key": checklist,
+        "taxonomy.unusual": settings.taxonomy.unusual,
+        "taxonomy.fuzzy": settings.taxonomy.fuzzy,
+        "taxonomy.crosswalk": None if crosswalk is None else sha256_of(crosswalk),
+        "photos.size": settings.photos.size,
+        "photos.licences": sorted(settings.photos.licences),
+        # Without the option the number does not matter to the index.
+        "photos.skip_rare": settings.split.min_images if settings.photos.skip_rare else 0,
+    }

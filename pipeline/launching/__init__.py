@@ -1,0 +1,1 @@
+"""Starting processes: specifications of children, torchrun, Dagster Pipes and pools, the embedded replica."""

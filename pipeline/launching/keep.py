@@ -1,0 +1,52 @@
+"""`python -m pipeline.launching.keep COMMAND...`: runs a command in its own session; all of it ends with its parent.
+
+The parent holds the other end of standard input: whether it closes that, ends, or is killed, the command is
+interrupted, and after `GRACE_SECONDS` everything in its process group is killed. Imports nothing but the standard
+library.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+
+GRACE_SECONDS = 20.0
+LEFT_SECONDS = 5.0
+"""How long processes that the command has left behind may take to end."""
+LOOK_SECONDS = 0.2
+
+
+def main(command: list[str]) -> int:
+    """Run the command and return its exit status."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # A terminal sends these to all that was started from it: the parent decides. The command hears them again.
+        signal.signal(number, lambda *_: None)
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True) as child:
+        try:
+            while child.poll() is None:
+                if select.select([sys.stdin.buffer], [], [], LOOK_SECONDS)[0]:
+                    child.send_signal(signal.SIGINT)
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        child.wait(GRACE_SECONDS)
+                    break
+        finally:
+            _end_group(child.pid)
+        return child.wait()
+
+
+def _end_group(group: int) -> None:
+    """End what is left of a process group: ask, then kill."""
+    deadline = time.monotonic() + LEFT_SECONDS
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGTERM)
+        while time.monotonic() < deadline:
+            os.killpg(group, 0)
+            time.sleep(LOOK_SECONDS)
+        os.killpg(group, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,103 @@
+"""Starts child processes through Dagster Pipes. A laptop, a workstation and a cluster differ here and nowhere else."""
+
+import os
+import re
+import signal
+import sys
+import warnings
+from pathlib import Path
+
+import dagster as dg
+from dagster._core.errors import DagsterPipesExecutionError
+
+from ml.spec import RESULT_FILE
+from pipeline.errors import ChildError
+from pipeline.paths import PROJECT_ROOT
+
+ALLOCATOR = "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=8589934592"
+"""glibc's settings for children that compute on the processor: by default every large tensor of a step is given back to
+the kernel and faulted in again by the next."""
+TERMINATION_SECONDS = 120
+"""How long an interrupted child may take to write its checkpoint."""
+
+
+def command(*, module: str, spec: Path, processes: int = 1) -> list[str]:
+    """The command of a child: plain Python, or torchrun when there is more than one process.
+
+    Args:
+        module: A module of `ml` with a `--spec FILE` option.
+        spec: The specification to hand over.
+        processes: One per device; ranks find each other on this host.
+    """
+    arguments = ["-m", "pipeline.launching.quietly", module, "--spec", str(spec)]
+    if processes == 1:
+        return [sys.executable, *arguments]
+    torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    return [sys.executable, *torchrun, *arguments]
+
+
+def environment() -> dict[str, str]:
+    """What a child's environment has beside this process's; what the operator has set stays."""
+    return {
+        # The rooms are importable from a checkout without installation, too.
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(PROJECT_ROOT), os.environ.get("PYTHONPATH")])),
+        "MLFLOW_DISABLE_TELEMETRY": os.environ.get("MLFLOW_DISABLE_TELEMETRY", "true"),
+        # By default OpenMP's threads wait for each other in a loop: on a machine that does something else, too, the
+        # waiting takes several times the work.
+        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
+        "GLIBC_TUNABLES": os.environ.get("GLIBC_TUNABLES", ALLOCATOR),
+    }
+
+
+def run_child(
+    *,
+    context: dg.AssetExecutionContext,
+    pipes: dg.PipesSubprocessClient,
+    module: str,
+    spec: Path,
+    output: Path,
+    processes: int = 1,
+) -> Path:
+    """Run one child to its end and return the path of its `result.json`.
+
+    Raises:
+        ChildError: the child failed, was killed, or left no result; its own words are in the message.
+    """
+    with warnings.catch_warnings():
+        # Dagster's own Pipes client calls what Dagster marks as a preview, or as deprecated.
+        warnings.simplefilter("ignore", category=dg.PreviewWarning)
+        warnings.simplefilter("ignore", category=DeprecationWarning)
+        try:
+            pipes.run(
+                context=context,
+                command=command(module=module, spec=spec, processes=processes),
+                env=environment(),
+            )
+        except DagsterPipesExecutionError as error:
+            raise ChildError(_why(error, context=context, module=module)) from error
+    result = output / RESULT_FILE
+    if not result.exists():
+        raise ChildError(f"{module} ended without {result}; its output above says why")
+    return result
+
+
+def _why(error: DagsterPipesExecutionError, *, context: dg.AssetExecutionContext, module: str) -> str:
+    """What a child said of its end, or how it ended."""
+    code = re.search(r"code (-?\d+)", str(error))
+    number = -int(code.group(1)) if code is not None else 0
+    if number > 0:
+        end = signal.Signals(number).name
+        return f"the process of {module} was ended by {end}; the machine may lack memory; run the same command again"
+    step = context.get_step_execution_context().step.key
+    said = [
+        entry.dagster_event.engine_event_data.error
+        for entry in context.instance.all_logs(context.run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
+        if entry.step_key == step
+        and entry.dagster_event is not None
+        and entry.dagster_event.engine_event_data.error is not None
+    ]
+    if not said or said[-1] is None:
+        return f"{module} failed ({error}); its output above says why"
+    # The class that the child's error has is of no use to people.
+    words = re.sub(rf"^[\w.]*{re.escape(said[-1].cls_name or '')}: ", "", said[-1].message)
+    return f"{module}: {' '.join(words.split())}"

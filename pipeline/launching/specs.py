@@ -1,0 +1,277 @@
+"""Builds the specifications of the children from the configuration and the dataset. Starts nothing."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from ml.spec import (
+    RESULT_FILE,
+    CalibrateResult,
+    CalibrateSpec,
+    DocumentError,
+    NetworkName,
+    Rank,
+    RegisterResult,
+    RegisterSpec,
+    TrainResult,
+    TrainSpec,
+)
+from pipeline.config.settings import Settings
+from pipeline.dataset.manifest import DatasetManifest
+from pipeline.errors import ChildError
+from pipeline.files import digest_of, sha256_of
+from pipeline.tracking.runs import tracking_spec
+
+Result = TypeVar("Result", TrainResult, CalibrateResult, RegisterResult)
+
+TRAINING_CODE = "3"
+"""Raised by hand when a change of `ml` should retrain on unchanged data."""
+CALIBRATION_CODE = "3"
+"""Raised by hand when a change of `ml.specificity` should recalibrate on unchanged probabilities."""
+PACKAGING_CODE = "3"
+"""Raised by hand when a change of `ml.serving.model` should register unchanged weights anew."""
+
+DECIDING = {
+    "backbone", "weights", "image_size", "processes", "precision", "compile", "accumulate", "sync_batch_norm",
+    "deterministic",
+}  # fmt: skip
+"""Settings of training that change the weights, if only in the last digits; the others are handled one by one.
+
+Processes and parts are among them: batch norms normalise by what one of them sees."""
+
+
+def result_of(kind: type[Result], path: Path) -> Result:
+    """What a child wrote last.
+
+    Raises:
+        ChildError: it is missing, damaged, or was written by another version.
+    """
+    try:
+        return kind.read(path)
+    except DocumentError as error:
+        raise ChildError(str(error)) from error
+
+
+def train_hash(
+    settings: Settings,
+    manifest: DatasetManifest,
+    *,
+    network: NetworkName,
+    seed: int | None = None,
+    rank: Rank | None = None,
+) -> str:
+    """The content version of everything that decides a training stage's outcome.
+
+    Args:
+        settings: The configuration.
+        manifest: The dataset version.
+        network: The stage.
+        seed: One of `settings.training.seeds`; None: the first.
+        rank: For `genus_stage`, one of `settings.training.transfer_ranks`; None: the last.
+    """
+    training = settings.training
+    parts: list[object] = [
+        TRAINING_CODE,
+        network,
+        manifest.dataset_version,
+        training.model_dump(mode="json", include=DECIDING),
+        # A file of recipes counts by what it says.
+        sha256_of(training.recipe) if isinstance(training.recipe, Path) else training.recipe,
+        training.seed if seed is None else seed,
+    ]
+    if network == "knowledge_transfer":
+        parent = train_hash(settings, manifest, network="genus_stage", seed=seed)
+        parts += [parent, training.transfer_mixing, training.literal_schedule]
+    if network == "genus_stage":
+        own = rank or training.transfer_ranks[-1]
+        parts.append(own)
+        above = _above(settings, own)
+        if above is not None:
+            parent = train_hash(settings, manifest, network=network, seed=seed, rank=above)
+            parts += [parent, training.transfer_mixing]
+    return digest_of(*parts)
+
+
+def train_specs(
+    settings: Settings, manifest: DatasetManifest, *, network: NetworkName, seed: int, tags: Mapping[str, str]
+) -> list[TrainSpec]:
+    """The specifications to train one after the other: for `genus_stage` one per rank, from the highest down."""
+    ranks: tuple[Rank | None, ...] = settings.training.transfer_ranks if network == "genus_stage" else (None,)
+    return [train_spec(settings, manifest, network=network, seed=seed, rank=rank, tags=tags) for rank in ranks]
+
+
+def train_spec(
+    settings: Settings,
+    manifest: DatasetManifest,
+    *,
+    network: NetworkName,
+    seed: int | None = None,
+    rank: Rank | None = None,
+    tags: Mapping[str, str],
+) -> TrainSpec:
+    """The specification of one training stage; `seed` and `rank` as for `train_hash`."""
+    paths, training = settings.paths, settings.training
+    spec_hash = train_hash(settings, manifest, network=network, seed=seed, rank=rank)
+    spec = TrainSpec(
+        network=network,
+        split=paths.table("split"),
+        taxonomy=paths.table("taxonomy"),
+        photos=paths.training_photos / "index.parquet",
+        features=paths.features,
+        output=paths.model(network, spec_hash),
+        spec_hash=spec_hash,
+        backbone=training.backbone,
+        weights=_located(training.weights),
+        recipe=str(training.recipe.absolute() if isinstance(training.recipe, Path) else training.recipe),
+        image_size=training.image_size,
+        seed=training.seed if seed is None else seed,
+        workers=training.workers,
+        precision=training.precision,
+        compile=training.compile,
+        accumulate=training.accumulate,
+        recompute=training.recompute,
+        sync_batch_norm=training.sync_batch_norm,
+        deterministic=training.deterministic,
+        tracking=tracking_spec(settings, manifest, stage=network, tags=tags),
+    )
+    if network == "genus_stage":
+        own = rank or training.transfer_ranks[-1]
+        spec = spec.model_copy(update={"rank": own, "rare_photos": paths.table("genus_photos")})
+        above = _above(settings, own)
+    elif network == "knowledge_transfer":
+        spec = spec.model_copy(update={"literal": training.literal_schedule})
+        above = training.transfer_ranks[-1]
+    else:
+        above = None
+    if above is None:
+        return spec
+    before = paths.model("genus_stage", train_hash(settings, manifest, network="genus_stage", seed=seed, rank=above))
+    return spec.model_copy(update={"parent": before / RESULT_FILE, "mixing": training.transfer_mixing})
+
+
+def _located(weights: str) -> str:
+    """`training.weights` for a child that may run in another folder."""
+    return weights if weights in {"hub", "package", "none"} else str(Path(weights).absolute())
+
+
+def _above(settings: Settings, rank: Rank) -> Rank | None:
+    """The rank that is learnt before `rank`; None for the first."""
+    ranks = settings.training.transfer_ranks
+    position = ranks.index(rank)
+    return ranks[position - 1] if position else None
+
+
+def trained(
+    settings: Settings, manifest: DatasetManifest, *, network: NetworkName, seed: int | None = None
+) -> TrainResult:
+    """The result of a finished training stage of this dataset version; `seed` as for `train_hash`.
+
+    Raises:
+        ChildError: as for `result_of`.
+    """
+    spec_hash = train_hash(settings, manifest, network=network, seed=seed)
+    return result_of(TrainResult, settings.paths.model(network, spec_hash) / RESULT_FILE)
+
+
+def calibrate_hash(
+    settings: Settings, manifest: DatasetManifest, *, network: NetworkName, seed: int | None = None
+) -> str:
+    """The content version of everything that decides a calibration's outcome; `seed` as for `train_hash`."""
+    return digest_of(
+        CALIBRATION_CODE,
+        train_hash(settings, manifest, network=network, seed=seed),
+        settings.specificity.model_dump(mode="json"),
+        settings.split.seed,
+    )
+
+
+def calibrated(
+    settings: Settings, manifest: DatasetManifest, *, network: NetworkName, seed: int | None = None
+) -> CalibrateResult:
+    """The result of the finished calibration of one network; `seed` as for `train_hash`.
+
+    Raises:
+        ChildError: as for `result_of`.
+    """
+    spec_hash = calibrate_hash(settings, manifest, network=network, seed=seed)
+    return result_of(CalibrateResult, settings.paths.evaluation(network, spec_hash) / RESULT_FILE)
+
+
+def calibrate_spec(
+    settings: Settings,
+    manifest: DatasetManifest,
+    *,
+    network: NetworkName,
+    seed: int | None = None,
+    tags: Mapping[str, str],
+) -> CalibrateSpec:
+    """The specification of the calibration of one trained network; `seed` as for `train_hash`."""
+    result = trained(settings, manifest, network=network, seed=seed)
+    spec_hash = calibrate_hash(settings, manifest, network=network, seed=seed)
+    chosen = settings.specificity
+    return CalibrateSpec(
+        network=network,
+        probabilities=result.probabilities,
+        predictions=result.predictions,
+        taxonomy=settings.paths.table("taxonomy"),
+        output=settings.paths.evaluation(network, spec_hash),
+        spec_hash=spec_hash,
+        split=settings.paths.table("split"),
+        target=chosen.target,
+        method=chosen.method,
+        reward=chosen.reward,
+        delta=chosen.delta,
+        temperature=chosen.temperature,
+        groups=chosen.groups,
+        group_photos=chosen.group_photos,
+        watch_list=chosen.watch_list,
+        watch_recall=chosen.watch_recall,
+        seed=settings.split.seed,
+        tracking=tracking_spec(settings, manifest, stage=f"specificity_{network}", tags=tags),
+    )
+
+
+def register_spec(
+    settings: Settings,
+    manifest: DatasetManifest,
+    *,
+    network: NetworkName,
+    model_card: Path,
+    attribution: Path,
+    example: Path,
+    metrics: Mapping[str, float],
+    figures: Mapping[str, Path],
+    tags: Mapping[str, str],
+) -> RegisterSpec:
+    """The specification of one model version."""
+    result = trained(settings, manifest, network=network)
+    calibration_hash = calibrate_hash(settings, manifest, network=network)
+    spec_hash = digest_of(PACKAGING_CODE, calibration_hash, settings.registry.model_name)
+    return RegisterSpec(
+        weights=result.weights,
+        network=result.network,
+        taxonomy=settings.paths.table("taxonomy"),
+        specificity=settings.paths.evaluation(network, calibration_hash) / RESULT_FILE,
+        model_card=model_card,
+        attribution=attribution,
+        figures=dict(figures),
+        example=example,
+        output=settings.paths.release / spec_hash,
+        spec_hash=spec_hash,
+        model_name=settings.registry.model_name,
+        version_tags={
+            "gbif.download_key": manifest.download_key or "",
+            "gbif.doi": manifest.doi or "",
+            "gbif.checklist_key": manifest.checklist_key or "",
+            "naturewatch.source": manifest.source,
+            "naturewatch.taxonomy_hash": manifest.taxonomy_hash,
+            "naturewatch.split_hash": manifest.split_hash,
+            "naturewatch.data_version": manifest.dataset_version,
+            "naturewatch.network": network,
+            "naturewatch.recipe": str(settings.training.recipe),
+            "naturewatch.backbone": settings.training.backbone,
+            "git.commit": tags.get("git.commit", "unknown"),
+        },
+        metrics=dict(metrics),
+        tracking=tracking_spec(settings, manifest, stage="candidate", tags=tags),
+    )

@@ -1,0 +1,1 @@
+"""Model versions for the MLflow registry: the candidate, its card and provenance, and the gate."""

@@ -1,0 +1,137 @@
+"""The MLflow registry: what a candidate is made of, and the gate that moves the alias `champion`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ml.spec import NetworkName, RegisterSpec
+from pipeline.comparison.networks import NETWORKS
+from pipeline.config.settings import Settings
+from pipeline.dataset.manifest import DatasetManifest
+from pipeline.errors import RegistryError, TableError
+from pipeline.files import write_bytes
+from pipeline.launching.specs import calibrated, register_spec, trained
+from pipeline.registry.model_card import model_card
+from pipeline.tracking.runs import client
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.tracking import MlflowClient
+
+CHALLENGER = "challenger"
+CHAMPION = "champion"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Promotion:
+    """What the gate decided, with version numbers and the reason in one sentence."""
+
+    challenger: str
+    champion: str
+    promoted: bool
+    reason: str
+
+
+def candidate_spec(
+    settings: Settings, manifest: DatasetManifest, *, network: NetworkName, tags: Mapping[str, str]
+) -> RegisterSpec:
+    """Gather all that a model version carries: weights, thresholds, card, attribution, figures, tags."""
+    result = trained(settings, manifest, network=network)
+    calibration = calibrated(settings, manifest, network=network)
+    card = model_card(settings, manifest, network=NETWORKS[network], metrics=result.metrics, calibration=calibration)
+    return register_spec(
+        settings,
+        manifest,
+        network=network,
+        model_card=write_bytes(settings.paths.release / "model_card.md", card.encode()),
+        attribution=settings.paths.table("attribution"),
+        example=_example(settings),
+        metrics={
+            **result.metrics,
+            "specificity_accuracy": calibration.evaluation_accuracy,
+            "specificity_depth": calibration.evaluation_depth,
+            "specificity_threshold": calibration.threshold,
+        },
+        figures={**result.figures, **calibration.figures},
+        tags=tags,
+    )
+
+
+def promote(settings: Settings) -> Promotion:
+    """Move `champion` to the challenger unless its validation accuracy falls behind by more than the tolerance.
+
+    Versions of one split are compared on the same photographs; across splits the numbers are of different
+    photographs, and the reason says so.
+
+    Raises:
+        RegistryError: there is no challenger, or nobody knows how good it is.
+    """
+    connected, name = client(settings), settings.registry.model_name
+    challenger = _under_alias(connected, name, CHALLENGER)
+    if challenger is None:
+        raise RegistryError(f"{name!r} has no version under the alias {CHALLENGER}; materialise the asset candidate")
+    accuracy = _top1(connected, challenger)
+    current = _under_alias(connected, name, CHAMPION)
+    if current is not None and current.version != challenger.version and _is_lost(connected, current):
+        promoted, reason = (
+            True,
+            f"version {challenger.version} replaces version {current.version}, whose files are gone",
+        )
+    elif current is None:
+        promoted, reason = True, f"version {challenger.version} is the first champion (top-1 {accuracy:.1%})"
+    elif current.version == challenger.version:
+        promoted, reason = False, f"version {challenger.version} is the champion already"
+    else:
+        before = _top1(connected, current)
+        promoted = accuracy >= before - settings.registry.tolerance
+        same = current.tags.get("naturewatch.split_hash") == challenger.tags.get("naturewatch.split_hash")
+        photographs = "the same validation photographs" if same else "different validation photographs"
+        verdict = "replaces" if promoted else "does not replace"
+        reason = (
+            f"version {challenger.version} (top-1 {accuracy:.1%}) {verdict} version {current.version} "
+            f"({before:.1%}), tolerance {settings.registry.tolerance:.1%}, on {photographs}"
+        )
+    if promoted:
+        connected.set_registered_model_alias(name, CHAMPION, challenger.version)
+    champion = challenger.version if promoted or current is None else current.version
+    return Promotion(challenger=str(challenger.version), champion=str(champion), promoted=promoted, reason=reason)
+
+
+def _under_alias(connected: "MlflowClient", name: str, alias: str) -> "ModelVersion | None":
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415 (see `pipeline.tracking.runs.client`)
+
+    try:
+        return connected.get_model_version_by_alias(name, alias)
+    except MlflowException as error:
+        if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+            return None
+        raise
+
+
+def _is_lost(connected: "MlflowClient", version: "ModelVersion") -> bool:
+    """Whether a version cannot be served any more, since the folder that it was registered with is gone."""
+    location = urlsplit(connected.get_model_version_download_uri(version.name, version.version))
+    return location.scheme == "file" and not (Path(unquote(location.path)) / "MLmodel").is_file()
+
+
+def _top1(connected: "MlflowClient", version: "ModelVersion") -> float:
+    """Validation top-1 of a registered version. A version without the metric cannot pass the gate."""
+    metrics = connected.get_run(version.run_id).data.metrics if version.run_id else {}
+    if "top1" not in metrics:
+        message = f"version {version.version} of {version.name} has no metric top1; register the model again"
+        raise RegistryError(message)
+    return float(metrics["top1"])
+
+
+def _example(settings: Settings) -> Path:
+    """A photograph of the validation side."""
+    split = pq.read_table(settings.paths.table("split"), columns=["photo_id", "split", "path"])
+    validation = split.filter(pc.equal(split["split"], "validation")).sort_by("photo_id")
+    if validation.num_rows == 0:
+        raise TableError(f"{settings.paths.table('split')} has no validation photograph; lower split.min_images")
+    return settings.paths.data_root / str(validation["path"][0])

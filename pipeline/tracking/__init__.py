@@ -1,0 +1,1 @@
+"""MLflow, seen from the pipeline: its runs, its server, its store."""

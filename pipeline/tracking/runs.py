@@ -1,0 +1,265 @@
+"""MLflow, seen from the pipeline: the experiment, the parent run of a dataset version, addresses for people.
+
+Runs are found by tag, never passed as handles. Children (training, calibration, registration) log by themselves
+through `ml.child.tracking`, nested in the parent run made here.
+"""
+
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+from ml.spec import MLFLOW_DEFAULTS, TrackingSpec, sqlite_file
+from pipeline.config.settings import Settings
+from pipeline.dataset.manifest import TABLES, DatasetManifest
+from pipeline.errors import TrackingError
+from pipeline.files import exclusive
+from pipeline.tracking.server import check_answers, is_remote
+from pipeline.tracking.store import ensure_store, first_line, relocate
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+
+os.environ.update({**MLFLOW_DEFAULTS, **os.environ})
+
+DATASET_STAGE = "dataset"
+"""Tag `naturewatch.stage` of the parent run."""
+COMPARISON_STAGE = "comparison"
+"""And of the run that holds the networks side by side."""
+FINISHED = "FINISHED"
+"""Status of a run that was filled to its end."""
+FILL_SECONDS = 900.0
+"""How long a step waits for another that fills the parent run: tables may go to a server far away."""
+
+
+def client(settings: Settings) -> "MlflowClient":
+    """A client of the configured store; its database and experiment exist afterwards, where this data root is now.
+
+    Raises:
+        TrackingError: the store is damaged, or of another version.
+        RegistryError: its server does not answer.
+    """
+    # Every step of a run imports this module, and few of them log: mlflow costs two seconds.
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415
+    from mlflow.tracking import MlflowClient  # noqa: PLC0415
+
+    uri, artifacts, name = settings.tracking_uri, settings.paths.mlflow_artifacts, settings.registry.experiment
+    check_answers(settings)
+    # Several processes must not make a fresh store at once.
+    with exclusive(_lock(settings), wait_seconds=120):
+        database = sqlite_file(uri)
+        if database is not None:
+            ensure_store(database, experiment=name, artifacts=artifacts, work=settings.paths.work("mlflow"))
+        if database == settings.paths.mlflow_database:
+            relocate(database, artifacts)
+        try:
+            connected = MlflowClient(tracking_uri=uri, registry_uri=uri)
+            experiment = connected.get_experiment_by_name(name)
+            if experiment is None:
+                location = None if is_remote(settings) else artifacts.as_uri()
+                connected.create_experiment(name, artifact_location=location)
+        except MlflowException as error:
+            told = first_line(error).replace(uri, _address(uri))
+            raise TrackingError(f"MLflow's store {_address(uri)} cannot be used: {told}") from error
+    if experiment is not None and experiment.lifecycle_stage != "active":
+        raise TrackingError(
+            f"the experiment {name!r} of {_address(uri)} was deleted: restore it with `mlflow experiments restore "
+            f"--experiment-id {experiment.experiment_id}`, or name another in registry.experiment"
+        )
+    return connected
+
+
+def experiment_id(settings: Settings, connected: "MlflowClient") -> str:
+    """The identifier of the configured experiment, which `client` made sure of."""
+    experiment = connected.get_experiment_by_name(settings.registry.experiment)
+    assert experiment is not None  # noqa: S101 (an invariant of `client`)
+    return str(experiment.experiment_id)
+
+
+def dataset_run(
+    settings: Settings,
+    manifest: DatasetManifest,
+    *,
+    tags: Mapping[str, str],
+    figures: Mapping[str, bytes] | None = None,
+) -> str:
+    """The parent run of this dataset version: found by its tags, or made; filled with the data facts until it ended.
+
+    Args:
+        settings: The configuration.
+        manifest: The facts: counts per step, rejections, hashes, download key and DOI.
+        tags: Further tags, the Dagster run's address among them.
+        figures: PNG pictures by file name, logged when given.
+
+    Returns:
+        The MLflow run's identifier.
+    """
+    connected = client(settings)
+    experiment = experiment_id(settings, connected)
+    own = {"naturewatch.stage": DATASET_STAGE, "naturewatch.dataset_version": manifest.dataset_version}
+    # Stages that begin together share one parent, and none nests in it before it is filled.
+    with exclusive(_lock(settings), wait_seconds=FILL_SECONDS):
+        run_id, status = _found(connected, experiment, own)
+        if run_id is None:
+            name = f"dataset {manifest.dataset_version[:8]}"
+            run_id = str(connected.create_run(experiment, run_name=name, tags=own).info.run_id)
+        if status != FINISHED:
+            _log_facts(connected, run_id, settings=settings, manifest=manifest)
+            connected.set_terminated(run_id)
+    for key, value in tags.items():
+        connected.set_tag(run_id, key, value)
+    for name, picture in (figures or {}).items():
+        _log_bytes(connected, run_id, name=name, content=picture)
+    return run_id
+
+
+def comparison_run(
+    settings: Settings,
+    manifest: DatasetManifest,
+    *,
+    version: str,
+    metrics: Mapping[str, float],
+    files: Sequence[Path],
+    tags: Mapping[str, str],
+) -> str:
+    """The run of a comparison, nested in its dataset version's: found by its tags, or made; logged anew each time.
+
+    Args:
+        settings: The configuration.
+        manifest: The dataset version.
+        version: What was compared.
+        metrics: Numbers by name.
+        files: Page, tables and pictures.
+        tags: Further tags, the Dagster run's address among them.
+
+    Returns:
+        The MLflow run's identifier.
+    """
+    from mlflow.entities import Metric, RunTag  # noqa: PLC0415 (as in `client`)
+
+    connected = client(settings)
+    experiment = experiment_id(settings, connected)
+    own = {"naturewatch.stage": COMPARISON_STAGE, "naturewatch.spec_hash": version}
+    run_id, _ = _found(connected, experiment, own)
+    if run_id is None:
+        parent = {"mlflow.parentRunId": dataset_run(settings, manifest, tags={})}
+        facts = {
+            "naturewatch.scope": settings.name,
+            "naturewatch.dataset_version": manifest.dataset_version,
+            "naturewatch.split_hash": manifest.split_hash,
+        }
+        run = connected.create_run(experiment, run_name=COMPARISON_STAGE, tags={**own, **parent, **facts})
+        run_id = str(run.info.run_id)
+    now = int(time.time() * 1000)
+    connected.log_batch(
+        run_id,
+        metrics=[Metric(name, number, now, 0) for name, number in metrics.items()],
+        tags=[RunTag(key, value) for key, value in tags.items()],
+    )
+    for file in files:
+        connected.log_artifact(run_id, str(file), artifact_path="figures" if file.suffix == ".png" else None)
+    connected.set_terminated(run_id)
+    return run_id
+
+
+def _log_facts(connected: "MlflowClient", run_id: str, *, settings: Settings, manifest: DatasetManifest) -> None:
+    from mlflow.entities import Dataset, DatasetInput, InputTag  # noqa: PLC0415 (as in `client`)
+
+    facts = {
+        "naturewatch.scope": settings.name,
+        "naturewatch.split_hash": manifest.split_hash,
+        "gbif.download_key": manifest.download_key or "",
+        "gbif.doi": manifest.doi or "",
+        "gbif.checklist_key": manifest.checklist_key or "",
+        "naturewatch.source": manifest.source,
+    }
+    for key, value in facts.items():
+        connected.set_tag(run_id, key, value)
+    known = connected.get_run(run_id).data
+    for name, number in manifest.metrics().items():
+        if known.metrics.get(name) != number:
+            connected.log_metric(run_id, name, number)
+    params = {
+        "split_unit": settings.split.unit,
+        "split_seed": settings.split.seed,
+        "min_images": settings.split.min_images,
+        "unusual_taxonomy": settings.taxonomy.unusual,
+    }
+    for key in params.keys() - known.params.keys():  # they are write-once
+        connected.log_param(run_id, key, params[key])
+    connected.log_dict(run_id, manifest.model_dump(mode="json"), "dataset.json")
+    for name in TABLES:
+        table = settings.paths.table(name)
+        dataset = Dataset(
+            name=name,
+            digest=manifest.table_hashes[name][:36],
+            source_type="local",
+            # Below the data root, which may be moved.
+            source=json.dumps({"uri": str(table.relative_to(settings.paths.data_root))}),
+        )
+        tag = InputTag("mlflow.data.context", "data")
+        connected.log_inputs(run_id, datasets=[DatasetInput(dataset=dataset, tags=[tag])])
+        if table.stat().st_size < 50_000_000:
+            connected.log_artifact(run_id, str(table), artifact_path="tables")
+
+
+def tracking_spec(
+    settings: Settings,
+    manifest: DatasetManifest,
+    *,
+    stage: str,
+    tags: Mapping[str, str],
+) -> TrackingSpec:
+    """Where a child of this dataset version logs."""
+    return TrackingSpec(
+        uri=settings.tracking_uri,
+        experiment=settings.registry.experiment,
+        parent_run_id=dataset_run(settings, manifest, tags={}),
+        stage=stage,
+        tags={
+            **tags,
+            "naturewatch.scope": settings.name,
+            "naturewatch.dataset_version": manifest.dataset_version,
+            "naturewatch.split_hash": manifest.split_hash,
+        },
+    )
+
+
+def run_url(settings: Settings, run_id: str) -> str:
+    """Where a person sees an MLflow run."""
+    connected = client(settings)
+    experiment = experiment_id(settings, connected)
+    return f"{settings.registry.mlflow_url.rstrip('/')}/#/experiments/{experiment}/runs/{run_id}"
+
+
+def _log_bytes(connected: "MlflowClient", run_id: str, *, name: str, content: bytes) -> None:
+    import tempfile  # noqa: PLC0415 (only here)
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        path.write_bytes(content)
+        connected.log_artifact(run_id, str(path), artifact_path="figures")
+
+
+def _found(connected: "MlflowClient", experiment: str, tags: Mapping[str, str]) -> tuple[str | None, str | None]:
+    """Identifier and status of the latest run with these tags; None without one."""
+    condition = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
+    found = connected.search_runs([experiment], filter_string=condition, max_results=1)
+    return (str(found[0].info.run_id), str(found[0].info.status)) if found else (None, None)
+
+
+def _lock(settings: Settings) -> Path:
+    return settings.paths.data_root / ".mlflow.lock"
+
+
+def _address(uri: str) -> str:
+    """The address for people: without a user's name and password."""
+    parts = urlsplit(uri)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if parts.netloc else uri
+
+
+__all__ = ["client", "comparison_run", "dataset_run", "experiment_id", "run_url", "tracking_spec"]

@@ -1,0 +1,37 @@
+"""Whether MLflow is a server of its own, and whether it answers: told in seconds, before anything depends on it."""
+
+import socket
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from pipeline.config.settings import Settings
+from pipeline.errors import RegistryError
+
+PORTS = {"http": 80, "https": 443}
+CONNECT_SECONDS = 5.0
+
+
+def is_remote(settings: Settings) -> bool:
+    """Whether MLflow is a server that others run, and not a database that is opened here."""
+    return urlsplit(settings.tracking_uri).scheme in {*PORTS, "databricks"}
+
+
+def check_answers(settings: Settings) -> None:
+    """Connect to a remote server once.
+
+    Raises:
+        RegistryError: it cannot be reached.
+    """
+    address = urlsplit(settings.tracking_uri)
+    host = address.hostname or ""
+    if address.scheme not in PORTS or (address.scheme in getproxies() and not proxy_bypass(host)):
+        return  # a proxy connects, and not this process
+    try:
+        port = address.port or PORTS[address.scheme]
+        socket.create_connection((host, port), timeout=CONNECT_SECONDS).close()
+    except (OSError, ValueError) as error:
+        # Only the host: an address may carry a password.
+        raise RegistryError(
+            f"the MLflow server at {address.netloc.rpartition('@')[2]} cannot be reached ({error}): start it, or set "
+            "registry.tracking_uri, and run the same command again"
+        ) from error

@@ -1,0 +1,246 @@
+"""Several views: stem shared, branches apart, joined again; for every architecture of the table."""
+
+from typing import Any
+
+import pytest
+import timm
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from ml.errors import NetworkError
+from ml.networks.network import Network, NetworkSpec, build, count_parameters
+from ml.networks.pretrained import initialise
+from ml.training.recipes import SAMPLE
+from ml.training.trainer import freeze, set_training_mode, trainable_steps
+
+BACKBONES = {
+    "tf_efficientnet_lite0": 64,
+    "convnext_atto": 64,
+    "resnet18": 64,
+    "vit_tiny_patch16_224": 64,
+    "inception_resnet_v2": 96,
+}
+"""One of each family of the table, with an input that it takes."""
+SPECIES = 19_027
+
+
+def views(name: str, *shares: float, **changes: object) -> NetworkSpec:
+    values = {"backbone": name, "classes": 5, "image_size": BACKBONES[name], "views": (1.0, *shares)}
+    return NetworkSpec.model_validate(values | changes)
+
+
+def pixels_of(spec: NetworkSpec, *, photos: int = 2) -> Tensor:
+    torch.manual_seed(0)
+    return torch.rand(photos, len(spec.views), 3, spec.image_size, spec.image_size) * 2 - 1
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_one_view_equals_timm(name: str) -> None:
+    spec = views(name)
+    network = build(spec).eval()
+    fixed: dict[str, Any] = {"img_size": spec.image_size} if name.startswith("vit") else {}
+    timms: Any = timm.create_model(name, num_classes=5, **fixed).eval()
+    classifier = timms.get_classifier()
+    timms.load_state_dict(network.backbone.state_dict(), strict=False)
+    classifier.load_state_dict(network.head.state_dict())
+    pixels = pixels_of(spec)
+    with torch.no_grad():
+        assert torch.equal(network(pixels), timms(pixels[:, 0]))
+        assert torch.equal(network(pixels[:, 0]), network(pixels)), "one view may be given without its axis"
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("shares", [(0.5,), (0.7, 0.4)])
+def test_an_identity_fusion_starts_as_the_one_view_network(name: str, shares: tuple[float, ...]) -> None:
+    several = build(views(name, *shares, fusion="identity")).eval()
+    single = build(views(name)).eval()
+    missing, _ = single.load_state_dict(several.state_dict(), strict=False)
+    assert not missing
+    pixels = pixels_of(several.spec)
+    with torch.no_grad():
+        torch.testing.assert_close(several(pixels), single(pixels[:, :1]))
+
+
+def test_an_average_fusion_of_like_branches_starts_as_the_one_view_network_on_like_views() -> None:
+    several = build(views("tf_efficientnet_lite0", 0.7, 0.4, fusion="average")).eval()
+    initialise(several, source="none", branches="pretrained")
+    single = build(views("tf_efficientnet_lite0")).eval()
+    single.load_state_dict(several.state_dict(), strict=False)
+    pixels = pixels_of(single.spec)
+    with torch.no_grad():
+        torch.testing.assert_close(several(pixels.expand(-1, 3, -1, -1, -1)), single(pixels))
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_every_view_reaches_the_logits_and_every_layer_the_gradient(name: str) -> None:
+    network = build(views(name, 0.5))
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            # ResNets start with residual branches switched off by a scale of nought.
+            nn.init.ones_(module.weight)
+    pixels = pixels_of(network.spec)
+    network.outputs(pixels).logits.square().sum().backward()  # type: ignore[no-untyped-call]
+    untouched = [each for each, weight in network.named_parameters() if weight.grad is None or not weight.grad.any()]
+    # Biases of keys shift all scores of a softmax alike: their gradient is nought by construction.
+    assert [each for each in untouched if "qkv.bias" not in each and "cls_token" not in each] == []
+    network.eval()
+    other = pixels.clone()
+    other[:, 1] = -other[:, 1]
+    with torch.no_grad():
+        assert not torch.allclose(network(pixels), network(other))
+
+
+def test_the_stem_is_shared_and_the_branches_are_not() -> None:
+    network = build(views("inception_resnet_v2", 0.5, auxiliary=True))
+    assert network.plan is not None
+    convolutions = [name for name in network.plan.stem if name.startswith("conv2d")]
+    assert len(convolutions) == 5, "paper: the first five convolution layers act as a shared feature extractor"
+    assert network.plan.branch == ("mixed_5b", "repeat", "mixed_6a", "repeat_1")
+    assert network.plan.trunk == ("mixed_7a", "repeat_2", "block8", "conv2d_7b")
+    (crop,) = network.branches
+    own = {id(weight) for weight in crop.parameters()}
+    assert not own & {id(weight) for weight in network.backbone.parameters()}
+
+
+def test_the_crop_branch_is_random_and_may_be_pretrained() -> None:
+    network = build(views("tf_efficientnet_lite0", 0.5))
+    theirs, own = (
+        network.backbone.get_submodule("blocks.3").state_dict(),
+        network.branches[0].get_submodule("blocks_3").state_dict(),
+    )
+    assert not torch.equal(theirs["0.conv_pw.weight"], own["0.conv_pw.weight"])
+    initialise(network, source="package")
+    assert not torch.equal(theirs["0.conv_pw.weight"], own["0.conv_pw.weight"])
+    initialise(network, source="package", branches="pretrained")
+    assert all(torch.equal(theirs[name], own[name]) for name in theirs)
+
+
+def test_new_layers_of_the_papers_network_are_xaviers() -> None:
+    network = build(views("inception_resnet_v2", 0.5, auxiliary=True))
+    assert network.fusion is not None
+    for layer in (network.fusion.mix, network.branches[0].get_submodule("repeat.0.conv2d")):
+        weight = layer.weight
+        assert isinstance(weight, Tensor)
+        fan_out, fan_in = weight.shape[0], weight.shape[1]
+        assert weight.abs().max().item() <= (6 / (fan_in + fan_out)) ** 0.5
+        assert weight.std().item() == pytest.approx((2 / (fan_in + fan_out)) ** 0.5, rel=0.05)
+
+
+def test_the_merge_point_can_be_moved() -> None:
+    early = build(views("tf_efficientnet_lite0", 0.5, split_after="bn1", merge_after="blocks.2"))
+    late = build(views("tf_efficientnet_lite0", 0.5, merge_after="bn2"))
+    assert early.fusion is not None
+    assert late.fusion is not None
+    assert early.fusion.mix.weight.shape == (40, 80, 1, 1)
+    assert late.fusion.mix.weight.shape == (1280, 2560, 1, 1)
+    assert early(pixels_of(early.spec)).shape == (2, 5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"merge_after": "blocks.9"}, "has no step 'blocks.9'; its steps are conv_stem, bn1, blocks.0"),
+        ({"merge_after": "bn1"}, "joined after bn1 before they are apart after blocks.2"),
+        ({"backbone": "regnetx_002"}, "a RegNet cannot be cut into stem, branch and trunk"),
+        ({"backbone": "vit_tiny_patch16_224", "auxiliary": True}, "has no feature maps"),
+    ],
+)
+def test_cuts_that_cannot_be_made_are_refused(changes: dict[str, object], reason: str) -> None:
+    with pytest.raises(NetworkError, match=reason):
+        build(views("tf_efficientnet_lite0", 0.5, **changes))
+
+
+def test_one_view_needs_no_cut() -> None:
+    short = views("tf_efficientnet_lite0", backbone="test_efficientnet", image_size=64)
+    assert build(short).plan is not None, "its five groups of blocks end before the default merge point"
+    with pytest.raises(NetworkError, match=r"has no step 'blocks\.5'"):
+        build(short.model_copy(update={"views": (1.0, 0.5)}))
+
+
+def test_a_family_that_is_not_in_the_table_is_fine_tuned_by_its_blocks() -> None:
+    network = build(views("tf_efficientnet_lite0", backbone="mobilenetv3_small_050"))
+    assert network.plan is None
+    assert {f"blocks.{number}" for number in range(6)} < trainable_steps(network, share=1)
+
+
+def test_views_are_counted() -> None:
+    network = build(views("tf_efficientnet_lite0", 0.5))
+    with pytest.raises(NetworkError, match="takes 2 views, but was given 1"):
+        network(torch.zeros(1, 3, 64, 64))
+    with pytest.raises(ValueError, match=r"views must be 1.0 and then shares"):
+        views("tf_efficientnet_lite0", 1.5)
+
+
+@pytest.mark.parametrize(("shares", "parameters", "operations"), [((), 83.6e6, 13.2e9), ((0.5,), 112.6e6, 24.9e9)])
+def test_the_papers_networks_have_their_size(shares: tuple[float, ...], parameters: float, operations: float) -> None:
+    spec = NetworkSpec(
+        backbone="inception_resnet_v2", classes=SPECIES, image_size=299, views=(1.0, *shares), auxiliary=True
+    )
+    network = build(spec).eval()
+    assert network.auxiliary is not None
+    auxiliary = count_parameters(network.auxiliary)
+    assert auxiliary == 17_230_419
+    assert count_parameters(network) - auxiliary == pytest.approx(parameters, abs=0.05e6)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network.to("meta")(torch.empty(1, len(spec.views), 3, 299, 299, device="meta"))
+    assert counter.get_total_flops() / 2 == pytest.approx(operations, rel=0.01)
+
+
+def test_a_step_of_the_papers_two_view_network_at_full_size() -> None:
+    spec = NetworkSpec(
+        backbone="inception_resnet_v2", classes=SPECIES, image_size=299, views=(1.0, 0.5), auxiliary=True
+    )
+    network = build(spec)
+    logits, auxiliary = network.outputs(torch.rand(2, 2, 3, 299, 299))
+    assert auxiliary is not None
+    assert logits.shape == auxiliary.shape == (2, SPECIES)
+    labels = torch.tensor([0, SPECIES - 1])
+    loss = nn.functional.cross_entropy(logits, labels) + 0.4 * nn.functional.cross_entropy(auxiliary, labels)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in network.parameters())
+
+
+def test_recomputing_gives_the_same_gradients_and_statistics() -> None:
+    plain, thrifty = (build(views("resnet18", 0.5)) for _ in range(2))
+    thrifty.load_state_dict(plain.state_dict())
+    thrifty.recompute = True
+    for network in (plain, thrifty):
+        torch.manual_seed(1)
+        network.outputs(pixels_of(network.spec, photos=3)).logits.sum().backward()  # type: ignore[no-untyped-call]
+    for (name, ours), theirs in zip(plain.named_parameters(), thrifty.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad, msg=name)
+    for (name, buffer), again in zip(plain.named_buffers(), thrifty.buffers(), strict=True):
+        torch.testing.assert_close(buffer, again, msg=name)
+
+
+def trained(network: Network) -> set[str]:
+    return {name for name, weight in network.named_parameters() if weight.requires_grad}
+
+
+def test_only_the_last_steps_are_fine_tuned() -> None:
+    network = build(views("tf_efficientnet_lite0"))
+    recipe = SAMPLE.model_copy(update={"trainable": 0.5, "batch_norm_frozen": False})
+    assert len(trainable_steps(network, share=1)) == 11
+    freeze(network, recipe=recipe)
+    assert "head.weight" in trained(network)
+    assert any(name.startswith("backbone.blocks.6") for name in trained(network))
+    assert not any(name.startswith(("backbone.blocks.2", "backbone.conv_stem")) for name in trained(network))
+    set_training_mode(network, recipe=recipe)
+    assert not network.backbone.get_submodule("blocks.2.0.bn1").training
+    assert network.backbone.get_submodule("blocks.6.0.bn1").training
+
+
+def test_a_random_branch_is_trained_whole_and_a_pretrained_one_as_the_whole_view() -> None:
+    network = build(views("tf_efficientnet_lite0", 0.5, split_after="blocks.1"))
+    frozen = SAMPLE.model_copy(update={"trainable": 0.5, "batch_norm_frozen": True})
+    freeze(network, recipe=frozen)
+    set_training_mode(network, recipe=frozen)
+    assert "branches.0.blocks_2.0.conv_pw.weight" in trained(network)
+    assert network.branches[0].get_submodule("blocks_2.0.bn1").training, "a random branch has no statistics to keep"
+    pretrained = frozen.model_copy(update={"branches": "pretrained"})
+    freeze(network, recipe=pretrained)
+    set_training_mode(network, recipe=pretrained)
+    assert "branches.0.blocks_2.0.conv_pw.weight" not in trained(network)
+    assert not network.branches[0].get_submodule("blocks_2.0.bn1").training
+    assert any(name.startswith("fusion") for name in trained(network))

@@ -1,0 +1,98 @@
+"""First weights: the package's checkpoint fits timm's network layer by layer and sees what ImageNet taught."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+from ml.errors import WeightsError
+from ml.images.loader import CENTRE, decode, standardise
+from ml.networks import pretrained as weights
+from ml.networks.network import NetworkSpec, build
+
+LITE = NetworkSpec(backbone="tf_efficientnet_lite0", classes=3, image_size=32)
+
+
+def test_every_tensor_of_the_package_is_used_under_its_new_name() -> None:
+    state = weights.from_package("tf_efficientnet_lite0")
+    whole = timm.create_model("tf_efficientnet_lite0")
+    whole.load_state_dict(state, strict=True)
+    assert torch.equal(whole.state_dict()["conv_stem.weight"], state["conv_stem.weight"])
+    assert all(module.eps == 1e-3 for module in whole.modules() if isinstance(module, torch.nn.BatchNorm2d))
+
+
+def test_the_loaded_network_recognises_real_monarchs(shared: Path) -> None:
+    photographs = sorted((shared / "photos" / "Danaus_plexippus").glob("*.jpg"))[:10]
+    if not photographs:
+        pytest.skip("Danaus plexippus is not among the real photographs")
+    network = timm.create_model("tf_efficientnet_lite0").eval()
+    network.load_state_dict(weights.from_package("tf_efficientnet_lite0"))
+    views = np.concatenate([decode(path.read_bytes(), boxes=[CENTRE], image_size=224) for path in photographs])
+    pixels = standardise(torch.from_numpy(views).permute(0, 3, 1, 2).float() / 255, (0.5,) * 3, (0.5,) * 3)
+    with torch.no_grad():
+        classes = network(pixels).argmax(1)
+    assert (classes == 323).float().mean() >= 0.8, "ImageNet's class 323 is the monarch butterfly"
+
+
+def test_pretrained_features_keep_the_scale_of_the_running_statistics() -> None:
+    network = build(LITE)
+    weights.initialise(network, source="package")
+    noise = torch.from_numpy(np.random.default_rng(0).uniform(-1, 1, (4, 3, 64, 64)).astype(np.float32))
+    with torch.no_grad():
+        features = network.eval().features(noise)
+    assert features.shape == (4, 1280)
+    assert features.min() >= 0  # ReLU6 of a sane network: neither dead nor saturated
+    assert 0.01 < features.mean() < 3
+    assert features.max() <= 6
+
+
+def test_another_order_of_shapes_is_refused() -> None:
+    names = {"a": torch.Size([2]), "b": torch.Size([3])}
+    with pytest.raises(WeightsError, match=r"y has shape \(4,\), but b needs \(3,\)"):
+        weights.map_in_order({"x": torch.zeros(2), "y": torch.zeros(4)}, names=names)
+    with pytest.raises(WeightsError, match="1 tensors, the network 2"):
+        weights.map_in_order({"x": torch.zeros(2)}, names=names)
+
+
+def test_a_changed_checkpoint_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    changed = tmp_path / "changed.pth"
+    changed.write_bytes(b"something else")
+    monkeypatch.setattr(weights, "_package_file", lambda: changed)
+    with pytest.raises(WeightsError, match="SHA-256"):
+        weights.from_package("tf_efficientnet_lite0")
+
+
+def test_the_package_fits_one_backbone_only() -> None:
+    with pytest.raises(WeightsError, match="tf_efficientnet_lite0 only, not inception_resnet_v2"):
+        weights.from_package("inception_resnet_v2")
+
+
+def test_a_file_of_a_trained_network_starts_another(tmp_path: Path) -> None:
+    source, target = build(LITE), build(LITE.model_copy(update={"classes": 5}))
+    save_file(source.state_dict(), tmp_path / "trained.safetensors")
+    weights.initialise(target, source=str(tmp_path / "trained.safetensors"))
+    assert torch.equal(
+        source.backbone.state_dict()["conv_stem.weight"], target.backbone.state_dict()["conv_stem.weight"]
+    )
+
+
+def test_a_missing_or_foreign_file_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="neither hub, package, none nor a readable safetensors file"):
+        weights.initialise(build(LITE), source=str(tmp_path / "absent.safetensors"))
+    save_file({"x": torch.zeros(1)}, tmp_path / "foreign.safetensors")
+    with pytest.raises(WeightsError, match=r"lack conv_stem.weight"):
+        weights.initialise(build(LITE), source=str(tmp_path / "foreign.safetensors"))
+
+
+def test_an_unreachable_hub_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = build(LITE)
+
+    def unreachable(*_: object, **__: object) -> None:
+        raise OSError("Network is unreachable")
+
+    monkeypatch.setattr("ml.networks.network.timm.create_model", unreachable)
+    with pytest.raises(WeightsError, match="connect to the network, fill the hub's cache"):
+        weights.initialise(network, source="hub")

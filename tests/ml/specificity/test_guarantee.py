@@ -1,0 +1,139 @@
+"""The guarantee: it holds in simulation, costs little, needs its assumptions, and says when it cannot be given."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from ml.specificity.answers import candidates, curve_of
+from ml.specificity.guarantee import GRID, clopper_pearson, guaranteed_threshold, one_per_group, photos_needed
+from ml.specificity.operating_points import OperatingCurve
+from ml.specificity.thresholds import Half, Policy, judge_table, learn
+from ml.specificity.tree_sums import SpecificityError
+from ml.taxonomy import Integers, Taxonomy
+from tests.ml.specificity_fixtures import random_tree
+
+RESAMPLINGS, DELTA = 1_000, 0.1
+
+
+def _population(photos: int = 20_000) -> tuple[Half, Taxonomy]:
+    """Everyone a network may meet: its accuracy at any threshold is known exactly."""
+    generator = np.random.default_rng(17)
+    tree = random_tree(generator, leaves=40)
+    labels: Integers = generator.integers(tree.class_count, size=photos).astype(np.int32)
+    logits = generator.normal(size=(photos, tree.class_count)) * 1.5
+    logits[np.arange(photos), labels] += generator.uniform(0, 5, size=photos)
+    exponential = np.exp(logits)
+    return Half(found=candidates(exponential / exponential.sum(axis=1, keepdims=True), tree), labels=labels), tree
+
+
+@pytest.mark.parametrize("target", [0.8, 0.9, 0.95])
+def test_over_a_thousand_resamplings_the_promise_is_broken_in_at_most_a_delta_share(target: float) -> None:
+    everyone, tree = _population()
+    truth = everyone.curve(tree)
+    generator = np.random.default_rng(2017)
+    broken = estimated = 0
+    lost: list[float] = []
+    for _ in range(RESAMPLINGS):
+        curve = everyone.rows(generator.integers(len(everyone.labels), size=400)).curve(tree)
+        promised = guaranteed_threshold(curve, target=target, delta=DELTA)
+        assert promised is not None
+        best = float(curve.threshold[curve.choose(target)])
+        broken += truth.accuracy[truth.at(promised)] < target
+        estimated += truth.accuracy[truth.at(best)] < target
+        lost.append(float(truth.depth[truth.at(best)] - truth.depth[truth.at(promised)]))
+    low, _ = clopper_pearson(broken, RESAMPLINGS)
+    assert low <= DELTA
+    # Not vacuous: the promise is used up to a good part, the best guess would break it every other time.
+    assert broken > 0.2 * DELTA * RESAMPLINGS
+    assert estimated > 0.3 * RESAMPLINGS
+    assert 0 < float(np.mean(lost)) < 0.6
+
+
+def _curve(right: int, photos: int) -> OperatingCurve:
+    """One breakpoint: above it nothing is answered, from it on everything."""
+    return OperatingCurve(
+        threshold=np.array([1.0, 0.6]),
+        accuracy=np.array([1.0, right / photos]),
+        depth=np.array([0.0, 7.0]),
+        abstention=np.array([1.0, 0.0]),
+        information=np.array([0.0, 5.0]),
+        photos=photos,
+    )
+
+
+def test_a_threshold_passes_where_the_clopper_pearson_bound_reaches_the_target() -> None:
+    for right in range(880, 960):
+        bound = stats.beta.ppf(0.05, right, 1000 - right + 1)
+        promised = guaranteed_threshold(_curve(right, 1000), target=0.9, delta=0.05)
+        assert promised is not None
+        assert (promised <= 0.6) == (bound >= 0.9)
+
+
+def test_the_sequence_ends_at_the_first_failure() -> None:
+    """Below 0.5 accuracy may rise again: what lies behind a failure is not looked at."""
+    curve = OperatingCurve(
+        threshold=np.array([1.0, 0.7, 0.4]),
+        accuracy=np.array([1.0, 0.5, 1.0]),
+        depth=np.array([0.0, 3.0, 7.0]),
+        abstention=np.array([1.0, 0.5, 0.0]),
+        information=np.array([0.0, 2.0, 5.0]),
+        photos=500,
+    )
+    promised = guaranteed_threshold(curve, target=0.9, delta=0.05)
+    assert promised is not None
+    assert 0.7 < promised < 0.71
+
+
+def test_few_photographs_promise_nothing_and_say_how_many_are_needed() -> None:
+    assert photos_needed(target=0.9, delta=0.05) == 29
+    assert guaranteed_threshold(_curve(28, 28), target=0.9, delta=0.05) is None
+    assert guaranteed_threshold(_curve(29, 29), target=0.9, delta=0.05) == GRID[-1]
+
+
+def test_the_grid_falls_from_one() -> None:
+    assert GRID[0] == 1
+    assert (np.diff(GRID) < 0).all()
+    assert GRID[-1] < 0.001
+
+
+def test_photographs_of_one_observation_count_once() -> None:
+    rows = one_per_group(np.array(["a", "b", "a", "c", "b", "a"], dtype=object), seed=3)
+    assert len(rows) == 3
+    assert sorted(np.array(["a", "b", "a", "c", "b", "a"])[rows]) == ["a", "b", "c"]
+    assert rows.tolist() == one_per_group(np.array(["a", "b", "a", "c", "b", "a"], dtype=object), seed=3).tolist()
+
+
+def test_copies_of_photographs_do_not_buy_a_promise() -> None:
+    """Every photograph ten times: as independent ones they would promise a lower threshold."""
+    everyone, tree = _population(photos=300)
+    copies = everyone.rows(np.repeat(np.arange(300), 10))
+    honest = Half(found=copies.found, labels=copies.labels, observations=np.repeat(np.arange(300), 10).astype(object))
+    policy = Policy(delta=0.05)
+    once, naive, grouped = (
+        learn(half, tree, targets=[0.9], policy=policy).thresholds[0, 0] for half in (everyone, copies, honest)
+    )
+    assert naive < once == grouped
+
+
+def test_a_promise_for_all_groups_is_stricter_than_one_for_each() -> None:
+    everyone, tree = _population(photos=4_000)
+    policy = Policy(delta=0.05, group_depth=4, group_photos=200)
+    table = learn(everyone, tree, targets=[0.9], policy=policy)
+    assert len(table.groups) > 2
+    members = everyone.rows(everyone.found.node_ids[:, 4] == table.groups[1])
+    alone = guaranteed_threshold(curve_of(members.found, members.labels, tree), target=0.9, delta=0.05)
+    assert alone is not None
+    assert table.thresholds[0, 1] >= alone
+    assert judge_table(table, everyone, tree, target=0.9).accuracy >= 0.9
+
+
+def test_targets_and_deltas_outside_their_range_are_refused() -> None:
+    for target, delta in ((1.0, 0.05), (0.9, 0.0), (0.0, 0.5)):
+        with pytest.raises(SpecificityError, match="between 0 and 1"):
+            guaranteed_threshold(_curve(90, 100), target=target, delta=delta)
+
+
+@pytest.mark.parametrize(("right", "photos"), [(0, 7), (7, 7), (1, 84), (76, 84), (4_503, 5_000)])
+def test_the_interval_is_the_exact_one(right: int, photos: int) -> None:
+    expected = stats.binomtest(right, photos).proportion_ci(confidence_level=0.95, method="exact")
+    assert clopper_pearson(right, photos) == pytest.approx((expected.low, expected.high), abs=1e-12)

@@ -1,0 +1,83 @@
+"""The watch-list: recall holds for the next photograph, few photographs borrow, homonyms and strangers are told."""
+
+import numpy as np
+import pytest
+
+from ml.specificity.operating_points import Floats
+from ml.specificity.temperature import temper
+from ml.specificity.watch_list import alarm, alarms, find_watched, masses_of
+from ml.taxonomy import Integers, TaxonError, Taxonomy
+from tests.ml.specificity_fixtures import BIRDS, rows_of
+
+
+@pytest.fixture
+def birds() -> Taxonomy:
+    return Taxonomy.of_rows(rows_of(BIRDS))
+
+
+def _photographs(photos: int, *, seed: int) -> tuple[Floats, Integers]:
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(4, size=photos)
+    logits = generator.normal(size=(photos, 4)) * 2
+    logits[np.arange(photos), labels] += 1.5
+    exponential = np.exp(logits)
+    return exponential / exponential.sum(axis=1, keepdims=True), labels.astype(np.int32)
+
+
+def test_names_lineages_and_keys_are_watched_and_strangers_are_told(birds: Taxonomy) -> None:
+    gannet = birds.find("Morus serrator")
+    nodes, unknown = find_watched(["Plantae > Morus", "Dodo", str(birds.taxon_key[gannet]), "morus serrator"], birds)
+    assert [birds.name[node] for node in nodes] == ["Morus", "Morus serrator"]
+    assert unknown == ("Dodo",)
+
+
+def test_a_homonym_must_be_named_apart(birds: Taxonomy) -> None:
+    with pytest.raises(TaxonError, match=r"stands for several.*Sulidae > Morus.*Moraceae > Morus"):
+        find_watched(["Morus"], birds)
+    with pytest.raises(TaxonError, match="root"):
+        find_watched(["Life"], birds)
+
+
+@pytest.mark.parametrize("recall", [0.8, 0.95])
+def test_the_recall_holds_for_photographs_that_chose_nothing(birds: Taxonomy, recall: float) -> None:
+    """The promise is about the average over calibrations: 300 of them, 60 photographs of the taxon in each."""
+    node = birds.find("Morus alba")
+    raised = []
+    for seed in range(300):
+        rows, labels = _photographs(480, seed=seed)
+        (found,), masses = alarms(rows, labels, [node], birds, chooses=np.arange(480) < 240, recall=recall)
+        assert found.basis == "taxon"
+        raised.append(float((masses[240:, 0] >= found.threshold)[labels[240:] == 3].mean()))
+    assert recall - 0.01 <= np.mean(raised) <= recall + 0.03
+
+
+def test_with_too_few_photographs_the_threshold_of_its_rank_is_borrowed(birds: Taxonomy) -> None:
+    rows, labels = _photographs(400, seed=1)
+    kept = (labels != 3) | (np.cumsum(labels == 3) <= 5)
+    rows, labels = rows[kept], labels[kept]
+    every = np.ones(len(labels), dtype=bool)
+    (rare, common), _ = alarms(
+        rows, labels, [birds.find("Morus alba"), birds.find("Morus serrator")], birds, chooses=every, recall=0.95
+    )
+    assert (rare.basis, rare.photos) == ("rank", 5)
+    assert common.basis == "taxon"
+    own = rows[np.arange(len(labels)), labels]
+    rank = int((len(own) + 1) * 0.05)
+    assert rare.threshold == pytest.approx(np.sort(own)[rank - 1])
+
+
+def test_without_any_photographs_every_one_is_an_alarm(birds: Taxonomy) -> None:
+    none: Floats = np.zeros(3)
+    found = alarm(
+        birds.find("Morus alba"), masses=none, own_masses=none, labels=np.zeros(3, dtype=np.int32), taxonomy=birds,
+        recall=0.95,
+    )  # fmt: skip
+    assert found.threshold == 0
+
+
+def test_masses_are_sums_at_the_temperature(birds: Taxonomy) -> None:
+    rows, _ = _photographs(30, seed=2)
+    nodes = [birds.find("Aves"), birds.find("Plantae")]
+    np.testing.assert_allclose(masses_of(rows, nodes, birds), np.stack([rows[:, :3].sum(1), rows[:, 3]], axis=1))
+    hot = temper(rows, 3.0)
+    np.testing.assert_allclose(masses_of(rows, nodes, birds, temperature=3.0)[:, 1], hot[:, 3])

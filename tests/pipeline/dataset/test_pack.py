@@ -1,0 +1,257 @@
+"""The pack: small upright RGB JPEGs, appended, never lost by a kill."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import simplejpeg
+from PIL import Image
+
+from ml.images.jpeg import PhotoError
+from pipeline.config.settings import Settings
+from pipeline.dataset.pack import INDEX, RECIPE, build_training_photos
+from pipeline.dataset.small_jpeg import short_side, shrink
+from pipeline.errors import TableError
+from pipeline.files import sha256_of
+from pipeline.tables import check_table
+from tests.pipeline.tiny import Row, photo, read, write
+
+
+def jpeg(width: int, height: int, *, mode: str = "RGB", seed: int = 0, **options: object) -> bytes:
+    """A smooth JPEG, red in its left half where it has colours."""
+    dice = np.random.default_rng(seed)
+    pixels = np.full((height, width, 3), dice.integers(0, 90), dtype=np.uint8)
+    pixels[:, : width // 2, 0] = 220
+    stream = io.BytesIO()
+    Image.fromarray(pixels).convert(mode).save(stream, format="JPEG", quality=95, **options)
+    return stream.getvalue()
+
+
+def rotated(width: int, height: int, *, orientation: int) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return jpeg(width, height, exif=exif)
+
+
+class TestShrink:
+    """One photograph."""
+
+    def test_the_short_side_leaves_room_for_crops(self) -> None:
+        assert [short_side(size) for size in (224, 299, 128)] == [512, 684, 293]
+
+    @pytest.mark.parametrize(("width", "height", "small"), [(800, 600, (133, 100)), (600, 1200, (100, 200))])
+    def test_a_large_photograph_is_reduced(self, width: int, height: int, small: tuple[int, int]) -> None:
+        shrunk = shrink(jpeg(width, height), side=100)
+        assert (shrunk.width, shrunk.height) == small
+        assert simplejpeg.decode_jpeg_header(shrunk.content)[:2] == small[::-1]
+
+    @pytest.mark.parametrize("size", [(115, 130), (100, 300), (20, 30), (1, 1)])
+    def test_a_small_photograph_stays_byte_for_byte(self, size: tuple[int, int]) -> None:
+        content = jpeg(*size)
+        assert shrink(content, side=100).content == content
+
+    def test_a_rotated_photograph_is_turned_upright(self) -> None:
+        shrunk = shrink(rotated(400, 200, orientation=6), side=100)
+        assert (shrunk.width, shrunk.height) == (100, 200)
+        pixels = simplejpeg.decode_jpeg(shrunk.content)
+        assert [int(pixels[y, 50, 0]) > 150 for y in (20, 180)] == [True, False], (
+            "the left half is on top after turning right"
+        )
+
+    def test_a_small_rotated_photograph_is_turned_but_not_enlarged(self) -> None:
+        shrunk = shrink(rotated(40, 20, orientation=8), side=100)
+        assert (shrunk.width, shrunk.height) == (20, 40)
+
+    @pytest.mark.parametrize("mode", ["CMYK", "L"])
+    @pytest.mark.parametrize("size", [(400, 300), (60, 50)])
+    def test_every_photograph_can_be_read_as_rgb(self, mode: str, size: tuple[int, int]) -> None:
+        shrunk = shrink(jpeg(*size, mode=mode), side=100)
+        pixels = simplejpeg.decode_jpeg(shrunk.content, colorspace="RGB")
+        assert pixels.shape == (shrunk.height, shrunk.width, 3)
+        if mode == "CMYK":
+            assert pixels[20, 5, 0] > 180
+
+    def test_padding_and_odd_notes_are_no_hindrance(self) -> None:
+        content = jpeg(60, 50)
+        odd = content[:-2] + bytes(60) + content[-2:]
+        assert shrink(odd, side=100).content == odd
+        assert shrink(odd, side=20).content == shrink(content, side=20).content
+        zeros = b"\xff\xe1\x00\x40Exif" + bytes(58)
+        assert shrink(content[:2] + zeros + content[2:], side=20).content == shrink(content, side=20).content
+
+    @pytest.mark.parametrize("content", [b"", b"<html>", b"\xff\xd8\xff\xe0broken"])
+    def test_what_is_no_jpeg_is_an_error(self, content: bytes) -> None:
+        with pytest.raises(PhotoError, match="JPEG"):
+            shrink(content, side=100)
+
+
+def place(settings: Settings, photos: dict[str, bytes]) -> None:
+    """Put photographs where the ledger and the split say."""
+    ledger: list[Row] = []
+    for photo_id, content in photos.items():
+        path = settings.data_root / "photos" / f"{photo_id}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        ledger.append(photo(photo_id, of="1", sha256=sha256_of(path)))
+    write(settings.paths, "photos", ledger)
+    rows = [
+        {
+            "photo_id": row["photo_id"],
+            "occurrence_key": "1",
+            "observation_id": "o1",
+            "class_id": 0,
+            "split": "train",
+            "half": None,
+            "path": row["path"],
+        }
+        for row in ledger
+    ]
+    write(settings.paths, "split", rows)
+    write(settings.paths, "genus_photos", [])
+
+
+def build(settings: Settings) -> dict[str, Row]:
+    """The index by photo_id."""
+    index = build_training_photos(settings.paths, settings, log=lambda _: None)
+    assert check_table("training_photos", index) == []
+    return {row["photo_id"]: row for row in read(index)}
+
+
+def packed(settings: Settings, row: Row) -> bytes:
+    """What the pack holds for a row of the index."""
+    content = (settings.paths.training_photos / str(row["pack"])).read_bytes()
+    begin, length = int(row["offset"]), int(row["length"])
+    return content[begin : begin + length]
+
+
+def folder_bytes(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.startswith(".")}
+
+
+@pytest.fixture
+def small(make_settings: Callable[..., Settings]) -> Settings:
+    """Networks that read 64 pixels."""
+    return make_settings(training={"image_size": 64})
+
+
+PHOTOS = {f"p{number}": jpeg(300 + number, 200, seed=number) for number in range(8)}
+
+
+def test_every_photograph_of_the_split_is_in_the_pack(small: Settings) -> None:
+    place(small, PHOTOS)
+    index = build(small)
+    assert set(index) == set(PHOTOS)
+    for row in index.values():
+        assert simplejpeg.decode_jpeg_header(packed(small, row))[:2] == (row["height"], row["width"])
+        assert min(row["height"], row["width"]) == short_side(64)
+
+
+def test_photographs_for_the_genus_stage_are_packed_too(small: Settings) -> None:
+    place(small, PHOTOS)
+    ledger = read(small.paths.table("photos"))
+    rare = [
+        {
+            "photo_id": row["photo_id"],
+            "occurrence_key": "1",
+            "observation_id": "o1",
+            "taxon_key": "7",
+            "species": "Turdus rarus",
+            "node_id": 6,
+            "path": row["path"],
+        }
+        for row in ledger[:3]
+    ]
+    write(small.paths, "genus_photos", rare)
+    write(small.paths, "split", read(small.paths.table("split"))[3:])
+    assert set(build(small)) == set(PHOTOS)
+
+
+def test_growth_appends_and_leaves_the_rest_alone(small: Settings) -> None:
+    place(small, dict(list(PHOTOS.items())[2:]))
+    before = build(small)
+    old = folder_bytes(small.paths.training_photos)
+    assert build(small) == before
+    assert folder_bytes(small.paths.training_photos) == old, "nothing to do changes no byte"
+    place(small, PHOTOS)
+    after = build(small)
+    assert {key: after[key] for key in before} == before
+    assert set(after) == set(PHOTOS)
+    new = folder_bytes(small.paths.training_photos)
+    assert new["pack-00000.bin"].startswith(old["pack-00000.bin"])
+
+
+def test_a_photograph_that_left_the_split_stays_in_the_pack(small: Settings) -> None:
+    place(small, PHOTOS)
+    before = build(small)
+    place(small, {"p0": PHOTOS["p0"]})
+    assert build(small) == before
+
+
+def test_a_photograph_with_other_bytes_is_packed_again(small: Settings) -> None:
+    place(small, PHOTOS)
+    before = build(small)
+    changed = jpeg(90, 80, seed=9)
+    place(small, {**PHOTOS, "p3": changed})
+    after = build(small)
+    assert set(after) == set(before)
+    assert {key for key in after if after[key] != before[key]} == {"p3"}
+    assert (after["p3"]["width"], after["p3"]["height"]) == (90, 80)
+
+
+def test_a_kill_loses_nothing_and_ends_in_the_same_bytes(
+    small: Settings, make_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    whole = make_settings(training={"image_size": 64}, data_root=tmp_path / "whole")
+    place(whole, PHOTOS)
+    build(whole)
+    place(small, dict(list(PHOTOS.items())[:4]))
+    build(small)
+    place(small, PHOTOS)
+    # The run is killed after it has written bytes and before it has named them.
+    with (small.paths.training_photos / "pack-00000.bin").open("ab") as stream:
+        stream.write(b"half a photograph")
+    (small.paths.training_photos / "pack-00001.bin").write_bytes(b"a pack without rows")
+    build(small)
+    assert folder_bytes(small.paths.training_photos) == folder_bytes(whole.paths.training_photos)
+
+
+def test_an_error_keeps_what_was_packed_before_it(small: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.dataset.pack._CHUNK", 2)
+    place(small, PHOTOS)
+    broken = small.data_root / "photos" / "p5.jpg"
+    broken.write_bytes(b"not a photograph")
+    with pytest.raises(TableError, match=r"photograph p5 at .*p5\.jpg cannot be packed"):
+        build(small)
+    assert {row["photo_id"] for row in read(small.paths.training_photos / INDEX)} >= {"p0", "p1", "p2", "p3"}
+    broken.write_bytes(PHOTOS["p5"])
+    assert set(build(small)) == set(PHOTOS)
+
+
+def test_large_packs_are_followed_by_others(small: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.dataset.pack.PACK_BYTES", 2000)
+    place(small, PHOTOS)
+    index = build(small)
+    assert len({row["pack"] for row in index.values()}) > 1
+    for row in index.values():
+        assert simplejpeg.decode_jpeg_header(packed(small, row))[:2] == (row["height"], row["width"])
+    assert build(small) == index
+
+
+def test_another_image_size_builds_the_pack_anew(make_settings: Callable[..., Settings]) -> None:
+    place(make_settings(), PHOTOS)
+    build(make_settings(training={"image_size": 64}))
+    index = build(make_settings(training={"image_size": 70}))
+    assert {min(row["height"], row["width"]) for row in index.values()} == {short_side(70)}
+    folder = make_settings().paths.training_photos
+    assert (folder / "pack-00000.bin").stat().st_size == sum(row["length"] for row in index.values())
+    assert '"short_side": 160' in (folder / RECIPE).read_text()
+
+
+def test_a_pack_that_lost_bytes_says_what_to_do(small: Settings) -> None:
+    place(small, PHOTOS)
+    build(small)
+    (small.paths.training_photos / "pack-00000.bin").write_bytes(b"")
+    with pytest.raises(TableError, match=r"has 0 bytes, its index names .* to build it anew"):
+        build(small)

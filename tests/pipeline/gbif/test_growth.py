@@ -1,0 +1,153 @@
+"""A second release: exactly its photographs are asked for, and what is gone leaves the dataset and later training."""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.request import urlopen
+
+import pyarrow.parquet as pq
+
+from demo.organisms import RenderedSource
+from demo.records import Occurrence
+from ml.images.loader import Pack, read_split
+from pipeline.config.settings import Settings
+from pipeline.dataset.attribution import build_attribution
+from pipeline.dataset.clean import build_clean_occurrences
+from pipeline.dataset.leakage import build_leakage
+from pipeline.dataset.manifest import balance, build_manifest
+from pipeline.dataset.pack import build_training_photos
+from pipeline.dataset.species import build_species
+from pipeline.dataset.split import build_genus_photos, build_split
+from pipeline.dataset.taxonomy import build_taxonomy
+from pipeline.gbif.occurrences import build_occurrences
+from pipeline.gbif.source import fetch_source
+from pipeline.history.changes import KINDS, Comparison, build_changes
+from pipeline.launching.replica import PUBLIC_HOST, photo_hosts, source_api
+from pipeline.photos.fetch import fetch_photos
+from pipeline.photos.index import build_photo_index
+from pipeline.tables import check_table
+from tests.pipeline import tiny
+
+Make = Callable[..., Settings]
+
+DATASET_TABLES = ("photo_index", "photos", "split", "genus_photos", "attribution")
+"""The tables of the dataset that name photographs."""
+
+YEARS = (2016, 2018)
+"""A scope that is drawn in seconds, in which everything that can happen between releases happens."""
+
+
+def release(make: Make, number: int, *, years: tuple[int, int] | None = None) -> Settings:
+    return make(
+        source={"replica": {"release": number}, "years": years},
+        photos={"requests_per_second": 5000.0, "concurrency": 32},
+        training={"image_size": 64},
+    )
+
+
+def compare(settings: Settings) -> Comparison:
+    """From the download to the changes."""
+    with source_api(settings) as api:
+        fetch_source(settings, api=api, log=lambda _: None)
+    build_occurrences(settings.paths, settings)
+    build_clean_occurrences(settings.paths, settings)
+    build_photo_index(settings.paths, settings)
+    comparison = build_changes(settings.paths, settings)
+    assert check_table("changes", settings.paths.table("changes")) == []
+    return comparison
+
+
+def fetch(settings: Settings) -> int:
+    """Fetch what is missing; the requests for photographs that the replica itself counted."""
+    with photo_hosts(settings) as hosts:
+        fetch_photos(settings.paths, settings, hosts=hosts, log=lambda _: None)
+        host, port = hosts[PUBLIC_HOST]
+        with urlopen(f"http://{host}:{port}/_replica/stats", timeout=10) as answer:
+            return int(json.load(answer)["photo_requests"])
+
+
+def build_dataset(settings: Settings) -> None:
+    build_species(settings.paths, settings)
+    build_taxonomy(settings.paths, settings)
+    build_split(settings.paths, settings)
+    build_genus_photos(settings.paths, settings)
+    build_attribution(settings.paths)
+    build_training_photos(settings.paths, settings, log=lambda _: None)
+    build_leakage(settings.paths)
+    build_manifest(settings.paths, settings)
+    assert balance(settings.paths) == []
+
+
+def photographs(occurrences: Sequence[Occurrence]) -> dict[str, tuple[str, str]]:
+    """What the replica holds: photo_id -> (species, licence as published), of records that identify a species."""
+    return {
+        media.photo_id: (one.taxon.lineage["species"].name, media.licence)
+        for one in occurrences
+        if one.taxon.rank in {"SPECIES", "SUBSPECIES"} and "\N{MULTIPLICATION SIGN}" not in one.taxon.scientific_name
+        for media in one.media
+        if media.format == "image/jpeg"
+    }
+
+
+def test_the_table_is_what_the_replica_changed(make_settings: Make) -> None:
+    before, after = (photographs(RenderedSource(release=number).occurrences()) for number in (1, 2))
+    first = compare(release(make_settings, 1))
+    assert {row["photo_id"] for row in tiny.read(release(make_settings, 1).paths.table("photo_index"))} == set(before)
+    second = compare(release(make_settings, 2))
+    assert first.previous is None
+    assert second.previous == first.release.model_copy(update={"changes": first.counts})
+    found = {kind: set[Any]() for kind in KINDS}
+    for row in tiny.read(release(make_settings, 2).paths.table("changes")):
+        moved = (row["species_before"], row["species_after"]) if row["change"] == "re-identified" else ()
+        found[row["change"]].add((row["photo_id"], *moved))
+    both = before.keys() & after.keys()
+    assert found == {
+        "new": {(photo,) for photo in after.keys() - before.keys()},
+        "gone": {(photo,) for photo in before.keys() - after.keys()},
+        "re-identified": {
+            (photo, before[photo][0], after[photo][0]) for photo in both if before[photo][0] != after[photo][0]
+        },
+        "relicensed": {(photo,) for photo in both if before[photo][1] != after[photo][1]},
+    }
+    assert all(found.values())
+
+
+def test_a_release_asks_for_its_own_photographs_and_withdraws_what_is_gone(make_settings: Make) -> None:
+    one, two = (release(make_settings, number, years=YEARS) for number in (1, 2))
+    paths = one.paths
+    first = compare(one)
+    assert fetch(one) == first.release.photographs == first.counts["new"]
+    build_dataset(one)
+    trained_on = {photo for side in ("train", "validation") for photo in handed_out(one, side)}
+
+    compare(one)
+    assert fetch(one) == 0, "an unchanged release asks for nothing"
+
+    second = compare(two)
+    assert all(second.counts.values()), "the scope must hold every kind of change"
+    assert fetch(two) == second.counts["new"], "a release asks for exactly what is new"
+    assert fetch(two) == 0
+    build_dataset(two)
+
+    gone = {row["photo_id"] for row in tiny.read(paths.table("changes")) if row["change"] == "gone"}
+    assert gone & trained_on, "something that was trained on must go"
+    for name in DATASET_TABLES:
+        assert gone.isdisjoint(pq.read_table(paths.table(name), columns=["photo_id"])["photo_id"].to_pylist()), name
+    # The pack keeps the bytes; what is handed out for training is what the split names.
+    assert gone & trained_on <= set(Pack(paths.training_photos / "index.parquet").photo_ids)
+    assert gone.isdisjoint(handed_out(two, "train") + handed_out(two, "validation"))
+
+    # A re-identified photograph is taught under its new name, with the licence of today.
+    species = {row["photo_id"]: row["species"] for row in tiny.read(paths.table("attribution"))}
+    licences = {row["photo_id"]: row["licence"] for row in tiny.read(paths.table("photos"))}
+    for row in tiny.read(paths.table("changes")):
+        if row["change"] == "re-identified":
+            assert species.get(row["photo_id"], row["species_after"]) == row["species_after"]
+        if row["change"] == "relicensed":
+            assert licences[row["photo_id"]] == row["licence_after"]
+
+
+def handed_out(settings: Settings, side: str) -> list[str]:
+    """The photographs that the trainer is given."""
+    pack = Pack(settings.paths.training_photos / "index.parquet")
+    return read_split(settings.paths.table("split"), pack=pack, side=side).photo_ids
