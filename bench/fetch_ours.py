@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from pipeline.config.settings import Settings
-from pipeline.photos.fetch import fetch_photos
+from pipeline.fetching.fetch import fetch_photos
 
 
 def main() -> None:

@@ -27,6 +27,20 @@ def takes_more(stream: TextIO) -> bool:
     return bool(select.select([], [stream], [], 0)[1])
 
 
+def printable(text: str) -> str:
+    """Text for one line of a terminal: what has no printable form, a byte that is no UTF-8 too, is escaped."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
+
+
+def complain(message: str) -> None:
+    """One line on standard error, where there is one."""
+    if sys.stderr is not None:
+        sys.stderr.write(f"naturewatch: {printable(' '.join(message.split()))}\n")
+
+
 def _end(number: int, _: FrameType | None) -> NoReturn:
     # An exception could be lost in an import that takes seconds, or come out as a trace.
     with suppress(Exception):

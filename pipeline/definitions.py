@@ -5,8 +5,8 @@ import os
 import dagster as dg
 
 from ml.spec import MLFLOW_DEFAULTS
-from pipeline.commands.console import console
 from pipeline.defs import automation, checks, dataset, evaluation, ingest, release, training
+from pipeline.defs.console import console
 from pipeline.defs.resources import Scope
 from pipeline.launching import pools
 from pipeline.launching.launch import TERMINATION_SECONDS

@@ -4,7 +4,7 @@ import json
 import sys
 from typing import Any
 
-from ml.ending import takes_more
+from ml.ending import printable, takes_more
 from ml.errors import MlError
 
 Answer = dict[str, Any]
@@ -35,20 +35,6 @@ def watched(taxon: dict[str, Any]) -> str:
     """A line about a watched taxon: an alarm cannot be overlooked, and no alarm is said, too."""
     told = f"{taxon['lineage']}: {100 * taxon['probability']:.2g} % (alarm from {100 * taxon['threshold']:.2g} %)"
     return f"    ! ALARM, watched {told}" if taxon["alarm"] else f"    watched {told}"
-
-
-def printable(text: str) -> str:
-    """Text for one line of a terminal: what has no printable form, a byte that is no UTF-8 too, is escaped."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
-        for character in text
-    )
-
-
-def complain(message: str) -> None:
-    """One line on standard error, where there is one."""
-    if sys.stderr is not None:
-        sys.stderr.write(f"naturewatch: {printable(' '.join(message.split()))}\n")
 
 
 class Output:

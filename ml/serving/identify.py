@@ -13,7 +13,7 @@ from glob import iglob
 from pathlib import Path
 from typing import Final, NoReturn
 
-from ml.ending import CLOSED, ENDING, end_by_signals
+from ml.ending import CLOSED, ENDING, complain, end_by_signals, printable
 
 if __name__ == "__main__":
     # Before what takes a moment to import.
@@ -21,7 +21,7 @@ if __name__ == "__main__":
 
 from ml.errors import MlError, PhotoError
 from ml.images.photograph import FORMATS
-from ml.serving.answer_text import Answer, Output, complain, printable
+from ml.serving.answer_text import Answer, Output
 from ml.serving.identification import Entry, Identification
 from ml.serving.photograph_files import OtherFileError, files_below, read_photograph
 from ml.serving.question import Question

@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from ml.ending import ENDING
+from ml.ending import ENDING, complain
 from ml.errors import DataError, MlError
 from ml.files import replacing
-from ml.serving.answer_text import complain
 from ml.spec import SpecificityOptions
 from ml.specificity import checked_labels
 from ml.specificity.calibration import Labelled, Outcome, calibrate_network

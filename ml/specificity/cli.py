@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from ml.ending import CLOSED, end_by_signals
+from ml.ending import CLOSED, complain, end_by_signals
 
 if __name__ == "__main__":
     # Before what takes a moment to import.
@@ -20,7 +20,6 @@ METHODS: Final = ("exact", "hill_climb", "binary_search")
 def main(argv: Sequence[str] | None = None) -> int:
     """Calibrate and return the exit status: 0 only when the target can be met."""
     options = _options(argv)
-    from ml.serving.answer_text import complain  # noqa: PLC0415 (as below)
     from ml.specificity.classifier_calibration import calibrate_files, described  # noqa: PLC0415 (it takes a moment)
 
     try:

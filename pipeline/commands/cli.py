@@ -4,7 +4,7 @@
 networks. What takes long to import is imported where it is used: a wrong option or configuration is told before.
 """
 
-from pipeline.commands.interrupts import Interrupted, ignore_signals, leave_on_signals, quiet_pipe, supervised
+from pipeline.launching.interrupts import Interrupted, ignore_signals, leave_on_signals, quiet_pipe, supervised
 
 leave_on_signals()
 

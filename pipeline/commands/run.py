@@ -4,13 +4,13 @@ import uuid
 
 import dagster as dg
 
-from pipeline.commands.failures import Failures
-from pipeline.commands.interrupts import raise_on_signals
 from pipeline.commands.selection import assets_of
 from pipeline.config.settings import Settings
 from pipeline.definitions import defs
+from pipeline.failures import Failures
 from pipeline.files import exclusive
 from pipeline.launching import pools
+from pipeline.launching.interrupts import raise_on_signals
 from pipeline.tracking.server import check_answers
 
 NEEDS_MLFLOW = frozenset({"training", "evaluation", "release"})

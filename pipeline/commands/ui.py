@@ -12,9 +12,9 @@ from typing import NoReturn
 
 import dagster as dg
 
-from pipeline.commands.interrupts import raise_on_signals
 from pipeline.config.settings import Settings
 from pipeline.errors import ChildError, ConfigurationError, RegistryError
+from pipeline.launching.interrupts import raise_on_signals
 from pipeline.launching.pools import bury_killed_runs
 from pipeline.paths import PROJECT_ROOT
 from pipeline.tracking.server import check_answers, is_remote

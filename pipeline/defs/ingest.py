@@ -5,6 +5,7 @@ import dagster as dg
 from pipeline.dataset.clean import build_clean_occurrences
 from pipeline.defs.metadata import mapping_table, picture, records_table, table_result
 from pipeline.defs.resources import OWNERS, Scope
+from pipeline.fetching.fetch import fetch_photos
 from pipeline.folder.photographs import read_photos
 from pipeline.gbif.occurrences import build_occurrences
 from pipeline.gbif.source import fetch_source
@@ -12,7 +13,6 @@ from pipeline.history.changes import build_changes, changed_species, history, re
 from pipeline.launching.replica import photo_hosts, source_api
 from pipeline.pages.changes_picture import changes_picture
 from pipeline.pages.dataset_pictures import rejections_chart
-from pipeline.photos.fetch import fetch_photos
 from pipeline.photos.index import build_photo_index
 from pipeline.rejections import counts
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from pipeline.config.settings import Settings
+from pipeline.fetching.fetch import FetchSummary
 from pipeline.files import exclusive, work_folder
 from pipeline.folder.labelled_records import digest_in, file_of, fragment_of
 from pipeline.launching.child import in_child
 from pipeline.paths import Paths
 from pipeline.photos.examine import Examined, Examiner, worker_command
-from pipeline.photos.fetch import FetchSummary
 from pipeline.photos.journal import Attempt, Journal, open_journal
 from pipeline.photos.ledger import conclude, limits_of, plan
 from pipeline.photos.progress import Report, reporting

@@ -4,7 +4,7 @@ A child of a run takes seconds to load, and is interrupted with the run; until i
 at once and without a word, for the run itself says what happened.
 """
 
-from pipeline.commands.interrupts import leave_on_signals
+from pipeline.launching.interrupts import leave_on_signals
 
 leave_on_signals(says=None)
 

@@ -18,8 +18,8 @@ from mlflow.tracking import MlflowClient
 from playwright.sync_api import Page, sync_playwright
 
 from ml.spec import RESULT_FILE
-from pipeline.commands.interrupts import GO_ON
 from pipeline.dataset.manifest import content_hash
+from pipeline.launching.interrupts import GO_ON
 from pipeline.photos.journal import AGAIN
 from tests.e2e.conftest import LONG, REPOSITORY, TABLES, Command, all_end, environment_below
 from tests.pipeline import tiny

@@ -22,12 +22,12 @@ from pipeline.dataset.pack import build_training_photos
 from pipeline.dataset.species import build_species
 from pipeline.dataset.split import build_genus_photos, build_split
 from pipeline.dataset.taxonomy import build_taxonomy
+from pipeline.fetching.fetch import FetchSummary, fetch_photos
 from pipeline.fetching.hosts import Patience
 from pipeline.gbif.client import Api
 from pipeline.gbif.occurrences import build_occurrences
 from pipeline.gbif.source import fetch_source
 from pipeline.pages.dataset_pictures import contact_sheet
-from pipeline.photos.fetch import FetchSummary, fetch_photos
 from pipeline.photos.index import build_photo_index
 from pipeline.rejections import counts
 from pipeline.tables import check_table

@@ -18,7 +18,7 @@ def _queries_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         return function(*args, **kwargs)
 
-    for module in ("pipeline.photos.fetch", "pipeline.folder.photographs"):
+    for module in ("pipeline.fetching.fetch", "pipeline.folder.photographs"):
         monkeypatch.setattr(f"{module}.in_child", call)
 
 

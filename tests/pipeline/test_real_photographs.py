@@ -15,10 +15,10 @@ from pipeline.dataset.invariants import straddling_observations, tree
 from pipeline.dataset.species import build_species
 from pipeline.dataset.split import build_split
 from pipeline.dataset.taxonomy import build_taxonomy
+from pipeline.fetching.fetch import fetch_photos
 from pipeline.gbif.occurrences import build_occurrences
 from pipeline.gbif.source import fetch_source
 from pipeline.launching.replica import photo_hosts, source_api
-from pipeline.photos.fetch import fetch_photos
 from pipeline.photos.index import build_photo_index
 from pipeline.query import count
 from tests.pipeline.tiny import read

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from ml.serving.answer_text import Output, OutputError, printable, readable, watched
+from ml.ending import printable
+from ml.serving.answer_text import Output, OutputError, readable, watched
 
 GENUS = {"rank": "genus", "name": "Nestor", "taxon_key": "K6", "probability": 0.93}
 SPECIES = {"rank": "species", "name": "Nestor notabilis", "taxon_key": "K7", "probability": 0.612}

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.commands.cli import main
-from pipeline.commands.interrupts import SIGNALS
+from pipeline.launching.interrupts import SIGNALS
 
 
 @pytest.fixture(autouse=True)

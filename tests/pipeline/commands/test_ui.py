@@ -16,9 +16,9 @@ import psutil
 import pytest
 
 from pipeline.commands import ui
-from pipeline.commands.interrupts import Interrupted
 from pipeline.config.settings import Settings
 from pipeline.errors import ChildError
+from pipeline.launching.interrupts import Interrupted
 from pipeline.launching.pools import PROCESS_TAG
 
 Make = Callable[..., Settings]

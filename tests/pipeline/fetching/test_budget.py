@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pipeline.config.settings import Settings
 from pipeline.fetching import budget as budget_module
 from pipeline.fetching.budget import DAY, HOUR, Budget
+from pipeline.fetching.fetch import fetch_photos
 from pipeline.fetching.hosts import Host, Patience
-from pipeline.photos.fetch import fetch_photos
 from tests.pipeline.photo_index import write_index
 from tests.pipeline.photo_server import PhotoServer, jpeg, photo_server
 

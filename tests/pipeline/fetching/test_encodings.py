@@ -42,7 +42,9 @@ def test_others_are_refused_by_name(encoding: str) -> None:
         decoded(b"\x00" + BODY, encoding, most=1000)
 
 
-@pytest.mark.parametrize("body", [gzip.compress(BODY)[:-9], b"\x1f\x8b plain", b"plain text", b"", RAW_DEFLATE[:50]])
+@pytest.mark.parametrize(
+    "body", [gzip.compress(BODY, mtime=0)[:-9], b"\x1f\x8b plain", b"plain text", b"", RAW_DEFLATE[:50]]
+)
 def test_what_is_cut_or_damaged_is_said_to_be(body: bytes) -> None:
     with pytest.raises(DamagedBodyError):
         decoded(body, "deflate", most=len(BODY))

@@ -14,8 +14,8 @@ import pytest
 
 from pipeline.config.settings import HostLimits, PhotoSettings, Settings, load_settings
 from pipeline.fetching import budget, hosts
+from pipeline.fetching.fetch import FetchSummary, fetch_photos
 from pipeline.fetching.hosts import BURST_SECONDS, Host, Patience
-from pipeline.photos.fetch import FetchSummary, fetch_photos
 from tests.pipeline.photo_index import attempts, ledger, write_index
 from tests.pipeline.photo_server import HOST, MIRROR, PhotoServer, photo_server
 

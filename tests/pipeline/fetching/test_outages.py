@@ -13,9 +13,9 @@ from pipeline.config.settings import Settings
 from pipeline.defs.ingest import photos
 from pipeline.defs.resources import Scope
 from pipeline.errors import IncompleteFetchError
+from pipeline.fetching.fetch import FetchSummary, fetch_photos
 from pipeline.fetching.hosts import Patience
 from pipeline.fetching.refusals import MOST_HELD
-from pipeline.photos.fetch import FetchSummary, fetch_photos
 from pipeline.photos.ledger import SAMPLES, received_lately
 from tests.pipeline import tiny
 from tests.pipeline.photo_index import ledger, write_index

@@ -19,11 +19,11 @@ from pipeline.dataset.pack import build_training_photos
 from pipeline.dataset.species import build_species
 from pipeline.dataset.split import build_genus_photos, build_split
 from pipeline.dataset.taxonomy import build_taxonomy
+from pipeline.fetching.fetch import fetch_photos
 from pipeline.gbif.occurrences import build_occurrences
 from pipeline.gbif.source import fetch_source
 from pipeline.history.changes import KINDS, Comparison, build_changes
 from pipeline.launching.replica import PUBLIC_HOST, photo_hosts, source_api
-from pipeline.photos.fetch import fetch_photos
 from pipeline.photos.index import build_photo_index
 from pipeline.tables import check_table
 from tests.pipeline import tiny

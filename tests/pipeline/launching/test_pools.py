@@ -11,9 +11,9 @@ import dagster as dg
 import pytest
 from dagster._core.execution.plan.instance_concurrency_context import InstanceConcurrencyContext
 
-from pipeline.commands.failures import Failures
-from pipeline.commands.interrupts import Interrupted
+from pipeline.failures import Failures
 from pipeline.launching import pools
+from pipeline.launching.interrupts import Interrupted
 
 POOL = "gpu"
 pools.install()

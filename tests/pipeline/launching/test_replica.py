@@ -16,11 +16,11 @@ from demo.faults import FAULTS, Faults
 from pipeline.config.settings import Settings
 from pipeline.dataset.clean import build_clean_occurrences
 from pipeline.errors import ChildError
+from pipeline.fetching.fetch import fetch_photos
 from pipeline.fetching.hosts import Patience
 from pipeline.gbif.occurrences import build_occurrences
 from pipeline.gbif.source import fetch_source
 from pipeline.launching.replica import PUBLIC_HOST, photo_hosts, running_replica, source_api
-from pipeline.photos.fetch import fetch_photos
 from pipeline.photos.index import build_photo_index
 from tests.pipeline import tiny
 

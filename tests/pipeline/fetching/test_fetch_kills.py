@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 
 from pipeline.config.settings import Settings
+from pipeline.fetching.fetch import fetch_photos
 from pipeline.paths import PROJECT_ROOT
-from pipeline.photos.fetch import fetch_photos
 from pipeline.photos.journal import AGAIN
 from tests.pipeline.photo_index import attempts, bodies, stable, write_index
 from tests.pipeline.photo_server import PhotoServer, photo_server
@@ -30,7 +30,7 @@ CHILD = """
 import sys
 from pathlib import Path
 from pipeline.config.settings import Settings
-from pipeline.photos import fetch
+from pipeline.fetching import fetch
 from pipeline.fetching import fetcher
 fetcher.FLUSH_SECONDS = 0.05  # runs are short here, and most should record something
 settings = Settings(name="test", data_root=Path(sys.argv[1]), photos={"concurrency": 4, "requests_per_second": 5000})

@@ -6,8 +6,8 @@ import dagster as dg
 from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster._core.events import RunFailureReason
 
-from pipeline.commands.interrupts import Interrupted
 from pipeline.errors import NatureWatchError
+from pipeline.launching.interrupts import Interrupted
 
 
 class Failures:

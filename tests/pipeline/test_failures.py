@@ -6,10 +6,10 @@ from collections.abc import Callable
 import dagster as dg
 import pytest
 
-from pipeline.commands.console import console
-from pipeline.commands.failures import Failures, reason
-from pipeline.commands.interrupts import Interrupted
+from pipeline.defs.console import console
 from pipeline.errors import GbifError, TableError
+from pipeline.failures import Failures, reason
+from pipeline.launching.interrupts import Interrupted
 
 
 def caused(error: Exception, cause: BaseException) -> Exception:

@@ -11,13 +11,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline.commands.interrupts import GO_ON, STOPPING, Interrupted
 from pipeline.fetching.event_loop import cancelled_by_signals
+from pipeline.launching.interrupts import GO_ON, STOPPING, Interrupted
 
 PROGRAM = """
 import os, signal, sys, time
 from pathlib import Path
-from pipeline.commands import interrupts
+from pipeline.launching import interrupts
 
 def work():
     folder = Path(sys.argv[2])
@@ -168,7 +168,7 @@ def test_its_status_is_the_status_of_the_work(tmp_path: Path, programs: list[Pro
 def test_a_pipe_that_nobody_reads_any_more_ends_a_command_without_a_word() -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    program = "from pipeline.commands.interrupts import quiet_pipe\nwith quiet_pipe():\n    print('an answer')\n"
+    program = "from pipeline.launching.interrupts import quiet_pipe\nwith quiet_pipe():\n    print('an answer')\n"
     answer = subprocess.run(
         [sys.executable, "-c", program], stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60, check=False
     )

@@ -11,8 +11,8 @@ import pytest
 
 from pipeline.config.settings import Settings
 from pipeline.errors import TableError
+from pipeline.fetching.fetch import FetchSummary, fetch_photos
 from pipeline.fetching.hosts import Host, Patience
-from pipeline.photos.fetch import FetchSummary, fetch_photos
 from pipeline.photos.ledger import received_lately
 from pipeline.tables import check_table
 from tests.pipeline import photo_index, tiny

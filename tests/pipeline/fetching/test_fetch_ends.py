@@ -18,8 +18,8 @@ from pipeline.errors import LockedError, StorageError
 from pipeline.files import exclusive
 from pipeline.photos.bodies import path_of
 from pipeline.photos.journal import Journal
+from tests.pipeline.fetching.test_fetch import fast, fetch, server, write_index
 from tests.pipeline.photo_server import PhotoServer, jpeg
-from tests.pipeline.photos.test_fetch import fast, fetch, server, write_index
 
 __all__ = ["fast", "server"]
 

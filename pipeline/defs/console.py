@@ -8,7 +8,7 @@ from dagster._core.utils import coerce_valid_log_level
 from dagster_shared.error import SerializableErrorInfo
 
 from pipeline import errors
-from pipeline.commands.failures import was_interrupted
+from pipeline.failures import was_interrupted
 
 
 class _Line(logging.Formatter):
