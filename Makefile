@@ -1,14 +1,15 @@
-# make demo   the whole road on the embedded sample, offline
+# make demo   the whole pipeline on the embedded sample, offline
 # make test   lint, types and all tests
 # make ui     the Dagster UI on http://127.0.0.1:3000
 # make env    the environment in .venv, and nothing else
+# make audit  dist/sbom.cdx.json, and the lock held against known vulnerabilities (needs the network)
 # make bench  measurements against peers; PART=fetch picks one part
 # make experiments  the paper's experiments in miniature on ../shared/data; hours, resumable, writes docs/experiments.md
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test lint types pytest ui bench experiments env lock clean
+.PHONY: demo test lint types pytest chromium ui bench experiments env audit lock clean
 
 env: $(READY)
 
@@ -38,6 +39,7 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/sqlfluff lint --disable-progress-bar sql
+	$(BIN)/dagster definitions validate --log-level warning --workspace workspace.yaml
 
 types: $(READY)
 	$(BIN)/mypy
@@ -46,7 +48,6 @@ pytest: $(READY) chromium
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # The browser that drives the UI in tests; installed from the distribution where it is missing.
-.PHONY: chromium
 chromium:
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
 	  (echo "installing chromium for the browser tests" && apt-get update -qq && apt-get install -y -qq chromium >/dev/null)
@@ -62,5 +63,19 @@ lock:
 	  | grep -vE '^(nvidia-|cuda-|triton==)' > requirements.lock
 	rm -rf .venv-lock
 
+# The list of components is made from what is installed. pip-audit skips a package that PyPI does not answer for and
+# still reports "no known vulnerabilities"; --strict makes it an error.
+audit: $(READY)
+	$(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	.venv-audit/bin/python -m pip install --quiet --group audit
+	mkdir -p dist
+	.venv-audit/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+	  --output-file dist/sbom.cdx.json .venv
+	@echo "components: dist/sbom.cdx.json"
+	.venv-audit/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off \
+	  --requirement requirements.lock \
+	  || { echo "AUDIT FAILED: a vulnerability is listed above, or PyPI gave no answer (then nothing is known)" >&2; exit 1; }
+
 clean:
-	rm -rf .venv data test-artefacts
+	rm -rf .venv .venv-audit data dist test-artefacts
