@@ -188,7 +188,7 @@ class Downloads:
         return download.status(now=now, step=self._step) in {"PREPARING", "RUNNING"}
 
     def _next_key(self, request: dict[str, Any]) -> str:
-        # The same requests in the same order get the same keys: a road that runs twice ends in the same tables.
+        # The same requests in the same order get the same keys: a pipeline that runs twice ends in the same tables.
         asked = json.dumps([request, self._release, self._source], sort_keys=True)
         digits = int.from_bytes(hashlib.sha256(asked.encode()).digest()[:8], "big") % 10**15
         return f"{len(self._known) + 1:07d}-{digits:015d}"

@@ -1,6 +1,6 @@
 """The unusual records that real GBIF data hold: names that are no species, and media that are no photograph.
 
-Each kind is there once or more, attached to a real observation of the list, so that every rule of the road has work.
+Each kind occurs at least once, attached to a real observation of the list, so that every rule of the pipeline is used.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Trains the rows, seed by seed: the road's own children do the work, what is done is not done again."""
+"""Trains the rows, seed by seed: the pipeline's own child processes do the work, and what is done is not repeated."""
 
 import json
 import os
@@ -48,10 +48,10 @@ class Outcome:
 
 
 def prepare(*, photos: Path, folder: Path, seed: int) -> Dataset:
-    """Take the road to the split of this seed, as `naturewatch run` does.
+    """Run the pipeline up to the split of this seed, as `naturewatch run` does.
 
     Raises:
-        subprocess.CalledProcessError: the road ended with an error, which it printed.
+        subprocess.CalledProcessError: the run ended with an error, which it printed.
     """
     environment = {
         "NATUREWATCH__NAME": f"experiments-{seed}",

@@ -1,4 +1,4 @@
-"""Small Darwin Core Archives, as GBIF writes them and otherwise, and what the road makes of them."""
+"""Small Darwin Core Archives, as GBIF writes them and otherwise, and what the pipeline makes of them."""
 
 import zipfile
 from collections.abc import Callable
@@ -60,7 +60,7 @@ def make_archive(
 
 
 def tables(make_settings: Callable[..., Settings], archive: Path) -> tuple[Settings, dict[str, Any]]:
-    """Settings after the archive went through the road's first two steps, and its first occurrence."""
+    """Settings after the archive went through the pipeline's first two steps, and its first occurrence."""
     settings = make_settings(source={"mode": "archive", "archive": str(archive)})
     fetch_source(settings, api=Api("http://127.0.0.1:9/v1"), log=lambda _: None)
     build_occurrences(settings.paths, settings)

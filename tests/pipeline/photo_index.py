@@ -31,7 +31,7 @@ def ledger(settings: Settings) -> dict[str, dict[str, Any]]:
 
 
 def stable(settings: Settings) -> list[dict[str, Any]]:
-    """The ledger without what may differ between two roads to the same end."""
+    """The ledger without what may differ between two runs with the same outcome."""
     varying = {"fetched_at", "attempts"}
     return [
         {name: value for name, value in row.items() if name not in varying}

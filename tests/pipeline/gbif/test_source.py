@@ -88,7 +88,7 @@ def test_killed_while_waiting_it_asks_for_the_same_key(
 
 
 def remove_archives(settings: Settings) -> None:
-    """What a person does who needs the room."""
+    """What a person does who needs the space."""
     for archive in settings.paths.downloads.glob("*/*.zip"):
         archive.unlink()
 
