@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from bench.harness import Goal, Report, Sample, alternate, measure, median_and_spread
-from demo.drawing import photograph
-from demo.organisms import read_kinds
+from demo.organisms.drawing import photograph
+from demo.organisms.source import read_kinds
 from pipeline.launching.launch import environment
 from pipeline.paths import PROJECT_ROOT
 

@@ -1,4 +1,4 @@
-"""The command `python -m demo`: options, start, the ready line, and the end. Nothing about what is served."""
+"""The command `python -m demo`: options, which source is served, start, the ready line, and the end."""
 
 import argparse
 import asyncio
@@ -13,8 +13,10 @@ from pathlib import Path
 from aiohttp import web
 
 from demo.faults import FAULTS, UnknownFaultError, parse_faults
+from demo.records import Source
 from demo.server import Replica
 
+RELEASES = (1, 2)
 INTERRUPTED = "interrupted; run the same command again to go on from here"
 """What every command says last when a signal ends it."""
 
@@ -36,7 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--photos", type=Path, metavar="CSV", help="serve labelled photographs, not rendered organisms")
-    parser.add_argument("--release", type=int, choices=(1, 2), default=1, help="state of the data (default 1)")
+    parser.add_argument("--release", type=int, choices=RELEASES, default=1, help="state of the data (default 1)")
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: any that is free)")
     parser.add_argument("--public-url", metavar="URL", help="scheme and host of photographs (default: the request's)")
     parser.add_argument("--state", type=Path, metavar="DIR", help="keep the downloads that were asked for here")
@@ -89,12 +91,31 @@ async def serve(replica: Replica, *, port: int, watch_stdin: bool) -> int:
     return received[0] if received else 0
 
 
+def open_source(*, photos: Path | None, release: int) -> Source:
+    """Open a folder of labelled photographs, or, without one, the rendered organisms.
+
+    Args:
+        photos: CSV of labelled photographs (columns as `demo.folder.COLUMNS`), or None.
+        release: 1, or 2 for the same world a year later (see `demo.releases`).
+
+    Raises:
+        ValueError: The release is neither 1 nor 2.
+        FolderError: The CSV or a photograph that it names cannot be used.
+    """
+    # Loaded after the options, so that --help and a wrong option answer at once.
+    from demo.folder import FolderSource  # noqa: PLC0415
+    from demo.organisms.source import RenderedSource  # noqa: PLC0415
+
+    if release not in RELEASES:
+        raise ValueError(f"release {release} does not exist; choose one of {', '.join(map(str, RELEASES))}")
+    return RenderedSource(release=release) if photos is None else FolderSource(csv=photos, release=release)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     arguments = build_parser().parse_args(argv)
-    # Loaded after the options, so that --help and a wrong option answer at once.
+    # Loaded after the options, as in `open_source`.
     from demo.folder import FolderError  # noqa: PLC0415
-    from demo.sources import open_source  # noqa: PLC0415
 
     photos: Path | None = arguments.photos
     try:

@@ -16,13 +16,13 @@ from typing import Any
 from aiohttp import web
 
 from demo.bodies import respond_with
-from demo.download import Download, Downloads, TooManyDownloadsError
-from demo.facets import DATASET_KEY, PredicateError
 from demo.faults import Faults
+from demo.gbif.download import Download, Downloads, TooManyDownloadsError
+from demo.gbif.facets import DATASET_KEY, PredicateError
+from demo.gbif.search import INTERPRETED, Index, SearchError, occurrence_json, page
+from demo.gbif.species import Names, dataset_document
 from demo.photos import PhotoHost, too_many_requests
 from demo.records import Source
-from demo.search import INTERPRETED, Index, SearchError, occurrence_json, page
-from demo.species import Names, dataset_document
 
 USER = "replica"
 PASSWORD = "replica"  # noqa: S105 - the replica's published account, it guards nothing

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from demo.__main__ import open_source
 from demo.folder import COLUMNS, FolderError, FolderSource
-from demo.sources import open_source
 
 
 def _write(folder: Path, *rows: dict[str, str]) -> Path:

@@ -7,7 +7,7 @@ from urllib.request import urlopen
 
 import pyarrow.parquet as pq
 
-from demo.organisms import RenderedSource
+from demo.organisms.source import RenderedSource
 from demo.records import Occurrence
 from ml.images.loader import Pack, read_split
 from pipeline.config.settings import Settings

@@ -3,7 +3,7 @@
 import itertools
 import math
 
-from demo.drawing_pen import Look, Pen, at, shade
+from demo.organisms.pen import Look, Pen, at, shade
 
 
 def bird(pen: Pen, look: Look) -> None:

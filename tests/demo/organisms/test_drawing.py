@@ -9,9 +9,9 @@ import statistics
 import pytest
 from PIL import Image
 
-from demo.drawing import PLANS, individual, photograph
-from demo.drawing_pen import Look
-from demo.organisms import read_kinds
+from demo.organisms.drawing import PLANS, individual, photograph
+from demo.organisms.pen import Look
+from demo.organisms.source import read_kinds
 
 
 @pytest.mark.parametrize("plan", sorted(PLANS))

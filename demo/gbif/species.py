@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from demo.facets import DATASET_KEY
+from demo.gbif.facets import DATASET_KEY
+from demo.gbif.search import Index
 from demo.records import RANKS, Name
-from demo.search import Index
 
 _INFRASPECIFIC = {"SUBSPECIES", "VARIETY", "FORM"}
 _MARKERS = {"\N{MULTIPLICATION SIGN}", "subsp.", "var.", "f."}

@@ -4,9 +4,9 @@ from collections import Counter
 
 import pytest
 
-from demo.organisms import RenderedSource, read_kinds
+from demo.__main__ import open_source
+from demo.organisms.source import RenderedSource, read_kinds
 from demo.records import Occurrence
-from demo.sources import open_source
 
 
 @pytest.fixture(scope="module")

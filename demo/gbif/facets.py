@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from demo.licences import licence_code
+from demo.gbif.licences import licence_code
 from demo.records import RANKS, Occurrence
 
 DATASET_KEY = "50c9509d-22c7-4a22-a47d-8c48425ef4a7"

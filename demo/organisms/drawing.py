@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 
-from demo.drawing_animals import ANIMALS
-from demo.drawing_pen import Colour, Look, Pen, leaf_points, shade
-from demo.drawing_plants import PLANTS
+from demo.organisms.animals import ANIMALS
+from demo.organisms.pen import Colour, Look, Pen, leaf_points, shade
+from demo.organisms.plants import PLANTS
 
 PLANS = {**ANIMALS, **PLANTS}
 # Darker and lighter colour of each habitat.

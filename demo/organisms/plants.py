@@ -2,7 +2,7 @@
 
 import math
 
-from demo.drawing_pen import Look, Pen, at, leaf_points, shade
+from demo.organisms.pen import Look, Pen, at, leaf_points, shade
 
 
 def kowhai(pen: Pen, look: Look) -> None:

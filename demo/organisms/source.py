@@ -1,7 +1,7 @@
 """Rendered organisms as a source: observations of New Zealand species whose photographs are drawn on request.
 
-The species and their looks are rows of `new_zealand.csv`; the odd records that real data hold are in `demo.oddities`.
-No drawing and no protocol here.
+The species and their looks are rows of `new_zealand.csv`; the odd records that real data hold are in
+`demo.organisms.oddities`. No drawing and no protocol here.
 """
 
 import csv
@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from demo.drawing import photograph
-from demo.drawing_pen import Look, colour_of
 from demo.lineage import OCCURRENCE_LICENCE, accepted, draw, number, place_and_date, share, synonym
-from demo.oddities import SUBSPECIES, SYNONYMS, odd_observations, subspecies
+from demo.organisms.drawing import photograph
+from demo.organisms.oddities import SUBSPECIES, SYNONYMS, odd_observations, subspecies
+from demo.organisms.pen import Look, colour_of
 from demo.records import RANKS, Media, Occurrence, Taxon
 from demo.releases import release_of
 

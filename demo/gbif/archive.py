@@ -5,10 +5,10 @@ import zipfile
 from collections.abc import Iterable, Sequence
 from xml.sax.saxutils import escape
 
-from demo.facets import CHECKLIST_KEY, COUNTRY, DATASET_KEY
-from demo.licences import licence_code
+from demo.gbif.facets import CHECKLIST_KEY, COUNTRY, DATASET_KEY
+from demo.gbif.licences import licence_code
+from demo.gbif.search import INTERPRETED, accepted_name, generic_name, media_address
 from demo.records import RANKS, Occurrence
-from demo.search import INTERPRETED, accepted_name, generic_name, media_address
 
 _DC = "http://purl.org/dc/terms/"
 _DWC = "http://rs.tdwg.org/dwc/terms/"

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from aiohttp import encode_basic_auth
 
-from demo.facets import PredicateError, check_predicate
-from demo.licences import licence_code
+from demo.gbif.facets import PredicateError, check_predicate
+from demo.gbif.licences import licence_code
+from demo.gbif.species import canonical_name
 from demo.server import PASSWORD, USER
-from demo.species import canonical_name
 from tests.demo.conftest import Client, Serve
 from tests.demo.replica_fixtures import GANNET, MULBERRY, SmallSource
 

@@ -12,8 +12,8 @@ from aiohttp import encode_basic_auth
 from hypothesis import given
 from hypothesis import strategies as st
 
-from demo.archive import write_archive
 from demo.bodies import byte_range
+from demo.gbif.archive import write_archive
 from demo.server import PASSWORD, USER
 from tests.demo.conftest import Client, Serve
 from tests.demo.replica_fixtures import SmallSource

@@ -5,8 +5,17 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from demo.facets import CHECKLIST_KEY, COUNTRY, DATASET_KEY, MULTIMEDIA, Facets, facets_of, known_parameters, matches
-from demo.licences import licence_address
+from demo.gbif.facets import (
+    CHECKLIST_KEY,
+    COUNTRY,
+    DATASET_KEY,
+    MULTIMEDIA,
+    Facets,
+    facets_of,
+    known_parameters,
+    matches,
+)
+from demo.gbif.licences import licence_address
 from demo.records import RANKS, Media, Occurrence, Source, Taxon
 
 MAX_LIMIT = 300

@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from demo.archive import write_archive
-from demo.facets import PredicateError, check_predicate
-from demo.search import Index
+from demo.gbif.archive import write_archive
+from demo.gbif.facets import PredicateError, check_predicate
+from demo.gbif.search import Index
 
 MAX_UNFINISHED = 3
 # 10.21373 is the prefix of GBIF's own test system: a replica's DOI must never look like a published one.
