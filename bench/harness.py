@@ -20,6 +20,8 @@ import psutil
 
 RESULTS = Path(__file__).resolve().parent / "results"
 """Where reports are written: one JSON and one Markdown file per part."""
+PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "data" / "photos.csv"
+"""Labelled real photographs; they are no part of the project."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +34,7 @@ class Sample:
     peak_rss_bytes: int
     """The largest resident memory, summed over the process and its descendants (sampled)."""
     facts: Mapping[str, float] = field(default_factory=dict)
-    """What else the run says of itself, by name."""
+    """Further numbers that the run printed, by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,12 +97,12 @@ class Report:
 
 
 def measure(command: Sequence[str], *, environment: Mapping[str, str] | None = None, cwd: Path | None = None) -> Sample:
-    """Run a command to its end and say what it cost.
+    """Run a command to its end and return what it cost.
 
     The last line that it prints may be a JSON object of numbers: its `facts`.
 
     Raises:
-        RuntimeError: the command failed; the end of what it said is in the message.
+        RuntimeError: the command failed; the end of its output is in the message.
     """
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.perf_counter()
@@ -128,7 +130,7 @@ def measure(command: Sequence[str], *, environment: Mapping[str, str] | None = N
 
 
 def alternate(contestants: Mapping[str, Callable[[], Sample]], *, runs: int) -> dict[str, list[Sample]]:
-    """Run all contestants in turn, `runs` times, so that a change of the machine's mood hits all of them."""
+    """Run all contestants in turn, `runs` times, so that a slower or faster machine affects all of them."""
     samples: dict[str, list[Sample]] = {name: [] for name in contestants}
     for number in range(runs):
         for name, contestant in contestants.items():
@@ -139,7 +141,7 @@ def alternate(contestants: Mapping[str, Callable[[], Sample]], *, runs: int) -> 
 
 
 def fill_page_cache(folder: Path) -> None:
-    """Leave no memory free, as on a machine that has been at work for a while: what is asked for next was in use.
+    """Fill free memory with the page cache, as on a machine that has been at work for a while.
 
     A virtual machine gets untouched memory from its host page by page, which can cost more than what is measured.
     """

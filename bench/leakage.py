@@ -10,12 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from bench.harness import Goal, Report
+from bench.harness import PHOTOS, Goal, Report
 from pipeline.dataset.fingerprint import fingerprint
 from pipeline.dataset.leakage import DISTANCE
 
-PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "data" / "photos.csv"
-"""Labelled real photographs; they are no part of the project."""
 COPIES = 600
 """Photographs of which changed copies are made."""
 DISTANCES = (0, 2, 4, 6, 8, 10)

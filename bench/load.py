@@ -1,4 +1,7 @@
-"""Two-view training batches from JPEGs: photographs per CPU-second, against PIL with torchvision's v2 transforms."""
+"""Two-view training batches from JPEGs: photographs per CPU-second, against PIL with torchvision's v2 transforms.
+
+The JPEGs are real photographs if there are any on this machine, rendered organisms otherwise.
+"""
 
 import csv
 import io
@@ -12,14 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from bench.harness import Goal, Report, Sample, alternate, measure, median_and_spread
+from bench.harness import PHOTOS, Goal, Report, Sample, alternate, measure, median_and_spread
 from demo.organisms.drawing import photograph
 from demo.organisms.source import read_kinds
 from pipeline.launching.launch import environment
 from pipeline.paths import PROJECT_ROOT
 
-PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "data" / "photos.csv"
-"""Labelled real photographs; they are no part of the project. Without them, rendered organisms."""
 COUNT = 512
 SIZE = (500, 375)
 FACTOR = 6

@@ -1,4 +1,4 @@
-"""Environments of the peers, each of its own, beside the project's: `.venv-peers/<name>`, made when it is missing."""
+"""A virtual environment for each peer: `.venv-peers/<name>`, made when it is missing."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ REQUIREMENTS: Final = {"img2dataset": "img2dataset==1.47.0", "gbif-dl": "gbif-dl
 
 
 def python_of(name: str) -> Path | None:
-    """The interpreter of a peer's environment; None, with pip's words printed, where it cannot be installed."""
+    """The interpreter of a peer's environment; None, after pip's error was printed, if it cannot be installed."""
     environment = FOLDER / name
     ready = environment / "ready"
     python = environment / "bin" / "python"

@@ -9,9 +9,9 @@ from typing import Final
 from bench.experiments.rows import REMEDIES, ROWS, Row
 from bench.experiments.runs import Dataset, Outcome, prepare, train_all
 from bench.experiments.table import differences, insert, results
+from bench.harness import PHOTOS
 from pipeline.paths import PROJECT_ROOT
 
-PHOTOS: Final = PROJECT_ROOT.parent / "shared" / "data" / "photos.csv"
 PAIRS: Final = (
     ("baseline_matched", "probe"),
     ("views_pretrained", "baseline_matched"),

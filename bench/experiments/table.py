@@ -1,4 +1,4 @@
-"""What came out, as tables in docs/experiments.md."""
+"""The results as tables in docs/experiments.md."""
 
 import math
 from collections.abc import Callable, Sequence
