@@ -33,7 +33,8 @@ FIRST_LINE = 120
 PRIVATE = {"road": "pipeline", "room": "package", "bury": "free (a slot of a pool)"}
 """Words of a private language, each with the field's own. There may be room on a disk, but code has no rooms."""
 PRIVATE_WORDS = re.compile(
-    r"(?<![a-z])(?:roads?|rooms|(?:the|this|each|'s|s') room|bury|bur(?:ies|ied))(?![a-z])", re.IGNORECASE
+    r"(?<![a-z])(?:roads?|rooms|(?:the|this|each) room|bury|bur(?:ies|ied))(?![a-z])|(?:'s|s') room(?![a-z])",
+    re.IGNORECASE,
 )
 LEANING = re.compile(r"Likewise|[Ss]ee above")
 """What makes a docstring lean on another."""
