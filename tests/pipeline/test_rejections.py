@@ -1,4 +1,4 @@
-"""Rows that leave the pipeline leave a line; the lines of one stage never disturb those of another."""
+"""Rows that leave the road leave a line; the lines of one stage never disturb those of another."""
 
 from pathlib import Path
 
