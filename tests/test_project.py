@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -175,3 +176,9 @@ def test_hooks_run_what_make_runs() -> None:
     ]
     (repository,) = yaml.safe_load(text_of(ROOT / ".pre-commit-config.yaml"))["repos"]
     assert sorted(hook["entry"] for hook in repository["hooks"]) == sorted(made)
+
+
+def test_a_citation_names_this_version() -> None:
+    project = tomllib.loads(text_of(ROOT / "pyproject.toml"))["project"]
+    citation = yaml.safe_load(text_of(ROOT / "CITATION.cff"))
+    assert (citation["version"], citation["license"]) == (project["version"], project["license"])
