@@ -39,7 +39,7 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/sqlfluff lint --disable-progress-bar sql
-	$(BIN)/dagster definitions validate --log-level warning --workspace workspace.yaml
+	PYTHONWARNINGS=ignore $(BIN)/dagster definitions validate -w workspace.yaml --log-level warning
 
 types: $(READY)
 	$(BIN)/mypy
