@@ -12,7 +12,7 @@ PARTS: Final = {
     "archive": "10 million occurrences and 20 million media rows to Parquet, against DuckDB's bare read",
     "fetch": "photographs from one host, against img2dataset, gbif-dl and a bare loop",
     "load": "two-view training batches from JPEGs, against PIL with torchvision",
-    "growth": "the photo index and the comparison of releases, within 2 GiB of memory",
+    "growth": "the photo index and the comparison of snapshots, within 2 GiB of memory",
     "guarantee": "how often the promised accuracy is broken, over 1,000 resamplings",
     "step": "the trainer's step against a bare PyTorch step of the same network and batch",
     "specificity": "one pass and calibration at the paper's scale, against the paper's hill climb",

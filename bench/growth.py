@@ -1,4 +1,4 @@
-"""The photo index and the comparison of releases over generated tables, within 2 GiB of DuckDB's memory.
+"""The photo index and the comparison of snapshots over generated tables, within 2 GiB of DuckDB's memory.
 
 Run by `python -m bench growth`. Each step is a child of its own, so that its peak is its own.
 """
@@ -35,17 +35,17 @@ _MEDIA: Final = """
     from range({rows}) t(i)
 """
 # Every hundredth photograph is gone, re-identified or relicensed, each in turn; three in a hundred are new.
-_RELEASE: Final = """
+_SNAPSHOT: Final = """
     with numbered as (
         -- Numbers with gaps, and occurrences in an order of their own, compress like GBIF's.
         select i, 300000000 + 37 * i + hash(i) % 37 as photo, 1000000000 + hash(i // 2) % 4000000000 as occurrence,
-            hash(i) % 100000 + if(i % 300 = 100 and {release} = 2, 1, 0) as species
+            hash(i) % 100000 + if(i % 300 = 100 and {snapshot} = 2, 1, 0) as species
         from range({rows}) t(i)
-        where ({release} = 1 and i % 100 < 97) or ({release} = 2 and i % 300 <> 0)
+        where ({snapshot} = 1 and i % 100 < 97) or ({snapshot} = 2 and i % 300 <> 0)
     )
     select photo::varchar as photo_id, occurrence::varchar as occurrence_key, species::varchar as species_key,
         'Genus species' || species as species,
-        if(i % 300 = 200 and {release} = 2, 'CC0', ['CC-BY', 'CC-BY-NC'][1 + i % 2]) as licence,
+        if(i % 300 = 200 and {snapshot} = 2, 'CC0', ['CC-BY', 'CC-BY-NC'][1 + i % 2]) as licence,
         'https://inaturalist-open-data.s3.amazonaws.com/photos/' || photo || '/large.jpg' as url
     from numbered
     order by photo_id
@@ -58,16 +58,16 @@ def run(*, folder: Path, runs: int) -> Report:
     _prepare(folder)
     steps = {
         f"photo index, {MEDIA:,} media rows": "index",
-        f"first release, {PHOTOGRAPHS:,} photographs": "first",
-        f"next release, {PHOTOGRAPHS:,} photographs": "next",
+        f"first snapshot, {PHOTOGRAPHS:,} photographs": "first",
+        f"next snapshot, {PHOTOGRAPHS:,} photographs": "next",
     }
     contestants = {name: partial(_measured, step, folder) for name, step in steps.items()}
     samples = alternate(contestants, runs=runs)
     peak = max(sample.peak_rss_bytes for found in samples.values() for sample in found)
-    size = (folder / "release1.parquet").stat().st_size / count(folder / "release1.parquet")
+    size = (folder / "snapshot1.parquet").stat().st_size / count(folder / "snapshot1.parquet")
     return Report(
         part="growth",
-        title=f"The photo index and the comparison of two releases, DuckDB's memory limited to {LIMIT}.",
+        title=f"The photo index and the comparison of two snapshots, DuckDB's memory limited to {LIMIT}.",
         rows=[
             {
                 "step": name,
@@ -78,7 +78,7 @@ def run(*, folder: Path, runs: int) -> Report:
             for name, found in samples.items()
         ],
         goals=[Goal(name="peak resident bytes of any step", value=float(peak), bound=float(MOST), kind="at most")],
-        notes=[f"the remembered index of a release takes {size:.1f} MB per million photographs"],
+        notes=[f"the remembered index of a snapshot takes {size:.1f} MB per million photographs"],
     )
 
 
@@ -90,8 +90,8 @@ def _prepare(folder: Path) -> None:
     tables = {
         "clean_occurrences": _OCCURRENCES.format(rows=MEDIA),
         "media": _MEDIA.format(rows=MEDIA),
-        "release1": _RELEASE.format(rows=PHOTOGRAPHS, release=1),
-        "release2": _RELEASE.format(rows=PHOTOGRAPHS, release=2),
+        "snapshot1": _SNAPSHOT.format(rows=PHOTOGRAPHS, snapshot=1),
+        "snapshot2": _SNAPSHOT.format(rows=PHOTOGRAPHS, snapshot=2),
     }
     with connect(inputs={}) as connection:
         for name, query in tables.items():
@@ -105,8 +105,8 @@ def _step(step: str, folder: Path) -> int:
     """Rows that a step wrote."""
     inputs = {
         "index": {name: folder / f"{name}.parquet" for name in ("media", "clean_occurrences")},
-        "first": {"earlier": NOTHING, "later": folder / "release1.parquet"},
-        "next": {"earlier": folder / "release1.parquet", "later": folder / "release2.parquet"},
+        "first": {"earlier": NOTHING, "later": folder / "snapshot1.parquet"},
+        "next": {"earlier": folder / "snapshot1.parquet", "later": folder / "snapshot2.parquet"},
     }[step]
     output = folder / f"{step}.out.parquet"
     with connect(inputs=inputs) as connection:

@@ -1,7 +1,7 @@
 -- Purpose: where each class of the last taxonomy went, and where each class of this one comes from.
 -- Grain: one row per pair of an old and a present class; an old class that went nowhere has no new_class_id, a present
 --   class that comes from none has no old_class_id.
--- Inputs: old_taxonomy, old_observations (occurrence_key, checklist_key, species_key of the release before), taxonomy,
+-- Inputs: old_taxonomy, old_observations (occurrence_key, checklist_key, species_key under the last taxonomy), taxonomy,
 --   clean_occurrences, crosswalk (from_checklist, from_key, to_checklist, to_key).
 -- Parameters: none.
 -- A species that is in both trees goes to itself, by checklist and key. A species whose key has vanished goes where its

@@ -53,7 +53,7 @@ def keep_attribution(paths: Paths, *, version: str) -> Path:
     Raises:
         OSError: one of the files is missing.
     """
-    folder = paths.dataset_release(version)
+    folder = paths.dataset_version(version)
     for source in (paths.dataset_manifest, paths.table("attribution"), derived_dataset_path(paths)):
         with atomic_path(folder / source.name) as partial:
             shutil.copyfile(source, partial)
