@@ -1,4 +1,4 @@
-"""Runs the SELECTs of `sql/` with DuckDB: Parquet in, Parquet out, atomically. Holds no SQL of the road itself."""
+"""Runs the SELECTs of `sql/` with DuckDB: Parquet in, Parquet out, atomically. The rules themselves are in `sql/`."""
 
 import contextlib
 import os
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     import duckdb
 
 STEPS_TOGETHER: Final = 2
-"""Steps that run at the same time, each with queries of its own."""
+"""Steps that run at the same time, each with its own queries."""
 SHARE: Final = f"{80 // STEPS_TOGETHER}%"
-"""What a connection may hold: of DuckDB's own default, 80 % of what the machine or its container (control group) has,
-what is left to each of the steps."""
+"""The memory of a connection: each step's share of DuckDB's own default, 80 % of what the machine or its container
+(control group) has."""
 
 Inputs = Mapping[str, Path | pa.Table]
 """Views a query reads, by name: a Parquet file, a folder of Parquet files that are one table, or an Arrow table."""
@@ -73,10 +73,10 @@ def connect(
 
 
 def parquet(*paths: Path) -> str:
-    """SQL that reads Parquet files as one table. A path is a path, whatever characters are in it.
+    """SQL that reads Parquet files as one table. A path may hold any characters.
 
-    DuckDB takes what exists as it stands, and only else as a pattern; folders called `a=b` are no columns. Of several
-    files, those of an older version may lack columns.
+    DuckDB takes a path that exists literally, and any other as a pattern; folders called `a=b` are no columns. Of
+    several files, those of an older version may lack columns.
     """
     listed = ", ".join(literal(str(path)) for path in paths)
     return f"read_parquet([{listed}], hive_partitioning = false, union_by_name = {len(paths) > 1})"
@@ -167,11 +167,30 @@ def rows(
         return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
 
 
+def tally(table: Path, *columns: str) -> dict[tuple[Any, ...], int]:
+    """How many rows of a Parquet file have which values of some columns, the most frequent first, then by value.
+
+    Raises:
+        TableError: the file is missing.
+    """
+    chosen = ", ".join(map(identifier, columns))
+    with connect(inputs={table.stem: table}) as connection:
+        found = connection.execute(
+            f"select {chosen}, count(*) as n from {table.stem} group by all order by n desc, {chosen}"  # noqa: S608
+        ).fetchall()
+    return {tuple(values): int(number) for *values, number in found}
+
+
 def count(table: Path) -> int:
-    """Rows of a Parquet file, from its footer."""
+    """Rows of a Parquet file, from its footer.
+
+    Raises:
+        TableError: the file is missing.
+    """
     import pyarrow.parquet as pq  # noqa: PLC0415 (only the footer reader is needed, and only here)
 
-    return int(pq.read_metadata(table).num_rows)
+    (path,) = _files(table.stem, table)
+    return int(pq.read_metadata(path).num_rows)
 
 
 @contextlib.contextmanager

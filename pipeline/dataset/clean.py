@@ -11,7 +11,7 @@ from pipeline.files import work_folder
 from pipeline.gbif.licences import licence_readings
 from pipeline.gbif.scope import conditions
 from pipeline.paths import Paths
-from pipeline.query import count, rows, to_parquet
+from pipeline.query import count, rows, tally, to_parquet
 from pipeline.rejections import write_rejections
 
 RULES = (
@@ -59,10 +59,11 @@ def build_clean_occurrences(paths: Paths, settings: Settings) -> Path:
     """
     output = paths.table("clean_occurrences")
     crosswalk = read_crosswalk(settings.taxonomy.crosswalk)
-    found = checklists(paths)
+    found = checklists(paths.table("occurrences"))
     wanted = settings.source.checklist_key
     checklist = dataset_checklist(found, configured=wanted, translates=wanted in crosswalk["to_checklist"].to_pylist())
-    scope = conditions(settings.source, datasets=_datasets(paths))
+    datasets = [key for (key,) in tally(paths.table("occurrences"), "dataset_key")]
+    scope = conditions(settings.source, datasets=datasets)
     if scope["taxon_keys"] and checklist != wanted:
         raise ConfigurationError(
             f"source.taxon_keys are keys of the checklist {wanted}, the occurrences follow {checklist}: "
@@ -92,10 +93,6 @@ def build_clean_occurrences(paths: Paths, settings: Settings) -> Path:
         write_rejections(paths, "clean_occurrences", rejected)
         _require_some(rejected, occurrences)
         return to_parquet("clean_occurrences", inputs={"verdicts": verdicts}, output=output)
-
-
-def _datasets(paths: Paths) -> tuple[str, ...]:
-    return tuple(row["dataset_key"] for row in rows("datasets", inputs={"occurrences": paths.table("occurrences")}))
 
 
 def _require_known(paths: Paths, scope: Mapping[str, object]) -> None:

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import TableError
 from pipeline.paths import Paths
-from pipeline.query import rows
+from pipeline.query import tally
 
 COLUMNS = ("from_checklist", "from_key", "to_checklist", "to_key")
 """Columns of a crosswalk, all text: GBIF's checklist keys and the taxon keys within them."""
@@ -46,13 +46,13 @@ def read_crosswalk(path: Path | None) -> pa.Table:
     return table.select(COLUMNS).cast(schema)
 
 
-def checklists(paths: Paths) -> tuple[str, ...]:
-    """The checklists that the occurrences follow, the most frequent first.
+def checklists(occurrences: Path) -> tuple[str, ...]:
+    """The checklists that the rows of a table of occurrences follow, the most frequent first.
 
     Raises:
-        TableError: `occurrences.parquet` is missing.
+        TableError: the table is missing.
     """
-    return tuple(row["checklist_key"] for row in rows("checklists", inputs={"occurrences": paths.table("occurrences")}))
+    return tuple(key for (key,) in tally(occurrences, "checklist_key") if key is not None)
 
 
 def followed_checklist(paths: Paths) -> str | None:
@@ -64,8 +64,7 @@ def followed_checklist(paths: Paths) -> str | None:
     Raises:
         TableError: `clean_occurrences.parquet` is missing.
     """
-    found = rows("checklists", inputs={"occurrences": paths.table("clean_occurrences")})
-    return str(found[0]["checklist_key"]) if found else None
+    return next(iter(checklists(paths.table("clean_occurrences"))), None)
 
 
 def dataset_checklist(found: Sequence[str], *, configured: str, translates: bool) -> str:

@@ -1,4 +1,4 @@
-"""Reads a CSV of labelled photographs as spreadsheets and people write it. What the rows become is in `records`."""
+"""Reads a CSV of labelled photographs as spreadsheets and people write it. What the rows become is in `listing`."""
 
 import codecs
 import csv
@@ -27,7 +27,7 @@ _WIDE: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class Line:
     """One line of the table."""
 
     line: int
@@ -49,7 +49,7 @@ class Table:
     unused: tuple[str, ...]
     """Columns that nothing is made of."""
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[Line]:
         """The lines below the header; blank ones are skipped.
 
         Raises:
@@ -134,15 +134,15 @@ def _is_separator(fields: list[str]) -> bool:
     return fields[0].startswith("sep=") and not any(fields[1:])
 
 
-def _row(fields: list[str], columns: list[str], *, line: int, decimal_comma: bool) -> Row:
+def _row(fields: list[str], columns: list[str], *, line: int, decimal_comma: bool) -> Line:
     surplus = fields[len(columns) :]
     if len(fields) < len(columns) or any(field.strip() for field in surplus):
         problem = f"{len(fields)} fields under {len(columns)} columns"
-        return Row(line=line, values={}, problem=problem)
+        return Line(line=line, values={}, problem=problem)
     found = dict(zip(columns, fields, strict=False))
     values = {name: " ".join(found.get(name, "").split()) for name in (*NEEDED, *OPTIONAL)}
     # A name of a file keeps its blanks.
     values["path"] = found["path"].strip()
     if decimal_comma:
         values |= {name: values[name].replace(",", ".") for name in ("latitude", "longitude")}
-    return Row(line=line, values=values)
+    return Line(line=line, values=values)

@@ -11,11 +11,12 @@ from typing import Final
 import duckdb
 
 from pipeline.archive.description import read_layout
-from pipeline.archive.raw import Raw, read_pages, unpack
+from pipeline.archive.raw import Raw, unpack
+from pipeline.archive.search_records import read_pages
 from pipeline.config.settings import Settings
 from pipeline.errors import ArchiveError
 from pipeline.files import work_folder
-from pipeline.folder.snapshot import read_snapshot
+from pipeline.folder.listing import read_listing
 from pipeline.gbif.source import SourceRecord
 from pipeline.paths import Paths
 from pipeline.query import connect, copy, count, to_parquet
@@ -76,7 +77,7 @@ def _coming(
     """Media, then occurrences: the former are read on one core, while the other unpacks the latter."""
     if record.mode == "folder":
         media, occurrences = (
-            unpacking.submit(read_snapshot, source, work, name=name) for name in ("multimedia", "occurrence")
+            unpacking.submit(read_listing, source, work, name=name) for name in ("multimedia", "occurrence")
         )
     elif record.mode == "search" and record.checklist_key is not None:
         media, occurrences = (

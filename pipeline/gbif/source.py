@@ -21,7 +21,7 @@ from pipeline.config.settings import Settings
 from pipeline.errors import ArchiveError, GbifError
 from pipeline.files import atomic_path, digest_of, exclusive, remembered_sha256, sha256_of, write_json
 from pipeline.folder.labelled_records import CHECKLIST
-from pipeline.folder.snapshot import take_snapshot
+from pipeline.folder.listing import write_listing
 from pipeline.gbif.client import Api, UnreachableError
 from pipeline.gbif.download import Log, fetch_archive, fetch_download, remembered_key
 from pipeline.gbif.scope import predicate, search_parameters
@@ -184,7 +184,7 @@ def _replica_origin(settings: Settings) -> str:
 def _folder(settings: Settings, *, log: Log) -> SourceRecord:
     """One's own photographs, as their table lists them now."""
     assert settings.source.folder is not None  # noqa: S101 (the configuration holds it against the mode)
-    found = take_snapshot(settings.paths, settings.source.folder, log=log)
+    found = write_listing(settings.paths, settings.source.folder, log=log)
     return SourceRecord(
         mode="folder",
         key=f"folder-{found.content[:16]}",

@@ -13,7 +13,7 @@ from pipeline.config.settings import Settings
 from pipeline.files import exclusive
 from pipeline.history.snapshots import Snapshot, copy_index, forget_old_indices, read_snapshots
 from pipeline.paths import Paths
-from pipeline.query import rows, to_parquet
+from pipeline.query import rows, tally, to_parquet
 
 KINDS: Final = ("new", "gone", "re-identified", "relicensed")
 """What can happen to a photograph between two snapshots."""
@@ -74,8 +74,8 @@ def build_changes(paths: Paths, settings: Settings) -> Comparison:
             output=paths.table("changes"),
             same_checklist=previous is None or _checklist(previous) == _checklist(snapshot),
         )
-        found = {row["change"]: int(row["photographs"]) for row in rows("changes_counts", inputs={"changes": table})}
-        counts = {kind: found.get(kind, 0) for kind in KINDS}
+        found = tally(table, "change")
+        counts = {kind: found.get((kind,), 0) for kind in KINDS}
         snapshot.model_copy(update={"changes": counts}).write(paths)
         forget_old_indices(paths)
     return Comparison(snapshot=snapshot, previous=previous, counts=counts)

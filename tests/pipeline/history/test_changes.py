@@ -178,7 +178,7 @@ def test_a_run_that_failed_half_way_leaves_the_comparison_to_the_next(
 ) -> None:
     receive(settings, "a", FIRST)
     with monkeypatch.context() as patch:
-        patch.setattr(changes, "rows", _killed)
+        patch.setattr(changes, "tally", _killed)
         with pytest.raises(KeyboardInterrupt):
             receive(settings, "b", {"9": ("90", MERULA, "CC0")})
     assert [snapshot.number for snapshot in read_snapshots(settings.paths)] == [1]
