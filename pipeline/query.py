@@ -68,7 +68,7 @@ def connect(
         if isinstance(source, pa.Table):
             connection.register(view, source)
         else:
-            connection.execute(f"create view {view} as select * from {parquet(*_files(view, source))}")  # noqa: S608
+            connection.execute(f"create view {view} as select * from {parquet(*parquet_files(view, source))}")  # noqa: S608
     return connection
 
 
@@ -82,11 +82,15 @@ def parquet(*paths: Path) -> str:
     return f"read_parquet([{listed}], hive_partitioning = false, union_by_name = {len(paths) > 1})"
 
 
-def _files(view: str, source: Path) -> list[Path]:
-    """The Parquet files that an input is made of."""
+def parquet_files(name: str, source: Path) -> list[Path]:
+    """The Parquet files of a table, which is one file or a folder of them.
+
+    Raises:
+        TableError: there is none; the message calls the table `name`.
+    """
     found = sorted(source.glob("*.parquet")) if source.is_dir() else [source]
     if not found or not source.exists():
-        raise TableError(f"the table {view} is missing: {source}; materialise the asset that writes it")
+        raise TableError(f"the table {name} is missing: {source}; materialise the asset that writes it")
     return found
 
 
@@ -189,7 +193,7 @@ def count(table: Path) -> int:
     """
     import pyarrow.parquet as pq  # noqa: PLC0415 (only the footer reader is needed, and only here)
 
-    (path,) = _files(table.stem, table)
+    (path,) = parquet_files(table.stem, table)
     return int(pq.read_metadata(path).num_rows)
 
 
