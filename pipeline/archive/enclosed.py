@@ -1,6 +1,6 @@
-"""Reads text files whose values stand in quotes, as other software than GBIF's writes them: a value may span lines.
+"""Reads text files with quoted values, which may span lines. GBIF does not write such files; other publishers do.
 
-Slower than `pipeline.archive.lines`, with the same outcome: every line belongs to a row or leaves a trace.
+This is slower than `pipeline.archive.lines`, with the same outcome: every line belongs to a row or to the rejects.
 """
 
 import csv
@@ -20,20 +20,20 @@ MOST_BYTES: Final = LONGEST_LINE
 
 
 class _UnclosedError(Exception):
-    """A row does not end."""
+    """A row has no end."""
 
 
 class _Lines:
-    """The lines of a file; those of the row that is being read can be given back."""
+    """The lines of a file; the lines of the row being read can be given back."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._coming = lines(stream)
         self._returned: deque[bytes] = deque()
         self.taken: list[bytes] = []
         self.number = 1
-        """Of the first line taken."""
+        """The number of the first line taken."""
         self.size = 0
-        """Bytes taken."""
+        """Bytes of the lines taken."""
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -47,11 +47,11 @@ class _Lines:
         return line.decode(errors="surrogateescape")
 
     def keep(self) -> None:
-        """The row is finished."""
+        """The row is complete."""
         self._forget(len(self.taken))
 
     def drop_first(self) -> bytes:
-        """Only the first line is finished; the others are read anew."""
+        """Finish only the first line; the others are read again."""
         first = self.taken[0]
         self._returned.extendleft(reversed(self.taken[1:]))
         self._forget(1)
@@ -68,9 +68,9 @@ def read_rows(stream: IO[bytes], file: TextFile, *, target: Path, wanted: frozen
     Args:
         stream: The text.
         file: Its layout, with `enclosed_by`.
-        target: Where the rows go, all text, a blank value as null.
+        target: Receives the rows, all text, with null for a blank value.
         wanted: Columns to keep.
-        rejects: As for `pipeline.archive.lines.sift`.
+        rejects: Rows of `pipeline.archive.batches.REJECTS`; the rule is `unreadable_line` or `no_gbif_id`.
 
     Returns:
         The number of rows.
@@ -92,7 +92,7 @@ def read_rows(stream: IO[bytes], file: TextFile, *, target: Path, wanted: frozen
                 values, fault = [], str(error)
             if fault is not None:
                 number, line = source.number, source.drop_first()
-                # What was taken in vain after the first line is read anew, by a reader that starts afresh.
+                # The lines after the first are read again, by a new reader.
                 reader = _reader(source, file)
                 shown = line.rstrip(b"\r\n")[:SHOWN].decode(errors="backslashreplace")
                 rejects.add(number, "unreadable_line", f"{fault}: {shown}")

@@ -18,9 +18,9 @@ BLOCK: Final = 4 << 20
 LONGEST_LINE: Final = 1 << 20
 """Bytes; GBIF's longest lines have some ten thousand. DuckDB's reader would take twice as many."""
 SHOWN: Final = 200
-"""Bytes of a rejected line that its trace shows."""
+"""Bytes of a rejected line that the reject shows."""
 HEADER: Final = b"-\n"
-"""The first line of what is written, for the reader to skip: it would swallow a byte order mark that starts a file."""
+"""The first line of the output, which the reader skips: DuckDB would drop a byte order mark at the start of a file."""
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
@@ -32,7 +32,7 @@ def sift(stream: IO[bytes], file: TextFile, *, target: Path, rejects: BatchWrite
     Args:
         stream: The text.
         file: Its layout.
-        target: Where the rows go.
+        target: Receives the rows.
         rejects: Rows of `pipeline.archive.batches.REJECTS`; the rule is `unreadable_line` or `no_gbif_id`.
 
     Returns:
@@ -58,7 +58,7 @@ def sift(stream: IO[bytes], file: TextFile, *, target: Path, rejects: BatchWrite
 def lines(stream: IO[bytes]) -> Iterator[bytes]:
     """The lines of a text, each ending with a line feed, the first without a byte order mark.
 
-    Of a line longer than `LONGEST_LINE` only that much and one more byte come, so that memory is bounded.
+    A line longer than `LONGEST_LINE` is cut after one more byte, so that memory is bounded.
     """
     text = io.BufferedReader(stream, BLOCK)  # type: ignore[type-var]  # a zip's member has all that it needs
     mark = BYTE_ORDER_MARK
@@ -73,7 +73,7 @@ def lines(stream: IO[bytes]) -> Iterator[bytes]:
 
 
 def _fault(line: bytes, *, separator: bytes, fields: int, key: int) -> tuple[str, str] | None:
-    """The rule that drops a line, and what a person wants to know; None for a row."""
+    """The rule that rejects a line, and the reason in words; None for a row."""
     found = line.count(separator) + 1
     if len(line) > LONGEST_LINE:
         reason = f"more than {LONGEST_LINE:,} bytes"

@@ -1,6 +1,6 @@
 """Turns what was fetched, an archive or records in JSON, into raw rows that DuckDB reads; nothing is interpreted.
 
-Only rows with a gbifID come out, in the order of the source; each other line is a row of the rejects.
+Only rows with a gbifID are kept, in the order of the source; every other line becomes a row of the rejects.
 """
 
 import gzip
@@ -59,9 +59,9 @@ class Raw:
     defaults: Mapping[str, str] = field(default_factory=dict)
 
     def select(self) -> str:
-        """SQL of a SELECT of all wanted columns, as text; a column that the file does not have is its default or null.
+        """A SELECT of all wanted columns, as text; a column that the file does not have is its default or null.
 
-        Every column of a text is named, so that DuckDB guesses nothing.
+        Every column of a text file is named, so that DuckDB does not guess.
         """
         present = {name for name in self.columns if name in WANTED[self.name]}
         chosen = []
@@ -84,7 +84,7 @@ class Raw:
 
 
 def unpack(archive: Path, file: TextFile, folder: Path, *, name: str) -> Raw:
-    """Unpack one file of an archive into `folder` and part its lines into rows and rejects.
+    """Unpack one file of an archive into `folder`, and separate its lines into rows and rejects.
 
     Raises:
         ArchiveError: the file is unsafe or damaged, or the disk cannot hold it.

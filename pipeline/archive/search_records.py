@@ -38,9 +38,9 @@ def read_pages(pages: Path, folder: Path, *, name: str, checklist_key: str) -> R
 
 
 def occurrence_row(record: Mapping[str, Any], *, checklist_key: str) -> dict[str, str | None]:
-    """One line of occurrence.txt.
+    """The line of occurrence.txt of one record.
 
-    Newer records carry one classification per checklist; where the wanted one is there, it decides.
+    Newer records carry one classification per checklist; if the wanted one is there, it is used.
     """
     row: dict[str, str | None] = {name: _text(record.get(name)) for name in DIRECT}
     row["gbifID"] = _text(record.get("key"))

@@ -30,9 +30,9 @@ RULES = (
     "missing_species_name",
     "unusual_taxonomy",
 )
-"""Why an occurrence is removed; the first that applies is the one that is recorded."""
+"""Why an occurrence is removed; the first rule that applies is recorded."""
 SHOWN = 5
-"""Reasons that an error lists."""
+"""How many reasons an error lists."""
 
 
 def build_clean_occurrences(paths: Paths, settings: Settings) -> Path:
@@ -40,11 +40,11 @@ def build_clean_occurrences(paths: Paths, settings: Settings) -> Path:
 
     Each row of `occurrences.parquet` ends in exactly one of `clean_occurrences.parquet` and the rejections of the
     stage `clean_occurrences` (key: occurrence_key; rule: one of `RULES`). Rows of other checklists than the dataset's
-    are translated by `taxonomy.crosswalk` first, and rejected where it does not reach. The scope is held against each
-    row, whatever it was asked for with: an archive, a download of another scope.
+    are first translated by `taxonomy.crosswalk`, and rejected where it has no translation. The scope is applied to
+    every row, whatever the source: an archive or a download may hold more than the scope.
 
     Args:
-        paths: Where the files of the scope lie.
+        paths: The paths of the scope.
         settings: `taxonomy.unusual` decides about missing inner ranks: `placeholder` keeps them blank, `drop` (the
             paper, section 4) removes the occurrence; `taxonomy.fuzzy` about names matched by similar spelling;
             `source.checklist_key` and `taxonomy.crosswalk` about the checklist; `source` has the scope.
@@ -53,7 +53,7 @@ def build_clean_occurrences(paths: Paths, settings: Settings) -> Path:
         The path of `clean_occurrences.parquet`.
 
     Raises:
-        ConfigurationError: the scope cannot be held against these occurrences, or leaves none of them.
+        ConfigurationError: the scope cannot be applied to these occurrences, or leaves none of them.
         TableError: `occurrences.parquet` is missing, or the crosswalk cannot be read.
         LockedError: another run is building the same table.
     """
@@ -96,7 +96,7 @@ def build_clean_occurrences(paths: Paths, settings: Settings) -> Path:
 
 
 def _require_known(paths: Paths, scope: Mapping[str, object]) -> None:
-    """A key at a rank without a column of its own would take away what belongs to it."""
+    """Refuse keys that no occurrence names: a rank without a column would lose all of its occurrences."""
     if not scope["taxon_keys"]:
         return
     absent = rows("absent_taxa", inputs={"occurrences": paths.table("occurrences")}, taxon_keys=scope["taxon_keys"])
@@ -109,7 +109,7 @@ def _require_known(paths: Paths, scope: Mapping[str, object]) -> None:
 
 
 def _require_some(rejected: Path, occurrences: Path) -> None:
-    """A scope that leaves nothing was meant for other data, or asks for what the source does not state."""
+    """Refuse a scope that leaves nothing: it was meant for other data, or asks for what the source does not state."""
     gone = rows("beyond_scope", inputs={"rejected": rejected})
     reasons = [row for row in gone if row["rule"] != "duplicate_occurrence"]
     if reasons and sum(int(row["occurrences"]) for row in gone) == count(occurrences):

@@ -1,4 +1,4 @@
-"""One checklist for the whole dataset: which one it is, and the table that leads from others to it."""
+"""One checklist for the whole dataset: which one it is, and the table that translates keys of others into it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ COLUMNS = ("from_checklist", "from_key", "to_checklist", "to_key")
 def read_crosswalk(path: Path | None) -> pa.Table:
     """A crosswalk between checklists, from Parquet or CSV; without a path an empty one.
 
-    It should hold higher taxa as well as species: a row is translated only with its whole lineage.
+    It should contain higher taxa as well as species: a row is translated only together with its whole lineage.
 
     Returns:
         A table of `COLUMNS`, as strings.
@@ -70,8 +70,8 @@ def followed_checklist(paths: Paths) -> str | None:
 def dataset_checklist(found: Sequence[str], *, configured: str, translates: bool) -> str:
     """The one checklist that the dataset follows.
 
-    It is the configured one where any row follows it or rows can be translated to it. An archive that knows only
-    another checklist is taken as it is.
+    It is the configured one if any row follows it or rows can be translated to it. An archive that follows only another
+    checklist is taken as it is.
 
     Args:
         found: The checklists of the rows, the most frequent first.

@@ -23,7 +23,7 @@ from pipeline.query import connect, count, parquet_files, rows, tally
 from pipeline.rejections import counts as rejection_counts
 
 TABLES = ("occurrences", "clean_occurrences", "photos", "species", "taxonomy", "split", "genus_photos", "rejections")
-"""The tables whose content hashes the manifest lists."""
+"""The tables with content hashes in the manifest."""
 
 TRANSIENT = {"photos": ("fetched_at", "attempts")}
 """Columns that may differ between equal contents."""
@@ -63,7 +63,7 @@ class DatasetManifest(BaseModel):
     doi: str | None = None
     citation: str | None = None
     origin: str | None = None
-    """What the data are, in the place of a citation of GBIF's, where there is none or it is the replica's."""
+    """A description of the data, used instead of a citation where GBIF gave none or where the replica invented it."""
     checklist_key: str | None = None
     """The checklist that the dataset follows, which need not be the configured one."""
 
@@ -84,7 +84,7 @@ class DatasetManifest(BaseModel):
 
     @property
     def source(self) -> str:
-        """Where the data come from, in words for people: GBIF's citation, or what stands in its place."""
+        """Where the data come from, in words for people: GBIF's citation, or the description used instead."""
         return self.origin or self.citation or "a source that does not say how to cite it"
 
     def metrics(self) -> dict[str, int]:

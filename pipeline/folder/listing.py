@@ -1,4 +1,4 @@
-"""Writes a table of one's own photographs down as it is now, and reads what was written down."""
+"""Writes down a table of one's own photographs as it is now, and reads the rows back."""
 
 import gzip
 import hashlib
@@ -25,16 +25,16 @@ class Listing:
     path: Path
     """Gzipped JSON lines, one for each line of the table."""
     content: str
-    """SHA-256 of what they say: of the table's rows and of the photographs' files."""
+    """SHA-256 of the lines, which contain the table's rows and the hashes of the photographs' files."""
     photographs: int
     table_sha256: str
 
 
 def write_listing(paths: Paths, table_path: Path, *, log: Callable[[str], object]) -> Listing:
-    """Write down every row of a table, with the content of its photograph as a hash.
+    """Write down every row of a table, with a hash of its photograph.
 
     Raises:
-        FolderError: the table cannot be read, has no rows, or names no file that is there.
+        FolderError: the table cannot be read, has no rows, or none of its files can be read.
     """
     table = read_table(table_path)
     unused = f"; not used: {', '.join(table.unused)}" if table.unused else ""
@@ -88,7 +88,7 @@ def read_listing(path: Path, folder: Path, *, name: str) -> Raw:
 
 
 def _record(row: Line, *, table: Path, known: set[str | None]) -> dict[str, Any]:
-    """What is written down of a row; an observation only once, with its first photograph."""
+    """The line for a row; an observation is written only once, with its first photograph."""
     if row.problem is not None:
         return {"line": row.line, "problem": f"{table.name}, line {row.line}: {row.problem}"}
     occurrence = occurrence_of(row.values)

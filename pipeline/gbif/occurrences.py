@@ -1,7 +1,7 @@
 """Builds `occurrences.parquet` and `media.parquet` from what `pipeline.gbif.source` fetched, in bounded memory.
 
-The text of an archive is unpacked and sifted (`pipeline.archive.raw`), then DuckDB reads it once, straight into
-Parquet; while it reads one file, the other is unpacked.
+The text of an archive is unpacked and sifted (`pipeline.archive.raw`), then DuckDB reads it once and writes Parquet.
+While DuckDB reads one file, the other is unpacked.
 """
 
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,24 +23,24 @@ from pipeline.query import connect, copy, count, to_parquet
 from pipeline.rejections import write_rejections
 
 BACKBONE: Final = "d7dddbf4-2cf0-4f39-9b2a-bb099caae36c"
-"""GBIF's key of its former taxonomy, whose keys are integers."""
+"""GBIF's key of the GBIF Backbone Taxonomy, which has integer keys."""
 MEMORY: Final = "2 GiB"
-"""DuckDB's share of the four that reading any archive may take; the rest is Python's, and what DuckDB cannot count."""
+"""DuckDB's share of the 4 GiB for reading an archive; the rest is for Python and for what DuckDB does not count."""
 JUDGED_KEYS: Final = 100_000
-"""So many taxon keys tell whether an archive follows the former backbone."""
+"""How many taxon keys are looked at to decide whether an archive follows the backbone."""
 
 
 def build_occurrences(paths: Paths, settings: Settings) -> Path:
     """Write `occurrences.parquet`, `media.parquet` and the rejections of unreadable lines.
 
-    The memory taken does not depend on the size of the archive; the disk below `data_root` must hold its two texts.
+    Memory does not depend on the size of the archive; the disk below `data_root` must hold its two text files.
 
     Returns:
         The path of `occurrences.parquet`.
 
     Raises:
         GbifError: nothing was fetched yet.
-        ArchiveError: the archive is damaged, unsafe or lacks what the road needs.
+        ArchiveError: the archive is damaged, unsafe or lacks what the pipeline needs.
         LockedError: another run is building the same tables.
     """
     record = SourceRecord.read(paths)
@@ -74,7 +74,7 @@ def build_occurrences(paths: Paths, settings: Settings) -> Path:
 def _coming(
     record: SourceRecord, source: Path, work: Path, unpacking: ThreadPoolExecutor
 ) -> tuple[Future[Raw], Future[Raw]]:
-    """Media, then occurrences: the former are read on one core, while the other unpacks the latter."""
+    """Media, then occurrences: DuckDB reads the media on one core while the occurrences are unpacked on another."""
     if record.mode == "folder":
         media, occurrences = (
             unpacking.submit(read_listing, source, work, name=name) for name in ("multimedia", "occurrence")
@@ -94,13 +94,13 @@ def _coming(
 
 
 def _view(connection: duckdb.DuckDBPyConnection, raw: Raw) -> Raw:
-    """Show the rows to the queries of `sql/` as `occurrence_txt` or `multimedia_txt`."""
+    """Make the rows visible to the queries of `sql/` as `occurrence_txt` or `multimedia_txt`."""
     connection.execute(f"create view {raw.name}_txt as {raw.select()}")
     return raw
 
 
 def _require_all(raw: Raw, table: Path) -> None:
-    """Every line is a row or a reject; were one lost between the two readers, nothing after it could be trusted."""
+    """Check that no line was lost between the two readers: each is a row of the table or a reject."""
     if count(table) != raw.rows:
         raise ArchiveError(
             f"{raw.path.name} has {raw.rows:,} rows, {table.name} {count(table):,}; please report the archive"
@@ -108,7 +108,7 @@ def _require_all(raw: Raw, table: Path) -> None:
 
 
 def _checklist(connection: duckdb.DuckDBPyConnection, record: SourceRecord, settings: Settings) -> str:
-    """The taxonomy that the keys belong to: where the source does not say, integer keys are the former backbone's."""
+    """The taxonomy that the keys belong to; where the source does not say, integer keys are those of the backbone."""
     if record.checklist_key is not None:
         return record.checklist_key
     found = connection.execute(
