@@ -74,6 +74,10 @@ numbered as (
                 when taxon_rank = 'SPECIES' and coalesce(taxonomic_status, '') not like '%SYNONYM%' then taxon_key
             end
         ) as resolved_key,
+        struct_pack(
+            kingdom, phylum, class, "order", family, genus, species, kingdom_key, phylum_key, class_key, order_key,
+            family_key, genus_key, checklist_key
+        ) as lineage,
         coalesce(issue, '') as issues,
         case
             when coalesce(dataset_key, '') <> coalesce($dataset, dataset_key, '')
@@ -194,20 +198,7 @@ judged as (
 counted as (
     select
         resolved_key,
-        checklist_key,
-        kingdom,
-        phylum,
-        class,
-        "order",
-        family,
-        genus,
-        species,
-        kingdom_key,
-        phylum_key,
-        class_key,
-        order_key,
-        family_key,
-        genus_key,
+        lineage,
         count(*) as frequency
     from judged
     where first_rule is null
@@ -217,29 +208,9 @@ counted as (
 lineages as (
     select
         resolved_key,
-        checklist_key,
-        kingdom,
-        phylum,
-        class,
-        "order",
-        family,
-        genus,
-        species,
-        kingdom_key,
-        phylum_key,
-        class_key,
-        order_key,
-        family_key,
-        genus_key
+        lineage
     from counted
-    qualify row_number() over (
-        partition by resolved_key
-        order by
-            frequency desc, kingdom asc nulls last, phylum asc nulls last, class asc nulls last, "order" asc nulls last,
-            family asc nulls last, genus asc nulls last, species asc nulls last, kingdom_key asc nulls last,
-            phylum_key asc nulls last, class_key asc nulls last, order_key asc nulls last, family_key asc nulls last,
-            genus_key asc nulls last, checklist_key asc nulls last
-    ) = 1
+    qualify row_number() over (partition by resolved_key order by frequency desc, lineage asc) = 1
 ),
 
 resolved as (
@@ -247,26 +218,26 @@ resolved as (
         judged.occurrence_key,
         judged.observation_id,
         judged.dataset_key,
-        coalesce(lineages.checklist_key, judged.checklist_key) as checklist_key,
+        coalesce(lineages.lineage.checklist_key, judged.checklist_key) as checklist_key,
         judged.taxon_key,
-        lineages.kingdom,
-        lineages.phylum,
-        lineages.class,
-        lineages."order",
-        lineages.family,
-        lineages.genus,
-        lineages.species,
+        lineages.lineage.kingdom,
+        lineages.lineage.phylum,
+        lineages.lineage.class,
+        lineages.lineage."order",
+        lineages.lineage.family,
+        lineages.lineage.genus,
+        lineages.lineage.species,
         judged.licence,
         judged.country,
         judged.event_date,
         judged.accepted_taxon_key,
         judged.resolved_key as species_key,
-        lineages.kingdom_key,
-        lineages.phylum_key,
-        lineages.class_key,
-        lineages.order_key,
-        lineages.family_key,
-        lineages.genus_key,
+        lineages.lineage.kingdom_key,
+        lineages.lineage.phylum_key,
+        lineages.lineage.class_key,
+        lineages.lineage.order_key,
+        lineages.lineage.family_key,
+        lineages.lineage.genus_key,
         judged.scientific_name,
         judged.taxon_rank,
         judged.taxonomic_status,
@@ -281,12 +252,12 @@ resolved as (
         judged.first_rule,
         concat_ws(
             ', ',
-            case when lineages.kingdom is null then 'kingdom' end,
-            case when lineages.phylum is null then 'phylum' end,
-            case when lineages.class is null then 'class' end,
-            case when lineages."order" is null then 'order' end,
-            case when lineages.family is null then 'family' end,
-            case when lineages.genus is null then 'genus' end
+            case when lineages.lineage.kingdom is null then 'kingdom' end,
+            case when lineages.lineage.phylum is null then 'phylum' end,
+            case when lineages.lineage.class is null then 'class' end,
+            case when lineages.lineage."order" is null then 'order' end,
+            case when lineages.lineage.family is null then 'family' end,
+            case when lineages.lineage.genus is null then 'genus' end
         ) as missing_ranks
     from judged
     left join lineages
