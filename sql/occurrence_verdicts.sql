@@ -3,20 +3,20 @@
 -- Inputs: occurrences, licences (text, licence: the reading of each distinct text).
 -- Parameters: $unusual, 'placeholder' (a missing inner rank stays null) or 'drop' (the paper: it removes the row);
 --   $fuzzy, 'keep' or 'drop', what becomes of names that GBIF matched by similar spelling; $checklist, the key of the
---   taxonomy that the dataset follows; and the scope, of which a null or an empty list holds for every row: $dataset,
+--   taxonomy that the dataset follows; and the scope, in which null or an empty list allows every row: $dataset,
 --   $country, $first_year, $last_year, $licences (canonical), $taxon_keys (of $checklist).
--- Scope: what GBIF would be asked for is held against whatever came, an archive made for another question included.
--- Absence: a record of absence has no organism to show. As at GBIF, a count of 0 says so where no status does.
--- Open names: GBIF takes the signs of doubt out of scientific_name; they stand in the name and the qualifier as the
---   publisher wrote them. Darwin Core keeps identificationQualifier for doubts: what it holds is one, unless it says
+-- Scope: it is applied to every row, because an archive may hold more than GBIF would be asked for.
+-- Absence: a record of absence has no organism to show. As at GBIF, a count of 0 means absence if there is no status.
+-- Open names: GBIF removes the signs of doubt from scientific_name; they are in the name and the qualifier as the
+--   publisher wrote them. Darwin Core keeps identificationQualifier for doubts: any text in it is one, unless it states
 --   that there is none or names a rank below species. "f. sp." is a rank below species (forma specialis).
 -- Species: GBIF's species_key already follows synonyms and rolls subspecies, varieties and forms up to their
 --   species; only where it is blank, a name of rank SPECIES falls back on its accepted key, then, if it is not a
 --   synonym, on its own.
 -- Higher rank: GBIF sets TAXON_MATCH_HIGHERRANK where the name itself is unknown to the checklist and an ancestor was
 --   taken. An unknown subspecies whose species was taken is a good record of that species; all others are not.
--- Lineage: a species_key that comes with several lineages takes the most frequent one among the rows that stay;
---   ties go to the first in alphabetical order, a blank coming last.
+-- Lineage: a species_key with several lineages takes the most frequent one among the rows that stay; ties go to the
+--   first in alphabetical order, blanks last, which is how DuckDB orders structs.
 with repeated as (
     select occurrence_key
     from occurrences
@@ -24,8 +24,8 @@ with repeated as (
     having count(*) > 1
 ),
 
--- Sorting by content keeps the same one of several rows with one key, whatever their order in the file. Few keys
--- repeat, and only their rows are sorted.
+-- Sorting by content keeps the same one of several rows with one key, whatever their order in the file. Only the rows
+-- of the few keys that repeat are sorted.
 copies as (
     select
         *,

@@ -71,7 +71,7 @@ compared as (
             and old_nodes.identity = nodes.identity
 ),
 
--- What became of species whose key is new or gone is known from the class map.
+-- The class map knows what became of species with a key that is new or gone.
 species as (
     select
         class_map.change,

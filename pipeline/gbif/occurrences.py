@@ -4,7 +4,8 @@ The text of an archive is unpacked and sifted (`pipeline.archive.raw`), then Duc
 While DuckDB reads one file, the other is unpacked.
 """
 
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -52,7 +53,9 @@ def build_occurrences(paths: Paths, settings: Settings) -> Path:
         ThreadPoolExecutor(max_workers=1) as unpacking,
         connect(inputs={}, memory_limit=MEMORY, spill=work / "spill") as connection,
     ):
-        coming_media, coming_occurrences = _coming(record, source, work, unpacking)
+        # DuckDB reads the media on one core while the occurrences are unpacked on another.
+        read = _reader(record, source, work)
+        coming_media, coming_occurrences = (unpacking.submit(read, name) for name in ("multimedia", "occurrence"))
         media = _view(connection, coming_media.result())
         copy(connection, "media", output=paths.table("media"))
         media.path.unlink()
@@ -71,26 +74,15 @@ def build_occurrences(paths: Paths, settings: Settings) -> Path:
     return output
 
 
-def _coming(
-    record: SourceRecord, source: Path, work: Path, unpacking: ThreadPoolExecutor
-) -> tuple[Future[Raw], Future[Raw]]:
-    """Media, then occurrences: DuckDB reads the media on one core while the occurrences are unpacked on another."""
+def _reader(record: SourceRecord, source: Path, work: Path) -> Callable[[str], Raw]:
+    """Reads the raw rows of `multimedia` or `occurrence` from what was fetched."""
     if record.mode == "folder":
-        media, occurrences = (
-            unpacking.submit(read_listing, source, work, name=name) for name in ("multimedia", "occurrence")
-        )
-    elif record.mode == "search" and record.checklist_key is not None:
-        media, occurrences = (
-            unpacking.submit(read_pages, source, work, name=name, checklist_key=record.checklist_key)
-            for name in ("multimedia", "occurrence")
-        )
-    else:
-        layout = read_layout(source)
-        media, occurrences = (
-            unpacking.submit(unpack, source, file, work, name=name)
-            for name, file in (("multimedia", layout.multimedia), ("occurrence", layout.occurrence))
-        )
-    return media, occurrences
+        return lambda name: read_listing(source, work, name=name)
+    if record.mode == "search" and (key := record.checklist_key) is not None:
+        return lambda name: read_pages(source, work, name=name, checklist_key=key)
+    layout = read_layout(source)
+    files = {"multimedia": layout.multimedia, "occurrence": layout.occurrence}
+    return lambda name: unpack(source, files[name], work, name=name)
 
 
 def _view(connection: duckdb.DuckDBPyConnection, raw: Raw) -> Raw:

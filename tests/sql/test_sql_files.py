@@ -21,4 +21,5 @@ def test_a_file_is_one_select_with_an_honest_header(path: Path) -> None:
     (declared,) = re.findall(r"^-- Parameters: (.*(?:\n--   .*)*)", text, flags=re.MULTILINE)
     assert set(statement.named_parameters) == set(re.findall(r"\$(\w+)", declared))
     assert "current_date" not in text
-    assert "hash(" not in text.replace("whose values may differ", "").split("with kept")[-1]
+    # The values of hash() may change between versions of DuckDB.
+    assert "hash(" not in re.sub(r"--[^\n]*", "", text)
