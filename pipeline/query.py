@@ -28,8 +28,9 @@ Inputs = Mapping[str, Path | pa.Table]
 
 
 def select(name: str) -> str:
-    """The text of `sql/<name>.sql`, without its closing semicolon."""
-    return files("sql").joinpath(f"{name}.sql").read_text(encoding="utf-8").strip().rstrip(";")
+    """The text of `<name>.sql`, in whatever folder of `sql/` it is, without its closing semicolon."""
+    (file,) = Path(str(files("sql"))).rglob(f"{name}.sql")
+    return file.read_text(encoding="utf-8").strip().rstrip(";")
 
 
 def connect(
@@ -103,7 +104,7 @@ def to_parquet(
     threads: int | None = None,
     **parameters: Any,  # noqa: ANN401
 ) -> Path:
-    """Run `sql/<name>.sql` over `inputs` with its `$parameters` and write the rows to `output`.
+    """Run the query `name` over `inputs` with its `$parameters` and write the rows to `output`.
 
     `memory_limit` and `threads` are those of `connect`.
     """
@@ -161,7 +162,7 @@ def rows(
     threads: int | None = None,
     **parameters: Any,  # noqa: ANN401
 ) -> list[dict[str, Any]]:
-    """Run `sql/<name>.sql` and return its rows as dictionaries; for small answers only.
+    """Run the query `name` and return its rows as dictionaries; for small answers only.
 
     `memory_limit` and `threads` are those of `connect`.
     """

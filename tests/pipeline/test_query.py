@@ -119,7 +119,7 @@ def test_a_query_never_reaches_the_network() -> None:
         connection.execute("select * from read_parquet('https://example.org/table.parquet')")
 
 
-@pytest.mark.parametrize("file", sorted(path.stem for path in Path("sql").glob("*.sql")))
+@pytest.mark.parametrize("file", sorted(path.stem for path in Path("sql").rglob("*.sql")))
 def test_every_file_is_one_select_whose_header_names_its_parameters(file: str) -> None:
     text = select(file)
     header = [line for line in text.splitlines() if line.startswith("--")]

@@ -6,10 +6,14 @@ from pathlib import Path
 import duckdb
 import pytest
 
-FILES = sorted((Path(__file__).resolve().parents[2] / "sql").glob("*.sql"))
+FILES = sorted((Path(__file__).resolve().parents[2] / "sql").rglob("*.sql"))
 HEADER = re.compile(
     r"-- Purpose: .+?\n(?:-- .*\n)*?-- Grain: .+?\n(?:-- .*\n)*?-- Inputs: .+?\n(?:-- .*\n)*?-- Parameters: .+?\n"
 )
+
+
+def test_a_name_belongs_to_one_file() -> None:
+    assert len({path.stem for path in FILES}) == len(FILES)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
