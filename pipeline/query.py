@@ -124,14 +124,14 @@ def copy(
     metadata: Mapping[str, str] | None = None,
     **parameters: Any,  # noqa: ANN401
 ) -> Path:
-    """As `to_parquet`, over whatever `connection` holds already.
+    """Run the query `name` over the views of `connection` with its `$parameters` and write the rows to `output`.
 
     Args:
         connection: Holds the inputs.
-        name: Which query.
+        name: The query.
         output: The Parquet file.
-        metadata: Facts for the file's footer, by name.
-        **parameters: Of the query.
+        metadata: Key-value metadata for the file's footer.
+        **parameters: The parameters of the query.
     """
     with atomic_path(output) as partial:
         _copy(connection, name, partial=partial, parameters=parameters, metadata=metadata)

@@ -1,7 +1,7 @@
 """What meta.xml says of the two files of a Darwin Core Archive that are read.
 
 An archive comes from outside, so nothing in it is trusted. `pipeline.archive.members` reads its bytes,
-`pipeline.archive.lines` checks its lines, and `sql/occurrences.sql` and `sql/media.sql` say what the columns mean.
+`pipeline.archive.lines` checks its lines, and `sql/gbif/` says what the columns mean.
 """
 
 from collections.abc import Collection, Mapping, Sequence

@@ -36,7 +36,7 @@ SHOWN = 5
 
 
 def build_clean_occurrences(paths: Paths, settings: Settings) -> Path:
-    """Judge every occurrence by `sql/occurrence_verdicts.sql`; write the clean ones and the rejections.
+    """Judge every occurrence by `sql/dataset/occurrence_verdicts.sql`; write the clean ones and the rejections.
 
     Each row of `occurrences.parquet` ends in exactly one of `clean_occurrences.parquet` and the rejections of the
     stage `clean_occurrences` (key: occurrence_key; rule: one of `RULES`). Rows of other checklists than the dataset's

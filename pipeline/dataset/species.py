@@ -23,7 +23,8 @@ def build_species(paths: Paths, settings: Settings) -> Path:
     """Count usable photographs per accepted species; write the kept species and the rejected photographs.
 
     The paper keeps species with at least five images (section 4); broken and missing files are not images, so only
-    rows of the ledger with status ok count, and identical bytes count once. `sql/photo_verdicts.sql` defines the caps.
+    rows of the ledger with status ok count, and identical bytes count once. The caps are defined in
+    `sql/dataset/photo_verdicts.sql`.
 
     Args:
         paths: The paths of the scope.

@@ -1,6 +1,6 @@
 """The scope of the configuration as a download predicate, as search parameters and as parameters of SQL.
 
-`sql/occurrence_verdicts.sql` applies the scope to every row, whether it comes from GBIF or from an archive.
+`sql/dataset/occurrence_verdicts.sql` applies the scope to every row, whether it comes from GBIF or from an archive.
 """
 
 from collections.abc import Collection, Sequence
@@ -57,7 +57,7 @@ def search_parameters(source: SourceSettings) -> Parameters:
 
 
 def conditions(source: SourceSettings, *, datasets: Collection[str]) -> dict[str, Any]:
-    """The scope as parameters of `sql/occurrence_verdicts.sql`.
+    """The scope as parameters of `sql/dataset/occurrence_verdicts.sql`.
 
     Args:
         source: The scope. Its dataset is applied if it was configured or occurs at all; an archive that holds only

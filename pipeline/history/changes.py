@@ -1,6 +1,6 @@
 """What a snapshot changed: new, gone, re-identified and relicensed photographs, and what people ask about them.
 
-Which snapshots are compared is decided in `pipeline.history.snapshots`; the rules are in `sql/changes.sql`.
+Which snapshots are compared is decided in `pipeline.history.snapshots`; the rules are in `sql/history/changes.sql`.
 """
 
 import json
