@@ -119,16 +119,9 @@ def test_a_query_never_reaches_the_network() -> None:
         connection.execute("select * from read_parquet('https://example.org/table.parquet')")
 
 
-@pytest.mark.parametrize("file", sorted(path.stem for path in Path("sql").rglob("*.sql")))
-def test_every_file_is_one_select_whose_header_names_its_parameters(file: str) -> None:
-    text = select(file)
-    header = [line for line in text.splitlines() if line.startswith("--")]
-    for heading in ("Purpose:", "Grain:", "Inputs:", "Parameters:"):
-        assert any(heading in line for line in header), f"{file}.sql has no {heading}"
-    (statement,) = duckdb.extract_statements(text)
-    assert statement.type == duckdb.StatementType.SELECT
-    for parameter in statement.named_parameters:
-        assert any(f"${parameter}" in line for line in header), f"{file}.sql does not explain ${parameter}"
+def test_a_query_is_found_in_whatever_folder_it_is() -> None:
+    for path in Path("sql").rglob("*.sql"):
+        assert select(path.stem) == path.read_text(encoding="utf-8").strip()
 
 
 def test_facts_travel_in_the_footer_and_what_is_too_large_goes_to_the_disk(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def text_file(**changes: Any) -> TextFile:  # noqa: ANN401
 
 
 def read(text: bytes, file: TextFile) -> tuple[list[Row], list[tuple[int, str, str]]]:
-    """The rows in the order of COLUMNS, and the rejects, through the zip and DuckDB as the road does it."""
+    """The rows in the order of COLUMNS, and the rejects, through the zip and DuckDB as the pipeline reads them."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with zipfile.ZipFile(folder / "a.zip", "w") as archive:
