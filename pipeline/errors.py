@@ -14,7 +14,7 @@ class GbifError(NatureWatchError):
 
 
 class ArchiveError(NatureWatchError):
-    """A Darwin Core Archive is damaged, unsafe, or lacks what the road needs."""
+    """A Darwin Core Archive is damaged, unsafe, or lacks what the pipeline needs."""
 
 
 class FolderError(NatureWatchError):

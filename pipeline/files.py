@@ -11,7 +11,7 @@ import platform
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TextIO
@@ -19,19 +19,19 @@ from typing import Final, TextIO
 from pipeline.errors import LockedError
 
 SAY_SECONDS: Final = 1.0
-"""How long a lock is waited for before that is said."""
+"""How long a lock is waited for before the log says so."""
 
 _work_folders: Final[set[Path]] = set()
-"""Those of this process that are in use."""
+"""The work folders that this process is using."""
 
 
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a path of the same name in a folder beside `path`, for the block to write a file to.
 
-    On success the file takes the place of `path`, and stays there also when the machine loses its power (unless it lies
-    in a `work_folder`, which nothing is read from after that); on error it is removed. What killed writers of `path`
-    left behind is removed first, what living ones write is left alone.
+    On success the file replaces `path` and survives a power failure (unless it is in a `work_folder`, which nothing
+    reads after one); on error it is removed. What killed writers of `path` left behind is removed first; what running
+    writers write is left alone.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(path)
@@ -57,7 +57,7 @@ def sync(path: Path) -> None:
 
 @contextlib.contextmanager
 def _locked_folder(path: Path) -> Iterator[Path]:
-    """A new folder beside `path`, locked for as long as this process lives in the block, and removed afterwards."""
+    """A new folder beside `path`, locked while this process is in the block, and removed afterwards."""
     while True:
         folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial"))
         with _lock_of(folder) as held:
@@ -72,7 +72,7 @@ def _locked_folder(path: Path) -> Iterator[Path]:
 
 
 def _remove_leftovers(path: Path) -> None:
-    """Remove the folders of writers of `path` that are dead: the system has taken their locks away."""
+    """Remove the folders of writers of `path` that were killed: the system has released their locks."""
     for found in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
         if not found.is_dir():
             # Of earlier versions, which wrote a file and no folder.
@@ -85,7 +85,7 @@ def _remove_leftovers(path: Path) -> None:
 
 @contextlib.contextmanager
 def _lock_of(folder: Path) -> Iterator[bool]:
-    """Whether `folder` is there and was locked for the block, which nobody else did."""
+    """Whether `folder` exists and could be locked for the block."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except FileNotFoundError:
@@ -106,10 +106,10 @@ def _lock_of(folder: Path) -> Iterator[bool]:
 
 @contextlib.contextmanager
 def work_folder(path: Path) -> Iterator[Path]:
-    """Yield `path` as an empty folder of this run alone, whatever a killed run left there, and remove it afterwards.
+    """Yield `path` as an empty folder for this run alone, whatever a killed run left there, and remove it afterwards.
 
     Raises:
-        LockedError: another run is at work there.
+        LockedError: another run is using it.
     """
     with exclusive(path.with_name(f"{path.name}.lock")):
         shutil.rmtree(path, ignore_errors=True)
@@ -141,18 +141,31 @@ def sha256_of(path: Path) -> str:
 
 
 def remembered_sha256(path: Path) -> str:
-    """As `sha256_of`, read once for as long as the file keeps its size and its time; remembered in a file beside it."""
+    """The SHA-256 of a file's bytes, computed once while the file keeps its size and its time."""
+    return remembered(path, "sha256", lambda: sha256_of(path))
+
+
+def remembered(path: Path, name: str, compute: Callable[[], str]) -> str:
+    """What `compute` makes of a file, computed once while the file keeps its size and its time.
+
+    Args:
+        path: The file; what is remembered of it is in a file beside it, `<name of the file>.sha256.json`.
+        name: Distinguishes the values that are remembered of one file.
+        compute: Reads the file.
+    """
     facts = path.stat()
+    state: dict[str, object] = {"bytes": facts.st_size, "mtime_ns": facts.st_mtime_ns}
     beside = path.with_name(f"{path.name}.sha256.json")
-    state = {"bytes": facts.st_size, "mtime_ns": facts.st_mtime_ns}
-    # What cannot be read is not remembered.
+    known = state
+    # A file that cannot be read, or tells of another state, is written anew.
     with contextlib.suppress(OSError, ValueError):
-        remembered = json.loads(beside.read_text(encoding="utf-8"))
-        if isinstance(remembered, dict) and {**remembered, **state} == remembered and "sha256" in remembered:
-            return str(remembered["sha256"])
-    digest = sha256_of(path)
-    write_json(beside, {**state, "sha256": digest})
-    return digest
+        found = json.loads(beside.read_text(encoding="utf-8"))
+        if isinstance(found, dict) and {**found, **state} == found:
+            known = found
+    if name not in known:
+        known = {**known, name: compute()}
+        write_json(beside, known)
+    return str(known[name])
 
 
 def digest_of(*parts: object) -> str:

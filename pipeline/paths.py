@@ -1,4 +1,4 @@
-"""Where every file of the road lies. Paths are made here and nowhere else; nothing is read or written here."""
+"""The path of every file of the pipeline. Paths are made here and nowhere else; nothing is read or written here."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,17 +51,17 @@ class Paths:
         return self.tables / "dataset.json"
 
     @property
-    def releases(self) -> Path:
-        """One folder per release that was indexed, numbered from 1."""
+    def snapshots(self) -> Path:
+        """One folder per snapshot of GBIF that was indexed, numbered from 1. On disk it is called `releases`."""
         return self.data_root / "releases"
 
-    def release_record(self, number: int) -> Path:
-        """`release.json`: where a release came from; written last."""
-        return self.releases / str(number) / "release.json"
+    def snapshot_record(self, number: int) -> Path:
+        """`release.json`: where a snapshot came from; written last."""
+        return self.snapshots / str(number) / "release.json"
 
-    def release_index(self, number: int) -> Path:
-        """What is remembered of the photo index of a release."""
-        return self.releases / str(number) / "index.parquet"
+    def snapshot_index(self, number: int) -> Path:
+        """What is remembered of the photo index of a snapshot."""
+        return self.snapshots / str(number) / "index.parquet"
 
     @property
     def photos(self) -> Path:
@@ -85,14 +85,19 @@ class Paths:
 
     @property
     def pack_index(self) -> Path:
-        """Where each photograph lies in the pack."""
+        """The place of each photograph in the pack."""
         return self.training_photos / "index.parquet"
 
-    def taxonomy_release(self, digest: str) -> Path:
+    def kept_taxonomy(self, digest: str) -> Path:
         """One earlier or present tree, under the hash of its content."""
         return self.data_root / "taxonomies" / digest
 
-    def dataset_release(self, version: str) -> Path:
+    @property
+    def taxonomies_order(self) -> Path:
+        """The hashes of the trees in the order in which they came."""
+        return self.data_root / "taxonomies" / "releases.json"
+
+    def dataset_version(self, version: str) -> Path:
         """What a dataset version owes to others: manifest, attribution, source counts. Kept for good."""
         return self.data_root / "datasets" / version
 

@@ -1,4 +1,4 @@
-"""Runs the SELECTs of `sql/` with DuckDB: Parquet in, Parquet out, atomically. Holds no SQL of the road itself."""
+"""Runs the SELECTs of `sql/` with DuckDB: Parquet in, Parquet out, atomically. The rules themselves are in `sql/`."""
 
 import contextlib
 import os
@@ -18,18 +18,19 @@ if TYPE_CHECKING:
     import duckdb
 
 STEPS_TOGETHER: Final = 2
-"""Steps that run at the same time, each with queries of its own."""
+"""Steps that run at the same time, each with its own queries."""
 SHARE: Final = f"{80 // STEPS_TOGETHER}%"
-"""What a connection may hold: of DuckDB's own default, 80 % of what the machine or its container (control group) has,
-what is left to each of the steps."""
+"""The memory of a connection: each step's share of DuckDB's own default, 80 % of what the machine or its container
+(control group) has."""
 
 Inputs = Mapping[str, Path | pa.Table]
 """Views a query reads, by name: a Parquet file, a folder of Parquet files that are one table, or an Arrow table."""
 
 
 def select(name: str) -> str:
-    """The text of `sql/<name>.sql`, without its closing semicolon."""
-    return files("sql").joinpath(f"{name}.sql").read_text(encoding="utf-8").strip().rstrip(";")
+    """The text of `<name>.sql`, in whatever folder of `sql/` it is, without its closing semicolon."""
+    (file,) = Path(str(files("sql"))).rglob(f"{name}.sql")
+    return file.read_text(encoding="utf-8").strip().rstrip(";")
 
 
 def connect(
@@ -68,25 +69,29 @@ def connect(
         if isinstance(source, pa.Table):
             connection.register(view, source)
         else:
-            connection.execute(f"create view {view} as select * from {parquet(*_files(view, source))}")  # noqa: S608
+            connection.execute(f"create view {view} as select * from {parquet(*parquet_files(view, source))}")  # noqa: S608
     return connection
 
 
 def parquet(*paths: Path) -> str:
-    """SQL that reads Parquet files as one table. A path is a path, whatever characters are in it.
+    """SQL that reads Parquet files as one table. A path may hold any characters.
 
-    DuckDB takes what exists as it stands, and only else as a pattern; folders called `a=b` are no columns. Of several
-    files, those of an older version may lack columns.
+    DuckDB takes a path that exists literally, and any other as a pattern; folders called `a=b` are no columns. Of
+    several files, those of an older version may lack columns.
     """
     listed = ", ".join(literal(str(path)) for path in paths)
     return f"read_parquet([{listed}], hive_partitioning = false, union_by_name = {len(paths) > 1})"
 
 
-def _files(view: str, source: Path) -> list[Path]:
-    """The Parquet files that an input is made of."""
+def parquet_files(name: str, source: Path) -> list[Path]:
+    """The Parquet files of a table, which is one file or a folder of them.
+
+    Raises:
+        TableError: there is none; the message calls the table `name`.
+    """
     found = sorted(source.glob("*.parquet")) if source.is_dir() else [source]
     if not found or not source.exists():
-        raise TableError(f"the table {view} is missing: {source}; materialise the asset that writes it")
+        raise TableError(f"the table {name} is missing: {source}; materialise the asset that writes it")
     return found
 
 
@@ -99,7 +104,7 @@ def to_parquet(
     threads: int | None = None,
     **parameters: Any,  # noqa: ANN401
 ) -> Path:
-    """Run `sql/<name>.sql` over `inputs` with its `$parameters` and write the rows to `output`.
+    """Run the query `name` over `inputs` with its `$parameters` and write the rows to `output`.
 
     `memory_limit` and `threads` are those of `connect`.
     """
@@ -119,14 +124,14 @@ def copy(
     metadata: Mapping[str, str] | None = None,
     **parameters: Any,  # noqa: ANN401
 ) -> Path:
-    """As `to_parquet`, over whatever `connection` holds already.
+    """Run the query `name` over the views of `connection` with its `$parameters` and write the rows to `output`.
 
     Args:
         connection: Holds the inputs.
-        name: Which query.
+        name: The query.
         output: The Parquet file.
-        metadata: Facts for the file's footer, by name.
-        **parameters: Of the query.
+        metadata: Key-value metadata for the file's footer.
+        **parameters: The parameters of the query.
     """
     with atomic_path(output) as partial:
         _copy(connection, name, partial=partial, parameters=parameters, metadata=metadata)
@@ -157,7 +162,7 @@ def rows(
     threads: int | None = None,
     **parameters: Any,  # noqa: ANN401
 ) -> list[dict[str, Any]]:
-    """Run `sql/<name>.sql` and return its rows as dictionaries; for small answers only.
+    """Run the query `name` and return its rows as dictionaries; for small answers only.
 
     `memory_limit` and `threads` are those of `connect`.
     """
@@ -167,11 +172,30 @@ def rows(
         return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
 
 
+def tally(table: Path, *columns: str) -> dict[tuple[Any, ...], int]:
+    """How many rows of a Parquet file have which values of some columns, the most frequent first, then by value.
+
+    Raises:
+        TableError: the file is missing.
+    """
+    chosen = ", ".join(map(identifier, columns))
+    with connect(inputs={table.stem: table}) as connection:
+        found = connection.execute(
+            f"select {chosen}, count(*) as n from {table.stem} group by all order by n desc, {chosen}"  # noqa: S608
+        ).fetchall()
+    return {tuple(values): int(number) for *values, number in found}
+
+
 def count(table: Path) -> int:
-    """Rows of a Parquet file, from its footer."""
+    """Rows of a Parquet file, from its footer.
+
+    Raises:
+        TableError: the file is missing.
+    """
     import pyarrow.parquet as pq  # noqa: PLC0415 (only the footer reader is needed, and only here)
 
-    return int(pq.read_metadata(table).num_rows)
+    (path,) = parquet_files(table.stem, table)
+    return int(pq.read_metadata(path).num_rows)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""The lines that rows leave behind when they leave the road. Which rule removes a row is decided by each stage."""
+"""The lines that removed rows leave behind. Which rule removes a row is decided by each stage."""
 
 from pathlib import Path
 
@@ -8,13 +8,13 @@ import pyarrow.parquet as pq
 from pipeline.errors import TableError
 from pipeline.files import atomic_path, exclusive
 from pipeline.paths import Paths
-from pipeline.query import rows, to_parquet
+from pipeline.query import tally, to_parquet
 
 REJECTIONS = pa.schema([(name, pa.string()) for name in ("stage", "key", "rule", "detail")])
-"""One line per row that left: the asset, the row's key there, the rule, and what a person wants to know."""
+"""One line per removed row: the asset, the row's key there, the rule, and what a person wants to know."""
 
 STAGES = ("occurrences", "clean_occurrences", "photo_index", "photos", "species")
-"""The assets that remove rows, in the order of the road."""
+"""The assets that remove rows, in the order of the pipeline."""
 
 
 def write_rejections(
@@ -28,12 +28,12 @@ def write_rejections(
     """Replace the rejections of one stage, then refresh `rejections.parquet`, the union of all stages.
 
     Args:
-        paths: Where the files of the scope lie.
+        paths: The paths of the scope.
         stage: One of `STAGES`.
-        table: Columns key, rule, detail, all strings (castable); a column stage must say `stage` throughout.
-            An empty table means that the stage removed nothing. Millions of lines are given as a Parquet file.
-        memory_limit: That of `pipeline.query.connect`.
-        threads: As `memory_limit`.
+        table: Columns key, rule, detail, all strings (castable). An empty table means that the stage removed nothing.
+            Millions of lines are given as a Parquet file.
+        memory_limit: What DuckDB may hold, as for `pipeline.query.connect`.
+        threads: How many threads DuckDB may use, as for `pipeline.query.connect`.
 
     Returns:
         The path of `rejections.parquet`.
@@ -43,7 +43,9 @@ def write_rejections(
     """
     if stage not in STAGES:
         raise TableError(f"unknown stage {stage!r} of rejections; the stages are {', '.join(STAGES)}")
-    _require_lines(stage, table)
+    names = pq.read_schema(table).names if isinstance(table, Path) else table.column_names
+    if set(names) != {"key", "rule", "detail"}:
+        raise TableError(f"rejections of {stage} have the columns {', '.join(names)}; wanted key, rule and detail")
     union = paths.table("rejections")
     with exclusive(union.parent / ".rejections.lock"):
         lines = paths.rejections_of(stage)
@@ -65,30 +67,11 @@ def write_rejections(
 
 
 def counts(paths: Paths) -> dict[str, dict[str, int]]:
-    """How many rows each rule removed: stage -> rule -> rows, stages in the order of the road.
+    """How many rows each rule removed: stage -> rule -> rows, stages in the order of the pipeline.
 
     Raises:
         TableError: no stage has written rejections yet.
     """
-    found = rows("rejection_counts", inputs={"rejections": paths.table("rejections")})
-    by_stage: dict[str, dict[str, int]] = {}
-    for stage in STAGES:
-        rules = {str(row["rule"]): int(row["lines"]) for row in found if row["stage"] == stage}
-        if rules:
-            by_stage[stage] = rules
-    return by_stage
-
-
-def _require_lines(stage: str, table: pa.Table | Path) -> None:
-    names = pq.read_schema(table).names if isinstance(table, Path) else table.column_names
-    missing = {"key", "rule", "detail"} - set(names)
-    unknown = set(names) - set(REJECTIONS.names)
-    if missing or unknown:
-        raise TableError(
-            f"rejections of {stage} have the columns {', '.join(names)}; "
-            f"wanted key, rule and detail, and at most stage besides"
-        )
-    if "stage" in names:
-        others = {str(row["stage"]) for row in rows("rejection_stages", inputs={"lines": table})} - {stage}
-        if others:
-            raise TableError(f"rejections of {stage} hold lines of other stages: {sorted(others)}")
+    found = sorted(tally(paths.table("rejections"), "stage", "rule").items())
+    by_stage = {name: {rule: lines for (stage, rule), lines in found if stage == name} for name in STAGES}
+    return {stage: rules for stage, rules in by_stage.items() if rules}

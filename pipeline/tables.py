@@ -40,30 +40,17 @@ class Contract:
     """Sentence -> SQL condition that holds for every row."""
 
 
-def _schema(text: tuple[str, ...], **others: pa.DataType) -> pa.Schema:
-    return pa.schema([*((name, _TEXT) for name in text), *others.items()])
+def _schema(text: str, **others: pa.DataType) -> pa.Schema:
+    """Columns of text, their names separated by blanks, and columns of other types."""
+    return pa.schema([*((name, _TEXT) for name in text.split()), *others.items()])
 
 
-_RANK_KEYS = tuple(f"{rank}_key" for rank in RANKS)
+_RANKS = " ".join(RANKS)
 
 _OCCURRENCES = _schema(
-    (
-        "occurrence_key",
-        "observation_id",
-        "dataset_key",
-        "checklist_key",
-        "taxon_key",
-        *RANKS,
-        "licence",
-        "country",
-        "event_date",
-        "accepted_taxon_key",
-        *_RANK_KEYS,
-        "scientific_name",
-        "taxon_rank",
-        "taxonomic_status",
-        "issue",
-    ),
+    f"occurrence_key observation_id dataset_key checklist_key taxon_key {_RANKS} licence country "
+    "event_date accepted_taxon_key kingdom_key phylum_key class_key order_key family_key genus_key "
+    "species_key scientific_name taxon_rank taxonomic_status issue",
     decimal_latitude=_REAL,
     decimal_longitude=_REAL,
 )
@@ -77,7 +64,7 @@ _RECEIVED = pa.schema(
         ("identification_qualifier", _TEXT),
     ]
 )
-"""What the rules judge besides; nothing after them needs it."""
+"""Columns that only the cleaning rules need come on top."""
 
 _OK_FACTS = "sha256 is not null and bytes > 0 and width > 0 and height > 0 and path is not null"
 
@@ -95,7 +82,7 @@ CONTRACTS: dict[str, Contract] = {
     ),
     "media": Contract(
         schema=_schema(
-            ("occurrence_key", "url", "format", "type", "licence", "rights_holder", "creator", "reference"),
+            "occurrence_key url format type licence rights_holder creator reference",
             position=_INT,
         ),
         required=("occurrence_key", "position"),
@@ -107,28 +94,14 @@ CONTRACTS: dict[str, Contract] = {
         required=("occurrence_key", "observation_id", "species", "species_key"),
     ),
     "photo_index": Contract(
-        schema=_schema(
-            ("photo_id", "occurrence_key", "observation_id", "url", "licence", "rights_holder", "creator", "other_url")
-        ),
+        schema=_schema("photo_id occurrence_key observation_id url licence rights_holder creator other_url"),
         unique=("photo_id",),
         required=("photo_id", "occurrence_key", "observation_id", "url"),
     ),
     "changes": Contract(
         schema=_schema(
-            (
-                "change",
-                "photo_id",
-                "occurrence_key_before",
-                "occurrence_key_after",
-                "species_key_before",
-                "species_key_after",
-                "species_before",
-                "species_after",
-                "licence_before",
-                "licence_after",
-                "url_before",
-                "url_after",
-            )
+            "change photo_id occurrence_key_before occurrence_key_after species_key_before species_key_after "
+            "species_before species_after licence_before licence_after url_before url_after"
         ),
         unique=("photo_id", "change"),
         required=("change", "photo_id"),
@@ -144,18 +117,7 @@ CONTRACTS: dict[str, Contract] = {
     ),
     "photos": Contract(
         schema=_schema(
-            (
-                "photo_id",
-                "occurrence_key",
-                "url",
-                "status",
-                "sha256",
-                "path",
-                "licence",
-                "rights_holder",
-                "creator",
-                "error",
-            ),
+            "photo_id occurrence_key url status sha256 path licence rights_holder creator error",
             http_status=_INT,
             bytes=_BIG,
             width=_INT,
@@ -173,7 +135,7 @@ CONTRACTS: dict[str, Contract] = {
     ),
     "species": Contract(
         schema=_schema(
-            ("taxon_key", "checklist_key", *RANKS, *_RANK_KEYS[:-1]),
+            f"taxon_key checklist_key {_RANKS} kingdom_key phylum_key class_key order_key family_key genus_key",
             photos=_BIG,
             observations=_BIG,
         ),
@@ -183,7 +145,7 @@ CONTRACTS: dict[str, Contract] = {
     ),
     "taxonomy": Contract(
         schema=_schema(
-            ("rank", "name", "taxon_key", "checklist_key"),
+            "rank name taxon_key checklist_key",
             node_id=_INT,
             parent_id=_INT,
             depth=_INT,
@@ -205,16 +167,7 @@ CONTRACTS: dict[str, Contract] = {
     ),
     "class_map": Contract(
         schema=_schema(
-            (
-                "checklist_key",
-                "taxon_key",
-                "name",
-                "old_checklist_key",
-                "old_taxon_key",
-                "old_name",
-                "change",
-                "how",
-            ),
+            "checklist_key taxon_key name old_checklist_key old_taxon_key old_name change how",
             old_class_id=_INT,
             new_class_id=_INT,
             occurrences=_BIG,
@@ -233,36 +186,26 @@ CONTRACTS: dict[str, Contract] = {
     ),
     "taxonomy_diff": Contract(
         schema=_schema(
-            (
-                "change",
-                "rank",
-                "checklist_key",
-                "taxon_key",
-                "name",
-                "parent",
-                "old_taxon_key",
-                "old_name",
-                "old_parent",
-            ),
+            "change rank checklist_key taxon_key name parent old_taxon_key old_name old_parent",
             occurrences=_BIG,
         ),
         required=("change", "rank", "occurrences"),
         allowed={"change": ("new", "gone", "moved", "renamed", "split", "merged"), "rank": RANKS},
     ),
     "split": Contract(
-        schema=_schema(("photo_id", "occurrence_key", "observation_id", "split", "half", "path"), class_id=_INT),
+        schema=_schema("photo_id occurrence_key observation_id split half path", class_id=_INT),
         unique=("photo_id",),
         required=("photo_id", "occurrence_key", "observation_id", "class_id", "split", "path"),
         allowed={"split": ("train", "validation"), "half": ("calibration", "evaluation")},
         rules={"validation rows and only they have a half": "(half is null) = (split = 'train')"},
     ),
     "genus_photos": Contract(
-        schema=_schema(("photo_id", "occurrence_key", "observation_id", "taxon_key", "species", "path"), node_id=_INT),
+        schema=_schema("photo_id occurrence_key observation_id taxon_key species path", node_id=_INT),
         unique=("photo_id",),
         required=("photo_id", "occurrence_key", "observation_id", "taxon_key", "species", "node_id", "path"),
     ),
     "attribution": Contract(
-        schema=_schema(("photo_id", "taxon_key", "species", "licence", "rights_holder", "creator", "url")),
+        schema=_schema("photo_id taxon_key species licence rights_holder creator url"),
         unique=("photo_id",),
         required=("photo_id", "taxon_key", "species", "url"),
     ),
@@ -273,7 +216,7 @@ CONTRACTS: dict[str, Contract] = {
     ),
     "leakage": Contract(
         schema=_schema(
-            ("validation_photo", "train_photo", "validation_observation", "train_observation"),
+            "validation_photo train_photo validation_observation train_observation",
             validation_class=_INT,
             train_class=_INT,
             distance=_INT,
@@ -284,7 +227,7 @@ CONTRACTS: dict[str, Contract] = {
     ),
     "training_photos": Contract(
         schema=_schema(
-            ("photo_id", "pack", "sha256"),
+            "photo_id pack sha256",
             offset=_BIG,
             length=_BIG,
             width=_INT,
@@ -296,7 +239,7 @@ CONTRACTS: dict[str, Contract] = {
         rules={"a photograph lies inside its pack": '"offset" >= 0 and length > 0 and width > 0 and height > 0'},
     ),
 }
-"""Every table of the road, by name."""
+"""Every table of the pipeline, by name."""
 
 
 def check_table(name: str, path: Path) -> list[str]:

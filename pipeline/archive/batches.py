@@ -1,4 +1,4 @@
-"""Writes rows to Parquet as they come, a batch at a time, so that memory stays flat. What the rows are is not known."""
+"""Writes rows of any kind to Parquet in batches, so that memory stays flat."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 BATCH: Final = 20_000
 """Rows held in memory."""
 REJECTS: Final = pa.schema([("line", pa.int64()), ("rule", pa.string()), ("detail", pa.string())])
-"""One row per line of a text file that was left out; the first line of the file is 1."""
+"""One row per line of a text file that is not a row; the first line of the file is 1."""
 
 
 class BatchWriter:
@@ -30,14 +30,14 @@ class BatchWriter:
         self._held: list[Sequence[object]] = []
 
     def add(self, *row: object) -> None:
-        """One row, its values in the order of the schema."""
+        """Add one row, its values in the order of the schema."""
         self._held.append(row)
         self.rows += 1
         if len(self._held) >= BATCH:
             self._flush()
 
     def close(self) -> None:
-        """Write what is held, and the footer."""
+        """Write the rows still in memory, and the footer."""
         self._flush()
         self._writer.close()
 
@@ -50,7 +50,7 @@ class BatchWriter:
 
 @contextlib.contextmanager
 def batches(path: Path, schema: pa.Schema) -> Iterator[BatchWriter]:
-    """A writer of the rows of the block; the file is whole at its end."""
+    """A writer for the rows of the block; the file is complete when the block ends."""
     writer = BatchWriter(path, schema)
     try:
         yield writer

@@ -1,4 +1,4 @@
-"""Which download an archive is, and how to cite it, from its own metadata.xml. Archives from elsewhere say less."""
+"""Which download an archive is, and how to cite it, from its metadata.xml. Archives of other publishers state less."""
 
 import datetime as dt
 import re
@@ -10,13 +10,13 @@ from xml.etree import ElementTree as ET
 from pipeline.archive.members import read_xml
 
 KEY: Final = re.compile(r"\b\d{7}-\d{15,18}\b")
-"""A download key: seven digits, a dash, fifteen digits of a moment."""
+"""A download key: seven digits, a dash, a time of fifteen digits or more."""
 DOI: Final = re.compile(r"\b10\.\d{4,9}/[^\s<>\"]+")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """What an archive says of itself; None where it says nothing."""
+    """What an archive states about itself; None where it states nothing."""
 
     key: str | None = None
     doi: str | None = None
@@ -28,11 +28,11 @@ class Provenance:
 def read_provenance(archive: Path) -> Provenance:
     """Read metadata.xml (EML, as GBIF's download service writes it).
 
-    The citation is the one that GBIF asks for (gbif.org/citation-guidelines) where there is a DOI, else that of the
+    The citation is the one that GBIF asks for (gbif.org/citation-guidelines) if there is a DOI, else that of the
     document.
 
     Raises:
-        ArchiveError: the document is there and is unsafe or damaged.
+        ArchiveError: the document exists but is unsafe or damaged.
     """
     root = read_xml(archive, "metadata.xml")
     if root is None:
@@ -66,6 +66,6 @@ def _recommended(doi: str, published: str | None) -> str:
 
 
 def _text(root: ET.Element, path: str) -> str | None:
-    """The text of an element with all that is in it, in one line."""
+    """The text of an element and of all elements in it, in one line."""
     element = root.find(path)
     return None if element is None else " ".join("".join(element.itertext()).split()) or None

@@ -1,7 +1,7 @@
 """What meta.xml says of the two files of a Darwin Core Archive that are read.
 
-An archive comes from outside: what it says of itself is not trusted. Its bytes are read by `pipeline.archive.members`,
-its lines judged by `pipeline.archive.lines`; what the columns mean is for `sql/occurrences.sql` and `sql/media.sql`.
+An archive comes from outside, so nothing in it is trusted. `pipeline.archive.members` reads its bytes,
+`pipeline.archive.lines` checks its lines, and `sql/gbif/` says what the columns mean.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -19,7 +19,7 @@ NAMESPACE: Final = "{http://rs.tdwg.org/dwc/text/}"
 MOST_COLUMNS: Final = 2_000
 """GBIF's widest file has about 250."""
 TAXON_KEYS: Final = frozenset({"taxonKey", "acceptedTaxonKey", "speciesKey"})
-"""Columns that only GBIF's interpretation has."""
+"""Columns that exist only in GBIF's interpretation."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,12 +28,12 @@ class TextFile:
 
     location: str
     columns: tuple[str, ...]
-    """Short names of the terms, by position; a position without a term, or with one that came before, is `""`."""
+    """Short names of the terms, by position; `""` where a position has no term, or a term that came before."""
     defaults: Mapping[str, str] = field(default_factory=dict)
     """Term -> value where the line has none."""
     delimiter: str
     enclosed_by: str
-    """The quote around values, or `""`: GBIF's own archives have none, and quotes are characters like any other."""
+    """The quote around values; `""` for none, as in GBIF's own archives, where quotes are ordinary characters."""
     header_lines: int
 
     @property
@@ -51,12 +51,12 @@ class Layout:
 
     @property
     def has_taxon_keys(self) -> bool:
-        """Whether GBIF has interpreted the names: other software writes names alone."""
+        """Whether GBIF has interpreted the names; other publishers write names without keys."""
         return bool(TAXON_KEYS & set(self.occurrence.columns))
 
 
 def read_layout(path: Path) -> Layout:
-    """Read meta.xml of the archive at `path`; extensions that are not read are not judged.
+    """Read meta.xml of the archive at `path`; extensions that are not used are not checked.
 
     Raises:
         ArchiveError: it is no archive, has no meta.xml, or lacks occurrences or multimedia.
@@ -81,7 +81,7 @@ def verify_archive(path: Path) -> Layout:
     """Read the two files to their ends.
 
     Raises:
-        ArchiveError: as `read_layout`, or one of them does not match its checksum.
+        ArchiveError: the archive cannot be used (see `read_layout`), or a file does not match its checksum.
     """
     layout = read_layout(path)
     for file in (layout.occurrence, layout.multimedia):
@@ -92,7 +92,7 @@ def verify_archive(path: Path) -> Layout:
 
 
 def _multimedia(path: Path, extensions: Sequence[ET.Element], names: Collection[str]) -> ET.Element:
-    """The description of the interpreted multimedia: GBIF puts what it received into folders below."""
+    """The description of the interpreted multimedia; GBIF puts the media as received into folders below."""
     found = [
         (min(location.count("/") for location in _locations(element)), element)
         for element in extensions
@@ -125,7 +125,7 @@ def _text_file(path: Path, element: ET.Element) -> TextFile:
     if encoding.replace("-", "").lower() not in {"utf8", "ascii", "usascii"}:
         raise ArchiveError(f"{path}: {location} is in the encoding {encoding}; UTF-8 is expected")
     ending = _unescaped(element.get("linesTerminatedBy", "\n"))
-    # XML turns a line feed that stands in an attribute into a blank.
+    # XML turns a line feed in an attribute into a blank.
     if ending not in {"\n", "\r\n", " ", ""}:
         raise ArchiveError(f"{path}: {location} ends its lines with {ending!r}; a line feed is expected")
     columns, defaults = _columns(path, element)
@@ -140,7 +140,7 @@ def _text_file(path: Path, element: ET.Element) -> TextFile:
 
 
 def _columns(path: Path, element: ET.Element) -> tuple[tuple[str, ...], dict[str, str]]:
-    """The terms by position, and the values of terms where the line has none. The first of two equal terms counts."""
+    """The terms by position, and default values of terms. The first of two equal terms counts."""
     terms: dict[int, str] = {}
     defaults: dict[str, str] = {}
     key = element.find(f"{NAMESPACE}id")

@@ -1,6 +1,6 @@
-"""Reads text files whose values stand in quotes, as other software than GBIF's writes them: a value may span lines.
+"""Reads text files with quoted values, which may span lines. GBIF does not write such files; other publishers do.
 
-Slower than `pipeline.archive.lines`, with the same outcome: every line belongs to a row or leaves a trace.
+This is slower than `pipeline.archive.lines`, with the same outcome: every line belongs to a row or to the rejects.
 """
 
 import csv
@@ -13,28 +13,27 @@ import pyarrow as pa
 
 from pipeline.archive.batches import BatchWriter, batches
 from pipeline.archive.description import TextFile
-from pipeline.archive.lines import LONGEST_LINE, SHOWN, whole_lines
+from pipeline.archive.lines import LONGEST_LINE, SHOWN, lines
 
 MOST_BYTES: Final = LONGEST_LINE
-"""A row longer than this began with a quote that nobody closed."""
+"""A row longer than this began with a quote that is never closed."""
 
 
 class _UnclosedError(Exception):
-    """A row does not end."""
+    """A row has no end."""
 
 
 class _Lines:
-    """The lines of a file; those of the row that is being read can be given back."""
+    """The lines of a file; the lines of the row being read can be given back."""
 
     def __init__(self, stream: IO[bytes]) -> None:
-        # Not splitlines: it would part a line at a carriage return too.
-        self._coming = (line + b"\n" for piece in whole_lines(stream) for line in piece[:-1].split(b"\n"))
+        self._coming = lines(stream)
         self._returned: deque[bytes] = deque()
         self.taken: list[bytes] = []
         self.number = 1
-        """Of the first line taken."""
+        """The number of the first line taken."""
         self.size = 0
-        """Bytes taken."""
+        """Bytes of the lines taken."""
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -48,11 +47,11 @@ class _Lines:
         return line.decode(errors="surrogateescape")
 
     def keep(self) -> None:
-        """The row is finished."""
+        """The row is complete."""
         self._forget(len(self.taken))
 
     def drop_first(self) -> bytes:
-        """Only the first line is finished; the others are read anew."""
+        """Finish only the first line; the others are read again."""
         first = self.taken[0]
         self._returned.extendleft(reversed(self.taken[1:]))
         self._forget(1)
@@ -69,45 +68,45 @@ def read_rows(stream: IO[bytes], file: TextFile, *, target: Path, wanted: frozen
     Args:
         stream: The text.
         file: Its layout, with `enclosed_by`.
-        target: Where the rows go, all text, a blank value as null.
+        target: Receives the rows, all text, with null for a blank value.
         wanted: Columns to keep.
-        rejects: As for `pipeline.archive.lines.sift`.
+        rejects: Rows of `pipeline.archive.batches.REJECTS`; the rule is `unreadable_line` or `no_gbif_id`.
 
     Returns:
         The number of rows.
     """
     chosen = [(name, index) for index, name in enumerate(file.columns) if name in wanted]
-    lines = _Lines(stream)
+    source = _Lines(stream)
     for _ in range(file.header_lines):
-        if next(lines, None) is not None:
-            lines.keep()
+        if next(source, None) is not None:
+            source.keep()
     with batches(target, pa.schema([(name, pa.string()) for name, _ in chosen])) as rows:
-        reader = _reader(lines, file)
+        reader = _reader(source, file)
         while True:
             try:
                 values = next(reader)
-                fault = _fault(values, file) if lines.size <= MOST_BYTES else f"more than {MOST_BYTES:,} bytes"
+                fault = _fault(values, file) if source.size <= MOST_BYTES else f"more than {MOST_BYTES:,} bytes"
             except StopIteration:
                 break
             except (csv.Error, _UnclosedError) as error:
                 values, fault = [], str(error)
             if fault is not None:
-                number, line = lines.number, lines.drop_first()
-                # What was taken in vain after the first line is read anew, by a reader that starts afresh.
-                reader = _reader(lines, file)
+                number, line = source.number, source.drop_first()
+                # The lines after the first are read again, by a new reader.
+                reader = _reader(source, file)
                 shown = line.rstrip(b"\r\n")[:SHOWN].decode(errors="backslashreplace")
                 rejects.add(number, "unreadable_line", f"{fault}: {shown}")
             elif not values[file.key].strip(" "):
-                rejects.add(lines.number, "no_gbif_id", "a line without gbifID")
-                lines.keep()
+                rejects.add(source.number, "no_gbif_id", "a line without gbifID")
+                source.keep()
             else:
                 rows.add(*(values[index] or None for _, index in chosen))
-                lines.keep()
+                source.keep()
         return rows.rows
 
 
-def _reader(lines: _Lines, file: TextFile) -> Iterator[list[str]]:
-    return csv.reader(lines, delimiter=file.delimiter, quotechar=file.enclosed_by, strict=True)
+def _reader(source: _Lines, file: TextFile) -> Iterator[list[str]]:
+    return csv.reader(source, delimiter=file.delimiter, quotechar=file.enclosed_by, strict=True)
 
 
 def _fault(values: list[str], file: TextFile) -> str | None:

@@ -1,7 +1,7 @@
-"""Reads the members of an archive safely, in whatever folder they lie; `description` says what they mean.
+"""Reads the members of an archive safely, in whatever folder they are; `description` says what they mean.
 
-Nothing is unpacked under a member's own name, and only members that are used are judged: damage, size or a strange
-name elsewhere in the archive is nobody's concern.
+Nothing is unpacked under a member's own name, and only members that are used are checked: damage, size or a strange
+name elsewhere in the archive does not matter.
 """
 
 import codecs
@@ -17,20 +17,20 @@ from xml.etree import ElementTree as ET
 from pipeline.errors import ArchiveError
 
 META: Final = "meta.xml"
-"""The description of an archive; its folder is the archive's root."""
+"""The description of an archive; the folder it is in is the archive's root."""
 MOST_BYTES: Final = 4 << 40
 """Larger members are refused: GBIF's whole index is smaller."""
 HIGHEST_RATIO: Final = 200
-"""A member that grows more than this and beyond a gigabyte is taken for a bomb; occurrence text grows 5 to 20 fold."""
+"""A member beyond a gigabyte that grows more than this is refused as a bomb; occurrence text grows 5 to 20 fold."""
 LARGEST_XML: Final = 10 << 20
 DAMAGE: Final = (zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError)
-"""What reading a damaged member raises; the last is zipfile's word for a version or a flag that it does not know."""
+"""What reading a damaged member raises; zipfile raises the last for a version or a flag that it does not know."""
 LITTER: Final = frozenset({"__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini"})
-"""What desktops put into archives."""
+"""Files that desktop systems add to archives."""
 
 
 class DamagedArchiveError(ArchiveError):
-    """The bytes are no archive, or not those that were packed: fetching them again may help."""
+    """The bytes are no archive, or are damaged: fetching them again may help."""
 
 
 def member_names(path: Path) -> frozenset[str]:
@@ -45,7 +45,7 @@ def member_names(path: Path) -> frozenset[str]:
 
 @contextlib.contextmanager
 def opened_member(path: Path, name: str) -> Iterator[IO[bytes]]:
-    """One member of the archive, for reading; its checksum is verified at its end.
+    """One member of the archive, opened for reading; its checksum is verified when its end is read.
 
     Args:
         path: The archive.
@@ -61,12 +61,14 @@ def opened_member(path: Path, name: str) -> Iterator[IO[bytes]]:
         if info.file_size > MOST_BYTES or (info.file_size > 1 << 30 and ratio > HIGHEST_RATIO):
             raise ArchiveError(f"{path}: {name} would unpack to {info.file_size:,} bytes; it looks like a bomb")
         if info.flag_bits & 0x1:
-            raise ArchiveError(f"{path}: {name} is encrypted; GBIF's archives are not: pack it anew without a password")
+            raise ArchiveError(
+                f"{path}: {name} is encrypted; GBIF's archives are not: pack it again without a password"
+            )
         if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
             raise ArchiveError(f"{path}: {name} is packed by method {info.compress_type}; deflate is expected")
-        # zipfile does not look at the place that the directory names before it goes there.
+        # zipfile does not check the offset in the directory before it seeks there.
         if not 0 <= info.header_offset < path.stat().st_size:
-            raise DamagedArchiveError(f"{path} is damaged: it has no place for {name}")
+            raise DamagedArchiveError(f"{path} is damaged: its directory names an offset beyond its end for {name}")
         try:
             with archive.open(info) as stream:
                 yield stream
@@ -75,7 +77,7 @@ def opened_member(path: Path, name: str) -> Iterator[IO[bytes]]:
 
 
 def member_bytes(path: Path, name: str) -> int:
-    """Bytes that a member unpacks to, as the archive says."""
+    """The size of an unpacked member in bytes, as the archive states it."""
     with _opened(path) as archive:
         return _member(path, archive, name).file_size
 
@@ -96,7 +98,7 @@ def read_xml(path: Path, name: str) -> ET.Element | None:
     try:
         if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             text = content.decode("utf-16")
-        # What expat would decode in a way that hides these words from us has NUL bytes.
+        # Encodings in which expat would see these words and this test would not have NUL bytes.
         if any(word in content.replace(b"\0", b"") for word in (b"<!DOCTYPE", b"<!ENTITY")):
             raise ArchiveError(f"{path}: {name} declares entities, which Darwin Core does not use")
         if isinstance(text, bytes) and b"\0" in text:
@@ -107,10 +109,10 @@ def read_xml(path: Path, name: str) -> ET.Element | None:
 
 
 def require_meta(path: Path) -> None:
-    """Say what an archive without a description is.
+    """Refuse an archive without a description.
 
     Raises:
-        ArchiveError: it has no meta.xml.
+        ArchiveError: it has no meta.xml; the message says what it seems to be.
     """
     names = member_names(path)
     if META in names:
@@ -122,7 +124,7 @@ def require_meta(path: Path) -> None:
 
 
 def _member(path: Path, archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
-    """The one member of a name; of several that are equal any."""
+    """The member of a name; any of several with the same content."""
     found = _members(path, archive)[name]
     if len({(info.CRC, info.file_size) for info in found}) > 1:
         raise ArchiveError(f"{path} holds {name} {len(found)} times, with different content; leave one in it")
@@ -147,7 +149,7 @@ def _members(path: Path, archive: zipfile.ZipFile) -> Mapping[str, list[zipfile.
 
 
 def _parts(info: zipfile.ZipInfo) -> tuple[str, ...] | None:
-    """The parts of a member's name; None of a folder, of litter, and of a name that leads out of the archive."""
+    """The parts of a member's name; None for a folder, for litter, and for a name that leads out of the archive."""
     parts = tuple(part for part in info.filename.replace("\\", "/").split("/") if part not in {"", "."})
     if info.is_dir() or not parts or ".." in parts or LITTER & set(parts) or parts[-1].startswith("._"):
         return None

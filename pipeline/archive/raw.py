@@ -1,30 +1,39 @@
-"""Turns what was fetched, an archive or the pages of a search, into raw rows that DuckDB reads; nothing is interpreted.
+"""Turns what was fetched, an archive or records in JSON, into raw rows that DuckDB reads; nothing is interpreted.
 
-Only rows with a gbifID come out, in the order of the source; each other line is a row of the rejects.
+Only rows with a gbifID are kept, in the order of the source; every other line becomes a row of the rejects.
 """
 
 import gzip
 import json
 import shutil
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 
+from ml.spec import RANKS
 from pipeline.archive.batches import REJECTS, batches
 from pipeline.archive.description import TextFile
 from pipeline.archive.enclosed import read_rows
 from pipeline.archive.lines import LONGEST_LINE, sift
 from pipeline.archive.members import member_bytes, opened_member
-from pipeline.archive.search_records import DIRECT, media_rows, occurrence_row
 from pipeline.errors import ArchiveError
 from pipeline.query import identifier, literal, parquet
 
+Row = Mapping[str, str | None]
+"""A row of one of the two files, by column."""
 WANTED: Final = {
-    "occurrence": frozenset({"gbifID", "issue", "checklistKey", *DIRECT}),
+    "occurrence": frozenset(
+        {
+            *("gbifID", "occurrenceID", "references", "catalogNumber", "datasetKey", "license", "countryCode"),
+            *("eventDate", "year", "decimalLatitude", "decimalLongitude", "occurrenceStatus", "individualCount"),
+            *("scientificName", "verbatimScientificName", "identificationQualifier", "taxonRank", "taxonomicStatus"),
+            *("taxonKey", "acceptedTaxonKey", "checklistKey", "issue", *RANKS, *(f"{rank}Key" for rank in RANKS)),
+        }
+    ),
     "multimedia": frozenset(
         {"gbifID", "identifier", "format", "type", "license", "rightsHolder", "creator", "references"}
     ),
@@ -50,9 +59,9 @@ class Raw:
     defaults: Mapping[str, str] = field(default_factory=dict)
 
     def select(self) -> str:
-        """SQL of a SELECT of all wanted columns, as text; a column that the file does not have is its default or null.
+        """A SELECT of all wanted columns, as text; a column that the file does not have is its default or null.
 
-        Every column of a text is named, so that DuckDB guesses nothing.
+        Every column of a text file is named, so that DuckDB does not guess.
         """
         present = {name for name in self.columns if name in WANTED[self.name]}
         chosen = []
@@ -75,7 +84,7 @@ class Raw:
 
 
 def unpack(archive: Path, file: TextFile, folder: Path, *, name: str) -> Raw:
-    """Unpack one file of an archive into `folder` and part its lines into rows and rejects.
+    """Unpack one file of an archive into `folder`, and separate its lines into rows and rejects.
 
     Raises:
         ArchiveError: the file is unsafe or damaged, or the disk cannot hold it.
@@ -101,11 +110,13 @@ def unpack(archive: Path, file: TextFile, folder: Path, *, name: str) -> Raw:
     )
 
 
-def read_pages(pages: Path, folder: Path, *, name: str, checklist_key: str) -> Raw:
-    """Read the records of a search (gzipped JSON lines) as the rows that an archive would hold.
+def write_rows(found: Iterable[tuple[int, list[Row] | str]], folder: Path, *, name: str) -> Raw:
+    """Write rows that do not come from an archive as one of its files would hold them.
 
-    Raises:
-        ArchiveError: the file is damaged.
+    Args:
+        found: For each record its line, and its rows or the reason why it has none.
+        folder: Where to write them.
+        name: `occurrence` or `multimedia`.
     """
     columns = tuple(sorted(WANTED[name]))
     target, rejects = folder / f"{name}.parquet", folder / f"{name}_rejects.parquet"
@@ -113,30 +124,27 @@ def read_pages(pages: Path, folder: Path, *, name: str, checklist_key: str) -> R
         batches(target, pa.schema([(column, pa.string()) for column in columns])) as rows,
         batches(rejects, REJECTS) as rejected,
     ):
-        for number, record in enumerate(_records(pages), 1):
-            try:
-                found: list[Mapping[str, str | None]] = (
-                    [*media_rows(record)]
-                    if name == "multimedia"
-                    else [occurrence_row(record, checklist_key=checklist_key)]
-                )
-            except (AttributeError, TypeError) as error:
-                rejected.add(number, "unreadable_line", f"a record of another shape ({error})")
+        for line, records in found:
+            if isinstance(records, str):
+                rejected.add(line, "unreadable_line", records)
                 continue
-            for row in found:
-                if row["gbifID"]:
-                    rows.add(*(row.get(column) for column in columns))
+            for record in records:
+                if record["gbifID"]:
+                    rows.add(*(record.get(column) for column in columns))
                 else:
-                    rejected.add(number, "no_gbif_id", "a record without key")
+                    rejected.add(line, "no_gbif_id", "a record without key")
     return Raw(name=name, path=target, rows=rows.rows, rejects=rejects, columns=columns)
 
 
-def _records(pages: Path) -> Iterator[dict[str, Any]]:
+def json_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The documents of a file of gzipped JSON lines.
+
+    Raises:
+        ArchiveError: the file is damaged.
+    """
     try:
-        with gzip.open(pages, "rb") as lines:
+        with gzip.open(path, "rb") as lines:
             for line in lines:
                 yield json.loads(line)
     except (OSError, EOFError, zlib.error, ValueError) as error:
-        raise ArchiveError(
-            f"{pages} is damaged ({error}); remove it and materialise gbif_download to search again"
-        ) from error
+        raise ArchiveError(f"{path} is damaged ({error}); remove it and materialise gbif_download again") from error

@@ -1,23 +1,46 @@
 """Turns the JSON records of `/occurrence/search` into the columns of an archive's text files. No SQL, no HTTP."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
-RANKS: Final = ("kingdom", "phylum", "class", "order", "family", "genus", "species")
-DIRECT: Final = (
-    "occurrenceID", "references", "catalogNumber", "datasetKey", "license", "countryCode", "eventDate",
-    "scientificName", "taxonRank", "taxonomicStatus", "taxonKey", "acceptedTaxonKey",
-    "decimalLatitude", "decimalLongitude", "occurrenceStatus", "individualCount", "year",
-    "verbatimScientificName", "identificationQualifier",
-    *RANKS, *(f"{rank}Key" for rank in RANKS),
-)  # fmt: skip
+from ml.spec import RANKS
+from pipeline.archive.raw import WANTED, Raw, Row, json_lines, write_rows
+
+DIRECT: Final = WANTED["occurrence"] - {"gbifID", "issue", "checklistKey"}
 """Fields that the API and the archive call the same."""
+MEDIA: Final = WANTED["multimedia"] - {"gbifID"}
+"""Fields of a media item, which the API and the archive call the same too."""
+
+
+def read_pages(pages: Path, folder: Path, *, name: str, checklist_key: str) -> Raw:
+    """Read the records of a search (gzipped JSON lines) as the rows that an archive would hold.
+
+    Args:
+        pages: The records.
+        folder: Where to write the rows.
+        name: `occurrence` or `multimedia`.
+        checklist_key: The checklist whose classification counts.
+
+    Raises:
+        ArchiveError: the file is damaged.
+    """
+
+    def found() -> Iterator[tuple[int, list[Row] | str]]:
+        for number, record in enumerate(json_lines(pages), 1):
+            try:
+                media = name == "multimedia"
+                yield number, media_rows(record) if media else [occurrence_row(record, checklist_key=checklist_key)]
+            except (AttributeError, TypeError) as error:
+                yield number, f"a record of another shape ({error})"
+
+    return write_rows(found(), folder, name=name)
 
 
 def occurrence_row(record: Mapping[str, Any], *, checklist_key: str) -> dict[str, str | None]:
-    """One line of occurrence.txt.
+    """The line of occurrence.txt of one record.
 
-    Newer records carry one classification per checklist; where the wanted one is there, it decides.
+    Newer records carry one classification per checklist; if the wanted one is there, it is used.
     """
     row: dict[str, str | None] = {name: _text(record.get(name)) for name in DIRECT}
     row["gbifID"] = _text(record.get("key"))
@@ -29,16 +52,10 @@ def occurrence_row(record: Mapping[str, Any], *, checklist_key: str) -> dict[str
     return row
 
 
-def media_rows(record: Mapping[str, Any]) -> Iterable[dict[str, str | None]]:
+def media_rows(record: Mapping[str, Any]) -> list[Row]:
     """The lines of multimedia.txt of one record."""
-    for item in record.get("media") or ():
-        yield {
-            "gbifID": _text(record.get("key")),
-            **{
-                name: _text(item.get(name))
-                for name in ("identifier", "format", "type", "license", "rightsHolder", "creator", "references")
-            },
-        }
+    key = _text(record.get("key"))
+    return [{"gbifID": key, **{name: _text(item.get(name)) for name in MEDIA}} for item in record.get("media") or ()]
 
 
 def _classified(chosen: Mapping[str, Any]) -> dict[str, str | None]:

@@ -1,4 +1,4 @@
-"""Whom to name for the photographs, and what GBIF needs to register the dataset as derived from its sources."""
+"""Whom to credit for the photographs, and what GBIF needs to register the dataset as derived from its sources."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ def derived_dataset_path(paths: Paths) -> Path:
 def build_attribution(paths: Paths) -> Path:
     """Write `attribution.parquet`, one row per photograph that training uses, and `derived_dataset.csv`.
 
-    Licences, holders and creators stand as the source gave them; where it gave none they are null, not guessed.
+    Licences, holders and creators are as the source gave them; where it gave none they are null, never guessed.
 
     Returns:
         The path of `attribution.parquet`.
@@ -41,10 +41,10 @@ def build_attribution(paths: Paths) -> Path:
 
 
 def keep_attribution(paths: Paths, *, version: str) -> Path:
-    """Keep what this dataset version owes to others, so that a model of it can be cited when the tables have moved on.
+    """Keep a copy of the credits of this dataset version, so that its models can be cited later.
 
     Args:
-        paths: Where the files of the scope lie.
+        paths: The paths of the scope.
         version: `dataset_version` of `dataset.json`.
 
     Returns:
@@ -53,7 +53,7 @@ def keep_attribution(paths: Paths, *, version: str) -> Path:
     Raises:
         OSError: one of the files is missing.
     """
-    folder = paths.dataset_release(version)
+    folder = paths.dataset_version(version)
     for source in (paths.dataset_manifest, paths.table("attribution"), derived_dataset_path(paths)):
         with atomic_path(folder / source.name) as partial:
             shutil.copyfile(source, partial)

@@ -11,7 +11,7 @@ from pipeline.files import work_folder
 from pipeline.gbif.licences import licence_readings
 from pipeline.gbif.scope import conditions
 from pipeline.paths import Paths
-from pipeline.query import count, rows, to_parquet
+from pipeline.query import count, rows, tally, to_parquet
 from pipeline.rejections import write_rejections
 
 RULES = (
@@ -30,21 +30,21 @@ RULES = (
     "missing_species_name",
     "unusual_taxonomy",
 )
-"""Why an occurrence is removed; the first that applies is the one that is recorded."""
+"""Why an occurrence is removed; the first rule that applies is recorded."""
 SHOWN = 5
-"""Reasons that an error lists."""
+"""How many reasons an error lists."""
 
 
 def build_clean_occurrences(paths: Paths, settings: Settings) -> Path:
-    """Judge every occurrence by `sql/occurrence_verdicts.sql`; write the clean ones and the rejections.
+    """Judge every occurrence by `sql/dataset/occurrence_verdicts.sql`; write the clean ones and the rejections.
 
     Each row of `occurrences.parquet` ends in exactly one of `clean_occurrences.parquet` and the rejections of the
     stage `clean_occurrences` (key: occurrence_key; rule: one of `RULES`). Rows of other checklists than the dataset's
-    are translated by `taxonomy.crosswalk` first, and rejected where it does not reach. The scope is held against each
-    row, whatever it was asked for with: an archive, a download of another scope.
+    are first translated by `taxonomy.crosswalk`, and rejected where it has no translation. The scope is applied to
+    every row, whatever the source: an archive or a download may hold more than the scope.
 
     Args:
-        paths: Where the files of the scope lie.
+        paths: The paths of the scope.
         settings: `taxonomy.unusual` decides about missing inner ranks: `placeholder` keeps them blank, `drop` (the
             paper, section 4) removes the occurrence; `taxonomy.fuzzy` about names matched by similar spelling;
             `source.checklist_key` and `taxonomy.crosswalk` about the checklist; `source` has the scope.
@@ -53,16 +53,17 @@ def build_clean_occurrences(paths: Paths, settings: Settings) -> Path:
         The path of `clean_occurrences.parquet`.
 
     Raises:
-        ConfigurationError: the scope cannot be held against these occurrences, or leaves none of them.
+        ConfigurationError: the scope cannot be applied to these occurrences, or leaves none of them.
         TableError: `occurrences.parquet` is missing, or the crosswalk cannot be read.
         LockedError: another run is building the same table.
     """
     output = paths.table("clean_occurrences")
     crosswalk = read_crosswalk(settings.taxonomy.crosswalk)
-    found = checklists(paths)
+    found = checklists(paths.table("occurrences"))
     wanted = settings.source.checklist_key
     checklist = dataset_checklist(found, configured=wanted, translates=wanted in crosswalk["to_checklist"].to_pylist())
-    scope = conditions(settings.source, datasets=_datasets(paths))
+    datasets = [key for (key,) in tally(paths.table("occurrences"), "dataset_key")]
+    scope = conditions(settings.source, datasets=datasets)
     if scope["taxon_keys"] and checklist != wanted:
         raise ConfigurationError(
             f"source.taxon_keys are keys of the checklist {wanted}, the occurrences follow {checklist}: "
@@ -94,12 +95,8 @@ def build_clean_occurrences(paths: Paths, settings: Settings) -> Path:
         return to_parquet("clean_occurrences", inputs={"verdicts": verdicts}, output=output)
 
 
-def _datasets(paths: Paths) -> tuple[str, ...]:
-    return tuple(row["dataset_key"] for row in rows("datasets", inputs={"occurrences": paths.table("occurrences")}))
-
-
 def _require_known(paths: Paths, scope: Mapping[str, object]) -> None:
-    """A key at a rank without a column of its own would take away what belongs to it."""
+    """Refuse keys that no occurrence names: a rank without a column would lose all of its occurrences."""
     if not scope["taxon_keys"]:
         return
     absent = rows("absent_taxa", inputs={"occurrences": paths.table("occurrences")}, taxon_keys=scope["taxon_keys"])
@@ -112,7 +109,7 @@ def _require_known(paths: Paths, scope: Mapping[str, object]) -> None:
 
 
 def _require_some(rejected: Path, occurrences: Path) -> None:
-    """A scope that leaves nothing was meant for other data, or asks for what the source does not state."""
+    """Refuse a scope that leaves nothing: it was meant for other data, or asks for what the source does not state."""
     gone = rows("beyond_scope", inputs={"rejected": rejected})
     reasons = [row for row in gone if row["rule"] != "duplicate_occurrence"]
     if reasons and sum(int(row["occurrences"]) for row in gone) == count(occurrences):

@@ -1,4 +1,4 @@
-"""One checklist for the whole dataset: which one it is, and the table that leads from others to it."""
+"""One checklist for the whole dataset: which one it is, and the table that translates keys of others into it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import TableError
 from pipeline.paths import Paths
-from pipeline.query import rows
+from pipeline.query import tally
 
 COLUMNS = ("from_checklist", "from_key", "to_checklist", "to_key")
 """Columns of a crosswalk, all text: GBIF's checklist keys and the taxon keys within them."""
@@ -18,7 +18,7 @@ COLUMNS = ("from_checklist", "from_key", "to_checklist", "to_key")
 def read_crosswalk(path: Path | None) -> pa.Table:
     """A crosswalk between checklists, from Parquet or CSV; without a path an empty one.
 
-    It should hold higher taxa as well as species: a row is translated only with its whole lineage.
+    It should contain higher taxa as well as species: a row is translated only together with its whole lineage.
 
     Returns:
         A table of `COLUMNS`, as strings.
@@ -46,13 +46,13 @@ def read_crosswalk(path: Path | None) -> pa.Table:
     return table.select(COLUMNS).cast(schema)
 
 
-def checklists(paths: Paths) -> tuple[str, ...]:
-    """The checklists that the occurrences follow, the most frequent first.
+def checklists(occurrences: Path) -> tuple[str, ...]:
+    """The checklists that the rows of a table of occurrences follow, the most frequent first.
 
     Raises:
-        TableError: `occurrences.parquet` is missing.
+        TableError: the table is missing.
     """
-    return tuple(row["checklist_key"] for row in rows("checklists", inputs={"occurrences": paths.table("occurrences")}))
+    return tuple(key for (key,) in tally(occurrences, "checklist_key") if key is not None)
 
 
 def followed_checklist(paths: Paths) -> str | None:
@@ -64,15 +64,14 @@ def followed_checklist(paths: Paths) -> str | None:
     Raises:
         TableError: `clean_occurrences.parquet` is missing.
     """
-    found = rows("checklists", inputs={"occurrences": paths.table("clean_occurrences")})
-    return str(found[0]["checklist_key"]) if found else None
+    return next(iter(checklists(paths.table("clean_occurrences"))), None)
 
 
 def dataset_checklist(found: Sequence[str], *, configured: str, translates: bool) -> str:
     """The one checklist that the dataset follows.
 
-    It is the configured one where any row follows it or rows can be translated to it. An archive that knows only
-    another checklist is taken as it is.
+    It is the configured one if any row follows it or rows can be translated to it. An archive that follows only another
+    checklist is taken as it is.
 
     Args:
         found: The checklists of the rows, the most frequent first.

@@ -7,7 +7,7 @@ from PIL import Image
 from ml.images.jpeg import Jpeg
 
 _SIDE = 32
-"""Pixels per side of the grey picture whose frequencies are compared."""
+"""Pixels per side of the grey picture that is transformed."""
 _LOW = 8
 """Frequencies per side that count: 64 in all."""
 _DECODED = 2 * _SIDE
@@ -18,8 +18,8 @@ def fingerprint(content: bytes) -> int:
     """The 64-bit perceptual hash ("pHash") of a JPEG, as a signed integer.
 
     The picture is reduced to 32 x 32 grey pixels; each bit says whether one of the 64 lowest frequencies of its cosine
-    transform (DCT-II) lies above their median. Sizes, compression, brightness and colour hardly change it; cutting
-    does. How far two photographs may differ to count as near-identical is the business of `pipeline.dataset.leakage`.
+    transform (DCT-II) is above their median. Resizing, compression, brightness and colour hardly change it; cropping
+    does. `pipeline.dataset.leakage` says how far two near-identical photographs may differ.
 
     Raises:
         PhotoError: the JPEG is not whole.

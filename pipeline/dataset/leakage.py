@@ -1,4 +1,4 @@
-"""Photographs that are on both sides of the split in all but name: what the validation side does not measure."""
+"""Near-identical photographs on both sides of the split, for which validation does not measure generalisation."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ class Leakage:
     """Those of them with at least one near-identical training photograph."""
     pairs: int
     same_species: int
-    """Pairs under one species; the others are labels that contradict each other."""
+    """Pairs of one species; the labels of the other pairs contradict each other."""
 
     @property
     def share(self) -> float:
@@ -31,7 +31,7 @@ class Leakage:
 def build_leakage(paths: Paths) -> Path:
     """Write `leakage.parquet`: pairs of near-identical photographs across the sides of the split.
 
-    Identical bytes never come this far: they are kept once per species, and under two species not at all.
+    Identical bytes are removed earlier: they are kept once per species, and not at all under two species.
 
     Returns:
         The path of `leakage.parquet`.

@@ -1,11 +1,11 @@
-"""What the dataset is: version, hashes, counts, citation, and the accounting between the steps of the road."""
+"""What the dataset is: version, hashes, counts, citation, and the accounting between the steps of the pipeline."""
 
 import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
@@ -16,13 +16,14 @@ from pipeline.dataset.crosswalk import followed_checklist
 from pipeline.dataset.leakage import leakage
 from pipeline.dataset.split import split_gaps
 from pipeline.errors import TableError
-from pipeline.files import digest_of, write_json
+from pipeline.files import digest_of, remembered, write_json
+from pipeline.gbif.source import SourceRecord
 from pipeline.paths import Paths
-from pipeline.query import connect, rows
+from pipeline.query import connect, count, parquet_files, rows, tally
 from pipeline.rejections import counts as rejection_counts
 
 TABLES = ("occurrences", "clean_occurrences", "photos", "species", "taxonomy", "split", "genus_photos", "rejections")
-"""The tables whose content hashes the manifest lists."""
+"""The tables with content hashes in the manifest."""
 
 TRANSIENT = {"photos": ("fetched_at", "attempts")}
 """Columns that may differ between equal contents."""
@@ -34,6 +35,9 @@ EQUATIONS = (
     ("photos_ok", "split", "rejected_usable"),
 )
 """(before, after, removed): before = after + removed, in rows."""
+
+NOTE = "no_photo"
+"""The rule of lines that are notes about an occurrence: no row of the media left with them."""
 
 
 class DatasetManifest(BaseModel):
@@ -59,7 +63,7 @@ class DatasetManifest(BaseModel):
     doi: str | None = None
     citation: str | None = None
     origin: str | None = None
-    """What the data are, in the place of a citation of GBIF's, where there is none or it is the replica's."""
+    """A description of the data, used instead of a citation where GBIF gave none or where the replica invented it."""
     checklist_key: str | None = None
     """The checklist that the dataset follows, which need not be the configured one."""
 
@@ -80,7 +84,7 @@ class DatasetManifest(BaseModel):
 
     @property
     def source(self) -> str:
-        """Where the data come from, in words for people: GBIF's citation, or what stands in its place."""
+        """Where the data come from, in words for people: GBIF's citation, or the description used instead."""
         return self.origin or self.citation or "a source that does not say how to cite it"
 
     def metrics(self) -> dict[str, int]:
@@ -102,13 +106,12 @@ def build_manifest(paths: Paths, settings: Settings) -> DatasetManifest:
     """Gather the facts from the tables and `download.json`, and write `dataset.json`.
 
     Raises:
-        TableError: a table is missing, or `download.json` cannot be read.
+        TableError: a table is missing.
+        GbifError: `download.json` is missing, or another version wrote it.
     """
-    hashes = {
-        name: content_hash(paths.table(name), columns=_stable_columns(paths.table(name), name=name)) for name in TABLES
-    }
+    hashes = {name: _table_hash(paths, name) for name in TABLES}
     numbers = _counts(paths)
-    download = _download(paths.current_download)
+    source = SourceRecord.read(paths)
     manifest = DatasetManifest(
         scope=settings.name,
         dataset_version=digest_of(hashes["split"], hashes["taxonomy"], hashes["genus_photos"]),
@@ -119,10 +122,10 @@ def build_manifest(paths: Paths, settings: Settings) -> DatasetManifest:
         rejections=rejection_counts(paths),
         gaps={unit: asdict(gaps) for unit, gaps in split_gaps(paths, settings).items()},
         leakage=asdict(leakage(paths)),
-        download_key=None if download.get("mode") == "folder" else download.get("key"),
-        doi=download.get("doi"),
-        citation=download.get("citation"),
-        origin=download.get("origin"),
+        download_key=None if source.mode == "folder" else source.key,
+        doi=source.doi,
+        citation=source.citation,
+        origin=source.origin,
         checklist_key=followed_checklist(paths),
     )
     write_json(paths.dataset_manifest, manifest.model_dump(mode="json"))
@@ -130,7 +133,7 @@ def build_manifest(paths: Paths, settings: Settings) -> DatasetManifest:
 
 
 def balance(paths: Paths) -> list[str]:
-    """The accounting equations that fail; empty when every row that left the road left one line.
+    """The accounting equations that fail; empty when every row that was removed left one line.
 
     Raises:
         TableError: a table is missing.
@@ -143,14 +146,15 @@ def balance(paths: Paths) -> list[str]:
     ]
 
 
-def content_hash(table_path: Path, *, columns: Sequence[str] | None = None) -> str:
+def content_hash(table: Path, *, columns: Sequence[str] | None = None) -> str:
     """A hash of a table's rows that depends on their values, not on their order, the file or its writer.
 
     Every row becomes JSON, every JSON an MD5; the 64-bit halves are summed over the rows (so the order does not
     matter and a row that is there twice counts twice), and the sums are hashed with names, types and row count.
+    It is computed once for each file and choice of columns.
 
     Args:
-        table_path: A Parquet file.
+        table: A Parquet file.
         columns: The columns that count; default all. Their order does not matter.
 
     Returns:
@@ -159,12 +163,18 @@ def content_hash(table_path: Path, *, columns: Sequence[str] | None = None) -> s
     Raises:
         TableError: the file or a column is missing.
     """
-    with connect(inputs={"hashed": table_path}) as connection:
+    (path,) = parquet_files(table.stem, table)
+    chosen = None if columns is None else sorted(columns)
+    return remembered(path, f"content-{digest_of(chosen)}", lambda: _content_hash(path, chosen))
+
+
+def _content_hash(table: Path, columns: Sequence[str] | None) -> str:
+    with connect(inputs={"hashed": table}) as connection:
         types = {row[0]: str(row[1]) for row in connection.execute("describe hashed").fetchall()}
         chosen = sorted(types if columns is None else columns)
         unknown = [name for name in chosen if name not in types]
         if unknown:
-            raise TableError(f"{table_path} has no column {', '.join(unknown)}; it has {', '.join(types)}")
+            raise TableError(f"{table} has no column {', '.join(unknown)}; it has {', '.join(types)}")
         fields = ", ".join(f'"{name}" := "{name}"' for name in chosen)
         found = connection.execute(
             f"""
@@ -176,34 +186,30 @@ def content_hash(table_path: Path, *, columns: Sequence[str] | None = None) -> s
     return hashlib.sha256(parts.encode()).hexdigest()[:32]
 
 
-def _stable_columns(path: Path, *, name: str) -> list[str]:
-    if not path.exists():
-        raise TableError(f"the table {name} is missing: {path}; materialise the asset that writes it")
-    return [column for column in pq.read_schema(path).names if column not in TRANSIENT.get(name, ())]
+def _table_hash(paths: Paths, name: str) -> str:
+    (path,) = parquet_files(name, paths.table(name))
+    return content_hash(
+        path, columns=[each for each in pq.read_schema(path).names if each not in TRANSIENT.get(name, ())]
+    )
 
 
 def _counts(paths: Paths) -> dict[str, int]:
-    names = (
-        "occurrences",
-        "clean_occurrences",
-        "media",
-        "photo_index",
-        "photos",
-        "species",
-        "split",
-        "genus_photos",
-        "rejections",
-    )
-    (row,) = rows("dataset_counts", inputs={name: paths.table(name) for name in names})
-    return {name: int(value) for name, value in row.items()}
+    """Rows at each step of the pipeline, and rows that were removed between them."""
+    whole = ("occurrences", "clean_occurrences", "media", "photo_index", "species", "split", "genus_photos")
+    sides = tally(paths.table("split"), "split")
+    (clean,) = rows("clean_media", inputs={name: paths.table(name) for name in ("media", "clean_occurrences")})
+    removed = rejection_counts(paths)
 
+    def rejected(stage: str) -> int:
+        return sum(number for rule, number in removed.get(stage, {}).items() if rule != NOTE)
 
-def _download(path: Path) -> dict[str, Any]:
-    """What `download.json` says; a bare archive has none of GBIF's keys, and no source at all is an error."""
-    try:
-        value: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise TableError(f"cannot read {path}: {problem_of(error)}; materialise the asset gbif_download") from error
-    if not isinstance(value, dict):
-        raise TableError(f"{path} holds {type(value).__name__}, not the record of a download")
-    return value
+    return {
+        **{name: count(paths.table(name)) for name in whole},
+        **{side: sides.get((side,), 0) for side in ("train", "validation")},
+        "clean_media": clean["media"],
+        "photos_ok": tally(paths.table("photos"), "status").get(("ok",), 0),
+        "rejected_occurrences": rejected("clean_occurrences"),
+        "rejected_media": rejected("photo_index"),
+        "rejected_photos": rejected("photos"),
+        "rejected_usable": rejected("species"),
+    }

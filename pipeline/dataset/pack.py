@@ -1,6 +1,6 @@
 """The pack of small JPEGs that training reads: a few large append-only files and one index.
 
-What a photograph looks like in it is decided in `pipeline.dataset.small_jpeg`; here is only where its bytes lie.
+`pipeline.dataset.small_jpeg` makes the JPEGs; this module only stores their bytes.
 """
 
 import contextlib
@@ -28,15 +28,15 @@ from pipeline.query import count, to_parquet
 from pipeline.tables import CONTRACTS
 
 INDEX = "index.parquet"
-"""Where every photograph lies in the packs, with the perceptual hash of its packed form."""
+"""The place of every photograph in the packs, with the perceptual hash of its packed form."""
 RECIPE = "recipe.json"
-"""What the packed photographs were made by; another recipe starts the pack anew."""
+"""How the packed photographs were made; when it changes, the pack is built again."""
 PACK_BYTES = 4 * 2**30
-"""A pack that has reached this size is followed by another."""
+"""A pack that has reached this size is closed, and another one begins."""
 CHECKPOINT_SECONDS = 30.0
-"""How much work a kill can lose, as long as the index is small."""
+"""How much work a kill can lose while the index is small."""
 CHECKPOINT_SHARE = 0.05
-"""The index is written whole: of the time at most this share goes to it, so that a large one is written less often."""
+"""At most this share of the time is spent on writing the index, which is written as a whole."""
 _CHUNK = 64
 """Photographs in memory at a time."""
 
@@ -46,13 +46,13 @@ _SCHEMA: pa.Schema = CONTRACTS["training_photos"].schema
 def build_training_photos(paths: Paths, settings: Settings, log: Callable[[str], object]) -> Path:
     """Append the photographs of `split` and `genus_photos` that the pack lacks, and refresh its index.
 
-    Rows of the index are kept, also of photographs that have left the split; a photograph whose bytes have changed
-    is appended again. The index is written after the bytes that it names, so a kill leaves at most bytes without a
+    Rows of the index are kept, also for photographs that have left the split; a photograph with changed bytes is
+    appended again. The index is written after the bytes that it names, so a kill leaves at most bytes without a
     row, which the next run cuts off. A build from nothing packs by photo_id and ends in the same bytes. Where
-    `training.image_size` or `photos.size` changes, the pack is deleted and built anew.
+    `training.image_size` or `photos.size` changes, the pack is deleted and built again.
 
     Args:
-        paths: Where the files of the scope lie.
+        paths: The paths of the scope.
         settings: `training.image_size`: the short side becomes 256/224 of it, in pixels; `photos.size`.
         log: Takes lines about the progress.
 
@@ -140,7 +140,7 @@ class _Writer:
         path = folder / INDEX
         self.index: pa.Table = pq.read_table(path) if path.exists() else _SCHEMA.empty_table()
         if set(self.index.column_names) != set(_SCHEMA.names):
-            raise TableError(f"{path} has other columns than the contract says; delete {folder} to build it anew")
+            raise TableError(f"{path} has other columns than the contract says; delete {folder} to build it again")
         self._new: list[dict[str, object]] = []
         self._indexed = bool(path.exists())
         ends = _ends(self.index)
@@ -208,7 +208,7 @@ def _cut_tails(folder: Path, ends: dict[str, int]) -> None:
         path = folder / name
         size = path.stat().st_size if path.exists() else 0
         if size < end:
-            raise TableError(f"{path} has {size} bytes, its index names {end}; delete {folder} to build it anew")
+            raise TableError(f"{path} has {size} bytes, its index names {end}; delete {folder} to build it again")
         if size > end:
             os.truncate(path, end)
     for path in folder.glob("pack-*.bin"):
@@ -224,7 +224,7 @@ def _start_anew_for_another_recipe(folder: Path, recipe: dict[str, object], log:
         if json.loads(path.read_text(encoding="utf-8")) == recipe:
             return
     if (folder / INDEX).exists():
-        log(f"the recipe of the pack has changed to {recipe}: it is built anew")
+        log(f"the recipe of the pack has changed to {recipe}: it is built again")
     (folder / INDEX).unlink(missing_ok=True)
     for pack in folder.glob("pack-*.bin"):
         pack.unlink()

@@ -31,8 +31,8 @@ class Shrunk:
 def short_side(image_size: int) -> int:
     """The short side of packed photographs for networks that read views of `image_size` pixels.
 
-    256 for 224 is the customary margin that leaves room for random crops; a magnified view needs as much in the part
-    that it shows.
+    256 for 224 is the customary margin for random crops; a magnified view needs the same margin in the part that it
+    shows.
     """
     return math.ceil(image_size * 256 / 224 / MAGNIFIED)
 

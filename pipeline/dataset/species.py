@@ -16,18 +16,18 @@ RULES = (
     "too_few_images",
     "species_cap",
 )
-"""Why a usable photograph is removed; the first that applies is the one that is recorded."""
+"""Why a usable photograph is removed; the first rule that applies is recorded."""
 
 
 def build_species(paths: Paths, settings: Settings) -> Path:
     """Count usable photographs per accepted species; write the kept species and the rejected photographs.
 
     The paper keeps species with at least five images (section 4); broken and missing files are not images, so only
-    rows of the ledger with status ok count, and identical bytes count once. `sql/photo_verdicts.sql` says how the
-    caps choose.
+    rows of the ledger with status ok count, and identical bytes count once. The caps are defined in
+    `sql/dataset/photo_verdicts.sql`.
 
     Args:
-        paths: Where the files of the scope lie.
+        paths: The paths of the scope.
         settings: `split.min_images`, `split.photos_per_observation`, `split.photos_per_species`, `split.seed`.
 
     Returns:

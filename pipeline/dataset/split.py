@@ -13,7 +13,7 @@ from pipeline.query import rows, to_parquet
 from pipeline.tables import CONTRACTS
 
 UNITS = ("observation", "photo")
-"""What falls on one side as a whole: ours, and the paper's."""
+"""The unit that is assigned to one side as a whole: observations by default, photographs in the paper."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ def build_split(paths: Paths, settings: Settings) -> Path:
     changes sides as the data grow, and the shares are right on average, not exactly.
 
     Args:
-        paths: Where the files of the scope lie.
+        paths: The paths of the scope.
         settings: `split.unit`: `observation` keeps the photographs of one observation together, `photo` is the
             paper's split (section 4); `split.validation`: the share of the validation side; `split.seed`.
 

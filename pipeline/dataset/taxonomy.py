@@ -1,4 +1,4 @@
-"""The tree of the kept species as a table. How the tree is used is the business of `ml.taxonomy`."""
+"""The tree of the kept species as a table; `ml.taxonomy` reads it."""
 
 from pathlib import Path
 
@@ -13,10 +13,10 @@ def build_taxonomy(paths: Paths, settings: Settings) -> Path:
 
     A rank that a species lacks (bony fishes have no class on GBIF) becomes a placeholder node named after the nearest
     known ancestor, `Chordata (no class)`, so that every species has the same depth. In the mode `drop` of
-    `taxonomy.unusual` such species do not come this far. A node is identified by its path of names and keys.
+    `taxonomy.unusual` such species were removed earlier. A node is identified by its path of names and keys.
 
     Args:
-        paths: Where the files of the scope lie.
+        paths: The paths of the scope.
         settings: Named in the error; the tree depends on `species.parquet` only.
 
     Returns:

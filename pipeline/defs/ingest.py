@@ -9,7 +9,7 @@ from pipeline.fetching.fetch import fetch_photos
 from pipeline.folder.photographs import read_photos
 from pipeline.gbif.occurrences import build_occurrences
 from pipeline.gbif.source import fetch_source
-from pipeline.history.changes import build_changes, changed_species, history, reidentified_pairs, relicensed_pairs
+from pipeline.history.changes import build_changes, changed_species, history, replaced
 from pipeline.launching.replica import photo_hosts, source_api
 from pipeline.pages.changes_picture import changes_picture
 from pipeline.pages.dataset_pictures import rejections_chart
@@ -68,21 +68,21 @@ def photo_index(scope: Scope) -> dg.MaterializeResult[None]:
 
 @dg.asset(group_name="ingest", kinds={"duckdb", "parquet"}, owners=OWNERS, deps=[photo_index], code_version="1")
 def changes(scope: Scope) -> dg.MaterializeResult[None]:
-    """What this release brought and took away: new, gone, re-identified and relicensed photographs."""
+    """What this snapshot of GBIF brought and took away: new, gone, re-identified and relicensed photographs."""
     settings = scope.settings()
     paths = settings.paths
     comparison = build_changes(paths, settings)
     return table_result(
         paths.table("changes"),
-        release=dg.MetadataValue.text(comparison.release.named()),
+        snapshot=dg.MetadataValue.text(comparison.snapshot.named()),
         compared_with=dg.MetadataValue.text(comparison.compared_with()),
         scope=dg.MetadataValue.text(" ".join(comparison.scope_sentences()) or "unchanged"),
         changes=mapping_table(comparison.counts, columns=("change", "photographs")),
-        picture=picture(changes_picture(paths, comparison), title="What the release changed"),
+        picture=picture(changes_picture(paths, comparison), title="What the snapshot changed"),
         species=records_table(changed_species(paths, most=10), none="no species has more or fewer photographs"),
-        reidentified=records_table(reidentified_pairs(paths, most=30), none="no photograph was re-identified"),
-        relicensed=records_table(relicensed_pairs(paths), none="no photograph was relicensed"),
-        releases=records_table(history(paths), none="no release was indexed"),
+        reidentified=records_table(replaced(paths, "re-identified", most=30), none="no photograph was re-identified"),
+        relicensed=records_table(replaced(paths, "relicensed", most=100), none="no photograph was relicensed"),
+        snapshots=records_table(history(paths), none="no snapshot was indexed"),
     )
 
 

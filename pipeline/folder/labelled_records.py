@@ -1,8 +1,8 @@
-"""Turns rows of one's own table into the records of an archive. Nothing is invented: what is blank stays blank.
+"""Turns rows of one's own table into the records of an archive. Nothing is invented: blank values stay blank.
 
-A photograph's identity is its path as the table writes it and the content of its file, so that it stays the same when
-rows are added or the folder is moved, and is another one when the file is replaced. Keys of taxa come from their
-lineage, in a checklist of one's own.
+A photograph is identified by its path as the table writes it and by the content of its file: it stays the same when
+rows are added or the folder is moved, and becomes another one when the file is replaced. Keys of taxa are made from
+their lineage, in a checklist of the table itself.
 """
 
 import contextlib
@@ -17,14 +17,14 @@ from ml.spec import RANKS
 from pipeline.files import digest_of
 
 CHECKLIST: Final = "own"
-"""The checklist that the names follow: the table's own."""
+"""The checklist that the names follow: the table itself."""
 SCHEME: Final = "file:"
-"""Addresses: the path, relative to the table or absolute, quoted; where a file could be read, the first 16 digits of
-its SHA-256 are the fragment."""
+"""Addresses: the quoted path, relative to the table or absolute; if the file could be read, the first 16 digits of its
+SHA-256 are the fragment."""
 
 
 def occurrence_of(values: Mapping[str, str]) -> dict[str, str | None]:
-    """The line of occurrence.txt for a row; rows of one observation give the same one."""
+    """The line of occurrence.txt for a row; rows of one observation give the same line."""
     ranks = {rank: values[rank] or None for rank in RANKS}
     keys = {f"{rank}Key": _key(ranks, rank) for rank in RANKS}
     named = values["source_name"]
@@ -32,7 +32,7 @@ def occurrence_of(values: Mapping[str, str]) -> dict[str, str | None]:
     lowest = next((rank for rank in reversed(RANKS) if ranks[rank]), None)
     accepted = keys[f"{lowest}Key"] if lowest else None
     record: dict[str, str | None] = {
-        # The observation; without one, each photograph is its own.
+        # Without an observation, each photograph is one.
         "catalogNumber": values["observation_id"] or f"photograph {digest_of(values['path'])}",
         "countryCode": values["country"] or None,
         "eventDate": values["event_date"] or None,
@@ -47,12 +47,12 @@ def occurrence_of(values: Mapping[str, str]) -> dict[str, str | None]:
         **ranks,
         **keys,
     }
-    # Readable, since rejections are known by it.
+    # Readable, because rejections name it.
     return {"gbifID": f"{values['observation_id'] or values['path']} {digest_of(record)[:8]}".strip(), **record}
 
 
 def media_of(values: Mapping[str, str], occurrence: Mapping[str, str | None], *, folder: Path) -> dict[str, str | None]:
-    """The line of multimedia.txt for a row whose photograph lies below `folder`; the file need not be there."""
+    """The line of multimedia.txt for a row; its path is relative to `folder`, and the file need not exist."""
     return {
         "gbifID": occurrence["gbifID"],
         "identifier": _address(values["path"], folder=folder) if values["path"] else None,
@@ -64,26 +64,26 @@ def media_of(values: Mapping[str, str], occurrence: Mapping[str, str | None], *,
 
 
 def file_of(address: str, *, folder: Path) -> Path:
-    """The file that an address of `media_of` stands for."""
+    """The file that an address made by `media_of` names."""
     return folder / unquote(address.removeprefix(SCHEME).partition("#")[0])
 
 
 def digest_in(address: str) -> str:
-    """The beginning of the SHA-256 that an address names; empty where the file was not there."""
+    """The first digits of the SHA-256 in an address; empty if the file could not be read."""
     return address.partition("#")[2]
 
 
 def fragment_of(digest: "hashlib._Hash") -> str:
-    """What an address says of the content of its file."""
+    """The digits of a SHA-256 that an address carries."""
     return digest.hexdigest()[:16]
 
 
 def _address(path: str, *, folder: Path) -> str:
     for spelling in _spellings(path):
         file = folder / spelling
-        # What cannot be read is told by the step that keeps photographs, with its reason.
+        # The step that stores photographs reports files that cannot be read, with the reason.
         with contextlib.suppress(OSError, ValueError):
-            # A pipe would be waited for.
+            # Opening a pipe would wait.
             if file.is_file():
                 with file.open("rb") as stream:
                     return f"{SCHEME}{quote(spelling)}#{fragment_of(hashlib.file_digest(stream, 'sha256'))}"
@@ -91,16 +91,16 @@ def _address(path: str, *, folder: Path) -> str:
 
 
 def _spellings(path: str) -> Iterable[str]:
-    """A path as it stands, with the slashes of Windows turned, and with accents joined or apart, as systems differ."""
+    """A path as written and with forward slashes, each with composed and decomposed accents, as systems differ."""
     turned = (path, path.replace("\\", "/"))
     return dict.fromkeys(form for each in turned for form in (each, normalize("NFC", each), normalize("NFD", each)))
 
 
 def _key(ranks: Mapping[str, str | None], rank: str) -> str | None:
-    """A key that depends on the whole path above a name: homonymous genera differ.
+    """A key made from a name and all ranks above it, so that homonymous genera differ.
 
-    A species' depends on its kingdom alone, so that one whose lineage is written in two ways stays one species; the
-    more frequent lineage is taken.
+    The key of a species depends only on its kingdom, so that a species with two spellings of its lineage stays one
+    species; the more frequent lineage is used.
     """
     if ranks[rank] is None:
         return None

@@ -1,4 +1,4 @@
-"""Verifies and keeps one's own photographs as those of a host are: same reader, same ledger, and no request."""
+"""Verifies and stores one's own photographs like fetched ones: with the same reader and ledger, without requests."""
 
 import asyncio
 import contextlib
@@ -30,7 +30,7 @@ class _Photo:
 
 
 class _UnusableError(Exception):
-    """A file that is no photograph to be read."""
+    """A file that cannot be used as a photograph."""
 
     def __init__(self, status: str, message: str) -> None:
         """`status` is the ledger's."""

@@ -1,4 +1,4 @@
-"""Reads a CSV of labelled photographs as spreadsheets and people write it. What the rows become is in `records`."""
+"""Reads a CSV of labelled photographs as people and spreadsheets write it. `listing` says what becomes of the rows."""
 
 import codecs
 import csv
@@ -15,45 +15,45 @@ if TYPE_CHECKING:
     from _csv import Reader
 
 NEEDED: Final = ("path", *RANKS)
-"""Columns that a table must have; a rank may be left blank."""
+"""Columns that a table must have; a rank may be blank."""
 OPTIONAL: Final = (
     "source_name", "licence", "rights_holder", "creator", "observation_id", "country", "event_date", "latitude",
     "longitude",
 )  # fmt: skip
-"""Columns that are read where they are; nothing is put in the place of what is not there."""
+"""Columns that are read if they exist; missing values stay missing."""
 _SPELLINGS: Final = {"license": "licence", "rightsholder": "rights_holder"}
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _WIDE: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class Line:
     """One line of the table."""
 
     line: int
-    """Where it ends in the file; the first line is 1."""
+    """The number of the line where it ends in the file; the first line is 1."""
     values: Mapping[str, str]
-    """By column, blanks around and between words reduced; columns that the table does not have are blank."""
+    """By column, with single blanks between words; columns that the table does not have are blank."""
     problem: str | None = None
-    """Why the line is no row of the table."""
+    """Why the line is not a row of the table."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A CSV, found to have the columns that are needed."""
+    """A CSV that has the needed columns."""
 
     path: Path
     text: str
     encoding: str
     delimiter: str
     unused: tuple[str, ...]
-    """Columns that nothing is made of."""
+    """Columns that are not used."""
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[Line]:
         """The lines below the header; blank ones are skipped.
 
         Raises:
-            FolderError: a quotation mark is not closed, or stands where none may.
+            FolderError: a quotation mark is not closed, or is misplaced.
         """
         reader = _reader(self.text, self.delimiter)
         columns: list[str] | None = None
@@ -113,7 +113,7 @@ def _reader(text: str, delimiter: str) -> "Reader":
 
 
 def _header(text: str) -> str:
-    """The first line that says something; a spreadsheet's `sep=;` does not."""
+    """The first line that is neither blank nor a spreadsheet's `sep=;`."""
     lines = (line for line in io.StringIO(text, newline="") if line.strip())
     return next((line for line in lines if not line.strip().strip('"').startswith("sep=")), "")
 
@@ -134,15 +134,15 @@ def _is_separator(fields: list[str]) -> bool:
     return fields[0].startswith("sep=") and not any(fields[1:])
 
 
-def _row(fields: list[str], columns: list[str], *, line: int, decimal_comma: bool) -> Row:
+def _row(fields: list[str], columns: list[str], *, line: int, decimal_comma: bool) -> Line:
     surplus = fields[len(columns) :]
     if len(fields) < len(columns) or any(field.strip() for field in surplus):
         problem = f"{len(fields)} fields under {len(columns)} columns"
-        return Row(line=line, values={}, problem=problem)
+        return Line(line=line, values={}, problem=problem)
     found = dict(zip(columns, fields, strict=False))
     values = {name: " ".join(found.get(name, "").split()) for name in (*NEEDED, *OPTIONAL)}
-    # A name of a file keeps its blanks.
+    # The name of a file keeps its blanks.
     values["path"] = found["path"].strip()
     if decimal_comma:
         values |= {name: values[name].replace(",", ".") for name in ("latitude", "longitude")}
-    return Row(line=line, values=values)
+    return Line(line=line, values=values)

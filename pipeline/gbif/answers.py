@@ -1,4 +1,4 @@
-"""GBIF's JSON documents, as far as they are used, and the reading of whatever came in their place."""
+"""GBIF's JSON documents, as far as they are used, and readable errors for anything that comes in their place."""
 
 import json
 import re
@@ -14,7 +14,7 @@ SHOWN = 200
 
 
 class Answer(BaseModel):
-    """A document; what is not used of it is ignored, and null is no value."""
+    """A document; fields that are not used are ignored, and null counts as missing."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -34,7 +34,7 @@ class Page(Answer):
 
 
 class DownloadRequest(Answer):
-    """What a download was asked for with."""
+    """The request that a download was made for."""
 
     format: str = "DWCA"
     predicate: dict[str, Any] = {}
@@ -42,7 +42,7 @@ class DownloadRequest(Answer):
 
 
 class DownloadStatus(Answer):
-    """A download, as its own document and the user's list describe it."""
+    """A download, as GBIF's document about it and the list of the user's downloads describe it."""
 
     key: str = ""
     status: str
@@ -70,10 +70,10 @@ def read_answer(content: bytes, shape: type[A], *, address: str) -> A:
     Args:
         content: The body.
         shape: The document that is expected.
-        address: Where it came from.
+        address: The address that answered.
 
     Raises:
-        GbifError: it is something else: a login or error page, cut off, another document.
+        GbifError: it is something else: a login or error page, an incomplete body, another document.
     """
     try:
         document = json.loads(content)
@@ -84,15 +84,15 @@ def read_answer(content: bytes, shape: type[A], *, address: str) -> A:
         reason = f"where {shape.__name__} was expected, and {place}: {first['msg']}"
     except (ValueError, RecursionError):
         reason = "where JSON was expected"
-    # The error of a parser says nothing to people, and would be the last line of a trace.
+    # Raised outside the handlers: a parser's own error would only make the trace longer.
     raise GbifError(f"{address} answered {_shown(content)} {reason}; {_ADVICE}")
 
 
 def require_plain(text: str, *, address: str) -> str:
-    """A text that is no page for people.
+    """A text as it is.
 
     Raises:
-        GbifError: it is one.
+        GbifError: it is a page of HTML or XML.
     """
     if re.match(r"\s*<(!doctype|html|\?xml)", text, flags=re.IGNORECASE):
         raise GbifError(f"{address} answered {_shown(text.encode())} where plain text was expected; {_ADVICE}")
@@ -103,7 +103,7 @@ _ADVICE = "check source.api_url, and whether a login page or a proxy answers in 
 
 
 def _shown(content: bytes) -> str:
-    """The beginning of a body in one line; of a page for people its words."""
+    """The beginning of a body in one line; of a page of HTML only its words."""
     text = content[: 20 * SHOWN].decode(errors="replace")
     if "<" in text[:100]:
         text = re.sub(r"(?s)<(script|style).*?</\1>|<[^>]*>", " ", text)

@@ -1,6 +1,7 @@
-"""One polite HTTP client for GBIF's API. The only place where calls to GBIF are retried.
+"""A polite HTTP client for GBIF's API: it names itself, waits as long as GBIF asks, and retries transient failures.
 
-What is asked for belongs to `pipeline.gbif.source`; photographs are fetched by `pipeline.photos`.
+The one request that must not be sent twice, the one for a new download, is not retried here: `pipeline.gbif.download`
+asks GBIF what became of it before it sends another.
 """
 
 import contextlib
@@ -25,17 +26,17 @@ TIMEOUT: Final = (10.0, 120.0)
 TRANSIENT: Final = frozenset({420, 429, 500, 502, 503, 504})
 """Statuses worth another try: 420 is GBIF's "three downloads are running", 429 "slower"."""
 ATTEMPTS: Final = 10
-"""Of a question; of a file, since the last byte that came."""
+"""Attempts of a request; of the transfer of a file, attempts since the last new byte."""
 FEW_ATTEMPTS: Final = 3
-"""Where an answer is only wished for."""
+"""Attempts where the work can go on without an answer."""
 PAUSE: Final = 1.0
-"""Seconds before a file is gone on with whose transfer broke off after some bytes."""
+"""Seconds before a transfer that broke off after some bytes is resumed."""
 DROPPED: Final = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
-"""How a connection ends before the answer does."""
+"""A connection that was lost before the answer was complete."""
 CHUNK: Final = 1 << 16
 """Bytes written at a time; a broken connection loses at most this much."""
 LONGEST_WAIT: Final = 3600.0
-"""Seconds; who is asked to come back later than this gives up instead of asking early."""
+"""Seconds; if GBIF asks for a longer wait, the request fails instead of being repeated too early."""
 
 Parameters = Mapping[str, str | int | Sequence[str]]
 
@@ -69,18 +70,18 @@ class Credentials:
 
 
 class NotFoundError(GbifError):
-    """GBIF does not know what was asked for."""
+    """GBIF answered 404."""
 
 
 class UnreachableError(GbifError):
-    """Nothing, or nothing but "later", came from an address in several attempts."""
+    """No answer, or only "try again later", came from an address in several attempts."""
 
 
 class BusyError(GbifError):
-    """GBIF did not accept a request that must not be sent twice: to be asked again after looking what became of it.
+    """GBIF did not accept a request that must not be sent twice; find out what became of it before sending another.
 
     Attributes:
-        wait: Seconds that GBIF named, or None.
+        wait: Seconds that GBIF asked to wait, or None.
     """
 
     def __init__(self, message: str, *, wait: float | None = None) -> None:
@@ -101,7 +102,7 @@ class Api:
 
     Args:
         url: For example `https://api.gbif.org/v1`.
-        credentials: For asking for downloads; default those of the environment, once they are needed.
+        credentials: For requesting downloads; default those of the environment, read when they are needed.
         contact: An address for GBIF's operators, sent in the User-Agent.
         poll_seconds: First and longest pause between two questions about a download's status.
     """
@@ -121,16 +122,20 @@ class Api:
         self._session.headers["User-Agent"] = user_agent(contact)
 
     def get(self, path: str, shape: type[A], parameters: Parameters | None = None, *, authenticated: bool = False) -> A:
-        """The document that a GET request brings, with the account's credentials where only they open it.
+        """The document that a GET request returns; `authenticated` sends the account's credentials.
 
         Raises:
-            GbifError: GBIF refused, did not answer after several attempts, or answered something else.
+            GbifError: GBIF refused, did not answer in several attempts, or answered something else.
         """
         response = self._send("GET", path, params=parameters, auth=self._account() if authenticated else None)
         return read_answer(response.content, shape, address=str(response.url))
 
     def get_text(self, path: str) -> str:
-        """The plain text that a GET request brings; errors as those of `get`."""
+        """The plain text that a GET request returns.
+
+        Raises:
+            GbifError: GBIF refused, did not answer in several attempts, or answered something else.
+        """
         response = self._send("GET", path)
         return require_plain(response.text, address=str(response.url))
 
@@ -150,48 +155,46 @@ class Api:
             raise BusyError(f"{address} did not answer ({type(error).__name__}: {error})") from error
 
     def download(self, address: str, target: Path, *, size: int = 0) -> None:
-        """Append the body of an address to `target`, from the byte where it ends now.
+        """Append the body of an address to `target`, from the byte where `target` ends now.
 
-        A host that does not serve ranges, or whose file is another one than that of the first part (its ETag, or
-        where there is none its Last-Modified), starts from the beginning, and so does the file.
+        The file starts over if the host does not serve ranges or now has another file than the one that was begun (by
+        its ETag, or by its Last-Modified where there is no ETag).
 
         Args:
-            address: Below the API, or anywhere.
-            target: The file; what identifies the remote one is kept beside it, in `validator_of`.
+            address: A path below the API, or a whole address.
+            target: The file; what identifies the remote file is kept beside it, in `validator_of`.
             size: Bytes that are expected; 0 when unknown. A longer body is cut off and refused.
 
         Raises:
-            GbifError: as `get`, or the body is longer than `size`.
+            GbifError: the host refused, did not answer in several attempts, or sent more than `size` bytes.
         """
         most = _bytes_of(target)
         with _named(self._address(address)):
-            while not self._downloaded(address, target, size=size, most=most):
+            while not _retrying()(_wait, self._downloaded, address, target, size=size, most=most):
                 most = _bytes_of(target)
                 time.sleep(PAUSE)
 
     def _downloaded(self, address: str, target: Path, *, size: int, most: int) -> bool:
-        """Whether the body is whole; False where it broke off after more bytes than there ever were."""
-        for attempt in _attempts():
-            with attempt:
-                try:
-                    self._download_once(address, target, size=size)
-                except DROPPED:
-                    if _bytes_of(target) <= most:
-                        raise
-                    return False
+        """Whether the body is complete; False where it broke off, but after more bytes than ever before."""
+        try:
+            self._download_once(address, target, size=size)
+        except DROPPED:
+            if _bytes_of(target) <= most:
+                raise
+            return False
         return True
 
     def changed(self, address: str, validator: str) -> bool:
-        """Whether the file at an address is another one by now; the body is not read.
+        """Whether the file at an address has changed; the body is not read.
 
-        A conditional request; of a host that heeds no conditions the answer's own ETag or Last-Modified is compared.
+        The request is conditional; if the host ignores the condition, the answer's ETag or Last-Modified is compared.
 
         Args:
-            address: As for `download`.
+            address: A path below the API, or a whole address.
             validator: What `download` wrote into `validator_of`; not empty.
 
         Raises:
-            GbifError: as `get`, after fewer attempts.
+            GbifError: the host refused, or did not answer in a few attempts.
         """
         condition = "If-None-Match" if validator.startswith('"') else "If-Modified-Since"
         headers = {"Accept-Encoding": "identity", condition: validator}
@@ -225,7 +228,7 @@ class Api:
                     stream.write(chunk)
 
     def account(self) -> Credentials:
-        """The account that downloads are asked for with.
+        """The account that requests downloads.
 
         Raises:
             GbifError: none was given, and the environment has none.
@@ -240,11 +243,11 @@ class Api:
         )
 
     def _send(self, method: str, path: str, *, attempts: int = ATTEMPTS, **arguments: Any) -> requests.Response:  # noqa: ANN401
+        def once() -> requests.Response:
+            return _checked(self._session.request(method, self._address(path), timeout=TIMEOUT, **arguments))
+
         with _named(self._address(path)):
-            for attempt in _attempts(attempts):
-                with attempt:
-                    return _checked(self._session.request(method, self._address(path), timeout=TIMEOUT, **arguments))
-        raise AssertionError("stamina returns or raises")  # pragma: no cover
+            return _retrying(attempts)(_wait, once)
 
     def _address(self, path: str) -> str:
         return path if path.startswith(("http://", "https://")) else f"{self.url}{path}"
@@ -252,7 +255,7 @@ class Api:
 
 @contextlib.contextmanager
 def _named(address: str) -> Iterator[None]:
-    """Turn what is left of a network's fault after all attempts into one readable line."""
+    """Turn the error that remains after all attempts into one readable line."""
     try:
         yield
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, UnicodeError) as error:
@@ -260,7 +263,7 @@ def _named(address: str) -> Iterator[None]:
             f"{address} is no address that can be asked ({error}); check it in the configuration"
         ) from error
     except requests.exceptions.ContentDecodingError as error:
-        raise GbifError(f"{address} answered what cannot be decoded ({error}); start again") from error
+        raise GbifError(f"{address} sent a body that cannot be decoded ({error}); start again") from error
     except requests.RequestException as error:
         raise UnreachableError(
             f"{address} did not answer in several attempts ({type(error).__name__}: {error}); "
@@ -270,24 +273,23 @@ def _named(address: str) -> Iterator[None]:
         raise UnreachableError(f"{error}, after several attempts; start again later") from error
 
 
-def _attempts(most: int = ATTEMPTS) -> Iterator[stamina.Attempt]:
-    yield from stamina.retry_context(
-        on=_worth_another_try, attempts=most, timeout=None, wait_initial=1.0, wait_max=60.0
-    )
+def _retrying(attempts: int = ATTEMPTS) -> stamina.RetryingCaller:
+    return stamina.RetryingCaller(attempts=attempts, timeout=None, wait_initial=1.0, wait_max=60.0)
+
+
+def _wait(error: Exception) -> bool | float:
+    """Whether an error is worth another attempt, or after how many seconds GBIF asks for it."""
+    if isinstance(error, _TransientError):
+        return error.wait if error.wait is not None else True
+    return isinstance(error, DROPPED)
 
 
 def _bytes_of(target: Path) -> int:
     return target.stat().st_size if target.exists() else 0
 
 
-def _worth_another_try(error: Exception) -> bool | float:
-    if isinstance(error, _TransientError):
-        return error.wait if error.wait is not None else True
-    return isinstance(error, DROPPED)
-
-
 def _require_whole(response: requests.Response, target: Path, *, offset: int) -> None:
-    """Nothing lies beyond the bytes that are here: all is well, unless the remote file has another size now."""
+    """The host has no bytes beyond those in `target`: the file is complete, unless the remote file has another size."""
     total = response.headers.get("Content-Range", "").rpartition("/")[2]
     if total.isdigit() and int(total) != offset:
         target.unlink()
@@ -295,12 +297,12 @@ def _require_whole(response: requests.Response, target: Path, *, offset: int) ->
 
 
 def validator_of(target: Path) -> Path:
-    """What tells the remote file from a later one: its ETag or Last-Modified; empty where the host names neither."""
+    """The file that holds the ETag or Last-Modified of the remote file; empty where the host sends neither."""
     return target.with_name(f"{target.name}.validator")
 
 
 def _version(response: requests.Response) -> str:
-    """What `validator_of` holds; a weak ETag cannot tell one file from another byte by byte (RFC 9110, 13.1.5)."""
+    """What `validator_of` holds; a weak ETag does not promise equal bytes (RFC 9110, 13.1.5)."""
     tag = response.headers.get("ETag", "")
     return tag if tag.startswith('"') else response.headers.get("Last-Modified", "")
 

@@ -1,7 +1,7 @@
-"""GBIF's asynchronous download: ask once, wait, fetch, verify. Every part is gone on with after a restart.
+"""GBIF's asynchronous download: request it once, wait, fetch, verify. A restarted run resumes at every step.
 
-A key is remembered in `request.json` as soon as GBIF gives it; one that GBIF gave to a run that died before it could
-write it down is found again in the user's list of downloads. What was fetched and verified is not asked for again.
+A key is written to `request.json` as soon as GBIF gives it. A key that was given to a run that was killed before that
+is found again in the user's list of downloads. An archive that was fetched and verified is not requested again.
 """
 
 import datetime as dt
@@ -25,13 +25,13 @@ from pipeline.gbif.client import Api, BusyError, NotFoundError, validator_of
 from pipeline.gbif.scope import predicate
 
 FRESH: Final = dt.timedelta(days=6)
-"""A download younger than this is gone on with; the weekly refresh asks for a new one."""
+"""A download younger than this is used again; the weekly refresh requests a new one."""
 MOST_UNFINISHED: Final = 3
 """Downloads that GBIF prepares for one user at a time."""
 LISTED: Final = 100
-"""The user's latest downloads that are looked through for one to go on with."""
+"""How many of the user's latest downloads are searched for one to use."""
 LONGEST_BUSY: Final = 12 * 3600.0
-"""Seconds that GBIF may be too busy to accept a download; a large one takes it up to three hours."""
+"""Seconds to wait for GBIF to accept a download; preparing a large one takes GBIF up to three hours."""
 UNFINISHED: Final = frozenset({"PREPARING", "RUNNING", "SUSPENDED"})
 SUCCEEDED: Final = "SUCCEEDED"
 ERASED: Final = "FILE_ERASED"
@@ -56,7 +56,7 @@ class _Request(BaseModel):
 
 
 def remembered_key(source: SourceSettings, folder: Path) -> str | None:
-    """The download to go on with: the configured one, or the one that was asked for into `folder` some days ago."""
+    """The download to use: the configured one, or the one that was requested into `folder` within the last days."""
     if source.download_key is not None:
         return source.download_key
     request = folder / "request.json"
@@ -65,14 +65,14 @@ def remembered_key(source: SourceSettings, folder: Path) -> str | None:
     try:
         remembered = _Request.model_validate_json(request.read_bytes())
     except ValidationError:
-        # Written by another version: GBIF's list of the user's downloads knows the key as well.
+        # Written by another version; the key is also in GBIF's list of the user's downloads.
         return None
     fresh = dt.datetime.now(tz=dt.UTC) - remembered.requested_at < FRESH
     return remembered.key if fresh else None
 
 
 def fetch_download(source: SourceSettings, *, api: Api, folder: Path, log: Log) -> Download:
-    """Ask for the scope's download, or go on with the one that is on its way, and fetch it into `folder`.
+    """Request the scope's download, or resume one that was requested before, and fetch it into `folder`.
 
     Raises:
         GbifError: GBIF refused, was busy for hours, or ended the download without an archive.
@@ -103,21 +103,21 @@ def fetch_download(source: SourceSettings, *, api: Api, folder: Path, log: Log) 
 
 
 def fetch_archive(api: Api, *, address: str, target: Path, log: Log, size: int = 0, may_change: bool = False) -> Path:
-    """Fetch an archive, from where a former attempt ended, and verify what is read of it.
+    """Fetch an archive, resuming an earlier attempt, and verify the files in it that are read.
 
     Args:
         api: The client.
-        address: Where it is, below the API or anywhere.
-        target: The file; one that is there was verified before.
-        log: Told what was fetched.
+        address: A path below the API, or a whole address.
+        target: The file; if it exists, it was verified before.
+        log: Receives a line about what was fetched.
         size: Bytes that GBIF announced; 0 when unknown.
-        may_change: Whether the address may serve another archive one day: then the host is asked, also for one that
-            is there, as far as it names versions (ETag, Last-Modified). One that is there stays in use where the host
-            does not answer, or serves it no more.
+        may_change: Whether the address may serve another archive later. Then the host is asked, if it states versions
+            (ETag, Last-Modified), whether an existing file is current. An existing file stays in use if the host does
+            not answer or no longer serves it.
 
     Raises:
         GbifError: it could not be fetched.
-        ArchiveError: it has another size, is damaged, or lacks what is needed; the next run fetches it anew.
+        ArchiveError: it has another size, is damaged, or lacks what is needed; the next run fetches it again.
     """
     if not target.exists():
         return _fetched(api, address=address, target=target, log=log, size=size)
@@ -132,7 +132,7 @@ def fetch_archive(api: Api, *, address: str, target: Path, log: Log, size: int =
 
 
 def _fetched(api: Api, *, address: str, target: Path, log: Log, size: int) -> Path:
-    """The archive of an address, in place of `target` once it is whole."""
+    """The archive of an address, moved to `target` once it is complete."""
     partial = target.with_name(f"{target.name}.partial")
     partial.parent.mkdir(parents=True, exist_ok=True)
     if not size or not partial.exists() or partial.stat().st_size < size:
@@ -140,15 +140,15 @@ def _fetched(api: Api, *, address: str, target: Path, log: Log, size: int) -> Pa
     found = partial.stat().st_size
     if size and found != size:
         partial.unlink()
-        raise ArchiveError(f"{address} has {found:,} bytes, GBIF said {size:,}; start again to fetch it anew")
+        raise ArchiveError(f"{address} has {found:,} bytes, GBIF said {size:,}; start again to fetch it again")
     try:
         verify_archive(partial)
     except ArchiveError as error:
         partial.unlink()
-        advice = "; start again to fetch it anew" if isinstance(error, DamagedArchiveError) else ""
+        advice = "; start again to fetch it again" if isinstance(error, DamagedArchiveError) else ""
         raise ArchiveError(f"{address}: {error}{advice}") from error
     partial.replace(target)
-    # After the archive: a kill between the two leaves none, or a former one's, and the archive is fetched anew.
+    # After the archive: a kill between the two leaves no validator, or an older one, and the archive is fetched again.
     if validator_of(partial).exists():
         validator_of(partial).replace(validator_of(target))
     log(f"fetched {target.name}, {found:,} bytes")
@@ -156,19 +156,19 @@ def _fetched(api: Api, *, address: str, target: Path, log: Log, size: int) -> Pa
 
 
 def _superseded(api: Api, *, address: str, target: Path, log: Log) -> bool:
-    """Whether the archive that is here is not, or may not be, what the address serves today."""
+    """Whether the address serves, or may serve, another archive than the one at `target`."""
     validator = validator_of(target)
     if not validator.exists():
         return True
     known = validator.read_text(encoding="utf-8")
     if not known:
-        log(f"{address} does not say when it changes; keeping {target}: remove it to fetch it anew")
+        log(f"{address} does not say when it changes; keeping {target}: remove it to fetch it again")
         return False
     return api.changed(address, known)
 
 
 def _may_succeed(api: Api, key: str) -> bool:
-    """Whether a download may still end, or ended, in an archive."""
+    """Whether a download has ended, or may still end, in an archive."""
     try:
         return api.get(f"/occurrence/download/{key}", DownloadStatus).status in {*UNFINISHED, SUCCEEDED}
     except NotFoundError:
@@ -180,7 +180,7 @@ def _remember(folder: Path, key: str) -> None:
 
 
 def _find_or_ask(source: SourceSettings, *, api: Api, log: Log) -> tuple[str, str]:
-    """The key of this user's fresh download of the same scope, or of a new one, and what to tell."""
+    """The key of this user's recent download of the same scope, or of a new one, and a line for the log."""
     account = api.account()
     body = {
         "creator": account.user,
@@ -222,8 +222,8 @@ def _listed(api: Api, *, user: str) -> tuple[DownloadStatus, ...]:
 
 
 def _is_ours(listed: DownloadStatus, source: SourceSettings) -> bool:
-    """Whether a listed download holds, or will hold, what the scope asks for, and is fresh."""
-    # GBIF may leave out a checklist that is its default.
+    """Whether a listed download holds, or will hold, the records of the scope, and is recent."""
+    # GBIF may leave out its default checklist.
     checklist = listed.request.checklist_key or COL_XR_CHECKLIST
     return (
         listed.status in {*UNFINISHED, SUCCEEDED}
@@ -243,7 +243,7 @@ def _is_fresh(created: str | None) -> bool:
 
 
 def _plain(value: object) -> object:
-    """A predicate without what GBIF adds to it (`matchCase`: false) and without the order of its parts."""
+    """A predicate without what GBIF adds (`matchCase`: false), its parts in a fixed order."""
     if isinstance(value, dict):
         return {name: _plain(each) for name, each in value.items() if (name, each) != ("matchCase", False)}
     if isinstance(value, list):
@@ -252,7 +252,7 @@ def _plain(value: object) -> object:
 
 
 def _awaited(api: Api, *, key: str, given: bool, log: Log) -> DownloadStatus:
-    """Ask for the status, ever more rarely, until the archive is there."""
+    """Ask for the status, at growing intervals, until the archive is ready."""
     said = ""
     way_out = "give another source.download_key, or none to ask for a new download" if given else "start again"
     for pause in _pauses(api):
@@ -266,7 +266,7 @@ def _awaited(api: Api, *, key: str, given: bool, log: Log) -> DownloadStatus:
         if status.status == SUCCEEDED:
             return status
         if status.status == ERASED:
-            raise GbifError(f"GBIF has erased the file of download {key}, and it is not here; {way_out}")
+            raise GbifError(f"GBIF has erased the file of download {key}, and there is no copy here; {way_out}")
         if status.status not in UNFINISHED:
             raise GbifError(f"GBIF ended download {key} with {status.status}; {way_out}")
         time.sleep(pause)
@@ -274,7 +274,7 @@ def _awaited(api: Api, *, key: str, given: bool, log: Log) -> DownloadStatus:
 
 
 def _pauses(api: Api, *, until: float = float("inf")) -> Iterator[float]:
-    """Seconds to wait before asking again: ever longer, up to what is polite."""
+    """Seconds to wait before asking again, growing up to the longest pause."""
     pause, longest = api.poll_seconds
     while time.monotonic() < until:
         yield pause

@@ -1,4 +1,4 @@
-"""Whether GBIF has grown since the last download. One request, no records."""
+"""Whether GBIF has grown since the last download: one request, which returns no records."""
 
 from dataclasses import dataclass
 
@@ -26,7 +26,7 @@ def grown(settings: Settings, *, api: Api) -> Growth:
     """Compare GBIF's count for the scope with the last download's.
 
     Raises:
-        GbifError: GBIF refused, or nothing was downloaded yet.
+        GbifError: GBIF refused or did not answer, or nothing was downloaded yet.
     """
     before = SourceRecord.read(settings.paths).total_records or 0
     page = api.get("/occurrence/search", Page, {**search_parameters(settings.source), "limit": 0})

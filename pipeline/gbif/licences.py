@@ -1,6 +1,6 @@
-"""Reads what publishers write about a licence. A text that is not understood to its end is `other`, never a guess.
+"""Reads what publishers write about a licence. A text that is not fully understood is `other`, never a guess.
 
-The only place where licences are read: of records and of photographs, in archives and in answers of the API.
+All licences are read here: those of records and of photographs, from archives and from answers of the API.
 """
 
 import re
@@ -18,9 +18,9 @@ READINGS: Final = pa.schema([("text", pa.string()), ("licence", pa.string())])
 """One row per distinct text: the text as received, and the canonical licence."""
 
 _GAP: Final = r"[ ,./:-]*"
-"""What may stand between two words: "CC BY-NC 4.0", "CC_BY_NC_4_0" and "cc-by-nc/4.0" are one."""
+"""What may separate two words: "CC BY-NC 4.0", "CC_BY_NC_4_0" and "cc-by-nc/4.0" are the same."""
 _BREAK: Final = re.compile(r"(?:(?!\(c\))[ ,./:()\[\]-])*")
-"""What may stand between two statements."""
+"""What may separate two statements."""
 LONGEST: Final = 1_000
 """Characters; a longer text is not read."""
 
@@ -57,7 +57,7 @@ _STATEMENTS: Final = (
     ("CC0", rf"{_ADDRESS}publicdomain/zero{_PATH}"),
     ("PDM", rf"{_ADDRESS}publicdomain/mark{_PATH}"),
     ("by", rf"{_CREATIVE_COMMONS}(?:by|attribution)(?![a-z])(?P<named>{_LIMITS}{{0,2}}){_TAIL}"),
-    # Without the name of Creative Commons only what can be nothing else: limits, or a version.
+    # Without the name of Creative Commons, only what is unmistakable: limits, or a version.
     ("by", rf"attribution(?P<worded>{_LIMITS}{{1,2}}){_TAIL}"),
     ("by", rf"attribution{_GAP}{_VERSION}(?:{_GAP}{_PLACE})?(?:{_GAP}(?:public{_GAP})?licen[cs]e)?"),
     ("CC0", rf"{_CREATIVE_COMMONS}(?:0|zero){_TAIL}" + _words("(?: public domain)?")),
@@ -76,7 +76,7 @@ _COMPILED: Final = tuple((kind, re.compile(pattern)) for kind, pattern in _STATE
 _LIMITING: Final = re.compile(
     r"\b(?:nc|nd|sa|non|no|not|only|commercial|deriv\w*|share|alike|except\w*|but|without|permission|ai|licen[cs]\w*|cc|by)\b"
 )
-"""Words that a holder's name does not have: with one of them it is more than a name."""
+"""Words that a holder's name does not contain: with one of them the text is more than a name."""
 
 
 def canonical_licence(text: str | None) -> str:
@@ -87,8 +87,8 @@ def canonical_licence(text: str | None) -> str:
 
     Returns:
         One of `CC0`, `CC-BY`, `CC-BY-NC`, `CC-BY-SA`, `CC-BY-ND`, `CC-BY-NC-SA`, `CC-BY-NC-ND`, `PDM`,
-        `all rights reserved`; `unknown` where nothing is said, `other` where anything is left that is not understood,
-        or two statements differ.
+        `all rights reserved`; `unknown` where nothing is stated, `other` where any part is not understood, or two
+        statements differ.
     """
     plain = _plain((text or "")[: LONGEST + 1])
     if not any(letter.isalnum() for letter in plain) or plain in {"unspecified", "not specified", "unknown"}:
@@ -101,7 +101,7 @@ def canonical_licence(text: str | None) -> str:
     if len(found) != 1:
         return "other"
     (licence,) = found
-    # What is said about reserved rights has to agree.
+    # A statement about reserved rights has to agree with the licence.
     agreeing = {"no"} if licence in {"CC0", "PDM"} else {"some"}
     return licence if rights <= agreeing else "other"
 
@@ -111,11 +111,11 @@ def licence_readings(table: Path, *, folder: Path, name: str) -> Path:
 
     Args:
         table: A Parquet file.
-        folder: Where the result goes.
-        name: What its file is named after.
+        folder: The folder for the result.
+        name: The first part of the file's name.
 
     Returns:
-        A Parquet file, as `READINGS`; a blank licence is not in it.
+        A Parquet file with the columns of `READINGS`; blank licences are not in it.
     """
     texts = to_parquet("licence_texts", inputs={"licensed": table}, output=folder / f"{name}_licence_texts.parquet")
     output = folder / f"{name}_licences.parquet"
@@ -127,7 +127,7 @@ def licence_readings(table: Path, *, folder: Path, name: str) -> Path:
 
 
 def _plain(text: str) -> str:
-    """Small letters, one kind of dash and of blank: a dash of any shape is a dash, what cannot be seen is a blank."""
+    """Lower case, with one kind of dash and one kind of blank; control characters count as blanks."""
     letters = []
     for letter in unicodedata.normalize("NFKC", text).lower():
         kind = unicodedata.category(letter)
@@ -141,7 +141,7 @@ def _plain(text: str) -> str:
 
 
 def _statements(text: str) -> tuple[set[str] | None, set[str]]:
-    """The licences that a text states, and what it says of reserved rights; None where it is not understood."""
+    """The licences that a text states (None where it is not understood), and what it says about reserved rights."""
     found: set[str] = set()
     rights: set[str] = set()
     place = _after_break(text, 0)
@@ -168,7 +168,7 @@ def _after_break(text: str, place: int) -> int:
 
 
 def _stated(text: str, place: int) -> tuple[str, int] | None:
-    """The licence that is stated at a place of a text, by the longest reading, and where the statement ends."""
+    """The licence stated at a position of a text, by the longest match, and where the statement ends."""
     longest: tuple[str, int] | None = None
     for kind, pattern in _COMPILED:
         match = pattern.match(text, place)

@@ -1,45 +1,47 @@
 """Builds `occurrences.parquet` and `media.parquet` from what `pipeline.gbif.source` fetched, in bounded memory.
 
-The text of an archive is unpacked and sifted (`pipeline.archive.raw`), then DuckDB reads it once, straight into
-Parquet; while it reads one file, the other is unpacked.
+The text of an archive is unpacked and sifted (`pipeline.archive.raw`), then DuckDB reads it once and writes Parquet.
+While DuckDB reads one file, the other is unpacked.
 """
 
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
 import duckdb
 
 from pipeline.archive.description import read_layout
-from pipeline.archive.raw import Raw, read_pages, unpack
+from pipeline.archive.raw import Raw, unpack
+from pipeline.archive.search_records import read_pages
 from pipeline.config.settings import Settings
 from pipeline.errors import ArchiveError
 from pipeline.files import work_folder
-from pipeline.folder.snapshot import read_snapshot
+from pipeline.folder.listing import read_listing
 from pipeline.gbif.source import SourceRecord
 from pipeline.paths import Paths
 from pipeline.query import connect, copy, count, to_parquet
 from pipeline.rejections import write_rejections
 
 BACKBONE: Final = "d7dddbf4-2cf0-4f39-9b2a-bb099caae36c"
-"""GBIF's key of its former taxonomy, whose keys are integers."""
+"""GBIF's key of the GBIF Backbone Taxonomy, which has integer keys."""
 MEMORY: Final = "2 GiB"
-"""DuckDB's share of the four that reading any archive may take; the rest is Python's, and what DuckDB cannot count."""
+"""DuckDB's share of the 4 GiB for reading an archive; the rest is for Python and for what DuckDB does not count."""
 JUDGED_KEYS: Final = 100_000
-"""So many taxon keys tell whether an archive follows the former backbone."""
+"""How many taxon keys are looked at to decide whether an archive follows the backbone."""
 
 
 def build_occurrences(paths: Paths, settings: Settings) -> Path:
     """Write `occurrences.parquet`, `media.parquet` and the rejections of unreadable lines.
 
-    The memory taken does not depend on the size of the archive; the disk below `data_root` must hold its two texts.
+    Memory does not depend on the size of the archive; the disk below `data_root` must hold its two text files.
 
     Returns:
         The path of `occurrences.parquet`.
 
     Raises:
         GbifError: nothing was fetched yet.
-        ArchiveError: the archive is damaged, unsafe or lacks what the road needs.
+        ArchiveError: the archive is damaged, unsafe or lacks what the pipeline needs.
         LockedError: another run is building the same tables.
     """
     record = SourceRecord.read(paths)
@@ -51,7 +53,9 @@ def build_occurrences(paths: Paths, settings: Settings) -> Path:
         ThreadPoolExecutor(max_workers=1) as unpacking,
         connect(inputs={}, memory_limit=MEMORY, spill=work / "spill") as connection,
     ):
-        coming_media, coming_occurrences = _coming(record, source, work, unpacking)
+        # DuckDB reads the media on one core while the occurrences are unpacked on another.
+        read = _reader(record, source, work)
+        coming_media, coming_occurrences = (unpacking.submit(read, name) for name in ("multimedia", "occurrence"))
         media = _view(connection, coming_media.result())
         copy(connection, "media", output=paths.table("media"))
         media.path.unlink()
@@ -70,36 +74,25 @@ def build_occurrences(paths: Paths, settings: Settings) -> Path:
     return output
 
 
-def _coming(
-    record: SourceRecord, source: Path, work: Path, unpacking: ThreadPoolExecutor
-) -> tuple[Future[Raw], Future[Raw]]:
-    """Media, then occurrences: the former are read on one core, while the other unpacks the latter."""
+def _reader(record: SourceRecord, source: Path, work: Path) -> Callable[[str], Raw]:
+    """Reads the raw rows of `multimedia` or `occurrence` from what was fetched."""
     if record.mode == "folder":
-        media, occurrences = (
-            unpacking.submit(read_snapshot, source, work, name=name) for name in ("multimedia", "occurrence")
-        )
-    elif record.mode == "search" and record.checklist_key is not None:
-        media, occurrences = (
-            unpacking.submit(read_pages, source, work, name=name, checklist_key=record.checklist_key)
-            for name in ("multimedia", "occurrence")
-        )
-    else:
-        layout = read_layout(source)
-        media, occurrences = (
-            unpacking.submit(unpack, source, file, work, name=name)
-            for name, file in (("multimedia", layout.multimedia), ("occurrence", layout.occurrence))
-        )
-    return media, occurrences
+        return lambda name: read_listing(source, work, name=name)
+    if record.mode == "search" and (key := record.checklist_key) is not None:
+        return lambda name: read_pages(source, work, name=name, checklist_key=key)
+    layout = read_layout(source)
+    files = {"multimedia": layout.multimedia, "occurrence": layout.occurrence}
+    return lambda name: unpack(source, files[name], work, name=name)
 
 
 def _view(connection: duckdb.DuckDBPyConnection, raw: Raw) -> Raw:
-    """Show the rows to the queries of `sql/` as `occurrence_txt` or `multimedia_txt`."""
+    """Make the rows visible to the queries of `sql/` as `occurrence_txt` or `multimedia_txt`."""
     connection.execute(f"create view {raw.name}_txt as {raw.select()}")
     return raw
 
 
 def _require_all(raw: Raw, table: Path) -> None:
-    """Every line is a row or a reject; were one lost between the two readers, nothing after it could be trusted."""
+    """Check that no line was lost between the two readers: each is a row of the table or a reject."""
     if count(table) != raw.rows:
         raise ArchiveError(
             f"{raw.path.name} has {raw.rows:,} rows, {table.name} {count(table):,}; please report the archive"
@@ -107,7 +100,7 @@ def _require_all(raw: Raw, table: Path) -> None:
 
 
 def _checklist(connection: duckdb.DuckDBPyConnection, record: SourceRecord, settings: Settings) -> str:
-    """The taxonomy that the keys belong to: where the source does not say, integer keys are the former backbone's."""
+    """The taxonomy that the keys belong to; where the source does not say, integer keys are those of the backbone."""
     if record.checklist_key is not None:
         return record.checklist_key
     found = connection.execute(

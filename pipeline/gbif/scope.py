@@ -1,6 +1,6 @@
-"""The scope of the configuration in GBIF's two languages, a download predicate and search parameters, and in SQL's.
+"""The scope of the configuration as a download predicate, as search parameters and as parameters of SQL.
 
-What GBIF is asked for is held against whatever it, or an archive, brings: see `sql/occurrence_verdicts.sql`.
+`sql/dataset/occurrence_verdicts.sql` applies the scope to every row, whether it comes from GBIF or from an archive.
 """
 
 from collections.abc import Collection, Sequence
@@ -16,7 +16,8 @@ Predicate = dict[str, object]
 def predicate(source: SourceSettings) -> Predicate:
     """The scope as a predicate of GBIF's download API.
 
-    GBIF's LICENSE is the record's; those of photographs, which GBIF cannot filter by, are applied to the photo index.
+    GBIF's LICENSE is the licence of the record. GBIF cannot filter by the licences of photographs; they are applied to
+    the photo index.
     """
     clauses: list[Predicate] = [
         _equals("DATASET_KEY", source.dataset_key),
@@ -56,11 +57,11 @@ def search_parameters(source: SourceSettings) -> Parameters:
 
 
 def conditions(source: SourceSettings, *, datasets: Collection[str]) -> dict[str, Any]:
-    """The scope as parameters of `sql/occurrence_verdicts.sql`.
+    """The scope as parameters of `sql/dataset/occurrence_verdicts.sql`.
 
     Args:
-        source: The scope. Its dataset holds where it was chosen, or occurs at all: an archive of another one alone is
-            taken as it is, as one of another checklist is.
+        source: The scope. Its dataset is applied if it was configured or occurs at all; an archive that holds only
+            other datasets is taken as it is, like an archive of another checklist.
         datasets: The dataset keys that occur.
     """
     chosen = "dataset_key" in source.model_fields_set or source.dataset_key in datasets
@@ -77,7 +78,7 @@ def conditions(source: SourceSettings, *, datasets: Collection[str]) -> dict[str
 
 
 def _asked(source: SourceSettings) -> bool:
-    """Whether GBIF chose the taxa itself: it knows ranks that its tables have no columns for."""
+    """Whether GBIF selected the taxa: it knows ranks that its tables have no columns for."""
     return source.mode in {"replica", "search"} or (source.mode == "download" and source.download_key is None)
 
 

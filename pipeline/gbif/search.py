@@ -1,4 +1,4 @@
-"""Reads a whole search of GBIF, page by page, and holds the pages against what GBIF said that there is."""
+"""Reads a whole search of GBIF, page by page, and checks the pages against the number of records that GBIF states."""
 
 import gzip
 import json
@@ -15,19 +15,19 @@ PAGE: Final = 300
 SEARCH_LIMIT: Final = 100_000
 """GBIF serves no page of a search that ends beyond this record."""
 SEARCHES: Final = 3
-"""How often a search is begun whose pages do not fit together: GBIF's index changes while it is read."""
+"""How often a search is started if its pages do not fit together: GBIF's index changes while it is read."""
 
 Log = Callable[[str], object]
 
 
 def read_search(api: Api, parameters: Parameters, *, target: Path, log: Log) -> None:
-    """Write the records of a search as gzipped lines of JSON; begun again where its pages do not fit together.
+    """Write the records of a search as gzipped lines of JSON; it is repeated if its pages do not fit together.
 
     Args:
         api: The client.
         parameters: What is searched for.
         target: The file.
-        log: Told how far it is.
+        log: Receives lines about the progress.
 
     Raises:
         GbifError: there are too many records for a search, its pages never fit, or GBIF refused or did not answer.
@@ -44,7 +44,7 @@ def read_search(api: Api, parameters: Parameters, *, target: Path, log: Log) -> 
 
 
 def _read_pages(api: Api, parameters: Parameters, *, stream: gzip.GzipFile, log: Log) -> str | None:
-    """Write the records of all pages, and return what shows that some are missing or came twice."""
+    """Write the records of all pages; return a sentence if records are missing or came twice, else None."""
     keys: set[object] = set()
     offset, count = 0, None
     while count is None or offset < count:

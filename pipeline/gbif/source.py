@@ -1,7 +1,7 @@
-"""Brings the raw occurrences of the scope to this machine, by one of five modes, and records where they came from.
+"""Fetches the raw occurrences of the scope, in one of five modes, and records where they came from.
 
-What lies here and was verified is used, whether or not the source still answers or still has it. Nothing is
-interpreted here: `pipeline.gbif.occurrences` reads what this module fetched.
+Files that were fetched and verified before are used, even if the source no longer answers or no longer has them.
+Nothing is interpreted here: `pipeline.gbif.occurrences` reads what this module fetched.
 """
 
 import datetime as dt
@@ -21,7 +21,7 @@ from pipeline.config.settings import Settings
 from pipeline.errors import ArchiveError, GbifError
 from pipeline.files import atomic_path, digest_of, exclusive, remembered_sha256, sha256_of, write_json
 from pipeline.folder.labelled_records import CHECKLIST
-from pipeline.folder.snapshot import take_snapshot
+from pipeline.folder.listing import write_listing
 from pipeline.gbif.client import Api, UnreachableError
 from pipeline.gbif.download import Log, fetch_archive, fetch_download, remembered_key
 from pipeline.gbif.scope import predicate, search_parameters
@@ -45,13 +45,13 @@ class SourceRecord(BaseModel):
     doi: str | None = None
     citation: str | None = None
     origin: str | None = None
-    """What to say of the source in the place of a citation of GBIF's, where there is none or it is the replica's."""
+    """A description of the source, used instead of a citation where GBIF gave none or where the replica invented it."""
     licence: str | None = None
     created: str | None = None
     total_records: int | None = None
     predicate: dict[str, object]
     checklist_key: str | None
-    """The taxonomy of names and keys; None where the source does not say: its keys do (`pipeline.gbif.occurrences`)."""
+    """The taxonomy of names and keys; None where the source does not say (`pipeline.gbif.occurrences` then decides)."""
     archive: str
     """The file, relative to `data_root`: a Darwin Core Archive, or gzipped JSON lines for searches."""
     sha256: str
@@ -61,7 +61,7 @@ class SourceRecord(BaseModel):
         """Read `download.json`.
 
         Raises:
-            GbifError: nothing was fetched yet, or another version wrote something else there.
+            GbifError: nothing was fetched yet, or another version wrote the file differently.
         """
         if not paths.current_download.exists():
             raise GbifError(f"{paths.current_download} is missing; materialise the asset gbif_download")
@@ -75,25 +75,26 @@ class SourceRecord(BaseModel):
 
     @classmethod
     def read_file(cls, path: Path) -> Self | None:
-        """A record from a file; None without one, and of one that another version wrote differently."""
+        """A record from a file; None if there is no file, or another version wrote it differently."""
         try:
             return cls.model_validate_json(path.read_bytes())
         except (FileNotFoundError, ValidationError):
             return None
 
     def citation_facts(self) -> dict[str, str]:
-        """What travels in the footer of `occurrences.parquet`, so that the table can be cited wherever it goes."""
+        """Metadata for the footer of `occurrences.parquet`, so that the table can be cited wherever it is copied."""
         key = None if self.mode == "folder" else self.key
         facts = {"gbif_download_key": key, "gbif_doi": self.doi, "citation": self.citation, "origin": self.origin}
         return {name: value for name, value in facts.items() if value is not None}
 
 
 def fetch_source(settings: Settings, *, api: Api, log: Log) -> SourceRecord:
-    """Fetch the scope's occurrences, or find them fetched, and write `download.json`.
+    """Fetch the scope's occurrences unless they were fetched before, and write `download.json`.
 
     Raises:
         GbifError: GBIF refused or failed.
-        ArchiveError: what came is no usable archive.
+        ArchiveError: the source sent no usable archive.
+        FolderError: the table of one's own photographs cannot be used.
         LockedError: another run is fetching into the same folder.
     """
     with exclusive(settings.paths.downloads / ".lock"):
@@ -111,20 +112,20 @@ def fetch_source(settings: Settings, *, api: Api, log: Log) -> SourceRecord:
 
 
 def _download(settings: Settings, *, api: Api, log: Log) -> SourceRecord:
-    """GBIF's asynchronous download of the scope, or the one that the configuration names."""
+    """GBIF's asynchronous download of the scope, or the download that the configuration names."""
     source = settings.source
     folder = settings.paths.downloads / (source.download_key or _scope_hash(settings))
     key = remembered_key(source, folder)
     kept = _kept(settings, folder)
     if kept is not None and kept.key == key:
-        log(f"going on with GBIF download {key}, which lies here and was verified")
+        log(f"going on with GBIF download {key}, which was fetched and verified before")
         return kept
     try:
         found = fetch_download(source, api=api, folder=folder, log=log)
     except UnreachableError as error:
         if kept is None:
             raise
-        log(f"{error}; going on with GBIF download {kept.key} of {kept.created}, which lies here and was verified")
+        log(f"{error}; going on with GBIF download {kept.key} of {kept.created}, which was fetched and verified before")
         return kept
     status, given = found.status, source.download_key is not None
     record = SourceRecord(
@@ -146,7 +147,7 @@ def _download(settings: Settings, *, api: Api, log: Log) -> SourceRecord:
 
 
 def _kept(settings: Settings, folder: Path) -> SourceRecord | None:
-    """The record of the last download that was fetched into `folder`, where its archive is still what was verified."""
+    """The record of the last download fetched into `folder`, if its archive is unchanged since it was verified."""
     for path in (folder / RECORD, settings.paths.current_download):
         record = SourceRecord.read_file(path)
         archive = settings.paths.data_root / record.archive if record is not None else folder
@@ -156,7 +157,7 @@ def _kept(settings: Settings, folder: Path) -> SourceRecord | None:
 
 
 def _scope_hash(settings: Settings) -> str:
-    """What distinguishes one download from another: the predicate, and in replica mode what the replica serves."""
+    """A hash of what distinguishes downloads: the predicate, and in replica mode what the replica serves."""
     replica = settings.source.replica if settings.source.mode == "replica" else None
     photos = sha256_of(replica.photos) if replica is not None and replica.photos is not None else None
     release = replica.release if replica is not None else None
@@ -171,7 +172,7 @@ def _citation(api: Api, *, key: str, doi: object) -> str | None:
 
 
 def _replica_origin(settings: Settings) -> str:
-    """What the replica's records are: its key, DOI and citation are as invented as they."""
+    """What the replica's records are; its key, DOI and citation are invented."""
     photos = settings.source.replica.photos
     if photos is None:
         return "the embedded sample of NatureWatch: organisms and records drawn in code, nothing of GBIF"
@@ -184,7 +185,7 @@ def _replica_origin(settings: Settings) -> str:
 def _folder(settings: Settings, *, log: Log) -> SourceRecord:
     """One's own photographs, as their table lists them now."""
     assert settings.source.folder is not None  # noqa: S101 (the configuration holds it against the mode)
-    found = take_snapshot(settings.paths, settings.source.folder, log=log)
+    found = write_listing(settings.paths, settings.source.folder, log=log)
     return SourceRecord(
         mode="folder",
         key=f"folder-{found.content[:16]}",
@@ -259,12 +260,12 @@ def _archive(settings: Settings, *, api: Api, log: Log) -> SourceRecord:
 
 
 def _name_of(archive: str) -> str:
-    """The name of the file; what an address holds beside may be secret."""
+    """The name of the file; the rest of an address may be secret."""
     return Path(urlsplit(archive).path if "://" in archive else archive).name
 
 
 def _provenance(archive: Path, *, log: Log) -> Provenance:
-    """What the archive says of itself: one that says it unreadably has all its records none the less."""
+    """What the archive says about itself; if that cannot be read, its records are still used."""
     try:
         return read_provenance(archive)
     except ArchiveError as error:
@@ -273,7 +274,7 @@ def _provenance(archive: Path, *, log: Log) -> Provenance:
 
 
 def _bring(source: Path, target: Path, *, log: Log) -> None:
-    """A second name for the archive where the file system allows it, else a copy; nothing when it is here unchanged."""
+    """Hard-link the archive to `target`, or copy it where that is not possible; do nothing if it is unchanged."""
     if not source.is_file():
         if not target.exists():
             raise ArchiveError(f"there is no archive at {source.absolute()}; check source.archive")
@@ -284,7 +285,7 @@ def _bring(source: Path, target: Path, *, log: Log) -> None:
     theirs = source.stat()
     if target.exists():
         ours = target.stat()
-        # A copy keeps the time of what it was made from.
+        # A copy keeps the time of its original.
         if (ours.st_size, ours.st_mtime_ns) == (theirs.st_size, theirs.st_mtime_ns):
             return
     with atomic_path(target) as partial:

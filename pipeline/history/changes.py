@@ -1,6 +1,6 @@
-"""What a release changed: new, gone, re-identified and relicensed photographs, and what people ask about them.
+"""What a snapshot changed: new, gone, re-identified and relicensed photographs, and what people ask about them.
 
-Which releases are compared is decided in `pipeline.history.snapshots`; the rules are in `sql/changes.sql`.
+Which snapshots are compared is decided in `pipeline.history.snapshots`; the rules are in `sql/history/changes.sql`.
 """
 
 import json
@@ -11,37 +11,37 @@ import pyarrow as pa
 
 from pipeline.config.settings import Settings
 from pipeline.files import exclusive
-from pipeline.history.snapshots import Release, copy_index, forget_old_indices, read_releases
+from pipeline.history.snapshots import Snapshot, copy_index, forget_old_indices, read_snapshots
 from pipeline.paths import Paths
-from pipeline.query import rows, to_parquet
+from pipeline.query import rows, tally, to_parquet
 
 KINDS: Final = ("new", "gone", "re-identified", "relicensed")
-"""What can happen to a photograph between two releases."""
+"""What can happen to a photograph between two snapshots."""
 
 NOTHING: Final = pa.schema(
     [(name, pa.string()) for name in ("photo_id", "occurrence_key", "species_key", "species", "licence", "url")]
 ).empty_table()
-"""What the first release is compared with."""
+"""What the first snapshot is compared with."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Two releases, and how many photographs changed in which way."""
+    """Two snapshots, and how many photographs changed in which way."""
 
-    release: Release
-    previous: Release | None
+    snapshot: Snapshot
+    previous: Snapshot | None
     counts: dict[str, int]
     """Photographs by kind of change, in the order of `KINDS`, zeros included."""
 
     def compared_with(self) -> str:
-        """The release before, in plain words."""
-        return self.previous.named() if self.previous else "nothing: it is the first release, and all is new"
+        """The snapshot before, in plain words."""
+        return self.previous.named() if self.previous else "nothing: it is the first snapshot, and all is new"
 
     def scope_sentences(self) -> list[str]:
-        """What of the scope changed, a sentence each; empty where every change is GBIF's."""
+        """What changed in the scope, one sentence each; empty where every change is GBIF's."""
         if self.previous is None:
             return []
-        before, after = self.previous.scope, self.release.scope
+        before, after = self.previous.scope, self.snapshot.scope
         changed = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
         if not changed:
             return []
@@ -50,68 +50,69 @@ class Comparison:
 
 
 def build_changes(paths: Paths, settings: Settings) -> Comparison:
-    """Remember the present photo index, compare it with the release before, and write `changes.parquet`.
+    """Remember the present photo index, compare it with the snapshot before, and write `changes.parquet`.
 
-    May be run again and killed at any moment: the same release is compared with the same predecessor.
+    May be run again and killed at any moment: the same snapshot is always compared with the same predecessor.
 
     Args:
-        paths: Where the files of the scope lie.
+        paths: The paths of the scope.
         settings: What shapes the index (see `pipeline.history.snapshots.scope_of`).
 
     Raises:
         GbifError: nothing was fetched yet.
         TableError: `photo_index.parquet`, `clean_occurrences.parquet` or the predecessor's index is missing.
-        LockedError: another process is comparing releases of this folder.
+        LockedError: another process is comparing snapshots of this folder.
     """
-    with exclusive(paths.releases / ".lock"):
-        release, previous = copy_index(paths, settings)
+    with exclusive(paths.snapshots / ".lock"):
+        snapshot, previous = copy_index(paths, settings)
         table = to_parquet(
             "changes",
             inputs={
-                "earlier": NOTHING if previous is None else paths.release_index(previous.number),
-                "later": paths.release_index(release.number),
+                "earlier": NOTHING if previous is None else paths.snapshot_index(previous.number),
+                "later": paths.snapshot_index(snapshot.number),
             },
             output=paths.table("changes"),
-            same_checklist=previous is None or _checklist(previous) == _checklist(release),
+            same_checklist=previous is None or _checklist(previous) == _checklist(snapshot),
         )
-        found = {row["change"]: int(row["photographs"]) for row in rows("changes_counts", inputs={"changes": table})}
-        counts = {kind: found.get(kind, 0) for kind in KINDS}
-        release.model_copy(update={"changes": counts}).write(paths)
+        found = tally(table, "change")
+        counts = {kind: found.get((kind,), 0) for kind in KINDS}
+        snapshot.model_copy(update={"changes": counts}).write(paths)
         forget_old_indices(paths)
-    return Comparison(release=release, previous=previous, counts=counts)
+    return Comparison(snapshot=snapshot, previous=previous, counts=counts)
 
 
 def changed_species(paths: Paths, *, most: int) -> list[dict[str, Any]]:
-    """The `most` species that gained most and as many that lost most: species_key, species, gained, lost."""
+    """The `most` species that gained most and the `most` that lost most: species_key, species, gained, lost."""
     return rows("changes_species", inputs={"changes": paths.table("changes")}, most=most)
 
 
-def reidentified_pairs(paths: Paths, *, most: int) -> list[dict[str, Any]]:
-    """What photographs were re-identified from and to: species_before, species_after, photographs."""
-    return rows("changes_pairs", inputs={"changes": paths.table("changes")}, most=most)
+def replaced(paths: Paths, change: str, *, most: int) -> list[dict[str, Any]]:
+    """The most frequent replacements: before, after, photographs.
 
-
-def relicensed_pairs(paths: Paths) -> list[dict[str, Any]]:
-    """Which licences were replaced by which: licence_before, licence_after, photographs."""
-    return rows("changes_licences", inputs={"changes": paths.table("changes")})
+    Args:
+        paths: The paths of the scope.
+        change: `re-identified`, for pairs of species, or `relicensed`, for pairs of licences.
+        most: How many pairs.
+    """
+    return rows("changes_replaced", inputs={"changes": paths.table("changes")}, change=change, most=most)
 
 
 def history(paths: Paths) -> list[dict[str, Any]]:
-    """All releases, the last first: release, indexed, photographs, photographs by kind of change, doi."""
+    """All snapshots, the last first: snapshot, indexed, photographs, photographs by kind of change, doi."""
     return [
         {
-            "release": one.number,
+            "snapshot": one.number,
             "indexed": one.recorded[:10],
             "photographs": one.photographs,
             **{kind: one.changes.get(kind) for kind in KINDS},
             "doi": one.doi or "none",
         }
-        for one in reversed(read_releases(paths))
+        for one in reversed(read_snapshots(paths))
     ]
 
 
-def _checklist(release: Release) -> object:
-    return release.scope.get("source.checklist_key")
+def _checklist(snapshot: Snapshot) -> object:
+    return snapshot.scope.get("source.checklist_key")
 
 
 def _shown(value: object) -> str:

@@ -1,6 +1,6 @@
-"""The releases that were indexed, in their order: where each came from, and what is remembered of its photo index.
+"""The snapshots of GBIF that were indexed, in their order: where each came from, and its remembered photo index.
 
-What differs between two of them is in `pipeline.history.changes`. See docs/adr/0006-releases-in-order-of-indexing.md.
+What differs between two of them is in `pipeline.history.changes`. See docs/adr/0006-snapshots-in-order-of-indexing.md.
 """
 
 import datetime as dt
@@ -19,11 +19,11 @@ from pipeline.paths import Paths
 from pipeline.query import count, to_parquet
 
 KEPT: Final = 2
-"""Indices that are kept: the release's and its predecessor's. The records of all releases stay."""
+"""Indices that are kept: those of the last snapshot and of the one before. The records of all snapshots stay."""
 
 
-class Release(BaseModel):
-    """`release.json`: one release as it was indexed."""
+class Snapshot(BaseModel):
+    """One snapshot as it was indexed: the content of `Paths.snapshot_record`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -42,11 +42,11 @@ class Release(BaseModel):
     """What decides, besides GBIF, which photographs are in the index; by configuration key."""
     photographs: int
     changes: dict[str, int] = {}
-    """Photographs by kind of change against the release before."""
+    """Photographs by kind of change against the snapshot before."""
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read `release.json`.
+        """Read a record.
 
         Raises:
             TableError: it is damaged.
@@ -55,39 +55,40 @@ class Release(BaseModel):
             return cls.model_validate_json(path.read_bytes())
         except (OSError, ValueError) as error:
             raise TableError(
-                f"cannot read {path}: {problem_of(error)}; remove the folder {path.parent} to forget this release"
+                f"cannot read {path}: {problem_of(error)}; remove the folder {path.parent} to forget this snapshot"
             ) from error
 
     def named(self) -> str:
-        """The release as people cite it."""
-        facts = [f"release {self.number}: {self.photographs:,} photographs", f"download {self.key}"]
+        """The snapshot as people cite it."""
+        facts = [f"snapshot {self.number}: {self.photographs:,} photographs", f"download {self.key}"]
         facts += [f"DOI {self.doi}"] if self.doi else []
         facts += [f"made {self.created[:10]}"] if self.created else []
         return ", ".join(facts)
 
     def write(self, paths: Paths) -> None:
-        """Write `release.json`."""
-        write_json(paths.release_record(self.number), self.model_dump(mode="json"))
+        """Write the record."""
+        write_json(paths.snapshot_record(self.number), self.model_dump(mode="json"))
 
 
-def read_releases(paths: Paths) -> list[Release]:
-    """The releases that were indexed, the oldest first; folders that a killed run left unfinished do not count.
+def read_snapshots(paths: Paths) -> list[Snapshot]:
+    """The snapshots that were indexed, the oldest first; folders that a killed run left unfinished do not count.
 
     Raises:
         TableError: a record is damaged.
     """
-    return sorted((Release.read(path) for path in paths.releases.glob("*/release.json")), key=lambda one: one.number)
+    records = paths.snapshots.glob(f"*/{paths.snapshot_record(1).name}")
+    return sorted(map(Snapshot.read, records), key=lambda snapshot: snapshot.number)
 
 
-def copy_index(paths: Paths, settings: Settings) -> tuple[Release, Release | None]:
-    """Copy what is remembered of the present photo index; the caller holds the lock of `Paths.releases`.
+def copy_index(paths: Paths, settings: Settings) -> tuple[Snapshot, Snapshot | None]:
+    """Copy what is remembered of the present photo index; the caller holds the lock of `Paths.snapshots`.
 
-    The last release stays the same one while source and scope do: its copy is then renewed, and its predecessor does
-    not change. Anything else, also what was indexed once before, becomes the next release. It counts once its record
-    is written, so that a kill before leaves nothing but a copy that is made again.
+    While source and scope stay the same, the last snapshot stays the last one: its copy is renewed, and its
+    predecessor does not change. Anything else becomes the next snapshot, even if it was indexed once before. A snapshot
+    counts once its record is written: a kill before that leaves only a copy, which the next run overwrites.
 
     Returns:
-        The present release, its record not yet written, and the release before it, if any.
+        The present snapshot, its record not yet written, and the snapshot before it, if any.
 
     Raises:
         GbifError: nothing was fetched yet.
@@ -97,24 +98,24 @@ def copy_index(paths: Paths, settings: Settings) -> tuple[Release, Release | Non
     source = SourceRecord.read(paths)
     scope = scope_of(settings, source, checklist=followed_checklist(paths))
     identity = digest_of(source.sha256, scope)
-    known = read_releases(paths)
+    known = read_snapshots(paths)
     again = known.pop() if known and known[-1].identity == identity else None
     previous = known[-1] if known else None
     number = again.number if again else previous.number + 1 if previous else 1
-    if previous and not paths.release_index(previous.number).exists():
+    if previous and not paths.snapshot_index(previous.number).exists():
         raise TableError(
-            f"{paths.release_index(previous.number)} is missing; remove the folders of {paths.releases} up to "
+            f"{paths.snapshot_index(previous.number)} is missing; remove the folders of {paths.snapshots} up to "
             f"{previous.number} to compare with nothing"
         )
     index = paths.table("photo_index")
     copied = to_parquet(
-        "release_index",
+        "snapshot_index",
         inputs={"photo_index": index, "clean_occurrences": paths.table("clean_occurrences")},
-        output=paths.release_index(number),
+        output=paths.snapshot_index(number),
     )
     if count(copied) != count(index):
         raise TableError(f"{index} names occurrences that are not clean; materialise photo_index")
-    present = Release(
+    present = Snapshot(
         number=number,
         identity=identity,
         key=source.key,
@@ -129,8 +130,8 @@ def copy_index(paths: Paths, settings: Settings) -> tuple[Release, Release | Non
 
 def forget_old_indices(paths: Paths) -> None:
     """Remove the copies of indices that no comparison needs; the records stay."""
-    for release in read_releases(paths)[:-KEPT]:
-        paths.release_index(release.number).unlink(missing_ok=True)
+    for snapshot in read_snapshots(paths)[:-KEPT]:
+        paths.snapshot_index(snapshot.number).unlink(missing_ok=True)
 
 
 def scope_of(settings: Settings, source: SourceRecord, *, checklist: str | None) -> dict[str, Any]:

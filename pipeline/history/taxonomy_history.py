@@ -1,13 +1,13 @@
 """What changed between the last taxonomy and this one: earlier trees, the class map, the diff.
 
-The tree itself is built in `pipeline.dataset.taxonomy`. Earlier trees lie under `<data_root>/taxonomies/<hash>/`.
+The tree itself is built in `pipeline.dataset.taxonomy`. Earlier trees are kept under `<data_root>/taxonomies/<hash>/`.
 """
 
-import json
 import shutil
 from pathlib import Path
 
 import pyarrow as pa
+from pydantic import TypeAdapter
 
 from ml.spec import problem_of
 from pipeline.config.settings import Settings
@@ -20,7 +20,7 @@ from pipeline.query import to_parquet
 from pipeline.tables import CONTRACTS
 
 _COUNTS = ("photos",)
-"""Columns that change with every release although the tree stays the same."""
+"""Columns that change as the data grow although the tree stays the same."""
 _OBSERVATIONS = pa.schema([(name, pa.string()) for name in ("occurrence_key", "checklist_key", "species_key")])
 
 
@@ -37,27 +37,27 @@ def tree_hash(taxonomy: Path) -> str:
 def build_taxonomy_history(paths: Paths, settings: Settings) -> Path:
     """Keep the present tree, and write `class_map.parquet` and `taxonomy_diff.parquet` against the last other one.
 
-    The last taxonomy is the most recent one with another hash: run again on the same release, or on one that only adds
+    The last taxonomy is the most recent one with another hash: run again on the same snapshot, or on one that only adds
     photographs, the comparison stays as it was. Without an earlier tree, every taxon is new.
 
     Args:
-        paths: Where the files of the scope lie.
+        paths: The paths of the scope.
         settings: `taxonomy.crosswalk` leads from keys of one checklist to those of another.
 
     Returns:
         The path of `taxonomy_diff.parquet`.
 
     Raises:
-        TableError: `taxonomy` or `clean_occurrences` is missing, or the record of releases is damaged.
+        TableError: `taxonomy` or `clean_occurrences` is missing, or the list of earlier trees is damaged.
     """
     taxonomy, clean = paths.table("taxonomy"), paths.table("clean_occurrences")
     digest = tree_hash(taxonomy)
     _keep(paths, digest)
-    releases = _releases(paths)
-    if not releases or releases[-1] != digest:
-        releases.append(digest)
-        write_json(_record(paths), releases)
-    previous = next((release for release in reversed(releases) if release != digest), None)
+    trees = _read_order(paths.taxonomies_order)
+    if not trees or trees[-1] != digest:
+        trees.append(digest)
+        write_json(paths.taxonomies_order, trees)
+    previous = next((tree for tree in reversed(trees) if tree != digest), None)
     inputs = {
         "old_taxonomy": _old(paths, previous, "taxonomy", schema=CONTRACTS["taxonomy"].schema),
         "old_observations": _old(paths, previous, "observations", schema=_OBSERVATIONS),
@@ -71,15 +71,15 @@ def build_taxonomy_history(paths: Paths, settings: Settings) -> Path:
         inputs={"old_taxonomy": inputs["old_taxonomy"], "taxonomy": taxonomy, "class_map": class_map},
         output=paths.table("taxonomy_diff"),
     )
-    # One row per occurrence is the bulk of a release; trees are small and stay.
-    for release in set(releases) - {digest, previous}:
-        (paths.taxonomy_release(release) / "observations.parquet").unlink(missing_ok=True)
+    # A row per occurrence takes most of the space; trees are small and stay.
+    for tree in set(trees) - {digest, previous}:
+        (paths.kept_taxonomy(tree) / "observations.parquet").unlink(missing_ok=True)
     return diff
 
 
 def _keep(paths: Paths, digest: str) -> None:
     """Copy the tree, and what each occurrence is called, under the hash of the tree."""
-    folder = paths.taxonomy_release(digest)
+    folder = paths.kept_taxonomy(digest)
     with atomic_path(folder / "taxonomy.parquet") as partial:
         shutil.copyfile(paths.table("taxonomy"), partial)
     to_parquet(
@@ -89,26 +89,18 @@ def _keep(paths: Paths, digest: str) -> None:
     )
 
 
-def _record(paths: Paths) -> Path:
-    return paths.taxonomy_release("releases.json")
-
-
-def _releases(paths: Paths) -> list[str]:
+def _read_order(path: Path) -> list[str]:
     """Hashes of the trees in the order in which they came; one may come again."""
-    path = _record(paths)
     if not path.exists():
         return []
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        return TypeAdapter(list[str]).validate_json(path.read_bytes())
     except (OSError, ValueError) as error:
         problem = f"cannot read {path}: {problem_of(error)}"
         raise TableError(f"{problem}; delete {path.parent} to begin a history anew") from error
-    if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
-        raise TableError(f"{path} is not a list of hashes; delete {path.parent} to begin a history anew")
-    return found
 
 
-def _old(paths: Paths, release: str | None, name: str, *, schema: pa.Schema) -> pa.Table | Path:
-    """A table of an earlier release; empty where there is none, or where it was too long ago to be kept."""
-    path = None if release is None else paths.taxonomy_release(release) / f"{name}.parquet"
+def _old(paths: Paths, tree: str | None, name: str, *, schema: pa.Schema) -> pa.Table | Path:
+    """A table kept with an earlier tree; empty where there is none, or where it was too long ago to be kept."""
+    path = None if tree is None else paths.kept_taxonomy(tree) / f"{name}.parquet"
     return path if path is not None and path.exists() else schema.empty_table()

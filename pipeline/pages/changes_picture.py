@@ -1,4 +1,4 @@
-"""The picture of what a release changed, as PNG bytes. Nothing is compared here."""
+"""The picture of what a snapshot changed, as PNG bytes. Nothing is compared here."""
 
 from typing import TYPE_CHECKING
 
@@ -40,7 +40,7 @@ def _draw_kinds(axes: "Axes", comparison: Comparison) -> None:
     for position, kind in enumerate(KINDS):
         number = comparison.counts[kind]
         axes.barh(position, number, color=_COLOURS[kind], height=0.7)
-        share = f"  ({number / before:.1%} of the release before)" if before and number else ""
+        share = f"  ({number / before:.1%} of the snapshot before)" if before and number else ""
         axes.annotate(
             f"{number:,}{share}",
             xy=(max(number, 0.7), position),
@@ -58,7 +58,7 @@ def _draw_kinds(axes: "Axes", comparison: Comparison) -> None:
     axes.xaxis.set_major_formatter("{x:,.0f}")
     style(axes, x="photographs", y="")
     start = f"{before:,} \N{RIGHTWARDS ARROW} " if comparison.previous else ""
-    title = f"Release {comparison.release.number}: {start}{comparison.release.photographs:,} photographs"
+    title = f"Snapshot {comparison.snapshot.number}: {start}{comparison.snapshot.photographs:,} photographs"
     axes.set_title(title, fontsize=10, color=INK, loc="left")
 
 

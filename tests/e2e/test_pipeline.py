@@ -285,7 +285,7 @@ def test_a_second_run_changes_nothing_and_trains_only_what_is_missing(
 @pytest.mark.parametrize(
     ("asset", "expected"),
     [
-        ("changes", "What the release changed"),
+        ("changes", "What the snapshot changed"),
         ("species", "Photographs per species"),
         ("split", "contact_sheet"),
         ("dataset_page", "Species per class"),

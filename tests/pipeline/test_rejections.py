@@ -1,4 +1,4 @@
-"""Rows that leave the road leave a line; the lines of one stage never disturb those of another."""
+"""Rows that are removed leave a line; the lines of one stage never disturb those of another."""
 
 from pathlib import Path
 
@@ -60,7 +60,7 @@ def test_equal_contents_make_equal_files(settings: Settings) -> None:
     [
         ("photo", lines(), "unknown stage 'photo'"),
         ("photos", pa.table({"key": ["a"]}), "wanted key, rule and detail"),
-        ("photos", lines(("a", "b", "c")).append_column("stage", pa.array(["species"])), "other stages"),
+        ("photos", lines(("a", "b", "c")).append_column("stage", pa.array(["species"])), "wanted key, rule and detail"),
         ("photos", lines(("a", "b", "c")).append_column("more", pa.array(["x"])), "wanted key, rule and detail"),
     ],
 )

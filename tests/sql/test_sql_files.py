@@ -6,10 +6,14 @@ from pathlib import Path
 import duckdb
 import pytest
 
-FILES = sorted((Path(__file__).resolve().parents[2] / "sql").glob("*.sql"))
+FILES = sorted((Path(__file__).resolve().parents[2] / "sql").rglob("*.sql"))
 HEADER = re.compile(
     r"-- Purpose: .+?\n(?:-- .*\n)*?-- Grain: .+?\n(?:-- .*\n)*?-- Inputs: .+?\n(?:-- .*\n)*?-- Parameters: .+?\n"
 )
+
+
+def test_a_name_belongs_to_one_file() -> None:
+    assert len({path.stem for path in FILES}) == len(FILES)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -21,4 +25,5 @@ def test_a_file_is_one_select_with_an_honest_header(path: Path) -> None:
     (declared,) = re.findall(r"^-- Parameters: (.*(?:\n--   .*)*)", text, flags=re.MULTILINE)
     assert set(statement.named_parameters) == set(re.findall(r"\$(\w+)", declared))
     assert "current_date" not in text
-    assert "hash(" not in text.replace("whose values may differ", "").split("with kept")[-1]
+    # The values of hash() may change between versions of DuckDB.
+    assert "hash(" not in re.sub(r"--[^\n]*", "", text)

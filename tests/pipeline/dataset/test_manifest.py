@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.config.settings import Settings
+from pipeline.dataset import manifest as manifest_module
 from pipeline.dataset.clean import build_clean_occurrences
 from pipeline.dataset.manifest import DatasetManifest, balance, build_manifest, content_hash
 from pipeline.dataset.species import build_species
@@ -56,9 +57,8 @@ def built(settings: Settings) -> Settings:
     build_split(paths, settings)
     build_genus_photos(paths, settings)
     write(paths, "leakage", [])
-    write_json(
-        paths.current_download, {"key": "0001-2", "doi": "10.15468/dl.x", "citation": "GBIF.org", "archive": "a"}
-    )
+    source = {"mode": "download", "key": "0001-2", "doi": "10.15468/dl.x", "citation": "GBIF.org", "predicate": {}}
+    write_json(paths.current_download, {**source, "checklist_key": None, "archive": "a.zip", "sha256": "0"})
     return settings
 
 
@@ -140,6 +140,10 @@ def test_before_the_dataset_is_built_the_error_says_what_to_do(settings: Setting
         build_manifest(settings.paths, settings)
 
 
+def _unread(**_: object) -> None:
+    pytest.fail("the table is read again")
+
+
 class TestContentHash:
     """A hash of values, not of files."""
 
@@ -177,6 +181,21 @@ class TestContentHash:
         assert content_hash(tmp_path / "one.parquet", columns=["a"]) == content_hash(tmp_path / "two.parquet")
         with pytest.raises(TableError, match="has no column c"):
             content_hash(tmp_path / "one.parquet", columns=["c"])
+
+    def test_a_file_is_read_once_and_again_when_it_has_changed(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        pq.write_table(self.table, tmp_path / "one.parquet")
+        found = [content_hash(tmp_path / "one.parquet"), content_hash(tmp_path / "one.parquet", columns=["a"])]
+        assert found[0] != found[1]
+        with monkeypatch.context() as patch:
+            patch.setattr(manifest_module, "connect", _unread)
+            assert [
+                content_hash(tmp_path / "one.parquet"),
+                content_hash(tmp_path / "one.parquet", columns=["a"]),
+            ] == found
+        pq.write_table(self.table.slice(1), tmp_path / "one.parquet")
+        assert content_hash(tmp_path / "one.parquet") != found[0]
 
     def test_an_empty_table_has_a_hash(self, tmp_path: Path) -> None:
         pq.write_table(self.table.slice(0, 0), tmp_path / "one.parquet")

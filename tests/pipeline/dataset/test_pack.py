@@ -253,5 +253,5 @@ def test_a_pack_that_lost_bytes_says_what_to_do(small: Settings) -> None:
     place(small, PHOTOS)
     build(small)
     (small.paths.training_photos / "pack-00000.bin").write_bytes(b"")
-    with pytest.raises(TableError, match=r"has 0 bytes, its index names .* to build it anew"):
+    with pytest.raises(TableError, match=r"has 0 bytes, its index names .* to build it again"):
         build(small)

@@ -15,8 +15,8 @@ from pipeline.dataset.manifest import DatasetManifest, balance
 from pipeline.definitions import defs
 from pipeline.errors import FolderError
 from pipeline.folder.labelled_records import file_of, media_of, occurrence_of
+from pipeline.folder.listing import write_listing
 from pipeline.folder.photographs import read_photos
-from pipeline.folder.snapshot import take_snapshot
 from pipeline.folder.table import NEEDED, OPTIONAL, read_table
 from pipeline.gbif.source import SourceRecord
 from tests.pipeline import tiny
@@ -168,10 +168,10 @@ def test_a_table_of_which_no_file_is_there_says_where_it_looked(settings: Settin
     table = tmp_path / "photos.csv"
     table.write_text(f"{HEADER}\n{line('1.jpg')}\n{line('2.jpg')}\n")
     with pytest.raises(FolderError, match=f"names 2 files, and none can be read; paths begin in {tmp_path}"):
-        take_snapshot(settings.paths, table, log=lambda _: None)
+        write_listing(settings.paths, table, log=lambda _: None)
     table.write_text(f"{HEADER}\n")
     with pytest.raises(FolderError, match="names no photograph"):
-        take_snapshot(settings.paths, table, log=lambda _: None)
+        write_listing(settings.paths, table, log=lambda _: None)
     assert not list(settings.paths.downloads.rglob("*.gz"))
 
 

@@ -1,4 +1,4 @@
-"""A second release: exactly its photographs are asked for, and what is gone leaves the dataset and later training."""
+"""A second snapshot: exactly its photographs are asked for, and what is gone leaves the dataset and later training."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -34,10 +34,10 @@ DATASET_TABLES = ("photo_index", "photos", "split", "genus_photos", "attribution
 """The tables of the dataset that name photographs."""
 
 YEARS = (2016, 2018)
-"""A scope that is drawn in seconds, in which everything that can happen between releases happens."""
+"""A scope that is drawn in seconds, in which everything that can happen between snapshots happens."""
 
 
-def release(make: Make, number: int, *, years: tuple[int, int] | None = None) -> Settings:
+def served(make: Make, number: int, *, years: tuple[int, int] | None = None) -> Settings:
     return make(
         source={"replica": {"release": number}, "years": years},
         photos={"requests_per_second": 5000.0, "concurrency": 32},
@@ -91,13 +91,13 @@ def photographs(occurrences: Sequence[Occurrence]) -> dict[str, tuple[str, str]]
 
 def test_the_table_is_what_the_replica_changed(make_settings: Make) -> None:
     before, after = (photographs(RenderedSource(release=number).occurrences()) for number in (1, 2))
-    first = compare(release(make_settings, 1))
-    assert {row["photo_id"] for row in tiny.read(release(make_settings, 1).paths.table("photo_index"))} == set(before)
-    second = compare(release(make_settings, 2))
+    first = compare(served(make_settings, 1))
+    assert {row["photo_id"] for row in tiny.read(served(make_settings, 1).paths.table("photo_index"))} == set(before)
+    second = compare(served(make_settings, 2))
     assert first.previous is None
-    assert second.previous == first.release.model_copy(update={"changes": first.counts})
+    assert second.previous == first.snapshot.model_copy(update={"changes": first.counts})
     found = {kind: set[Any]() for kind in KINDS}
-    for row in tiny.read(release(make_settings, 2).paths.table("changes")):
+    for row in tiny.read(served(make_settings, 2).paths.table("changes")):
         moved = (row["species_before"], row["species_after"]) if row["change"] == "re-identified" else ()
         found[row["change"]].add((row["photo_id"], *moved))
     both = before.keys() & after.keys()
@@ -112,20 +112,20 @@ def test_the_table_is_what_the_replica_changed(make_settings: Make) -> None:
     assert all(found.values())
 
 
-def test_a_release_asks_for_its_own_photographs_and_withdraws_what_is_gone(make_settings: Make) -> None:
-    one, two = (release(make_settings, number, years=YEARS) for number in (1, 2))
+def test_a_snapshot_asks_for_its_own_photographs_and_withdraws_what_is_gone(make_settings: Make) -> None:
+    one, two = (served(make_settings, number, years=YEARS) for number in (1, 2))
     paths = one.paths
     first = compare(one)
-    assert fetch(one) == first.release.photographs == first.counts["new"]
+    assert fetch(one) == first.snapshot.photographs == first.counts["new"]
     build_dataset(one)
     trained_on = {photo for side in ("train", "validation") for photo in handed_out(one, side)}
 
     compare(one)
-    assert fetch(one) == 0, "an unchanged release asks for nothing"
+    assert fetch(one) == 0, "an unchanged snapshot asks for nothing"
 
     second = compare(two)
     assert all(second.counts.values()), "the scope must hold every kind of change"
-    assert fetch(two) == second.counts["new"], "a release asks for exactly what is new"
+    assert fetch(two) == second.counts["new"], "a snapshot asks for exactly what is new"
     assert fetch(two) == 0
     build_dataset(two)
 

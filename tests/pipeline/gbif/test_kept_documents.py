@@ -53,7 +53,7 @@ def test_a_download_that_lies_here_is_used_whatever_became_of_it(
         gbif.known.clear()
     record, said = again(settings, OFFLINE if fate == "offline" else gbif.api)
     assert record == first
-    assert f"{first.key}, which lies here and was verified" in said
+    assert f"{first.key}, which was fetched and verified before" in said
     assert len(gbif.asked) == asked
 
 

@@ -369,7 +369,7 @@ def test_a_record_of_another_shape_leaves_a_trace_and_the_others_stay(make_setti
 def test_damaged_pages_say_what_to_do(make_settings: Make, content: bytes) -> None:
     settings = make_settings(source={"mode": "search"})
     searched(settings, content)
-    with pytest.raises(ArchiveError, match=r"is damaged .*search again"):
+    with pytest.raises(ArchiveError, match=r"is damaged .*gbif_download again"):
         build_occurrences(settings.paths, settings)
 
 

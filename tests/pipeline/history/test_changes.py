@@ -1,4 +1,4 @@
-"""Two releases are compared photograph by photograph, and the same release always with the same predecessor."""
+"""Two snapshots are compared photograph by photograph, and the same snapshot always with the same predecessor."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,10 +22,9 @@ from pipeline.history.changes import (
     build_changes,
     changed_species,
     history,
-    reidentified_pairs,
-    relicensed_pairs,
+    replaced,
 )
-from pipeline.history.snapshots import read_releases
+from pipeline.history.snapshots import read_snapshots
 from pipeline.pages.changes_picture import changes_picture
 from pipeline.query import rows
 from pipeline.tables import check_table
@@ -53,7 +52,7 @@ SECOND: Index = {
 
 
 def write_index(settings: Settings, index: Index, *, checklist: str = "backbone") -> None:
-    """The tables of an indexed release."""
+    """The tables of an indexed snapshot."""
     species = {occurrence: key for occurrence, key, _ in index.values()}
     tiny.write(
         settings.paths,
@@ -80,7 +79,7 @@ def write_index(settings: Settings, index: Index, *, checklist: str = "backbone"
 
 
 def receive(settings: Settings, content: str, index: Index, *, checklist: str = "backbone") -> Comparison:
-    """A release arrives, is indexed and compared."""
+    """A snapshot arrives, is indexed and compared."""
     write_json(
         settings.paths.current_download,
         {
@@ -149,26 +148,26 @@ def test_a_photograph_that_moved_within_its_species_is_the_same_photograph(setti
     assert table(settings) == []
 
 
-def test_the_first_release_is_all_new_and_says_so(settings: Settings) -> None:
+def test_the_first_snapshot_is_all_new_and_says_so(settings: Settings) -> None:
     comparison = receive(settings, "a", FIRST)
     assert comparison.counts == {"new": 4, "gone": 0, "re-identified": 0, "relicensed": 0}
     assert comparison.previous is None
-    assert "first release" in comparison.compared_with()
+    assert "first snapshot" in comparison.compared_with()
     assert comparison.scope_sentences() == []
-    assert "4 photographs, download key-a, DOI 10.0/a, made 2026-11-20" in comparison.release.named()
+    assert "4 photographs, download key-a, DOI 10.0/a, made 2026-11-20" in comparison.snapshot.named()
 
 
-def test_a_repeated_run_compares_with_the_same_release_again(settings: Settings) -> None:
+def test_a_repeated_run_compares_with_the_same_snapshot_again(settings: Settings) -> None:
     receive(settings, "a", FIRST)
     once = receive(settings, "b", SECOND)
     written = settings.paths.table("changes").read_bytes()
     again = receive(settings, "b", SECOND)
     assert again == once
     assert settings.paths.table("changes").read_bytes() == written
-    assert [release.number for release in read_releases(settings.paths)] == [1, 2]
+    assert [snapshot.number for snapshot in read_snapshots(settings.paths)] == [1, 2]
 
 
-def test_a_repeated_first_release_stays_the_first(settings: Settings) -> None:
+def test_a_repeated_first_snapshot_stays_the_first(settings: Settings) -> None:
     receive(settings, "a", FIRST)
     assert receive(settings, "a", FIRST).previous is None
     assert {change for _, change in kinds(settings)} == {"new"}
@@ -179,31 +178,31 @@ def test_a_run_that_failed_half_way_leaves_the_comparison_to_the_next(
 ) -> None:
     receive(settings, "a", FIRST)
     with monkeypatch.context() as patch:
-        patch.setattr(changes, "rows", _killed)
+        patch.setattr(changes, "tally", _killed)
         with pytest.raises(KeyboardInterrupt):
             receive(settings, "b", {"9": ("90", MERULA, "CC0")})
-    assert [release.number for release in read_releases(settings.paths)] == [1]
+    assert [snapshot.number for snapshot in read_snapshots(settings.paths)] == [1]
     # The index was mended since: what the killed run copied does not count.
     assert receive(settings, "b", SECOND).counts["re-identified"] == 2
-    assert [release.number for release in read_releases(settings.paths)] == [1, 2]
+    assert [snapshot.number for snapshot in read_snapshots(settings.paths)] == [1, 2]
 
 
 def _killed(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
 
-def test_an_index_that_was_built_anew_for_the_same_release_replaces_the_copy(settings: Settings) -> None:
+def test_an_index_that_was_built_anew_for_the_same_snapshot_replaces_the_copy(settings: Settings) -> None:
     receive(settings, "a", FIRST)
     receive(settings, "b", FIRST)
     assert receive(settings, "b", SECOND).counts["new"] == 1
     assert receive(settings, "c", SECOND).counts == dict.fromkeys(KINDS, 0)
 
 
-def test_going_back_is_a_release_of_its_own_that_undoes_the_changes(settings: Settings) -> None:
+def test_going_back_is_a_snapshot_of_its_own_that_undoes_the_changes(settings: Settings) -> None:
     receive(settings, "a", FIRST)
     forth = receive(settings, "b", SECOND)
     back = receive(settings, "a", FIRST)
-    assert (back.release.number, back.release.identity) == (3, read_releases(settings.paths)[0].identity)
+    assert (back.snapshot.number, back.snapshot.identity) == (3, read_snapshots(settings.paths)[0].identity)
     assert back.previous is not None
     assert back.previous.number == 2
     assert back.counts == {**forth.counts, "new": forth.counts["gone"], "gone": forth.counts["new"]}
@@ -212,13 +211,13 @@ def test_going_back_is_a_release_of_its_own_that_undoes_the_changes(settings: Se
 def test_records_stay_and_indices_go_that_no_comparison_needs(settings: Settings) -> None:
     for content, index in (("a", FIRST), ("b", SECOND), ("c", FIRST), ("d", SECOND)):
         receive(settings, content, index)
-    assert [path.parent.name for path in sorted(settings.paths.releases.glob("*/index.parquet"))] == ["3", "4"]
-    assert [(row["release"], row["new"], row["photographs"]) for row in history(settings.paths)] == [
+    assert [path.parent.name for path in sorted(settings.paths.snapshots.glob("*/index.parquet"))] == ["3", "4"]
+    assert [(row["snapshot"], row["new"], row["photographs"]) for row in history(settings.paths)] == [
         (4, 1, 4), (3, 1, 4), (2, 1, 4), (1, 4, 4),
     ]  # fmt: skip
 
 
-def test_a_change_of_the_scope_is_a_release_and_is_told_apart_from_growth(make_settings: Make) -> None:
+def test_a_change_of_the_scope_is_a_snapshot_and_is_told_apart_from_growth(make_settings: Make) -> None:
     receive(make_settings(), "a", FIRST)
     narrower = make_settings(photos={"licences": ["CC0"], "size": "medium"}, source={"country": "NZ"})
     comparison = receive(narrower, "a", {"4": FIRST["4"]})
@@ -267,17 +266,17 @@ def test_a_photo_index_of_other_occurrences_is_refused(settings: Settings) -> No
         build_changes(settings.paths, settings)
 
 
-def test_without_a_download_there_is_no_release(settings: Settings) -> None:
+def test_without_a_download_there_is_no_snapshot(settings: Settings) -> None:
     with pytest.raises(GbifError, match="gbif_download"):
         build_changes(settings.paths, settings)
 
 
 def test_a_lost_copy_and_a_damaged_record_are_named(settings: Settings) -> None:
     receive(settings, "a", FIRST)
-    settings.paths.release_index(1).unlink()
+    settings.paths.snapshot_index(1).unlink()
     with pytest.raises(TableError, match=r"1/index\.parquet is missing"):
         receive(settings, "b", SECOND)
-    settings.paths.release_record(1).write_text("{}")
+    settings.paths.snapshot_record(1).write_text("{}")
     with pytest.raises(TableError, match=r"1/release\.json"):
         receive(settings, "b", SECOND)
 
@@ -289,12 +288,12 @@ def test_the_page_answers_who_gained_and_lost_and_what_became_what(settings: Set
         ("Turdus torquatus", 2, 0),
         ("Turdus merula", 0, 2),
     ]
-    assert reidentified_pairs(settings.paths, most=5) == [
-        {"species_before": "Turdus merula", "species_after": "Turdus torquatus", "photographs": 2}
+    assert replaced(settings.paths, "re-identified", most=5) == [
+        {"before": "Turdus merula", "after": "Turdus torquatus", "photographs": 2}
     ]
-    assert relicensed_pairs(settings.paths) == [
-        {"licence_before": "CC-BY", "licence_after": "CC-BY-NC", "photographs": 1},
-        {"licence_before": "CC0", "licence_after": "CC-BY", "photographs": 1},
+    assert replaced(settings.paths, "relicensed", most=5) == [
+        {"before": "CC-BY", "after": "CC-BY-NC", "photographs": 1},
+        {"before": "CC0", "after": "CC-BY", "photographs": 1},
     ]
     assert changes_picture(settings.paths, comparison).startswith(b"\x89PNG")
 
@@ -360,5 +359,5 @@ def test_the_changes_applied_to_the_old_index_give_the_new_one(before: Index, af
 
 def test_copies_are_compressed(settings: Settings) -> None:
     receive(settings, "a", FIRST)
-    metadata = pq.ParquetFile(settings.paths.release_index(1)).metadata
+    metadata = pq.ParquetFile(settings.paths.snapshot_index(1)).metadata
     assert metadata.row_group(0).column(0).compression == "ZSTD"

@@ -1,7 +1,7 @@
--- Purpose: what is different in the photo index of a release: new, gone, re-identified and relicensed photographs.
+-- Purpose: what is different in the photo index of a snapshot: new, gone, re-identified and relicensed photographs.
 -- Grain: one row per photo_id and change; a photograph can be both re-identified and relicensed.
--- Inputs: earlier, later (the rows of release_index.sql for two releases).
--- Parameters: $same_checklist, whether species keys of the two releases mean the same; where not, names are compared.
+-- Inputs: earlier, later (the rows of snapshot_index.sql for two snapshots).
+-- Parameters: $same_checklist, whether species keys of the two snapshots mean the same; where not, names are compared.
 -- A photograph that moved to another occurrence of the same species is the same photograph.
 with paired as (
     select

@@ -1,4 +1,4 @@
--- Purpose: whom to name for every photograph that training uses, and under which licence it stands.
+-- Purpose: whom to credit for every photograph that training uses, and its licence.
 -- Grain: one row per photograph of the split or of the genus stage.
 -- Inputs: split, genus_photos, photos, taxonomy.
 -- Parameters: none.

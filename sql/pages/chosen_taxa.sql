@@ -1,6 +1,5 @@
--- Purpose: the taxa whose photographs are shown: those that were asked for by name or key, else the families with the
---   most photographs.
--- Grain: one row per node; a name that several nodes bear gives all of them.
+-- Purpose: the taxa to show photographs of: those requested by name or key, else the families with most photographs.
+-- Grain: one row per node; a name of several nodes gives all of them.
 -- Inputs: taxonomy.
 -- Parameters: $taxa, names or taxon keys (empty: choose); $most, how many to choose.
 select

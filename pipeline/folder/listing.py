@@ -1,45 +1,40 @@
-"""Takes a table of one's own photographs down as it is at this moment, and reads what was taken down."""
+"""Writes down a table of one's own photographs as it is now, and reads the rows back."""
 
 import gzip
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import pyarrow as pa
-
-from pipeline.archive.batches import REJECTS, batches
-from pipeline.archive.raw import WANTED, Raw
+from pipeline.archive.raw import Raw, Row, json_lines, write_rows
 from pipeline.errors import FolderError
 from pipeline.files import atomic_path, sha256_of
 from pipeline.folder.labelled_records import digest_in, media_of, occurrence_of
-from pipeline.folder.table import Row, read_table
+from pipeline.folder.table import Line, read_table
 from pipeline.paths import Paths
 
-UNREADABLE: Final = "unreadable_line"
-"""The rule of a line that is no row of the table."""
 _SHOWN: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Snapshot:
-    """A table as it was."""
+class Listing:
+    """A table of photographs as it was when it was read."""
 
     path: Path
     """Gzipped JSON lines, one for each line of the table."""
     content: str
-    """SHA-256 of what they say: of the table's rows and of the photographs' files."""
+    """SHA-256 of the lines, which contain the table's rows and the hashes of the photographs' files."""
     photographs: int
     table_sha256: str
 
 
-def take_snapshot(paths: Paths, table_path: Path, *, log: Callable[[str], object]) -> Snapshot:
-    """Write down every row of a table, with the content of its photograph as a hash.
+def write_listing(paths: Paths, table_path: Path, *, log: Callable[[str], object]) -> Listing:
+    """Write down every row of a table, with a hash of its photograph.
 
     Raises:
-        FolderError: the table cannot be read, has no rows, or names no file that is there.
+        FolderError: the table cannot be read, has no rows, or none of its files can be read.
     """
     table = read_table(table_path)
     unused = f"; not used: {', '.join(table.unused)}" if table.unused else ""
@@ -65,39 +60,35 @@ def take_snapshot(paths: Paths, table_path: Path, *, log: Callable[[str], object
     if missing:
         shown = ", ".join(missing[:_SHOWN]) + (", ..." if len(missing) > _SHOWN else "")
         log(f"{len(missing):,} of {photographs:,} files are not there or cannot be read: {shown}")
-    return Snapshot(
-        path=target, content=digest.hexdigest(), photographs=photographs, table_sha256=sha256_of(table.path)
-    )
+    return Listing(path=target, content=digest.hexdigest(), photographs=photographs, table_sha256=sha256_of(table.path))
 
 
-def read_snapshot(path: Path, folder: Path, *, name: str) -> Raw:
-    """The rows of a snapshot as an archive would hold them, and the lines that are no rows.
+def read_listing(path: Path, folder: Path, *, name: str) -> Raw:
+    """The rows of a listing as an archive would hold them, and the lines that are no rows.
 
     Args:
-        path: What `take_snapshot` wrote.
+        path: What `write_listing` wrote.
         folder: Where to write them.
         name: `occurrence` or `multimedia`.
+
+    Raises:
+        ArchiveError: the file is damaged.
     """
-    columns = tuple(sorted(WANTED[name]))
-    target, rejects = folder / f"{name}.parquet", folder / f"{name}_rejects.parquet"
-    kind = "media" if name == "multimedia" else "occurrence"
-    with (
-        gzip.open(path, "rt", encoding="utf-8") as lines,
-        batches(target, pa.schema([(column, pa.string()) for column in columns])) as rows,
-        batches(rejects, REJECTS) as rejected,
-    ):
-        for line in lines:
-            record = json.loads(line)
-            row = record.get(kind)
-            if row is not None:
-                rows.add(*(row.get(column) for column in columns))
-            elif "problem" in record and kind == "occurrence":
-                rejected.add(record["line"], UNREADABLE, record["problem"])
-    return Raw(name=name, path=target, rows=rows.rows, rejects=rejects, columns=columns)
+
+    def found() -> Iterator[tuple[int, list[Row] | str]]:
+        for record in json_lines(path):
+            if name == "multimedia":
+                yield record["line"], [record["media"]] if "media" in record else []
+            elif "problem" in record:
+                yield record["line"], record["problem"]
+            else:
+                yield record["line"], [record["occurrence"]] if "occurrence" in record else []
+
+    return write_rows(found(), folder, name=name)
 
 
-def _record(row: Row, *, table: Path, known: set[str | None]) -> dict[str, Any]:
-    """What is written down of a row; an observation only once, with its first photograph."""
+def _record(row: Line, *, table: Path, known: set[str | None]) -> dict[str, Any]:
+    """The line for a row; an observation is written only once, with its first photograph."""
     if row.problem is not None:
         return {"line": row.line, "problem": f"{table.name}, line {row.line}: {row.problem}"}
     occurrence = occurrence_of(row.values)

@@ -1,4 +1,4 @@
-"""Between releases: every surviving species goes to itself, and what changed is told by observations and keys."""
+"""Between snapshots: every surviving species goes to itself, and what changed is told by observations and keys."""
 
 import random
 from collections.abc import Callable, Iterable
@@ -20,8 +20,8 @@ from pipeline.tables import check_table
 from tests.pipeline.tiny import Row, occurrence, photo, read, write
 
 
-def release(settings: Settings, occurrences: list[Row]) -> tuple[list[Row], list[Row]]:
-    """Take a release, one photograph an occurrence; the class map and the diff, which keep their contracts."""
+def receive(settings: Settings, occurrences: list[Row]) -> tuple[list[Row], list[Row]]:
+    """A snapshot arrives, one photograph an occurrence; the class map and the diff, which keep their contracts."""
     write(settings.paths, "occurrences", occurrences)
     build_clean_occurrences(settings.paths, settings)
     write(
@@ -56,18 +56,18 @@ def changes(diff: list[Row]) -> set[tuple[str, str, str | None, str | None]]:
 FIRST = [*of("a", range(10)), *of("b", range(10, 20)), *of("c", range(20, 30))]
 
 
-def test_in_the_first_release_everything_is_new(settings: Settings) -> None:
-    class_map, diff = release(settings, FIRST)
+def test_in_the_first_snapshot_everything_is_new(settings: Settings) -> None:
+    class_map, diff = receive(settings, FIRST)
     assert links(class_map) == {(None, key, "new", None) for key in "abc"}
     assert {row["change"] for row in diff} == {"new"}
     assert len(diff) == 6 + 3
 
 
 def test_growth_alone_changes_nothing_and_the_last_comparison_stays(settings: Settings) -> None:
-    release(settings, FIRST)
-    second = release(settings, [*FIRST, *of("d", range(30, 40))])
-    assert release(settings, [*FIRST, *of("d", range(30, 40))]) == second
-    third = release(settings, [*FIRST, *of("d", range(30, 50))])
+    receive(settings, FIRST)
+    second = receive(settings, [*FIRST, *of("d", range(30, 40))])
+    assert receive(settings, [*FIRST, *of("d", range(30, 40))]) == second
+    third = receive(settings, [*FIRST, *of("d", range(30, 50))])
     assert (
         links(third[0])
         == links(second[0])
@@ -80,18 +80,18 @@ def test_growth_alone_changes_nothing_and_the_last_comparison_stays(settings: Se
 
 
 def test_classes_are_mapped_by_key_whatever_their_numbers(settings: Settings) -> None:
-    release(settings, FIRST)
-    class_map, _ = release(settings, [*FIRST, *of("aa", range(30, 40))])
+    receive(settings, FIRST)
+    class_map, _ = receive(settings, [*FIRST, *of("aa", range(30, 40))])
     by_key = {row["taxon_key"]: (row["old_class_id"], row["new_class_id"]) for row in class_map}
     assert by_key == {"a": (0, 0), "aa": (None, 1), "b": (1, 2), "c": (2, 3)}
 
 
 def test_a_species_whose_name_became_a_synonym_is_merged(settings: Settings) -> None:
-    release(settings, FIRST)
+    receive(settings, FIRST)
     sunk = of(
         "b", range(10, 20), species="Turdus a", species_key="a", accepted_taxon_key="a", taxonomic_status="SYNONYM"
     )
-    class_map, diff = release(settings, [*FIRST[:10], *sunk, *FIRST[20:]])
+    class_map, diff = receive(settings, [*FIRST[:10], *sunk, *FIRST[20:]])
     assert links(class_map) == {("a", "a", "same", "key"), ("c", "c", "same", "key"), ("b", "a", "merged", "accepted")}
     assert changes(diff) == {("species", "merged", "Turdus b", "Turdus a")}
     (line,) = diff
@@ -99,43 +99,43 @@ def test_a_species_whose_name_became_a_synonym_is_merged(settings: Settings) -> 
 
 
 def test_a_merge_is_recognised_by_the_observations_where_the_old_key_is_not_named(settings: Settings) -> None:
-    release(settings, FIRST)
-    class_map, _ = release(settings, [*of("a", range(20)), *FIRST[20:]])
+    receive(settings, FIRST)
+    class_map, _ = receive(settings, [*of("a", range(20)), *FIRST[20:]])
     assert ("b", "a", "merged", "observations") in links(class_map)
 
 
 def test_a_species_that_was_split_leaves_its_weights_to_both(settings: Settings) -> None:
-    release(settings, FIRST)
-    class_map, diff = release(settings, [*of("a", range(5)), *of("new", range(5, 10)), *FIRST[10:]])
+    receive(settings, FIRST)
+    class_map, diff = receive(settings, [*of("a", range(5)), *of("new", range(5, 10)), *FIRST[10:]])
     assert links(class_map) >= {("a", "a", "same", "key"), ("a", "new", "split", "observations")}
     assert changes(diff) == {("species", "split", "Turdus a", "Turdus new")}
 
 
 def test_a_species_that_was_split_into_two_others(settings: Settings) -> None:
-    release(settings, FIRST)
-    class_map, _ = release(
+    receive(settings, FIRST)
+    class_map, _ = receive(
         settings, [*of("m", range(6)), *of("n", range(6, 12)), *FIRST[12:20], *of("c", range(20, 30))]
     )
     assert {("a", "m", "split", "observations"), ("a", "n", "split", "observations")} <= links(class_map)
 
 
 def test_another_key_for_the_same_observations_is_a_renaming(settings: Settings) -> None:
-    release(settings, FIRST)
-    class_map, diff = release(settings, [*of("z", range(10)), *FIRST[10:]])
+    receive(settings, FIRST)
+    class_map, diff = receive(settings, [*of("z", range(10)), *FIRST[10:]])
     assert ("a", "z", "renamed", "observations") in links(class_map)
     assert changes(diff) == {("species", "renamed", "Turdus a", "Turdus z")}
 
 
 def test_another_name_under_the_same_key_is_a_renaming(settings: Settings) -> None:
-    release(settings, FIRST)
-    class_map, diff = release(settings, [*of("a", range(10), species="Merula a"), *FIRST[10:]])
+    receive(settings, FIRST)
+    class_map, diff = receive(settings, [*of("a", range(10), species="Merula a"), *FIRST[10:]])
     assert ("a", "a", "same", "key") in links(class_map)
     assert changes(diff) == {("species", "renamed", "Turdus a", "Merula a")}
 
 
 def test_a_genus_that_changes_its_family_is_one_change(settings: Settings) -> None:
-    release(settings, FIRST)
-    _, diff = release(settings, [{**row, "family": "Muscicapidae", "family_key": "9322"} for row in FIRST])
+    receive(settings, FIRST)
+    _, diff = receive(settings, [{**row, "family": "Muscicapidae", "family_key": "9322"} for row in FIRST])
     assert changes(diff) == {
         ("family", "new", None, "Muscicapidae"),
         ("family", "gone", "Turdidae", None),
@@ -146,15 +146,15 @@ def test_a_genus_that_changes_its_family_is_one_change(settings: Settings) -> No
 
 
 def test_a_species_that_falls_short_is_gone_not_merged(settings: Settings) -> None:
-    release(settings, FIRST)
+    receive(settings, FIRST)
     # Most of what was b is called a by its observers today; some of it is still b.
-    class_map, _ = release(settings, [*of("a", range(17)), *of("b", range(17, 20)), *FIRST[20:]])
+    class_map, _ = receive(settings, [*of("a", range(17)), *of("b", range(17, 20)), *FIRST[20:]])
     assert ("b", None, "gone", None) in links(class_map)
 
 
 def test_a_species_that_grew_over_the_minimum_is_new_not_split(settings: Settings) -> None:
-    release(settings, [*FIRST, *of("d", range(30, 34))])
-    class_map, _ = release(settings, [*of("a", range(1, 10)), *of("d", [0, *range(30, 36)]), *FIRST[10:]])
+    receive(settings, [*FIRST, *of("d", range(30, 34))])
+    class_map, _ = receive(settings, [*of("a", range(1, 10)), *of("d", [0, *range(30, 36)]), *FIRST[10:]])
     assert (None, "d", "new", None) in links(class_map)
 
 
@@ -163,13 +163,13 @@ def test_a_change_of_checklist_follows_the_crosswalk(make_settings: Callable[...
     pairs = [("a", "A1"), ("b", "B1")]
     columns = zip(*(("backbone", old, COL_XR_CHECKLIST, new) for old, new in pairs), strict=True)
     pq.write_table(pa.table(dict(zip(COLUMNS, columns, strict=True))), path)
-    release(make_settings(), FIRST)
+    receive(make_settings(), FIRST)
     col = [
         *of("a", range(100, 110), species_key="A1", taxon_key="A1", checklist_key=COL_XR_CHECKLIST),
         *of("b", range(110, 120), species_key="B1", taxon_key="B1", checklist_key=COL_XR_CHECKLIST),
         *of("c", range(20, 30), species_key="C1", taxon_key="C1", checklist_key=COL_XR_CHECKLIST),
     ]
-    class_map, _ = release(make_settings(taxonomy={"crosswalk": path}), col)
+    class_map, _ = receive(make_settings(taxonomy={"crosswalk": path}), col)
     assert links(class_map) == {
         ("a", "A1", "renamed", "crosswalk"),
         ("b", "B1", "renamed", "crosswalk"),
@@ -178,13 +178,13 @@ def test_a_change_of_checklist_follows_the_crosswalk(make_settings: Callable[...
 
 
 def test_equal_keys_of_two_checklists_are_two_species(settings: Settings) -> None:
-    release(settings, FIRST)
+    receive(settings, FIRST)
     other = [{**row, "checklist_key": "another", "occurrence_key": f"x{row['occurrence_key']}"} for row in FIRST]
-    class_map, _ = release(settings, other)
+    class_map, _ = receive(settings, other)
     assert {row["change"] for row in class_map} == {"new", "gone"}
 
 
-def test_ten_releases(settings: Settings) -> None:
+def test_ten_snapshots(settings: Settings) -> None:
     """Observations come, go and are re-identified; no observation changes sides, every survivor goes to itself."""
     dice = random.Random(1)
     world: dict[int, str] = {}
@@ -196,7 +196,7 @@ def test_ten_releases(settings: Settings) -> None:
             world.pop(key)
         for key in dice.sample(sorted(world), 3):
             world[key] = f"s{dice.randrange(4 + number)}"
-        class_map, _ = release(settings, [row for key, name in world.items() for row in of(name, range(key, key + 1))])
+        class_map, _ = receive(settings, [row for key, name in world.items() for row in of(name, range(key, key + 1))])
         now = {row["taxon_key"] for row in read(settings.paths.table("species"))}
         carried = {(row["old_taxon_key"], row["taxon_key"]) for row in class_map if row["change"] == "same"}
         if before != now:
@@ -211,24 +211,24 @@ def test_ten_releases(settings: Settings) -> None:
 
 def test_only_the_trees_of_the_past_are_kept(settings: Settings) -> None:
     for number in range(4):
-        release(settings, [*FIRST, *of("d", range(30, 40)), *of(f"n{number}", range(50, 60))])
-    folders = [path for path in settings.paths.taxonomy_release("x").parent.iterdir() if path.is_dir()]
+        receive(settings, [*FIRST, *of("d", range(30, 40)), *of(f"n{number}", range(50, 60))])
+    folders = [path for path in settings.paths.kept_taxonomy("x").parent.iterdir() if path.is_dir()]
     assert len(folders) == 4
     assert all((folder / "taxonomy.parquet").exists() for folder in folders)
     assert sum((folder / "observations.parquet").exists() for folder in folders) == 2
 
 
 def test_a_tree_that_comes_back_is_compared_with_the_one_between(settings: Settings) -> None:
-    release(settings, FIRST)
+    receive(settings, FIRST)
     one = tree_hash(settings.paths.table("taxonomy"))
-    release(settings, [*FIRST, *of("d", range(30, 40))])
-    class_map, _ = release(settings, FIRST)
+    receive(settings, [*FIRST, *of("d", range(30, 40))])
+    class_map, _ = receive(settings, FIRST)
     assert tree_hash(settings.paths.table("taxonomy")) == one
     assert ("d", None, "gone", None) in links(class_map)
 
 
 def test_a_damaged_record_says_what_to_do(settings: Settings) -> None:
-    release(settings, FIRST)
-    settings.paths.taxonomy_release("releases.json").write_text("{")
+    receive(settings, FIRST)
+    settings.paths.taxonomies_order.write_text("{")
     with pytest.raises(TableError, match="to begin a history anew"):
         build_taxonomy_history(settings.paths, settings)

@@ -4,8 +4,21 @@
 -- Parameters: none.
 -- A taxon is its rank, checklist and key (its name, where it has no key). It has moved when its parent is another one,
 --   so a genus that changes its family is one change, not one for each of its species.
-with old_nodes as (
+with trees as (
     select
+        *,
+        true as is_old
+    from old_taxonomy
+    union all by name
+    select
+        *,
+        false as is_old
+    from taxonomy
+),
+
+taxa as (
+    select
+        node.is_old,
         node.rank,
         coalesce(node.checklist_key, '') as checklist_key,
         coalesce(node.taxon_key, node.name) as identity,
@@ -13,25 +26,20 @@ with old_nodes as (
         min(node.name) as name,
         string_agg(distinct parent.name, ' | ' order by parent.name) as parent,
         list_sort(list(distinct coalesce(parent.taxon_key, parent.name))) as parents
-    from old_taxonomy as node
-    inner join old_taxonomy as parent on node.parent_id = parent.node_id
+    from trees as node
+    inner join trees as parent on node.is_old = parent.is_old and node.parent_id = parent.node_id
     where not node.placeholder
     group by all
 ),
 
+old_nodes as (
+    select * from taxa
+    where is_old
+),
+
 nodes as (
-    select
-        node.rank,
-        coalesce(node.checklist_key, '') as checklist_key,
-        coalesce(node.taxon_key, node.name) as identity,
-        min(node.taxon_key) as taxon_key,
-        min(node.name) as name,
-        string_agg(distinct parent.name, ' | ' order by parent.name) as parent,
-        list_sort(list(distinct coalesce(parent.taxon_key, parent.name))) as parents
-    from taxonomy as node
-    inner join taxonomy as parent on node.parent_id = parent.node_id
-    where not node.placeholder
-    group by all
+    select * from taxa
+    where not is_old
 ),
 
 compared as (
@@ -63,7 +71,7 @@ compared as (
             and old_nodes.identity = nodes.identity
 ),
 
--- What became of species whose key is new or gone is known from the class map.
+-- The class map knows what became of species with a key that is new or gone.
 species as (
     select
         class_map.change,

@@ -1,4 +1,4 @@
--- Purpose: what is remembered of the photo index of a release, so that the next one can be compared with it.
+-- Purpose: what is remembered of the photo index of a snapshot, so that the next one can be compared with it.
 -- Grain: one row per photo_id.
 -- Inputs: photo_index, clean_occurrences.
 -- Parameters: none.

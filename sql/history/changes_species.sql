@@ -1,4 +1,4 @@
--- Purpose: the species that have most more, and most fewer, photographs than in the release before.
+-- Purpose: the species that gained most, and lost most, photographs since the snapshot before.
 -- Grain: one row per species; the greatest gain first, the greatest loss last.
 -- Inputs: changes.
 -- Parameters: $most, how many species that gained, and how many that lost.

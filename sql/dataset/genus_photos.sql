@@ -6,19 +6,12 @@
 -- A genus is found by its whole lineage, names and keys, so that homonyms stay apart.
 with genera as (
     select distinct
-        species.kingdom,
-        species.phylum,
-        species.class,
-        species."order",
-        species.family,
-        species.genus,
-        species.kingdom_key,
-        species.phylum_key,
-        species.class_key,
-        species.order_key,
-        species.family_key,
-        species.genus_key,
-        taxonomy.parent_id as node_id
+        taxonomy.parent_id as node_id,
+        row(
+            species.kingdom, species.phylum, species.class, species."order", species.family, species.genus,
+            species.kingdom_key, species.phylum_key, species.class_key, species.order_key, species.family_key,
+            species.genus_key
+        ) as lineage
     from species
     inner join taxonomy on species.taxon_key = taxonomy.taxon_key and taxonomy.rank = 'species'
     where species.genus is not null
@@ -28,8 +21,15 @@ rare as (
     select
         photos.photo_id,
         photos.path,
-        clean_occurrences.*,
-        case when $unit = 'photo' then photos.photo_id else clean_occurrences.observation_id end as unit
+        clean_occurrences.occurrence_key,
+        clean_occurrences.observation_id,
+        clean_occurrences.species_key,
+        clean_occurrences.species,
+        case when $unit = 'photo' then photos.photo_id else clean_occurrences.observation_id end as unit,
+        row(
+            kingdom, phylum, class, "order", family, genus,
+            kingdom_key, phylum_key, class_key, order_key, family_key, genus_key
+        ) as lineage
     from photos
     inner join removed on photos.photo_id = removed.key and removed.rule = 'too_few_images'
     inner join clean_occurrences on photos.occurrence_key = clean_occurrences.occurrence_key
@@ -44,19 +44,6 @@ select
     genera.node_id,
     rare.path
 from rare
-inner join genera
-    on
-        rare.kingdom is not distinct from genera.kingdom
-        and rare.phylum is not distinct from genera.phylum
-        and rare.class is not distinct from genera.class
-        and rare."order" is not distinct from genera."order"
-        and rare.family is not distinct from genera.family
-        and rare.genus = genera.genus
-        and rare.kingdom_key is not distinct from genera.kingdom_key
-        and rare.phylum_key is not distinct from genera.phylum_key
-        and rare.class_key is not distinct from genera.class_key
-        and rare.order_key is not distinct from genera.order_key
-        and rare.family_key is not distinct from genera.family_key
-        and rare.genus_key is not distinct from genera.genus_key
+inner join genera on rare.lineage = genera.lineage
 where md5_number_lower(rare.unit || ':' || $seed) % 1000000 >= $validation * 1000000
 order by rare.photo_id

@@ -3,20 +3,20 @@
 -- Inputs: occurrences, licences (text, licence: the reading of each distinct text).
 -- Parameters: $unusual, 'placeholder' (a missing inner rank stays null) or 'drop' (the paper: it removes the row);
 --   $fuzzy, 'keep' or 'drop', what becomes of names that GBIF matched by similar spelling; $checklist, the key of the
---   taxonomy that the dataset follows; and the scope, of which a null or an empty list holds for every row: $dataset,
+--   taxonomy that the dataset follows; and the scope, in which null or an empty list allows every row: $dataset,
 --   $country, $first_year, $last_year, $licences (canonical), $taxon_keys (of $checklist).
--- Scope: what GBIF would be asked for is held against whatever came, an archive made for another question included.
--- Absence: a record of absence has no organism to show. As at GBIF, a count of 0 says so where no status does.
--- Open names: GBIF takes the signs of doubt out of scientific_name; they stand in the name and the qualifier as the
---   publisher wrote them. Darwin Core keeps identificationQualifier for doubts: what it holds is one, unless it says
+-- Scope: it is applied to every row, because an archive may hold more than GBIF would be asked for.
+-- Absence: a record of absence has no organism to show. As at GBIF, a count of 0 means absence if there is no status.
+-- Open names: GBIF removes the signs of doubt from scientific_name; they are in the name and the qualifier as the
+--   publisher wrote them. Darwin Core keeps identificationQualifier for doubts: any text in it is one, unless it states
 --   that there is none or names a rank below species. "f. sp." is a rank below species (forma specialis).
 -- Species: GBIF's species_key already follows synonyms and rolls subspecies, varieties and forms up to their
 --   species; only where it is blank, a name of rank SPECIES falls back on its accepted key, then, if it is not a
 --   synonym, on its own.
 -- Higher rank: GBIF sets TAXON_MATCH_HIGHERRANK where the name itself is unknown to the checklist and an ancestor was
 --   taken. An unknown subspecies whose species was taken is a good record of that species; all others are not.
--- Lineage: a species_key that comes with several lineages takes the most frequent one among the rows that stay;
---   ties go to the first in alphabetical order, a blank coming last.
+-- Lineage: a species_key with several lineages takes the most frequent one among the rows that stay; ties go to the
+--   first in alphabetical order, blanks last, which is how DuckDB orders structs.
 with repeated as (
     select occurrence_key
     from occurrences
@@ -24,8 +24,8 @@ with repeated as (
     having count(*) > 1
 ),
 
--- Sorting by content keeps the same one of several rows with one key, whatever their order in the file. Few keys
--- repeat, and only their rows are sorted.
+-- Sorting by content keeps the same one of several rows with one key, whatever their order in the file. Only the rows
+-- of the few keys that repeat are sorted.
 copies as (
     select
         *,
@@ -74,6 +74,10 @@ numbered as (
                 when taxon_rank = 'SPECIES' and coalesce(taxonomic_status, '') not like '%SYNONYM%' then taxon_key
             end
         ) as resolved_key,
+        struct_pack(
+            kingdom, phylum, class, "order", family, genus, species, kingdom_key, phylum_key, class_key, order_key,
+            family_key, genus_key, checklist_key
+        ) as lineage,
         coalesce(issue, '') as issues,
         case
             when coalesce(dataset_key, '') <> coalesce($dataset, dataset_key, '')
@@ -194,20 +198,7 @@ judged as (
 counted as (
     select
         resolved_key,
-        checklist_key,
-        kingdom,
-        phylum,
-        class,
-        "order",
-        family,
-        genus,
-        species,
-        kingdom_key,
-        phylum_key,
-        class_key,
-        order_key,
-        family_key,
-        genus_key,
+        lineage,
         count(*) as frequency
     from judged
     where first_rule is null
@@ -217,29 +208,9 @@ counted as (
 lineages as (
     select
         resolved_key,
-        checklist_key,
-        kingdom,
-        phylum,
-        class,
-        "order",
-        family,
-        genus,
-        species,
-        kingdom_key,
-        phylum_key,
-        class_key,
-        order_key,
-        family_key,
-        genus_key
+        lineage
     from counted
-    qualify row_number() over (
-        partition by resolved_key
-        order by
-            frequency desc, kingdom asc nulls last, phylum asc nulls last, class asc nulls last, "order" asc nulls last,
-            family asc nulls last, genus asc nulls last, species asc nulls last, kingdom_key asc nulls last,
-            phylum_key asc nulls last, class_key asc nulls last, order_key asc nulls last, family_key asc nulls last,
-            genus_key asc nulls last, checklist_key asc nulls last
-    ) = 1
+    qualify row_number() over (partition by resolved_key order by frequency desc, lineage asc) = 1
 ),
 
 resolved as (
@@ -247,26 +218,26 @@ resolved as (
         judged.occurrence_key,
         judged.observation_id,
         judged.dataset_key,
-        coalesce(lineages.checklist_key, judged.checklist_key) as checklist_key,
+        coalesce(lineages.lineage.checklist_key, judged.checklist_key) as checklist_key,
         judged.taxon_key,
-        lineages.kingdom,
-        lineages.phylum,
-        lineages.class,
-        lineages."order",
-        lineages.family,
-        lineages.genus,
-        lineages.species,
+        lineages.lineage.kingdom,
+        lineages.lineage.phylum,
+        lineages.lineage.class,
+        lineages.lineage."order",
+        lineages.lineage.family,
+        lineages.lineage.genus,
+        lineages.lineage.species,
         judged.licence,
         judged.country,
         judged.event_date,
         judged.accepted_taxon_key,
         judged.resolved_key as species_key,
-        lineages.kingdom_key,
-        lineages.phylum_key,
-        lineages.class_key,
-        lineages.order_key,
-        lineages.family_key,
-        lineages.genus_key,
+        lineages.lineage.kingdom_key,
+        lineages.lineage.phylum_key,
+        lineages.lineage.class_key,
+        lineages.lineage.order_key,
+        lineages.lineage.family_key,
+        lineages.lineage.genus_key,
         judged.scientific_name,
         judged.taxon_rank,
         judged.taxonomic_status,
@@ -281,12 +252,12 @@ resolved as (
         judged.first_rule,
         concat_ws(
             ', ',
-            case when lineages.kingdom is null then 'kingdom' end,
-            case when lineages.phylum is null then 'phylum' end,
-            case when lineages.class is null then 'class' end,
-            case when lineages."order" is null then 'order' end,
-            case when lineages.family is null then 'family' end,
-            case when lineages.genus is null then 'genus' end
+            case when lineages.lineage.kingdom is null then 'kingdom' end,
+            case when lineages.lineage.phylum is null then 'phylum' end,
+            case when lineages.lineage.class is null then 'class' end,
+            case when lineages.lineage."order" is null then 'order' end,
+            case when lineages.lineage.family is null then 'family' end,
+            case when lineages.lineage.genus is null then 'genus' end
         ) as missing_ranks
     from judged
     left join lineages

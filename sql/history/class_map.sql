@@ -1,12 +1,12 @@
 -- Purpose: where each class of the last taxonomy went, and where each class of this one comes from.
--- Grain: one row per pair of an old and a present class; an old class that went nowhere has no new_class_id, a present
---   class that comes from none has no old_class_id.
--- Inputs: old_taxonomy, old_observations (occurrence_key, checklist_key, species_key of the release before), taxonomy,
---   clean_occurrences, crosswalk (from_checklist, from_key, to_checklist, to_key).
+-- Grain: one row per pair of an old and a present class; an old class that is gone has no new_class_id, a new class
+--   has no old_class_id.
+-- Inputs: old_taxonomy, old_observations (occurrence_key, checklist_key, species_key under the last taxonomy),
+--   taxonomy, clean_occurrences, crosswalk (from_checklist, from_key, to_checklist, to_key).
 -- Parameters: none.
--- A species that is in both trees goes to itself, by checklist and key. A species whose key has vanished goes where its
---   key is a synonym of an accepted one, else where the crosswalk says, else where most of its occurrences are. A
---   species that has appeared comes from the one under which most of its occurrences that were known stood.
+-- A species that is in both trees maps to itself, by checklist and key. A species with a key that is gone maps to the
+--   species of which the key is now a synonym, else to the one that the crosswalk names, else to the one that has most
+--   of its occurrences. A new species comes from the one that had most of its known occurrences.
 with old_classes as (
     select
         class_id,

@@ -35,20 +35,7 @@ lineages as (
 
 select
     kept.species_key as taxon_key,
-    lineages.checklist_key,
-    lineages.kingdom,
-    lineages.phylum,
-    lineages.class,
-    lineages."order",
-    lineages.family,
-    lineages.genus,
-    lineages.species,
-    lineages.kingdom_key,
-    lineages.phylum_key,
-    lineages.class_key,
-    lineages.order_key,
-    lineages.family_key,
-    lineages.genus_key,
+    lineages.* exclude (species_key),
     kept.photos,
     kept.observations
 from kept

@@ -1,4 +1,4 @@
--- Purpose: observations whose photographs lie on both sides of the split.
+-- Purpose: observations with photographs on both sides of the split.
 -- Grain: one row per offending observation.
 -- Inputs: split.
 -- Parameters: none.

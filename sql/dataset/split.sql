@@ -3,7 +3,7 @@
 -- Inputs: photos, clean_occurrences, removed (the rejections of the stage species), taxonomy.
 -- Parameters: $unit ('observation' or 'photo'), $seed, $validation (share of the validation side).
 -- A side depends on the unit's own identifier and the seed only: nothing changes sides as the data grow. MD5 (its
---   last eight bytes, the lowest first) rather than hash(), whose values may differ between versions of DuckDB.
+--   last eight bytes, the lowest first) rather than hash(), which may change between versions of DuckDB.
 with kept as (
     select
         photos.photo_id,

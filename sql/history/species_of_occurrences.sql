@@ -1,4 +1,4 @@
--- Purpose: what each occurrence is called in this release, for the comparison with the next one.
+-- Purpose: what each occurrence is called under this taxonomy, for the comparison with the next one.
 -- Grain: one row per clean occurrence.
 -- Inputs: clean_occurrences.
 -- Parameters: none.
