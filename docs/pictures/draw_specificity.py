@@ -15,9 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from bench.guarantee import population
+from ml.classifiers.classes import taxonomy_of_classes
 from ml.spec import RANKS
 from ml.specificity import answer, node_probabilities, restrict
-from ml.specificity.classifier_classes import taxonomy_of_classes
 from ml.specificity.guarantee import guaranteed_threshold
 from ml.specificity.operating_points import Floats
 from ml.taxonomy import Taxonomy

@@ -13,9 +13,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ml.evaluation.reliability import binned
 from ml.files import replacing
 from ml.spec import RANKS, SIZE_METRIC
-from ml.specificity.reliability import binned
 from ml.taxonomy import Integers
 
 SIZES = ((1, 9), (10, 19), (20, 49), (50, 99), (100, 199), (200, 499), (500, None))

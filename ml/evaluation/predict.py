@@ -1,6 +1,6 @@
 """What a trained network answers about one side of the split, streamed to disk as it comes.
 
-What the answers are worth belongs to `ml.evaluation.metrics`, both sides together to `ml.evaluation.assessment`.
+What the answers are worth belongs to `ml.evaluation.metrics`, both sides together to `ml.evaluation.report`.
 """
 
 import threading

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ml.evaluation.reliability import Reliability, reliability
 from ml.spec import GroupPoint, OperatingPoint, SpecificityOptions, WatchedTaxon
 from ml.specificity.answers import candidates, select
 from ml.specificity.operating_points import OperatingCurve
-from ml.specificity.reliability import Reliability, reliability
 from ml.specificity.temperature import fit_temperature
 from ml.specificity.threshold_table import ThresholdTable
 from ml.specificity.thresholds import (

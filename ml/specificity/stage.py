@@ -2,7 +2,7 @@
 
 `python -m ml.specificity.stage --spec FILE` reads an `ml.spec.CalibrateSpec` and writes `result.json` last. The
 mathematics is in `ml.specificity.calibration` and the modules it names, the pictures in
-`ml.specificity.calibration_figures`.
+`ml.specificity.calibration_report`.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from ml.evaluation.predictions import open_probabilities
 from ml.files import replacing
 from ml.spec import RESULT_FILE, CalibrateResult, CalibrateSpec, DocumentError
 from ml.specificity.calibration import Labelled, Outcome, calibrate_network
-from ml.specificity.calibration_figures import draw_figures
+from ml.specificity.calibration_report import draw_figures
 from ml.specificity.calibration_tables import report, write_by_target
 from ml.taxonomy import Taxonomy
 

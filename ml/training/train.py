@@ -25,7 +25,7 @@ from ml.child.tracking import ChildRun, child_run
 from ml.devices import Device, joined
 from ml.errors import DataError, MlError
 from ml.evaluation import figures
-from ml.evaluation.assessment import assess
+from ml.evaluation.report import assess
 from ml.files import replacing
 from ml.images.loader import Pack, Photos, read_rare, read_split
 from ml.networks import pretrained as weights

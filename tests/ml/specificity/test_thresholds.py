@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from ml.errors import DataError
+from ml.evaluation.reliability import reliability
 from ml.spec import SpecificityOptions
 from ml.specificity.answers import candidates, select
 from ml.specificity.calibration import Labelled, calibrate_network, divide
-from ml.specificity.reliability import reliability
 from ml.specificity.threshold_table import ThresholdTable
 from ml.specificity.thresholds import Half, Policy, judge_table, learn, promises
 from ml.specificity.tree_sums import SpecificityError

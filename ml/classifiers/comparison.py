@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ml.classifiers.deng2012 import darts
 from ml.spec import SpecificityOptions
 from ml.specificity.answers import candidates
 from ml.specificity.calibration import Labelled, TooFewError, divide, policy_of
 from ml.specificity.calibration_tables import interval
-from ml.specificity.deng2012 import darts
 from ml.specificity.operating_points import Reward
 from ml.specificity.temperature import fit_temperature
 from ml.specificity.thresholds import Half, Judgement, judge_table, learn

@@ -1,6 +1,6 @@
 """Calibration of anybody's classifier from its probabilities, labels and a taxonomy, told as text or JSON.
 
-What is asked for comes from the command line (`ml.specificity.cli`).
+What is asked for comes from the command line (`ml.classifiers.cli`).
 """
 
 import argparse
@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
+from ml.classifiers.classes import Classes
+from ml.classifiers.classifier_files import Labels, read_labels, read_probabilities, read_taxonomy
 from ml.ending import ENDING, complain
 from ml.errors import DataError, MlError
 from ml.files import replacing
@@ -21,8 +23,6 @@ from ml.spec import SpecificityOptions
 from ml.specificity import checked_labels
 from ml.specificity.calibration import Labelled, Outcome, calibrate_network
 from ml.specificity.calibration_tables import interval, report
-from ml.specificity.classifier_classes import Classes
-from ml.specificity.classifier_files import Labels, read_labels, read_probabilities, read_taxonomy
 from ml.specificity.tree_sums import Distributions
 from ml.taxonomy import Taxonomy
 
@@ -41,7 +41,7 @@ def calibrate_files(options: argparse.Namespace) -> int:
             probabilities = read_probabilities(options.probabilities, classes=classes, folder=Path(folder))
             data = labelled(probabilities, labels, classes, holdout=options.holdout, seed=options.seed)
             if options.compare:
-                from ml.specificity.comparison import comparison  # noqa: PLC0415 (only here)
+                from ml.classifiers.comparison import comparison  # noqa: PLC0415 (only here)
 
                 _print(comparison(data, classes.taxonomy, asked, repeats=options.repeats))
                 return 0

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ml.classifiers.classes import SHOWN, Classes, Order, cleaned, columns_of, taxonomy_of_classes
 from ml.errors import DataError
 from ml.evaluation.predictions import (
     COLUMN,
@@ -26,7 +27,6 @@ from ml.evaluation.predictions import (
     read_array,
 )
 from ml.spec import RANKS
-from ml.specificity.classifier_classes import SHOWN, Classes, Order, cleaned, columns_of, taxonomy_of_classes
 from ml.specificity.tree_sums import Distributions, blocks
 from ml.taxonomy import Taxonomy
 
@@ -83,7 +83,7 @@ def read_probabilities(path: Path, *, classes: Classes, folder: Path) -> Distrib
     """Photographs x classes of the tree, from .npy or Parquet.
 
     Parquet has a numeric column per class, named so that it can be told which
-    (`ml.specificity.classifier_classes.columns_of`), or a column of lists, `probabilities` or the only one, in the
+    (`ml.classifiers.classes.columns_of`), or a column of lists, `probabilities` or the only one, in the
     classifier's own order like a .npy file.
 
     Args:

@@ -12,11 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from ml.evaluation.reliability import Reliability
 from ml.files import replacing
 from ml.spec import RANKS
 from ml.specificity.calibration import Outcome
 from ml.specificity.operating_points import Floats, OperatingCurve
-from ml.specificity.reliability import Reliability
 
 BLUE, ORANGE, GREY = "#1f5f8b", "#d9772b", "#8a8f94"
 

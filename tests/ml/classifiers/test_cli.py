@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from ml.classifiers import cli as specificity_cli
 from ml.spec import RANKS
 from ml.specificity import calibrate
-from ml.specificity import cli as specificity_cli
 from ml.specificity.operating_points import Floats, OperatingCurve
 from ml.taxonomy import Integers, Taxonomy
 from tests.ml.specificity_fixtures import BIRDS, rows_of, write_taxonomy
@@ -263,8 +263,8 @@ def test_trees_with_fewer_ranks_are_told_by_their_own_ranks(files: Path, capsys:
 PROGRAM = """
 import signal, sys, tempfile
 from ml import ending
-from ml.specificity import classifier_calibration as foreign_calibration
-from ml.specificity import cli as specificity_cli
+from ml.classifiers import classifier_calibration as foreign_calibration
+from ml.classifiers import cli as specificity_cli
 ending.end_by_signals()
 
 def ended(*_):

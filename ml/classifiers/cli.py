@@ -20,7 +20,7 @@ METHODS: Final = ("exact", "hill_climb", "binary_search")
 def main(argv: Sequence[str] | None = None) -> int:
     """Calibrate and return the exit status: 0 only when the target can be met."""
     options = _options(argv)
-    from ml.specificity.classifier_calibration import calibrate_files, described  # noqa: PLC0415 (it takes a moment)
+    from ml.classifiers.classifier_calibration import calibrate_files, described  # noqa: PLC0415 (it takes a moment)
 
     try:
         status = calibrate_files(options)
