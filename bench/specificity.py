@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from bench.harness import Goal, Report, Sample, alternate, measure, median_and_spread
-from ml.spec import RANKS
+from ml.spec import RANKS, SpecificityOptions
 from ml.specificity import answer
 from ml.specificity.answers import candidates
 from ml.specificity.threshold_search import choose_threshold
-from ml.specificity.thresholds import TABULATED_TARGETS, Half, Policy, judge_table, learn
+from ml.specificity.thresholds import TABULATED_TARGETS, Half, judge_table, learn
 from ml.taxonomy import Integers, Taxonomy
 
 PHOTOS, RANK_SIZES = 121_414, (5, 25, 85, 400, 1_700, 8_000, 19_027)
@@ -150,9 +150,9 @@ def _streaming(folder: Path) -> dict[str, float]:
     found = candidates(mapped, tree)
     passed = time.perf_counter()
     half = Half(found=found, labels=labels)
-    table = learn(half, tree, targets=TABULATED_TARGETS, policy=Policy())
+    table = learn(half, tree, targets=TABULATED_TARGETS, options=SpecificityOptions(target=0.9))
     chosen = time.perf_counter()
-    learn(half, tree, targets=TABULATED_TARGETS, policy=Policy(delta=0.05))
+    learn(half, tree, targets=TABULATED_TARGETS, options=SpecificityOptions(target=0.9, delta=0.05))
     promised = time.perf_counter()
     choose_threshold(found, labels, tree, target=0.9)
     single = time.perf_counter()

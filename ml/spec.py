@@ -5,6 +5,7 @@ FILE`, likewise `ml.specificity.stage` and `ml.serving.register`) reads one spec
 its output folder last.
 """
 
+import math
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import unquote
@@ -203,7 +204,7 @@ class CalibrateSpec(SpecificityOptions):
 
 
 class OperatingPoint(Document):
-    """One target accuracy: its thresholds, judged on photographs that did not choose them."""
+    """The threshold for one target accuracy, and what its answers are worth on photographs with labels."""
 
     target: float
     threshold: float
@@ -215,9 +216,15 @@ class OperatingPoint(Document):
     """Lower end of the 95 % Clopper-Pearson interval."""
     accuracy_high: float
     depth: float
+    """Mean depth of the answers: root 0, kingdom 1, ... species 7."""
     abstention: float
-    guaranteed: bool
+    """Share of photographs answered with the root."""
+    guaranteed: bool = False
     """Whether the accuracy is promised, not estimated: `delta` was given, and no group is too small for its promise."""
+    information: float = Field(default=math.nan, exclude=True)
+    """Mean information gain of the answers, in bits; not written."""
+    photos: int = Field(default=0, exclude=True)
+    """How many there were; not written."""
 
 
 class GroupPoint(Document):

@@ -1,7 +1,7 @@
 """The taxonomy as arrays: one row per node in preorder, species as contiguous class ids.
 
-What is true of the tree belongs here: reading and validating `taxonomy.parquet`, lineages, finding a taxon. What is
-done with probabilities on it belongs to `ml.specificity`.
+Here are reading and validating `taxonomy.parquet`, lineages, and finding a taxon. Probabilities on the tree belong to
+`ml.specificity`.
 """
 
 import difflib
@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from ml.errors import MlError
 
 Integers = npt.NDArray[np.int32]
+Floats = npt.NDArray[np.float64]
 
 ROOT = 0
 """The synthetic node above the kingdoms; answering with it is abstaining."""

@@ -19,8 +19,7 @@ from ml.classifiers.classes import taxonomy_of_classes
 from ml.spec import RANKS
 from ml.specificity import answer, node_probabilities, restrict
 from ml.specificity.guarantee import guaranteed_threshold
-from ml.specificity.operating_points import Floats
-from ml.taxonomy import Taxonomy
+from ml.taxonomy import Floats, Taxonomy
 
 FOLDER = Path(__file__).resolve().parent
 BLUE, ORANGE, GREY, PALE = "#1f5f8b", "#d9772b", "#8a8f94", "#e6ebef"

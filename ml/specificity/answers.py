@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.evaluation.predictions import StoredProbabilities
-from ml.specificity.operating_points import DECIMALS, Floats, OperatingCurve
+from ml.specificity.operating_points import DECIMALS, OperatingCurve
 from ml.specificity.temperature import temper
 from ml.specificity.tree_sums import Distributions, Probabilities, SpecificityError, best_per_depth, checked, each_block
-from ml.taxonomy import ROOT, Integers, Taxonomy
+from ml.taxonomy import ROOT, Floats, Integers, Taxonomy
 
 
 class Answers(NamedTuple):

@@ -8,9 +8,8 @@ everywhere, so that what is served is what was calibrated.
 import numpy as np
 import numpy.typing as npt
 
-from ml.specificity.operating_points import Floats
 from ml.specificity.tree_sums import Distributions, Probabilities, SpecificityError, blocks, checked
-from ml.taxonomy import Integers, Taxonomy
+from ml.taxonomy import Floats, Integers, Taxonomy
 
 SMALLEST = 2.0**-25
 """Half of the smallest positive float16."""

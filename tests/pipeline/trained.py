@@ -74,7 +74,7 @@ def train(settings: Settings, manifest: DatasetManifest, *, network: NetworkName
     spec.output.mkdir(parents=True, exist_ok=True)
     outcome = calibrate_network(read_predictions(spec, taxonomy=tree), tree, spec)
     # Pictures of single networks take most of the time, and nothing compares them.
-    with mock.patch("ml.specificity.stage.draw_figures", return_value={}):
+    with mock.patch("ml.specificity.calibration_figures.draw_figures", return_value={}):
         write_outcome(outcome, spec=spec, taxonomy=tree, mlflow_run_id="c").write(spec.output / RESULT_FILE)
 
 

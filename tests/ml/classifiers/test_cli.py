@@ -18,8 +18,8 @@ from PIL import Image
 from ml.classifiers import cli as specificity_cli
 from ml.spec import RANKS
 from ml.specificity import calibrate
-from ml.specificity.operating_points import Floats, OperatingCurve
-from ml.taxonomy import Integers, Taxonomy
+from ml.specificity.operating_points import OperatingCurve
+from ml.taxonomy import Floats, Integers, Taxonomy
 from tests.ml.specificity_fixtures import BIRDS, rows_of, write_taxonomy
 
 Captured = pytest.CaptureFixture[str]

@@ -19,8 +19,8 @@ from ml.specificity import (
     restrict,
     tree_sums,
 )
-from ml.specificity.operating_points import DECIMALS, Floats, OperatingCurve, Reward
-from ml.taxonomy import Taxonomy
+from ml.specificity.operating_points import DECIMALS, OperatingCurve, Reward
+from ml.taxonomy import Floats, Taxonomy
 from tests.ml.specificity_fixtures import BIRDS, Nested, random_rows, random_tree, rows_of
 
 seeds = st.integers(min_value=0, max_value=2**32 - 1)

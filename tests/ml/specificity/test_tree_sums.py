@@ -10,8 +10,15 @@ import torch
 
 from ml.specificity import tree_sums
 from ml.specificity.answers import candidates
-from ml.specificity.fixed_point import HALF_ONE, units_of_halves
-from ml.specificity.tree_sums import SpecificityError, best_per_depth, blocks, node_probabilities, range_sums
+from ml.specificity.tree_sums import (
+    HALF_ONE,
+    SpecificityError,
+    best_per_depth,
+    blocks,
+    node_probabilities,
+    range_sums,
+    units_of_halves,
+)
 from ml.taxonomy import Taxonomy
 from tests.ml.specificity_fixtures import BIRDS, random_rows, random_tree, rows_of
 
