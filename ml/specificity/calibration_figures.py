@@ -105,8 +105,7 @@ def _reliability(bins: Reliability, *, temperature: float) -> Figure:
         bins.stated, bins.accuracy, yerr=np.maximum(spread, 0), color=BLUE, marker="o", capsize=3,
         label="this network, with 95 % intervals",
     )  # fmt: skip
-    tidy(axes, title=f"Reliability (temperature {temperature:.2f}): off by {100 * bins.error:.1f} points on average")
-    axes.title.set_fontsize(9)
+    tidy(axes, title=f"Reliability (temperature {temperature:.2f}):\noff by {100 * bins.error:.1f} points on average")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.set(xlabel="stated probability of a taxon", ylabel="how often it is right", xlim=(0, 1), ylim=(0, 1.02))
