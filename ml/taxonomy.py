@@ -38,7 +38,7 @@ class TaxonomyError(MlError, ValueError):
 
 
 class TaxonError(MlError, LookupError):
-    """A taxon is not in the taxonomy, or its name stands for several."""
+    """A taxon is not in the taxonomy, or its name is that of several."""
 
 
 class UnknownTaxonError(TaxonError):
@@ -152,7 +152,7 @@ class Taxonomy:
     def ancestors(self) -> Integers:
         """Node id of each class's ancestor at each depth. Shape: classes x (max_depth + 1).
 
-        Beyond the depth of a shallow leaf stands the leaf itself.
+        Beyond the depth of a shallow leaf the leaf itself is repeated.
         """
         table = np.empty((self.class_count, self.max_depth + 1), dtype=np.int32)
         for class_id, leaf in enumerate(self.leaves):

@@ -1,6 +1,6 @@
-"""Calibration of anybody's classifier from its probabilities, labels and a taxonomy, told as text or JSON.
+"""Calibration of a classifier trained elsewhere, from files to text or JSON on standard output.
 
-What is asked for comes from the command line (`ml.classifiers.cli`).
+The options come from the command line (`ml.classifiers.cli`).
 """
 
 import argparse
@@ -170,12 +170,12 @@ def _write(outcome: Outcome, taxonomy: Taxonomy, asked: SpecificityOptions, fold
 
 
 def described(error: OSError) -> str:
-    """What a failed system call says, with its file and without its number."""
+    """The message of a failed system call, with its file and without its number."""
     reason = error.strerror or str(error)
     return f"{error.filename}: {reason}" if error.filename else reason
 
 
 def _print(text: str) -> None:
-    """Write to standard output; what it cannot show, a name on a terminal that is not UTF-8, is escaped."""
+    """Write to standard output; characters that it cannot show (a terminal that is not UTF-8) are escaped."""
     encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.write(text.encode(encoding, errors="backslashreplace").decode(encoding))

@@ -1,7 +1,7 @@
-"""Files of anybody's classifier: probabilities, labels and a taxonomy as .npy or Parquet, in whatever class order.
+"""Files of a classifier trained elsewhere: probabilities, labels and a taxonomy, .npy or Parquet, in any class order.
 
-Large probabilities stay on disk: what is neither a .npy file nor one of ours (`ml.evaluation.predictions`), both in the
-order of the taxonomy, becomes a .npy file in a folder given by the caller, block by block.
+Large probabilities stay on disk. A .npy file and one of ours (`ml.evaluation.predictions`), both in the order of the
+taxonomy, are read in place; others are rewritten block by block as a .npy file in a folder given by the caller.
 """
 
 import math
@@ -32,7 +32,7 @@ from ml.taxonomy import Taxonomy
 
 HALVES = ("calibration", "evaluation")
 ASIDE = frozenset({"photo_id", "class_id", "half", "observation_id"})
-"""Columns that may stand beside those of classes."""
+"""Columns that are no classes."""
 BATCH_ROWS = 1024
 """Photographs of a Parquet file that are in memory at once."""
 
@@ -82,7 +82,7 @@ def read_labels(path: Path) -> Labels:
 def read_probabilities(path: Path, *, classes: Classes, folder: Path) -> Distributions:
     """Photographs x classes of the tree, from .npy or Parquet.
 
-    Parquet has a numeric column per class, named so that it can be told which
+    Parquet has a numeric column per class, named so that its class can be found
     (`ml.classifiers.classes.columns_of`), or a column of lists, `probabilities` or the only one, in the
     classifier's own order like a .npy file.
 
@@ -208,7 +208,7 @@ def _schema(path: Path) -> pa.Schema:
 def _parquet(path: Path, *, classes: Classes, folder: Path) -> tuple[Distributions, Order | None]:
     """The probabilities, and the classifier's class of each class of the tree; None: they are in the tree's order.
 
-    Lists stay where they lie when their row groups are small; everything else is rewritten.
+    Lists in small row groups are read in place; everything else is rewritten.
     """
     schema = _schema(path)
     if holds_distributions(schema) and (stored := StoredProbabilities(path)).largest_group <= LARGEST_GROUP:

@@ -41,7 +41,7 @@ def darts(
         SpecificityError: as `ml.specificity.tree_sums.node_probabilities`.
     """
     rewards = taxonomy.depth.astype(np.float64) if reward == "depth" else information_bits(taxonomy)
-    # In a chain of single children all tell the same; the deepest is meant.
+    # In a chain of single children all have the same reward; the deepest is meant.
     rewards = rewards + 1e-9 * taxonomy.depth
     chooses = node_probabilities(data.probabilities[data.chooses], taxonomy)
     weight = _least_weight(chooses, data.labels[data.chooses], rewards, taxonomy, target=target)

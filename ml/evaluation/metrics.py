@@ -1,4 +1,4 @@
-"""What the answers for one side of the split are worth: numbers and the taxa that are confused. Pure, on arrays.
+"""Metrics of the answers for one side of the split, and the taxa that are confused. Pure, on arrays.
 
 A stage's classes may be the taxa of any rank; a lineage says what lies above each. Shapes: N photographs, C classes,
 K most probable classes, R ranks from kingdom to the classes' own.

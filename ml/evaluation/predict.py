@@ -1,6 +1,6 @@
-"""What a trained network answers about one side of the split, streamed to disk as it comes.
+"""The answers of a trained network for one side of the split, streamed to disk as they come.
 
-What the answers are worth belongs to `ml.evaluation.metrics`, both sides together to `ml.evaluation.report`.
+Metrics of the answers are in `ml.evaluation.metrics`, both sides together in `ml.evaluation.report`.
 """
 
 import threading

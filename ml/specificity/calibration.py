@@ -35,7 +35,7 @@ FOURTH = 4
 
 
 class TooFewError(SpecificityError):
-    """The photographs do not suffice for what is asked."""
+    """There are too few photographs for what is asked."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -126,7 +126,7 @@ def calibrate_network(data: Labelled, taxonomy: Taxonomy, options: SpecificityOp
 
 
 def fit(data: Labelled, taxonomy: Taxonomy, options: SpecificityOptions, *, targets: Sequence[float]) -> Fitted:
-    """Fit the temperature, if one is asked for, and learn the thresholds for `targets`.
+    """Fit the temperature, if asked to, and learn the thresholds for `targets`.
 
     Raises:
         SpecificityError: probabilities or options are not what they must be.

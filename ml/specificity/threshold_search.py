@@ -88,10 +88,10 @@ def _exact(problem: _Problem) -> float:
 
 
 def _binary_search(problem: _Problem) -> float:
-    """Halve [0, 1] until neighbouring float32 numbers are told apart; the reward only rises as the threshold falls.
+    """Halve [0, 1] down to neighbouring float32 numbers; the reward only rises as the threshold falls.
 
-    Above 0.5 a lower threshold goes down the same lineage, which is deeper and never tells less: so both rewards lead
-    to the lowest threshold that meets the target.
+    Above 0.5 a lower threshold goes down the same lineage, which is deeper and never less informative: so both rewards
+    lead to the lowest threshold that meets the target.
     """
     low, high = 0.0, 1.0
     everyone = np.arange(len(problem.right))

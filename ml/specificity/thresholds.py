@@ -146,7 +146,7 @@ def learn(half: Half, taxonomy: Taxonomy, *, targets: Sequence[float], options: 
         half: The photographs that choose.
         taxonomy: Their tree.
         targets: Accuracies.
-        options: Method, reward, guarantee, groups and seed; `options.target` is not looked at.
+        options: Method, reward, guarantee, groups and seed; `options.target` has no part in it.
 
     Raises:
         SpecificityError: the tree has no such groups, or a target is outside (0, 1).
@@ -231,9 +231,9 @@ def judge(
         labels: True class ids. Shape N.
         taxonomy: Their tree.
         target: Accuracy wanted.
-        threshold: Told with the result.
-        reachable: Told with the result.
-        guaranteed: Told with the result, where the target is reachable.
+        threshold: Passed on.
+        reachable: Passed on.
+        guaranteed: Passed on.
     """
     right = taxonomy.contains(answers.node_ids, labels)
     low, high = clopper_pearson(int(right.sum()), len(right))

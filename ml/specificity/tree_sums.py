@@ -135,15 +135,15 @@ def checked(probabilities: Probabilities, taxonomy: Taxonomy, *, first_row: int 
 
 
 def _fault(row: Floats) -> str:
-    """What is wrong with a row, and what helps."""
+    """What is wrong with a row, and how to correct it."""
     if not np.isfinite(row).all():
         return f"{np.isnan(row).sum()} of its values are NaN and {np.isinf(row).sum()} infinite"
-    told = f"minimum {row.min():.4g}, sum {row.sum():.4g}"
+    found = f"minimum {row.min():.4g}, sum {row.sum():.4g}"
     if not row.any():
         return "all its values are 0"
     if row.min() >= 0 and abs(row.sum() - 100) <= 100 * SUM_TOLERANCE:
-        return f"{told}; divide percentages by 100"
-    return f"{told}; apply softmax to a network's outputs first"
+        return f"{found}; divide percentages by 100"
+    return f"{found}; apply softmax to a network's outputs first"
 
 
 def best_per_depth(block: Probabilities, taxonomy: Taxonomy, *, first_row: int = 0) -> tuple[Integers, Floats]:
@@ -261,7 +261,7 @@ def blocks(probabilities: Distributions, *, begin: int = 0, end: int | None = No
 def _in_units(block: Probabilities, taxonomy: Taxonomy, *, first_row: int) -> tuple[Units, npt.NDArray[np.integer]]:
     """A block as integers, and their cumulative sums with a leading 0: shapes B x C and B x (C + 1).
 
-    Both lie in this thread's scratch memory, until the next block.
+    Both are in this thread's scratch memory, which the next block overwrites.
 
     Raises:
         SpecificityError: as `checked`.
@@ -344,7 +344,7 @@ def _mapping(array: Distributions) -> mmap.mmap | None:
 
 
 def _is_tensor(probabilities: object) -> "TypeGuard[Tensor]":
-    """Without loading PyTorch where nobody has."""
+    """Whether this is a PyTorch tensor, without importing PyTorch where it is not loaded."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(probabilities, torch.Tensor)
 

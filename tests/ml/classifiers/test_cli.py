@@ -263,7 +263,7 @@ def test_trees_with_fewer_ranks_are_told_by_their_own_ranks(files: Path, capsys:
 PROGRAM = """
 import signal, sys, tempfile
 from ml import ending
-from ml.classifiers import classifier_calibration as foreign_calibration
+from ml.classifiers import classifier_calibration
 from ml.classifiers import cli as specificity_cli
 ending.end_by_signals()
 
@@ -271,7 +271,7 @@ def ended(*_):
     print(*[path.name for path in specificity_cli.Path(tempfile.gettempdir()).rglob('*.npy')], flush=True)
     signal.raise_signal(int(sys.argv[1]))
 
-foreign_calibration.calibrate_network = ended
+classifier_calibration.calibrate_network = ended
 specificity_cli.main(sys.argv[2:])
 """
 
@@ -291,6 +291,12 @@ def test_a_copy_goes_when_a_signal_ends_the_command(
     assert done.stderr == f"naturewatch: {said}\n"
     assert done.returncode == 128 + number
     assert not any((tmp_path / "temporary").iterdir())
+
+
+def test_signals_are_answered_before_anything_heavy_loads() -> None:
+    program = "import sys, ml.classifiers.cli; print({'numpy', 'pyarrow', 'pydantic', 'torch'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout == "set()\n"
 
 
 def test_whoever_reads_no_further_is_not_bothered(
