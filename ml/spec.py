@@ -167,12 +167,19 @@ class TrainResult(Result):
     validation side; with `train_` before them on the training side."""
 
 
+Method = Literal["exact", "hill_climb", "binary_search"]
+"""How a threshold is searched: at every breakpoint, as in the paper, or as in Deng et al. (2012)."""
+
+Reward = Literal["depth", "information"]
+"""What is wanted beside accuracy: the paper's depth, or the information gain in bits of Deng et al. (2012)."""
+
+
 class SpecificityOptions(Document):
     """How the thresholds of one network are chosen."""
 
     target: float = Field(gt=0, lt=1)
-    method: Literal["exact", "hill_climb", "binary_search"] = "exact"
-    reward: Literal["depth", "information"] = "depth"
+    method: Method = "exact"
+    reward: Reward = "depth"
     delta: float | None = Field(default=None, gt=0, lt=1)
     """With a number, thresholds carry a guarantee that is broken with at most this probability."""
     temperature: bool = False

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from ml.classifiers.deng2012 import darts
-from ml.spec import OperatingPoint, SpecificityOptions
+from ml.spec import OperatingPoint, Reward, SpecificityOptions
 from ml.specificity.calibration import Labelled, TooFewError, fit
 from ml.specificity.calibration_report import interval, markdown_table
-from ml.specificity.operating_points import Reward
 from ml.specificity.thresholds import judge_table
 from ml.taxonomy import Taxonomy
 

@@ -9,10 +9,9 @@ import math
 
 import numpy as np
 
-from ml.spec import OperatingPoint
+from ml.spec import OperatingPoint, Reward
 from ml.specificity.answers import Answers, information_bits
 from ml.specificity.calibration import Labelled
-from ml.specificity.operating_points import Reward
 from ml.specificity.thresholds import judge
 from ml.specificity.tree_sums import node_probabilities
 from ml.taxonomy import Floats, Integers, Taxonomy

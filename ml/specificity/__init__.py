@@ -4,8 +4,8 @@ The front door: pure functions from probabilities to node probabilities, answers
 beyond the paper is in `ml.specificity.guarantee`, `ml.specificity.thresholds` (groups), `ml.specificity.temperature`
 and `ml.specificity.watch_list`. Shapes: N photographs, C classes, V nodes, D + 1 depths (root 0 ... species D).
 
-No module of this package may be called `answer`, `calibrate` or `operating_curve`: importing it would put the module in
-the place of the function.
+A module called `calibrate` or `operating_curve` would replace the function of that name as soon as it is imported:
+hence the names `stage` and `operating_points`.
 """
 
 from collections.abc import Sequence
@@ -13,10 +13,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ml.spec import OperatingPoint
+from ml.spec import Method, OperatingPoint, Reward
 from ml.specificity.answers import Answers, Candidates, candidates, curve_of, information_bits, restrict, select
-from ml.specificity.operating_points import OperatingCurve, Reward
-from ml.specificity.threshold_search import Method, choose_threshold
+from ml.specificity.operating_points import OperatingCurve
+from ml.specificity.threshold_search import choose_threshold
 from ml.specificity.tree_sums import Distributions, Probabilities, SpecificityError, node_probabilities
 from ml.taxonomy import Integers, Taxonomy
 

@@ -7,7 +7,7 @@ thresholds per group.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +17,8 @@ import pyarrow.parquet as pq
 from ml.errors import DataError
 from ml.evaluation.reliability import clopper_pearson
 from ml.files import replacing
-from ml.spec import OperatingPoint
+from ml.spec import OperatingPoint, Reward
 from ml.taxonomy import Floats
-
-Reward = Literal["depth", "information"]
-"""What is wanted beside accuracy: the paper's depth, or the information gain in bits of Deng et al. (2012)."""
 
 DECIMALS = 12
 """Probabilities and thresholds are compared to so many decimals: the order of a sum must not decide an answer."""

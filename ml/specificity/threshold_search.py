@@ -6,18 +6,15 @@ What a threshold does belongs to `ml.specificity.answers`; what may be promised 
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from ml.spec import OperatingPoint
+from ml.spec import Method, OperatingPoint, Reward
 from ml.specificity.answers import Candidates, curve_of
-from ml.specificity.operating_points import OperatingCurve, Reward
+from ml.specificity.operating_points import OperatingCurve
 from ml.specificity.tree_sums import SpecificityError
 from ml.taxonomy import Integers, Taxonomy
-
-Method = Literal["exact", "hill_climb", "binary_search"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

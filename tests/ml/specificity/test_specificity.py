@@ -8,6 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from ml.spec import Reward
 from ml.specificity import (
     Method,
     SpecificityError,
@@ -19,7 +20,7 @@ from ml.specificity import (
     restrict,
     tree_sums,
 )
-from ml.specificity.operating_points import DECIMALS, OperatingCurve, Reward
+from ml.specificity.operating_points import DECIMALS, OperatingCurve
 from ml.taxonomy import Floats, Taxonomy
 from tests.ml.specificity_fixtures import BIRDS, Nested, random_rows, random_tree, rows_of
 
