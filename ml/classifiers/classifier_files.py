@@ -108,11 +108,8 @@ def read_probabilities(path: Path, *, classes: Classes, folder: Path) -> Distrib
         raise DataError(f"{path} has no rows")
     if order is None:
         return source
-    return _copy(
-        folder / "arranged.npy",
-        (np.take(source[rows], order, axis=1) for rows in blocks(source)),
-        shape=source.shape,
-    )
+    arranged = (np.take(source[rows], order, axis=1) for rows in blocks(source))
+    return _copy(folder / "arranged.npy", arranged, rows=len(source))
 
 
 def read_taxonomy(path: Path) -> Classes:
@@ -229,30 +226,24 @@ def _parquet(path: Path, *, classes: Classes, folder: Path) -> tuple[Distributio
 
 
 def _parquet_as_array(path: Path, target: Path, *, columns: list[str], order: Order | None) -> npt.NDArray[Any]:
-    """Block by block, so that no more than one is in memory; `order` rearranges what a row holds."""
+    """Block by block, so that no more than one is in memory; `order` rearranges the classes of each row."""
 
-    def block_of(batch: pa.RecordBatch) -> npt.NDArray[Any]:
-        block = _block_of(batch.select(columns), path)
-        return block if order is None or block.shape[1] != len(order) else np.take(block, order, axis=1)
+    def blocks_of(file: pq.ParquetFile) -> Iterator[npt.NDArray[Any]]:
+        batches = file.iter_batches(batch_size=BATCH_ROWS, columns=columns)
+        width = begin = 0
+        while (batch := _readable(path, lambda: next(batches, None))) is not None:
+            block = _block_of(batch.select(columns), path)
+            width = width or block.shape[1]
+            if block.shape[1] != width:
+                raise DataError(f"{path}: row {begin} does not have {width} probabilities")
+            # Where the number of classes is wrong, the caller says so.
+            yield np.take(block, order, axis=1) if order is not None and width == len(order) else block
+            begin += len(block)
 
     with _readable(path, lambda: pq.ParquetFile(path)) as file:
-        batches = file.iter_batches(batch_size=BATCH_ROWS, columns=columns)
-        first = _readable(path, lambda: next(batches, None))
-        if first is None or len(first) == 0:
+        if file.metadata.num_rows == 0:
             raise DataError(f"{path} has no rows")
-        width = block_of(first).shape[1]
-
-        def given() -> Iterator[npt.NDArray[Any]]:
-            batch, begin = first, 0
-            while batch is not None:
-                block = block_of(batch)
-                if block.shape[1] != width:
-                    raise DataError(f"{path}: row {begin} does not have {width} probabilities")
-                yield block
-                begin += len(block)
-                batch = _readable(path, lambda: next(batches, None))
-
-        return _copy(target, given(), shape=(int(file.metadata.num_rows), width))
+        return _copy(target, blocks_of(file), rows=file.metadata.num_rows)
 
 
 def _block_of(batch: pa.RecordBatch, path: Path) -> npt.NDArray[Any]:
@@ -273,7 +264,7 @@ def _is_number(kind: pa.DataType) -> bool:
     return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))
 
 
-def _copy(target: Path, given: Iterator[npt.NDArray[Any]], *, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+def _copy(target: Path, given: Iterator[npt.NDArray[Any]], *, rows: int) -> npt.NDArray[Any]:
     """Write blocks one after the other as a .npy file, and map it into memory.
 
     They are written, not mapped: a full disk is then an error, and no signal that ends the process.
@@ -282,6 +273,7 @@ def _copy(target: Path, given: Iterator[npt.NDArray[Any]], *, shape: tuple[int, 
         DataError: there is no room.
     """
     first = next(given)
+    shape = (rows, first.shape[1])
     try:
         with target.open("wb") as stream:
             header = {"descr": np.lib.format.dtype_to_descr(first.dtype), "fortran_order": False, "shape": shape}
