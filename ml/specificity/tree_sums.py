@@ -8,7 +8,6 @@ Shapes: N photographs, C classes, V nodes, B rows of one block.
 """
 
 import itertools
-import math
 import mmap
 import os
 import sys
@@ -43,6 +42,10 @@ HALF_BITS, WIDE_BITS = 24, 60
 """Probabilities are summed as multiples of 2^-24 (float16) or 2^-60."""
 HALF_ONE = 0x3C00
 """The bits of 1.0 as float16; non-negative float16 numbers are ordered as their bits are."""
+HALVES: Integers = np.ldexp(
+    np.arange(HALF_ONE + 1, dtype=np.uint16).view(np.float16).astype(np.float64), HALF_BITS
+).astype(np.int32)
+"""Every float16 from 0 to 1, by its bits, as a multiple of 2^-24: NumPy's own conversion takes ten times as long."""
 
 
 class SpecificityError(MlError, ValueError):
@@ -169,10 +172,8 @@ def best_per_depth(block: Probabilities, taxonomy: Taxonomy, *, first_row: int =
         if depth == taxonomy.max_depth:
             sums = units.values
         else:
-            kept = _scratch(f"cut {depth % 2}", (len(block), len(cuts.positions)), values.dtype)
-            values = values.take(cuts.positions, axis=1, out=kept, mode="clip")
-            sums = _scratch("sums", (len(block), len(cuts.positions) - 1), values.dtype)
-            np.subtract(values[:, 1:], values[:, :-1], out=sums)
+            values = values.take(cuts.positions, axis=1, mode="clip")
+            sums = np.diff(values, axis=1)
         if len(cuts.segments) < sums.shape[1]:
             sums = sums[:, cuts.segments]
         chosen = sums.argmax(axis=1)
@@ -261,73 +262,27 @@ def blocks(probabilities: Distributions, *, begin: int = 0, end: int | None = No
 def _in_units(block: Probabilities, taxonomy: Taxonomy, *, first_row: int) -> tuple[Units, npt.NDArray[np.integer]]:
     """A block as integers, and their cumulative sums with a leading 0: shapes B x C and B x (C + 1).
 
-    Both are in this thread's scratch memory, which the next block overwrites.
-
     Raises:
         SpecificityError: as `checked`.
     """
     if block.ndim == 2 and block.shape[1] == taxonomy.class_count and block.dtype == np.float16:
         bits = np.ascontiguousarray(block).view(np.uint16)
         if bits.max(initial=0) <= HALF_ONE:  # neither negative nor above one nor NaN
-            values = units_of_halves(bits)
+            values = HALVES.take(bits, mode="clip")
             cumulative = _cumulative_sums(values)
             total = cumulative[:, -1] - (1 << HALF_BITS)
             # A sum that left int32 has been negative on the way: no step exceeds one.
             if cumulative.min(initial=0) >= 0 and np.abs(total).max(initial=0) <= SUM_TOLERANCE * (1 << HALF_BITS):
                 return Units(values, HALF_BITS), cumulative
-    wide = _units_of_wide(checked(block, taxonomy, first_row=first_row))
+    wide = np.rint(np.ldexp(checked(block, taxonomy, first_row=first_row), WIDE_BITS)).astype(np.int64)
     return Units(wide, WIDE_BITS), _cumulative_sums(wide)
-
-
-def units_of_halves(bits: npt.NDArray[np.uint16]) -> npt.NDArray[np.int32]:
-    """Float16 numbers in [0, 1], given by their bits, as multiples of 2^-24.
-
-    Moved into the fields of a float32 with the exponent raised by 24, the bits of a normal number are the result. Those
-    of a subnormal number m x 2^-24 come out as 512 + m / 2, below 1024; there 2 x - 1024 undoes it, elsewhere it is
-    greater. NumPy's own conversion of float16 takes ten times as long.
-    """
-    moved = _scratch("moved", bits.shape, np.uint32)
-    np.copyto(moved, bits)
-    moved <<= 13
-    moved += (127 - 15 + HALF_BITS) << 23
-    number = moved.view(np.float32)
-    doubled = _scratch("doubled", bits.shape, np.float32)
-    np.multiply(number, 2, out=doubled)
-    doubled -= 1024
-    np.minimum(number, doubled, out=number)
-    units = doubled.view(np.int32)
-    np.copyto(units, number, casting="unsafe")
-    return units
 
 
 def _cumulative_sums(values: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
     """Sums along the rows, with a leading 0. Shape B x (C + 1)."""
-    sums = _scratch("cumulative", (values.shape[0], values.shape[1] + 1), values.dtype)
-    sums[:, 0] = 0
-    np.cumsum(values, axis=1, dtype=values.dtype, out=sums[:, 1:])
+    sums = np.zeros((values.shape[0], values.shape[1] + 1), dtype=values.dtype)
+    np.cumsum(values, axis=1, out=sums[:, 1:])
     return sums
-
-
-def _units_of_wide(values: Floats) -> npt.NDArray[np.int64]:
-    """Probabilities in [0, 1 + a rounding] as multiples of 2^-60."""
-    return np.rint(np.ldexp(values, WIDE_BITS)).astype(np.int64)
-
-
-class _Memory(threading.local):
-    def __init__(self) -> None:
-        self.arrays: dict[str, npt.NDArray[Any]] = {}
-
-
-_memory = _Memory()
-
-
-def _scratch(name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """This thread's array of a name, with any content: pages asked of the system per block cost more than the sums."""
-    wanted = math.prod(shape)
-    kept = _memory.arrays.get(name)
-    if kept is None or kept.size < wanted or kept.dtype != dtype:
-        kept = _memory.arrays[name] = np.empty(wanted, dtype=dtype)
-    return kept[:wanted].reshape(shape)
 
 
 def _mapping(array: Distributions) -> mmap.mmap | None:
