@@ -36,8 +36,6 @@ RELEASE_BYTES = 64_000_000
 """A memory-mapped file gives back its pages after so many bytes, so that a pass does not fill the memory."""
 SUM_TOLERANCE = 0.02
 """How far a row may be from summing to one: float16 over many classes loses up to a percent."""
-
-
 HALF_BITS, WIDE_BITS = 24, 60
 """Probabilities are summed as multiples of 2^-24 (float16) or 2^-60."""
 HALF_ONE = 0x3C00
