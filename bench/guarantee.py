@@ -10,8 +10,9 @@ import numpy as np
 
 from bench.harness import Goal, Report
 from bench.specificity import drawn_taxonomy
+from ml.evaluation.reliability import clopper_pearson
 from ml.specificity.answers import candidates
-from ml.specificity.guarantee import clopper_pearson, guaranteed_threshold
+from ml.specificity.guarantee import guaranteed_threshold
 from ml.specificity.operating_points import OperatingCurve
 from ml.specificity.thresholds import Half
 from ml.taxonomy import Taxonomy

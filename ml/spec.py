@@ -5,6 +5,7 @@ FILE`, likewise `ml.specificity.stage` and `ml.serving.register`) reads one spec
 its output folder last.
 """
 
+import math
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import unquote
@@ -166,12 +167,19 @@ class TrainResult(Result):
     validation side; with `train_` before them on the training side."""
 
 
+Method = Literal["exact", "hill_climb", "binary_search"]
+"""How a threshold is searched: at every breakpoint, as in the paper, or as in Deng et al. (2012)."""
+
+Reward = Literal["depth", "information"]
+"""What is wanted beside accuracy: the paper's depth, or the information gain in bits of Deng et al. (2012)."""
+
+
 class SpecificityOptions(Document):
     """How the thresholds of one network are chosen."""
 
     target: float = Field(gt=0, lt=1)
-    method: Literal["exact", "hill_climb", "binary_search"] = "exact"
-    reward: Literal["depth", "information"] = "depth"
+    method: Method = "exact"
+    reward: Reward = "depth"
     delta: float | None = Field(default=None, gt=0, lt=1)
     """With a number, thresholds carry a guarantee that is broken with at most this probability."""
     temperature: bool = False
@@ -203,7 +211,7 @@ class CalibrateSpec(SpecificityOptions):
 
 
 class OperatingPoint(Document):
-    """One target accuracy: its thresholds, judged on photographs that did not choose them."""
+    """The threshold for one target accuracy, and what its answers are worth on photographs with labels."""
 
     target: float
     threshold: float
@@ -215,9 +223,15 @@ class OperatingPoint(Document):
     """Lower end of the 95 % Clopper-Pearson interval."""
     accuracy_high: float
     depth: float
+    """Mean depth of the answers: root 0, kingdom 1, ... species 7."""
     abstention: float
-    guaranteed: bool
+    """Share of photographs answered with the root."""
+    guaranteed: bool = False
     """Whether the accuracy is promised, not estimated: `delta` was given, and no group is too small for its promise."""
+    information: float = Field(default=math.nan, exclude=True)
+    """Mean information gain of the answers, in bits; not written."""
+    photos: int = Field(default=0, exclude=True)
+    """How many there were; not written."""
 
 
 class GroupPoint(Document):

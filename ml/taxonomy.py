@@ -1,7 +1,7 @@
 """The taxonomy as arrays: one row per node in preorder, species as contiguous class ids.
 
-What is true of the tree belongs here: reading and validating `taxonomy.parquet`, lineages, finding a taxon. What is
-done with probabilities on it belongs to `ml.specificity`.
+Here are reading and validating `taxonomy.parquet`, lineages, and finding a taxon. Probabilities on the tree belong to
+`ml.specificity`.
 """
 
 import difflib
@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from ml.errors import MlError
 
 Integers = npt.NDArray[np.int32]
+Floats = npt.NDArray[np.float64]
 
 ROOT = 0
 """The synthetic node above the kingdoms; answering with it is abstaining."""
@@ -37,7 +38,7 @@ class TaxonomyError(MlError, ValueError):
 
 
 class TaxonError(MlError, LookupError):
-    """A taxon is not in the taxonomy, or its name stands for several."""
+    """A taxon is not in the taxonomy, or its name is that of several."""
 
 
 class UnknownTaxonError(TaxonError):
@@ -151,7 +152,7 @@ class Taxonomy:
     def ancestors(self) -> Integers:
         """Node id of each class's ancestor at each depth. Shape: classes x (max_depth + 1).
 
-        Beyond the depth of a shallow leaf stands the leaf itself.
+        Beyond the depth of a shallow leaf the leaf itself is repeated.
         """
         table = np.empty((self.class_count, self.max_depth + 1), dtype=np.int32)
         for class_id, leaf in enumerate(self.leaves):

@@ -5,25 +5,19 @@ The probabilities of the small example are made up; what is answered from them i
 
 from pathlib import Path
 
-import matplotlib as mpl
-
-mpl.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from bench.guarantee import population
+from ml.classifiers.classes import taxonomy_of_classes
+from ml.evaluation.drawing import BLUE, GREY, INK, ORANGE, figure_of, save, tidy
 from ml.spec import RANKS
 from ml.specificity import answer, node_probabilities, restrict
-from ml.specificity.classifier_classes import taxonomy_of_classes
 from ml.specificity.guarantee import guaranteed_threshold
-from ml.specificity.operating_points import Floats
-from ml.taxonomy import Taxonomy
+from ml.taxonomy import Floats, Taxonomy
 
 FOLDER = Path(__file__).resolve().parent
-BLUE, ORANGE, GREY, PALE = "#1f5f8b", "#d9772b", "#8a8f94", "#e6ebef"
 SHARES = {
     "Animalia, Chordata, Mammalia, Carnivora, Mustelidae, Mustela, Mustela erminea (stoat)": 0.58,
     "Animalia, Chordata, Mammalia, Carnivora, Mustelidae, Mustela, Mustela nivalis (weasel)": 0.34,
@@ -45,13 +39,13 @@ def example() -> tuple[Taxonomy, Floats]:
     return classes.taxonomy, np.array([list(SHARES.values())])[:, classes.own_numbers()]
 
 
-def draw_tree() -> None:
-    """One photograph at two thresholds: the sums, and where the answer stands."""
+def draw_tree() -> Path:
+    """One photograph at two thresholds: the sums, and the answer."""
     tree, row = example()
     nodes = node_probabilities(row, tree)[0]
     height = (tree.leaf_begin + tree.leaf_end - 1) / 2
-    figure, panels = plt.subplots(2, 1, figsize=(11, 6.6), layout="constrained")
-    for axes, threshold in zip(panels, (0.9, 0.5), strict=True):
+    figure = figure_of(11, 6.6)
+    for axes, threshold in zip(figure.subplots(2, 1), (0.9, 0.5), strict=True):
         chosen = int(answer(row, tree, threshold).node_ids[0])
         path = tree.lineage(chosen)
         for node in range(1, tree.node_count):
@@ -77,10 +71,10 @@ def draw_tree() -> None:
         axes.set_xticks(range(1, 8), RANKS)
         axes.tick_params(length=0, colors=GREY)
         axes.spines[:].set_visible(False)
-    _save(figure, "specificity-tree.png")
+    return save(figure, FOLDER / "specificity-tree.png")
 
 
-def draw_promise() -> None:
+def draw_promise() -> Path:
     """Depth against target accuracy for a simulated network: best guess, and what 500 photographs can promise."""
     everyone, tree = population()
     truth = everyone.curve(tree)
@@ -89,32 +83,34 @@ def draw_promise() -> None:
     guess = [float(curve.threshold[curve.choose(target)]) for target in targets]
     promised = [guaranteed_threshold(curve, target=float(target), delta=0.05) for target in targets]
     kept = [threshold for threshold in promised if threshold is not None]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.9), layout="constrained")
+    figure = figure_of(11, 3.9)
+    left, right = figure.subplots(1, 2)
+    tidy(left, title="What it costs")
+    tidy(right, title="What it yields")
     for thresholds, colour, name in ((guess, GREY, "best guess"), (kept, BLUE, "promised, delta 5 %")):
         entries = truth.entries(np.array(thresholds))
         left.plot(targets[: len(entries)], truth.depth[entries], color=colour, linewidth=2, label=name)
         right.plot(targets[: len(entries)], truth.accuracy[entries], color=colour, linewidth=2, label=name)
     right.plot([0.6, 1], [0.6, 1], color=ORANGE, linestyle=":", label="what was asked for")
-    left.set(title="What it costs", ylabel="mean depth of the answers (species is 7)")
-    right.set(title="What it yields", ylabel="accuracy for everyone")
+    left.set_ylabel("mean depth of the answers (species is 7)")
+    right.set_ylabel("accuracy for everyone")
     right.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     for axes in (left, right):
         axes.set_xlabel("target accuracy")
         axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        axes.grid(alpha=0.25)
         axes.legend(frameon=False)
-        axes.spines[["top", "right"]].set_visible(False)
-    _save(figure, "specificity-promise.png")
+    return save(figure, FOLDER / "specificity-promise.png")
 
 
-def draw_watch() -> None:
+def draw_watch() -> Path:
     """A filter hides an organism from the answer, not from the watch-list."""
     tree, row = example()
     plants = tree.find("Plantae")
     filtered = restrict(row, tree, [plants])
     watched = tree.find("Mustela")
     mass = float(node_probabilities(row, tree)[0, watched])
-    figure, panels = plt.subplots(1, 2, figsize=(11, 3.2), layout="constrained", sharey=True)
+    figure = figure_of(11, 3.2)
+    panels = figure.subplots(1, 2, sharey=True)
     names = [tree.name[leaf] for leaf in tree.leaves]
     for axes, shares, title in zip(
         panels, (row[0], filtered[0]), ("What the network sees", 'Filtered: "it was a plant"'), strict=True
@@ -122,15 +118,14 @@ def draw_watch() -> None:
         inside = tree.contains(watched, np.arange(tree.class_count))
         bars = axes.barh(names, shares, color=[ORANGE if member else BLUE for member in inside])
         axes.bar_label(bars, labels=[f"{100 * share:.3g} %" for share in shares], padding=3, color=GREY)
-        axes.set_title(title, loc="left", fontsize=11)
-        axes.set_xlim(0, 1.15)
-        axes.set_xticks([])
-        axes.spines[["top", "right", "bottom"]].set_visible(False)
+        tidy(axes, title=title, grid=False)
+        axes.set(xlim=(0, 1.15), xticks=[])
+        axes.spines["bottom"].set_visible(False)
         axes.tick_params(left=False)
     panels[0].invert_yaxis()
-    told = f"watched genus Mustela: {mass:.0%} - ALARM,\nwhatever the filter or the answer says"
-    panels[1].text(0.35, 2.4, told, color=ORANGE, fontweight="bold", va="center")
-    _save(figure, "specificity-watch.png")
+    alarm = f"watched genus Mustela: {mass:.0%} - ALARM,\nwhatever the filter or the answer says"
+    panels[1].text(0.35, 2.4, alarm, color=ORANGE, fontweight="bold", va="center")
+    return save(figure, FOLDER / "specificity-watch.png")
 
 
 def _label(axes: Axes, tree: Taxonomy, node: int, probability: float, *, chosen: bool) -> None:
@@ -143,16 +138,10 @@ def _label(axes: Axes, tree: Taxonomy, node: int, probability: float, *, chosen:
     text = percent if only else f"{tree.name[node]} {percent}"
     axes.annotate(
         text, (tree.depth[node], -(tree.leaf_begin[node] + tree.leaf_end[node] - 1) / 2), textcoords="offset points",
-        fontsize=7.5, color=ORANGE if chosen else "#1f2933", fontweight="bold" if chosen else "normal", **place,
+        fontsize=7.5, color=ORANGE if chosen else INK, fontweight="bold" if chosen else "normal", **place,
     )  # fmt: skip
-
-
-def _save(figure: plt.Figure, name: str) -> None:
-    figure.savefig(FOLDER / name, dpi=110, facecolor="white")
-    plt.close(figure)
-    print(FOLDER / name)
 
 
 if __name__ == "__main__":
     for draw in (draw_tree, draw_promise, draw_watch):
-        draw()
+        print(draw())

@@ -1,1 +1,1 @@
-"""What a trained network answers on both sides of the split, and what its answers are worth."""
+"""Evaluation of a trained network on both sides of the split: answers, metrics, reliability and pictures."""

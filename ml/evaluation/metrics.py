@@ -1,4 +1,4 @@
-"""What the answers for one side of the split are worth: numbers and the taxa that are confused. Pure, on arrays.
+"""Metrics of the answers for one side of the split, and the taxa that are confused. Pure, on arrays.
 
 A stage's classes may be the taxa of any rank; a lineage says what lies above each. Shapes: N photographs, C classes,
 K most probable classes, R ranks from kingdom to the classes' own.
@@ -13,9 +13,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ml.evaluation.reliability import binned
 from ml.files import replacing
 from ml.spec import RANKS, SIZE_METRIC
-from ml.specificity.reliability import binned
 from ml.taxonomy import Integers
 
 SIZES = ((1, 9), (10, 19), (20, 49), (50, 99), (100, 199), (200, 499), (500, None))

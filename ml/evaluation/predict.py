@@ -1,6 +1,6 @@
-"""What a trained network answers about one side of the split, streamed to disk as it comes.
+"""The answers of a trained network for one side of the split, streamed to disk as they come.
 
-What the answers are worth belongs to `ml.evaluation.metrics`, both sides together to `ml.evaluation.assessment`.
+Metrics of the answers are in `ml.evaluation.metrics`, both sides together in `ml.evaluation.report`.
 """
 
 import threading
@@ -16,7 +16,7 @@ from ml.child.progress import meter
 from ml.devices import Device
 from ml.errors import DataError, InterruptedTrainingError
 from ml.evaluation.metrics import Answers
-from ml.evaluation.predictions import PredictionWriter
+from ml.evaluation.predictions import prediction_writer
 from ml.images import loader as data
 from ml.images.loader import Pack, Photos
 from ml.networks.frozen import FrozenLayers
@@ -60,13 +60,13 @@ def predict(
         pack: Where the bytes are.
         device: Where to compute.
         workers: Decoding threads.
-        reporter: Told about progress and unreadable photographs.
+        reporter: Hears of progress and unreadable photographs.
         stop: Set to end early.
-        title: What is shown while it runs.
-        output: The Parquet file, written atomically (`ml.evaluation.predictions.PredictionWriter`); unreadable
+        title: Shown with the progress.
+        output: The Parquet file, written atomically (`ml.evaluation.predictions.prediction_writer`); unreadable
             photographs leave no row.
         distributions: Whether it holds the halves of validation and all probabilities, as float16.
-        frozen: Gives features of frozen layers in the place of pixels.
+        frozen: Gives features of frozen layers instead of pixels.
 
     Raises:
         InterruptedTrainingError: `stop` was set.
@@ -93,8 +93,10 @@ def predict(
         )
     )
     unreadable, top = 0, min(TOP, classes)
-    writer = PredictionWriter(output, classes=classes, top=top, halves=distributions, distributions=distributions)
-    with meter(title, total=len(photos), reporter=reporter) as progress, writer:
+    with (
+        meter(title, total=len(photos), reporter=reporter) as progress,
+        prediction_writer(output, classes=classes, top=top, distributions=distributions) as writer,
+    ):
         for batch in stream:
             if stop.is_set():
                 raise InterruptedTrainingError(f"interrupted during {title}; run again")

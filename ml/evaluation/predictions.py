@@ -1,14 +1,14 @@
 """The file of a network's answers: written row group by row group, its probabilities read the same way.
 
-Parquet holds the whole distribution of each photograph as a fixed-size list of float16, stored plainly beside the other
-columns; DuckDB reads the lists as FLOAT[]. What is computed from answers is elsewhere.
+Parquet holds the whole distribution of each photograph as a fixed-size list of float16, uncompressed; DuckDB reads the
+lists as FLOAT[].
 """
 
+import contextlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,61 +16,24 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ml.errors import DataError
-from ml.files import put_in_place
+from ml.files import replacing
 
 COLUMN = "probabilities"
 GROUP_CELLS = 4_000_000
 """Probabilities of one row group, 8 MB as float16: what a writer, and each thread of a reader, holds in memory."""
 GROUP_ROWS = 65_536
 LARGEST_GROUP = 64_000_000
-"""Bytes of the largest row group that is read where it lies; a file with larger ones is rewritten first."""
+"""Bytes of the largest row group that is read in place; a file with larger ones is rewritten first."""
 
 
 class PredictionWriter:
-    """Writes answers as they come, in row groups of bounded size; the file is in place when the block has ended well.
+    """Writes answers as they come, in row groups of bounded size; see `prediction_writer`."""
 
-    Columns: photo_id, class_id (the truth), with `halves` half, predicted_class_id, probability (of the prediction),
-    top_class_ids and top_probabilities (the most probable first), with `distributions` probabilities.
-    """
-
-    def __init__(self, path: Path, *, classes: int, top: int, halves: bool, distributions: bool) -> None:
-        """Write to `path`.
-
-        Args:
-            path: The Parquet file.
-            classes: Outputs of the network.
-            top: Length of the lists of the most probable classes.
-            halves: Whether photographs belong to the halves of validation.
-            distributions: Whether the probabilities of all classes are kept.
-        """
-        self._path = path
-        self._partial = path.with_name(f".{path.name}.partial")
-        fields = [("photo_id", pa.string()), ("class_id", pa.int32())]
-        fields += [("half", pa.string())] if halves else []
-        fields += [
-            ("predicted_class_id", pa.int32()),
-            ("probability", pa.float32()),
-            ("top_class_ids", _lists(pa.int32(), top)),
-            ("top_probabilities", _lists(pa.float32(), top)),
-        ]
-        fields += [(COLUMN, _lists(pa.float16(), classes))] if distributions else []
-        self._schema = pa.schema([pa.field(name, kind, nullable=name == "half") for name, kind in fields])
-        self._limit = min(GROUP_ROWS, max(1, GROUP_CELLS // classes)) if distributions else GROUP_ROWS
+    def __init__(self, parquet: pq.ParquetWriter, *, group_rows: int) -> None:
+        self._parquet = parquet
+        self._group_rows = group_rows
         self._waiting: list[pa.RecordBatch] = []
         self._rows = 0
-
-    def __enter__(self) -> Self:
-        """Open the file beside its final place."""
-        kept = [name for name in self._schema.names if name != COLUMN]
-        self._writer = pq.ParquetWriter(
-            self._partial,
-            self._schema,
-            # Nearly every probability is a number of its own: dictionaries, statistics and compression would only cost.
-            compression={name: "zstd" if name in kept else "none" for name in self._schema.names},
-            use_dictionary=[name for name in kept if name == "half"],
-            write_statistics=kept,
-        )
-        return self
 
     def add(
         self,
@@ -82,14 +45,14 @@ class PredictionWriter:
         top_probabilities: npt.NDArray[np.floating],
         distributions: npt.NDArray[np.float16] | None,
     ) -> None:
-        """Take the answers for N photographs; `top_ids` and `top_probabilities` are N x top, the most probable first.
+        """Take the answers for N photographs.
 
         Args:
             photo_ids: Their identifiers.
             labels: True class ids. Shape N.
-            halves: `calibration` or `evaluation`.
-            top_ids: The most probable classes.
-            top_probabilities: Their probabilities.
+            halves: `calibration` or `evaluation`; not looked at where the file does not keep distributions.
+            top_ids: The most probable classes, the first is the prediction. Shape N x top.
+            top_probabilities: Their probabilities. Shape N x top.
             distributions: All probabilities. Shape N x classes; None where the file does not keep them.
         """
         columns: dict[str, Any] = {
@@ -102,28 +65,59 @@ class PredictionWriter:
             "top_probabilities": top_probabilities,
             COLUMN: distributions,
         }
-        arrays = [_array(columns[field.name], field.type) for field in self._schema]
-        self._waiting.append(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
+        schema = self._parquet.schema
+        arrays = [_array(columns[field.name], field.type) for field in schema]
+        self._waiting.append(pa.RecordBatch.from_arrays(arrays, schema=schema))
         self._rows += len(photo_ids)
-        if self._rows >= self._limit:
-            self._flush()
+        if self._rows >= self._group_rows:
+            self.flush()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Put the finished file into place; remove an unfinished one."""
-        with self._writer:
-            if kind is None:
-                self._flush()
-        if kind is None:
-            put_in_place(self._partial, self._path)
-        else:
-            self._partial.unlink(missing_ok=True)
-
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write what waits as one row group."""
         if self._waiting:
-            self._writer.write_table(pa.Table.from_batches(self._waiting), row_group_size=self._rows)
+            self._parquet.write_table(pa.Table.from_batches(self._waiting), row_group_size=self._rows)
         self._waiting, self._rows = [], 0
+
+
+@contextlib.contextmanager
+def prediction_writer(path: Path, *, classes: int, top: int, distributions: bool) -> Iterator[PredictionWriter]:
+    """Write answers to `path`; the file is in its place once the block has ended well, else nothing is.
+
+    Columns: photo_id, class_id (the truth), predicted_class_id, probability (of the prediction), top_class_ids and
+    top_probabilities (the most probable first); with `distributions` also half, after class_id, and probabilities.
+
+    Args:
+        path: The Parquet file.
+        classes: Outputs of the network.
+        top: Length of the lists of the most probable classes.
+        distributions: Whether the halves of validation and the probabilities of all classes are kept.
+    """
+    fields = [("photo_id", pa.string()), ("class_id", pa.int32())]
+    fields += [("half", pa.string())] if distributions else []
+    fields += [
+        ("predicted_class_id", pa.int32()),
+        ("probability", pa.float32()),
+        ("top_class_ids", _lists(pa.int32(), top)),
+        ("top_probabilities", _lists(pa.float32(), top)),
+    ]
+    fields += [(COLUMN, _lists(pa.float16(), classes))] if distributions else []
+    schema = pa.schema([pa.field(name, kind, nullable=name == "half") for name, kind in fields])
+    kept = [name for name in schema.names if name != COLUMN]
+    with (
+        replacing(path) as partial,
+        pq.ParquetWriter(
+            partial,
+            schema,
+            # Nearly all probabilities differ: dictionaries, statistics and compression would only cost.
+            compression={name: "zstd" if name in kept else "none" for name in schema.names},
+            use_dictionary=[name for name in kept if name == "half"],
+            write_statistics=kept,
+        ) as parquet,
+    ):
+        group_rows = min(GROUP_ROWS, max(1, GROUP_CELLS // classes)) if distributions else GROUP_ROWS
+        writer = PredictionWriter(parquet, group_rows=group_rows)
+        yield writer
+        writer.flush()
 
 
 class StoredProbabilities:

@@ -10,11 +10,10 @@ import numpy as np
 from ml.serving.question import Question, QuestionError
 from ml.spec import CalibrateResult
 from ml.specificity import candidates, restrict, select
-from ml.specificity.operating_points import Floats
 from ml.specificity.temperature import temper
-from ml.specificity.threshold_table import ThresholdTable
+from ml.specificity.thresholds import ThresholdTable
 from ml.specificity.tree_sums import sum_up
-from ml.taxonomy import TaxonError, Taxonomy
+from ml.taxonomy import Floats, TaxonError, Taxonomy
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -12,7 +12,7 @@ from ml.images.loader import CENTRE, region_boxes, resize, standardise, view_box
 from ml.images.photograph import upright_pixels
 from ml.networks.network import load
 from ml.serving.question import Region
-from ml.specificity.operating_points import Floats
+from ml.taxonomy import Floats
 
 BATCH = 16
 """Photographs that go through the network at once."""

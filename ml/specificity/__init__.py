@@ -1,10 +1,11 @@
 """Automatic specificity adjustment (paper, section 3.3): the deepest taxon that is probable enough.
 
-The front door: pure functions from probabilities to node probabilities, answers, curves and thresholds. Sums are
-taken in `ml.specificity.tree_sums`, candidates in `ml.specificity.answers`, thresholds searched in
-`ml.specificity.threshold_search`; what goes beyond the paper is in `ml.specificity.guarantee`,
-`ml.specificity.temperature`, `ml.groups` and `ml.specificity.watch_list`. Shapes are legended as N photographs, C
-classes, V nodes, D + 1 depths (root 0 ... species D).
+The front door: pure functions from probabilities to node probabilities, answers, curves and thresholds. What goes
+beyond the paper is in `ml.specificity.guarantee`, `ml.specificity.thresholds` (groups), `ml.specificity.temperature`
+and `ml.specificity.watch_list`. Shapes: N photographs, C classes, V nodes, D + 1 depths (root 0 ... species D).
+
+A module called `calibrate` or `operating_curve` would replace the function of that name as soon as it is imported:
+hence the names `stage` and `operating_points`.
 """
 
 from collections.abc import Sequence
@@ -12,14 +13,15 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from ml.spec import Method, OperatingPoint, Reward
 from ml.specificity.answers import Answers, Candidates, candidates, curve_of, information_bits, restrict, select
-from ml.specificity.operating_points import OperatingCurve, Reward
-from ml.specificity.threshold_search import Calibration, Method, choose_threshold
+from ml.specificity.operating_points import OperatingCurve
+from ml.specificity.threshold_search import choose_threshold
 from ml.specificity.tree_sums import Distributions, Probabilities, SpecificityError, node_probabilities
 from ml.taxonomy import Integers, Taxonomy
 
 __all__ = [
-    "Answers", "Calibration", "Candidates", "Method", "Probabilities", "SpecificityError", "answer", "calibrate",
+    "Answers", "Candidates", "Method", "OperatingPoint", "Probabilities", "SpecificityError", "answer", "calibrate",
     "candidates", "checked_labels", "choose_threshold", "curve_of", "information_bits", "node_probabilities",
     "operating_curve", "restrict", "select",
 ]  # fmt: skip
@@ -43,9 +45,9 @@ def answer(
         probabilities: Shape N x C.
         taxonomy: A tree with C leaves.
         threshold: In [0, 1]; one for all, or one per photograph.
-        within: As for `candidates`.
-        renormalise: As for `candidates`.
-        temperature: As for `candidates`.
+        within: Node ids that the photograph is known to lie in, see `restrict`; None rules out nothing.
+        renormalise: Whether what `within` leaves is made to sum to one again, see `restrict`.
+        temperature: Applied before everything else, see `ml.specificity.temperature.temper`.
 
     Raises:
         SpecificityError: as `candidates`, or a threshold is outside [0, 1].
@@ -78,7 +80,7 @@ def calibrate(
     *,
     reward: Reward = "depth",
     seed: int = 0,
-) -> Calibration:
+) -> OperatingPoint:
     """Choose the threshold that answers deepest while the accuracy is at least `target`.
 
     Args:
@@ -94,10 +96,10 @@ def calibrate(
 
     Returns:
         The threshold with its exact accuracy, depth and abstention on all N photographs. Where no threshold reaches
-        the target, threshold 1 and `reachable=False`.
+        the target, threshold 1 and `reachable=False`: the network is certain and wrong.
 
     Raises:
-        SpecificityError: as `operating_curve`, or the target or method is none.
+        SpecificityError: as `operating_curve`, the target is outside (0, 1), or the method is unknown.
     """
     classes = checked_labels(probabilities, labels, taxonomy)
     found = candidates(probabilities, taxonomy)

@@ -1,4 +1,4 @@
-"""What any threshold can answer about a photograph: the most probable node of each depth.
+"""The possible answers about a photograph at any threshold: the most probable node of each depth.
 
 Why that is enough at every threshold: lowering t only ever admits nodes that are less probable than those already
 admitted, so the answer changes only when a greater depth is reached. The answer at t is therefore the most probable
@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.evaluation.predictions import StoredProbabilities
-from ml.specificity.operating_points import DECIMALS, Floats, OperatingCurve
+from ml.specificity.operating_points import DECIMALS, OperatingCurve
 from ml.specificity.temperature import temper
 from ml.specificity.tree_sums import Distributions, Probabilities, SpecificityError, best_per_depth, checked, each_block
-from ml.taxonomy import ROOT, Integers, Taxonomy
+from ml.taxonomy import ROOT, Floats, Integers, Taxonomy
 
 
 class Answers(NamedTuple):
@@ -32,7 +32,7 @@ class Answers(NamedTuple):
 
 
 class Candidates(NamedTuple):
-    """The most probable node of each depth: all that any threshold can answer."""
+    """The most probable node of each depth: all that can be answered at any threshold."""
 
     node_ids: Integers
     """Shape N x (D + 1)."""
@@ -55,10 +55,10 @@ def candidates(
     """The most probable node of each depth, for every photograph; rows are taken block by block.
 
     Args:
-        probabilities: Shape N x C; what lies in a file is read once, in bounded memory.
+        probabilities: Shape N x C; a file is read once, in bounded memory.
         taxonomy: A tree with C leaves.
         within: Node ids that the photograph is known to lie in, see `restrict`; None rules out nothing.
-        renormalise: As for `restrict`.
+        renormalise: Whether what `within` leaves is made to sum to one again, see `restrict`.
         temperature: Applied before everything else, see `ml.specificity.temperature.temper`.
 
     Raises:

@@ -1,33 +1,33 @@
 """All of a calibration at once: temperature, thresholds, operating points, groups and watch-list of one network.
 
-From arrays to numbers; reads no file and tracks nothing. Both `ml.specificity.stage`, the child of the pipeline, and
-`naturewatch specificity`, for anybody's classifier, are made of it.
+From arrays to numbers; reads no file and tracks nothing. Both `ml.specificity.stage`, a child process of the pipeline,
+and `naturewatch specificity`, for classifiers that were trained elsewhere, call it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from ml.evaluation.reliability import Reliability, binned
 from ml.spec import GroupPoint, OperatingPoint, SpecificityOptions, WatchedTaxon
-from ml.specificity.answers import candidates, select
+from ml.specificity.answers import candidates
 from ml.specificity.operating_points import OperatingCurve
-from ml.specificity.reliability import Reliability, reliability
 from ml.specificity.temperature import fit_temperature
-from ml.specificity.threshold_table import ThresholdTable
 from ml.specificity.thresholds import (
     STANDARD_TARGETS,
     TABULATED_TARGETS,
     Half,
-    Judgement,
-    Policy,
-    judge,
+    ThresholdTable,
+    depth_of_groups,
     judge_table,
     learn,
     promises,
 )
 from ml.specificity.tree_sums import Distributions, SpecificityError
-from ml.specificity.watch_list import alarms, find_watched
+from ml.specificity.watch_list import find_watched, watch
 from ml.taxonomy import ROOT, Integers, Taxonomy
 
 FOURTH = 4
@@ -35,7 +35,7 @@ FOURTH = 4
 
 
 class TooFewError(SpecificityError):
-    """The photographs do not suffice for what is asked."""
+    """There are too few photographs for what is asked."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -43,7 +43,7 @@ class Labelled:
     """What a network says of N photographs, and what is true."""
 
     probabilities: Distributions
-    """Shape N x C; may be memory-mapped, or lie in a file."""
+    """Shape N x C; may be memory-mapped, or read from a file."""
     labels: Integers
     """True class ids. Shape N."""
     chooses: npt.NDArray[np.bool_]
@@ -54,28 +54,37 @@ class Labelled:
     """Which observation each photograph belongs to. Shape N."""
 
 
+class Fitted(NamedTuple):
+    """Thresholds, and the photographs that they were learnt from."""
+
+    temperature: float
+    table: ThresholdTable
+    chooses: npt.NDArray[np.bool_]
+    """Shape N."""
+    calibration: Half
+    """The photographs that chose."""
+    evaluation: Half
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Outcome:
     """What a calibration found."""
 
     temperature: float
     table: ThresholdTable
-    calibration: Half
-    """The photographs that chose."""
-    evaluation: Half
     calibration_curve: OperatingCurve
     evaluation_curve: OperatingCurve
-    chosen: Judgement
+    chosen: OperatingPoint
     """At the target, on the photographs that chose."""
-    judged: Judgement
+    judged: OperatingPoint
     """At the target, on the others."""
     held_out: bool
     """Whether the judges did not choose."""
-    threshold: float
-    """At the target, of photographs that belong to no group."""
-    reachable: bool
-    reliability: Reliability
+    by_target: tuple[OperatingPoint, ...]
+    """At every tabulated target, on the photographs that judge."""
     points: tuple[OperatingPoint, ...]
+    """Those of `by_target` that are reported: at the standard targets and the chosen one."""
+    reliability: Reliability
     groups: tuple[GroupPoint, ...]
     watch: tuple[WatchedTaxon, ...]
     watch_unknown: tuple[str, ...]
@@ -89,7 +98,40 @@ def calibrate_network(data: Labelled, taxonomy: Taxonomy, options: SpecificityOp
         TaxonError: a name of the watch-list stands for several taxa.
     """
     watched, unknown = find_watched(options.watch_list, taxonomy)
-    policy = policy_of(options, taxonomy)
+    fitted = fit(data, taxonomy, options, targets=(*TABULATED_TARGETS, options.target))
+    table, calibration, evaluation = fitted.table, fitted.calibration, fitted.evaluation
+    guaranteed = promises(table, calibration, options)
+    by_target = {
+        target: judge_table(table, evaluation, taxonomy, target=target, guaranteed=guaranteed)
+        for target in table.targets.tolist()
+    }
+    return Outcome(
+        temperature=fitted.temperature,
+        table=table,
+        calibration_curve=calibration.curve(taxonomy),
+        evaluation_curve=evaluation.curve(taxonomy),
+        chosen=judge_table(table, calibration, taxonomy, target=options.target, guaranteed=guaranteed),
+        judged=by_target[options.target],
+        held_out=not (data.chooses & data.judges).any(),
+        by_target=tuple(by_target.values()),
+        points=tuple(by_target[target] for target in sorted({*STANDARD_TARGETS, options.target})),
+        reliability=reliability(evaluation, taxonomy),
+        groups=group_points(table, calibration, evaluation, taxonomy, target=options.target),
+        watch=watch(
+            data.probabilities, data.labels, watched, taxonomy, chooses=fitted.chooses, judges=data.judges,
+            recall=options.watch_recall, temperature=fitted.temperature,
+        ),
+        watch_unknown=unknown,
+    )  # fmt: skip
+
+
+def fit(data: Labelled, taxonomy: Taxonomy, options: SpecificityOptions, *, targets: Sequence[float]) -> Fitted:
+    """Fit the temperature, if asked to, and learn the thresholds for `targets`.
+
+    Raises:
+        SpecificityError: probabilities or options are not what they must be.
+    """
+    depth_of_groups(options, taxonomy)  # refuses a rank that is not there before the long pass
     fits, chooses = divide(data, options)
     temperature = (
         fit_temperature(data.probabilities, data.labels, taxonomy, rows=np.flatnonzero(fits), seed=options.seed)
@@ -98,59 +140,14 @@ def calibrate_network(data: Labelled, taxonomy: Taxonomy, options: SpecificityOp
     )
     found = candidates(data.probabilities, taxonomy, temperature=temperature)
     everyone = Half(found=found, labels=data.labels, observations=data.observations)
-    calibration, evaluation = everyone.rows(chooses), everyone.rows(data.judges)
-    targets = (*TABULATED_TARGETS, options.target)
-    table = learn(calibration, taxonomy, targets=targets, policy=policy)
-    at_target = table.position(options.target)
-    return Outcome(
+    calibration = everyone.rows(chooses)
+    return Fitted(
         temperature=temperature,
-        table=table,
+        table=learn(calibration, taxonomy, targets=targets, options=options),
+        chooses=chooses,
         calibration=calibration,
-        evaluation=evaluation,
-        calibration_curve=calibration.curve(taxonomy),
-        evaluation_curve=evaluation.curve(taxonomy),
-        chosen=judge_table(table, calibration, taxonomy, target=options.target),
-        judged=judge_table(table, evaluation, taxonomy, target=options.target),
-        held_out=not (data.chooses & data.judges).any(),
-        threshold=float(table.thresholds[at_target, 0]),
-        reachable=bool(table.reachable[at_target].all()),
-        reliability=reliability(evaluation.found, evaluation.labels, taxonomy),
-        points=operating_points(
-            table, evaluation, taxonomy, target=options.target, promised=promises(table, calibration, policy)
-        ),
-        groups=group_points(table, calibration, evaluation, taxonomy, target=options.target),
-        watch=_watch(data, chooses, watched, taxonomy, options=options, temperature=temperature),
-        watch_unknown=unknown,
+        evaluation=everyone.rows(data.judges),
     )
-
-
-def policy_of(options: SpecificityOptions, taxonomy: Taxonomy) -> Policy:
-    """The options as a policy for this tree.
-
-    Raises:
-        SpecificityError: the tree has no such rank.
-    """
-    depth = 0 if options.groups == "none" else depth_of_rank(options.groups, taxonomy)
-    return Policy(
-        method=options.method, reward=options.reward, delta=options.delta, group_depth=depth,
-        group_photos=options.group_photos, seed=options.seed,
-    )  # fmt: skip
-
-
-def depth_of_rank(rank: str, taxonomy: Taxonomy) -> int:
-    """The depth of the taxa of a rank; in a tree with fewer ranks than seven it is another one.
-
-    Raises:
-        SpecificityError: the tree has none, or has them at several depths.
-    """
-    depths = sorted({int(depth) for depth, own in zip(taxonomy.depth, taxonomy.rank, strict=True) if own == rank})
-    if not depths:
-        raise SpecificityError(f"the taxonomy has no {rank}; choose other groups")
-    if len(depths) > 1:
-        raise SpecificityError(
-            f"the taxonomy has {rank} at the depths {', '.join(map(str, depths))}; choose other groups"
-        )
-    return depths[0]
 
 
 def divide(data: Labelled, options: SpecificityOptions) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
@@ -179,28 +176,10 @@ def divide(data: Labelled, options: SpecificityOptions) -> tuple[npt.NDArray[np.
     return fits, chooses
 
 
-def operating_points(
-    table: ThresholdTable, evaluation: Half, taxonomy: Taxonomy, *, target: float, promised: bool
-) -> tuple[OperatingPoint, ...]:
-    """The standard targets and the chosen one, judged; `promised` says whether what is reached is promised."""
-    points = []
-    for wanted in sorted({*STANDARD_TARGETS, target}):
-        row = table.position(wanted)
-        judged = judge_table(table, evaluation, taxonomy, target=wanted)
-        points.append(
-            OperatingPoint(
-                target=wanted,
-                threshold=float(table.thresholds[row, 0]),
-                reachable=bool(table.reachable[row].all()),
-                accuracy=judged.accuracy,
-                accuracy_low=judged.accuracy_low,
-                accuracy_high=judged.accuracy_high,
-                depth=judged.depth,
-                abstention=judged.abstention,
-                guaranteed=promised,
-            )
-        )
-    return tuple(points)
+def reliability(half: Half, taxonomy: Taxonomy) -> Reliability:
+    """Compare the stated probabilities of all candidates below the root with the truth."""
+    right = taxonomy.contains(half.found.node_ids, half.labels[:, None])
+    return binned(half.found.probabilities[:, 1:].ravel(), right[:, 1:].ravel())
 
 
 def group_points(
@@ -214,54 +193,19 @@ def group_points(
     points = []
     for position, node in enumerate(table.groups.tolist()):
         members = evaluation.rows(judges == position)
-        threshold = float(table.thresholds[row, position])
-        judged = judge(select(members.found, threshold), members.labels, taxonomy) if len(members.labels) else None
+        judged = judge_table(table, members, taxonomy, target=target) if len(members.labels) else None
         points.append(
             GroupPoint(
                 taxon="others" if node == ROOT else taxonomy.describe(node),
                 taxon_key=None if node == ROOT else taxonomy.taxon_key[node],
-                threshold=threshold,
+                threshold=float(table.thresholds[row, position]),
                 reachable=bool(table.reachable[row, position]),
                 calibration_photos=int((chose == position).sum()),
                 evaluation_photos=len(members.labels),
-                accuracy=judged.accuracy if judged else None,
-                accuracy_low=judged.accuracy_low if judged else None,
-                accuracy_high=judged.accuracy_high if judged else None,
-                depth=judged.depth if judged else None,
+                accuracy=judged and judged.accuracy,
+                accuracy_low=judged and judged.accuracy_low,
+                accuracy_high=judged and judged.accuracy_high,
+                depth=judged and judged.depth,
             )
         )
     return tuple(points)
-
-
-def _watch(
-    data: Labelled,
-    chooses: npt.NDArray[np.bool_],
-    watched: tuple[int, ...],
-    taxonomy: Taxonomy,
-    *,
-    options: SpecificityOptions,
-    temperature: float,
-) -> tuple[WatchedTaxon, ...]:
-    if not watched:
-        return ()
-    found, masses = alarms(
-        data.probabilities, data.labels, watched, taxonomy, chooses=chooses, recall=options.watch_recall,
-        temperature=temperature,
-    )  # fmt: skip
-    entries = []
-    for position, alarm in enumerate(found):
-        raised = masses[data.judges, position] >= alarm.threshold
-        present = taxonomy.contains(alarm.node, data.labels[data.judges])
-        entries.append(
-            WatchedTaxon(
-                taxon=taxonomy.describe(alarm.node),
-                node_id=alarm.node,
-                threshold=alarm.threshold,
-                basis=alarm.basis,
-                calibration_photos=alarm.photos,
-                evaluation_photos=int(present.sum()),
-                recall=float(raised[present].mean()) if present.any() else None,
-                false_alarms=float(raised[~present].mean()) if not present.all() else 0.0,
-            )
-        )
-    return tuple(entries)

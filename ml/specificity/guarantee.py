@@ -17,10 +17,10 @@ What the assumptions exclude: photographs of one observation are not independent
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
 
-from ml.specificity.operating_points import Floats, OperatingCurve
+from ml.specificity.operating_points import OperatingCurve
 from ml.specificity.tree_sums import SpecificityError
+from ml.taxonomy import Floats
 
 GRID: Floats = np.concatenate([[1.0], 1 / (1 + np.exp(-np.linspace(14, -7, 4_001)))])
 """Thresholds that are tested, falling, fixed beforehand: dense near 1, where sure networks have their answers."""
@@ -40,11 +40,13 @@ def guaranteed_threshold(curve: OperatingCurve, *, target: float, delta: float) 
     Raises:
         SpecificityError: target or delta is outside (0, 1).
     """
+    from scipy.special import bdtrc  # noqa: PLC0415 (serving imports this module and needs no SciPy)
+
     if not (0 < target < 1 and 0 < delta < 1):
         raise SpecificityError(f"target and delta must lie between 0 and 1, not {target} and {delta}")
     right = np.rint(curve.accuracy[curve.entries(GRID)] * curve.photos)
     # The probability of at least so many right answers, if the accuracy were the target.
-    rejected = special.bdtrc(right - 1, curve.photos, target) <= delta
+    rejected = bdtrc(right - 1, curve.photos, target) <= delta
     passed = len(GRID) if rejected.all() else int(rejected.argmin())
     return float(GRID[passed - 1]) if passed else None
 
@@ -60,11 +62,3 @@ def one_per_group(groups: npt.ArrayLike, *, seed: int) -> npt.NDArray[np.intp]:
     order = np.random.default_rng(seed).permutation(len(names))
     _, first = np.unique(names[order], return_index=True)
     return np.sort(order[first])
-
-
-def clopper_pearson(right: int, photos: int, *, confidence: float = 0.95) -> tuple[float, float]:
-    """The exact two-sided interval of an accuracy: `right` of `photos`."""
-    tail = (1 - confidence) / 2
-    low = special.betaincinv(right, photos - right + 1, tail) if right else 0.0
-    high = special.betaincinv(right + 1, photos - right, 1 - tail) if right < photos else 1.0
-    return float(low), float(high)

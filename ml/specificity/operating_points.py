@@ -1,12 +1,13 @@
-"""The operating curve of a classifier: what each threshold costs and yields, and how it is kept in a file.
+"""The operating curve of a classifier: what each threshold costs and yields, as arrays and as a file.
 
-How a curve comes about belongs to `ml.specificity.answers`. Light enough to travel with a served model.
+`ml.specificity.answers.curve_of` computes a curve; `ml.spec.OperatingPoint` is one point of it, or of a table of
+thresholds per group.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ml.errors import DataError
+from ml.evaluation.reliability import clopper_pearson
 from ml.files import replacing
-
-Floats = npt.NDArray[np.float64]
-Reward = Literal["depth", "information"]
-"""What is wanted beside accuracy: the paper's depth, or the information gain in bits of Deng et al. (2012)."""
+from ml.spec import OperatingPoint, Reward
+from ml.taxonomy import Floats
 
 DECIMALS = 12
 """Probabilities and thresholds are compared to so many decimals: the order of a sum must not decide an answer."""
@@ -87,3 +87,21 @@ class OperatingCurve:
         rewards = (self.depth if reward == "depth" else self.information)[enough]
         # The last of equals: the lower threshold.
         return int(enough[len(enough) - 1 - int(rewards[::-1].argmax())])
+
+    def point(self, threshold: float, *, target: float) -> OperatingPoint:
+        """What `threshold`, chosen for the accuracy `target`, does on the photographs of this curve."""
+        entry = self.at(threshold)
+        accuracy = float(self.accuracy[entry])
+        low, high = clopper_pearson(round(accuracy * self.photos), self.photos)
+        return OperatingPoint(
+            target=target,
+            threshold=threshold,
+            reachable=bool((self.accuracy >= target).any()),
+            accuracy=accuracy,
+            accuracy_low=low,
+            accuracy_high=high,
+            depth=float(self.depth[entry]),
+            abstention=float(self.abstention[entry]),
+            information=float(self.information[entry]),
+            photos=self.photos,
+        )

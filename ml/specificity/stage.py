@@ -1,15 +1,13 @@
 """Calibration of one trained network: choose thresholds on one half of validation, report them on the other.
 
 `python -m ml.specificity.stage --spec FILE` reads an `ml.spec.CalibrateSpec` and writes `result.json` last. The
-mathematics is in `ml.specificity.calibration` and the modules it names, the pictures in
-`ml.specificity.calibration_figures`.
+mathematics is in `ml.specificity.calibration`, the other files in `ml.specificity.calibration_report`.
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,19 +18,10 @@ from ml.child.pipes import Reporter, session
 from ml.child.tracking import ChildRun, child_run
 from ml.errors import DataError, MlError
 from ml.evaluation.predictions import open_probabilities
-from ml.files import replacing
-from ml.spec import RESULT_FILE, CalibrateResult, CalibrateSpec, DocumentError
+from ml.spec import RESULT_FILE, CalibrateResult, CalibrateSpec, DocumentError, SpecificityOptions
 from ml.specificity.calibration import Labelled, Outcome, calibrate_network
-from ml.specificity.calibration_figures import draw_figures
-from ml.specificity.calibration_tables import report, write_by_target
+from ml.specificity.calibration_report import CURVE_FILE, HASH_KEY, write_files
 from ml.taxonomy import Taxonomy
-
-CURVE_FILE = "operating_curve.parquet"
-THRESHOLDS_FILE = "thresholds.parquet"
-BY_TARGET_FILE = "by_target.parquet"
-REPORT_FILE = "operating_points.md"
-HASH_KEY = "naturewatch.spec_hash"
-"""Metadata of the curve's file: which specification it was computed for."""
 
 
 def run(spec: CalibrateSpec, *, reporter: Reporter) -> CalibrateResult:
@@ -52,7 +41,7 @@ def run(spec: CalibrateSpec, *, reporter: Reporter) -> CalibrateResult:
         outcome = calibrate_network(data, taxonomy, spec)
         _warn(outcome, spec=spec, reporter=reporter)
         result = write_outcome(outcome, spec=spec, taxonomy=taxonomy, mlflow_run_id=tracked.run_id)
-        _log(tracked, spec=spec, result=result, reachable=outcome.reachable)
+        _log(tracked, spec=spec, result=result, reachable=outcome.judged.reachable)
     reporter.info(
         f"threshold {result.threshold:.4f}: accuracy {result.evaluation_accuracy:.1%} "
         f"({result.evaluation_accuracy_low:.1%} to {result.evaluation_accuracy_high:.1%}) at mean depth "
@@ -117,26 +106,22 @@ def observations_of(photo_ids: pa.ChunkedArray, split: Path) -> npt.NDArray[np.o
 
 def write_outcome(outcome: Outcome, *, spec: CalibrateSpec, taxonomy: Taxonomy, mlflow_run_id: str) -> CalibrateResult:
     """Write curve, thresholds, table and figures into the output folder, and say what they hold."""
-    files = write_files(outcome, taxonomy=taxonomy, folder=spec.output, target=spec.target, spec_hash=spec.spec_hash)
-    judged = outcome.judged
+    files = write_files(outcome, taxonomy=taxonomy, folder=spec.output, spec_hash=spec.spec_hash)
+    chosen, judged = outcome.chosen, outcome.judged
     return CalibrateResult(
         mlflow_run_id=mlflow_run_id,
         target=spec.target,
-        threshold=outcome.threshold,
-        calibration_accuracy=outcome.chosen.accuracy,
-        calibration_depth=outcome.chosen.depth,
-        calibration_photos=outcome.chosen.photos,
+        threshold=judged.threshold,
+        calibration_accuracy=chosen.accuracy,
+        calibration_depth=chosen.depth,
+        calibration_photos=chosen.photos,
         evaluation_accuracy=judged.accuracy,
         evaluation_accuracy_low=judged.accuracy_low,
         evaluation_accuracy_high=judged.accuracy_high,
         evaluation_depth=judged.depth,
         evaluation_photos=judged.photos,
         abstention_rate=judged.abstention,
-        curve=files.curve,
-        thresholds=files.thresholds,
-        by_target=files.by_target,
-        report=files.report,
-        figures=files.figures,
+        **files._asdict(),
         temperature=outcome.temperature,
         delta=spec.delta,
         calibration_error=outcome.reliability.error,
@@ -147,35 +132,8 @@ def write_outcome(outcome: Outcome, *, spec: CalibrateSpec, taxonomy: Taxonomy, 
     )
 
 
-class Files(NamedTuple):
-    """What a calibration leaves in its folder."""
-
-    curve: Path
-    thresholds: Path
-    by_target: Path
-    report: Path
-    figures: dict[str, Path]
-
-
-def write_files(outcome: Outcome, *, taxonomy: Taxonomy, folder: Path, target: float, spec_hash: str) -> Files:
-    """Write thresholds, what each target gives, `operating_points.md`, figures and, last, `operating_curve.parquet`."""
-    text = report(
-        points=outcome.points, groups=outcome.groups, watch=outcome.watch, watch_unknown=outcome.watch_unknown
-    )
-    page = folder / REPORT_FILE
-    with replacing(page) as partial:
-        partial.write_text(text, encoding="utf-8")
-    return Files(
-        thresholds=outcome.table.write(folder / THRESHOLDS_FILE, keys=dict(enumerate(taxonomy.taxon_key))),
-        by_target=write_by_target(outcome, taxonomy, folder / BY_TARGET_FILE),
-        report=page,
-        figures=draw_figures(outcome, target=target, depths=taxonomy.max_depth, folder=folder),
-        curve=outcome.calibration_curve.write(folder / CURVE_FILE, facts={HASH_KEY: spec_hash}),
-    )
-
-
 def _warn(outcome: Outcome, *, spec: CalibrateSpec, reporter: Reporter) -> None:
-    if not outcome.reachable:
+    if not outcome.judged.reachable:
         what = "can be promised to keep" if spec.delta is not None else "reaches"
         reporter.info(
             f"no threshold {what} {spec.target:.1%} in every group of the calibration half: even at 1 the accuracy is "
@@ -186,39 +144,17 @@ def _warn(outcome: Outcome, *, spec: CalibrateSpec, reporter: Reporter) -> None:
 
 
 def _log(tracked: ChildRun, *, spec: CalibrateSpec, result: CalibrateResult, reachable: bool) -> None:
-    options = (
-        "network", "target", "method", "reward", "delta", "temperature", "groups", "group_photos", "watch_list",
-        "watch_recall", "seed",
-    )  # fmt: skip
-    tracked.log_params({name: getattr(spec, name) for name in options})
-    told = {
-        "curve",
-        "thresholds",
-        "by_target",
-        "report",
-        "figures",
-        "mlflow_run_id",
-        "target",
-        "delta",
-        "points",
-        "groups",
-        "watch",
+    tracked.log_params({name: getattr(spec, name) for name in ("network", *SpecificityOptions.model_fields)})
+    numbers = {
+        name: float(value)
+        for name, value in result
+        if isinstance(value, float | int) and name not in {"target", "delta"}
     }
-    numbers = result.model_dump(exclude={*told, "watch_unknown"})
-    tracked.log_metrics({name: float(value) for name, value in numbers.items()})
-    tracked.log_metrics(
-        {"evaluation_depth_incl_root": result.evaluation_depth + 1, "target_reachable": float(reachable)}
-    )
+    numbers |= {"evaluation_depth_incl_root": result.evaluation_depth + 1, "target_reachable": float(reachable)}
     for point in result.points:
-        percent = f"{100 * point.target:g}"
-        tracked.log_metrics(
-            {
-                f"threshold_at_{percent}": point.threshold,
-                f"accuracy_at_{percent}": point.accuracy,
-                f"depth_at_{percent}": point.depth,
-                f"abstention_at_{percent}": point.abstention,
-            }
-        )
+        for name in ("threshold", "accuracy", "depth", "abstention"):
+            numbers[f"{name}_at_{100 * point.target:g}"] = getattr(point, name)
+    tracked.log_metrics(numbers)
     for file in (result.curve, result.thresholds, result.by_target, result.report):
         tracked.log_file(file)
     for figure in result.figures.values():

@@ -8,16 +8,15 @@ everywhere, so that what is served is what was calibrated.
 import numpy as np
 import numpy.typing as npt
 
-from ml.specificity.operating_points import Floats
 from ml.specificity.tree_sums import Distributions, Probabilities, SpecificityError, blocks, checked
-from ml.taxonomy import Integers, Taxonomy
+from ml.taxonomy import Floats, Integers, Taxonomy
 
 SMALLEST = 2.0**-25
 """Half of the smallest positive float16."""
 BOUNDS = (0.05, 20.0)
-"""Temperatures that are looked at."""
+"""Temperatures that the fit may choose."""
 PHOTOS = 4_000
-"""One number needs no more photographs; a fit reads at most so many, drawn by the seed."""
+"""A fit reads at most so many photographs, drawn by the seed: one number needs no more."""
 
 
 def temper(probabilities: Floats, temperature: float) -> Floats:

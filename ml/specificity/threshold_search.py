@@ -6,36 +6,15 @@ What a threshold does belongs to `ml.specificity.answers`; what may be promised 
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from ml.spec import Method, OperatingPoint, Reward
 from ml.specificity.answers import Candidates, curve_of
-from ml.specificity.operating_points import OperatingCurve, Reward
+from ml.specificity.operating_points import OperatingCurve
 from ml.specificity.tree_sums import SpecificityError
 from ml.taxonomy import Integers, Taxonomy
-
-Method = Literal["exact", "hill_climb", "binary_search"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Calibration:
-    """A chosen threshold and what it does on the photographs that chose it."""
-
-    threshold: float
-    target: float
-    method: Method
-    accuracy: float
-    depth: float
-    information: float
-    """Mean information gain of the answers, in bits."""
-    abstention: float
-    photos: int
-    evaluations: int
-    """How often the accuracy was looked at; for `hill_climb` on mini-batches."""
-    reachable: bool
-    """False when even threshold 1 errs too often: the network is certain and wrong. `accuracy` says how far."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -69,7 +48,7 @@ def choose_threshold(
     reward: Reward = "depth",
     seed: int = 0,
     curve: OperatingCurve | None = None,
-) -> Calibration:
+) -> OperatingPoint:
     """Choose the threshold that answers best while the accuracy is at least `target`; see `ml.specificity.calibrate`.
 
     Args:
@@ -82,49 +61,36 @@ def choose_threshold(
         seed: Order of the mini-batches of `hill_climb`.
         curve: The operating curve of these photographs, where it is known already.
 
+    Returns:
+        The threshold and what it does on these photographs; threshold 1 where none reaches the target.
+
     Raises:
-        SpecificityError: the target or the method is none.
+        SpecificityError: the target is outside (0, 1), or the method is unknown.
     """
     if not 0 < target < 1:
         raise SpecificityError(f"the target accuracy must lie between 0 and 1, not {target}")
     if method not in _METHODS:
         raise SpecificityError(f"the method must be one of {', '.join(_METHODS)}, not {method!r}")
     curve = curve_of(found, labels, taxonomy) if curve is None else curve
-    reachable = bool((curve.accuracy >= target).any())
-    if reachable:
-        problem = _Problem(
-            curve=curve, found=found, labels=labels, taxonomy=taxonomy, target=target, reward=reward, seed=seed
-        )
-        threshold, evaluations = _METHODS[method](problem)
-    else:
-        threshold, evaluations = 1.0, len(curve.threshold)
-    entry = curve.at(threshold)
-    return Calibration(
-        threshold=threshold,
-        target=target,
-        method=method,
-        accuracy=float(curve.accuracy[entry]),
-        depth=float(curve.depth[entry]),
-        information=float(curve.information[entry]),
-        abstention=float(curve.abstention[entry]),
-        photos=curve.photos,
-        evaluations=evaluations,
-        reachable=reachable,
+    if not (curve.accuracy >= target).any():
+        return curve.point(1.0, target=target)
+    problem = _Problem(
+        curve=curve, found=found, labels=labels, taxonomy=taxonomy, target=target, reward=reward, seed=seed
     )
+    return curve.point(_METHODS[method](problem), target=target)
 
 
-def _exact(problem: _Problem) -> tuple[float, int]:
-    curve = problem.curve
-    return float(curve.threshold[curve.choose(problem.target, problem.reward)]), len(curve.threshold)
+def _exact(problem: _Problem) -> float:
+    return float(problem.curve.threshold[problem.curve.choose(problem.target, problem.reward)])
 
 
-def _binary_search(problem: _Problem) -> tuple[float, int]:
-    """Halve [0, 1] until neighbouring float32 numbers are told apart; the reward only rises as the threshold falls.
+def _binary_search(problem: _Problem) -> float:
+    """Halve [0, 1] down to neighbouring float32 numbers; the reward only rises as the threshold falls.
 
-    Above 0.5 a lower threshold goes down the same lineage, which is deeper and never tells less: so both rewards lead
-    to the lowest threshold that meets the target.
+    Above 0.5 a lower threshold goes down the same lineage, which is deeper and never less informative: so both rewards
+    lead to the lowest threshold that meets the target.
     """
-    low, high, evaluations = 0.0, 1.0, 0
+    low, high = 0.0, 1.0
     everyone = np.arange(len(problem.right))
     while high - low > 2.0**-30:
         middle = (low + high) / 2
@@ -132,11 +98,10 @@ def _binary_search(problem: _Problem) -> tuple[float, int]:
             high = middle
         else:
             low = middle
-        evaluations += 1
-    return high, evaluations
+    return high
 
 
-def _hill_climb(problem: _Problem) -> tuple[float, int]:
+def _hill_climb(problem: _Problem) -> float:
     """Stochastic approximation: step k adds k^-0.6 x (target - accuracy of the next mini-batch) to the threshold.
 
     The mean over the second half of the steps is the answer (Polyak averaging), which takes out the batches' noise.
@@ -149,10 +114,10 @@ def _hill_climb(problem: _Problem) -> tuple[float, int]:
         accuracy = problem.accuracy(threshold, generator.integers(photos, size=size))
         threshold = float(np.clip(threshold + (step + 1) ** -0.6 * (problem.target - accuracy), 0, 1))
         visited[step] = threshold
-    return float(visited[steps // 2 :].mean()), steps
+    return float(visited[steps // 2 :].mean())
 
 
-_METHODS: dict[Method, Callable[[_Problem], tuple[float, int]]] = {
+_METHODS: dict[Method, Callable[[_Problem], float]] = {
     "exact": _exact,
     "hill_climb": _hill_climb,
     "binary_search": _binary_search,

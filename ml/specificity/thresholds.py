@@ -1,27 +1,118 @@
-"""Learning thresholds from one half of the labelled photographs and judging them on the other.
+"""Thresholds per target accuracy and group: learnt from one half of the labelled photographs, judged on the other.
 
-A policy says how: by which search, with a guarantee or not, one threshold for all or one per group. A photograph's
-group is what the network itself takes it for, its most probable kingdom or class: the true one is not known when a
-threshold is needed. So the target holds within every group of photographs that are taken for the same taxon.
+A photograph's group is what the network itself takes it for, its most probable kingdom or class: the true one is not
+known when a threshold is needed. So the target holds within every group of photographs that are taken for the same
+taxon. The table of all thresholds travels with the model; it is looked up without interpolation.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
 
+from ml.errors import DataError
+from ml.evaluation.reliability import clopper_pearson
+from ml.files import replacing
+from ml.spec import OperatingPoint, SpecificityOptions
 from ml.specificity.answers import Answers, Candidates, curve_of, information_bits, select
-from ml.specificity.guarantee import clopper_pearson, guaranteed_threshold, one_per_group
-from ml.specificity.operating_points import Floats, OperatingCurve, Reward
-from ml.specificity.threshold_search import Method, choose_threshold
-from ml.specificity.threshold_table import ThresholdTable
-from ml.taxonomy import ROOT, Integers, Taxonomy
+from ml.specificity.guarantee import guaranteed_threshold, one_per_group
+from ml.specificity.operating_points import DECIMALS, OperatingCurve
+from ml.specificity.threshold_search import choose_threshold
+from ml.specificity.tree_sums import SpecificityError
+from ml.taxonomy import ROOT, Floats, Integers, Taxonomy
 
 STANDARD_TARGETS = (0.8, 0.9, 0.95, 0.99)
 """Operating points that are reported for every network."""
 TABULATED_TARGETS = (*(round(0.5 + step / 100, 2) for step in range(50)), 0.995, 0.999)
 """Targets that a model can be asked for; one in between is answered with the next higher."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ThresholdTable:
+    """K targets x G groups; the first group is the root: every photograph that is in no other."""
+
+    targets: Floats
+    """Accuracies, rising. Shape K."""
+    groups: Integers
+    """Node ids, all of one depth but for the root, which comes first. Shape G."""
+    group_depth: int
+    """Depth of the groups: a photograph's group is its most probable node there; 0 without groups."""
+    thresholds: Floats
+    """Shape K x G."""
+    reachable: npt.NDArray[np.bool_]
+    """Whether the target is met on the photographs that chose (with a guarantee: is promised). Shape K x G."""
+
+    def position(self, target: float) -> int:
+        """The entry of the lowest tabulated target that is at least `target`, reached or not; K where none is."""
+        return int(np.searchsorted(self.targets, round(target, DECIMALS)))
+
+    def row(self, target: float) -> int:
+        """The entry of the lowest tabulated target that is at least `target`.
+
+        Raises:
+            ValueError: no tabulated target is so high, or no threshold reaches it in any group.
+        """
+        position = self.position(target)
+        if position < len(self.targets) and self.reachable[position].any():
+            return position
+        usable = self.targets[self.reachable.any(axis=1)]
+        most = f"the most is {usable[-1]:.1%}" if len(usable) else "nor any other"
+        raise ValueError(f"no threshold of this model reaches an accuracy of {target:.1%}; {most}")
+
+    def of_groups(self, row: int) -> Floats:
+        """The threshold of each group in one row. Shape G."""
+        thresholds: Floats = self.thresholds[row]
+        return thresholds
+
+    def group_of(self, found: Candidates) -> npt.NDArray[np.intp]:
+        """Each photograph's position among the groups. Shape N."""
+        nodes = found.node_ids[:, self.group_depth]
+        same = nodes[:, None] == self.groups[None, 1:]
+        return np.where(same.any(axis=1), same.argmax(axis=1) + 1, 0) if same.size else np.zeros(len(nodes), dtype=int)
+
+    def write(self, path: Path, *, keys: Mapping[int, str | None]) -> Path:
+        """Write `thresholds.parquet` atomically, a row per target and group; `keys` are the groups' taxon keys."""
+        rows = [
+            {
+                "target": float(target),
+                "group_node_id": int(node),
+                "group_taxon_key": keys[int(node)],
+                "threshold": float(self.thresholds[row, column]),
+                "reachable": bool(self.reachable[row, column]),
+            }
+            for row, target in enumerate(self.targets)
+            for column, node in enumerate(self.groups)
+        ]
+        facts = {"group_depth": str(self.group_depth)}
+        with replacing(path) as partial:
+            pq.write_table(pa.Table.from_pylist(rows).replace_schema_metadata(facts), partial, compression="zstd")
+        return path
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read what `write` wrote.
+
+        Raises:
+            DataError: the file is missing, damaged, or not a table of thresholds.
+        """
+        try:
+            table = pq.read_table(path)
+            targets, groups = np.unique(table["target"].to_numpy()), np.unique(table["group_node_id"].to_numpy())
+            shape = (len(targets), len(groups))
+            return cls(
+                targets=targets,
+                groups=groups.astype(np.int32),
+                group_depth=int((table.schema.metadata or {})[b"group_depth"]),
+                thresholds=table["threshold"].to_numpy().reshape(shape),
+                reachable=table["reachable"].to_numpy(zero_copy_only=False).reshape(shape),
+            )
+        except (OSError, KeyError, ValueError, pa.ArrowException) as error:
+            raise DataError(f"{path} is not a table of thresholds ({error}); run the calibration again") from error
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -45,82 +136,73 @@ class Half:
         return curve_of(self.found, self.labels, taxonomy)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Policy:
-    """How thresholds are chosen."""
-
-    method: Method = "exact"
-    reward: Reward = "depth"
-    delta: float | None = None
-    """With a number, the target is promised: broken with at most this probability (`ml.specificity.guarantee`), over
-    all groups."""
-    group_depth: int = 0
-    """Depth of the groups, e.g. 1 for kingdoms; 0 for one threshold for all."""
-    group_photos: int = 100
-    """A group needs so many photographs to have its own threshold; the others share one.
-
-    Where the others together are fewer, too, they get the strictest threshold of all, and no promise of their own.
-    """
-    seed: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Judgement:
-    """What answers are worth on photographs with labels."""
-
-    photos: int
-    accuracy: float
-    accuracy_low: float
-    """Lower end of the 95 % Clopper-Pearson interval."""
-    accuracy_high: float
-    depth: float
-    information: float
-    abstention: float
-
-
-def learn(half: Half, taxonomy: Taxonomy, *, targets: Sequence[float], policy: Policy) -> ThresholdTable:
+def learn(half: Half, taxonomy: Taxonomy, *, targets: Sequence[float], options: SpecificityOptions) -> ThresholdTable:
     """Choose a threshold for every target and group.
+
+    A group needs `options.group_photos` photographs for a threshold of its own; the others share one. Where the others
+    together are fewer, too, they get the strictest threshold of all, and no promise.
 
     Args:
         half: The photographs that choose.
         taxonomy: Their tree.
         targets: Accuracies.
-        policy: How.
+        options: Method, reward, guarantee, groups and seed; `options.target` has no part in it.
 
     Raises:
-        SpecificityError: the policy makes no sense.
+        SpecificityError: the tree has no such groups, or a target is outside (0, 1).
     """
     wanted = np.array(sorted(set(targets)))
-    half = choosers(half, policy)
-    groups = groups_of(half.found, depth=policy.group_depth, least=policy.group_photos)
-    nodes, rest = half.found.node_ids[:, policy.group_depth], _others(half, groups, policy)
-    few = len(groups) > 1 and int(rest.sum()) < policy.group_photos
+    half = choosers(half, options)
+    depth = depth_of_groups(options, taxonomy)
+    nodes = half.found.node_ids[:, depth]
+    groups = groups_of(half.found, depth=depth, least=options.group_photos)
+    rest = ~np.isin(nodes, groups[1:])
+    few = len(groups) > 1 and int(rest.sum()) < options.group_photos
     members = [np.ones_like(rest) if few else rest, *(nodes == node for node in groups[1:])]
-    columns = [_choose(half.rows(rows), taxonomy, wanted, policy, groups=len(groups)) for rows in members]
+    columns = [_choose(half.rows(rows), taxonomy, wanted, options, groups=len(groups)) for rows in members]
     thresholds = np.stack([column for column, _ in columns], axis=1)
     reachable = np.stack([column for _, column in columns], axis=1)
     if few:
         # Too little is known of the others to choose for them: the strictest of all thresholds is on the safe side.
         thresholds[:, 0], reachable[:, 0] = thresholds.max(axis=1), reachable.all(axis=1)
-    return ThresholdTable(
-        targets=wanted, groups=groups, group_depth=policy.group_depth, thresholds=thresholds, reachable=reachable
-    )
+    return ThresholdTable(targets=wanted, groups=groups, group_depth=depth, thresholds=thresholds, reachable=reachable)
 
 
-def choosers(half: Half, policy: Policy) -> Half:
+def depth_of_groups(options: SpecificityOptions, taxonomy: Taxonomy) -> int:
+    """The depth of the taxa that are groups, 0 without groups; a rank's depth depends on how many ranks a tree has.
+
+    Raises:
+        SpecificityError: the tree has no taxa of the rank, or has them at several depths.
+    """
+    rank = options.groups
+    if rank == "none":
+        return 0
+    depths = sorted({int(depth) for depth, own in zip(taxonomy.depth, taxonomy.rank, strict=True) if own == rank})
+    if not depths:
+        raise SpecificityError(f"the taxonomy has no {rank}; choose other groups")
+    if len(depths) > 1:
+        raise SpecificityError(
+            f"the taxonomy has {rank} at the depths {', '.join(map(str, depths))}; choose other groups"
+        )
+    return depths[0]
+
+
+def choosers(half: Half, options: SpecificityOptions) -> Half:
     """The photographs that choose: with a guarantee one of each observation, as they must be independent."""
-    if policy.delta is None or half.observations is None:
+    if options.delta is None or half.observations is None:
         return half
-    return half.rows(one_per_group(half.observations, seed=policy.seed))
+    return half.rows(one_per_group(half.observations, seed=options.seed))
 
 
-def promises(table: ThresholdTable, half: Half, policy: Policy) -> bool:
+def promises(table: ThresholdTable, half: Half, options: SpecificityOptions) -> bool:
     """Whether the thresholds that `learn` chose from `half` are promised for every photograph, those of no group too.
 
     Others that are too few have the strictest threshold of the groups, which nothing was proved about.
     """
-    others = int(_others(choosers(half, policy), table.groups, policy).sum())
-    return policy.delta is not None and (len(table.groups) == 1 or others == 0 or others >= policy.group_photos)
+    if options.delta is None or len(table.groups) == 1:
+        return options.delta is not None
+    others = int((table.group_of(choosers(half, options).found) == 0).sum())
+    return others == 0 or others >= options.group_photos
 
 
 def groups_of(found: Candidates, *, depth: int, least: int) -> Integers:
@@ -132,47 +214,71 @@ def groups_of(found: Candidates, *, depth: int, least: int) -> Integers:
     return np.concatenate([[ROOT], nodes[photos >= least]]).astype(np.int32)
 
 
-def judge(answers: Answers, labels: Integers, taxonomy: Taxonomy) -> Judgement:
-    """Compare answers with the truth."""
+def judge(
+    answers: Answers,
+    labels: Integers,
+    taxonomy: Taxonomy,
+    *,
+    target: float,
+    threshold: float,
+    reachable: bool = True,
+    guaranteed: bool = False,
+) -> OperatingPoint:
+    """Compare the answers that thresholds for `target` gave with the truth.
+
+    Args:
+        answers: Of N photographs, not 0.
+        labels: True class ids. Shape N.
+        taxonomy: Their tree.
+        target: Accuracy wanted.
+        threshold: Passed on.
+        reachable: Passed on.
+        guaranteed: Passed on.
+    """
     right = taxonomy.contains(answers.node_ids, labels)
     low, high = clopper_pearson(int(right.sum()), len(right))
-    return Judgement(
-        photos=len(right),
+    return OperatingPoint(
+        target=target,
+        threshold=threshold,
+        reachable=reachable,
         accuracy=float(right.mean()),
         accuracy_low=low,
         accuracy_high=high,
         depth=float(taxonomy.depth[answers.node_ids].mean()),
-        information=float(information_bits(taxonomy)[answers.node_ids].mean()),
         abstention=float((answers.node_ids == ROOT).mean()),
+        guaranteed=guaranteed,
+        information=float(information_bits(taxonomy)[answers.node_ids].mean()),
+        photos=len(right),
     )
 
 
-def judge_table(table: ThresholdTable, half: Half, taxonomy: Taxonomy, *, target: float) -> Judgement:
-    """What the thresholds of a target are worth on a half that did not choose them."""
-    row = table.thresholds[table.position(target)]
-    return judge(select(half.found, row[table.group_of(half.found)]), half.labels, taxonomy)
-
-
-def _others(half: Half, groups: Integers, policy: Policy) -> npt.NDArray[np.bool_]:
-    """Which photographs are in no group but the root's. Shape N."""
-    return ~np.isin(half.found.node_ids[:, policy.group_depth], groups[1:])
+def judge_table(
+    table: ThresholdTable, half: Half, taxonomy: Taxonomy, *, target: float, guaranteed: bool = False
+) -> OperatingPoint:
+    """What the thresholds of a target are worth on `half`, which should not have chosen them."""
+    position = table.position(target)
+    thresholds = table.thresholds[position]
+    return judge(
+        select(half.found, thresholds[table.group_of(half.found)]), half.labels, taxonomy, target=target,
+        threshold=float(thresholds[0]), reachable=bool(table.reachable[position].all()), guaranteed=guaranteed,
+    )  # fmt: skip
 
 
 def _choose(
-    half: Half, taxonomy: Taxonomy, targets: Floats, policy: Policy, *, groups: int
+    half: Half, taxonomy: Taxonomy, targets: Floats, options: SpecificityOptions, *, groups: int
 ) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """Thresholds of one group, and whether they reach their targets."""
     curve = half.curve(taxonomy)
     thresholds, reachable = np.ones(len(targets)), np.zeros(len(targets), dtype=bool)
     for position, target in enumerate(targets.tolist()):
-        if policy.delta is not None:
-            promised = guaranteed_threshold(curve, target=target, delta=policy.delta / groups)
+        if options.delta is not None:
+            promised = guaranteed_threshold(curve, target=target, delta=options.delta / groups)
             if promised is not None:
                 thresholds[position], reachable[position] = promised, True
             continue
         chosen = choose_threshold(
-            half.found, half.labels, taxonomy, target=target, method=policy.method, reward=policy.reward,
-            seed=policy.seed, curve=curve,
+            half.found, half.labels, taxonomy, target=target, method=options.method, reward=options.reward,
+            seed=options.seed, curve=curve,
         )  # fmt: skip
         thresholds[position], reachable[position] = chosen.threshold, chosen.reachable
     return thresholds, reachable

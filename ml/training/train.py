@@ -24,8 +24,7 @@ from ml.child.pipes import Reporter, session
 from ml.child.tracking import ChildRun, child_run
 from ml.devices import Device, joined
 from ml.errors import DataError, MlError
-from ml.evaluation import figures
-from ml.evaluation.assessment import assess
+from ml.evaluation.report import assess, training_curves
 from ml.files import replacing
 from ml.images.loader import Pack, Photos, read_rare, read_split
 from ml.networks import pretrained as weights
@@ -266,7 +265,7 @@ def _finish(
     numbers = assessed.numbers
     pictures = dict(assessed.figures)
     if job.steps:
-        pictures["Training curves"] = figures.training_curves(
+        pictures["Training curves"] = training_curves(
             history, title=f"{name}: {spec.backbone}", top1=numbers["top1"], path=output / "training_curves.png"
         )
     tracked.log_metrics(numbers, step=int(history[-1]["step"]))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 HANDED_OVER: Final = {
     "identify": ("ml.serving.identify", "name what is on photographs, with the registered champion"),
-    "specificity": ("ml.specificity.cli", "calibrate specificity for anybody's classifier"),
+    "specificity": ("ml.classifiers.cli", "calibrate specificity for anybody's classifier"),
     "replica": ("demo", "serve the embedded GBIF and photo replica"),
 }
 """Commands that another package answers: the module, and what it does."""

@@ -23,9 +23,8 @@ from ml.networks.network import NetworkSpec, create
 from ml.serving.register import run as register_run
 from ml.serving.register import unusable
 from ml.spec import RANKS, RESULT_FILE, CalibrateSpec, RegisterResult, RegisterSpec, TrackingSpec
-from ml.specificity.operating_points import Floats
 from ml.specificity.stage import run as calibrate_run
-from ml.taxonomy import Taxonomy
+from ml.taxonomy import Floats, Taxonomy
 from pipeline.tracking.store import relocate
 from tests.mlflow_stores import EXPERIMENT, empty_store
 

@@ -12,7 +12,8 @@ from ml.errors import NetworkError, TrainingError
 from ml.files import replacing
 from ml.networks.network import NetworkSpec
 from ml.spec import RESULT_FILE, CalibrateSpec, DocumentError, RegisterResult
-from ml.specificity.stage import CURVE_FILE, HASH_KEY, finished
+from ml.specificity.calibration_report import CURVE_FILE, HASH_KEY
+from ml.specificity.stage import finished
 from ml.training.output_folder import claim
 from tests.ml.world import World
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from ml.evaluation import metrics
 from ml.evaluation.metrics import Answers, measure
-from ml.evaluation.predictions import PredictionWriter
+from ml.evaluation.predictions import prediction_writer
 from ml.spec import RESULT_FILE, CalibrateSpec, NetworkName, TrackingSpec, TrainResult
 from ml.specificity.calibration import calibrate_network
 from ml.specificity.stage import read_predictions, write_outcome
@@ -74,7 +74,7 @@ def train(settings: Settings, manifest: DatasetManifest, *, network: NetworkName
     spec.output.mkdir(parents=True, exist_ok=True)
     outcome = calibrate_network(read_predictions(spec, taxonomy=tree), tree, spec)
     # Pictures of single networks take most of the time, and nothing compares them.
-    with mock.patch("ml.specificity.stage.draw_figures", return_value={}):
+    with mock.patch("ml.specificity.calibration_figures.draw_figures", return_value={}):
         write_outcome(outcome, spec=spec, taxonomy=tree, mlflow_run_id="c").write(spec.output / RESULT_FILE)
 
 
@@ -106,7 +106,7 @@ def _answer(path: Path, truth: npt.NDArray[np.int64], *, skill: float, seed: int
         labels=truth, top_ids=top, top_probabilities=np.take_along_axis(distributions, top, 1).astype(np.float32)
     )
     halves = ["calibration" if row // 2 % 2 else "evaluation" for row in range(PHOTOS)]
-    with PredictionWriter(path, classes=4, top=4, halves=True, distributions=True) as writer:
+    with prediction_writer(path, classes=4, top=4, distributions=True) as writer:
         writer.add(
             photo_ids=photo_ids(), labels=truth, halves=halves, top_ids=top,
             top_probabilities=answers.top_probabilities, distributions=distributions.astype(np.float16),

@@ -14,11 +14,10 @@ from ml.child.pipes import Reporter
 from ml.devices import joined
 from ml.errors import DataError, InterruptedTrainingError
 from ml.evaluation import predict as evaluate
-from ml.evaluation.assessment import Assessment, assess, sample
-from ml.evaluation.figures import accuracy_by_class_size, training_curves
 from ml.evaluation.metrics import Answers, flat, measure
 from ml.evaluation.predict import predict
 from ml.evaluation.predictions import open_probabilities
+from ml.evaluation.report import Assessment, accuracy_by_class_size, assess, sample, training_curves
 from ml.images.loader import Pack, Photos, read_split
 from ml.networks.network import Network, NetworkSpec, create
 from ml.taxonomy import Taxonomy

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ml.errors import DataError
 from ml.evaluation import predictions
-from ml.evaluation.predictions import PredictionWriter, StoredProbabilities, open_probabilities
+from ml.evaluation.predictions import StoredProbabilities, open_probabilities, prediction_writer
 from ml.specificity import candidates
 from ml.taxonomy import Taxonomy
 from tests.ml.specificity_fixtures import BIRDS, rows_of, write_taxonomy
@@ -37,7 +37,7 @@ def write(path: Path, rows: np.ndarray, *, sizes: list[int], keep: bool = True) 
     """Write answers in batches of these sizes."""
     top = np.argsort(-rows, axis=1, kind="stable")[:, :3]
     begin = 0
-    with PredictionWriter(path, classes=CLASSES, top=3, halves=keep, distributions=keep) as writer:
+    with prediction_writer(path, classes=CLASSES, top=3, distributions=keep) as writer:
         for size in sizes:
             part = slice(begin, begin + size)
             writer.add(
@@ -118,7 +118,7 @@ def test_threads_read_at_once(tmp_path: Path, distributions: np.ndarray) -> None
 def test_a_file_that_is_not_finished_is_not_there(tmp_path: Path) -> None:
     with (
         pytest.raises(RuntimeError, match="enough"),
-        PredictionWriter(tmp_path / "a.parquet", classes=4, top=3, halves=True, distributions=True),
+        prediction_writer(tmp_path / "a.parquet", classes=4, top=3, distributions=True),
     ):
         raise RuntimeError("enough")
     assert list(tmp_path.iterdir()) == []

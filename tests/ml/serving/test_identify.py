@@ -12,9 +12,9 @@ import mlflow
 import numpy as np
 import pytest
 
+from ml.classifiers import cli as specificity_cli
 from ml.serving import identify
 from ml.serving.identification import BATCH
-from ml.specificity import cli as specificity_cli
 from tests.ml.specificity_fixtures import BIRDS, photograph_bytes, release, rows_of, tracking_in, write_taxonomy
 
 Captured = pytest.CaptureFixture[str]

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from ml.evaluation.reliability import clopper_pearson
+from ml.spec import SpecificityOptions
 from ml.specificity.answers import candidates, curve_of
-from ml.specificity.guarantee import GRID, clopper_pearson, guaranteed_threshold, one_per_group, photos_needed
+from ml.specificity.guarantee import GRID, guaranteed_threshold, one_per_group, photos_needed
 from ml.specificity.operating_points import OperatingCurve
-from ml.specificity.thresholds import Half, Policy, judge_table, learn
+from ml.specificity.thresholds import Half, judge_table, learn
 from ml.specificity.tree_sums import SpecificityError
 from ml.taxonomy import Integers, Taxonomy
 from tests.ml.specificity_fixtures import random_tree
@@ -108,17 +110,17 @@ def test_copies_of_photographs_do_not_buy_a_promise() -> None:
     everyone, tree = _population(photos=300)
     copies = everyone.rows(np.repeat(np.arange(300), 10))
     honest = Half(found=copies.found, labels=copies.labels, observations=np.repeat(np.arange(300), 10).astype(object))
-    policy = Policy(delta=0.05)
+    options = SpecificityOptions(target=0.9, delta=0.05)
     once, naive, grouped = (
-        learn(half, tree, targets=[0.9], policy=policy).thresholds[0, 0] for half in (everyone, copies, honest)
+        learn(half, tree, targets=[0.9], options=options).thresholds[0, 0] for half in (everyone, copies, honest)
     )
     assert naive < once == grouped
 
 
 def test_a_promise_for_all_groups_is_stricter_than_one_for_each() -> None:
     everyone, tree = _population(photos=4_000)
-    policy = Policy(delta=0.05, group_depth=4, group_photos=200)
-    table = learn(everyone, tree, targets=[0.9], policy=policy)
+    options = SpecificityOptions(target=0.9, delta=0.05, groups="order", group_photos=200)
+    table = learn(everyone, tree, targets=[0.9], options=options)
     assert len(table.groups) > 2
     members = everyone.rows(everyone.found.node_ids[:, 4] == table.groups[1])
     alone = guaranteed_threshold(curve_of(members.found, members.labels, tree), target=0.9, delta=0.05)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from ml.spec import Reward
 from ml.specificity import (
     Method,
     SpecificityError,
@@ -19,8 +20,8 @@ from ml.specificity import (
     restrict,
     tree_sums,
 )
-from ml.specificity.operating_points import DECIMALS, Floats, OperatingCurve, Reward
-from ml.taxonomy import Taxonomy
+from ml.specificity.operating_points import DECIMALS, OperatingCurve
+from ml.taxonomy import Floats, Taxonomy
 from tests.ml.specificity_fixtures import BIRDS, Nested, random_rows, random_tree, rows_of
 
 seeds = st.integers(min_value=0, max_value=2**32 - 1)

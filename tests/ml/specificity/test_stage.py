@@ -14,8 +14,7 @@ from ml.spec import RESULT_FILE, CalibrateResult, CalibrateSpec
 from ml.specificity import answer, calibrate, candidates, select, tree_sums
 from ml.specificity.operating_points import OperatingCurve
 from ml.specificity.stage import main, read_predictions
-from ml.specificity.threshold_table import ThresholdTable
-from ml.specificity.thresholds import TABULATED_TARGETS
+from ml.specificity.thresholds import TABULATED_TARGETS, ThresholdTable
 from ml.taxonomy import Taxonomy
 from tests.ml.specificity_fixtures import calibrate_spec
 

@@ -5,10 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.specificity.operating_points import Floats
 from ml.specificity.temperature import SMALLEST, fit_temperature, negative_log_likelihood, temper
 from ml.specificity.tree_sums import SpecificityError
-from ml.taxonomy import Integers, Taxonomy
+from ml.taxonomy import Floats, Integers, Taxonomy
 from tests.ml.specificity_fixtures import random_rows, random_tree
 
 

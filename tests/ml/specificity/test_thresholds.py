@@ -8,10 +8,8 @@ import pytest
 from ml.errors import DataError
 from ml.spec import SpecificityOptions
 from ml.specificity.answers import candidates, select
-from ml.specificity.calibration import Labelled, calibrate_network, divide
-from ml.specificity.reliability import reliability
-from ml.specificity.threshold_table import ThresholdTable
-from ml.specificity.thresholds import Half, Policy, judge_table, learn, promises
+from ml.specificity.calibration import Labelled, calibrate_network, divide, reliability
+from ml.specificity.thresholds import Half, ThresholdTable, judge_table, learn, promises
 from ml.specificity.tree_sums import SpecificityError
 from ml.taxonomy import Taxonomy
 from tests.ml.specificity_fixtures import Nested, random_rows, rows_of
@@ -21,6 +19,10 @@ KINGDOMS: Nested = {
     for kingdom in ("Animalia", "Fungi", "Plantae")
 }
 """Kingdom, phylum, and leaves at depth 3."""
+
+
+def _options(**chosen: object) -> SpecificityOptions:
+    return SpecificityOptions.model_validate({"target": 0.9, **chosen})
 
 
 def _photographs(photos: int = 3_000, *, seed: int = 8) -> tuple[Half, Taxonomy]:
@@ -39,8 +41,8 @@ def _photographs(photos: int = 3_000, *, seed: int = 8) -> tuple[Half, Taxonomy]
 
 def test_the_target_is_met_within_every_group_where_one_threshold_fails_some() -> None:
     half, tree = _photographs()
-    single = learn(half, tree, targets=[0.9], policy=Policy())
-    grouped = learn(half, tree, targets=[0.9], policy=Policy(group_depth=1))
+    single = learn(half, tree, targets=[0.9], options=_options())
+    grouped = learn(half, tree, targets=[0.9], options=_options(groups="kingdom"))
     assert [tree.name[node] for node in grouped.groups] == ["Life", "Animalia", "Plantae"]
     nodes = half.found.node_ids[:, 1]
     accuracies = {}
@@ -55,33 +57,33 @@ def test_the_target_is_met_within_every_group_where_one_threshold_fails_some() -
 
 def test_groups_that_are_few_even_together_get_the_strictest_threshold() -> None:
     half, tree = _photographs()
-    table = learn(half, tree, targets=[0.9], policy=Policy(group_depth=1, group_photos=100))
+    table = learn(half, tree, targets=[0.9], options=_options(groups="kingdom", group_photos=100))
     fungi = half.found.node_ids[:, 1] == tree.find("Fungi")
     assert 0 < fungi.sum() < 100
     assert (table.group_of(half.found)[fungi] == 0).all()
     assert table.thresholds[0, 0] == table.thresholds[0, 1:].max()
-    together = learn(half, tree, targets=[0.9], policy=Policy(group_depth=1, group_photos=20))
+    together = learn(half, tree, targets=[0.9], options=_options(groups="kingdom", group_photos=20))
     assert tree.find("Fungi") in together.groups
 
 
 @pytest.mark.parametrize(
-    ("policy", "promised"),
+    ("options", "promised"),
     [
-        (Policy(group_depth=1), False),
-        (Policy(delta=0.1), True),
-        (Policy(delta=0.1, group_depth=1, group_photos=20), True),
-        (Policy(delta=0.1, group_depth=1, group_photos=100), False),
+        (_options(groups="kingdom"), False),
+        (_options(delta=0.1), True),
+        (_options(delta=0.1, groups="kingdom", group_photos=20), True),
+        (_options(delta=0.1, groups="kingdom", group_photos=100), False),
     ],
     ids=["an estimate", "one threshold", "fungi are a group", "fungi are too few"],
 )
-def test_what_is_borrowed_is_not_promised(policy: Policy, promised: bool) -> None:  # noqa: FBT001
+def test_what_is_borrowed_is_not_promised(options: SpecificityOptions, promised: bool) -> None:  # noqa: FBT001
     half, tree = _photographs()
-    assert promises(learn(half, tree, targets=[0.8], policy=policy), half, policy) == promised
+    assert promises(learn(half, tree, targets=[0.8], options=options), half, options) == promised
 
 
 def test_the_table_is_looked_up_without_interpolation(tmp_path: Path) -> None:
     half, tree = _photographs()
-    written = learn(half, tree, targets=[0.8, 0.9], policy=Policy(group_depth=1))
+    written = learn(half, tree, targets=[0.8, 0.9], options=_options(groups="kingdom"))
     table = ThresholdTable.read(written.write(tmp_path / "t.parquet", keys=dict(enumerate(tree.taxon_key))))
     np.testing.assert_array_equal(table.thresholds, written.thresholds)
     np.testing.assert_array_equal(table.groups, written.groups)
@@ -125,10 +127,9 @@ def test_reliability_tells_an_honest_network_from_a_boaster() -> None:
     tree = Taxonomy.of_rows(rows_of(KINGDOMS))
     rows = random_rows(generator, photos=4_000, classes=24, sharpness=1.0)
     labels = (rows.cumsum(axis=1) > generator.random((4_000, 1))).argmax(axis=1).astype(np.int32)
-    honest = reliability(candidates(rows, tree), labels, tree)
-    boast = reliability(candidates(rows, tree, temperature=0.3), labels, tree)
+    honest = reliability(Half(found=candidates(rows, tree), labels=labels), tree)
+    boast = reliability(Half(found=candidates(rows, tree, temperature=0.3), labels=labels), tree)
     assert honest.error < 0.02
     assert boast.error > 0.1
     assert (honest.low <= honest.accuracy).all()
     assert int(honest.photos.sum()) == 4_000 * 3
-    assert int(reliability(candidates(rows, tree), labels, tree, depth=3).photos.sum()) == 4_000

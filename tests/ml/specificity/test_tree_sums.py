@@ -10,8 +10,15 @@ import torch
 
 from ml.specificity import tree_sums
 from ml.specificity.answers import candidates
-from ml.specificity.fixed_point import HALF_ONE, units_of_halves
-from ml.specificity.tree_sums import SpecificityError, best_per_depth, blocks, node_probabilities, range_sums
+from ml.specificity.tree_sums import (
+    HALF_ONE,
+    HALVES,
+    SpecificityError,
+    best_per_depth,
+    blocks,
+    node_probabilities,
+    range_sums,
+)
 from ml.taxonomy import Taxonomy
 from tests.ml.specificity_fixtures import BIRDS, random_rows, random_tree, rows_of
 
@@ -23,7 +30,7 @@ def birds() -> Taxonomy:
 
 def test_every_half_precision_probability_is_its_multiple_of_the_unit() -> None:
     bits = np.arange(HALF_ONE + 1, dtype=np.uint16)
-    np.testing.assert_array_equal(np.ldexp(units_of_halves(bits).astype(np.float64), -24), bits.view(np.float16))
+    np.testing.assert_array_equal(np.ldexp(HALVES[bits].astype(np.float64), -24), bits.view(np.float16))
 
 
 @pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])

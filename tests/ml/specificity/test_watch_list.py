@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from ml.specificity.operating_points import Floats
 from ml.specificity.temperature import temper
-from ml.specificity.watch_list import alarm, alarms, find_watched, masses_of
-from ml.taxonomy import Integers, TaxonError, Taxonomy
+from ml.specificity.watch_list import find_watched, watch
+from ml.taxonomy import Floats, Integers, TaxonError, Taxonomy
 from tests.ml.specificity_fixtures import BIRDS, rows_of
 
 
@@ -45,9 +44,13 @@ def test_the_recall_holds_for_photographs_that_chose_nothing(birds: Taxonomy, re
     raised = []
     for seed in range(300):
         rows, labels = _photographs(480, seed=seed)
-        (found,), masses = alarms(rows, labels, [node], birds, chooses=np.arange(480) < 240, recall=recall)
+        first = np.arange(480) < 240
+        (found,) = watch(rows, labels, [node], birds, chooses=first, judges=~first, recall=recall)
         assert found.basis == "taxon"
-        raised.append(float((masses[240:, 0] >= found.threshold)[labels[240:] == 3].mean()))
+        assert found.recall is not None
+        assert found.recall == (rows[240:, 3] >= found.threshold)[labels[240:] == 3].mean()
+        assert found.false_alarms == (rows[240:, 3] >= found.threshold)[labels[240:] != 3].mean()
+        raised.append(found.recall)
     assert recall - 0.01 <= np.mean(raised) <= recall + 0.03
 
 
@@ -56,10 +59,9 @@ def test_with_too_few_photographs_the_threshold_of_its_rank_is_borrowed(birds: T
     kept = (labels != 3) | (np.cumsum(labels == 3) <= 5)
     rows, labels = rows[kept], labels[kept]
     every = np.ones(len(labels), dtype=bool)
-    (rare, common), _ = alarms(
-        rows, labels, [birds.find("Morus alba"), birds.find("Morus serrator")], birds, chooses=every, recall=0.95
-    )
-    assert (rare.basis, rare.photos) == ("rank", 5)
+    nodes = [birds.find("Morus alba"), birds.find("Morus serrator")]
+    rare, common = watch(rows, labels, nodes, birds, chooses=every, judges=every, recall=0.95)
+    assert (rare.basis, rare.calibration_photos) == ("rank", 5)
     assert common.basis == "taxon"
     own = rows[np.arange(len(labels)), labels]
     rank = int((len(own) + 1) * 0.05)
@@ -67,17 +69,19 @@ def test_with_too_few_photographs_the_threshold_of_its_rank_is_borrowed(birds: T
 
 
 def test_without_any_photographs_every_one_is_an_alarm(birds: Taxonomy) -> None:
-    none: Floats = np.zeros(3)
-    found = alarm(
-        birds.find("Morus alba"), masses=none, own_masses=none, labels=np.zeros(3, dtype=np.int32), taxonomy=birds,
-        recall=0.95,
+    every = np.ones(3, dtype=bool)
+    (found,) = watch(
+        np.full((3, 4), 0.25), np.zeros(3, dtype=np.int32), [birds.find("Morus alba")], birds, chooses=every,
+        judges=every, recall=0.95,
     )  # fmt: skip
-    assert found.threshold == 0
+    assert (found.threshold, found.recall, found.false_alarms) == (0, None, 1)
 
 
-def test_masses_are_sums_at_the_temperature(birds: Taxonomy) -> None:
-    rows, _ = _photographs(30, seed=2)
-    nodes = [birds.find("Aves"), birds.find("Plantae")]
-    np.testing.assert_allclose(masses_of(rows, nodes, birds), np.stack([rows[:, :3].sum(1), rows[:, 3]], axis=1))
-    hot = temper(rows, 3.0)
-    np.testing.assert_allclose(masses_of(rows, nodes, birds, temperature=3.0)[:, 1], hot[:, 3])
+def test_alarms_look_at_sums_at_the_temperature(birds: Taxonomy) -> None:
+    rows, labels = _photographs(400, seed=2)
+    every = np.ones(400, dtype=bool)
+    (found,) = watch(
+        rows, labels, [birds.find("Aves")], birds, chooses=every, judges=every, recall=0.9, temperature=3.0
+    )
+    own = np.sort(temper(rows, 3.0)[labels < 3, :3].sum(axis=1))
+    assert found.threshold == pytest.approx(own[int((len(own) + 1) * 0.1) - 1])

@@ -1,7 +1,7 @@
-"""Files of anybody's classifier: probabilities, labels and a taxonomy as .npy or Parquet, in whatever class order.
+"""Files of a classifier trained elsewhere: probabilities, labels and a taxonomy, .npy or Parquet, in any class order.
 
-Large probabilities stay on disk: what is neither a .npy file nor one of ours (`ml.evaluation.predictions`), both in the
-order of the taxonomy, becomes a .npy file in a folder given by the caller, block by block.
+Large probabilities stay on disk. A .npy file and one of ours (`ml.evaluation.predictions`), both in the order of the
+taxonomy, are read in place; others are rewritten block by block as a .npy file in a folder given by the caller.
 """
 
 import math
@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ml.classifiers.classes import SHOWN, Classes, Order, cleaned, columns_of, taxonomy_of_classes
 from ml.errors import DataError
 from ml.evaluation.predictions import (
     COLUMN,
@@ -26,13 +27,12 @@ from ml.evaluation.predictions import (
     read_array,
 )
 from ml.spec import RANKS
-from ml.specificity.classifier_classes import SHOWN, Classes, Order, cleaned, columns_of, taxonomy_of_classes
 from ml.specificity.tree_sums import Distributions, blocks
 from ml.taxonomy import Taxonomy
 
 HALVES = ("calibration", "evaluation")
 ASIDE = frozenset({"photo_id", "class_id", "half", "observation_id"})
-"""Columns that may stand beside those of classes."""
+"""Columns that are no classes."""
 BATCH_ROWS = 1024
 """Photographs of a Parquet file that are in memory at once."""
 
@@ -82,8 +82,8 @@ def read_labels(path: Path) -> Labels:
 def read_probabilities(path: Path, *, classes: Classes, folder: Path) -> Distributions:
     """Photographs x classes of the tree, from .npy or Parquet.
 
-    Parquet has a numeric column per class, named so that it can be told which
-    (`ml.specificity.classifier_classes.columns_of`), or a column of lists, `probabilities` or the only one, in the
+    Parquet has a numeric column per class, named so that its class can be found
+    (`ml.classifiers.classes.columns_of`), or a column of lists, `probabilities` or the only one, in the
     classifier's own order like a .npy file.
 
     Args:
@@ -108,11 +108,8 @@ def read_probabilities(path: Path, *, classes: Classes, folder: Path) -> Distrib
         raise DataError(f"{path} has no rows")
     if order is None:
         return source
-    return _copy(
-        folder / "arranged.npy",
-        (np.take(source[rows], order, axis=1) for rows in blocks(source)),
-        shape=source.shape,
-    )
+    arranged = (np.take(source[rows], order, axis=1) for rows in blocks(source))
+    return _copy(folder / "arranged.npy", arranged, rows=len(source))
 
 
 def read_taxonomy(path: Path) -> Classes:
@@ -208,7 +205,7 @@ def _schema(path: Path) -> pa.Schema:
 def _parquet(path: Path, *, classes: Classes, folder: Path) -> tuple[Distributions, Order | None]:
     """The probabilities, and the classifier's class of each class of the tree; None: they are in the tree's order.
 
-    Lists stay where they lie when their row groups are small; everything else is rewritten.
+    Lists in small row groups are read in place; everything else is rewritten.
     """
     schema = _schema(path)
     if holds_distributions(schema) and (stored := StoredProbabilities(path)).largest_group <= LARGEST_GROUP:
@@ -229,30 +226,24 @@ def _parquet(path: Path, *, classes: Classes, folder: Path) -> tuple[Distributio
 
 
 def _parquet_as_array(path: Path, target: Path, *, columns: list[str], order: Order | None) -> npt.NDArray[Any]:
-    """Block by block, so that no more than one is in memory; `order` rearranges what a row holds."""
+    """Block by block, so that no more than one is in memory; `order` rearranges the classes of each row."""
 
-    def block_of(batch: pa.RecordBatch) -> npt.NDArray[Any]:
-        block = _block_of(batch.select(columns), path)
-        return block if order is None or block.shape[1] != len(order) else np.take(block, order, axis=1)
+    def blocks_of(file: pq.ParquetFile) -> Iterator[npt.NDArray[Any]]:
+        batches = file.iter_batches(batch_size=BATCH_ROWS, columns=columns)
+        width = begin = 0
+        while (batch := _readable(path, lambda: next(batches, None))) is not None:
+            block = _block_of(batch.select(columns), path)
+            width = width or block.shape[1]
+            if block.shape[1] != width:
+                raise DataError(f"{path}: row {begin} does not have {width} probabilities")
+            # Where the number of classes is wrong, the caller says so.
+            yield np.take(block, order, axis=1) if order is not None and width == len(order) else block
+            begin += len(block)
 
     with _readable(path, lambda: pq.ParquetFile(path)) as file:
-        batches = file.iter_batches(batch_size=BATCH_ROWS, columns=columns)
-        first = _readable(path, lambda: next(batches, None))
-        if first is None or len(first) == 0:
+        if file.metadata.num_rows == 0:
             raise DataError(f"{path} has no rows")
-        width = block_of(first).shape[1]
-
-        def given() -> Iterator[npt.NDArray[Any]]:
-            batch, begin = first, 0
-            while batch is not None:
-                block = block_of(batch)
-                if block.shape[1] != width:
-                    raise DataError(f"{path}: row {begin} does not have {width} probabilities")
-                yield block
-                begin += len(block)
-                batch = _readable(path, lambda: next(batches, None))
-
-        return _copy(target, given(), shape=(int(file.metadata.num_rows), width))
+        return _copy(target, blocks_of(file), rows=file.metadata.num_rows)
 
 
 def _block_of(batch: pa.RecordBatch, path: Path) -> npt.NDArray[Any]:
@@ -273,7 +264,7 @@ def _is_number(kind: pa.DataType) -> bool:
     return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))
 
 
-def _copy(target: Path, given: Iterator[npt.NDArray[Any]], *, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+def _copy(target: Path, given: Iterator[npt.NDArray[Any]], *, rows: int) -> npt.NDArray[Any]:
     """Write blocks one after the other as a .npy file, and map it into memory.
 
     They are written, not mapped: a full disk is then an error, and no signal that ends the process.
@@ -282,6 +273,7 @@ def _copy(target: Path, given: Iterator[npt.NDArray[Any]], *, shape: tuple[int, 
         DataError: there is no room.
     """
     first = next(given)
+    shape = (rows, first.shape[1])
     try:
         with target.open("wb") as stream:
             header = {"descr": np.lib.format.dtype_to_descr(first.dtype), "fortran_order": False, "shape": shape}

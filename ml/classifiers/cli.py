@@ -1,4 +1,4 @@
-"""`naturewatch specificity`: the arguments of the calibration of anybody's classifier, and how the command ends."""
+"""`naturewatch specificity`: the arguments of calibrating a classifier trained elsewhere, and how the command ends."""
 
 import argparse
 import math
@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
 
 from ml.ending import CLOSED, complain, end_by_signals
 
@@ -14,13 +13,11 @@ if __name__ == "__main__":
     # Before what takes a moment to import.
     end_by_signals()
 
-METHODS: Final = ("exact", "hill_climb", "binary_search")
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Calibrate and return the exit status: 0 only when the target can be met."""
     options = _options(argv)
-    from ml.specificity.classifier_calibration import calibrate_files, described  # noqa: PLC0415 (it takes a moment)
+    from ml.classifiers.classifier_calibration import calibrate_files, described  # noqa: PLC0415 (it takes a moment)
 
     try:
         status = calibrate_files(options)
@@ -36,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _discard_output() -> None:
-    """Give up what could not be written: Python would try once more when it ends."""
+    """Drop what could not be written: Python would try once more when it exits."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -44,7 +41,7 @@ def _discard_output() -> None:
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    """The arguments, of which each that says nothing in its place is refused."""
+    """The arguments; combinations in which one has no effect are refused."""
     parser = _parser()
     options = parser.parse_args(argv)
     if options.compare and (options.json or options.output):
@@ -101,7 +98,12 @@ def _parser() -> argparse.ArgumentParser:
                        help="taxonomy.parquet, or a Parquet table of class_id, kingdom ... species")  # fmt: skip
     files.add_argument("--output", type=Path, help="a folder for curve, thresholds, tables and figures")
     parser.add_argument("--target", type=_share(), required=True, help="accuracy wanted, e.g. 0.9")
-    parser.add_argument("--method", choices=METHODS, default="exact", help="how to search (default exact)")
+    parser.add_argument(
+        "--method",
+        choices=["exact", "hill_climb", "binary_search"],
+        default="exact",
+        help="how to search (default exact)",
+    )
     parser.add_argument("--reward", choices=("depth", "information"), default="depth", help="what to have most of")
     parser.add_argument("--seed", type=_whole(least=0), default=0, help="of every draw (default 0)")
     parser.add_argument(

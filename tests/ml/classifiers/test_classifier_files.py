@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ml.classifiers.classes import Classes, columns_of, taxonomy_of_classes
+from ml.classifiers.classifier_files import read_labels, read_probabilities, read_taxonomy
 from ml.errors import DataError
-from ml.specificity.classifier_classes import Classes, columns_of, taxonomy_of_classes
-from ml.specificity.classifier_files import read_labels, read_probabilities, read_taxonomy
 from ml.specificity.tree_sums import Distributions
 from ml.taxonomy import Taxonomy
 from tests.limits import full_disk

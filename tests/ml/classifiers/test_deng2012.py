@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from ml.classifiers.deng2012 import best_nodes, darts
+from ml.spec import Reward
 from ml.specificity import information_bits, node_probabilities
 from ml.specificity.calibration import Labelled
-from ml.specificity.deng2012 import best_nodes, darts
-from ml.specificity.operating_points import Reward
 from ml.taxonomy import Taxonomy
 from tests.ml.specificity_fixtures import BIRDS, random_rows, random_tree, rows_of
 

@@ -5,21 +5,25 @@ reward for accuracy, and a binary search for the least that meets the target. Th
 threshold and the reward, information gain, by depth.
 """
 
+import math
+
 import numpy as np
 
+from ml.spec import OperatingPoint, Reward
 from ml.specificity.answers import Answers, information_bits
 from ml.specificity.calibration import Labelled
-from ml.specificity.operating_points import Floats, Reward
-from ml.specificity.thresholds import Judgement, judge
+from ml.specificity.thresholds import judge
 from ml.specificity.tree_sums import node_probabilities
-from ml.taxonomy import Integers, Taxonomy
+from ml.taxonomy import Floats, Integers, Taxonomy
 
 STEPS = 60
 LARGEST = 1e9
 """With such a lambda only the probability counts: the deepest taxon that is certain is answered."""
 
 
-def darts(data: Labelled, taxonomy: Taxonomy, *, target: float, reward: Reward = "information") -> Judgement | None:
+def darts(
+    data: Labelled, taxonomy: Taxonomy, *, target: float, reward: Reward = "information"
+) -> OperatingPoint | None:
     """Search lambda on the half that chooses and judge the answers on the other.
 
     Args:
@@ -29,20 +33,22 @@ def darts(data: Labelled, taxonomy: Taxonomy, *, target: float, reward: Reward =
         reward: Information gain in bits, as in the original, or depth.
 
     Returns:
-        What the answers are worth, or None where no lambda meets the target: the network is certain and wrong.
+        What the answers are worth, without a threshold (NaN), or None where no lambda meets the target: the network is
+        certain and wrong.
 
     Raises:
         SpecificityError: as `ml.specificity.tree_sums.node_probabilities`.
     """
     rewards = taxonomy.depth.astype(np.float64) if reward == "depth" else information_bits(taxonomy)
-    # In a chain of single children all tell the same; the deepest is meant.
+    # In a chain of single children all have the same reward; the deepest is meant.
     rewards = rewards + 1e-9 * taxonomy.depth
     chooses = node_probabilities(data.probabilities[data.chooses], taxonomy)
     weight = _least_weight(chooses, data.labels[data.chooses], rewards, taxonomy, target=target)
     if weight is None:
         return None
     judges = node_probabilities(data.probabilities[data.judges], taxonomy)
-    return judge(best_nodes(judges, rewards, weight), data.labels[data.judges], taxonomy)
+    answers = best_nodes(judges, rewards, weight)
+    return judge(answers, data.labels[data.judges], taxonomy, target=target, threshold=math.nan)
 
 
 def best_nodes(nodes: Floats, rewards: Floats, weight: float) -> Answers:

@@ -1,21 +1,18 @@
-"""How far a stated probability can be believed: its bins against the accuracy in them."""
+"""How far a stated probability can be believed: bins of probability against the accuracy in them, with intervals."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from ml.specificity.answers import Candidates
-from ml.specificity.guarantee import clopper_pearson
-from ml.specificity.operating_points import Floats
-from ml.taxonomy import Integers, Taxonomy
+from ml.taxonomy import Floats, Integers
 
 BINS = 10
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Reliability:
-    """One entry per bin of probability that has any answers."""
+    """A reliability diagram: one entry for each bin of probability that holds any answer."""
 
     stated: Floats
     """Mean probability."""
@@ -29,20 +26,6 @@ class Reliability:
     def error(self) -> float:
         """Expected calibration error (Naeini et al. 2015): mean distance of both, weighted by photographs."""
         return float(np.average(np.abs(self.stated - self.accuracy), weights=self.photos))
-
-
-def reliability(found: Candidates, labels: Integers, taxonomy: Taxonomy, *, depth: int | None = None) -> Reliability:
-    """Compare stated probabilities with the truth.
-
-    Args:
-        found: Candidates of N photographs.
-        labels: True class ids. Shape N.
-        taxonomy: Their tree.
-        depth: Candidates of one depth; None: of all depths below the root.
-    """
-    chosen = slice(1, None) if depth is None else slice(depth, depth + 1)
-    right = taxonomy.contains(found.node_ids, labels[:, None])
-    return binned(found.probabilities[:, chosen].ravel(), right[:, chosen].ravel())
 
 
 def binned(probabilities: Floats, right: npt.NDArray[np.bool_]) -> Reliability:
@@ -65,3 +48,13 @@ def binned(probabilities: Floats, right: npt.NDArray[np.bool_]) -> Reliability:
         high=intervals[:, 1],
         photos=counts.astype(np.int32),
     )
+
+
+def clopper_pearson(right: int, photos: int, *, confidence: float = 0.95) -> tuple[float, float]:
+    """The exact two-sided interval of an accuracy: `right` of `photos`."""
+    from scipy.special import betaincinv  # noqa: PLC0415 (serving imports this module and needs no SciPy)
+
+    tail = (1 - confidence) / 2
+    low = betaincinv(right, photos - right + 1, tail) if right else 0.0
+    high = betaincinv(right + 1, photos - right, 1 - tail) if right < photos else 1.0
+    return float(low), float(high)

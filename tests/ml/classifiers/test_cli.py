@@ -15,11 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from ml.classifiers import cli as specificity_cli
 from ml.spec import RANKS
 from ml.specificity import calibrate
-from ml.specificity import cli as specificity_cli
-from ml.specificity.operating_points import Floats, OperatingCurve
-from ml.taxonomy import Integers, Taxonomy
+from ml.specificity.operating_points import OperatingCurve
+from ml.taxonomy import Floats, Integers, Taxonomy
 from tests.ml.specificity_fixtures import BIRDS, rows_of, write_taxonomy
 
 Captured = pytest.CaptureFixture[str]
@@ -263,15 +263,15 @@ def test_trees_with_fewer_ranks_are_told_by_their_own_ranks(files: Path, capsys:
 PROGRAM = """
 import signal, sys, tempfile
 from ml import ending
-from ml.specificity import classifier_calibration as foreign_calibration
-from ml.specificity import cli as specificity_cli
+from ml.classifiers import classifier_calibration
+from ml.classifiers import cli as specificity_cli
 ending.end_by_signals()
 
 def ended(*_):
     print(*[path.name for path in specificity_cli.Path(tempfile.gettempdir()).rglob('*.npy')], flush=True)
     signal.raise_signal(int(sys.argv[1]))
 
-foreign_calibration.calibrate_network = ended
+classifier_calibration.calibrate_network = ended
 specificity_cli.main(sys.argv[2:])
 """
 
@@ -291,6 +291,12 @@ def test_a_copy_goes_when_a_signal_ends_the_command(
     assert done.stderr == f"naturewatch: {said}\n"
     assert done.returncode == 128 + number
     assert not any((tmp_path / "temporary").iterdir())
+
+
+def test_signals_are_answered_before_anything_heavy_loads() -> None:
+    program = "import sys, ml.classifiers.cli; print({'numpy', 'pyarrow', 'pydantic', 'torch'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout == "set()\n"
 
 
 def test_whoever_reads_no_further_is_not_bothered(

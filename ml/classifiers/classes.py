@@ -1,7 +1,7 @@
-"""Classes of anybody's classifier: a tree from a table of lineages, and which column of a file is which class.
+"""The classes of a classifier trained elsewhere: a tree from a table of lineages, and the class of each column.
 
-Names are compared without regard to case and to blanks around them. Blank are a missing value, an empty text, and what
-programs write for one: nan, NA, N/A, none, null.
+Names are compared without regard to case and to blanks around them. A missing value, an empty text, and what programs
+write for one (nan, NA, N/A, none, null) count as blank.
 """
 
 import itertools

@@ -1,10 +1,9 @@
-"""Calibration of anybody's classifier from its probabilities, labels and a taxonomy, told as text or JSON.
+"""Calibration of a classifier trained elsewhere, from files to text or JSON on standard output.
 
-What is asked for comes from the command line (`ml.specificity.cli`).
+The options come from the command line (`ml.classifiers.cli`).
 """
 
 import argparse
-import dataclasses
 import json
 import sys
 import tempfile
@@ -14,15 +13,17 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
+from ml.classifiers.classes import Classes
+from ml.classifiers.classifier_files import Labels, read_labels, read_probabilities, read_taxonomy
+from ml.classifiers.comparison import comparison
 from ml.ending import ENDING, complain
 from ml.errors import DataError, MlError
 from ml.files import replacing
-from ml.spec import SpecificityOptions
+from ml.spec import OperatingPoint, SpecificityOptions
 from ml.specificity import checked_labels
 from ml.specificity.calibration import Labelled, Outcome, calibrate_network
-from ml.specificity.calibration_tables import interval, report
-from ml.specificity.classifier_classes import Classes
-from ml.specificity.classifier_files import Labels, read_labels, read_probabilities, read_taxonomy
+from ml.specificity.calibration_report import interval, tables, write_files
+from ml.specificity.guarantee import photos_needed
 from ml.specificity.tree_sums import Distributions
 from ml.taxonomy import Taxonomy
 
@@ -41,8 +42,6 @@ def calibrate_files(options: argparse.Namespace) -> int:
             probabilities = read_probabilities(options.probabilities, classes=classes, folder=Path(folder))
             data = labelled(probabilities, labels, classes, holdout=options.holdout, seed=options.seed)
             if options.compare:
-                from ml.specificity.comparison import comparison  # noqa: PLC0415 (only here)
-
                 _print(comparison(data, classes.taxonomy, asked, repeats=options.repeats))
                 return 0
             outcome = calibrate_network(data, classes.taxonomy, asked)
@@ -59,7 +58,7 @@ def calibrate_files(options: argparse.Namespace) -> int:
         _print(readable(outcome, asked, classes.taxonomy))
     for name in outcome.watch_unknown:
         complain(f"the watch-list names {name!r}, which the taxonomy does not hold")
-    if not outcome.reachable:
+    if not outcome.chosen.reachable:
         complain(_out_of_reach(outcome, asked))
         return 1
     return 0
@@ -101,15 +100,13 @@ def labelled(probabilities: Distributions, labels: Labels, classes: Classes, *, 
 
 def as_json(outcome: Outcome, asked: SpecificityOptions) -> dict[str, Any]:
     """Everything that was found, for machines; `accuracy` and its like are of the photographs that chose."""
-    chosen = dataclasses.asdict(outcome.chosen)
-    held_out = outcome.judged if outcome.held_out else None
     return {
-        "threshold": outcome.threshold,
+        "threshold": outcome.chosen.threshold,
         "target": asked.target,
         "method": asked.method,
-        "reachable": outcome.reachable,
-        **chosen,
-        "evaluation": dataclasses.asdict(held_out) if held_out else None,
+        "reachable": outcome.chosen.reachable,
+        **_measured(outcome.chosen),
+        "evaluation": _measured(outcome.judged) if outcome.held_out else None,
         "temperature": outcome.temperature,
         "delta": asked.delta,
         "calibration_error": outcome.reliability.error,
@@ -120,6 +117,11 @@ def as_json(outcome: Outcome, asked: SpecificityOptions) -> dict[str, Any]:
     }
 
 
+def _measured(point: OperatingPoint) -> dict[str, float]:
+    names = ("photos", "accuracy", "accuracy_low", "accuracy_high", "depth", "information", "abstention")
+    return {name: getattr(point, name) for name in names}
+
+
 def readable(outcome: Outcome, asked: SpecificityOptions, taxonomy: Taxonomy) -> str:
     """The result as text."""
     chosen, judged = outcome.chosen, outcome.judged
@@ -127,7 +129,7 @@ def readable(outcome: Outcome, asked: SpecificityOptions, taxonomy: Taxonomy) ->
     first, last = (taxonomy.rank[taxonomy.levels[depth][0]] for depth in (1, taxonomy.max_depth))
     ranks = f"root 0, {first} 1" + (f" ... {last} {taxonomy.max_depth}" if taxonomy.max_depth > 1 else "")
     lines = [
-        f"threshold    {outcome.threshold:.6f}   ({asked.method}, target accuracy {_percent(asked.target)}{promise})",
+        f"threshold    {chosen.threshold:.6f}   ({asked.method}, target accuracy {_percent(asked.target)}{promise})",
         f"accuracy     {chosen.accuracy:.2%}   on the {chosen.photos:,} photographs that chose it",
         f"depth        {chosen.depth:.3f}   mean depth of the answers: {ranks}",
         f"information  {chosen.information:.3f}   bits, on average",
@@ -138,8 +140,7 @@ def readable(outcome: Outcome, asked: SpecificityOptions, taxonomy: Taxonomy) ->
     if outcome.held_out:
         spread = interval(judged.accuracy, judged.accuracy_low, judged.accuracy_high)
         lines.append(f"held out     {spread} at depth {judged.depth:.3f} on {judged.photos:,} other photographs")
-    tables = report(points=outcome.points, groups=outcome.groups, watch=outcome.watch)
-    return "\n".join(lines) + f"\n\n{tables}"
+    return "\n".join(lines) + f"\n\n{tables(outcome)}"
 
 
 def _percent(share: float) -> str:
@@ -151,8 +152,6 @@ def _out_of_reach(outcome: Outcome, asked: SpecificityOptions) -> str:
     accuracy = f"at threshold 1 it is {outcome.chosen.accuracy:.1%}"
     if asked.delta is None:
         return f"no threshold reaches an accuracy of {_percent(asked.target)}: {accuracy}"
-    from ml.specificity.guarantee import photos_needed  # noqa: PLC0415 (only here)
-
     least = photos_needed(target=asked.target, delta=asked.delta / len(outcome.table.groups))
     return (
         f"no threshold can be promised to keep an accuracy of {_percent(asked.target)} from {outcome.chosen.photos} "
@@ -161,10 +160,8 @@ def _out_of_reach(outcome: Outcome, asked: SpecificityOptions) -> str:
 
 
 def _write(outcome: Outcome, taxonomy: Taxonomy, asked: SpecificityOptions, folder: Path) -> dict[str, str]:
-    from ml.specificity.stage import write_files  # noqa: PLC0415 (Matplotlib and MLflow take seconds)
-
     folder.mkdir(parents=True, exist_ok=True)
-    files = write_files(outcome, taxonomy=taxonomy, folder=folder, target=asked.target, spec_hash="")
+    files = write_files(outcome, taxonomy=taxonomy, folder=folder, spec_hash="")
     result = folder / "specificity.json"
     with replacing(result) as partial:
         partial.write_text(json.dumps(as_json(outcome, asked), indent=2) + "\n", encoding="utf-8")
@@ -173,12 +170,12 @@ def _write(outcome: Outcome, taxonomy: Taxonomy, asked: SpecificityOptions, fold
 
 
 def described(error: OSError) -> str:
-    """What a failed system call says, with its file and without its number."""
+    """The message of a failed system call, with its file and without its number."""
     reason = error.strerror or str(error)
     return f"{error.filename}: {reason}" if error.filename else reason
 
 
 def _print(text: str) -> None:
-    """Write to standard output; what it cannot show, a name on a terminal that is not UTF-8, is escaped."""
+    """Write to standard output; characters that it cannot show (a terminal that is not UTF-8) are escaped."""
     encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.write(text.encode(encoding, errors="backslashreplace").decode(encoding))

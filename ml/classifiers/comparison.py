@@ -1,18 +1,16 @@
 """All ways to choose thresholds on the same probabilities, side by side: the depth of each at the same target."""
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
 
-from ml.spec import SpecificityOptions
-from ml.specificity.answers import candidates
-from ml.specificity.calibration import Labelled, TooFewError, divide, policy_of
-from ml.specificity.calibration_tables import interval
-from ml.specificity.deng2012 import darts
-from ml.specificity.operating_points import Reward
-from ml.specificity.temperature import fit_temperature
-from ml.specificity.thresholds import Half, Judgement, judge_table, learn
+from ml.classifiers.deng2012 import darts
+from ml.spec import OperatingPoint, Reward, SpecificityOptions
+from ml.specificity.calibration import Labelled, TooFewError, fit
+from ml.specificity.calibration_report import interval, markdown_table
+from ml.specificity.thresholds import judge_table
 from ml.taxonomy import Taxonomy
 
 TARGETS = (0.8, 0.9, 0.95)
@@ -22,8 +20,8 @@ DARTS: dict[str, Reward] = {
     "Deng et al.: DARTS, reward information": "information",
 }
 
-Judged = dict[str, list[Judgement | None]]
-"""By method: a judgement per target, None where it is out of reach."""
+Judged = dict[str, list[OperatingPoint | None]]
+"""By method: what it does at each target, None where that is out of reach."""
 
 
 def variants(asked: SpecificityOptions, taxonomy: Taxonomy) -> dict[str, SpecificityOptions]:
@@ -64,15 +62,15 @@ def comparison(data: Labelled, taxonomy: Taxonomy, asked: SpecificityOptions, *,
     generator = np.random.default_rng(asked.seed)
     divisions = [data] if repeats == 1 else [divided(data, generator) for _ in range(repeats)]
     judged = [compare(division, taxonomy, asked) for division in divisions]
-    heads = [f"accuracy at {target:.0%} | depth | gained" for target in TARGETS]
-    lines = [f"| method | {' | '.join(heads)} |", "|---|" + "---:|---:|---:|" * len(TARGETS)]
-    for name in judged[0]:
-        cells = [
+    heads = [head for target in TARGETS for head in (f"accuracy at {target:.0%}:", "depth:", "gained:")]
+    rows = [
+        [name, *itertools.chain.from_iterable(
             _cells([one[name][column] for one in judged], [one[PAPER][column] for one in judged])
             for column in range(len(TARGETS))
-        ]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+        )]
+        for name in judged[0]
+    ]  # fmt: skip
+    return markdown_table(["method", *heads], rows)
 
 
 def compare(data: Labelled, taxonomy: Taxonomy, asked: SpecificityOptions) -> Judged:
@@ -80,24 +78,12 @@ def compare(data: Labelled, taxonomy: Taxonomy, asked: SpecificityOptions) -> Ju
     judged: Judged = {}
     for name, options in variants(asked, taxonomy).items():
         try:
-            fits, chooses = divide(data, options)
+            fitted = fit(data, taxonomy, options, targets=TARGETS)
         except TooFewError:
             judged[name] = [None] * len(TARGETS)
             continue
-        temperature = (
-            fit_temperature(data.probabilities, data.labels, taxonomy, rows=np.flatnonzero(fits), seed=options.seed)
-            if options.temperature
-            else 1.0
-        )
-        found = candidates(data.probabilities, taxonomy, temperature=temperature)
-        everyone = Half(found=found, labels=data.labels, observations=data.observations)
-        table = learn(everyone.rows(chooses), taxonomy, targets=TARGETS, policy=policy_of(options, taxonomy))
-        judged[name] = [
-            judge_table(table, everyone.rows(data.judges), taxonomy, target=target)
-            if table.reachable[row].all()
-            else None
-            for row, target in enumerate(TARGETS)
-        ]
+        found = [judge_table(fitted.table, fitted.evaluation, taxonomy, target=target) for target in TARGETS]
+        judged[name] = [point if point.reachable else None for point in found]
     for name, reward in DARTS.items():
         judged[name] = [darts(data, taxonomy, target=target, reward=reward) for target in TARGETS]
     return judged
@@ -119,17 +105,17 @@ def divided(data: Labelled, generator: np.random.Generator) -> Labelled:
     return dataclasses.replace(data, chooses=chooses, judges=~chooses)
 
 
-def _cells(found: Sequence[Judgement | None], paper: Sequence[Judgement | None]) -> str:
+def _cells(found: Sequence[OperatingPoint | None], paper: Sequence[OperatingPoint | None]) -> list[str]:
     """Accuracy, depth and gain: of one division with the interval, of several as means with the deviation."""
     pairs = [(ours, theirs) for ours, theirs in zip(found, paper, strict=True) if ours is not None]
     if not pairs:
-        return "out of reach | |"
+        return ["out of reach", "", ""]
     gains = np.array([ours.depth - theirs.depth for ours, theirs in pairs if theirs is not None])
-    depth = float(np.mean([ours.depth for ours, _ in pairs]))
+    depth = f"{np.mean([ours.depth for ours, _ in pairs]):.3f}"
     if len(found) == 1:
         (one, _), gained = pairs[0], f"{gains[0]:+.3f}" if len(gains) else ""
-        return f"{interval(one.accuracy, one.accuracy_low, one.accuracy_high)} | {depth:.3f} | {gained}"
-    accuracy = float(np.mean([ours.accuracy for ours, _ in pairs]))
+        return [interval(one.accuracy, one.accuracy_low, one.accuracy_high), depth, gained]
+    accuracy = np.mean([ours.accuracy for ours, _ in pairs])
     gained = f"{gains.mean():+.3f} ± {gains.std():.3f}" if len(gains) else ""
     missing = f" (in {len(pairs)} of {len(found)})" if len(pairs) < len(found) else ""
-    return f"{accuracy:.1%}{missing} | {depth:.3f} | {gained}"
+    return [f"{accuracy:.1%}{missing}", depth, gained]
