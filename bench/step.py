@@ -26,10 +26,10 @@ from ml.networks.network import Network, NetworkSpec, build
 from ml.training import optimiser
 from ml.training.checkpoints import Position
 from ml.training.job import Job
+from ml.training.loop import Loop, freeze, objective, set_training_mode
 from ml.training.optimiser import TFAdam
 from ml.training.recipes import SAMPLE, Recipe
 from ml.training.steps import Steps
-from ml.training.trainer import Loop, freeze, objective, set_training_mode
 
 BACKBONE, CLASSES, SIDE, BATCH = "tf_efficientnet_lite0", 200, 128, 16
 ROUNDS = 8

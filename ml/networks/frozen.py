@@ -1,7 +1,7 @@
 """What the frozen first layers of a network make of photographs: computed once for all networks that begin alike.
 
 A pass over photographs is kept in pieces whose names are hashes of all that decides them: the layers' weights, the
-photographs' bytes, the crops and the changes of colour. Which photographs come when belongs to `ml.training.trainer`.
+photographs' bytes, the crops and the changes of colour. Which photographs come when belongs to `ml.training.loop`.
 """
 
 import contextlib

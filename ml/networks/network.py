@@ -1,7 +1,7 @@
 """Networks of one or several views of a photograph: a timm backbone, cut and joined again, under a new head.
 
 Described by `network.json`. Where backbones are cut belongs to `ml.networks.cuts`, which weights go in to
-`ml.networks.pretrained`, how they are trained to `ml.training.trainer`.
+`ml.networks.pretrained`, how they are trained to `ml.training.loop`.
 """
 
 from collections.abc import Sequence

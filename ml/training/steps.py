@@ -1,6 +1,6 @@
 """One step of training: a batch in parts, over all processes, with gradients weighted by photographs.
 
-Which batch comes when, checkpoints, and what to do about a loss that is not finite belong to `ml.training.trainer`.
+Which batch comes when, checkpoints, and what to do about a loss that is not finite belong to `ml.training.loop`.
 """
 
 import contextlib
@@ -65,7 +65,7 @@ class Steps:
     """
 
     def __init__(self, *, job: Job, model: nn.Module, optimiser: Optimizer, scaler: torch.amp.GradScaler) -> None:
-        """Train `model` (`ml.training.trainer.objective`)."""
+        """Train `model` (`ml.training.loop.objective`)."""
         self.job, self.model, self.optimiser, self.scaler = job, model, optimiser, scaler
 
     def take(self, batch: data.Batch, *, step: int, draws: augment.Draws, stop: bool, save: bool) -> Outcome:

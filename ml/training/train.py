@@ -46,9 +46,9 @@ from ml.taxonomy import Taxonomy, TaxonomyError
 from ml.training import checkpoints
 from ml.training.head_fit import fit_head
 from ml.training.job import Job
+from ml.training.loop import fit, freeze
 from ml.training.output_folder import claim, clear, locked
 from ml.training.recipes import Recipe, recipe_of
-from ml.training.trainer import fit, freeze
 
 HISTORY = pa.schema(
     [

@@ -11,8 +11,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from ml.errors import NetworkError
 from ml.networks.network import Network, NetworkSpec, build, count_parameters
 from ml.networks.pretrained import initialise
+from ml.training.loop import freeze, set_training_mode, trainable_steps
 from ml.training.recipes import SAMPLE
-from ml.training.trainer import freeze, set_training_mode, trainable_steps
 
 BACKBONES = {
     "tf_efficientnet_lite0": 64,

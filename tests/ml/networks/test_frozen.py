@@ -17,10 +17,10 @@ from ml.images.loader import Pack, Photos, read_split
 from ml.networks.frozen import KEPT_SECONDS, FrozenLayers
 from ml.networks.network import Network, NetworkSpec, build, count_frozen
 from ml.networks.pretrained import initialise
+from ml.training.loop import fit, freeze
 from ml.training.recipes import Recipe
 from ml.training.steps import Outcome, Steps
-from ml.training.trainer import fit, freeze
-from tests.ml.training.test_steps import farthest, weights
+from tests.ml.training.test_loop import farthest, weights
 from tests.ml.world import SMOOTH, STEADY, World
 
 HALF = STEADY.model_copy(update={"trainable": 0.25, "reuse_frozen": True})

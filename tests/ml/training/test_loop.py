@@ -12,8 +12,8 @@ from ml.devices import Device
 from ml.errors import InterruptedTrainingError
 from ml.training.checkpoints import POINTER
 from ml.training.job import Job
+from ml.training.loop import fit
 from ml.training.steps import Outcome, Steps
-from ml.training.trainer import fit
 from tests.ml.world import SMOOTH, STEADY, World
 
 HALF_STEP = STEADY.model_copy(update={"batch": 18})
