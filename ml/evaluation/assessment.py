@@ -11,7 +11,7 @@ from ml.devices import Device
 from ml.evaluation import figures
 from ml.evaluation.metrics import Measured, confused_pairs, flat, measure, write_metrics, write_pairs
 from ml.evaluation.predict import Evaluation, predict
-from ml.images.loader import Pack, Photos
+from ml.images.pack import Pack, Photos
 from ml.networks.frozen import FrozenLayers
 from ml.networks.network import Network
 from ml.spec import RANKS

@@ -18,7 +18,8 @@ from ml.errors import DataError, InterruptedTrainingError
 from ml.evaluation.metrics import Answers
 from ml.evaluation.predictions import PredictionWriter
 from ml.images import loader as data
-from ml.images.loader import Pack, Photos
+from ml.images.pack import Pack, Photos
+from ml.images.views import CENTRE, standardise
 from ml.networks.frozen import FrozenLayers
 from ml.networks.network import Network
 
@@ -86,7 +87,7 @@ def predict(
             photos,
             pack=pack,
             groups=groups,
-            box=lambda _: data.CENTRE,
+            box=lambda _: CENTRE,
             views=spec.views,
             image_size=spec.image_size,
             workers=workers,
@@ -104,7 +105,7 @@ def predict(
             if not len(batch.positions):
                 continue
             inputs = (
-                data.standardise(device.pixels(batch.pixels), spec.mean, spec.std)
+                standardise(device.pixels(batch.pixels), spec.mean, spec.std)
                 if frozen is None
                 else device.send(batch.pixels)
             )

@@ -1,7 +1,6 @@
 """Hierarchical knowledge transfer: a network that knows genera becomes one that is to learn species.
 
-Source: paper section 3.2. When which rank is learnt belongs to `ml.training.recipes`, the training itself to
-`ml.training.loop`.
+Source: paper section 3.2. Which rank is learnt when is said by `ml.training.recipes`.
 """
 
 import math
