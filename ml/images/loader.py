@@ -5,7 +5,7 @@ random in `ml.images.augmentation`.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
@@ -19,7 +19,7 @@ from ml.devices import Device
 from ml.errors import PhotoError
 from ml.images.augmentation import RandomChanges
 from ml.images.pack import Pack, Photos
-from ml.images.views import CENTRE, Box, decode, standardise, view_boxes
+from ml.images.views import CENTRE, decode, standardise, view_boxes
 
 
 def epoch_order(count: int, *, seed: int, epoch: int) -> NDArray[np.intp]:
@@ -76,24 +76,51 @@ class Loader:
         self.pack, self.shown, self.device, self.workers = pack, shown, device, workers
 
     def batches(
-        self, photos: Photos, *, groups: Sequence[NDArray[np.intp]], changes: RandomChanges | None = None
+        self,
+        photos: Photos,
+        *,
+        groups: Sequence[NDArray[np.intp]],
+        changes: RandomChanges | None = None,
+        ahead: int = 3,
     ) -> Iterator[Batch]:
-        """Batches of decoded photographs, a few ahead of the consumer.
+        """Decode `groups` of positions in order, in threads, a few batches ahead of the consumer.
+
+        An unreadable photograph leaves its batch and is named in it: one bad file must not end a night's work.
 
         Args:
             photos: Where the positions point to.
             groups: Positions in `photos`, one array per batch.
             changes: Random crops; without them, the central part.
+            ahead: Batches decoded before they are asked for.
         """
-        return batches(
-            photos,
-            pack=self.pack,
-            groups=groups,
-            box=changes.box if changes is not None else lambda _: CENTRE,
-            views=self.shown.views,
-            image_size=self.shown.image_size,
-            workers=self.workers,
-        )
+
+        def one(position: int, pixels: NDArray[np.uint8]) -> str | None:
+            """Decode into `pixels`; returns why that cannot be."""
+            boxes = view_boxes(changes.box(position) if changes else CENTRE, views=self.shown.views)
+            try:
+                jpeg = self.pack.jpeg(int(photos.rows[position]))
+                decode(jpeg, boxes=boxes, image_size=self.shown.image_size, out=pixels)
+            except PhotoError as error:
+                return f"{photos.photo_ids[position]}: {error}"
+            return None
+
+        if self.workers == 0:
+            for group in groups:
+                pixels = self._buffer(len(group))
+                yield _batch(group, pixels, map(one, group.tolist(), pixels.numpy()), photos=photos)
+            return
+        with ThreadPoolExecutor(max_workers=self.workers, thread_name_prefix="decode") as pool:
+            waiting: deque[tuple[NDArray[np.intp], Tensor, Iterator[str | None]]] = deque()
+            try:
+                for group in groups:
+                    pixels = self._buffer(len(group))
+                    waiting.append((group, pixels, pool.map(one, group.tolist(), pixels.numpy())))
+                    if len(waiting) > ahead:
+                        yield _batch(*waiting.popleft(), photos=photos)
+                while waiting:
+                    yield _batch(*waiting.popleft(), photos=photos)
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
 
     def inputs(self, pixels: Tensor, *, positions: NDArray[np.int64], changes: RandomChanges | None = None) -> Tensor:
         """A batch, or a part of one, as the network takes it.
@@ -111,64 +138,10 @@ class Loader:
             scaled = changes.colours(scaled, positions=positions)
         return standardise(scaled, self.shown.mean, self.shown.std)
 
-
-def batches(
-    photos: Photos,
-    *,
-    pack: Pack,
-    groups: Sequence[NDArray[np.intp]],
-    box: Callable[[int], Box],
-    views: Sequence[float] = (1.0,),
-    image_size: int,
-    workers: int,
-    ahead: int = 3,
-) -> Iterator[Batch]:
-    """Decode `groups` of positions in order, in threads, a few batches ahead of the consumer.
-
-    An unreadable photograph leaves its batch and is named in it: one bad file must not end a night's work.
-
-    Args:
-        photos: Where the positions point to.
-        pack: Where the bytes are.
-        groups: Positions in `photos`, one array per batch.
-        box: The part of the photograph at a position; a pure function, so that order does not matter.
-        views: Share of each side of that part that each view shows (`ml.images.views.view_boxes`).
-        image_size: Side of a view in pixels.
-        workers: Decoding threads; 0 decodes in the calling thread.
-        ahead: Batches decoded before they are asked for.
-    """
-
-    def one(position: int, pixels: NDArray[np.uint8]) -> str | None:
-        """Decode into `pixels`; returns why that cannot be."""
-        boxes = view_boxes(box(position), views=views)
-        try:
-            decode(pack.jpeg(int(photos.rows[position])), boxes=boxes, image_size=image_size, out=pixels)
-        except PhotoError as error:
-            return f"{photos.photo_ids[position]}: {error}"
-        return None
-
-    def buffer(group: NDArray[np.intp]) -> Tensor:
-        # From pinned memory a GPU copies by itself, while it computes.
-        pinned, shape = torch.cuda.is_available(), (len(views), len(group), image_size, image_size, 3)
-        return torch.empty(shape, dtype=torch.uint8, pin_memory=pinned).transpose(0, 1)
-
-    if workers == 0:
-        for group in groups:
-            pixels = buffer(group)
-            yield _batch(group, pixels, map(one, group.tolist(), pixels.numpy()), photos=photos)
-        return
-    with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="decode") as pool:
-        waiting: deque[tuple[NDArray[np.intp], Tensor, Iterator[str | None]]] = deque()
-        try:
-            for group in groups:
-                pixels = buffer(group)
-                waiting.append((group, pixels, pool.map(one, group.tolist(), pixels.numpy())))
-                if len(waiting) > ahead:
-                    yield _batch(*waiting.popleft(), photos=photos)
-            while waiting:
-                yield _batch(*waiting.popleft(), photos=photos)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    def _buffer(self, photos: int) -> Tensor:
+        """Memory for the bytes of a batch; from pinned memory a GPU copies by itself, while it computes."""
+        shape = (len(self.shown.views), photos, self.shown.image_size, self.shown.image_size, 3)
+        return torch.empty(shape, dtype=torch.uint8, pin_memory=torch.cuda.is_available()).transpose(0, 1)
 
 
 def _batch(group: NDArray[np.intp], pixels: Tensor, results: Iterator[str | None], *, photos: Photos) -> Batch:

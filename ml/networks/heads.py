@@ -14,8 +14,8 @@ class Fusion(nn.Module):
     """Joins the views' features: concatenation in depth, then a 1x1 convolution back to the depth before.
 
     Source: paper section 3.1. By default it is Xavier-initialised and followed by batch norm and ReLU where the
-    architecture has them at this place. Otherwise it starts by passing on the whole view (`identity`) or the mean of all
-    views (`average`, for branches that start alike), and nothing follows it.
+    architecture has them at this place. Otherwise it starts by passing on the whole view (`identity`) or the mean of
+    all views (`average`, for branches that start alike), and nothing follows it.
     """
 
     def __init__(self, *, architecture: Architecture, channels: int, views: int, start: FusionStart) -> None:

@@ -12,7 +12,7 @@ import math
 import threading
 import time
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -122,19 +122,6 @@ class Objective(nn.Module):
         return loss, logits
 
 
-class Tally(NamedTuple):
-    """What one step came to, over all processes."""
-
-    correct: float
-    photos: float
-    stop: bool
-    """Whether a process was asked to end before the step."""
-    save: bool
-    """Whether a checkpoint was due before the step."""
-    losses: list[float]
-    """For each process the sum of the losses of its photographs."""
-
-
 class Loop:
     """The state of a training between two steps.
 
@@ -216,7 +203,7 @@ class Loop:
         stop, due = job.stop.is_set(), time.monotonic() - self._saved >= job.checkpoint_seconds
         optimiser.set_rate(self.optimiser, rate_at(job.recipe, done=step / job.steps_per_epoch))
         numbers = self.take(batch, changes=changes, stop=stop, save=due and job.device.first)
-        before = self._settle()
+        wanted_before = self._settle()
         self._running = numbers
         self.position = replace(self.position, step=step + 1)
         progress.advance(len(batch.positions), note=f"loss {self._loss:.3f}")
@@ -224,7 +211,7 @@ class Loop:
             return
         if job.device.world > 1:
             # Processes decide together, by what all of them knew when the step before began.
-            stop, due = (before.stop, before.save) if before is not None else (False, False)
+            stop, due = wanted_before
         else:
             stop = job.stop.is_set()
         if stop or due:
@@ -241,7 +228,8 @@ class Loop:
             save: Whether a checkpoint is due; all processes learn it from the numbers.
 
         Returns:
-            The numbers of a `Tally`, one after another.
+            Over all processes: correct answers, photographs, how many were asked to end, in how many a checkpoint is
+            due; then for each process the sum of the losses of its photographs.
         """
         device = self.job.device
         # Dropout draws from the global generator: seeding by step makes it independent of where a run began.
@@ -297,16 +285,18 @@ class Loop:
         for norm in norms:
             norm.train()
 
-    def _settle(self) -> Tally | None:
+    def _settle(self) -> tuple[bool, bool]:
         """Wait for the numbers of the last step, add them up, and end when its loss is not finite.
 
         All processes see the same numbers after the same step, so that none is left waiting for the others.
+
+        Returns:
+            Whether, before that step, any process was asked to end, and whether a checkpoint was due.
         """
         if self._running is None:
-            return None
+            return False, False
         correct, photos, stop, save, *losses = self._running.read()
         self._running = None
-        tally = Tally(correct=correct, photos=photos, stop=stop > 0, save=save > 0, losses=losses)
         if not all(map(math.isfinite, losses)):
             raise TrainingError(self._not_finite(losses))
         self._loss = sum(losses) / max(1, photos)
@@ -316,7 +306,7 @@ class Loop:
             correct=self.position.correct + int(correct),
             seen=self.position.seen + int(photos),
         )
-        return tally
+        return stop > 0, save > 0
 
     def _not_finite(self, losses: list[float]) -> str:
         """Names the photographs of the processes that had such a loss in the last step."""

@@ -10,12 +10,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml.images.augmentation import Augmentation, RandomChanges
-from ml.images.loader import Batch, batches, epoch_order
+from ml.images.augmentation import Augmentation, RandomChanges, change_colours
+from ml.images.loader import Batch, Loader, epoch_order
 from ml.images.pack import Pack, Photos, read_split
-from tests.ml.world import World, photograph
+from ml.networks.description import NetworkSpec
+from tests.ml.world import PROCESSOR, World, photograph
 
-WHOLE = (0.0, 0.0, 1.0, 1.0)
+ONE_VIEW = NetworkSpec(backbone="none", image_size=32, mean=(0.1, 0.2, 0.3), std=(0.5, 0.25, 0.5))
+TWO_VIEWS = ONE_VIEW.model_copy(update={"views": (1.0, 0.5)})
 
 
 @given(count=st.integers(1, 500), seed=st.integers(0, 2**31), epoch=st.integers(0, 50))
@@ -28,16 +30,12 @@ def test_each_epoch_visits_every_photograph_once_in_its_own_order(count: int, se
 def test_batches_are_the_same_whatever_the_number_of_workers(world: World) -> None:
     pack = Pack(world.index)
     photos = read_split(world.split, pack=pack, side="train")
-    changes, groups = (
-        RandomChanges(Augmentation(), seed=3, epoch=1),
-        np.array_split(epoch_order(len(photos), seed=3, epoch=1), 4),
-    )
+    changes = RandomChanges(Augmentation(), seed=3, epoch=1)
+    groups = np.array_split(epoch_order(len(photos), seed=3, epoch=1), 4)
 
     def stream(workers: int, ahead: int) -> list[Batch]:
-        return list(
-            batches(photos, pack=pack, groups=groups, views=(1.0, 0.5), image_size=32, workers=workers, ahead=ahead,
-                    box=changes.box)
-        )  # fmt: skip
+        loader = Loader(pack, TWO_VIEWS, device=PROCESSOR, workers=workers)
+        return list(loader.batches(photos, groups=groups, changes=changes, ahead=ahead))
 
     alone = stream(0, 3)
     for batch, group in zip(alone, groups, strict=True):
@@ -60,13 +58,29 @@ def test_an_unreadable_photograph_leaves_its_batch_and_is_named(world: World, tm
              for name, offset, length in rows]  # fmt: skip
     pq.write_table(pa.Table.from_pylist(index), tmp_path / "index.parquet")
     photos = Photos(photo_ids=["a", "broken", "c"], labels=np.array([0, 1, 2]), halves=[None] * 3, rows=np.arange(3))
-    found = list(
-        batches(photos, pack=Pack(tmp_path / "index.parquet"), groups=[np.array([2, 1]), np.array([1]), np.array([0])],
-                box=lambda _: WHOLE, image_size=32, workers=workers)
-    )  # fmt: skip
+    loader = Loader(Pack(tmp_path / "index.parquet"), ONE_VIEW, device=PROCESSOR, workers=workers)
+    found = list(loader.batches(photos, groups=[np.array([2, 1]), np.array([1]), np.array([0])]))
     assert [batch.positions.tolist() for batch in found] == [[2], [], [0]]
     assert [batch.labels.tolist() for batch in found] == [[2], [], [0]]
     assert found[0].unreadable[0].startswith("broken: not a readable JPEG")
     assert [batch.pixels.shape[0] for batch in found] == [1, 0, 1]
     assert all(batch.pixels.transpose(0, 1).is_contiguous() for batch in found)
     assert torch.equal(found[0].pixels, found[2].pixels), "the same photograph, before and after the broken one"
+
+
+def test_inputs_are_the_batch_changed_and_standardised(world: World) -> None:
+    pack = Pack(world.index)
+    photos = read_split(world.split, pack=pack, side="train")
+    loader = Loader(pack, TWO_VIEWS, device=PROCESSOR, workers=0)
+    changes = RandomChanges(Augmentation(), seed=3, epoch=1)
+    (batch,) = loader.batches(photos, groups=[np.array([4, 9])], changes=changes)
+    scaled = batch.pixels.permute(0, 1, 4, 2, 3).float() / 255
+    mean, std = (torch.tensor(numbers).view(3, 1, 1) for numbers in (TWO_VIEWS.mean, TWO_VIEWS.std))
+    plain = loader.inputs(batch.pixels, positions=batch.positions)
+    torch.testing.assert_close(plain, (scaled - mean) / std)
+    changed = loader.inputs(batch.pixels, positions=batch.positions, changes=changes)
+    draws = np.stack([changes.draws(4), changes.draws(9)])
+    wanted = change_colours(scaled, draws=draws, augmentation=Augmentation())
+    torch.testing.assert_close(changed, (wanted - mean) / std)
+    part = loader.inputs(batch.pixels[1:], positions=batch.positions[1:], changes=changes)
+    assert torch.equal(part, changed[1:]), "a photograph is changed the same in any part of a batch"
