@@ -1,4 +1,4 @@
-"""The contestants of `bench.load`, each in a process of its own that prints what it delivered. See `--help`.
+"""The contestants of `bench.load`: each process runs one and prints what it delivered.
 
 Every contestant reads the same JPEGs from the same mapped pack and makes batches of 32 with two views of 299 pixels;
 `decode` only decodes. One thread computes; the loader's decoding threads add to the CPU time that is counted.

@@ -1,7 +1,7 @@
 """The trainer's step against a bare PyTorch step of the same network, batch and optimiser; loading left out.
 
-Steps alternate one by one in one process, so that the machine's mood hits all of them alike. The trainer's optimiser is
-also measured alone, against torch's.
+Steps alternate one by one in one process, so that other work on the machine disturbs all of them alike. The trainer's
+optimiser is also measured alone, against torch's.
 """
 
 import statistics

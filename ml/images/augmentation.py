@@ -168,7 +168,7 @@ def _hue(pixels: Tensor, turn: Tensor, *, saturation: Tensor | None, scratch: Te
     """Turn HSV's hue by a share of the circle (TF `adjust_hue`), and scale its saturation, at most to 1, if asked.
 
     Closed form, with hue in sixths of the circle, between -3 and 3 with red at 0: each channel is a trapezoid of it,
-    value - chroma * (min(max(|hue|, 1), 2) - 1) for red, and likewise for green and blue, lowest around -1 and 1.
+    value - chroma * (min(max(|hue|, 1), 2) - 1) for red. Green and blue have the same form, lowest around -1 and 1.
     """
     red, green, blue = pixels.unbind(2)
     value, chroma = _value_and_chroma(pixels, scratch=scratch)

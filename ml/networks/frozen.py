@@ -34,7 +34,7 @@ not depend, not even in the last digit, on which network asked for them first.""
 MOST_PHOTOS = 5_000
 """Of one side of the split: the features of a pass are held in memory, and those of every pass are on disk."""
 KEPT_SECONDS = 86_400.0
-"""A piece that was not read for so long is removed."""
+"""A piece that was not read for this time is removed."""
 
 
 class Piece(NamedTuple):

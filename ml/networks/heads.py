@@ -71,7 +71,7 @@ class AuxiliaryHead(nn.Module):
 
 
 def draw_xavier(module: nn.Module) -> None:
-    """Draw every convolution and linear layer below `module` anew, uniform after Xavier, with zero biases.
+    """Initialise every convolution and linear layer below `module` again, uniform after Xavier, with zero biases.
 
     Source: paper section 5 ("Xavier initialisation"); TF-slim's default.
     """

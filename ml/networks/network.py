@@ -47,7 +47,7 @@ class Network(nn.Module):
             spec: The description.
             backbone: A timm network without classifier; the whole view runs through all of it.
             plan: Where it is cut; None for a family that cannot be, which then has one view and no auxiliary head.
-            branches: For each further view the layers of its own, in the order of `plan.branch`.
+            branches: The layers of each further view, in the order of `plan.branch`.
             classes: Outputs of the head.
         """
         super().__init__()

@@ -1,4 +1,4 @@
-"""The output folder of a training: whose it is, the history in it, and what of it only an unfinished training needs."""
+"""The output folder of a training: locked, claimed for one specification, cleared at the end; the history in it."""
 
 import contextlib
 import fcntl

@@ -1,4 +1,4 @@
-"""Recipes as data: what is done with a network, in which order, at which rates. Nothing is computed here."""
+"""Recipes as data: how a network is trained, in which order and at which rates; the paper's and the sample's."""
 
 import math
 from pathlib import Path
@@ -197,7 +197,7 @@ def recipe_of(name: str, network: NetworkName, *, literal: bool = False, rank: R
         name: `paper`, `sample`, or the path of a YAML or JSON file with a recipe for each network that it trains.
         network: The network or stage.
         literal: Train the paper's last half epoch at 0.001, as printed, instead of 0.0001.
-        rank: What is learnt, in the place of the recipe's own.
+        rank: What is learnt instead of the recipe's own rank.
 
     Raises:
         RecipeError: the file cannot be read, or has no such recipe.
@@ -224,7 +224,7 @@ def rate_at(recipe: Recipe, *, done: float) -> float:
     """The learning rate after `done` epochs (a fraction counts the part of the epoch that is over).
 
     Raises:
-        ValueError: `done` lies beyond the last segment.
+        ValueError: `done` is beyond the last segment.
     """
     warm = recipe.warmup * recipe.epochs
     rise = min(1.0, done / warm) if warm else 1.0

@@ -1,4 +1,4 @@
-"""Fixtures of the networks' room."""
+"""Fixtures of the tests of `ml`."""
 
 import pytest
 

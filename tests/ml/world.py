@@ -38,7 +38,7 @@ an epsilon of one keeps Adam from making small differences large."""
 PROCESSOR = Device(device=torch.device("cpu"), rank=0, world=1)
 
 SMOOTH = "test_convnext"
-"""A tiny backbone without kinks. Where a unit of a ReLU lies within rounding of its kink, two processors, or two ways
+"""A tiny backbone without kinks. Where a unit of a ReLU is within rounding of its kink, two processors, or two ways
 to share a batch, take different sides, and the gradient differs in the third digit; smooth units only round."""
 
 

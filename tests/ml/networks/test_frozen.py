@@ -29,7 +29,7 @@ GROUPS = [np.arange(4), np.array([17, 3])]
 
 
 def begun(recipe: Recipe, *, seed: int = 1) -> Network:
-    """A network whose frozen steps lie behind its inputs; the same seed gives the same backbone."""
+    """A network that takes features of its frozen steps; the same seed gives the same backbone."""
     torch.manual_seed(seed)
     spec = NetworkSpec(backbone="resnet10t", classes=3, image_size=32, views=recipe.views, fusion=recipe.fusion)
     network = build(spec).eval()
