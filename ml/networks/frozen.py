@@ -1,7 +1,9 @@
 """What the frozen first layers of a network make of photographs: computed once for all networks that begin alike.
 
-One pass over photographs is kept in pieces. Their names are hashes of everything that decides their content: the
-layers' weights, the photographs' bytes, the crops and the changes of colour.
+One pass over photographs is kept in pieces. Their names are hashes of the layers' weights, the photographs' bytes, the
+crops and the changes of colour. One thing is left out, so that networks of one and of several views share the whole
+view: where a magnified view is cut from the same photograph, the decoder delivers it at a finer scale
+(`ml.images.views`), and the whole view differs by about one level of 255. Everyone uses what was computed first.
 """
 
 import contextlib
@@ -29,8 +31,8 @@ from ml.networks.network import Network
 from ml.networks.trainable import steps_of_all_views
 
 PIECE = 64
-"""Photographs of one piece. A side of the split is always divided in the same way: the features of a photograph must
-not depend, not even in the last digit, on which network asked for them first."""
+"""Photographs of one piece. A side of the split is always divided in the same way: in other batches the last digits of
+the features would be others."""
 MOST_PHOTOS = 5_000
 """Of one side of the split: the features of a pass are held in memory, and those of every pass are on disk."""
 KEPT_SECONDS = 86_400.0
