@@ -1,4 +1,4 @@
-"""What a network is, as data: `network.json` beside its weights. Loads no torch."""
+"""What a network is, as data: `network.json` beside its weights, and the part of it that a recipe decides."""
 
 from pathlib import Path
 from typing import Literal
