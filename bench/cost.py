@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.harness import Goal, Report
-from ml.networks.network import Network, NetworkSpec, build, count_parameters
+from ml.networks.description import NetworkSpec
+from ml.networks.network import Network, build, count_parameters
 from ml.training.recipes import RECIPES, Recipe
 
 SPECIES: Final = 19_027

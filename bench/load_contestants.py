@@ -1,4 +1,4 @@
-"""The contestants of `bench.load`, each in a process of its own that prints what it delivered. See `--help`.
+"""The contestants of `bench.load`: each process runs one and prints what it delivered.
 
 Every contestant reads the same JPEGs from the same mapped pack and makes batches of 32 with two views of 299 pixels;
 `decode` only decodes. One thread computes; the loader's decoding threads add to the CPU time that is counted.
@@ -22,14 +22,16 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import RandomResizedCrop, v2
 
 from ml.devices import Device
-from ml.images import augmentation as augment
-from ml.images import loader as data
-from ml.images.loader import Pack, Photos
+from ml.images.augmentation import Augmentation, RandomChanges
+from ml.images.loader import Batch, Loader, epoch_order
+from ml.images.pack import Pack, Photos
+from ml.networks.description import HALF, NetworkSpec
 
 SIDE: Final = 299
 BATCH: Final = 32
-HALF: Final = (0.5, 0.5, 0.5)
-PAPER: Final = augment.Augmentation()
+PAPER: Final = Augmentation()
+CHANGES: Final = RandomChanges(PAPER, seed=1, epoch=0)
+SHOWN: Final = NetworkSpec(backbone="inception_resnet_v2", image_size=SIDE, views=(1.0, 0.5))
 
 
 def decode(pack: Pack) -> Iterator[int]:
@@ -41,35 +43,28 @@ def decode(pack: Pack) -> Iterator[int]:
 
 def loader(pack: Pack) -> Iterator[int]:
     """What the loader delivers: decoded, cropped, mirrored bytes of both views."""
-    for batch, _ in _batches(pack):
+    _, batches = _loader(pack)
+    for batch in batches:
         yield len(batch.positions)
 
 
 def everything(pack: Pack) -> Iterator[int]:
     """The loader, and on the processor too what training does on its device: colours and standardising."""
-    device = Device(device=torch.device("cpu"), rank=0, world=1)
-    for batch, draws in _batches(pack):
-        numbers = np.stack([draws.of(int(position)) for position in batch.positions])
-        pixels = augment.change_colours(device.pixels(batch.pixels), draws=numbers, augmentation=PAPER)
-        yield len(data.standardise(pixels, HALF, HALF))
+    source, batches = _loader(pack)
+    for batch in batches:
+        yield len(source.inputs(batch.pixels, positions=batch.positions, changes=CHANGES))
 
 
-def _batches(pack: Pack) -> Iterator[tuple[data.Batch, augment.Draws]]:
+def _loader(pack: Pack) -> tuple[Loader, Iterator[Batch]]:
+    """The loader, and one epoch of its batches."""
     count = len(pack.photo_ids)
     rows = np.arange(count)
     photos = Photos(photo_ids=pack.photo_ids, labels=rows, halves=[None] * count, rows=rows)
-    draws = augment.Draws(seed=1, epoch=0)
-    order = data.epoch_order(count, seed=1, epoch=0)
-    stream = data.batches(
-        photos,
-        pack=pack,
-        groups=[order[begin : begin + BATCH] for begin in range(0, count, BATCH)],
-        box=lambda index: augment.crop_box(draws.of(index), augmentation=PAPER),
-        views=(1.0, 0.5),
-        image_size=SIDE,
-        workers=1,
-    )
-    return ((batch, draws) for batch in stream)
+    order = epoch_order(count, seed=1, epoch=0)
+    device = Device(device=torch.device("cpu"), rank=0, world=1)
+    source = Loader(pack, SHOWN, device=device, workers=1)
+    groups = [order[begin : begin + BATCH] for begin in range(0, count, BATCH)]
+    return source, source.batches(photos, groups=groups, changes=CHANGES)
 
 
 class _TwoViews(Dataset[tuple[Tensor, Tensor]]):

@@ -1,11 +1,12 @@
 """The trainer's step against a bare PyTorch step of the same network, batch and optimiser; loading left out.
 
-Steps alternate one by one in one process, so that the machine's mood hits all of them alike. The trainer's optimiser is
-also measured alone, against torch's.
+Steps alternate one by one in one process, so that other work on the machine disturbs all of them alike. The trainer's
+optimiser is also measured alone, against torch's.
 """
 
 import statistics
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,17 +20,17 @@ from bench.harness import Goal, Report, median_and_spread
 from ml.child.pipes import Reporter
 from ml.child.progress import meter
 from ml.devices import Device
-from ml.images import augmentation as augment
-from ml.images import loader as data
-from ml.images.loader import Pack, Photos
-from ml.networks.network import Network, NetworkSpec, build
+from ml.images.augmentation import RandomChanges
+from ml.images.loader import Batch, Loader
+from ml.images.pack import Pack, Photos
+from ml.networks.description import NetworkSpec
+from ml.networks.network import Network, build
+from ml.networks.trainable import freeze, set_training_mode
+from ml.spec import TrackingSpec, TrainSpec
 from ml.training import optimiser
-from ml.training.checkpoints import Position
-from ml.training.job import Job
+from ml.training.loop import Job, Loop
 from ml.training.optimiser import TFAdam
 from ml.training.recipes import SAMPLE, Recipe
-from ml.training.steps import Steps
-from ml.training.trainer import Loop, freeze, objective, set_training_mode
 
 BACKBONE, CLASSES, SIDE, BATCH = "tf_efficientnet_lite0", 200, 128, 16
 ROUNDS = 8
@@ -57,9 +58,7 @@ class Bare:
     def __init__(self, recipe: Recipe, *, prepare: Callable[[], Tensor], labels: Tensor) -> None:
         """Train on what `prepare` returns."""
         self.network = network(recipe)
-        self.optimiser = optimiser.create(
-            self.network, name=recipe.optimiser, weight_decay=recipe.weight_decay, eps=recipe.eps
-        )
+        self.optimiser = optimiser.create(self.network, recipe)
         self.prepare, self.labels = prepare, labels
 
     def __call__(self) -> None:
@@ -76,8 +75,8 @@ def network(recipe: Recipe) -> Network:
     """The network of all contestants, ready for training."""
     torch.manual_seed(0)
     built = build(NetworkSpec(backbone=BACKBONE, classes=CLASSES, image_size=SIDE, views=recipe.views))
-    freeze(built, recipe=recipe)
-    set_training_mode(built, recipe=recipe)
+    freeze(built, trainable=recipe.trainable, branches=recipe.branches)
+    set_training_mode(built, branches=recipe.branches, batch_norm_frozen=recipe.batch_norm_frozen)
     return built.to(memory_format=torch.channels_last)
 
 
@@ -87,7 +86,7 @@ def run(*, folder: Path, runs: int) -> Report:
     torch.manual_seed(0)
     positions = np.arange(BATCH, dtype=np.int64)
     labels = torch.randint(CLASSES, (BATCH,))
-    batch = data.Batch(
+    batch = Batch(
         pixels=torch.randint(256, (BATCH, 1, SIDE, SIDE, 3), dtype=torch.uint8),
         labels=labels,
         positions=positions,
@@ -95,20 +94,20 @@ def run(*, folder: Path, runs: int) -> Report:
     )
     with tempfile.TemporaryDirectory() as temporary:
         job = _job(Path(temporary), labels=labels)
-        draws = augment.Draws(seed=0, epoch=0)
-        random = np.stack([draws.of(int(position)) for position in positions])
-        created = optimiser.create(job.network, name=RECIPE.optimiser, weight_decay=RECIPE.weight_decay, eps=RECIPE.eps)
-        steps = Steps(job=job, model=objective(job), optimiser=created, scaler=job.device.scaler())
-        loop = Loop(job=job, steps=steps, position=Position(step=0), history=[])
-        ready = steps.inputs(batch.pixels, random=random)
+        changes = RandomChanges(RECIPE.augmentation, seed=0, epoch=0)
+
+        def augmented_pixels() -> Tensor:
+            return job.loader.inputs(batch.pixels, positions=positions, changes=changes)
+
+        loop, ready = Loop(job), augmented_pixels()
         bare = Bare(RECIPE, prepare=lambda: ready, labels=labels)
-        prepared = Bare(RECIPE, prepare=lambda: steps.inputs(batch.pixels, random=random), labels=labels)
+        prepared = Bare(RECIPE, prepare=augmented_pixels, labels=labels)
         with meter("bench", total=0, reporter=job.reporter) as progress:
             times = _alternate(
                 {
                     "bare step, pixels ready": bare,
                     "bare step after the same augmentation": prepared,
-                    "the trainer's step": lambda: loop.step(batch, draws=draws, progress=progress),
+                    "the trainer's step": lambda: loop.step(batch, changes=changes, progress=progress),
                 },
                 rounds=ROUNDS * runs,
             )
@@ -155,17 +154,21 @@ def _job(folder: Path, *, labels: Tensor) -> Job:
     )
     # A rate for every step that may be asked for.
     long = RECIPE.model_copy(update={"segments": (RECIPE.segments[0].model_copy(update={"epochs": 1e6}),)})
+    built, device = network(RECIPE), Device(device=torch.device("cpu"), rank=0, world=1)
+    spec = TrainSpec(
+        network="baseline", split=folder, taxonomy=folder, photos=folder, output=folder, spec_hash="",
+        backbone=BACKBONE, weights="none", recipe="sample", image_size=SIDE, seed=0, workers=0,
+        tracking=TrackingSpec(uri="", experiment="", parent_run_id="", stage=""),
+    )  # fmt: skip
     return Job(
-        network=network(RECIPE),
+        spec=spec,
         recipe=long,
-        pack=cast("Pack", None),
+        network=built,
         photos=photos,
-        folder=folder,
-        spec_hash="",
-        seed=0,
-        workers=0,
-        device=Device(device=torch.device("cpu"), rank=0, world=1),
+        loader=Loader(cast("Pack", None), built.spec, device=device, workers=0),
+        device=device,
         reporter=Reporter(lambda _: None),
+        stop=threading.Event(),
         checkpoint_seconds=float("inf"),
     )
 

@@ -1,4 +1,4 @@
-"""Where tensors lie, in which precision networks run, and how processes find each other (torchrun's environment)."""
+"""The device and the precision that networks run in, and the group of processes that torchrun starts."""
 
 import contextlib
 import os
@@ -23,9 +23,9 @@ MIB = 2**20
 
 
 class Fetched:
-    """Numbers on their way from a device to the processor; asking for them waits for the copy, and for no later work.
+    """Numbers that are being copied from a device to the processor; reading them waits for the copy only.
 
-    A plain `.item()` would wait for everything that is queued on the device, the step that follows included.
+    A plain `.item()` would wait for everything that is queued on the device, the following step included.
     """
 
     def __init__(self, numbers: Tensor) -> None:
@@ -56,7 +56,7 @@ class Device:
 
     @property
     def first(self) -> bool:
-        """Whether this process writes files and logs."""
+        """Whether this process is the one that writes files and logs."""
         return self.rank == 0
 
     @property
@@ -74,61 +74,61 @@ class Device:
         return torch.autocast(self.device.type, dtype=self.dtype if half else torch.bfloat16, enabled=half)
 
     def scaler(self) -> torch.amp.GradScaler:
-        """Scales losses so that gradients do not vanish in float16; does nothing in other precisions."""
+        """Scale losses so that gradients do not vanish in float16; nothing is scaled in other precisions."""
         return torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
 
     def tune(self, *, deterministic: bool) -> None:
-        """Choose the fastest kernels of a GPU, or those that give the same bits each time. A processor has one kind."""
+        """Choose the fastest kernels of a GPU, or those that give the same bits each time; a processor always does."""
         if self.device.type != "cuda":
             return
         torch.set_float32_matmul_precision("high")
         torch.backends.cudnn.benchmark = not deterministic
         if deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-            # What has no deterministic kernel is warned about by name and still runs.
+            # An operation without a deterministic kernel runs with a warning that names it.
             torch.use_deterministic_algorithms(mode=True, warn_only=True)
 
     def place(self, network: nn.Module) -> nn.Module:
-        """Move a network here; channels last is the layout that convolutions are fastest in."""
+        """Move a network to this device, in the layout that convolutions are fastest in (channels last)."""
         return network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
     def send(self, tensor: Tensor) -> Tensor:
-        """`tensor` here; to a GPU through pinned memory, without waiting for what the GPU is doing."""
+        """`tensor` on this device; to a GPU through pinned memory, without waiting for what the GPU is doing."""
         if self.device.type != "cuda":
             return tensor.to(self.device)
         pinned = tensor if tensor.is_pinned() else tensor.pin_memory()
         return pinned.to(self.device, non_blocking=True)
 
     def pixels(self, pixels: Tensor) -> Tensor:
-        """Bytes (N, views, H, W, 3) as (N, views, 3, H, W) in [0, 1] here, in planes.
+        """Bytes (N, views, H, W, 3) as numbers in [0, 1] (N, views, 3, H, W) on this device.
 
-        All photographs' first views come first in memory, as networks run them. Planes are what arithmetic on
-        channels is fastest in; the first convolution takes either layout.
+        All photographs' first views come first in memory, as networks run them, and each channel is a plane: arithmetic
+        on channels is fastest so, and the first convolution takes either layout.
         """
         moved = self.send(pixels).permute(1, 0, 4, 2, 3)
         planes = torch.empty(moved.shape, device=self.device).copy_(moved)
         return planes.div_(255.0).transpose(0, 1)
 
     def add_up(self, numbers: Tensor) -> Tensor:
-        """The sum of `numbers` over all processes, in place; every process must come here equally often."""
+        """The sum of `numbers` over all processes, in place; every process must call it equally often."""
         if self.world > 1:
             dist.all_reduce(numbers, dist.ReduceOp.SUM)
         return numbers
 
     def forget_peak(self) -> None:
-        """Measure `peak_mib` from now on, where that is possible (on a GPU)."""
+        """Let `peak_mib` count from now on; possible on a GPU only."""
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
 
     def peak_mib(self) -> float:
-        """Most memory in MiB: of tensors on the GPU, or of this process (since it began) where there is none."""
+        """The peak of memory in MiB: of tensors on the GPU, or of this process since it began where there is none."""
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated(self.device) / MIB
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak * (1 if sys.platform == "darwin" else 1024) / MIB
 
     def any(self, flag: bool) -> bool:  # noqa: FBT001 (the value itself is what is shared)
-        """Whether `flag` is set in any process: all go on, or all end, at the same step."""
+        """Whether `flag` is set in any process, so that all end at the same step."""
         if self.world == 1:
             return flag
         shared = torch.tensor(int(flag), device=self.device)
@@ -136,7 +136,7 @@ class Device:
         return bool(shared.item())
 
     def wait_for_all(self) -> None:
-        """Wait until every process has come here."""
+        """Wait until every process has called this."""
         if self.world > 1:
             dist.barrier()
 
@@ -154,7 +154,7 @@ def joined() -> Iterator[Device]:
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else torch.device("cpu")
     if cuda:
         here, gpus = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), torch.cuda.device_count()
-        # All processes say so at once: those with a GPU would wait for the others.
+        # Every process raises it: those with a GPU would otherwise wait for the others.
         if here > gpus:
             raise TrainingError(
                 f"{here} processes need a GPU each, and this machine shows {gpus}; lower training.processes"

@@ -17,8 +17,8 @@ from ml.devices import Device
 from ml.errors import DataError, InterruptedTrainingError
 from ml.evaluation.metrics import Answers
 from ml.evaluation.predictions import prediction_writer
-from ml.images import loader as data
-from ml.images.loader import Pack, Photos
+from ml.images.loader import Loader
+from ml.images.pack import Pack, Photos
 from ml.networks.frozen import FrozenLayers
 from ml.networks.network import Network
 
@@ -79,25 +79,13 @@ def predict(
     top_probabilities: list[NDArray[np.float32]] = []
     positions = np.arange(len(photos))
     groups = [positions[begin : begin + BATCH] for begin in range(0, len(positions), BATCH)]
-    stream = (
-        frozen.batches(photos, groups=groups)
-        if frozen is not None
-        else data.batches(
-            photos,
-            pack=pack,
-            groups=groups,
-            box=lambda _: data.CENTRE,
-            views=spec.views,
-            image_size=spec.image_size,
-            workers=workers,
-        )
-    )
+    source = frozen if frozen is not None else Loader(pack, spec, device=device, workers=workers)
     unreadable, top = 0, min(TOP, classes)
     with (
         meter(title, total=len(photos), reporter=reporter) as progress,
         prediction_writer(output, classes=classes, top=top, distributions=distributions) as writer,
     ):
-        for batch in stream:
+        for batch in source.batches(photos, groups=groups):
             if stop.is_set():
                 raise InterruptedTrainingError(f"interrupted during {title}; run again")
             for reason in batch.unreadable:
@@ -105,11 +93,7 @@ def predict(
             unreadable += len(batch.unreadable)
             if not len(batch.positions):
                 continue
-            inputs = (
-                data.standardise(device.pixels(batch.pixels), spec.mean, spec.std)
-                if frozen is None
-                else device.send(batch.pixels)
-            )
+            inputs = source.inputs(batch.pixels, positions=batch.positions)
             with device.autocast():
                 logits = network(inputs)
             probabilities = logits.float().softmax(1)

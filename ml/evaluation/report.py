@@ -14,7 +14,7 @@ from ml.devices import Device
 from ml.evaluation.drawing import BLUE, GREEN, GRID, INK, ORANGE, figure_of, save, tidy
 from ml.evaluation.metrics import SIZE_NAMES, Measured, confused_pairs, flat, measure, write_metrics, write_pairs
 from ml.evaluation.predict import Evaluation, predict
-from ml.images.loader import Pack, Photos
+from ml.images.pack import Pack, Photos
 from ml.networks.frozen import FrozenLayers
 from ml.networks.network import Network
 from ml.spec import RANKS, SIZE_METRIC, size_title

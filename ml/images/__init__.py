@@ -1,1 +1,1 @@
-"""Photographs as arrays: reading any file, the pack on disk, random changes, batches in a reproducible order."""
+"""Photographs as arrays: reading any file, the pack on disk, views, random changes, batches in a fixed order."""

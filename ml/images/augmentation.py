@@ -1,7 +1,7 @@
 """Random changes of training photographs, drawn from (seed, epoch, photograph) so that a resumed run repeats them.
 
-Source: TF-slim `inception_preprocessing.py` with `fast_mode=False`, which the paper's section 4 describes. The crop
-and the mirroring are done while decoding (`ml.images.loader`), colours in batched torch operations here.
+Source: TF-slim `inception_preprocessing.py` with `fast_mode=False`, which the paper's section 4 describes. Crops and
+mirroring are done while decoding (`ml.images.views`), colours in batched torch operations here.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
-from ml.images.loader import Box
+from ml.images.views import Box
 
 ORDERS = (
     ("brightness", "saturation", "hue", "contrast"),
@@ -42,16 +42,26 @@ class Augmentation(BaseModel):
     """Largest turn of HSV's hue, of a full circle."""
 
 
-class Draws:
-    """The random numbers of one epoch: each photograph's depend on seed, epoch and its position only."""
+class RandomChanges:
+    """The random changes of one epoch: each photograph's depend on seed, epoch and its position only."""
 
-    def __init__(self, *, seed: int, epoch: int) -> None:
-        """Draw for this seed and epoch."""
+    def __init__(self, augmentation: Augmentation, *, seed: int, epoch: int) -> None:
+        """Draw from the ranges of `augmentation`."""
+        self.augmentation = augmentation
         self._key = (seed, epoch)
 
-    def of(self, position: int) -> NDArray[np.float64]:
-        """Ten uniform numbers in [0, 1) for the photograph at `position`."""
+    def draws(self, position: int) -> NDArray[np.float64]:
+        """Ten uniform numbers in [0, 1) for the photograph at `position`: five for the crop, five for the colours."""
         return np.random.default_rng((*self._key, position)).random(10)
+
+    def box(self, position: int) -> Box:
+        """The part of the photograph at `position` that is shown."""
+        return crop_box(self.draws(position), augmentation=self.augmentation)
+
+    def colours(self, pixels: Tensor, *, positions: NDArray[np.int64]) -> Tensor:
+        """Change the colours of the photographs at `positions` (N): pixels (N, views, 3, H, W) in [0, 1]."""
+        draws = np.array([self.draws(int(position)) for position in positions]).reshape(-1, 10)
+        return change_colours(pixels, draws=draws, augmentation=self.augmentation)
 
 
 def crop_box(draws: NDArray[np.float64], *, augmentation: Augmentation) -> Box:
@@ -117,7 +127,7 @@ def _distort(pixels: Tensor, *, order: int, amounts: Tensor, scratch: Tensor) ->
         pixels: What is changed.
         order: Which of `ORDERS`.
         amounts: Brightness, contrast, saturation, hue.
-        scratch: Room (4, N, views, H, W) for what is computed on the way.
+        scratch: Memory (4, N, views, H, W) for intermediate results.
     """
     brightness, contrast, saturation, hue = amounts.view(-1, 4, 1, 1, 1, 1).unbind(1)
     if order == 0:
@@ -148,38 +158,38 @@ def _saturation(pixels: Tensor, factor: Tensor, *, scratch: Tensor) -> None:
 
     At fixed hue and value, each channel's distance below the largest is proportional to the saturation.
     """
-    value, reach = _value_and_reach(pixels, scratch=scratch)
-    room = torch.clamp(value, min=0, out=scratch[2]).div_(reach.clamp_min_(1e-12))
-    torch.minimum(room, factor[:, 0], out=room)
-    torch.lerp(value.unsqueeze(2), pixels, room.unsqueeze(2), out=pixels)
+    value, chroma = _value_and_chroma(pixels, scratch=scratch)
+    scale = torch.clamp(value, min=0, out=scratch[2]).div_(chroma.clamp_min_(1e-12))
+    torch.minimum(scale, factor[:, 0], out=scale)
+    torch.lerp(value.unsqueeze(2), pixels, scale.unsqueeze(2), out=pixels)
 
 
 def _hue(pixels: Tensor, turn: Tensor, *, saturation: Tensor | None, scratch: Tensor) -> None:
     """Turn HSV's hue by a share of the circle (TF `adjust_hue`), and scale its saturation, at most to 1, if asked.
 
     Closed form, with hue in sixths of the circle, between -3 and 3 with red at 0: each channel is a trapezoid of it,
-    value - reach * (min(max(|hue|, 1), 2) - 1) for red, and likewise for green and blue, lowest around -1 and 1.
+    value - chroma * (min(max(|hue|, 1), 2) - 1) for red. Green and blue have the same form, lowest around -1 and 1.
     """
     red, green, blue = pixels.unbind(2)
-    value, reach = _value_and_reach(pixels, scratch=scratch)
-    hue, room = scratch[2:]
-    # The distance of the hue from red is 1 + (green + blue - red - least) / reach, where least = value - reach.
-    torch.add(green, blue, out=hue).sub_(red).sub_(value).add_(reach)
-    hue.div_(torch.clamp(reach, min=1e-12, out=room)).add_(1)
-    hue.copysign_(torch.sub(green, blue, out=room)).add_(6 * turn[:, 0])
-    hue.sub_(torch.mul(hue, 1 / 6, out=room).round_(), alpha=6)
+    value, chroma = _value_and_chroma(pixels, scratch=scratch)
+    hue, spare = scratch[2:]
+    # The distance of the hue from red is 1 + (green + blue - red - least) / chroma, where least = value - chroma.
+    torch.add(green, blue, out=hue).sub_(red).sub_(value).add_(chroma)
+    hue.div_(torch.clamp(chroma, min=1e-12, out=spare)).add_(1)
+    hue.copysign_(torch.sub(green, blue, out=spare)).add_(6 * turn[:, 0])
+    hue.sub_(torch.mul(hue, 1 / 6, out=spare).round_(), alpha=6)
     if saturation is not None:
-        reach.mul_(saturation[:, 0])
-        torch.minimum(reach, torch.clamp(value, min=0, out=room), out=reach)
-    torch.abs(hue, out=room).clamp_(1, 2)
-    torch.addcmul(torch.add(value, reach, out=red), reach, room, value=-1, out=red)
-    value.sub_(reach, alpha=2)
+        chroma.mul_(saturation[:, 0])
+        torch.minimum(chroma, torch.clamp(value, min=0, out=spare), out=chroma)
+    torch.abs(hue, out=spare).clamp_(1, 2)
+    torch.addcmul(torch.add(value, chroma, out=red), chroma, spare, value=-1, out=red)
+    value.sub_(chroma, alpha=2)
     for channel, lowest in ((green, -1), (blue, 1)):
-        torch.sub(hue, lowest, out=room).abs_().clamp_(1, 2)
-        torch.addcmul(value, reach, room, out=channel)
+        torch.sub(hue, lowest, out=spare).abs_().clamp_(1, 2)
+        torch.addcmul(value, chroma, spare, out=channel)
 
 
-def _value_and_reach(pixels: Tensor, *, scratch: Tensor) -> tuple[Tensor, Tensor]:
+def _value_and_chroma(pixels: Tensor, *, scratch: Tensor) -> tuple[Tensor, Tensor]:
     """The largest channel, and how far it is above the smallest: (N, views, H, W) in the first two of `scratch`."""
     red, green, blue = pixels.unbind(2)
     value, least = scratch[:2]

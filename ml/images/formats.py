@@ -1,4 +1,4 @@
-"""What bytes look like that are no photograph, for people. Loads nothing."""
+"""What kind of file some bytes are, in words for people. Loads nothing."""
 
 from typing import Final
 

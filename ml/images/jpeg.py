@@ -1,7 +1,7 @@
-"""The one reader of JPEGs: what is fetched, packed, shown, trained on and identified is decided and decoded here.
+"""The one reader of JPEGs: for what is fetched, packed, shown, trained on and identified.
 
-One decoder reads them all (libjpeg-turbo, through simplejpeg), with its warnings as errors: a photograph comes out
-whole or not at all. The pipeline imports this module too; it loads neither torch nor Pillow.
+One decoder reads them all (libjpeg-turbo, through simplejpeg) and its warnings count as errors, so that a photograph is
+decoded whole or not at all. The pipeline imports this module too; it loads neither torch nor Pillow.
 """
 
 import io
@@ -118,7 +118,7 @@ class Jpeg:
             least: The least width and height that is wanted; decoding to a fraction costs less.
 
         Raises:
-            PhotoError: as `rgb`.
+            PhotoError: the photograph is not whole, or no decoder knows its kind.
         """
         return self._decode(colorspace="GRAY", min_height=least, min_width=least, fastdct=True)[:, :, 0]
 
@@ -126,8 +126,8 @@ class Jpeg:
         """RGB pixels (H, W, 3) as they are stored; CMYK and grey become RGB, colour profiles are ignored.
 
         Args:
-            least_width: Where a smaller picture will do, its least width: decoding to a fraction costs less. 0: all.
-            least_height: Likewise its least height.
+            least_width: The least width of a smaller picture that will do: decoding to a fraction costs less. 0: all.
+            least_height: The least height of a smaller picture that will do. 0: all.
 
         Raises:
             PhotoError: the photograph is not whole, or no decoder knows its kind.
@@ -142,7 +142,15 @@ class Jpeg:
         return np.array(Image.fromarray(inks, "CMYK").convert("RGB"))
 
     def upright(self, *, least_width: int = 0, least_height: int = 0) -> npt.NDArray[np.uint8]:
-        """As `rgb`, turned upright; the least sizes are those before turning."""
+        """RGB pixels (H, W, 3) turned upright; CMYK and grey become RGB, colour profiles are ignored.
+
+        Args:
+            least_width: The least width, before turning, of a smaller picture that will do. 0: all.
+            least_height: The least height, before turning, of a smaller picture that will do. 0: all.
+
+        Raises:
+            PhotoError: the photograph is not whole, or no decoder knows its kind.
+        """
         return turned(self.rgb(least_width=least_width, least_height=least_height), self.orientation)
 
     def _decode(self, *, colorspace: str, **options: int) -> npt.NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""Which way up a photograph is by what its file says, and turning it. Nothing that a file says is an error."""
+"""Which way up a photograph is according to its file, and turning it. Nothing that a file says is an error."""
 
 import re
 import struct
@@ -19,7 +19,7 @@ _XMP: Final = re.compile(rb"""tiff:Orientation(?:=["']|>)([1-8])""")
 
 
 def orientation(*, exif: bytes | None, xmp: bytes | None) -> int:
-    """The orientation, 1 to 8: that of EXIF, else that of XMP, else 1, which is upright.
+    """The orientation, 1 to 8: from EXIF, else from XMP, else 1, which is upright.
 
     A block that is damaged, and a number that is no orientation, say nothing.
 
@@ -57,7 +57,7 @@ def _of_exif(tiff: bytes) -> int:
                 number = order + _INTEGERS[kind]
                 place = entry + 8
                 if values * struct.calcsize(number) > 4:
-                    # What does not fit into the entry lies where the entry says.
+                    # The entry holds the offset of a value that does not fit into it.
                     (place,) = struct.unpack_from(f"{order}I", tiff, place)
                 return int(struct.unpack_from(number, tiff, place)[0])
     except struct.error:

@@ -1,7 +1,7 @@
-"""One photograph from outside: the bytes of anybody's file to upright RGB pixels, or the reason why not.
+"""A photograph from outside: the bytes of any file to upright RGB pixels, or the reason why not.
 
-The served model and the command line take these; training reads its own pack through `ml.images.loader`. JPEGs go
-through the reader that also decides what is fetched (`ml.images.jpeg`). Loads no torch.
+The served model and the command line read photographs here; training reads its own pack through `ml.images.loader`.
+JPEGs are decoded by the reader that also decides what is fetched (`ml.images.jpeg`). Loads no torch.
 """
 
 import io

@@ -1,4 +1,4 @@
-"""Networks of one or several views: a timm backbone, where it is cut, its heads, its first weights, transfer."""
+"""Networks of one or several views: a timm backbone, where it is cut, its heads, first weights, and transfer."""
 
 from ml.networks.network import create
 

@@ -1,7 +1,6 @@
 """Where backbones can be cut: the table of their steps, the default cuts for several views, and running steps.
 
-A new backbone is supported by a row in `ARCHITECTURES`. How the cut parts are joined again belongs to
-`ml.networks.network`.
+A new backbone is supported by a row in `ARCHITECTURES`. `ml.networks.network` joins the parts again.
 """
 
 import contextlib
@@ -39,9 +38,9 @@ class Architecture:
     fusion_norm: bool = False
     """Whether joined features are batch-normalised, as the layers around them are."""
     fusion_relu: bool = False
-    """Whether features are non-negative at the merge point, so that the joined ones must be."""
+    """Whether features are non-negative at the merge point, so that joined features must be, too."""
     xavier: bool = False
-    """Whether random layers are drawn as Xavier's (the paper, for InceptionResNetV2); otherwise as timm draws them."""
+    """Whether random layers are initialised after Xavier (the paper, for InceptionResNetV2); otherwise as in timm."""
     auxiliary: bool = False
     """Whether the paper trains it with an auxiliary classifier at the end of the whole-view branch."""
 
@@ -85,12 +84,12 @@ ARCHITECTURES: Final[dict[type[nn.Module], Architecture]] = {
         layout="tokens",
     ),
 }  # fmt: skip
-"""The backbones that can be cut. Sources: each `forward_features` of timm; the first row, the paper's Figure 2."""
+"""The backbones that can be cut. Sources: timm's `forward_features` of each; the paper's Figure 2 for the first."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """One backbone, cut: the names of the steps of stem, branch and trunk."""
+    """Where one backbone is cut: the names of the steps of stem, branch and trunk."""
 
     architecture: Architecture
     stem: tuple[str, ...]
@@ -104,7 +103,7 @@ def architecture_of(backbone: nn.Module) -> Architecture | None:
 
 
 def uncut(backbone: nn.Module) -> Plan | None:
-    """All steps of `backbone` as the stem, for one view; None for a family that is not in the table."""
+    """A plan for one view: all steps are the stem. None for a family that is not in the table."""
     architecture = architecture_of(backbone)
     if architecture is None:
         return None
@@ -173,7 +172,7 @@ def run(steps: Iterable[Step], features: Tensor, *, recompute: bool = False) -> 
     """
     for step in steps:
         for block in step if isinstance(step, nn.Sequential) else (step,):
-            # A single layer is cheap to keep, and an activation that works in place would spoil its own input.
+            # The features of a single layer are cheap to keep, and an in-place activation would spoil its own input.
             composite = isinstance(block, nn.Module) and any(True for _ in block.children())
             features = _recomputed(block, features) if recompute and composite else block(features)
     return features
@@ -188,7 +187,7 @@ def _recomputed(block: nn.Module, features: Tensor) -> Tensor:
 
 @contextlib.contextmanager
 def _statistics_kept(block: nn.Module) -> Iterator[None]:
-    """Normalise by the batch without updating running statistics: they were updated when it ran first."""
+    """Normalise by the batch without updating running statistics: the first run of the block has updated them."""
     kept = []
     for norm in block.modules():
         if isinstance(norm, nn.modules.batchnorm._BatchNorm) and norm.num_batches_tracked is not None:

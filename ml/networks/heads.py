@@ -1,4 +1,4 @@
-"""What a network has beside its backbone: joining views, and the auxiliary classifier of training."""
+"""The parts of a network beside its backbone: the fusion of views, and the auxiliary classifier of training."""
 
 import torch
 from torch import Tensor, nn
@@ -13,13 +13,13 @@ AUXILIARY_SIDE = 5
 class Fusion(nn.Module):
     """Joins the views' features: concatenation in depth, then a 1x1 convolution back to the depth before.
 
-    Source: paper section 3.1. By default it is Xavier-initialised and followed by what surrounds it in the
-    architecture. Otherwise it starts by passing on the whole view (`identity`) or the mean of all views (`average`, for
-    branches that start alike), and nothing follows it.
+    Source: paper section 3.1. By default it is Xavier-initialised and followed by batch norm and ReLU where the
+    architecture has them at this place. Otherwise it starts by passing on the whole view (`identity`) or the mean of
+    all views (`average`, for branches that start alike), and nothing follows it.
     """
 
     def __init__(self, *, architecture: Architecture, channels: int, views: int, start: FusionStart) -> None:
-        """Join `views` features of `channels` each."""
+        """Join the features of `views` views, of `channels` channels each."""
         super().__init__()
         self.axis = 1 if architecture.layout == "map" else -1
         normed = architecture.fusion_norm and start == "random"
@@ -71,7 +71,7 @@ class AuxiliaryHead(nn.Module):
 
 
 def draw_xavier(module: nn.Module) -> None:
-    """Draw every convolution and linear layer below `module` anew, uniform after Xavier, with zero biases.
+    """Initialise every convolution and linear layer below `module` again, uniform after Xavier, with zero biases.
 
     Source: paper section 5 ("Xavier initialisation"); TF-slim's default.
     """

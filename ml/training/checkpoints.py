@@ -1,24 +1,19 @@
-"""Checkpoints without pickle: weights and optimiser state as safetensors, counters as JSON, replaced as one.
+"""The checkpoint of an unfinished training: one file of torch, replaced as a whole and read without running code."""
 
-A checkpoint is a folder that is written under another name and moved into place; `CURRENT` names it last.
-"""
-
-import json
-import shutil
-from dataclasses import dataclass
+import pickle
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 
 from ml.errors import CheckpointError
-from ml.files import put_in_place, sync
+from ml.files import replacing
 
-POINTER = "CURRENT"
+FILE = Path("checkpoints") / "latest.pt"
+"""Below the output folder of the training."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,15 +23,15 @@ class Position:
     step: int
     """Optimiser steps done."""
     loss_sum: float = 0.0
-    """Sums over the photographs of the running epoch, for the history."""
+    """Of the photographs of the running epoch, for the history."""
     correct: int = 0
+    """Photographs of the running epoch that were classified correctly."""
     seen: int = 0
-    unreadable: int = 0
-    """Photographs of the whole run that could not be decoded."""
+    """Photographs of the running epoch."""
 
 
 def save(
-    folder: Path,
+    file: Path,
     *,
     network: nn.Module,
     optimiser: Optimizer,
@@ -45,89 +40,46 @@ def save(
     history: list[dict[str, Any]],
     spec_hash: str,
 ) -> None:
-    """Write the state of training atomically and remove the checkpoint before it."""
-    name = f"step-{position.step:09d}"
-    partial = folder / f".{name}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    save_file(plain(network.state_dict()), partial / "weights.safetensors")
-    save_file(_optimiser_tensors(optimiser), partial / "optimiser.safetensors")
+    """Replace the checkpoint by the present state of training."""
     state = {
-        "position": position.__dict__,
-        "history": history,
-        "scaler": scaler.state_dict(),
         "spec_hash": spec_hash,
+        "position": asdict(position),
+        "history": history,
+        "network": network.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "scaler": scaler.state_dict(),
     }
-    (partial / "state.json").write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
-    for file in (*partial.iterdir(), partial):
-        sync(file)
-    if (folder / name).exists():
-        # A process that died before it moved the pointer left the same step, hence the same content.
-        shutil.rmtree(partial)
-    else:
-        partial.rename(folder / name)
-    pointer = folder / f".{POINTER}.partial"
-    pointer.write_text(name, encoding="utf-8")
-    put_in_place(pointer, folder / POINTER)
-    for old in folder.glob("step-*"):
-        if old.name != name:
-            shutil.rmtree(old)
+    with replacing(file) as partial:
+        torch.save(state, partial)
 
 
 def restore(
-    folder: Path, *, network: nn.Module, optimiser: Optimizer, scaler: torch.amp.GradScaler, spec_hash: str
+    file: Path, *, network: nn.Module, optimiser: Optimizer, scaler: torch.amp.GradScaler, spec_hash: str
 ) -> tuple[Position, list[dict[str, Any]]] | None:
-    """Load the current checkpoint into `network`, `optimiser` and, where it scales, `scaler`.
+    """Load the checkpoint into `network`, `optimiser` and, where it scales, `scaler`.
 
     Returns:
-        How far it had come, and the history; None when there is no checkpoint.
+        How far training had come, and the history; None when there is no checkpoint.
 
     Raises:
-        CheckpointError: it is damaged, or of another specification.
+        CheckpointError: it is damaged, of another specification, or of a version that wrote it in another form.
     """
-    pointer = folder / POINTER
-    if not pointer.exists():
+    if (file.parent / "CURRENT").exists():
+        raise CheckpointError(
+            f"the checkpoint in {file.parent} was written by an earlier version and cannot be read; remove that folder "
+            "to train from the beginning, or let the earlier version finish this training"
+        )
+    if not file.exists():
         return None
-    current = folder / pointer.read_text(encoding="utf-8").strip()
     try:
-        state = json.loads((current / "state.json").read_text(encoding="utf-8"))
+        state = torch.load(file, map_location="cpu", weights_only=True)
         if state["spec_hash"] != spec_hash:
-            raise CheckpointError(f"{current} belongs to specification {state['spec_hash']}, not {spec_hash}")
-        network.load_state_dict(load_file(current / "weights.safetensors"))
-        _restore_optimiser(optimiser, load_file(current / "optimiser.safetensors"))
+            raise CheckpointError(f"{file} belongs to specification {state['spec_hash']}, not {spec_hash}")
+        network.load_state_dict(state["network"])
+        optimiser.load_state_dict(state["optimiser"])
         if scaler.is_enabled():
             scaler.load_state_dict(state["scaler"])
         return Position(**state["position"]), state["history"]
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
-        raise CheckpointError(f"the checkpoint {current} is damaged ({error}); remove {folder}") from error
-
-
-def remove(folder: Path) -> None:
-    """Remove all checkpoints of a finished training."""
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def plain(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors on the CPU in row-major order, as safetensors stores them."""
-    return {
-        name: tensor.detach().to("cpu").contiguous(memory_format=torch.contiguous_format)
-        for name, tensor in state.items()
-    }
-
-
-def _optimiser_tensors(optimiser: Optimizer) -> dict[str, Tensor]:
-    state: dict[int, dict[str, Tensor]] = optimiser.state_dict()["state"]
-    return plain({f"{index}/{name}": tensor for index, entry in state.items() for name, tensor in entry.items()})
-
-
-def _restore_optimiser(optimiser: Optimizer, tensors: dict[str, Tensor]) -> None:
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, tensor in tensors.items():
-        index, _, name = key.partition("/")
-        state.setdefault(int(index), {})[name] = tensor
-    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
-    for parameter, entry in optimiser.state.items():
-        for name, tensor in entry.items():
-            if tensor.shape == parameter.shape:
-                # Fused kernels walk through memory: the state must lie as its parameter does, channels last or not.
-                entry[name] = torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)
+    except (OSError, EOFError, KeyError, TypeError, ValueError, RuntimeError, pickle.UnpicklingError) as error:
+        reason = str(error).partition("\n")[0]
+        raise CheckpointError(f"the checkpoint {file} is damaged ({reason}); remove {file.parent}") from error

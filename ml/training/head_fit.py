@@ -1,10 +1,8 @@
 """Fitting the head on frozen features before fine-tuning (Kumar et al. 2022): features once, then a convex problem."""
 
-import os
 import shutil
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,9 +13,9 @@ from torch import Tensor, nn
 from ml.child.progress import Meter, meter
 from ml.errors import InterruptedTrainingError, TrainingError
 from ml.files import replacing
-from ml.images import augmentation as augment
-from ml.images import loader as data
-from ml.training.job import Job, seed_of
+from ml.images.augmentation import RandomChanges
+from ml.training.loop import Job, seed_of
+from ml.training.output_folder import HISTORY
 from ml.training.recipes import Probe
 
 CHUNK = 512
@@ -26,14 +24,29 @@ FIRST_EPOCH = 1_000_000
 """Random crops of the probe's passes are drawn as if in epochs from here on: never those of training."""
 
 
+def probe(job: Job) -> list[dict[str, Any]]:
+    """Fit the head before training, where the recipe says so: on the first rank, the others read the file it wrote.
+
+    Returns:
+        The row of the history, with loss and accuracy over the training photographs' features.
+    """
+    chosen = job.recipe.probe
+    if chosen is None:
+        return []
+    quality = fit_head(job, chosen) if job.device.first else None
+    job.device.wait_for_all()
+    loss, accuracy = quality or fit_head(job, chosen)
+    job.reporter.info(f"head fitted on frozen features: training accuracy {accuracy:.1%}")
+    row = dict.fromkeys(HISTORY.names, 0.0) | {"train_loss": loss, "train_accuracy": accuracy}
+    return [row | {"phase": "probe", "epoch": 0, "step": 0}]
+
+
 def fit_head(job: Job, probe: Probe) -> tuple[float, float]:
     """Fit the head of `job.network` on the features of its frozen backbone.
 
-    The penalty pulls the head to nothing, or, after a stage of a higher rank, to what `ml.networks.transfer.mix` put
-    there.
-
-    Features are kept in `<folder>/../features` until the head is written to `<folder>/../head.safetensors`; a head
-    that stands there already is loaded.
+    The penalty pulls the head to zero, or, after a stage of a higher rank, to the mixture of that stage's head and
+    chance (`ml.networks.transfer.mix`). Features are kept in the output's folder `features` until the head is written
+    to `head.safetensors`; a head that is there already is loaded.
 
     Returns:
         Loss and accuracy over the training photographs' features.
@@ -42,8 +55,7 @@ def fit_head(job: Job, probe: Probe) -> tuple[float, float]:
         InterruptedTrainingError: `job.stop` was set; the pieces computed so far are kept.
         TrainingError: no photograph could be read.
     """
-    file = job.folder.parent / "head.safetensors"
-    pieces = job.folder.parent / "features"
+    file, pieces = job.spec.output / "head.safetensors", job.spec.output / "features"
     if not file.exists():
         features, labels = _features(job, probe, pieces)
         _write(file, _solve(features, labels, job=job, probe=probe))
@@ -99,15 +111,14 @@ def solve(
 
 
 def _solve(features: Tensor, labels: Tensor, *, job: Job, probe: Probe) -> dict[str, Tensor]:
-    classes = job.network.head.out_features
     job.reporter.info(f"fitting the head on {len(features)} feature vectors of {len(job.photos)} photographs")
     head = job.network.head
     # After a stage of a higher rank the head holds the mixture of what that stage has learnt and chance.
-    prior = (head.weight.detach().cpu(), head.bias.detach().cpu()) if job.transferred else None
+    prior = (head.weight.detach().cpu(), head.bias.detach().cpu()) if job.spec.parent is not None else None
     weight, bias = solve(
         features,
         labels,
-        classes=classes,
+        classes=head.out_features,
         weight_decay=probe.weight_decay,
         iterations=probe.iterations,
         prior=prior,
@@ -120,16 +131,19 @@ def _solve(features: Tensor, labels: Tensor, *, job: Job, probe: Probe) -> dict[
 
 @torch.no_grad()
 def _features(job: Job, probe: Probe, pieces: Path) -> tuple[Tensor, Tensor]:
+    """Features (N, F) and labels of all passes: the centre in the first, random crops in the others."""
     job.device.place(job.network).eval()
     with meter("features", total=probe.views * len(job.photos), reporter=job.reporter) as progress:
         for view in range(probe.views):
+            changes = RandomChanges(job.recipe.augmentation, seed=seed_of(job.spec.seed), epoch=FIRST_EPOCH + view)
             for begin in range(0, len(job.photos), CHUNK):
                 piece = pieces / f"{view:02d}-{begin:09d}.safetensors"
                 positions = np.arange(begin, min(begin + CHUNK, len(job.photos)))
                 if piece.exists():
                     progress.advance(len(positions))
                 else:
-                    _write(piece, _piece(job, view=view, positions=positions, progress=progress))
+                    found = _piece(job, changes=changes if view else None, positions=positions, progress=progress)
+                    _write(piece, found)
     stored = [load_file(piece) for piece in sorted(pieces.glob("*.safetensors"))]
     features = torch.cat([piece["features"] for piece in stored])
     if not len(features):
@@ -137,50 +151,25 @@ def _features(job: Job, probe: Probe, pieces: Path) -> tuple[Tensor, Tensor]:
     return features, torch.cat([piece["labels"] for piece in stored])
 
 
-def _piece(job: Job, *, view: int, positions: NDArray[np.intp], progress: Meter) -> dict[str, Tensor]:
+def _piece(
+    job: Job, *, changes: RandomChanges | None, positions: NDArray[np.intp], progress: Meter
+) -> dict[str, Tensor]:
     features, labels = [torch.empty(0, job.network.head.in_features)], [torch.empty(0, dtype=torch.int64)]
-    for batch in _batches(job, view=view, positions=positions):
+    groups = [positions[begin : begin + job.recipe.batch] for begin in range(0, len(positions), job.recipe.batch)]
+    for batch in job.loader.batches(job.photos, groups=groups, changes=changes):
         if job.stop.is_set():
             raise InterruptedTrainingError("interrupted while computing features; run again to go on from there")
         if not len(batch.positions):
             continue
+        inputs = job.loader.inputs(batch.pixels, positions=batch.positions, changes=changes)
         with job.device.autocast():
-            pooled = job.network.features(batch.pixels)
+            pooled = job.network.features(inputs)
         features.append(pooled.float().cpu())
         labels.append(batch.labels)
         progress.advance(len(batch.positions))
     return {"features": torch.cat(features), "labels": torch.cat(labels)}
 
 
-def _batches(job: Job, *, view: int, positions: NDArray[np.intp]) -> Iterator[data.Batch]:
-    """The photographs as the network takes them: the centre in the first pass, random crops in the others."""
-    spec, augmentation = job.network.spec, job.recipe.augmentation
-    draws = augment.Draws(seed=seed_of(job.seed), epoch=FIRST_EPOCH + view)
-    groups = [positions[begin : begin + job.recipe.batch] for begin in range(0, len(positions), job.recipe.batch)]
-    if job.frozen is not None:
-        yield from job.frozen.batches(
-            job.photos, groups=groups, draws=draws if view else None, augmentation=augmentation if view else None
-        )
-        return
-    stream = data.batches(
-        job.photos,
-        pack=job.pack,
-        groups=groups,
-        box=lambda index: augment.crop_box(draws.of(index), augmentation=augmentation) if view else data.CENTRE,
-        views=spec.views,
-        image_size=spec.image_size,
-        workers=job.workers,
-    )
-    for batch in stream:
-        pixels = job.device.pixels(batch.pixels)
-        if view and len(batch.positions):
-            numbers = np.stack([draws.of(int(index)) for index in batch.positions])
-            pixels = augment.change_colours(pixels, draws=numbers, augmentation=augmentation)
-        yield replace(batch, pixels=data.standardise(pixels, spec.mean, spec.std))
-
-
 def _write(path: Path, tensors: dict[str, Tensor]) -> None:
     with replacing(path) as partial:
         save_file(tensors, partial)
-        with partial.open("rb") as stream:
-            os.fsync(stream.fileno())

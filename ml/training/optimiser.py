@@ -1,7 +1,7 @@
 """Optimisers and parameter groups: TensorFlow's Adam for the paper, AdamW for the sample."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -9,94 +9,44 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ml.networks.network import Network
-from ml.training.recipes import OptimiserName
+from ml.training.recipes import Recipe
 
 
-class TFAdam(Optimizer):
+class TFAdam(torch.optim.Adam):
     """Adam as TensorFlow computes it: epsilon is added before the bias correction ("epsilon hat").
 
     Source: tensorflow `python/training/adam.py`; with g the gradient plus `weight_decay` x weight,
     w -= lr x sqrt(1 - beta2^t) / (1 - beta1^t) x m / (sqrt(v) + eps). With the epsilon 1.0 that TF-slim recommends for
-    Inception this differs from `torch.optim.Adam` by up to sqrt(1 / (1 - beta2^t)): a built-in warm-up.
+    Inception this differs from `torch.optim.Adam` by up to sqrt(1 / (1 - beta2^t)): a built-in warm-up. torch divides
+    sqrt(v) by sqrt(1 - beta2^t) before it adds its epsilon, which is therefore eps / sqrt(1 - beta2^t) in step t.
     """
 
-    def __init__(
-        self,
-        params: Iterable[dict[str, Any]],
-        *,
-        lr: float,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1.0,
-        weight_decay: float = 0.0,
-    ) -> None:
+    def __init__(self, params: list[dict[str, Any]], *, lr: float, eps: float = 1.0, weight_decay: float = 0.0) -> None:
         """Set up the parameter groups; `weight_decay` is coupled (L2 in the loss), as in TF-slim."""
-        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
+        # With `foreach` the count of steps is on the processor, whatever the device: reading it waits for nothing.
+        super().__init__(params, lr=lr, eps=eps, weight_decay=weight_decay, foreach=True)
 
-    @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Update every parameter that has a gradient."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        """Update every parameter that has a gradient; the parameters of a group take all steps together."""
         for group in self.param_groups:
-            chosen = [parameter for parameter in group["params"] if parameter.grad is not None]
-            if chosen:
-                self._update(chosen, group)
+            taken = self.state[group["params"][0]].get("step", torch.zeros(()))
+            group["eps"] = self.defaults["eps"] / math.sqrt(1 - group["betas"][1] ** (int(taken) + 1))
+        loss: float | None = super().step(closure)
         return loss
 
-    def _update(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
-        """Update `parameters`, all at once: one kernel for many tensors where the device has such."""
-        for parameter in parameters:
-            if not self.state[parameter]:
-                self.state[parameter] = {
-                    "step": torch.zeros(()),
-                    "exp_avg": torch.zeros_like(parameter, memory_format=torch.preserve_format),
-                    "exp_avg_sq": torch.zeros_like(parameter, memory_format=torch.preserve_format),
-                }
-        steps, means, squares = (
-            [self.state[parameter][name] for parameter in parameters] for name in ("step", "exp_avg", "exp_avg_sq")
-        )
-        gradients: Any = [parameter.grad for parameter in parameters]
-        if group["weight_decay"]:
-            gradients = torch._foreach_add(gradients, parameters, alpha=group["weight_decay"])
-        beta1, beta2 = group["betas"]
-        torch._foreach_add_(steps, 1)
-        torch._foreach_lerp_(means, gradients, 1 - beta1)
-        torch._foreach_mul_(squares, beta2)
-        torch._foreach_addcmul_(squares, gradients, gradients, value=1 - beta2)
-        below = torch._foreach_sqrt(squares)
-        torch._foreach_add_(below, group["eps"])
-        # Steps lie on the processor, whatever the device: reading them waits for nothing.
-        counts = [step.item() for step in steps]
-        rates = [-group["lr"] * math.sqrt(1 - beta2**count) / (1 - beta1**count) for count in counts]
-        torch._foreach_addcdiv_(parameters, means, below, rates)
 
+def create(network: Network, recipe: Recipe) -> Optimizer:
+    """The optimiser of `recipe` over the trainable parameters of `network`.
 
-def create(
-    network: Network,
-    *,
-    name: OptimiserName,
-    weight_decay: float,
-    eps: float,
-    head_scale: float = 1.0,
-) -> Optimizer:
-    """The optimiser over the trainable parameters of `network`.
-
-    Args:
-        network: The network; parameters without `requires_grad` are left out.
-        name: `tf_adam` (coupled L2) or `adamw` (decoupled).
-        weight_decay: For weights of convolutions and linear layers; biases of batch norm and its scales are spared.
-        eps: Epsilon of the optimiser.
-        head_scale: Learning rate of the head as a multiple of the backbone's.
+    Weight decay is L2 in the loss with `tf_adam` and decoupled with `adamw`; batch norms are spared from it.
 
     Returns:
-        Groups in a fixed order, each with `scale`: multiply the schedule's rate by it.
+        Groups in a fixed order, each with `scale`: the schedule's rate is multiplied by it.
     """
-    groups = _groups(network, weight_decay=weight_decay, head_scale=head_scale)
-    if name == "tf_adam":
-        return TFAdam(groups, lr=0.0, eps=eps)
-    return torch.optim.AdamW(groups, lr=0.0, eps=eps, fused=True)
+    groups = _groups(network, weight_decay=recipe.weight_decay, head_scale=recipe.head_scale)
+    if recipe.optimiser == "tf_adam":
+        return TFAdam(groups, lr=0.0, eps=recipe.eps)
+    return torch.optim.AdamW(groups, lr=0.0, eps=recipe.eps, fused=True)
 
 
 def set_rate(optimiser: Optimizer, rate: float) -> None:

@@ -1,4 +1,4 @@
-"""Whose an output folder of a training is, and what of it only an unfinished training needs."""
+"""The output folder of a training: locked, claimed for one specification, cleared at the end; the history in it."""
 
 import contextlib
 import fcntl
@@ -6,6 +6,10 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from ml.documents import RESULT_FILE
 from ml.errors import TrainingError
@@ -16,10 +20,25 @@ from ml.training import checkpoints
 INPUTS_FILE = "inputs.json"
 """Names the specification that the output folder belongs to."""
 
+HISTORY = pa.schema(
+    [
+        ("phase", pa.string()),
+        ("epoch", pa.int32()),
+        ("step", pa.int64()),
+        ("train_loss", pa.float64()),
+        ("train_accuracy", pa.float64()),
+        ("learning_rate", pa.float64()),
+        ("photos_per_second", pa.float64()),
+        ("memory_mib", pa.float64()),
+        ("data_wait", pa.float64()),
+    ]
+)
+"""A row per epoch: `memory_mib` is the peak, `data_wait` the share of the time that steps waited for photographs."""
+
 
 @contextlib.contextmanager
 def locked(output: Path) -> Iterator[None]:
-    """Hold the output folder: two trainers must never write one.
+    """Hold the output folder: two trainings must never write to one.
 
     Raises:
         TrainingError: another process holds it.
@@ -36,19 +55,19 @@ def locked(output: Path) -> Iterator[None]:
 
 
 def claim(spec: TrainSpec) -> None:
-    """Make the output folder this specification's: what another one left there is removed.
+    """Make the output folder this specification's; what another specification left there is removed.
 
     Raises:
-        TrainingError: it cannot be told whose training lies there.
+        TrainingError: the folder does not say which specification it belongs to.
     """
     inputs = spec.output / INPUTS_FILE
     if inputs.exists():
         try:
             claimed = json.loads(inputs.read_text(encoding="utf-8"))["spec_hash"]
         except (OSError, ValueError, KeyError, TypeError) as error:
-            # A checkpoint of days may lie there: only a person may throw it away.
+            # It may hold a checkpoint of days: only a person may throw it away.
             raise TrainingError(
-                f"{inputs} does not say whose training lies there; remove the folder {spec.output} to train anew"
+                f"{inputs} does not say which training it belongs to; remove the folder {spec.output} to train anew"
             ) from error
         if claimed == spec.spec_hash:
             return
@@ -61,6 +80,12 @@ def claim(spec: TrainSpec) -> None:
 def clear(output: Path) -> None:
     """Remove what only an unfinished training needs."""
     (output / "head.safetensors").unlink(missing_ok=True)
-    for features in ("features", "frozen"):
-        shutil.rmtree(output / features, ignore_errors=True)
-    checkpoints.remove(output / "checkpoints")
+    for folder in ("features", "frozen", checkpoints.FILE.parent):
+        shutil.rmtree(output / folder, ignore_errors=True)
+
+
+def write_history(rows: list[dict[str, Any]], path: Path) -> Path:
+    """Write `history.parquet` atomically and return `path`."""
+    with replacing(path) as partial:
+        pq.write_table(pa.Table.from_pylist(rows, schema=HISTORY), partial)
+    return path

@@ -1,4 +1,4 @@
-"""Recipes as data: what is done with a network, in which order, at which rates. Nothing is computed here."""
+"""Recipes as data: how a network is trained, in which order and at which rates; the paper's and the sample's."""
 
 import math
 from pathlib import Path
@@ -9,10 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ml.errors import RecipeError
 from ml.images.augmentation import Augmentation
-from ml.spec import MAGNIFIED, FusionStart, NetworkName, Rank
+from ml.networks.description import BranchStart, Shape
+from ml.spec import MAGNIFIED, NetworkName, Rank
 
 OptimiserName = Literal["tf_adam", "adamw"]
-Branches = Literal["random", "pretrained"]
 
 
 class _Frozen(BaseModel):
@@ -42,38 +42,28 @@ class Segment(_Frozen):
     cosine: bool = False
 
 
-class Recipe(_Frozen):
+class Recipe(Shape):
     """How one network is trained."""
 
     name: str
     rank: Rank = "species"
     """What is learnt: species, or the taxa of a higher rank that a later stage goes on from."""
-    views: tuple[float, ...] = (1.0,)
-    """Share of each side that each view shows, around the centre of the crop; the first is the whole view."""
-    split_after: str | None = None
-    """Last step of the stem that the views share (`ml.networks.cuts`); None takes the architecture's default."""
-    merge_after: str | None = None
-    """Last step of the branches; None takes the architecture's default."""
-    branches: Branches = "random"
-    """First weights of the branches of further views: at random (the paper), or as the whole view's."""
-    fusion: FusionStart = "random"
-    """First weights of the joining convolution; at random in the paper."""
+    branches: BranchStart = "random"
+    """First weights of the branches of further views: random (the paper), or copies of the whole view's."""
     batch: int = Field(ge=1)
     """Photographs per step, over all processes."""
     optimiser: OptimiserName
     eps: float
+    """Epsilon of the optimiser."""
     weight_decay: float
-    dropout: float
-    batch_norm_momentum: float | None
-    batch_norm_eps: float | None
+    """Of the weights of convolutions and linear layers; batch norms are spared."""
     batch_norm_frozen: bool
     """Normalise with the pretrained statistics: small batches of few species would spoil them."""
     trainable: float = Field(default=1.0, gt=0, le=1)
     """Share of the backbone's steps that fine-tuning changes, counted from the output; random branches always."""
     reuse_frozen: bool = False
     """Keep on disk what the frozen steps make of each pass over the photographs (`ml.networks.frozen`), and share it
-    with the networks that begin alike. For small datasets on a processor: on a GPU, computing is faster than
-    reading."""
+    with the networks that begin alike. For small datasets on a processor: a GPU computes faster than a disk is read."""
     head_scale: float = 1.0
     """Learning rate of the head as a multiple of the backbone's."""
     warmup: float = Field(default=0.0, ge=0, lt=1)
@@ -207,7 +197,7 @@ def recipe_of(name: str, network: NetworkName, *, literal: bool = False, rank: R
         name: `paper`, `sample`, or the path of a YAML or JSON file with a recipe for each network that it trains.
         network: The network or stage.
         literal: Train the paper's last half epoch at 0.001, as printed, instead of 0.0001.
-        rank: What is learnt, in the place of the recipe's own.
+        rank: What is learnt instead of the recipe's own rank.
 
     Raises:
         RecipeError: the file cannot be read, or has no such recipe.
@@ -234,7 +224,7 @@ def rate_at(recipe: Recipe, *, done: float) -> float:
     """The learning rate after `done` epochs (a fraction counts the part of the epoch that is over).
 
     Raises:
-        ValueError: `done` lies beyond the last segment.
+        ValueError: `done` is beyond the last segment.
     """
     warm = recipe.warmup * recipe.epochs
     rise = min(1.0, done / warm) if warm else 1.0

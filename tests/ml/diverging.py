@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from ml.training import train
-from ml.training.objective import Objective
+from ml.training.loop import Objective
 
 forward, steps = Objective.forward, count()
 
 
-def diverging(self: Objective, pixels: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    loss, logits = forward(self, pixels, labels)
+def diverging(self: Objective, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    loss, logits = forward(self, inputs, labels)
     return (loss * torch.inf if next(steps) == 3 else loss), logits
 
 

@@ -19,7 +19,8 @@ from PIL import ExifTags, Image
 from safetensors.torch import save_file
 
 from ml.child.pipes import Reporter
-from ml.networks.network import NetworkSpec, create
+from ml.networks.description import NetworkSpec
+from ml.networks.network import create
 from ml.serving.register import run as register_run
 from ml.serving.register import unusable
 from ml.spec import RANKS, RESULT_FILE, CalibrateSpec, RegisterResult, RegisterSpec, TrackingSpec

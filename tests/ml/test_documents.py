@@ -10,7 +10,7 @@ import pytest
 
 from ml.errors import NetworkError, TrainingError
 from ml.files import replacing
-from ml.networks.network import NetworkSpec
+from ml.networks.description import NetworkSpec
 from ml.spec import RESULT_FILE, CalibrateSpec, DocumentError, RegisterResult
 from ml.specificity.calibration_report import CURVE_FILE, HASH_KEY
 from ml.specificity.stage import finished

@@ -1,6 +1,7 @@
 """A tiny world for training: real JPEGs of coloured shapes, packed, split, under a three-species taxonomy."""
 
 import shutil
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +15,12 @@ from numpy.typing import NDArray
 from ml.child.pipes import Reporter
 from ml.devices import Device
 from ml.images.augmentation import Augmentation
-from ml.images.loader import Pack, read_split
-from ml.networks.network import NetworkSpec, build
+from ml.images.loader import Loader
+from ml.images.pack import Pack, read_split
+from ml.networks.description import NetworkSpec
+from ml.networks.network import build
 from ml.spec import RANKS, TrackingSpec, TrainSpec
-from ml.training.job import Job
+from ml.training.loop import Job
 from ml.training.recipes import Recipe, Segment
 from tests.mlflow_stores import empty_store
 
@@ -32,8 +35,10 @@ STEADY = Recipe(
 """Gives the same weights up to rounding however batches are divided: nothing depends on a photograph's neighbours, and
 an epsilon of one keeps Adam from making small differences large."""
 
+PROCESSOR = Device(device=torch.device("cpu"), rank=0, world=1)
+
 SMOOTH = "test_convnext"
-"""A tiny backbone without kinks. Where a unit of a ReLU lies within rounding of its kink, two processors, or two ways
+"""A tiny backbone without kinks. Where a unit of a ReLU is within rounding of its kink, two processors, or two ways
 to share a batch, take different sides, and the gradient differs in the third digit; smooth units only round."""
 
 
@@ -66,29 +71,31 @@ class World:
                     pack.write(b"no JPEG")
         return World(folder=folder)
 
-    def job(self, folder: Path, *, backbone: str = "tf_efficientnet_lite0", **changes: object) -> Job:
+    def job(
+        self,
+        folder: Path,
+        *,
+        backbone: str = "tf_efficientnet_lite0",
+        recipe: Recipe = STEADY,
+        device: Device = PROCESSOR,
+        **changes: object,
+    ) -> Job:
         """A training of two short epochs that repeats itself in parts: norms frozen, no dropout, a smooth optimiser."""
         torch.manual_seed(1)
-        recipe = changes.pop("recipe", STEADY)
-        assert isinstance(recipe, Recipe)
+        spec = NetworkSpec(
+            backbone=backbone, classes=SPECIES, image_size=32, views=recipe.views, dropout=recipe.dropout
+        )
         pack = Pack(self.index)
-        values = {
-            "network": build(
-                NetworkSpec(
-                    backbone=backbone, classes=SPECIES, image_size=32, views=recipe.views, dropout=recipe.dropout
-                )
-            ),
-            "recipe": recipe,
-            "pack": pack,
-            "photos": read_split(self.split, pack=pack, side="train"),
-            "folder": folder / "checkpoints",
-            "spec_hash": "0123456789abcdef",
-            "seed": 7,
-            "workers": 1,
-            "device": Device(device=torch.device("cpu"), rank=0, world=1),
-            "reporter": Reporter(lambda _: None),
-        }
-        return Job(**(values | changes))  # type: ignore[arg-type]
+        return Job(
+            spec=self.spec(folder, **changes),
+            recipe=recipe,
+            network=build(spec),
+            photos=read_split(self.split, pack=pack, side="train"),
+            loader=Loader(pack, spec, device=device, workers=1),
+            device=device,
+            reporter=Reporter(lambda _: None),
+            stop=threading.Event(),
+        )
 
     def spec(self, output: Path, **changes: object) -> TrainSpec:
         """A specification of seconds: EfficientNet-Lite0 at 32 pixels, from nothing."""

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from ml.errors import PhotoError
-from ml.images.loader import decode
 from ml.images.photograph import upright_pixels
+from ml.images.views import decode
 from pipeline.dataset.fingerprint import fingerprint
 from pipeline.dataset.small_jpeg import shrink
 from pipeline.photos.verify import verify

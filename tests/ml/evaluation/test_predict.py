@@ -18,8 +18,9 @@ from ml.evaluation.metrics import Answers, flat, measure
 from ml.evaluation.predict import predict
 from ml.evaluation.predictions import open_probabilities
 from ml.evaluation.report import Assessment, accuracy_by_class_size, assess, sample, training_curves
-from ml.images.loader import Pack, Photos, read_split
-from ml.networks.network import Network, NetworkSpec, create
+from ml.images.pack import Pack, Photos, read_split
+from ml.networks.description import NetworkSpec
+from ml.networks.network import Network, create
 from ml.taxonomy import Taxonomy
 from tests.ml.world import World
 

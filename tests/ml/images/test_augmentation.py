@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ml.images.augmentation import ORDERS, Augmentation, Draws, _distort, change_colours, crop_box
+from ml.images.augmentation import ORDERS, Augmentation, RandomChanges, _distort, change_colours, crop_box
 
 PAPER = Augmentation()
 unit = st.floats(0, 1, exclude_max=True, allow_nan=False)
@@ -19,10 +19,10 @@ unit = st.floats(0, 1, exclude_max=True, allow_nan=False)
 
 @given(seed=st.integers(0, 2**32), epoch=st.integers(0, 100), position=st.integers(0, 10**6))
 def test_draws_depend_on_seed_epoch_and_photograph_only(seed: int, epoch: int, position: int) -> None:
-    first = Draws(seed=seed, epoch=epoch)
-    first.of(position + 1)
-    assert np.array_equal(first.of(position), Draws(seed=seed, epoch=epoch).of(position))
-    assert not np.array_equal(first.of(position), Draws(seed=seed, epoch=epoch + 1).of(position))
+    first, again, next_ = (RandomChanges(PAPER, seed=seed, epoch=each) for each in (epoch, epoch, epoch + 1))
+    first.draws(position + 1)
+    assert np.array_equal(first.draws(position), again.draws(position))
+    assert not np.array_equal(first.draws(position), next_.draws(position))
 
 
 @given(draws=st.lists(unit, min_size=10, max_size=10), low=st.floats(0.05, 0.9))

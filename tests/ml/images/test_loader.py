@@ -1,219 +1,23 @@
-"""Photographs for networks: read from the pack, decoded as asked, in an order that a resumed run repeats."""
+"""Batches: the same photographs in the same order for a resumed run, whatever the number of threads."""
 
-import io
-import os
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import simplejpeg
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
 
-from ml.errors import DataError, PhotoError
-from ml.images.augmentation import Augmentation, Draws, crop_box
-from ml.images.loader import (
-    CENTRE,
-    Batch,
-    Box,
-    Pack,
-    Photos,
-    batches,
-    decode,
-    epoch_order,
-    read_split,
-    region_boxes,
-    resize,
-    standardise,
-    view_boxes,
-)
-from tests.ml.world import World, photograph
+from ml.images.augmentation import Augmentation, RandomChanges, change_colours
+from ml.images.loader import Batch, Loader, epoch_order
+from ml.images.pack import Pack, Photos, read_split
+from ml.networks.description import NetworkSpec
+from tests.ml.world import PROCESSOR, World, photograph
 
-WHOLE = (0.0, 0.0, 1.0, 1.0)
-
-
-def test_a_photograph_comes_out_of_the_pack_as_it_went_in(world: World) -> None:
-    pack = Pack(world.index)
-    assert bytes(pack.jpeg(pack.row_of["103"])) == photograph(1, 3)
-
-
-def test_the_split_gives_each_side_in_a_fixed_order(world: World) -> None:
-    pack = Pack(world.index)
-    train, validation = (read_split(world.split, pack=pack, side=side) for side in ("train", "validation"))
-    assert (len(train), len(validation)) == (18, 6)
-    assert train.photo_ids == sorted(train.photo_ids)
-    assert train.labels.tolist() == [0] * 6 + [1] * 6 + [2] * 6
-    assert set(train.halves) == {None}
-    assert validation.halves == ["calibration", "evaluation"] * 3
-
-
-def test_what_is_missing_is_named(world: World, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"absent\.parquet"):
-        Pack(tmp_path / "absent.parquet")
-    table = pq.read_table(world.index)
-    pq.write_table(table.slice(1), tmp_path / "index.parquet")
-    with pytest.raises(DataError, match=r"1 photographs of .* not in the pack, 000 among them"):
-        read_split(world.split, pack=Pack(tmp_path / "index.parquet"), side="train")
-    with pytest.raises(DataError, match="cannot read the pack"):
-        Pack(tmp_path / "index.parquet").jpeg(0)
-    (tmp_path / "pack-00000.bin").write_bytes(b"short")
-    with pytest.raises(DataError, match="ends before photograph"):
-        Pack(tmp_path / "index.parquet").jpeg(0)
-    with pytest.raises(DataError, match="no nobody photographs"):
-        read_split(world.split, pack=Pack(world.index), side="nobody")
-
-
-def test_a_pack_that_loses_bytes_while_it_is_read_is_an_error(world: World, tmp_path: Path) -> None:
-    name = pq.read_table(world.index)["pack"][0].as_py()
-    (tmp_path / name).write_bytes((world.index.parent / name).read_bytes())
-    (tmp_path / "index.parquet").write_bytes(world.index.read_bytes())
-    pack = Pack(tmp_path / "index.parquet")
-    last = int(np.argmax(pack._offsets))
-    whole = pack.jpeg(last)
-    os.truncate(tmp_path / name, 100)
-    with pytest.raises(DataError, match=r"pack-00000\.bin ends before photograph"):
-        pack.jpeg(last)
-    os.truncate(tmp_path / name, 0)
-    with pytest.raises(DataError, match=r"pack-00000\.bin ends before photograph"):
-        pack.jpeg(0)
-    (tmp_path / name).write_bytes((world.index.parent / name).read_bytes())
-    assert pack.jpeg(last) == whole
-
-
-def test_a_pack_closes_its_files(world: World, tmp_path: Path) -> None:
-    # Of the common pack, another test's reader may still wait for the garbage collector.
-    index = world.spoiled(tmp_path / "own").index
-    pack = Pack(index)
-    pack.jpeg(0)
-
-    def is_open() -> bool:
-        return any(Path(file.path).parent == index.parent for file in psutil.Process().open_files())
-
-    assert is_open()
-    del pack
-    assert not is_open()
-
-
-@pytest.mark.parametrize("size", [(640, 480), (481, 1000), (40, 30), (1, 1)])
-def test_decoding_in_the_decoders_own_scales_equals_resizing_the_whole(size: tuple[int, int]) -> None:
-    ramp = np.linspace(0, 255, size[0])[None, :, None] * np.ones((size[1], 1, 3))
-    jpeg = simplejpeg.encode_jpeg(np.ascontiguousarray(ramp.astype(np.uint8)), quality=95)
-    (ours,) = decode(jpeg, boxes=[WHOLE], image_size=64)
-    plain = Image.open(io.BytesIO(jpeg)).resize((64, 64), Image.Resampling.BILINEAR)
-    assert ours.shape == (64, 64, 3)
-    assert np.abs(ours.astype(int) - np.asarray(plain).astype(int)).max() <= 6
-
-
-def test_evaluation_sees_the_centre() -> None:
-    pixels = np.zeros((160, 160, 3), dtype=np.uint8)
-    pixels[10:-10, 10:-10] = 255  # the outer sixteenth of each side is not seen
-    (seen,) = decode(simplejpeg.encode_jpeg(pixels, quality=100), boxes=[CENTRE], image_size=32)
-    assert seen[1:-1, 1:-1].min() > 250, "the resampling may blend the border into the outermost pixel only"
-    assert CENTRE == (0.0625, 0.0625, 0.9375, 0.9375)
-
-
-def test_pixels_become_minus_one_to_one() -> None:
-    pixels = torch.tensor([0.0, 0.5, 1.0]).view(3, 1, 1, 1).repeat(1, 3, 1, 1)
-    assert standardise(pixels, (0.5,) * 3, (0.5,) * 3).flatten(1).mean(1).tolist() == [-1, 0, 1]
-
-
-def test_views_are_central_parts_at_the_same_resolution() -> None:
-    boxes = view_boxes((0.2, 0.0, 1.0, 0.4), views=(1.0, 0.5))
-    np.testing.assert_allclose(boxes, [(0.2, 0.0, 1.0, 0.4), (0.4, 0.1, 0.8, 0.3)])
-    rings = np.zeros((120, 120, 3), dtype=np.uint8)
-    rings[30:90, 30:90] = 255  # the central half of each side
-    whole, crop = decode(
-        simplejpeg.encode_jpeg(rings, quality=100), boxes=view_boxes(WHOLE, views=(1.0, 0.5)), image_size=30
-    )
-    assert whole.shape == crop.shape == (30, 30, 3)
-    assert crop[1:-1, 1:-1].min() > 250
-    assert whole.mean() == pytest.approx(255 / 4, abs=8)
-
-
-edges = st.floats(0, 1)
-
-
-@given(left=edges, upper=edges, right=edges, lower=edges, share=st.floats(0.05, 1))
-def test_views_lie_around_one_centre_and_are_mirrored_with_their_part(
-    left: float, upper: float, right: float, lower: float, share: float
-) -> None:
-    whole, part = view_boxes((left, upper, right, lower), views=(1.0, share))
-    assert whole == pytest.approx((left, upper, right, lower))
-    assert (part[0] + part[2], part[1] + part[3]) == pytest.approx((left + right, upper + lower))
-    assert (part[2] - part[0], part[3] - part[1]) == pytest.approx((share * (right - left), share * (lower - upper)))
-
-
-@given(left=edges, upper=edges, width=edges, height=edges, size=st.tuples(st.integers(1, 9), st.integers(1, 9)))
-def test_any_part_of_any_photograph_can_be_cut(
-    left: float, upper: float, width: float, height: float, size: tuple[int, int]
-) -> None:
-    box = (left, upper, min(1.0, left + width), min(1.0, upper + height))
-    pixels = np.arange(size[0] * size[1] * 3, dtype=np.uint8).reshape(*size, 3)
-    (seen,) = resize(pixels, boxes=[box], image_size=4)
-    assert pixels.min() <= seen.min() <= seen.max() <= pixels.max()
-
-
-def test_a_part_from_right_to_left_is_mirrored() -> None:
-    pixels = np.random.default_rng(2).integers(0, 256, (60, 80, 3), dtype=np.uint8)
-    jpeg = simplejpeg.encode_jpeg(pixels, quality=95)
-    plain, mirrored = decode(jpeg, boxes=[(0.1, 0.2, 0.8, 0.9), (0.8, 0.2, 0.1, 0.9)], image_size=32)
-    assert np.array_equal(mirrored, plain[:, ::-1])
-    assert not np.array_equal(mirrored, plain)
-
-
-def test_pixels_can_be_written_where_they_are_wanted() -> None:
-    rows = np.zeros((2, 3, 32, 32, 3), dtype=np.uint8)
-    boxes = view_boxes(WHOLE, views=(1.0, 0.5))
-    decode(photograph(1, 1), boxes=boxes, image_size=32, out=rows[:, 1])
-    assert np.array_equal(rows[:, 1], decode(photograph(1, 1), boxes=boxes, image_size=32))
-    assert not rows[:, [0, 2]].any()
-
-
-@given(edges=st.tuples(*[st.floats(0, 1)] * 4), views=st.sampled_from([(1.0,), (1.0, 0.5), (1.0, 0.6, 0.3)]))
-def test_the_most_magnified_view_shows_the_region_of_interest(edges: Box, views: tuple[float, ...]) -> None:
-    left, right = sorted(edges[::2])
-    upper, lower = sorted(edges[1::2])
-    region = (left, upper, right, lower)
-    if left == right or upper == lower:
-        with pytest.raises(ValueError, match="a region of interest is left, upper, right, lower"):
-            region_boxes(region, views=views)
-        return
-    boxes = region_boxes(region, views=views)
-    assert len(boxes) == len(views)
-    assert boxes[-1] == pytest.approx(region)
-    assert all(0 <= box[0] < box[2] <= 1 and 0 <= box[1] < box[3] <= 1 for box in boxes)
-    assert len(views) == 1 or boxes[0] == CENTRE
-
-
-@pytest.mark.parametrize("region", [(0.5, 0.0, 0.4, 1.0), (-0.1, 0.0, 1.0, 1.0), (0.0, 0.0, 1.0, 1.1)])
-def test_a_region_outside_the_photograph_is_refused(region: Box) -> None:
-    with pytest.raises(ValueError, match="as fractions of the photograph"):
-        region_boxes(region, views=(1.0, 0.5))
-
-
-@pytest.mark.parametrize("mode", ["L", "CMYK"])
-def test_grey_and_print_photographs_are_read_as_colour(mode: str) -> None:
-    stream = io.BytesIO()
-    Image.new(mode, (50, 40)).save(stream, "JPEG")
-    assert decode(stream.getvalue(), boxes=[CENTRE], image_size=32).shape == (1, 32, 32, 3)
-
-
-def test_padding_before_the_end_of_a_photograph_takes_no_pixel_away() -> None:
-    content = photograph(1, 1)
-    padded = content[:-2] + bytes(60) + content[-2:]
-    plain, same = (decode(one, boxes=[WHOLE], image_size=32) for one in (content, padded))
-    assert np.array_equal(plain, same)
-
-
-@pytest.mark.parametrize("content", [b"", b"<html>", photograph(0, 0)[:200], photograph(0, 0)[:-400]])
-def test_what_is_no_whole_jpeg_is_refused(content: bytes) -> None:
-    with pytest.raises(PhotoError, match="not a readable JPEG"):
-        decode(content, boxes=[WHOLE], image_size=32)
+ONE_VIEW = NetworkSpec(backbone="none", image_size=32, mean=(0.1, 0.2, 0.3), std=(0.5, 0.25, 0.5))
+TWO_VIEWS = ONE_VIEW.model_copy(update={"views": (1.0, 0.5)})
 
 
 @given(count=st.integers(1, 500), seed=st.integers(0, 2**31), epoch=st.integers(0, 50))
@@ -226,13 +30,12 @@ def test_each_epoch_visits_every_photograph_once_in_its_own_order(count: int, se
 def test_batches_are_the_same_whatever_the_number_of_workers(world: World) -> None:
     pack = Pack(world.index)
     photos = read_split(world.split, pack=pack, side="train")
-    draws, groups = Draws(seed=3, epoch=1), np.array_split(epoch_order(len(photos), seed=3, epoch=1), 4)
+    changes = RandomChanges(Augmentation(), seed=3, epoch=1)
+    groups = np.array_split(epoch_order(len(photos), seed=3, epoch=1), 4)
 
     def stream(workers: int, ahead: int) -> list[Batch]:
-        return list(
-            batches(photos, pack=pack, groups=groups, views=(1.0, 0.5), image_size=32, workers=workers, ahead=ahead,
-                    box=lambda index: crop_box(draws.of(index), augmentation=Augmentation()))
-        )  # fmt: skip
+        loader = Loader(pack, TWO_VIEWS, device=PROCESSOR, workers=workers)
+        return list(loader.batches(photos, groups=groups, changes=changes, ahead=ahead))
 
     alone = stream(0, 3)
     for batch, group in zip(alone, groups, strict=True):
@@ -255,13 +58,29 @@ def test_an_unreadable_photograph_leaves_its_batch_and_is_named(world: World, tm
              for name, offset, length in rows]  # fmt: skip
     pq.write_table(pa.Table.from_pylist(index), tmp_path / "index.parquet")
     photos = Photos(photo_ids=["a", "broken", "c"], labels=np.array([0, 1, 2]), halves=[None] * 3, rows=np.arange(3))
-    found = list(
-        batches(photos, pack=Pack(tmp_path / "index.parquet"), groups=[np.array([2, 1]), np.array([1]), np.array([0])],
-                box=lambda _: WHOLE, image_size=32, workers=workers)
-    )  # fmt: skip
+    loader = Loader(Pack(tmp_path / "index.parquet"), ONE_VIEW, device=PROCESSOR, workers=workers)
+    found = list(loader.batches(photos, groups=[np.array([2, 1]), np.array([1]), np.array([0])]))
     assert [batch.positions.tolist() for batch in found] == [[2], [], [0]]
     assert [batch.labels.tolist() for batch in found] == [[2], [], [0]]
     assert found[0].unreadable[0].startswith("broken: not a readable JPEG")
     assert [batch.pixels.shape[0] for batch in found] == [1, 0, 1]
     assert all(batch.pixels.transpose(0, 1).is_contiguous() for batch in found)
     assert torch.equal(found[0].pixels, found[2].pixels), "the same photograph, before and after the broken one"
+
+
+def test_inputs_are_the_batch_changed_and_standardised(world: World) -> None:
+    pack = Pack(world.index)
+    photos = read_split(world.split, pack=pack, side="train")
+    loader = Loader(pack, TWO_VIEWS, device=PROCESSOR, workers=0)
+    changes = RandomChanges(Augmentation(), seed=3, epoch=1)
+    (batch,) = loader.batches(photos, groups=[np.array([4, 9])], changes=changes)
+    scaled = batch.pixels.permute(0, 1, 4, 2, 3).float() / 255
+    mean, std = (torch.tensor(numbers).view(3, 1, 1) for numbers in (TWO_VIEWS.mean, TWO_VIEWS.std))
+    plain = loader.inputs(batch.pixels, positions=batch.positions)
+    torch.testing.assert_close(plain, (scaled - mean) / std)
+    changed = loader.inputs(batch.pixels, positions=batch.positions, changes=changes)
+    draws = np.stack([changes.draws(4), changes.draws(9)])
+    wanted = change_colours(scaled, draws=draws, augmentation=Augmentation())
+    torch.testing.assert_close(changed, (wanted - mean) / std)
+    part = loader.inputs(batch.pixels[1:], positions=batch.positions[1:], changes=changes)
+    assert torch.equal(part, changed[1:]), "a photograph is changed the same in any part of a batch"

@@ -16,7 +16,7 @@ XMP = b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
 def exif(
     kind: int, value: bytes, *, order: str = "<", count: int = 1, tag: int = TAG, begin: int = 8, after: bytes = b""
 ) -> bytes:
-    """A block with one entry; `value` is the four bytes that hold it or say where it lies."""
+    """A block with one entry; `value` is the four bytes that hold it or its offset."""
     head = (b"II*\x00" if order == "<" else b"MM\x00*") + struct.pack(f"{order}I", begin)
     entry = struct.pack(f"{order}HHHI", 1, tag, kind, count) + value.ljust(4, b"\x00")
     return b"Exif\x00\x00" + head + entry + bytes(4) + after

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ml.errors import NetworkError
-from ml.networks.network import Network, NetworkSpec, build, count_parameters
+from ml.networks.description import NetworkSpec
+from ml.networks.network import Network, build, count_parameters
 from ml.networks.pretrained import initialise
-from ml.training.recipes import SAMPLE
-from ml.training.trainer import freeze, set_training_mode, trainable_steps
+from ml.networks.trainable import freeze, set_training_mode, trainable_steps
 
 BACKBONES = {
     "tf_efficientnet_lite0": 64,
@@ -220,27 +220,24 @@ def trained(network: Network) -> set[str]:
 
 def test_only_the_last_steps_are_fine_tuned() -> None:
     network = build(views("tf_efficientnet_lite0"))
-    recipe = SAMPLE.model_copy(update={"trainable": 0.5, "batch_norm_frozen": False})
     assert len(trainable_steps(network, share=1)) == 11
-    freeze(network, recipe=recipe)
+    freeze(network, trainable=0.5, branches="random")
     assert "head.weight" in trained(network)
     assert any(name.startswith("backbone.blocks.6") for name in trained(network))
     assert not any(name.startswith(("backbone.blocks.2", "backbone.conv_stem")) for name in trained(network))
-    set_training_mode(network, recipe=recipe)
+    set_training_mode(network, branches="random", batch_norm_frozen=False)
     assert not network.backbone.get_submodule("blocks.2.0.bn1").training
     assert network.backbone.get_submodule("blocks.6.0.bn1").training
 
 
 def test_a_random_branch_is_trained_whole_and_a_pretrained_one_as_the_whole_view() -> None:
     network = build(views("tf_efficientnet_lite0", 0.5, split_after="blocks.1"))
-    frozen = SAMPLE.model_copy(update={"trainable": 0.5, "batch_norm_frozen": True})
-    freeze(network, recipe=frozen)
-    set_training_mode(network, recipe=frozen)
+    freeze(network, trainable=0.5, branches="random")
+    set_training_mode(network, branches="random", batch_norm_frozen=True)
     assert "branches.0.blocks_2.0.conv_pw.weight" in trained(network)
     assert network.branches[0].get_submodule("blocks_2.0.bn1").training, "a random branch has no statistics to keep"
-    pretrained = frozen.model_copy(update={"branches": "pretrained"})
-    freeze(network, recipe=pretrained)
-    set_training_mode(network, recipe=pretrained)
+    freeze(network, trainable=0.5, branches="pretrained")
+    set_training_mode(network, branches="pretrained", batch_norm_frozen=True)
     assert "branches.0.blocks_2.0.conv_pw.weight" not in trained(network)
     assert not network.branches[0].get_submodule("blocks_2.0.bn1").training
     assert any(name.startswith("fusion") for name in trained(network))

@@ -9,33 +9,37 @@ import numpy as np
 import pytest
 import torch
 
-from ml.devices import Device
 from ml.errors import InterruptedTrainingError
-from ml.images import loader as data
-from ml.images.augmentation import Augmentation, Draws
-from ml.images.loader import Pack, Photos, read_split
+from ml.images.augmentation import Augmentation, RandomChanges
+from ml.images.loader import Loader
+from ml.images.pack import Pack, Photos, read_split
+from ml.networks.description import NetworkSpec
 from ml.networks.frozen import KEPT_SECONDS, FrozenLayers
-from ml.networks.network import Network, NetworkSpec, build, count_frozen
+from ml.networks.network import Network, build
 from ml.networks.pretrained import initialise
+from ml.networks.trainable import count_frozen, freeze
+from ml.training.loop import Job, fit
 from ml.training.recipes import Recipe
-from ml.training.steps import Outcome, Steps
-from ml.training.trainer import fit, freeze
-from tests.ml.training.test_steps import farthest, weights
-from tests.ml.world import SMOOTH, STEADY, World
+from tests.ml.training.test_loop import farthest, stop_after, weights
+from tests.ml.world import PROCESSOR, SMOOTH, STEADY, World
 
 HALF = STEADY.model_copy(update={"trainable": 0.25, "reuse_frozen": True})
 TWO_VIEWS = HALF.model_copy(update={"views": (1.0, 0.5), "branches": "pretrained", "fusion": "average"})
-DEVICE = Device(device=torch.device("cpu"), rank=0, world=1)
 GROUPS = [np.arange(4), np.array([17, 3])]
 
 
 def begun(recipe: Recipe, *, seed: int = 1) -> Network:
-    """A network whose frozen steps lie behind its inputs; the same seed gives the same backbone."""
+    """A network that takes features of its frozen steps; the same seed gives the same backbone."""
     torch.manual_seed(seed)
     spec = NetworkSpec(backbone="resnet10t", classes=3, image_size=32, views=recipe.views, fusion=recipe.fusion)
     network = build(spec).eval()
     initialise(network, source="none", branches=recipe.branches)
-    freeze(network, recipe=recipe)
+    return frozen(network, recipe)
+
+
+def frozen(network: Network, recipe: Recipe) -> Network:
+    """The network, taking features of its frozen steps."""
+    freeze(network, trainable=recipe.trainable, branches=recipe.branches)
     network.begun = count_frozen(network)
     return network
 
@@ -45,10 +49,16 @@ def photos(world: World) -> Photos:
     return read_split(world.split, pack=Pack(world.index), side="train")
 
 
-def layers(network: Network, world: World, folder: Path) -> FrozenLayers:
-    return FrozenLayers(
-        network, folder=folder, pack=Pack(world.index), device=DEVICE, workers=0, stop=threading.Event()
-    )
+def layers(network: Network, world: World, folder: Path, *, stop: threading.Event | None = None) -> FrozenLayers:
+    loader = Loader(Pack(world.index), network.spec, device=PROCESSOR, workers=0)
+    return FrozenLayers(network, loader=loader, folder=folder, stop=stop or threading.Event())
+
+
+def on_features(job: Job, world: World, folder: Path) -> Job:
+    """The job with the features of frozen layers in the place of photographs."""
+    frozen(job.network, job.recipe)
+    job.loader = layers(job.network, world, folder)
+    return job
 
 
 def files(folder: Path) -> set[Path]:
@@ -62,10 +72,8 @@ def test_features_and_the_rest_are_the_network(
     network = begun(recipe)
     assert network.begun == steps
     found = list(layers(network, world, tmp_path).batches(photos, groups=GROUPS))
-    pixels = data.batches(
-        photos, pack=Pack(world.index), groups=GROUPS, box=lambda _: data.CENTRE, views=recipe.views, image_size=32,
-        workers=0,
-    )  # fmt: skip
+    loader = Loader(Pack(world.index), network.spec, device=PROCESSOR, workers=0)
+    pixels = loader.batches(photos, groups=GROUPS)
     for batch, whole in zip(found, pixels, strict=True):
         assert np.array_equal(batch.positions, whole.positions)
         assert torch.equal(batch.labels, whole.labels)
@@ -73,7 +81,7 @@ def test_features_and_the_rest_are_the_network(
             network.begun = steps
             logits = network(batch.pixels)
             network.begun = 0
-            inputs = data.standardise(DEVICE.pixels(whole.pixels), network.spec.mean, network.spec.std)
+            inputs = loader.inputs(whole.pixels, positions=whole.positions)
             assert torch.allclose(logits, network(inputs), atol=1e-4)
 
 
@@ -101,18 +109,20 @@ def test_networks_that_begin_alike_compute_a_view_once(world: World, photos: Pho
 
 def test_what_decides_the_features_names_them(world: World, photos: Photos, tmp_path: Path) -> None:
     kept = layers(begun(HALF), world, tmp_path)
-    changed = Augmentation()
 
-    def asked(source: FrozenLayers, draws: Draws | None = None, augmentation: Augmentation | None = None) -> int:
-        list(source.batches(photos, groups=GROUPS, draws=draws, augmentation=augmentation))
+    def asked(source: FrozenLayers, changes: RandomChanges | None = None) -> int:
+        list(source.batches(photos, groups=GROUPS, changes=changes))
         return len(files(tmp_path))
+
+    def changes(epoch: int, augmentation: Augmentation) -> RandomChanges:
+        return RandomChanges(augmentation, seed=1, epoch=epoch)
 
     assert asked(kept) == 1
     assert asked(layers(begun(HALF, seed=2), world, tmp_path)) == 2, "other weights"
-    assert asked(kept, Draws(seed=1, epoch=0), changed) == 3, "random crops and colours"
-    assert asked(kept, Draws(seed=1, epoch=1), changed) == 4, "those of another epoch"
-    assert asked(kept, Draws(seed=1, epoch=1), Augmentation(hue=0.0)) == 5, "other changes"
-    assert asked(kept, Draws(seed=1, epoch=1), changed) == 5
+    assert asked(kept, changes(0, Augmentation())) == 3, "random crops and colours"
+    assert asked(kept, changes(1, Augmentation())) == 4, "those of another epoch"
+    assert asked(kept, changes(1, Augmentation(hue=0.0))) == 5, "other changes"
+    assert asked(kept, changes(1, Augmentation())) == 5
 
 
 def test_unreadable_photographs_are_named_every_time(world: World, photos: Photos, tmp_path: Path) -> None:
@@ -147,9 +157,7 @@ def test_training_on_features_is_training_on_photographs(world: World, tmp_path:
     for job in jobs:
         initialise(job.network, source="none", branches=recipe.branches)
     before = weights(jobs[0])
-    freeze(jobs[1].network, recipe=recipe)
-    jobs[1].network.begun = count_frozen(jobs[1].network)
-    jobs[1].frozen = layers(jobs[1].network, world, tmp_path / "kept")
+    on_features(jobs[1], world, tmp_path / "kept")
     rows, again = (fit(job) for job in jobs)
     moved = farthest(before, weights(jobs[0]))
     assert farthest(weights(jobs[0]), weights(jobs[1])) < 1e-3 * moved
@@ -160,20 +168,10 @@ def test_training_on_features_stopped_and_resumed_ends_in_the_same_weights(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, parts, rest = (
-        world.job(tmp_path / name, backbone="resnet10t", recipe=HALF) for name in ("whole", "parts", "parts")
+        on_features(world.job(tmp_path / name, backbone="resnet10t", recipe=HALF), world, tmp_path / f"{name} features")
+        for name in ("whole", "parts", "parts")
     )
-    for job in (whole, parts, rest):
-        freeze(job.network, recipe=HALF)
-        job.network.begun = count_frozen(job.network)
-        job.frozen = layers(job.network, world, job.folder.parent / "kept")
-    original = Steps.take
-
-    def take(self: Steps, *arguments: object, step: int, **keywords: object) -> Outcome:
-        if step + 1 == 2 and self.job is parts:
-            parts.stop.set()
-        return original(self, *arguments, step=step, **keywords)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(Steps, "take", take)
+    stop_after(monkeypatch, 2, stop=parts.stop)
     fit(whole)
     with pytest.raises(InterruptedTrainingError, match="after step 2 of 6"):
         fit(parts)
@@ -183,7 +181,7 @@ def test_training_on_features_stopped_and_resumed_ends_in_the_same_weights(
 
 def test_a_stop_is_heard_between_two_pieces(world: World, photos: Photos, tmp_path: Path) -> None:
     stop = threading.Event()
-    source = FrozenLayers(begun(HALF), folder=tmp_path, pack=Pack(world.index), device=DEVICE, workers=0, stop=stop)
+    source = layers(begun(HALF), world, tmp_path, stop=stop)
     stop.set()
     with pytest.raises(InterruptedTrainingError, match="while computing features"):
         next(iter(source.batches(photos, groups=GROUPS)))

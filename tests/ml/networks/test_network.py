@@ -7,7 +7,8 @@ import torch
 from safetensors.torch import save_file
 
 from ml.errors import NetworkError, WeightsError
-from ml.networks.network import NetworkSpec, build, count_parameters, create, load, normalisation
+from ml.networks.description import NetworkSpec
+from ml.networks.network import build, count_parameters, create, load, normalisation
 from ml.taxonomy import Taxonomy
 from tests.ml.world import SPECIES, World
 

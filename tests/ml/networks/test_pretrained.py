@@ -9,15 +9,17 @@ import torch
 from safetensors.torch import save_file
 
 from ml.errors import WeightsError
-from ml.images.loader import CENTRE, decode, standardise
+from ml.images.views import CENTRE, decode, standardise
+from ml.networks import package_weights
 from ml.networks import pretrained as weights
-from ml.networks.network import NetworkSpec, build
+from ml.networks.description import NetworkSpec
+from ml.networks.network import build
 
 LITE = NetworkSpec(backbone="tf_efficientnet_lite0", classes=3, image_size=32)
 
 
 def test_every_tensor_of_the_package_is_used_under_its_new_name() -> None:
-    state = weights.from_package("tf_efficientnet_lite0")
+    state = package_weights.from_package("tf_efficientnet_lite0")
     whole = timm.create_model("tf_efficientnet_lite0")
     whole.load_state_dict(state, strict=True)
     assert torch.equal(whole.state_dict()["conv_stem.weight"], state["conv_stem.weight"])
@@ -29,7 +31,7 @@ def test_the_loaded_network_recognises_real_monarchs(shared: Path) -> None:
     if not photographs:
         pytest.skip("Danaus plexippus is not among the real photographs")
     network = timm.create_model("tf_efficientnet_lite0").eval()
-    network.load_state_dict(weights.from_package("tf_efficientnet_lite0"))
+    network.load_state_dict(package_weights.from_package("tf_efficientnet_lite0"))
     views = np.concatenate([decode(path.read_bytes(), boxes=[CENTRE], image_size=224) for path in photographs])
     pixels = standardise(torch.from_numpy(views).permute(0, 3, 1, 2).float() / 255, (0.5,) * 3, (0.5,) * 3)
     with torch.no_grad():
@@ -52,22 +54,22 @@ def test_pretrained_features_keep_the_scale_of_the_running_statistics() -> None:
 def test_another_order_of_shapes_is_refused() -> None:
     names = {"a": torch.Size([2]), "b": torch.Size([3])}
     with pytest.raises(WeightsError, match=r"y has shape \(4,\), but b needs \(3,\)"):
-        weights.map_in_order({"x": torch.zeros(2), "y": torch.zeros(4)}, names=names)
+        package_weights.map_in_order({"x": torch.zeros(2), "y": torch.zeros(4)}, names=names)
     with pytest.raises(WeightsError, match="1 tensors, the network 2"):
-        weights.map_in_order({"x": torch.zeros(2)}, names=names)
+        package_weights.map_in_order({"x": torch.zeros(2)}, names=names)
 
 
 def test_a_changed_checkpoint_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     changed = tmp_path / "changed.pth"
     changed.write_bytes(b"something else")
-    monkeypatch.setattr(weights, "_package_file", lambda: changed)
+    monkeypatch.setattr(package_weights, "_file", lambda: changed)
     with pytest.raises(WeightsError, match="SHA-256"):
-        weights.from_package("tf_efficientnet_lite0")
+        package_weights.from_package("tf_efficientnet_lite0")
 
 
 def test_the_package_fits_one_backbone_only() -> None:
     with pytest.raises(WeightsError, match="tf_efficientnet_lite0 only, not inception_resnet_v2"):
-        weights.from_package("inception_resnet_v2")
+        package_weights.from_package("inception_resnet_v2")
 
 
 def test_a_file_of_a_trained_network_starts_another(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from ml.errors import NetworkError
-from ml.networks.network import NetworkSpec, create
+from ml.networks.description import NetworkSpec
+from ml.networks.network import create
 from ml.networks.transfer import mix, parents, rare_labels, transfer
 from ml.taxonomy import Taxonomy
 from tests.ml.specificity_fixtures import random_tree

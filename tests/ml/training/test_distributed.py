@@ -19,9 +19,10 @@ from ml.errors import TrainingError
 from ml.spec import RESULT_FILE, TrainResult, TrainSpec
 from ml.taxonomy import Taxonomy
 from ml.training import train
+from ml.training.start import first_network
 from tests.ml.world import SMOOTH, STEADY, World
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 HIDDEN = {"CUDA_VISIBLE_DEVICES": ""}
 """Two processes need two GPUs, or none; and the digits compared here are those of full precision."""
 COLUMNS = ["epoch", "step", "train_loss", "train_accuracy"]
@@ -58,7 +59,7 @@ def test_two_processes_give_the_weights_of_one(world: World, tmp_path: Path, ste
     processor = Device(device=torch.device("cpu"), rank=0, world=1)
     train.run(one, device=processor, reporter=Reporter(lambda _: None), stop=threading.Event())
     first, second = (load_file(spec.output / "weights.safetensors") for spec in (one, two))
-    start = train.first_network(one, recipe=STEADY, taxonomy=Taxonomy.read(one.taxonomy)).state_dict()
+    start = first_network(one, recipe=STEADY, taxonomy=Taxonomy.read(one.taxonomy)).state_dict()
     moved, apart = (
         sum((first[name] - other[name]).square().sum().item() for name in first) for other in (start, second)
     )

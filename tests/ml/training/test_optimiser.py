@@ -7,8 +7,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml.networks.network import NetworkSpec, build
+from ml.networks.description import NetworkSpec
+from ml.networks.network import build
 from ml.training.optimiser import TFAdam, create, set_rate
+from tests.ml.world import STEADY
 
 floats = st.floats(-3, 3, allow_nan=False, width=32)
 
@@ -41,7 +43,7 @@ def test_the_first_step_is_31_times_smaller_than_torchs() -> None:
 
 def test_batch_norm_is_spared_from_weight_decay_and_the_head_may_learn_faster() -> None:
     network = build(NetworkSpec(backbone="tf_efficientnet_lite0", classes=2, image_size=32))
-    optimiser = create(network, name="tf_adam", weight_decay=4e-5, eps=1.0, head_scale=10)
+    optimiser = create(network, STEADY.model_copy(update={"head_scale": 10}))
     set_rate(optimiser, 0.01)
     body, norms, head = optimiser.param_groups
     assert {id(weight) for weight in norms["params"]} == {

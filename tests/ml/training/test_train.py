@@ -25,14 +25,16 @@ from ml.devices import joined
 from ml.errors import CheckpointError, DataError, InterruptedTrainingError, TrackingError, TrainingError
 from ml.evaluation.predictions import open_probabilities
 from ml.images.augmentation import Augmentation
-from ml.networks.network import NetworkSpec, build, load
+from ml.networks.description import NetworkSpec
+from ml.networks.network import build, load
 from ml.spec import RANKS, RESULT_FILE, TrainResult, TrainSpec
 from ml.taxonomy import Taxonomy
 from ml.training import recipes, train
-from ml.training.checkpoints import POINTER
+from ml.training.checkpoints import FILE
 from ml.training.output_folder import INPUTS_FILE
 from ml.training.recipes import Probe, Recipe, Segment
-from ml.training.steps import Outcome, Steps
+from ml.training.start import first_network
+from tests.ml.training.test_loop import stop_after
 from tests.ml.world import World
 
 pytestmark = pytest.mark.filterwarnings(
@@ -143,16 +145,10 @@ def whole(world: World, tmp_path_factory: pytest.TempPathFactory) -> TrainResult
 def test_a_run_stopped_after_any_step_ends_in_the_same_weights(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: TrainResult, after: int
 ) -> None:
-    stop, original = threading.Event(), Steps.take
-
-    def take(self: Steps, *arguments: object, step: int, **keywords: object) -> Outcome:
-        if step + 1 == after:
-            stop.set()
-        return original(self, *arguments, step=step, **keywords)  # type: ignore[arg-type]
-
+    stop = threading.Event()
     spec = world.spec(tmp_path / "parts", spec_hash="resume", deterministic=True)
     with monkeypatch.context() as patched:
-        patched.setattr(Steps, "take", take)
+        stop_after(patched, after, stop=stop)
         with pytest.raises(InterruptedTrainingError, match=f"after step {after} of 10"):
             run(spec, stop=stop)
     parts = run(spec)
@@ -171,7 +167,7 @@ def test_a_process_killed_mid_way_is_resumed_to_the_same_weights(world: World, t
     environment = os.environ | {"PYTHONWARNINGS": "default"}
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as disturbed:
         deadline = time.monotonic() + 120
-        while not (parts.output / "checkpoints" / POINTER).exists():
+        while not (parts.output / FILE).exists():
             assert time.monotonic() < deadline, "no checkpoint within two minutes"
             assert disturbed.poll() is None, "it ended before its first checkpoint"
             time.sleep(0.005)
@@ -220,11 +216,12 @@ def test_a_damaged_checkpoint_says_what_to_remove(world: World, tmp_path: Path, 
     stop.set()
     with pytest.raises(InterruptedTrainingError):
         run(spec, stop=stop)
-    folder = tmp_path / "checkpoints"
-    (folder / "step-000000001").mkdir(parents=True)
-    (folder / POINTER).write_text("step-000000001")
-    with pytest.raises(CheckpointError, match=f"is damaged .* remove {folder}"):
-        run(spec)
+    file = tmp_path / FILE
+    for content in (b"", b"no checkpoint", file.read_bytes()[:5000]) if file.exists() else (b"", b"no checkpoint"):
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(content)
+        with pytest.raises(CheckpointError, match=f"is damaged .* remove {file.parent}"):
+            run(spec)
 
 
 def test_labels_beyond_the_taxonomy_are_refused(world: World, tmp_path: Path) -> None:
@@ -286,7 +283,7 @@ def test_a_transferred_network_starts_from_its_parent(world: World, tmp_path: Pa
         probabilities=tmp_path / "p", predictions=tmp_path / "v", history=tmp_path / "h", figures={}, metrics={},
         train_predictions=tmp_path / "t", metrics_table=tmp_path / "m", confusions=tmp_path / "c",
     ).write(tmp_path / RESULT_FILE)  # fmt: skip
-    network = train.first_network(
+    network = first_network(
         world.spec(tmp_path, network="knowledge_transfer", parent=tmp_path / RESULT_FILE, mixing=1.0),
         recipe=recipes.RECIPES["sample"]["baseline"],
         taxonomy=Taxonomy.read(world.taxonomy),

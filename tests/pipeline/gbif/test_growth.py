@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from demo.organisms.source import RenderedSource
 from demo.records import Occurrence
-from ml.images.loader import Pack, read_split
+from ml.images.pack import Pack, read_split
 from pipeline.config.settings import Settings
 from pipeline.dataset.attribution import build_attribution
 from pipeline.dataset.clean import build_clean_occurrences

@@ -1,0 +1,367 @@
+"""The training loop: which photographs come when, one step over all processes, the history, and resuming at a step.
+
+Every random number is drawn from (seed, epoch or step, photograph). On a processor, and on a GPU with `deterministic`,
+an interrupted training therefore ends in the same weights as one that nothing disturbed. Without it, kernels of a GPU
+add up in an order that changes from run to run, and so do the last digits.
+"""
+
+import contextlib
+import hashlib
+import json
+import math
+import threading
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from timm.layers.norm_act import convert_sync_batchnorm
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from ml.child.pipes import Reporter
+from ml.child.progress import Meter, meter
+from ml.child.tracking import ChildRun
+from ml.devices import Device, Fetched
+from ml.errors import InterruptedTrainingError, TrainingError
+from ml.images.augmentation import RandomChanges
+from ml.images.loader import Batch, Loader, epoch_order
+from ml.images.pack import Photos
+from ml.networks.frozen import FrozenLayers
+from ml.networks.network import Network
+from ml.networks.trainable import freeze, set_training_mode
+from ml.spec import TrainSpec
+from ml.training import checkpoints, optimiser
+from ml.training.checkpoints import Position
+from ml.training.recipes import Recipe, rate_at
+
+PHASE = "train"
+CHECKPOINT_SECONDS = 60.0
+"""Between two checkpoints; another is written at the end of each epoch."""
+
+
+@dataclass(kw_only=True)
+class Job:
+    """One training: what it works on, and the order in which photographs come."""
+
+    spec: TrainSpec
+    recipe: Recipe
+    network: Network
+    photos: Photos
+    """The training side, labelled by the network's classes."""
+    loader: Loader | FrozenLayers
+    """Gives photographs as the network takes them, or the features of its frozen layers."""
+    device: Device
+    reporter: Reporter
+    stop: threading.Event
+    """Set to end after the running step (of several processes: after the next), with a checkpoint."""
+    tracked: ChildRun | None = None
+    """The run that each epoch is logged to."""
+    checkpoint_seconds: float = CHECKPOINT_SECONDS
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole batches of one pass; a side smaller than a batch is one batch."""
+        return max(1, len(self.photos) // self.recipe.batch)
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole recipe; none when it only fits the head."""
+        return max(1, round(self.recipe.epochs * self.steps_per_epoch)) if self.recipe.segments else 0
+
+    def groups(self, epoch: int) -> list[NDArray[np.intp]]:
+        """Positions of each batch of an epoch, over all processes."""
+        order = epoch_order(len(self.photos), seed=self.spec.seed, epoch=epoch)
+        batch = self.recipe.batch
+        return [order[step * batch : (step + 1) * batch] for step in range(self.steps_per_epoch)]
+
+    def share(self, group: NDArray[np.intp], *, rank: int) -> NDArray[np.intp]:
+        """The part of a batch that the process `rank` computes."""
+        return group[rank :: self.device.world]
+
+
+def fit(job: Job) -> list[dict[str, Any]]:
+    """Train until the recipe's end, from the checkpoint when there is one.
+
+    Returns:
+        The history: one row per epoch (`ml.training.output_folder.HISTORY`).
+
+    Raises:
+        InterruptedTrainingError: `job.stop` was set; the checkpoint holds the state after the last step.
+        TrainingError: the loss is not finite; the batch is named.
+        CheckpointError: the checkpoint cannot be read.
+    """
+    loop = Loop(job)
+    while loop.position.step < job.steps:
+        loop.epoch()
+    return loop.history
+
+
+class Objective(nn.Module):
+    """A network and its loss as one module, so that it can be compiled or distributed as a whole.
+
+    The loss is cross entropy; that of the auxiliary classifier is added with a weight (paper section 3.1).
+    """
+
+    def __init__(self, network: Network, *, label_smoothing: float, auxiliary_weight: float) -> None:
+        """Train `network`."""
+        super().__init__()
+        self.network = network
+        self.auxiliary_weight = auxiliary_weight
+        self.loss = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
+
+    def forward(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss, a scalar in float32, and the logits (N, classes) of what the network takes."""
+        logits, auxiliary = self.network.outputs(inputs)
+        logits = logits.float()
+        loss: Tensor = self.loss(logits, labels)
+        if auxiliary is not None:
+            loss = loss + self.auxiliary_weight * self.loss(auxiliary.float(), labels)
+        return loss, logits
+
+
+class Loop:
+    """The state of a training between two steps.
+
+    A batch is shared out over the processes, and each share is computed in `accumulate` parts. Gradients are averaged
+    over photographs, not over parts or processes: up to rounding the step is that of the whole batch, whatever the
+    parts' sizes and however many photographs are unreadable. Two things do depend on the parts: batch norms in training
+    mode normalise each part by its own statistics, and dropout draws part by part.
+    """
+
+    def __init__(self, job: Job) -> None:
+        """Go on from the checkpoint, or begin."""
+        network, recipe, device = job.network, job.recipe, job.device
+        freeze(network, trainable=recipe.trainable, branches=recipe.branches)
+        if job.spec.sync_batch_norm and device.world > 1 and device.device.type == "cuda":
+            convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+        device.place(network)
+        self.job = job
+        self.optimiser = optimiser.create(network, recipe)
+        self.scaler = device.scaler()
+        self.file = job.spec.output / checkpoints.FILE
+        restored = checkpoints.restore(
+            self.file, network=network, optimiser=self.optimiser, scaler=self.scaler, spec_hash=job.spec.spec_hash
+        )
+        self.position, self.history = restored or (Position(step=0), [])
+        if restored:
+            job.reporter.info(f"going on at step {self.position.step} of {job.steps}")
+        self.model: nn.Module = Objective(
+            network, label_smoothing=recipe.label_smoothing, auxiliary_weight=recipe.auxiliary_weight
+        )
+        if device.world > 1:
+            self.model = DistributedDataParallel(self.model, forward_sync_buffers=False)
+        if job.spec.compile:
+            self.model.compile()
+        self._running: Fetched | None = None
+        """The numbers of the last step, while they are not known yet: the device may still compute them."""
+        self._loss = 0.0
+        self._saved = time.monotonic()
+
+    def epoch(self) -> None:
+        """Run the rest of the current epoch, or of the recipe when that ends first."""
+        job = self.job
+        epoch, begin = divmod(self.position.step, job.steps_per_epoch)
+        end = min(job.steps_per_epoch, job.steps - epoch * job.steps_per_epoch)
+        groups = [job.share(group, rank=job.device.rank) for group in job.groups(epoch)[begin:end]]
+        set_training_mode(job.network, branches=job.recipe.branches, batch_norm_frozen=job.recipe.batch_norm_frozen)
+        job.device.forget_peak()
+        changes = RandomChanges(job.recipe.augmentation, seed=job.spec.seed, epoch=epoch)
+        started, waited, before = time.monotonic(), 0.0, self.position.seen
+        title = f"epoch {epoch + 1} of {math.ceil(job.recipe.epochs)}"
+        with meter(title, total=sum(map(len, groups)), reporter=job.reporter) as progress:
+            asked = time.monotonic()
+            for batch in job.loader.batches(job.photos, groups=groups, changes=changes):
+                waited += time.monotonic() - asked
+                # The step that closes an epoch is saved with the epoch's row, or a resumed run would lack it.
+                last = self.position.step + 1 == epoch * job.steps_per_epoch + end
+                self.step(batch, changes=changes, progress=progress, last=last)
+                asked = time.monotonic()
+            self._settle()
+        seconds = max(1e-9, time.monotonic() - started)
+        self._close_epoch(epoch, speed=(self.position.seen - before) / seconds, data_wait=waited / seconds)
+        self._end_when(asked=job.device.any(job.stop.is_set()))
+
+    def step(self, batch: Batch, *, changes: RandomChanges, progress: Meter, last: bool = False) -> None:
+        """Take one step, and read the numbers of the one before while the device computes.
+
+        Args:
+            batch: This process's share of the photographs.
+            changes: The epoch's random changes.
+            progress: Counts the photographs.
+            last: Leave checkpoints, and ending when asked, to the caller.
+
+        Raises:
+            TrainingError: the loss of the step before is not finite.
+            InterruptedTrainingError: `job.stop` was set; there is a checkpoint.
+        """
+        job, step = self.job, self.position.step
+        for reason in batch.unreadable:
+            job.reporter.info(f"skipped an unreadable photograph, {reason}")
+        stop, due = job.stop.is_set(), time.monotonic() - self._saved >= job.checkpoint_seconds
+        optimiser.set_rate(self.optimiser, rate_at(job.recipe, done=step / job.steps_per_epoch))
+        numbers = self.take(batch, changes=changes, stop=stop, save=due and job.device.first)
+        wanted_before = self._settle()
+        self._running = numbers
+        self.position = replace(self.position, step=step + 1)
+        progress.advance(len(batch.positions), note=f"loss {self._loss:.3f}")
+        if last:
+            return
+        if job.device.world > 1:
+            # Processes decide together, by what all of them knew when the step before began.
+            stop, due = wanted_before
+        else:
+            stop = job.stop.is_set()
+        if stop or due:
+            self._save()
+        self._end_when(asked=stop)
+
+    def take(self, batch: Batch, *, changes: RandomChanges, stop: bool, save: bool) -> Fetched:
+        """Update the weights; on a GPU this returns before the GPU is done.
+
+        Args:
+            batch: This process's share of the photographs.
+            changes: The epoch's random changes.
+            stop: Whether this process was asked to end; all processes learn it from the numbers.
+            save: Whether a checkpoint is due; all processes learn it from the numbers.
+
+        Returns:
+            Over all processes: correct answers, photographs, how many were asked to end, in how many a checkpoint is
+            due; then for each process the sum of the losses of its photographs.
+        """
+        device = self.job.device
+        # Dropout draws from the global generator: seeding by step makes it independent of where a run began.
+        torch.manual_seed(seed_of(self.job.spec.seed, self.position.step, device.rank))
+        count = len(batch.positions)
+        numbers = device.send(torch.tensor([0, count, stop, save] + [0] * device.world, dtype=torch.float64))
+        self.optimiser.zero_grad(set_to_none=True)
+        everywhere = device.add_up(numbers[1].clone())
+        if count:
+            self._backward(batch, changes=changes, everywhere=everywhere, numbers=numbers)
+        elif device.world > 1:
+            self._backward_with_the_others()
+        if count or device.world > 1:
+            self.scaler.step(self.optimiser)
+            self.scaler.update()
+        return Fetched(device.add_up(numbers))
+
+    def _backward(self, batch: Batch, *, changes: RandomChanges, everywhere: Tensor, numbers: Tensor) -> None:
+        job, labels = self.job, self.job.device.send(batch.labels)
+        parts = [part for part in np.array_split(np.arange(len(labels)), job.spec.accumulate) if len(part)]
+        for part in parts:
+            chosen = slice(int(part[0]), int(part[-1]) + 1)
+            together: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+            if isinstance(self.model, DistributedDataParallel) and part is not parts[-1]:
+                together = self.model.no_sync()
+            with together:
+                inputs = job.loader.inputs(batch.pixels[chosen], positions=batch.positions[chosen], changes=changes)
+                with job.device.autocast():
+                    loss, logits = self.model(inputs, labels[chosen])
+                # The processes' gradients are averaged: what counts is this part's share of all photographs.
+                self.scaler.scale(loss * (job.device.world * len(part) / everywhere)).backward()
+            with torch.no_grad():
+                numbers[0] += (logits.argmax(1) == labels[chosen]).sum()
+                numbers[4 + job.device.rank] += loss.detach() * len(part)
+
+    def _backward_with_the_others(self) -> None:
+        """Take part in a step without readable photographs: the other processes wait for this one's gradients."""
+        spec, device = self.job.network.spec, self.job.device
+        norms = [
+            module
+            for module in self.model.modules()
+            if isinstance(module, nn.modules.batchnorm._BatchNorm)
+            and module.training
+            # These exchange statistics with the other processes, which would wait for this one.
+            and not isinstance(module, nn.SyncBatchNorm)
+        ]
+        for norm in norms:
+            norm.eval()
+        blank = torch.zeros(2, len(spec.views), 3, spec.image_size, spec.image_size, device=device.device)
+        with device.autocast():
+            loss, _ = self.model(blank, torch.zeros(2, dtype=torch.int64, device=device.device))
+        self.scaler.scale(loss * 0).backward()
+        for norm in norms:
+            norm.train()
+
+    def _settle(self) -> tuple[bool, bool]:
+        """Wait for the numbers of the last step, add them up, and end when its loss is not finite.
+
+        All processes see the same numbers after the same step, so that none is left waiting for the others.
+
+        Returns:
+            Whether, before that step, any process was asked to end, and whether a checkpoint was due.
+        """
+        if self._running is None:
+            return False, False
+        correct, photos, stop, save, *losses = self._running.read()
+        self._running = None
+        if not all(map(math.isfinite, losses)):
+            raise TrainingError(self._not_finite(losses))
+        self._loss = sum(losses) / max(1, photos)
+        self.position = replace(
+            self.position,
+            loss_sum=self.position.loss_sum + sum(losses),
+            correct=self.position.correct + int(correct),
+            seen=self.position.seen + int(photos),
+        )
+        return stop > 0, save > 0
+
+    def _not_finite(self, losses: list[float]) -> str:
+        """Names the photographs of the processes that had such a loss in the last step."""
+        job, step = self.job, self.position.step - 1
+        epoch, index = divmod(step, job.steps_per_epoch)
+        bad = [rank for rank, loss in enumerate(losses) if not math.isfinite(loss)]
+        suspects = np.concatenate([job.share(job.groups(epoch)[index], rank=rank) for rank in bad])
+        return (
+            f"the loss is {losses[bad[0]]} at step {step} of {job.steps}; lower the learning rate of recipe "
+            f"{job.recipe.name}, or look at the batch's photographs: "
+            + ", ".join(job.photos.photo_ids[position] for position in suspects)
+        )
+
+    def _close_epoch(self, epoch: int, *, speed: float, data_wait: float) -> None:
+        job, step, seen = self.job, self.position.step, max(1, self.position.seen)
+        numbers = {
+            "train_loss": self.position.loss_sum / seen,
+            "train_accuracy": self.position.correct / seen,
+            "learning_rate": rate_at(job.recipe, done=(step - 1) / job.steps_per_epoch),
+            "photos_per_second": speed,
+            "memory_mib": job.device.peak_mib(),
+            "data_wait": data_wait,
+        }
+        self.history.append({"phase": PHASE, "epoch": epoch + 1, "step": step, **numbers})
+        self.position = Position(step=step)
+        if job.tracked is not None:
+            job.tracked.log_metrics(numbers, step=step)
+        job.reporter.info(
+            f"epoch {epoch + 1}: loss {numbers['train_loss']:.3f}, accuracy {numbers['train_accuracy']:.1%}, "
+            f"{speed:.1f} photographs a second, {data_wait:.0%} of the time waiting for them, "
+            f"at most {numbers['memory_mib']:.0f} MiB"
+        )
+        self._save()
+
+    def _end_when(self, *, asked: bool) -> None:
+        if asked:
+            raise InterruptedTrainingError(
+                f"interrupted after step {self.position.step} of {self.job.steps}; run again to go on from there"
+            )
+
+    def _save(self) -> None:
+        self._settle()
+        if self.job.device.first:
+            checkpoints.save(
+                self.file,
+                network=self.job.network,
+                optimiser=self.optimiser,
+                scaler=self.scaler,
+                position=self.position,
+                history=self.history,
+                spec_hash=self.job.spec.spec_hash,
+            )
+        self._saved = time.monotonic()
+
+
+def seed_of(*parts: int) -> int:
+    """A generator's seed from several numbers."""
+    return int.from_bytes(hashlib.sha256(json.dumps(parts).encode()).digest()[:8], "big") >> 1

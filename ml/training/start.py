@@ -1,0 +1,65 @@
+"""What a training starts from: the labelled photographs of both sides, and the network with its first weights."""
+
+import torch
+
+from ml.errors import DataError
+from ml.images.pack import Pack, Photos, read_rare, read_split
+from ml.networks import pretrained
+from ml.networks.description import NetworkSpec, Shape
+from ml.networks.network import Network, create, has_auxiliary, load, normalisation
+from ml.networks.transfer import parents, rare_labels, transfer
+from ml.spec import RANKS, TrainResult, TrainSpec
+from ml.taxonomy import Taxonomy
+from ml.training.recipes import Recipe
+
+
+def read_sides(spec: TrainSpec, *, recipe: Recipe, taxonomy: Taxonomy, pack: Pack) -> tuple[Photos, Photos]:
+    """Training and validation photographs, labelled by the taxa of the recipe's rank.
+
+    A stage of a higher rank also learns the photographs of species that are too rare to be classes.
+
+    Raises:
+        DataError: a table or a photograph is missing, or the labels are not those of the taxonomy.
+    """
+    train, validation = (read_split(spec.split, pack=pack, side=side) for side in ("train", "validation"))
+    for side in (train, validation):
+        low, high = int(side.labels.min()), int(side.labels.max())
+        if low < 0 or high >= taxonomy.class_count:
+            raise DataError(
+                f"the split has class ids from {low} to {high}, but the taxonomy has {taxonomy.class_count} leaves; "
+                "materialise taxonomy and split again"
+            )
+    depth = RANKS.index(recipe.rank) + 1
+    labels = taxonomy.labels_at(depth)
+    train, validation = train.relabelled(labels), validation.relabelled(labels)
+    if recipe.rank != "species" and spec.rare_photos is not None:
+        train = train.joined(read_rare(spec.rare_photos, pack=pack, taxa=rare_labels(taxonomy, depth=depth)))
+    return train, validation
+
+
+def first_network(spec: TrainSpec, *, recipe: Recipe, taxonomy: Taxonomy) -> Network:
+    """The network before its first step: with pretrained weights, or with what the stage before has learnt.
+
+    Raises:
+        MlError: the weights cannot be had, or the stage before does not fit.
+    """
+    torch.manual_seed(spec.seed)
+    mean, std = normalisation(spec.backbone)
+    description = NetworkSpec(
+        backbone=spec.backbone,
+        mean=mean,
+        std=std,
+        rank=recipe.rank,
+        image_size=spec.image_size,
+        auxiliary=recipe.auxiliary_weight > 0 and has_auxiliary(spec.backbone),
+        **recipe.model_dump(include=set(Shape.model_fields)),
+    )
+    network = create(description, taxonomy)
+    if spec.parent is None:
+        pretrained.initialise(network, source=spec.weights, branches=recipe.branches)
+        return network
+    before = TrainResult.read(spec.parent)
+    parent = load(before.network, before.weights)
+    parent_of = parents(taxonomy, rank=recipe.rank, above=parent.spec.rank)
+    transfer(parent, network, parent_of=parent_of, mixing=spec.mixing)
+    return network
