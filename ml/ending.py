@@ -1,10 +1,12 @@
-"""How a command ends before its work is done: at once, with a sentence, and without leaving anything behind."""
+"""How a process that is asked to end does so: a command at once with a sentence, training with a checkpoint."""
 
 import os
 import select
 import signal
 import sys
-from contextlib import ExitStack, suppress
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
 from typing import Final, NoReturn, TextIO
 
@@ -20,6 +22,24 @@ def end_by_signals() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _end)
+
+
+@contextmanager
+def stopping() -> Iterator[threading.Event]:
+    """Yield an event that SIGINT and SIGTERM set while the block runs, for work that ends with a checkpoint."""
+    stop = threading.Event()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        # A terminal and Dagster may both send one for the same interrupt: a second signal changes nothing.
+        del number, frame
+        stop.set()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def takes_more(stream: TextIO) -> bool:

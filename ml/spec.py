@@ -1,8 +1,7 @@
 """What the pipeline asks of a child process and what it gets back, as JSON files. Imports nothing heavy.
 
-Beside the reader of photographs the pipeline imports this module alone; each child (`python -m ml.training.train --spec
-FILE`, likewise `ml.specificity.stage` and `ml.serving.register`) reads one specification and writes `result.json` into
-its output folder last.
+Beside the reader of photographs the pipeline imports this module alone. Each child (`python -m ml STAGE --spec FILE`)
+reads one specification and writes `result.json` into its output folder last.
 """
 
 from pathlib import Path
@@ -80,7 +79,17 @@ class TrackingSpec(Document):
     """Tags for the run: the Dagster run's id and address, git commit, dataset version."""
 
 
-class TrainSpec(Document):
+class StageSpec(Document):
+    """What the specifications of all stages have."""
+
+    output: Path
+    """The folder of this stage: what it makes, and `result.json` last."""
+    spec_hash: str
+    """Content version of everything that decides the outcome; names the MLflow run to continue."""
+    tracking: TrackingSpec
+
+
+class TrainSpec(StageSpec):
     """One training stage, its evaluation included."""
 
     network: NetworkName
@@ -94,10 +103,6 @@ class TrainSpec(Document):
     features: Path | None = None
     """The folder of what frozen layers make of photographs, for recipes that share it between networks; its files may
     be removed at any time. None: a folder in `output`, removed at the end."""
-    output: Path
-    """The folder of this stage: checkpoints, weights, probabilities, figures, `result.json`."""
-    spec_hash: str
-    """Content version of everything that decides the outcome; names the MLflow run to continue."""
     backbone: str
     weights: str
     recipe: str
@@ -126,7 +131,6 @@ class TrainSpec(Document):
     """Normalise over the batches of all GPUs together: the paper's batch is small once it is shared out."""
     deterministic: bool = False
     """On a GPU, choose kernels that give the same bits each time, where there are such; a processor always does."""
-    tracking: TrackingSpec
 
     @model_validator(mode="after")
     def _not_both(self) -> Self:
@@ -187,7 +191,7 @@ class SpecificityOptions(Document):
     seed: int = 0
 
 
-class CalibrateSpec(SpecificityOptions):
+class CalibrateSpec(SpecificityOptions, StageSpec):
     """Specificity calibration of one trained network (paper section 3.3)."""
 
     network: NetworkName
@@ -197,9 +201,6 @@ class CalibrateSpec(SpecificityOptions):
     taxonomy: Path
     split: Path | None = None
     """`split.parquet`: which observation a photograph belongs to; without it each stands for itself."""
-    output: Path
-    spec_hash: str
-    tracking: TrackingSpec
 
 
 class OperatingPoint(Document):
@@ -298,7 +299,7 @@ class CalibrateResult(Result):
     """Names of the watch-list that the dataset does not hold: the network cannot see them."""
 
 
-class RegisterSpec(Document):
+class RegisterSpec(StageSpec):
     """One model version for the MLflow registry."""
 
     weights: Path
@@ -311,13 +312,10 @@ class RegisterSpec(Document):
     figures: dict[str, Path]
     example: Path
     """A photograph of the validation side, for the input example."""
-    output: Path
-    spec_hash: str
     model_name: str
     version_tags: dict[str, str]
     """Tags of the model version: download key, DOI, taxonomy release, split hash, data version, ..."""
     metrics: dict[str, float]
-    tracking: TrackingSpec
 
 
 class RegisterResult(Document):

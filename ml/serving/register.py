@@ -1,22 +1,19 @@
 """Registration of one trained, calibrated network as a version of an MLflow model.
 
-`python -m ml.serving.register --spec FILE` reads an `ml.spec.RegisterSpec` and writes `result.json` last. What the
+`python -m ml register` reads an `ml.spec.RegisterSpec` and writes `result.json` last. What the
 version answers belongs to `ml.serving.model`; whether it becomes the champion is decided elsewhere.
 """
 
-import argparse
 import base64
 import filecmp
 import io
 import os
-import sys
-from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from ml.child.pipes import Reporter, session
+from ml.child.pipes import Reporter
 from ml.child.tracking import ChildRun, child_run
 from ml.errors import DataError, MlError
 from ml.images.photograph import upright_pixels
@@ -248,21 +245,3 @@ def _refuse_missing_files(spec: RegisterSpec) -> None:
     missing = [str(path) for path in (*files, spec.example, *spec.figures.values()) if not path.is_file()]
     if missing:
         raise DataError(f"cannot register, missing: {', '.join(missing)}; materialise the assets that write them")
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one specification and return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m ml.serving.register", description="Register one model version.")
-    parser.add_argument("--spec", type=Path, required=True, help="a RegisterSpec as JSON")
-    options = parser.parse_args(argv)
-    try:
-        with session() as reporter:
-            run(RegisterSpec.read(options.spec), reporter=reporter)
-    except (MlError, MlflowException, OSError) as error:
-        sys.stderr.write(f"ml.serving.register: {' '.join(str(error).split())}\n")
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

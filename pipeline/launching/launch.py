@@ -1,4 +1,4 @@
-"""Starts child processes through Dagster Pipes. A laptop, a workstation and a cluster differ here and nowhere else."""
+"""Starts the stages of `ml` as child processes of a Dagster step: plain Python, or torchrun with several processes."""
 
 import os
 import re
@@ -14,6 +14,8 @@ from ml.spec import RESULT_FILE
 from pipeline.errors import ChildError
 from pipeline.paths import PROJECT_ROOT
 
+PROGRAM = "ml"
+"""The package whose stages are run."""
 ALLOCATOR = "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=8589934592"
 """glibc's settings for children that compute on the processor: by default every large tensor of a step is given back to
 the kernel and faulted in again by the next."""
@@ -21,15 +23,15 @@ TERMINATION_SECONDS = 120
 """How long an interrupted child may take to write its checkpoint."""
 
 
-def command(*, module: str, spec: Path, processes: int = 1) -> list[str]:
+def command(*, stage: str, spec: Path, processes: int = 1) -> list[str]:
     """The command of a child: plain Python, or torchrun when there is more than one process.
 
     Args:
-        module: A module of `ml` with a `--spec FILE` option.
+        stage: A stage of `python -m ml`.
         spec: The specification to hand over.
         processes: One per device; ranks find each other on this host.
     """
-    arguments = ["-m", "pipeline.launching.quietly", module, "--spec", str(spec)]
+    arguments = ["-m", PROGRAM, stage, "--spec", str(spec)]
     if processes == 1:
         return [sys.executable, *arguments]
     torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
@@ -53,7 +55,7 @@ def run_child(
     *,
     context: dg.AssetExecutionContext,
     pipes: dg.PipesSubprocessClient,
-    module: str,
+    stage: str,
     spec: Path,
     output: Path,
     processes: int = 1,
@@ -70,24 +72,24 @@ def run_child(
         try:
             pipes.run(
                 context=context,
-                command=command(module=module, spec=spec, processes=processes),
+                command=command(stage=stage, spec=spec, processes=processes),
                 env=environment(),
             )
         except DagsterPipesExecutionError as error:
-            raise ChildError(_why(error, context=context, module=module)) from error
+            raise ChildError(_why(error, context=context, stage=stage)) from error
     result = output / RESULT_FILE
     if not result.exists():
-        raise ChildError(f"{module} ended without {result}; its output above says why")
+        raise ChildError(f"{stage} ended without {result}; its output above says why")
     return result
 
 
-def _why(error: DagsterPipesExecutionError, *, context: dg.AssetExecutionContext, module: str) -> str:
+def _why(error: DagsterPipesExecutionError, *, context: dg.AssetExecutionContext, stage: str) -> str:
     """What a child said of its end, or how it ended."""
     code = re.search(r"code (-?\d+)", str(error))
     number = -int(code.group(1)) if code is not None else 0
     if number > 0:
         end = signal.Signals(number).name
-        return f"the process of {module} was ended by {end}; the machine may lack memory; run the same command again"
+        return f"the process of {stage} was ended by {end}; the machine may lack memory; run the same command again"
     step = context.get_step_execution_context().step.key
     said = [
         entry.dagster_event.engine_event_data.error
@@ -97,7 +99,7 @@ def _why(error: DagsterPipesExecutionError, *, context: dg.AssetExecutionContext
         and entry.dagster_event.engine_event_data.error is not None
     ]
     if not said or said[-1] is None:
-        return f"{module} failed ({error}); its output above says why"
+        return f"{stage} failed ({error}); its output above says why"
     # The class that the child's error has is of no use to people.
     words = re.sub(rf"^[\w.]*{re.escape(said[-1].cls_name or '')}: ", "", said[-1].message)
-    return f"{module}: {' '.join(words.split())}"
+    return f"{stage}: {' '.join(words.split())}"

@@ -1,4 +1,4 @@
-"""`python -m ml.serving.register`: a version carries all that it needs, and a specification is registered once."""
+"""`python -m ml register`: a version carries all that it needs, and a specification is registered once."""
 
 import contextlib
 import json
@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 
+from ml.__main__ import main
 from ml.child.pipes import Reporter
-from ml.serving.register import main, run, unusable
+from ml.serving.register import run, unusable
 from ml.spec import RESULT_FILE, RegisterResult
 from pipeline.tracking.store import relocate
 from tests.ml.specificity_fixtures import QUIET, Copied, photograph_bytes, release
@@ -118,7 +119,7 @@ def test_an_incomplete_specification_registers_nothing(
 ) -> None:
     spec, _ = release()
     wanting = spec.model_copy(update={"weights": tmp_path / "absent", "spec_hash": "new", "output": tmp_path / "out"})
-    assert main(["--spec", str(wanting.write(tmp_path / "spec.json"))]) == 1
+    assert main(["register", "--spec", str(wanting.write(tmp_path / "spec.json"))]) == 1
     assert f"missing: {tmp_path / 'absent'}" in capsys.readouterr().err
     assert len(client.search_model_versions(f"name = '{spec.model_name}'")) == 1
     assert not (tmp_path / "out" / RESULT_FILE).exists()
