@@ -1,6 +1,7 @@
 """The served model, as MLflow loads it: photographs in, the deepest taxon that is probable enough out.
 
-Logged as models-from-code, with the package `ml` beside it. Which version is served is decided by the registry.
+Logged as models-from-code, with the modules of `ml` that it imports beside it. The registry decides which version is
+served.
 
 A photograph that cannot be read fails the request, by its position and with the reason: an answer list with holes
 would let a caller mistake a failure for an answer. Ask again without it.

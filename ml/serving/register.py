@@ -8,8 +8,11 @@ import base64
 import filecmp
 import io
 import os
+import shutil
 from importlib.metadata import version
+from modulefinder import ModuleFinder
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
@@ -36,8 +39,8 @@ from PIL import Image
 CHALLENGER: Final = "challenger"
 HASH_TAG: Final = "naturewatch.spec_hash"
 """Tag of the model version: a specification is registered once."""
-CODE: Final = Path(__file__).resolve().parent.parent
-"""The package `ml`: it travels with the model."""
+MODEL: Final = Path(__file__).resolve().with_name("model.py")
+"""What MLflow runs when it loads a version."""
 DISTRIBUTIONS: Final = (
     "mlflow", "numpy", "pillow", "pyarrow", "pydantic", "safetensors", "simplejpeg", "timm", "torch", "torchvision",
 )  # fmt: skip
@@ -173,6 +176,28 @@ def signature() -> ModelSignature:
     )
 
 
+def copy_needed(folder: Path) -> Path:
+    """Copy the modules of `ml` that `ml.serving.model` imports, by whatever ways; a version carries no others.
+
+    Args:
+        folder: Where the package is copied to.
+
+    Returns:
+        `folder / "ml"`, which MLflow puts beside the model, and first on the path of whoever loads it.
+    """
+    root = MODEL.parents[2]
+    # Of what the model imports, only this package is found on this path.
+    finder = ModuleFinder(path=[str(root)])
+    finder.run_script(str(MODEL))
+    files: dict[str, str] = {name: vars(module)["__file__"] for name, module in finder.modules.items()}
+    for name, file in files.items():
+        if name.partition(".")[0] == "ml":
+            copy = folder / Path(file).relative_to(root)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, copy)
+    return folder / "ml"
+
+
 def input_example(photograph: Path, *, side: int = 256) -> str:
     """A small base64 JPEG of a real photograph: shows the form of a request.
 
@@ -225,17 +250,18 @@ def _log_model(spec: RegisterSpec) -> ModelInfo:
         "attribution": spec.attribution,
         "model_card": spec.model_card,
     }
-    info: ModelInfo = mlflow.pyfunc.log_model(
-        name=spec.tracking.stage,
-        python_model=str(CODE / "serving" / "model.py"),
-        artifacts={name: str(path) for name, path in artifacts.items()},
-        code_paths=[str(CODE)],
-        signature=signature(),
-        # What `load_model(..., model_config=...)` may change must be named here.
-        model_config={"paths": True},
-        input_example=[input_example(spec.example)],
-        pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in DISTRIBUTIONS],
-    )
+    with TemporaryDirectory(prefix="naturewatch-") as folder:
+        info: ModelInfo = mlflow.pyfunc.log_model(
+            name=spec.tracking.stage,
+            python_model=str(MODEL),
+            artifacts={name: str(path) for name, path in artifacts.items()},
+            code_paths=[str(copy_needed(Path(folder)))],
+            signature=signature(),
+            # What `load_model(..., model_config=...)` may change must be named here.
+            model_config={"paths": True},
+            input_example=[input_example(spec.example)],
+            pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in DISTRIBUTIONS],
+        )
     return info
 
 

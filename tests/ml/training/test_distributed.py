@@ -21,7 +21,7 @@ from ml.taxonomy import Taxonomy
 from ml.training import train
 from tests.ml.world import SMOOTH, STEADY, World
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 HIDDEN = {"CUDA_VISIBLE_DEVICES": ""}
 """Two processes need two GPUs, or none; and the digits compared here are those of full precision."""
 COLUMNS = ["epoch", "step", "train_loss", "train_accuracy"]
