@@ -5,10 +5,10 @@ reads one specification and writes `result.json` into its output folder last.
 """
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import unquote
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 # The pipeline knows the names of documents from here.
 from ml.documents import RESULT_FILE as RESULT_FILE  # noqa: PLC0414
@@ -66,6 +66,88 @@ def sqlite_file(address: str) -> Path | None:
     return Path(name) if scheme.partition("+")[0] == "sqlite" and name not in {"", ":memory:"} else None
 
 
+def _share(value: float) -> float:
+    if not 0 < value < 1:
+        instead = f", as {value / 100:g}" if 1 < value < 100 else ""
+        raise ValueError(f"it must be a share between 0 and 1{instead}")
+    return value
+
+
+def one_line(value: str) -> str:
+    """Refuse a text that is blank, or that would break a line (ValueError)."""
+    if not value.strip():
+        raise ValueError("it is empty")
+    if not value.isprintable():
+        raise ValueError("it must be one line of printable text")
+    return value
+
+
+Share = Annotated[
+    float, AfterValidator(_share), WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1})
+]
+"""Above 0 and below 1."""
+Line = Annotated[str, AfterValidator(one_line)]
+"""One line of printable text."""
+
+
+class Options(BaseModel):
+    """What a person may choose: these fields, with defaults and descriptions, are in the configuration and in specs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class TrainingOptions(Options):
+    """How networks are trained."""
+
+    image_size: int = Field(default=299, ge=32, le=4096)
+    """Width and height of the network's input, in pixels."""
+    workers: int = Field(default=2, ge=0)
+    """Decoding threads per training process."""
+    precision: PrecisionName = "auto"
+    """`auto`: bf16 on a GPU that has it, fp16 with scaled losses on an older one, fp32 on a processor."""
+    compile: bool = False
+    """Compile the network and its loss with `torch.compile`: minutes at the start, faster steps on a GPU."""
+    accumulate: int = Field(default=1, ge=1)
+    """Parts that each process computes its share of a batch in: the recipe's batch on a smaller card."""
+    recompute: bool = False
+    """Gradient checkpointing: less memory for a third more time, the same gradients."""
+    sync_batch_norm: bool = False
+    """Normalise over the batches of all GPUs together: the paper's batch is small once it is divided among them."""
+    deterministic: bool = False
+    """On a GPU, choose kernels that give the same bits each time, where there are such; a processor always does."""
+
+    @model_validator(mode="after")
+    def _possible_together(self) -> Self:
+        if self.compile and self.recompute:
+            raise ValueError("compile and recompute exclude each other: torch cannot compile recomputed blocks")
+        if self.sync_batch_norm and self.accumulate > 1:
+            raise ValueError("sync_batch_norm and accumulate exclude each other: only one part is there at a time")
+        return self
+
+
+class ThresholdOptions(Options):
+    """How the thresholds of a network are chosen; `docs/specificity.md` explains it."""
+
+    target: Share = 0.9
+    """Target accuracy of the answers."""
+    method: Literal["exact", "hill_climb", "binary_search"] = "exact"
+    """How the threshold is searched; `hill_climb` is the paper's."""
+    reward: Literal["depth", "information"] = "depth"
+    """What to have most of at the target accuracy: depth (the paper), or information in bits (Deng et al. 2012)."""
+    delta: Share | None = None
+    """With a number, the target is guaranteed, and broken with at most this probability."""
+    temperature: bool = False
+    """Whether temperature scaling is fitted and applied before the sums."""
+    groups: Literal["none", "kingdom", "phylum", "class", "order"] = "none"
+    """The rank whose taxa get thresholds of their own."""
+    group_photos: int = Field(default=100, ge=1)
+    """Calibration photographs that a taxon needs for a threshold of its own."""
+    watch_list: tuple[Line, ...] = ()
+    """Names, lineages (`Plantae > Morus`) or keys of taxa whose probability is always reported."""
+    watch_recall: Share = 0.95
+    """Share of a watched taxon's photographs that must raise its alarm."""
+
+
 class TrackingSpec(Document):
     """Where a child logs in MLflow."""
 
@@ -89,7 +171,7 @@ class StageSpec(Document):
     tracking: TrackingSpec
 
 
-class TrainSpec(StageSpec):
+class TrainSpec(TrainingOptions, StageSpec):
     """One training stage, its evaluation included."""
 
     network: NetworkName
@@ -117,28 +199,7 @@ class TrainSpec(StageSpec):
     """`result.json` of the stage of a higher rank that this one goes on from."""
     rare_photos: Path | None = None
     """`genus_photos.parquet`: photographs of species too rare to be classes, which a stage of a higher rank learns."""
-    image_size: int
     seed: int
-    workers: int
-    precision: PrecisionName = "auto"
-    compile: bool = False
-    """Compile the network and its loss (`torch.compile`): minutes at the start, faster steps on a GPU."""
-    accumulate: int = Field(default=1, ge=1)
-    """Parts that each process computes its share of a batch in: the recipe's batch on a smaller card."""
-    recompute: bool = False
-    """Gradient checkpointing: less memory for a third more time, the same gradients."""
-    sync_batch_norm: bool = False
-    """Normalise over the batches of all GPUs together: the paper's batch is small once it is shared out."""
-    deterministic: bool = False
-    """On a GPU, choose kernels that give the same bits each time, where there are such; a processor always does."""
-
-    @model_validator(mode="after")
-    def _not_both(self) -> Self:
-        if self.compile and self.recompute:
-            raise ValueError("compile and recompute exclude each other: torch cannot compile recomputed blocks")
-        if self.sync_batch_norm and self.accumulate > 1:
-            raise ValueError("sync_batch_norm and accumulate exclude each other: only one part is there at a time")
-        return self
 
 
 class TrainResult(Result):
@@ -170,24 +231,9 @@ class TrainResult(Result):
     validation side; with `train_` before them on the training side."""
 
 
-class SpecificityOptions(Document):
-    """How the thresholds of one network are chosen."""
+class SpecificityOptions(ThresholdOptions, Document):
+    """How the thresholds of one network are chosen, with the seed of what is drawn."""
 
-    target: float = Field(gt=0, lt=1)
-    method: Literal["exact", "hill_climb", "binary_search"] = "exact"
-    reward: Literal["depth", "information"] = "depth"
-    delta: float | None = Field(default=None, gt=0, lt=1)
-    """With a number, thresholds carry a guarantee that is broken with at most this probability."""
-    temperature: bool = False
-    """Whether temperature scaling is fitted and applied before the sums."""
-    groups: Literal["none", "kingdom", "phylum", "class", "order"] = "none"
-    """The rank whose taxa have thresholds of their own."""
-    group_photos: int = Field(default=100, ge=1)
-    """Calibration photographs that a group needs for a threshold of its own."""
-    watch_list: tuple[str, ...] = ()
-    """Names, lineages or keys of taxa whose probability is always reported."""
-    watch_recall: float = Field(default=0.95, gt=0, lt=1)
-    """Share of a watched taxon's photographs that must raise the alarm."""
     seed: int = 0
 
 
