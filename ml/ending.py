@@ -11,14 +11,14 @@ from types import FrameType
 from typing import Final, NoReturn, TextIO
 
 ENDING: Final = ExitStack()
-"""What must be done however the process ends: to end the array of answers, to remove copies of a model."""
+"""Called when the process ends, normally or not: ends the array of answers, removes copies of a model."""
 
 CLOSED: Final = 128 + signal.SIGPIPE
-"""Exit status when nobody reads on: that of any command which SIGPIPE ends."""
+"""Exit status when the reader of standard output has gone: that of a command which SIGPIPE ends."""
 
 
 def end_by_signals() -> None:
-    """Let SIGINT and SIGTERM end this process with a sentence, unless whoever started it has them ignored."""
+    """Let SIGINT and SIGTERM end this process with a sentence; signals that are ignored stay so."""
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _end)
@@ -48,7 +48,7 @@ def takes_more(stream: TextIO) -> bool:
 
 
 def printable(text: str) -> str:
-    """Text for one line of a terminal: what has no printable form, a byte that is no UTF-8 too, is escaped."""
+    """Text for one line of a terminal: what cannot be printed, or is not UTF-8, is escaped."""
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
         for character in text

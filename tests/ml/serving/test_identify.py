@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from ml.serving import identify
-from ml.serving.identification import BATCH
+from ml.serving.identify import BATCH
 from ml.specificity import cli as specificity_cli
 from tests.ml.specificity_fixtures import BIRDS, photograph_bytes, release, rows_of, tracking_in, write_taxonomy
 
