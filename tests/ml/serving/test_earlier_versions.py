@@ -7,11 +7,16 @@ import sys
 from pathlib import Path
 
 import mlflow
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from mlflow.exceptions import MlflowException
 
 from ml.child.pipes import Reporter
+from ml.networks.network import load
+from ml.serving.answering import Answering
 from ml.serving.identify import main as identify
+from ml.serving.question import Question
 from ml.serving.register import run
 from tests.ml.specificity_fixtures import Copied, photograph_bytes, release
 
@@ -46,6 +51,40 @@ class Answering:
     def answers(self, photographs):
         return [{"taxon": f"by {self.network}"} for _ in photographs]
 """
+
+NETWORK = {
+    "backbone": "tf_efficientnet_lite0", "classes": 4, "rank": "species", "image_size": 64, "views": [1.0],
+    "split_after": None, "merge_after": None, "fusion": "average", "auxiliary": False, "mean": [0.5, 0.5, 0.5],
+    "std": [0.5, 0.5, 0.5], "dropout": 0.2, "batch_norm_momentum": None, "batch_norm_eps": None,
+}  # fmt: skip
+"""`network.json` as versions have it."""
+CALIBRATION = {
+    "mlflow_run_id": "b68c9b7ae681495a884ad7a2df784830", "target": 0.9, "threshold": 0.58, "calibration_accuracy": 0.9,
+    "calibration_depth": 6.3, "calibration_photos": 107, "evaluation_accuracy": 0.89, "evaluation_accuracy_low": 0.82,
+    "evaluation_accuracy_high": 0.94, "evaluation_depth": 6.2, "evaluation_photos": 118, "abstention_rate": 0.0,
+    "curve": "operating_curve.parquet", "thresholds": "thresholds.parquet", "by_target": "by_target.parquet",
+    "report": "operating_points.md", "figures": {"Reliability of the stated probabilities": "reliability.png"},
+    "temperature": 1.0, "delta": None, "calibration_error": 0.09,
+    "points": [
+        {"target": 0.8, "threshold": 0.14, "reachable": True, "accuracy": 0.78, "accuracy_low": 0.69,
+         "accuracy_high": 0.85, "depth": 6.9, "abstention": 0.0, "guaranteed": False},
+    ],
+    "groups": [
+        {"taxon": "others", "taxon_key": None, "threshold": 0.58, "reachable": True, "calibration_photos": 107,
+         "evaluation_photos": 118, "accuracy": 0.89, "accuracy_low": 0.82, "accuracy_high": 0.94, "depth": 6.2},
+    ],
+    "watch": [
+        {"taxon": "Animalia", "node_id": 1, "threshold": 0.1, "basis": "taxon", "calibration_photos": 60,
+         "evaluation_photos": 60, "recall": 0.97, "false_alarms": 0.1},
+    ],
+    "watch_unknown": [],
+}  # fmt: skip
+"""`result.json` of the calibration as versions have it."""
+THRESHOLDS = {
+    "target": [0.8, 0.9], "group_node_id": [0, 0], "group_taxon_key": pa.nulls(2), "threshold": [0.14, 0.58],
+    "reachable": [True, True],
+}  # fmt: skip
+"""`thresholds.parquet` as versions have it."""
 
 
 @pytest.fixture
@@ -98,3 +137,18 @@ def test_it_is_its_specifications_version(flat: Copied, tmp_path: Path) -> None:
     spec = flat.spec.model_copy(update={"output": tmp_path / "out"})
     assert run(spec, reporter=Reporter(told.append)).version == "1"
     assert told == ["tiny version 1 is this specification already"]
+
+
+def test_the_documents_that_versions_carry_are_read(tmp_path: Path) -> None:
+    spec, _ = release()
+    (tmp_path / "network.json").write_text(json.dumps(NETWORK), encoding="utf-8")
+    assert load(tmp_path / "network.json", spec.weights).spec.classes == 4
+    (tmp_path / "result.json").write_text(json.dumps(CALIBRATION), encoding="utf-8")
+    table = pa.table(THRESHOLDS).replace_schema_metadata({"group_depth": "0"})
+    pq.write_table(table, tmp_path / "thresholds.parquet")
+    answering = Answering.read(
+        {"taxonomy": str(spec.taxonomy), "specificity": str(tmp_path / "result.json"),
+         "thresholds": str(tmp_path / "thresholds.parquet")}
+    )  # fmt: skip
+    assert answering.plan(Question()).thresholds.tolist() == [0.58]
+    assert answering.plan(Question(target=0.8)).thresholds.tolist() == [0.14]
