@@ -94,7 +94,10 @@ def _serve() -> None:
 
 
 class _WithoutPandas(MetaPathFinder):
-    """Hides pandas: Arrow imports it at the first conversion, which takes longer than the queries."""
+    """Hides pandas: Arrow imports it at the first conversion, which takes longer than the queries.
+
+    `sys.modules["pandas"] = None` would not do: Arrow's compiled import takes the None for the module.
+    """
 
     def find_spec(self, fullname: str, path: object, target: object = None) -> None:
         """As the import system calls it."""
