@@ -49,6 +49,12 @@ SIZE_METRIC = "top1_classes_of"
 PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
 """`auto`: bf16 on a GPU that has it, fp16 with scaled losses on an older one, fp32 on a processor."""
 
+Method = Literal["exact", "hill_climb", "binary_search"]
+"""How a threshold is searched: at every breakpoint, as in the paper, or as in Deng et al. (2012)."""
+
+Reward = Literal["depth", "information"]
+"""What is wanted besides accuracy: the paper's depth, or the information gain in bits of Deng et al. (2012)."""
+
 
 def size_title(group: str) -> str:
     """A group of `SIZE_METRIC` for people: `10-19`, `500+`."""
@@ -130,9 +136,9 @@ class ThresholdOptions(Options):
 
     target: Share = 0.9
     """Target accuracy of the answers."""
-    method: Literal["exact", "hill_climb", "binary_search"] = "exact"
+    method: Method = "exact"
     """How the threshold is searched; `hill_climb` is the paper's."""
-    reward: Literal["depth", "information"] = "depth"
+    reward: Reward = "depth"
     """What to have most of at the target accuracy: depth (the paper), or information in bits (Deng et al. 2012)."""
     delta: Share | None = None
     """With a number, the target is guaranteed, and broken with at most this probability."""
