@@ -1,4 +1,4 @@
-"""JSON documents between processes: written whole, read or refused in a sentence. Imports nothing heavy."""
+"""JSON documents between processes: written whole, and read or refused with a reason. Imports nothing heavy."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +10,7 @@ from ml.errors import MlError
 from ml.files import replacing
 
 RESULT_FILE = "result.json"
-"""Written last by every child: where it stands, the work is done."""
+"""Written last by every child: where it exists, the work is done."""
 OTHER_VERSION = "another version wrote it"
 
 
@@ -20,7 +20,7 @@ class DocumentError(MlError):
     def __init__(self, problem: str, *, advice: str = "", other_version: bool = False) -> None:
         super().__init__(problem + advice)
         self.problem = problem
-        """The message without the advice, which is of no use where the document lies in a registered model."""
+        """The message without the advice, which does not apply to a document in a registered model."""
         self.other_version = other_version
 
 
@@ -63,7 +63,7 @@ class Document(BaseModel):
         try:
             return cls.model_validate_json(path.read_bytes())
         except (OSError, ValueError) as error:
-            # A result lies in a folder of its own; what else lies beside a specification is not known.
+            # A result has its own folder; what else is in the folder of a specification is not known.
             advice = f"; remove the folder {path.parent} and run again" if path.name == RESULT_FILE else ""
             problem = problem_of(error)
             raise DocumentError(
@@ -72,7 +72,7 @@ class Document(BaseModel):
 
 
 class Result(Document):
-    """A document whose paths are files of its own folder: written without it, so that the folder may be moved."""
+    """A document that names files of its own folder, with relative paths, so that the folder may be moved."""
 
     def write(self, path: Path) -> Path:
         """Write this document atomically as JSON, its paths relative to its folder, and return `path`."""
@@ -90,7 +90,7 @@ class Result(Document):
         folder = path.parent
 
         def here(file: Path) -> Path:
-            # A document of an earlier version has the place where it was written, which may be another's by now.
+            # A document of an earlier version has the absolute path it was written with; the folder may have moved.
             if file.is_absolute() and folder.name in file.parts and not file.is_relative_to(folder):
                 moved = folder.joinpath(*file.parts[len(file.parts) - file.parts[::-1].index(folder.name) :])
                 return moved if moved.exists() else file

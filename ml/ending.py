@@ -1,25 +1,45 @@
-"""How a command ends before its work is done: at once, with a sentence, and without leaving anything behind."""
+"""How a process that is asked to end does so: a command at once with a sentence, training with a checkpoint."""
 
 import os
 import select
 import signal
 import sys
-from contextlib import ExitStack, suppress
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
 from typing import Final, NoReturn, TextIO
 
 ENDING: Final = ExitStack()
-"""What must be done however the process ends: to end the array of answers, to remove copies of a model."""
+"""Called when the process ends, normally or not: ends the array of answers, removes copies of a model."""
 
 CLOSED: Final = 128 + signal.SIGPIPE
-"""Exit status when nobody reads on: that of any command which SIGPIPE ends."""
+"""Exit status when the reader of standard output has gone: that of a command which SIGPIPE ends."""
 
 
 def end_by_signals() -> None:
-    """Let SIGINT and SIGTERM end this process with a sentence, unless whoever started it has them ignored."""
+    """Let SIGINT and SIGTERM end this process with a sentence; signals that are ignored stay so."""
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _end)
+
+
+@contextmanager
+def stopping() -> Iterator[threading.Event]:
+    """Yield an event that SIGINT and SIGTERM set while the block runs, for work that ends with a checkpoint."""
+    stop = threading.Event()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        # A terminal and Dagster may both send one for the same interrupt: a second signal changes nothing.
+        del number, frame
+        stop.set()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def takes_more(stream: TextIO) -> bool:
@@ -28,7 +48,7 @@ def takes_more(stream: TextIO) -> bool:
 
 
 def printable(text: str) -> str:
-    """Text for one line of a terminal: what has no printable form, a byte that is no UTF-8 too, is escaped."""
+    """Text for one line of a terminal: what cannot be printed, or is not UTF-8, is escaped."""
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
         for character in text

@@ -1,4 +1,4 @@
-"""The errors of the networks' room. Each says what happened, to what, and what to do about it."""
+"""The errors of `ml`. Each says what happened, to what, and what to do about it."""
 
 
 class MlError(Exception):

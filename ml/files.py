@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written under another name, then moved into place."""
+"""Files that are complete or absent: written under another name, then moved into place."""
 
 import contextlib
 import os
@@ -8,10 +8,10 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a path beside `path`; what was written there takes its place when the block ends well, else is removed.
+    """Yield a path next to `path`; the file written there replaces `path` when the block succeeds, else is removed.
 
-    The folder is made. One process at a time may write `path`; what a killed one left is written over. The file stays
-    in its place also when the machine loses its power.
+    The folder is made. One process at a time may write `path`; what a killed one left is overwritten. The file survives
+    a power failure.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")

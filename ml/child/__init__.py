@@ -1,1 +1,1 @@
-"""What every child process does beside its work: messages to Dagster, its MLflow run, its progress."""
+"""What every child process does besides its work: messages to Dagster, its MLflow run, its progress."""

@@ -1,4 +1,4 @@
-"""The one file that knows Dagster Pipes: messages to the run that started this process, and an end when it dies.
+"""Dagster Pipes: messages to the run that started this process, and an end when that run dies.
 
 Everything here works the same without Dagster: messages then go to standard error.
 """
@@ -20,7 +20,7 @@ GRACE_SECONDS = 60.0
 
 
 class Reporter:
-    """Tells a person what happens: in Dagster's log when Dagster started us, else on standard error."""
+    """Messages for people: in Dagster's log when Dagster started this process, else on standard error."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         """Report by `write`."""
@@ -47,7 +47,7 @@ def session() -> Iterator[Reporter]:
     child = launched_by_pipes()
     if child:
         watch_ancestors()
-        # What is imported by now stays to the end: the collector need not walk through it, at exit least of all.
+        # What is imported by now stays until the end: the garbage collector need not visit it.
         gc.freeze()
     if not is_first_rank():
         yield Reporter(lambda _: None)
@@ -61,7 +61,7 @@ def session() -> Iterator[Reporter]:
 def watch_ancestors(*, interval_seconds: float = 1.0, grace_seconds: float = GRACE_SECONDS) -> threading.Thread:
     """Watch the parent process, and torchrun's parent, and interrupt this process when one is gone.
 
-    A killed Dagster step cannot tell its children; without this they would go on training, unseen, beside the retry.
+    A killed Dagster step cannot notify its children; without this they would go on training next to the retry.
 
     Args:
         interval_seconds: Time between two looks.

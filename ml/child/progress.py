@@ -15,7 +15,7 @@ LINE_SECONDS = 10.0
 
 
 class Meter:
-    """Counts photographs and tells about them now and then."""
+    """Counts photographs and reports the count from time to time."""
 
     def __init__(self, *, title: str, total: int, reporter: Reporter, bar: Progress | None) -> None:
         """Count up to `total` photographs of the work `title`."""
@@ -26,7 +26,7 @@ class Meter:
         self._last_done = 0
 
     def advance(self, photos: int, *, note: str = "") -> None:
-        """Count `photos` more; `note` is shown beside them."""
+        """Count `photos` more; `note` is shown with the count."""
         self._done += photos
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, advance=photos, note=note)

@@ -1,4 +1,4 @@
-"""MLflow, seen from a child process: its own run, nested in the dataset version's, found again after a retry.
+"""The MLflow run of a child process, nested in the run of the dataset version, and found again after a retry.
 
 Runs are found by tags (`naturewatch.stage`, `naturewatch.spec_hash`) so that a retried step continues its run.
 """
@@ -126,7 +126,7 @@ def experiment_id(client: MlflowClient, *, tracking: TrackingSpec) -> str:
     location = None
     database = sqlite_file(tracking.uri)
     if database is not None:
-        # Without a location, MLflow writes artifacts below whatever directory the process was started in.
+        # Without a location, MLflow writes artifacts below the working directory.
         location = (database.absolute().parent / "mlartifacts").as_uri()
     try:
         return str(client.create_experiment(tracking.experiment, artifact_location=location))

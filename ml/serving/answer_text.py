@@ -1,4 +1,4 @@
-"""Answers of `naturewatch identify` for people and for machines, written as they come."""
+"""The output of `naturewatch identify`: text or a JSON array, written answer by answer."""
 
 import json
 import sys
@@ -32,15 +32,15 @@ def readable(answer: Answer) -> str:
 
 
 def watched(taxon: dict[str, Any]) -> str:
-    """A line about a watched taxon: an alarm cannot be overlooked, and no alarm is said, too."""
-    told = f"{taxon['lineage']}: {100 * taxon['probability']:.2g} % (alarm from {100 * taxon['threshold']:.2g} %)"
-    return f"    ! ALARM, watched {told}" if taxon["alarm"] else f"    watched {told}"
+    """A line about a watched taxon, with or without an alarm."""
+    shown = f"{taxon['lineage']}: {100 * taxon['probability']:.2g} % (alarm from {100 * taxon['threshold']:.2g} %)"
+    return f"    ! ALARM, watched {shown}" if taxon["alarm"] else f"    watched {shown}"
 
 
 class Output:
-    """Standard output: one answer or error after another, each whole and at once, whatever the terminal can show.
+    """Standard output: each answer or error is written whole and at once, in an encoding that the terminal can show.
 
-    As JSON they are the items of one array, which `close` ends.
+    As JSON, they are the items of one array, which `close` ends.
     """
 
     def __init__(self, *, as_json: bool) -> None:
@@ -58,7 +58,7 @@ class Output:
             self._write(readable(answer) + "\n")
 
     def error(self, photo: str, reason: str) -> None:
-        """Write that a photograph has no answer; as text nothing is written, since standard error tells it."""
+        """Write that a photograph has no answer. In text mode nothing is written: the error is on standard error."""
         if self._json:
             self._item({"photo": photo, "error": reason})
 
@@ -69,7 +69,7 @@ class Output:
             self._write("\n]\n" if self._items else "[]\n")
 
     def abandon(self) -> None:
-        """End the array in the middle of the work, unless nobody reads it: waiting for a reader may have no end."""
+        """End the array early, unless nobody reads it: waiting for a reader may never end."""
         if takes_more(sys.stdout):
             self.close()
 

@@ -1,4 +1,4 @@
-"""From the species probabilities of a calibrated model to answers for people. Needs no network, and loads none."""
+"""From the species probabilities of a calibrated model to answers for people. Loads no network."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -111,7 +111,7 @@ class Answering:
         ]
 
     def _watch(self, probabilities: Floats) -> list[list[dict[str, Any]]]:
-        """Per photograph an entry for each watched taxon, whatever the answer or a filter says."""
+        """For each photograph an entry per watched taxon, independent of the answer and of filters."""
         watched = self.calibration.watch
         masses = sum_up(probabilities, self.taxonomy)[:, [taxon.node_id for taxon in watched]]
         return [

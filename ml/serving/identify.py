@@ -1,6 +1,6 @@
-"""`naturewatch identify`: what is on photographs, said by a registered version.
+"""`naturewatch identify`: a registered version says what is on photographs.
 
-Every photograph has an answer or an error, in order, written as it comes.
+Each photograph gets an answer or an error, in order, written as soon as it is known.
 """
 
 import argparse
@@ -9,32 +9,100 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from glob import iglob
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn, Self
 
 from ml.ending import CLOSED, ENDING, complain, end_by_signals, printable
 
 if __name__ == "__main__":
-    # Before what takes a moment to import.
+    # The imports below take a moment.
     end_by_signals()
 
 from ml.errors import MlError, PhotoError
 from ml.images.photograph import FORMATS
 from ml.serving.answer_text import Answer, Output
-from ml.serving.identification import Entry, Identification
-from ml.serving.photograph_files import OtherFileError, files_below, read_photograph
+from ml.serving.inputs import OtherFileError, files_below, read_photograph
 from ml.serving.question import Question
-from ml.serving.versions import CHAMPION
+from ml.serving.versions import CHAMPION, Version, files_of, find_version
+
+if TYPE_CHECKING:
+    from ml.serving.answering import Answering, Plan
+    from ml.serving.classifier import Classifier, Views
 
 WITHIN: Final = (
     "name, key or lineage (as in 'Plantae > Morus') of a taxon that it is known to be in; repeatable: one of them"
 )
 
+BATCH = 16
+"""Photographs that are answered together."""
+
+Entry = tuple[str, bytes | PhotoError]
+"""A photograph's path, and its content or why it has none."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Identification:
+    """A model version with a question that it can answer."""
+
+    version: Version
+    question: Question
+    answering: "Answering"
+    plan: "Plan"
+    classifier: "Classifier"
+
+    @classmethod
+    def load(cls, question: Question, *, uri: str, name: str, alias: str) -> Self:
+        """The version of `name` under `alias` in the registry `uri`; the question is checked before the network loads.
+
+        Raises:
+            ModelError: there is no such version, or it cannot be used; says what to do.
+            QuestionError: the model does not know a taxon, or reaches no such target.
+        """
+        _tell(f"asking for the {alias} of {name}")
+        version = find_version(uri=uri, name=name, alias=alias)
+        _tell(f"reading version {version.number} of {name}")
+        with ExitStack() as copied:
+            ENDING.push(copied)
+            artifacts = copied.enter_context(files_of(version, uri=uri))
+            from ml.serving.answering import Answering  # noqa: PLC0415 (NumPy and PyArrow; needed only now)
+
+            answering = Answering.read(artifacts)
+            plan = answering.plan(question)
+            from ml.serving.classifier import Classifier  # noqa: PLC0415 (torch and timm take seconds)
+
+            classifier = Classifier(artifacts)
+        return cls(version=version, question=question, answering=answering, plan=plan, classifier=classifier)
+
+    def answers(self, entries: Iterable[Entry]) -> Iterator[tuple[str, Answer | PhotoError]]:
+        """For each photograph, in order, its path and the answer, or why there is none."""
+        said = {
+            "model": {"name": self.version.name, "version": self.version.number},
+            "target": self.plan.target,
+            "within": [self.answering.taxonomy.describe(node) for node in self.plan.within],
+            "renormalise": self.plan.renormalise,
+        }
+        remaining = iter(entries)
+        while batch := [self._look(*entry) for entry in itertools.islice(remaining, BATCH)]:
+            seen = [views for _, views in batch if not isinstance(views, PhotoError)]
+            answers = iter(self.answering.answers(self.classifier.probabilities(seen), self.plan) if seen else [])
+            for photo, views in batch:
+                yield photo, views if isinstance(views, PhotoError) else {"photo": photo, **said, **next(answers)}
+
+    def _look(self, photo: str, content: bytes | PhotoError) -> "tuple[str, Views | PhotoError]":
+        """The part of a photograph that the network sees, or why there is none."""
+        if isinstance(content, PhotoError):
+            return photo, content
+        try:
+            return photo, self.classifier.views(content, region=self.question.region)
+        except PhotoError as error:
+            return photo, error
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Identify photographs and return the exit status: 0 only when every one was answered."""
-    options = _parser().parse_args(argv)
+    options = build_parser().parse_args(argv)
     try:
         return _run(options)
     except MlError as error:
@@ -61,9 +129,7 @@ def _run(options: argparse.Namespace) -> int:
     begin = list(_to_first_readable(entries))
     answers: Iterator[tuple[str, Answer | PhotoError]]
     if begin and isinstance(begin[-1][1], bytes):
-        model = Identification.load(
-            question, uri=options.tracking_uri, name=options.model_name, alias=options.alias, ending=ENDING, tell=_tell
-        )
+        model = Identification.load(question, uri=options.tracking_uri, name=options.model_name, alias=options.alias)
         answers = model.answers(itertools.chain(begin, entries))
     else:
         # Where nothing can be read, no model is asked.
@@ -92,9 +158,9 @@ def _write(answers: Iterable[tuple[str, Answer | PhotoError]], output: Output) -
 
 
 def photographs(names: Iterable[str]) -> Iterator[Entry]:
-    """The photographs that are meant by names of files and folders, and by patterns that no file is called.
+    """The photographs that `names` refer to: files, folders, and patterns that are no file's name.
 
-    A folder stands for all photographs below it, by content. Each is read when it is its turn.
+    A folder refers to all photographs below it, recognised by content. Each file is read when its turn comes.
     """
     for name in names:
         for path, problem in _meant(name):
@@ -142,7 +208,8 @@ def _to_first_readable(entries: Iterator[Entry]) -> Iterator[Entry]:
             return
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The options of the command."""
     parser = argparse.ArgumentParser(prog="naturewatch identify", description="Name what is on photographs.")
     parser.add_argument(
         "photo", nargs="+", metavar="PHOTO|FOLDER", help=f"files ({', '.join(FORMATS)}), or folders that hold some"
@@ -170,7 +237,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _tell(message: str) -> None:
-    """Say to who waits at a terminal what takes so long."""
+    """Tell somebody who waits at a terminal what takes long."""
     if sys.stderr is not None and sys.stderr.isatty():
         complain(f"{message} ...")
 

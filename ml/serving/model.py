@@ -1,6 +1,7 @@
 """The served model, as MLflow loads it: photographs in, the deepest taxon that is probable enough out.
 
-Logged as models-from-code, with the package `ml` beside it. Which version is served is decided by the registry.
+Logged as models-from-code, with the modules of `ml` that it imports beside it. The registry decides which version is
+served.
 
 A photograph that cannot be read fails the request, by its position and with the reason: an answer list with holes
 would let a caller mistake a failure for an answer. Ask again without it.
@@ -36,7 +37,7 @@ class Identifier(PythonModel):
     def predict(
         self,
         context: PythonModelContext,  # noqa: ARG002 (MLflow's signature)
-        model_input: TypeFromExample,  # a list, whatever was sent
+        model_input: TypeFromExample,  # MLflow hands a list
         params: dict[str, Any] | None = None,
     ) -> list[dict[str, Any]]:
         """Identify photographs.
@@ -48,7 +49,7 @@ class Identifier(PythonModel):
                 with `model_config={"paths": False}`; requests to MLflow's server never (`ml.serving.invocations`).
             params: The fields of `ml.serving.question.Question`: `threshold` in [0, 1], or `target`, an accuracy that
                 the version's table turns into thresholds (default: the target that it was calibrated for); `within`,
-                names or keys of taxa that the photographs are known to lie in; `renormalise`, whether that conditions
+                names or keys of taxa that contain the photographs; `renormalise`, whether that conditions
                 the probabilities (default) or only rules out the others (the paper's literal reading); `top`, how many
                 species to list (default 5); `region`, left, upper, right and lower edge of the region of interest as
                 fractions of every photograph.
@@ -62,7 +63,7 @@ class Identifier(PythonModel):
         return self.identify(model_input, params, paths=self.paths)
 
     def identify(self, data: object, params: object, *, paths: bool) -> list[dict[str, Any]]:
-        """What `predict` does, with whatever was sent; `paths` says whether files of this machine may be read."""
+        """What `predict` does, for a request as it was sent; `paths`: whether files of this machine may be read."""
         try:
             question = Question.of(params)
             plan = self.answering.plan(question)

@@ -1,7 +1,7 @@
 """What is asked of a model about photographs: the parameters of `predict`, the options of `naturewatch identify`.
 
-A question is checked as far as that needs no model; what only a model knows (its taxa, the targets that it reaches)
-is in `ml.serving.answering`.
+Here a question is checked without a model; what only a model knows (its taxa, the targets that it reaches) is checked
+in `ml.serving.answering`.
 """
 
 import difflib
@@ -19,7 +19,7 @@ Region = tuple[float, float, float, float]
 
 
 _LONGEST_TAXON: Final = 500
-"""Characters of a lineage from kingdom to species, with room to spare."""
+"""Characters of a lineage from kingdom to species, with some to spare."""
 
 
 class QuestionError(MlError, ValueError):
@@ -35,7 +35,7 @@ class Question:
     threshold: float | None = None
     """Probability, in [0, 1], that an answer must have."""
     within: tuple[str, ...] = ()
-    """Names, keys or lineages of taxa, one of which the photographs are known to lie in; empty: any."""
+    """Names, keys or lineages of taxa, one of which is known to contain the photographs; empty: any."""
     renormalise: bool = True
     """Whether `within` conditions the probabilities, or only rules out the others (the paper's literal reading)."""
     top: int = 5

@@ -1,22 +1,22 @@
 """Registration of one trained, calibrated network as a version of an MLflow model.
 
-`python -m ml.serving.register --spec FILE` reads an `ml.spec.RegisterSpec` and writes `result.json` last. What the
+`python -m ml register` reads an `ml.spec.RegisterSpec` and writes `result.json` last. What the
 version answers belongs to `ml.serving.model`; whether it becomes the champion is decided elsewhere.
 """
 
-import argparse
 import base64
 import filecmp
 import io
 import os
-import sys
-from collections.abc import Sequence
+import shutil
 from importlib.metadata import version
+from modulefinder import ModuleFinder
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from ml.child.pipes import Reporter, session
+from ml.child.pipes import Reporter
 from ml.child.tracking import ChildRun, child_run
 from ml.errors import DataError, MlError
 from ml.images.photograph import upright_pixels
@@ -39,8 +39,8 @@ from PIL import Image
 CHALLENGER: Final = "challenger"
 HASH_TAG: Final = "naturewatch.spec_hash"
 """Tag of the model version: a specification is registered once."""
-CODE: Final = Path(__file__).resolve().parent.parent
-"""The package `ml`: it travels with the model."""
+MODEL: Final = Path(__file__).resolve().with_name("model.py")
+"""What MLflow runs when it loads a version."""
 DISTRIBUTIONS: Final = (
     "mlflow", "numpy", "pillow", "pyarrow", "pydantic", "safetensors", "simplejpeg", "timm", "torch", "torchvision",
 )  # fmt: skip
@@ -97,9 +97,9 @@ def registered(client: MlflowClient, *, spec: RegisterSpec) -> ModelVersion | No
 
 
 def unusable(client: MlflowClient, version: ModelVersion, *, spec: RegisterSpec) -> str | None:
-    """Why a version that was made of this specification cannot take its place; None: it is whole, and can be read.
+    """Why a version that was made of this specification cannot be used; None when it can.
 
-    Everything that an answer needs is read: a hash that is found says nothing of files that were lost since.
+    Everything that an answer needs is read: the tag with the hash says nothing about files that were lost since.
     """
     made_of = {"weights": spec.weights, "network": spec.network, "taxonomy": spec.taxonomy}
     number = str(version.version)
@@ -129,25 +129,13 @@ def share(folder: Path) -> None:
 
 def signature() -> ModelSignature:
     """What goes in and out: bytes, text or paths are all one column; see `ml.serving.model.Identifier.predict`."""
-    taxon = Object(
-        [
-            Property("rank", "string"),
-            Property("name", "string"),
-            Property("taxon_key", "string", required=False),
-            Property("probability", "double"),
-        ]
-    )
-    watched = Object(
-        [
-            Property("rank", "string"),
-            Property("name", "string"),
-            Property("taxon_key", "string", required=False),
-            Property("probability", "double"),
-            Property("lineage", "string"),
-            Property("threshold", "double"),
-            Property("alarm", "boolean"),
-        ]
-    )
+    taxon = [
+        Property("rank", "string"),
+        Property("name", "string"),
+        Property("taxon_key", "string", required=False),
+        Property("probability", "double"),
+    ]
+    alarm = [Property("lineage", "string"), Property("threshold", "double"), Property("alarm", "boolean")]
     return ModelSignature(
         inputs=Schema([ColSpec(AnyType())]),  # type: ignore[no-untyped-call]
         outputs=Schema(
@@ -158,9 +146,9 @@ def signature() -> ModelSignature:
                 ColSpec("long", "depth"),
                 ColSpec("double", "probability"),
                 ColSpec("double", "threshold"),
-                ColSpec(Array(taxon), "lineage"),
-                ColSpec(Array(taxon), "top"),
-                ColSpec(Array(watched), "watch"),
+                ColSpec(Array(Object(taxon)), "lineage"),
+                ColSpec(Array(Object(taxon)), "top"),
+                ColSpec(Array(Object([*taxon, *alarm])), "watch"),
             ]
         ),
         params=ParamSchema(
@@ -174,6 +162,28 @@ def signature() -> ModelSignature:
             ]
         ),
     )
+
+
+def copy_needed(folder: Path) -> Path:
+    """Copy the modules of `ml` that `ml.serving.model` imports, directly or not; a version carries no others.
+
+    Args:
+        folder: Where the package is copied to.
+
+    Returns:
+        `folder / "ml"`, which MLflow stores with the model, and puts first on the path of a process that loads it.
+    """
+    root = MODEL.parents[2]
+    # Of what the model imports, only this package is found on this path.
+    finder = ModuleFinder(path=[str(root)])
+    finder.run_script(str(MODEL))
+    files: dict[str, str] = {name: vars(module)["__file__"] for name, module in finder.modules.items()}
+    for name, file in files.items():
+        if name.partition(".")[0] == "ml":
+            copy = folder / Path(file).relative_to(root)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, copy)
+    return folder / "ml"
 
 
 def input_example(photograph: Path, *, side: int = 256) -> str:
@@ -228,17 +238,18 @@ def _log_model(spec: RegisterSpec) -> ModelInfo:
         "attribution": spec.attribution,
         "model_card": spec.model_card,
     }
-    info: ModelInfo = mlflow.pyfunc.log_model(
-        name=spec.tracking.stage,
-        python_model=str(CODE / "serving" / "model.py"),
-        artifacts={name: str(path) for name, path in artifacts.items()},
-        code_paths=[str(CODE)],
-        signature=signature(),
-        # What `load_model(..., model_config=...)` may change must be named here.
-        model_config={"paths": True},
-        input_example=[input_example(spec.example)],
-        pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in DISTRIBUTIONS],
-    )
+    with TemporaryDirectory(prefix="naturewatch-") as folder:
+        info: ModelInfo = mlflow.pyfunc.log_model(
+            name=spec.tracking.stage,
+            python_model=str(MODEL),
+            artifacts={name: str(path) for name, path in artifacts.items()},
+            code_paths=[str(copy_needed(Path(folder)))],
+            signature=signature(),
+            # What `load_model(..., model_config=...)` may change must be named here.
+            model_config={"paths": True},
+            input_example=[input_example(spec.example)],
+            pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in DISTRIBUTIONS],
+        )
     return info
 
 
@@ -248,21 +259,3 @@ def _refuse_missing_files(spec: RegisterSpec) -> None:
     missing = [str(path) for path in (*files, spec.example, *spec.figures.values()) if not path.is_file()]
     if missing:
         raise DataError(f"cannot register, missing: {', '.join(missing)}; materialise the assets that write them")
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one specification and return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m ml.serving.register", description="Register one model version.")
-    parser.add_argument("--spec", type=Path, required=True, help="a RegisterSpec as JSON")
-    options = parser.parse_args(argv)
-    try:
-        with session() as reporter:
-            run(RegisterSpec.read(options.spec), reporter=reporter)
-    except (MlError, MlflowException, OSError) as error:
-        sys.stderr.write(f"ml.serving.register: {' '.join(str(error).split())}\n")
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,6 +1,6 @@
 """A registered version, found in MLflow's registry, and where its files are. Loads no network.
 
-Whatever keeps a version from being used is told as it is, in a sentence, with what to do about it.
+What keeps a version from being used is an error in one sentence, with what to do about it.
 """
 
 import logging
@@ -69,7 +69,7 @@ def find_version(*, uri: str, name: str, alias: str) -> Version:
 
 @contextmanager
 def files_of(version: Version, *, uri: str) -> Iterator[dict[str, str]]:
-    """Paths of the artifacts of a version, while the block runs: what lies in another store is copied for so long.
+    """Paths of the artifacts of a version, while the block runs; files in another store are copied for that time.
 
     Raises:
         ModelError: files are missing or damaged, may not be read, or other code made the version.

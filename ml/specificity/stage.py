@@ -1,12 +1,9 @@
 """Calibration of one trained network: choose thresholds on one half of validation, report them on the other.
 
-`python -m ml.specificity.stage --spec FILE` reads an `ml.spec.CalibrateSpec` and writes `result.json` last. The
-mathematics is in `ml.specificity.calibration`, the other files in `ml.specificity.calibration_report`.
+`python -m ml calibrate` reads an `ml.spec.CalibrateSpec` and writes `result.json` last. The mathematics is in
+`ml.specificity.calibration`, the other files in `ml.specificity.calibration_report`.
 """
 
-import argparse
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +11,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ml.child.pipes import Reporter, session
+from ml.child.pipes import Reporter
 from ml.child.tracking import ChildRun, child_run
-from ml.errors import DataError, MlError
+from ml.errors import DataError
 from ml.evaluation.predictions import open_probabilities
 from ml.spec import RESULT_FILE, CalibrateResult, CalibrateSpec, DocumentError, SpecificityOptions
 from ml.specificity.calibration import Labelled, Outcome, calibrate_network
@@ -159,23 +156,3 @@ def _log(tracked: ChildRun, *, spec: CalibrateSpec, result: CalibrateResult, rea
         tracked.log_file(file)
     for figure in result.figures.values():
         tracked.log_figure(figure)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one specification and return the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m ml.specificity.stage", description="Calibrate one trained network."
-    )
-    parser.add_argument("--spec", type=Path, required=True, help="a CalibrateSpec as JSON")
-    options = parser.parse_args(argv)
-    try:
-        with session() as reporter:
-            run(CalibrateSpec.read(options.spec), reporter=reporter)
-    except (MlError, OSError) as error:
-        sys.stderr.write(f"ml.specificity.stage: {' '.join(str(error).split())}\n")
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

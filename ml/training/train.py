@@ -1,33 +1,24 @@
-"""`python -m ml.training.train --spec FILE`: one training stage from its specification to `result.json`.
+"""One training stage (`python -m ml train`), from its specification to `result.json`.
 
-Started by hand, by Dagster Pipes, or by torchrun; killed at any moment, the next start goes on from the checkpoint.
+Killed at any moment, the next start goes on from the checkpoint.
 """
 
-import argparse
 import contextlib
-import signal
-import sys
 import threading
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
-from types import FrameType
 from typing import Any
 
-from mlflow.exceptions import MlflowException
-
-from ml.child.pipes import Reporter, session
+from ml.child.pipes import Reporter
 from ml.child.tracking import ChildRun, child_run
-from ml.devices import Device, joined
-from ml.errors import MlError
+from ml.devices import Device
 from ml.evaluation.report import assess, training_curves
 from ml.images.loader import Loader
 from ml.images.pack import Pack, Photos
 from ml.networks.frozen import MOST_PHOTOS, FrozenLayers
 from ml.networks.network import count_parameters, save
 from ml.networks.trainable import count_frozen, freeze
-from ml.spec import RESULT_FILE, DocumentError, TrainResult, TrainSpec
-from ml.taxonomy import Taxonomy, TaxonomyError
+from ml.spec import RESULT_FILE, TrainResult, TrainSpec
+from ml.taxonomy import Taxonomy
 from ml.training.head_fit import probe
 from ml.training.loop import Job, fit
 from ml.training.output_folder import claim, clear, locked, write_history
@@ -37,28 +28,6 @@ from ml.training.start import first_network, read_sides
 LOGGED = ("network", "backbone", "weights", "image_size", "seed", "mixing", "spec_hash", "precision", "compile",
           "accumulate")  # fmt: skip
 """Fields of the specification that MLflow shows as parameters."""
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; 0 when `result.json` is there, 1 with a one-line reason otherwise."""
-    parser = argparse.ArgumentParser(prog="python -m ml.training.train", description="Train and evaluate one network.")
-    parser.add_argument("--spec", type=Path, required=True, help="a TrainSpec as JSON")
-    options = parser.parse_args(arguments)
-    try:
-        spec = TrainSpec.read(options.spec)
-    except DocumentError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 1
-    try:
-        with _stopping() as stop, session() as reporter, joined() as device:
-            run(spec, device=device, reporter=reporter, stop=stop)
-    except (MlError, TaxonomyError) as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 1
-    except MlflowException as error:
-        sys.stderr.write(f"error: MLflow at {spec.tracking.uri} did not take the run: {error}\n")
-        return 1
-    return 0
 
 
 def run(spec: TrainSpec, *, device: Device, reporter: Reporter, stop: threading.Event) -> TrainResult | None:
@@ -196,25 +165,3 @@ def _finish(
         figures=pictures,
         metrics=numbers,
     )
-
-
-@contextlib.contextmanager
-def _stopping() -> Iterator[threading.Event]:
-    """Turn SIGINT and SIGTERM into an event: the running step ends and a checkpoint is written."""
-    stop = threading.Event()
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        # A terminal and Dagster may both send one for the same interrupt: a second signal changes nothing.
-        del number, frame
-        stop.set()
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

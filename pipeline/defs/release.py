@@ -25,7 +25,7 @@ def candidate(
     file = run_child(
         context=context,
         pipes=pipes,
-        module="ml.serving.register",
+        stage="register",
         spec=spec.write(spec.output / "spec.json"),
         output=spec.output,
     )

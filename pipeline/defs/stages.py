@@ -43,7 +43,7 @@ def train_network(
     results = []
     for seed in settings.training.seeds:
         files = [
-            _run(spec, module="ml.training.train", context=context, pipes=pipes, processes=settings.training.processes)
+            _run(spec, stage="train", context=context, pipes=pipes, processes=settings.training.processes)
             for spec in train_specs(settings, manifest, network=network, seed=seed, tags=tags)
         ]
         results.append(result_of(TrainResult, files[-1]))
@@ -69,7 +69,7 @@ def calibrate_network(
     results = []
     for seed in settings.training.seeds:
         spec = calibrate_spec(settings, manifest, network=network, seed=seed, tags=tags)
-        file = _run(spec, module="ml.specificity.stage", context=context, pipes=pipes)
+        file = _run(spec, stage="calibrate", context=context, pipes=pipes)
         results.append(result_of(CalibrateResult, file))
     reports = [result.report.read_text(encoding="utf-8") for result in results]
     numbers = [result.model_dump(include=NUMBERS, mode="json") for result in results]
@@ -82,14 +82,14 @@ def calibrate_network(
 def _run(
     spec: TrainSpec | CalibrateSpec,
     *,
-    module: str,
+    stage: str,
     context: dg.AssetExecutionContext,
     pipes: dg.PipesSubprocessClient,
     processes: int = 1,
 ) -> Path:
     """Hand `spec` to a child and return the path of its result."""
     file = spec.write(spec.output / "spec.json")
-    return run_child(context=context, pipes=pipes, module=module, spec=file, output=spec.output, processes=processes)
+    return run_child(context=context, pipes=pipes, stage=stage, spec=file, output=spec.output, processes=processes)
 
 
 def _training_metadata(settings: Settings, results: Sequence[TrainResult]) -> dict[str, dg.MetadataValue]:

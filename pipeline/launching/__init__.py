@@ -1,1 +1,1 @@
-"""Starting processes: specifications of children, torchrun, Dagster Pipes and pools, the embedded replica."""
+"""Starting processes: the stages of `ml` and their specifications, Dagster's pools, the embedded replica, signals."""

@@ -1,7 +1,4 @@
-"""Runs one function in a short-lived process, so that what it allocates goes back to the system.
-
-Which functions are worth a process is decided by their callers.
-"""
+"""Runs one function in a short-lived process, so that what it allocates goes back to the system."""
 
 import contextlib
 import os
@@ -26,9 +23,10 @@ T = TypeVar("T")
 
 
 def in_child(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call `function` in a process of its own and return what it returns.
+    """Call `function` in a new process and return what it returns.
 
-    The process ends with this one, however that ends. It imports the function's module and what the arguments need.
+    The new process ends when this one does, even if this one is killed. It imports only the function's module and what
+    the arguments need, unlike those of `multiprocessing`, which import the main module again.
 
     Args:
         function: A function of a module, found there by its name.
@@ -40,7 +38,7 @@ def in_child(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         BaseException: whatever `function` raised.
     """
     environment = {
-        # The rooms are importable from a checkout without installation, too.
+        # The packages can be imported from a checkout without installation, too.
         "PYTHONPATH": os.pathsep.join(filter(None, [str(PROJECT_ROOT), os.environ.get("PYTHONPATH")])),
         # Arrow's own pool keeps much of what was freed.
         "ARROW_DEFAULT_MEMORY_POOL": "system",
@@ -96,7 +94,10 @@ def _serve() -> None:
 
 
 class _WithoutPandas(MetaPathFinder):
-    """Pandas is not there: Arrow looks for it at its first conversion, and its import costs more than the queries."""
+    """Hides pandas: Arrow imports it at the first conversion, which takes longer than the queries.
+
+    `sys.modules["pandas"] = None` would not do: Arrow's compiled import takes the None for the module.
+    """
 
     def find_spec(self, fullname: str, path: object, target: object = None) -> None:
         """As the import system calls it."""
@@ -112,7 +113,7 @@ def _end_with_input() -> None:
 
 
 def _portable(error: Exception) -> Exception:
-    """The error as another process can read it; one that nobody expected tells where it was raised."""
+    """The error in a form that can be pickled; an unexpected one carries its traceback as a note."""
     if not isinstance(error, NatureWatchError):
         error.add_note("".join(traceback.format_exception(error)))
     try:

@@ -16,9 +16,9 @@ from typing import Final, NoReturn
 from pipeline.errors import ChildError
 
 GO_ON: Final = "interrupted; run the same command again to go on from here"
-"""What an interrupted command says last."""
+"""The last message of an interrupted command."""
 STOPPING: Final = "stopping: what is done is kept (interrupt again to end at once)"
-"""What it says first, when its work needs a moment to stop."""
+"""Its first message, when its work needs a moment to stop."""
 AGAIN_SECONDS: Final = 1.0
 """A signal so soon after another is the same one: `timeout` sends it to a process and to its group."""
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -65,7 +65,7 @@ def ignore_signals() -> None:
 
 @contextlib.contextmanager
 def quiet_pipe() -> Iterator[None]:
-    """End with status 141 and no word when nobody reads standard output any more (`naturewatch ... | head -1`)."""
+    """End silently with status 141 when standard output is no longer read (`naturewatch ... | head -1`)."""
     try:
         try:
             yield
@@ -78,15 +78,15 @@ def quiet_pipe() -> Iterator[None]:
 
 
 def supervised(work: Callable[[], int]) -> int:
-    """Call `work` in a process of its own, which this one watches, and return the status that it returns.
+    """Call `work` in a new process, which this one watches, and return the status that it returns.
 
-    A signal reaches `work` once, as SIGINT, and ends it at once; `work` may handle it in another way and take its time.
-    A second one ends it with all that it started in its process group. The process ends with this one, however that
-    ends. To be called while there is one thread.
+    A signal reaches `work` once, as SIGINT. It ends `work` at once, unless `work` handles SIGINT and takes its time.
+    A second signal kills `work` with its process group. The new process ends when this one does, even if this one is
+    killed. To be called while there is only one thread.
 
     Raises:
         Interrupted: a signal ended the work.
-        ChildError: the work was ended by the system, for want of memory for instance.
+        ChildError: the system ended the work, for example for lack of memory.
     """
     watched = _heard() | {signal.SIGCHLD, signal.SIGTSTP}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, watched)
@@ -103,7 +103,7 @@ def supervised(work: Callable[[], int]) -> int:
         _work(work)
     os.close(reading)
     with contextlib.suppress(OSError):
-        # The worker does so, too; whoever is first. It may have ended already.
+        # The worker does the same, whichever is first. It may have ended already.
         os.setpgid(worker, worker)
     # A signal whose default is to be ignored may be dropped before it can be waited for.
     signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -129,7 +129,7 @@ def supervised(work: Callable[[], int]) -> int:
 
 
 def _work(work: Callable[[], int]) -> NoReturn:
-    """Leave this process with the status of `work`; an interrupt is told by the process that watches."""
+    """Leave this process with the status of `work`; the watching process reports an interrupt."""
     try:
         status = work()
     except KeyboardInterrupt as interrupt:

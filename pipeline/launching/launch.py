@@ -1,4 +1,4 @@
-"""Starts child processes through Dagster Pipes. A laptop, a workstation and a cluster differ here and nowhere else."""
+"""Starts the stages of `ml` as child processes of a Dagster step: plain Python, or torchrun with several processes."""
 
 import os
 import re
@@ -14,22 +14,24 @@ from ml.spec import RESULT_FILE
 from pipeline.errors import ChildError
 from pipeline.paths import PROJECT_ROOT
 
+PROGRAM = "ml"
+"""The package whose stages are run."""
 ALLOCATOR = "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=8589934592"
-"""glibc's settings for children that compute on the processor: by default every large tensor of a step is given back to
-the kernel and faulted in again by the next."""
+"""glibc's settings for children that compute on the processor: by default each large tensor of a step is returned to
+the kernel, and its pages are faulted in again by the next step."""
 TERMINATION_SECONDS = 120
 """How long an interrupted child may take to write its checkpoint."""
 
 
-def command(*, module: str, spec: Path, processes: int = 1) -> list[str]:
+def command(*, stage: str, spec: Path, processes: int = 1) -> list[str]:
     """The command of a child: plain Python, or torchrun when there is more than one process.
 
     Args:
-        module: A module of `ml` with a `--spec FILE` option.
+        stage: A stage of `python -m ml`.
         spec: The specification to hand over.
-        processes: One per device; ranks find each other on this host.
+        processes: One per device, all on this machine.
     """
-    arguments = ["-m", "pipeline.launching.quietly", module, "--spec", str(spec)]
+    arguments = ["-m", PROGRAM, stage, "--spec", str(spec)]
     if processes == 1:
         return [sys.executable, *arguments]
     torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
@@ -37,13 +39,13 @@ def command(*, module: str, spec: Path, processes: int = 1) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """What a child's environment has beside this process's; what the operator has set stays."""
+    """Variables added to a child's environment; what the operator has set stays."""
     return {
-        # The rooms are importable from a checkout without installation, too.
+        # The packages can be imported from a checkout without installation, too.
         "PYTHONPATH": os.pathsep.join(filter(None, [str(PROJECT_ROOT), os.environ.get("PYTHONPATH")])),
         "MLFLOW_DISABLE_TELEMETRY": os.environ.get("MLFLOW_DISABLE_TELEMETRY", "true"),
-        # By default OpenMP's threads wait for each other in a loop: on a machine that does something else, too, the
-        # waiting takes several times the work.
+        # By default OpenMP's threads wait for each other in a loop; on a machine with other work, that takes several
+        # times the work itself.
         "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
         "GLIBC_TUNABLES": os.environ.get("GLIBC_TUNABLES", ALLOCATOR),
     }
@@ -53,7 +55,7 @@ def run_child(
     *,
     context: dg.AssetExecutionContext,
     pipes: dg.PipesSubprocessClient,
-    module: str,
+    stage: str,
     spec: Path,
     output: Path,
     processes: int = 1,
@@ -70,24 +72,24 @@ def run_child(
         try:
             pipes.run(
                 context=context,
-                command=command(module=module, spec=spec, processes=processes),
+                command=command(stage=stage, spec=spec, processes=processes),
                 env=environment(),
             )
         except DagsterPipesExecutionError as error:
-            raise ChildError(_why(error, context=context, module=module)) from error
+            raise ChildError(_why(error, context=context, stage=stage)) from error
     result = output / RESULT_FILE
     if not result.exists():
-        raise ChildError(f"{module} ended without {result}; its output above says why")
+        raise ChildError(f"{stage} ended without {result}; its output above says why")
     return result
 
 
-def _why(error: DagsterPipesExecutionError, *, context: dg.AssetExecutionContext, module: str) -> str:
-    """What a child said of its end, or how it ended."""
+def _why(error: DagsterPipesExecutionError, *, context: dg.AssetExecutionContext, stage: str) -> str:
+    """What a child said when it failed, or how it ended."""
     code = re.search(r"code (-?\d+)", str(error))
     number = -int(code.group(1)) if code is not None else 0
     if number > 0:
-        end = signal.Signals(number).name
-        return f"the process of {module} was ended by {end}; the machine may lack memory; run the same command again"
+        cause = "the machine may lack memory; " if number in {signal.SIGKILL, signal.SIGBUS} else ""
+        return f"the process of {stage} was ended by {signal.Signals(number).name}; {cause}run the same command again"
     step = context.get_step_execution_context().step.key
     said = [
         entry.dagster_event.engine_event_data.error
@@ -97,7 +99,7 @@ def _why(error: DagsterPipesExecutionError, *, context: dg.AssetExecutionContext
         and entry.dagster_event.engine_event_data.error is not None
     ]
     if not said or said[-1] is None:
-        return f"{module} failed ({error}); its output above says why"
-    # The class that the child's error has is of no use to people.
+        return f"{stage} failed ({error}); its output above says why"
+    # The name of the exception's class is of no use to people.
     words = re.sub(rf"^[\w.]*{re.escape(said[-1].cls_name or '')}: ", "", said[-1].message)
-    return f"{module}: {' '.join(words.split())}"
+    return f"{stage}: {' '.join(words.split())}"

@@ -1,4 +1,4 @@
-"""Builds the specifications of the children from the configuration and the dataset. Starts nothing."""
+"""Builds the specifications of the children from the configuration and the dataset version."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +13,7 @@ from ml.spec import (
     Rank,
     RegisterResult,
     RegisterSpec,
+    TrainingOptions,
     TrainResult,
     TrainSpec,
 )
@@ -123,15 +124,8 @@ def train_spec(
         backbone=training.backbone,
         weights=_located(training.weights),
         recipe=str(training.recipe.absolute() if isinstance(training.recipe, Path) else training.recipe),
-        image_size=training.image_size,
         seed=training.seed if seed is None else seed,
-        workers=training.workers,
-        precision=training.precision,
-        compile=training.compile,
-        accumulate=training.accumulate,
-        recompute=training.recompute,
-        sync_batch_norm=training.sync_batch_norm,
-        deterministic=training.deterministic,
+        **training.model_dump(include=set(TrainingOptions.model_fields)),
         tracking=tracking_spec(settings, manifest, stage=network, tags=tags),
     )
     if network == "genus_stage":
@@ -208,7 +202,6 @@ def calibrate_spec(
     """The specification of the calibration of one trained network; `seed` as for `train_hash`."""
     result = trained(settings, manifest, network=network, seed=seed)
     spec_hash = calibrate_hash(settings, manifest, network=network, seed=seed)
-    chosen = settings.specificity
     return CalibrateSpec(
         network=network,
         probabilities=result.probabilities,
@@ -217,15 +210,7 @@ def calibrate_spec(
         output=settings.paths.evaluation(network, spec_hash),
         spec_hash=spec_hash,
         split=settings.paths.table("split"),
-        target=chosen.target,
-        method=chosen.method,
-        reward=chosen.reward,
-        delta=chosen.delta,
-        temperature=chosen.temperature,
-        groups=chosen.groups,
-        group_photos=chosen.group_photos,
-        watch_list=chosen.watch_list,
-        watch_recall=chosen.watch_recall,
+        **settings.specificity.model_dump(),
         seed=settings.split.seed,
         tracking=tracking_spec(settings, manifest, stage=f"specificity_{network}", tags=tags),
     )

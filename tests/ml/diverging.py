@@ -1,4 +1,4 @@
-"""Started by torchrun in `test_distributed`: `ml.training.train`, the second process diverging at its fourth step."""
+"""Started by torchrun in `test_distributed`: `python -m ml train`, the second process diverging at its fourth step."""
 
 import os
 import sys
@@ -7,7 +7,7 @@ from itertools import count
 import torch
 from torch import Tensor
 
-from ml.training import train
+from ml.__main__ import main
 from ml.training.loop import Objective
 
 forward, steps = Objective.forward, count()
@@ -21,4 +21,4 @@ def diverging(self: Objective, inputs: Tensor, labels: Tensor) -> tuple[Tensor, 
 if __name__ == "__main__":
     if os.environ["RANK"] == "1":
         Objective.forward = diverging  # type: ignore[method-assign]
-    sys.exit(train.main())
+    sys.exit(main())

@@ -1,11 +1,14 @@
-"""A signal ends a command at once, in a sentence, and what must not stay behind is removed."""
+"""A signal ends a command at once, in a sentence, and what must not stay behind is removed; work may be stopped."""
 
+import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from ml.ending import stopping
 
 PROGRAM = """
 import shutil, signal, sys, time
@@ -44,3 +47,14 @@ def test_a_signal_that_was_ignored_stays_so(tmp_path: Path) -> None:
         running.send_signal(signal.SIGTERM)
         assert running.communicate(timeout=120)[1] == "naturewatch: asked to end\n"
     assert running.returncode == 143
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_work_that_ends_with_a_checkpoint_is_told_to_stop(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with stopping() as stop:
+        assert not stop.is_set()
+        for _ in range(2):
+            os.kill(os.getpid(), number)
+        assert stop.wait(timeout=60)
+    assert signal.getsignal(number) is before

@@ -9,7 +9,7 @@ from ml.child.pipes import session
 from ml.errors import TrainingError
 
 if __name__ == "__main__":
-    what = Path(sys.argv[2]).read_text(encoding="utf-8")
+    what = Path(sys.argv[3]).read_text(encoding="utf-8")
     with session():
         if what == "fail":
             raise TrainingError("the loss is not finite; lower the rate")

@@ -14,7 +14,7 @@ import pytest
 
 from ml.classifiers import cli as specificity_cli
 from ml.serving import identify
-from ml.serving.identification import BATCH
+from ml.serving.identify import BATCH
 from tests.ml.specificity_fixtures import BIRDS, photograph_bytes, release, rows_of, tracking_in, write_taxonomy
 
 Captured = pytest.CaptureFixture[str]

@@ -1,4 +1,4 @@
-"""`python -m ml.serving.register`: a version carries all that it needs, and a specification is registered once."""
+"""`python -m ml register`: a version carries all that it needs, and a specification is registered once."""
 
 import contextlib
 import json
@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 
+from ml.__main__ import main
 from ml.child.pipes import Reporter
-from ml.serving.register import main, run, unusable
+from ml.serving.register import run, unusable
 from ml.spec import RESULT_FILE, RegisterResult
 from pipeline.tracking.store import relocate
 from tests.ml.specificity_fixtures import QUIET, Copied, photograph_bytes, release
@@ -118,25 +119,30 @@ def test_an_incomplete_specification_registers_nothing(
 ) -> None:
     spec, _ = release()
     wanting = spec.model_copy(update={"weights": tmp_path / "absent", "spec_hash": "new", "output": tmp_path / "out"})
-    assert main(["--spec", str(wanting.write(tmp_path / "spec.json"))]) == 1
+    assert main(["register", "--spec", str(wanting.write(tmp_path / "spec.json"))]) == 1
     assert f"missing: {tmp_path / 'absent'}" in capsys.readouterr().err
     assert len(client.search_model_versions(f"name = '{spec.model_name}'")) == 1
     assert not (tmp_path / "out" / RESULT_FILE).exists()
 
 
-def test_the_version_answers_where_this_checkout_is_unknown(tmp_path: Path) -> None:
+def test_the_version_answers_where_this_checkout_is_unknown_with_just_the_modules_that_it_carries(
+    client: MlflowClient, tmp_path: Path
+) -> None:
     spec, result = release()
     (tmp_path / "photo.jpg").write_bytes(photograph_bytes())
     program = (
         "import sys, json, mlflow; uri, model, photo = sys.argv[1:]; mlflow.set_tracking_uri(uri);"
-        "answer = mlflow.pyfunc.load_model(model).predict([photo]); import ml;"
-        "print(json.dumps([ml.__file__, answer[0]['rank']]))"
+        "answer = mlflow.pyfunc.load_model(model).predict([photo]);"
+        "used = [str(module.__file__) for name, module in sys.modules.items() if name.split('.')[0] == 'ml'];"
+        "print(json.dumps([used, answer[0]['rank']]))"
     )
     done = subprocess.run(
         [sys.executable, "-P", "-c", program, spec.tracking.uri, result.model_uri, str(tmp_path / "photo.jpg")],
         cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    package, rank = json.loads(done.stdout.splitlines()[-1])
+    used, rank = json.loads(done.stdout.splitlines()[-1])
     assert rank
-    assert Path(package).parts[-3:] == ("code", "ml", "__init__.py")
+    folder = Path(client.get_model_version_download_uri(spec.model_name, result.version).removeprefix("file://"))
+    assert {Path(file) for file in used} == set((folder / "code").rglob("*.py"))
+    assert (folder / "code" / "ml" / "serving" / "answering.py").is_file()

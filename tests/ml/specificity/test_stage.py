@@ -1,4 +1,4 @@
-"""`python -m ml.specificity.stage`: one half chooses, the other judges, and a second run changes nothing."""
+"""`python -m ml calibrate`: one half chooses, the other judges, and a second run changes nothing."""
 
 from pathlib import Path
 
@@ -9,11 +9,12 @@ import pytest
 from mlflow.tracking import MlflowClient
 from PIL import Image
 
+from ml.__main__ import main
 from ml.errors import DataError
 from ml.spec import RESULT_FILE, CalibrateResult, CalibrateSpec
 from ml.specificity import answer, calibrate, candidates, select, tree_sums
 from ml.specificity.operating_points import OperatingCurve
-from ml.specificity.stage import main, read_predictions
+from ml.specificity.stage import read_predictions
 from ml.specificity.thresholds import TABULATED_TARGETS, ThresholdTable
 from ml.taxonomy import Taxonomy
 from tests.ml.specificity_fixtures import calibrate_spec
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:D
 @pytest.fixture(scope="module")
 def spec(tmp_path_factory: pytest.TempPathFactory) -> CalibrateSpec:
     made = calibrate_spec(tmp_path_factory.mktemp("calibrate"))
-    assert main(["--spec", str(made.write(made.output / "spec.json"))]) == 0
+    assert main(["calibrate", "--spec", str(made.write(made.output / "spec.json"))]) == 0
     return made
 
 
@@ -53,7 +54,7 @@ def test_the_labels_of_the_evaluation_half_do_not_move_the_threshold(spec: Calib
     other = spec.model_copy(
         update={"predictions": tmp_path / "other.parquet", "output": tmp_path / "out", "spec_hash": "other"}
     )
-    assert main(["--spec", str(other.write(tmp_path / "spec.json"))]) == 0
+    assert main(["calibrate", "--spec", str(other.write(tmp_path / "spec.json"))]) == 0
     before, after = (CalibrateResult.read(folder / RESULT_FILE) for folder in (spec.output, other.output))
     assert before.threshold == after.threshold
     assert before.evaluation_accuracy != after.evaluation_accuracy
@@ -103,7 +104,7 @@ def test_thresholds_per_group_with_temperature_and_guarantee_are_judged_on_the_o
     other = spec.model_copy(
         update={**chosen, "split": tmp_path / "split.parquet", "output": tmp_path / "out", "spec_hash": "groups"}
     )
-    assert main(["--spec", str(other.write(tmp_path / "spec.json"))]) == 0
+    assert main(["calibrate", "--spec", str(other.write(tmp_path / "spec.json"))]) == 0
     result, tree = CalibrateResult.read(other.output / RESULT_FILE), Taxonomy.read(spec.taxonomy)
     table = ThresholdTable.read(result.thresholds)
     assert [tree.name[node] for node in table.groups] == ["Life", "Animalia", "Plantae"]
@@ -129,7 +130,7 @@ def test_a_homonym_on_the_watch_list_is_refused(
     spec: CalibrateSpec, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wrong = spec.model_copy(update={"watch_list": ("Morus",), "output": tmp_path / "out"})
-    assert main(["--spec", str(wrong.write(tmp_path / "spec.json"))]) == 1
+    assert main(["calibrate", "--spec", str(wrong.write(tmp_path / "spec.json"))]) == 1
     assert "'Morus' stands for several taxa" in capsys.readouterr().err
 
 
@@ -159,7 +160,7 @@ def test_parquet_in_the_place_of_the_array_gives_the_same(spec: CalibrateSpec, t
     other = spec.model_copy(update={**file, "output": tmp_path / "out", "spec_hash": "stored", "temperature": True})
     again = other.model_copy(update={"probabilities": spec.probabilities, "output": tmp_path / "again"})
     for one in (other, again):
-        assert main(["--spec", str(one.write(tmp_path / "spec.json"))]) == 0
+        assert main(["calibrate", "--spec", str(one.write(tmp_path / "spec.json"))]) == 0
     found, expected = (CalibrateResult.read(one.output / RESULT_FILE) for one in (other, again))
     assert (found.temperature, found.threshold, found.points, found.watch) == (
         expected.temperature, expected.threshold, expected.points, expected.watch
@@ -175,7 +176,7 @@ def test_the_curve_travels_in_a_file(spec: CalibrateSpec) -> None:
 def test_a_second_run_computes_nothing(spec: CalibrateSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     before = (spec.output / RESULT_FILE).stat().st_mtime_ns
     monkeypatch.setattr(tree_sums, "BLOCK_CELLS", "nothing may be computed")
-    assert main(["--spec", str(spec.output / "spec.json")]) == 0
+    assert main(["calibrate", "--spec", str(spec.output / "spec.json")]) == 0
     assert (spec.output / RESULT_FILE).stat().st_mtime_ns == before
 
 
@@ -184,7 +185,7 @@ def test_predictions_that_do_not_fit_are_refused(
 ) -> None:
     np.save(tmp_path / "short.npy", np.full((3, 4), 0.25))
     wrong = spec.model_copy(update={"probabilities": tmp_path / "short.npy", "output": tmp_path / "out"})
-    assert main(["--spec", str(wrong.write(tmp_path / "spec.json"))]) == 1
+    assert main(["calibrate", "--spec", str(wrong.write(tmp_path / "spec.json"))]) == 1
     assert "has the shape (3, 4)" in capsys.readouterr().err
     assert not (tmp_path / "out" / RESULT_FILE).exists()
 

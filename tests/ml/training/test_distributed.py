@@ -31,7 +31,7 @@ COLUMNS = ["epoch", "step", "train_loss", "train_accuracy"]
 def two_processes(module: str, spec: TrainSpec) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2",
-         "-m", module, "--spec", str(spec.write(spec.output.with_suffix(".json")))],
+         "-m", module, "train", "--spec", str(spec.write(spec.output.with_suffix(".json")))],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "default", "OMP_NUM_THREADS": "1"} | HIDDEN,
         capture_output=True,
@@ -54,7 +54,7 @@ def test_two_processes_give_the_weights_of_one(world: World, tmp_path: Path, ste
     broken = world.spoiled(tmp_path / "world", "003")
     one = broken.spec(tmp_path / "one", spec_hash="one process", backbone=SMOOTH, recipe=steady)
     two = broken.spec(tmp_path / "two", spec_hash="two processes", backbone=SMOOTH, recipe=steady, accumulate=2)
-    done = two_processes("ml.training.train", two)
+    done = two_processes("ml", two)
     assert done.returncode == 0, done.stderr
     processor = Device(device=torch.device("cpu"), rank=0, world=1)
     train.run(one, device=processor, reporter=Reporter(lambda _: None), stop=threading.Event())

@@ -1,4 +1,4 @@
-"""`python -m ml.training.train`: from a specification to a result, killed and resumed to the same weights, tracked."""
+"""`python -m ml train`: from a specification to a result, killed and resumed to the same weights, tracked."""
 
 import fcntl
 import json
@@ -19,6 +19,7 @@ import torch
 from mlflow.tracking import MlflowClient
 from safetensors.torch import load_file, save_file
 
+from ml.__main__ import main
 from ml.child.pipes import Reporter
 from ml.child.tracking import child_run, find_run
 from ml.devices import joined
@@ -163,7 +164,7 @@ def test_a_process_killed_mid_way_is_resumed_to_the_same_weights(world: World, t
         world.spec(tmp_path / name, spec_hash=name, recipe="paper", deterministic=True) for name in ("whole", "parts")
     )
     run(whole)
-    command = [sys.executable, "-m", "ml.training.train", "--spec", str(parts.write(tmp_path / "spec.json"))]
+    command = [sys.executable, "-m", "ml", "train", "--spec", str(parts.write(tmp_path / "spec.json"))]
     environment = os.environ | {"PYTHONWARNINGS": "default"}
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as disturbed:
         deadline = time.monotonic() + 120
@@ -235,9 +236,9 @@ def test_labels_beyond_the_taxonomy_are_refused(world: World, tmp_path: Path) ->
 def test_the_command_fails_with_one_line(world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spec = world.spec(tmp_path / "out", spec_hash="fails", weights="package", backbone="inception_resnet_v2")
     before = signal.getsignal(signal.SIGTERM)
-    assert train.main(["--spec", str(spec.write(tmp_path / "spec.json"))]) == 1
+    assert main(["train", "--spec", str(spec.write(tmp_path / "spec.json"))]) == 1
     assert capsys.readouterr().err.splitlines()[-1].startswith("error: training.weights package holds")
-    assert train.main(["--spec", str(tmp_path / "absent.json")]) == 1
+    assert main(["train", "--spec", str(tmp_path / "absent.json")]) == 1
     assert capsys.readouterr().err == f"error: cannot read {tmp_path}/absent.json: No such file or directory\n"
     assert signal.getsignal(signal.SIGTERM) is before
 

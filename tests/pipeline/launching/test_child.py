@@ -1,4 +1,4 @@
-"""A function in a process of its own: its result, its errors, and its end."""
+"""A function in a new process: its result, its errors, and its end."""
 
 import importlib
 import os

@@ -7,11 +7,11 @@ from typing import get_args
 import pytest
 from pydantic import ValidationError
 
-from ml.spec import RESULT_FILE, NetworkName
+from ml.spec import RESULT_FILE, NetworkName, ThresholdOptions, TrainingOptions
 from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import DatasetManifest
-from pipeline.launching.specs import calibrate_hash, train_hash, train_spec, train_specs
-from tests.pipeline.trained import dataset
+from pipeline.launching.specs import calibrate_hash, calibrate_spec, train_hash, train_spec, train_specs
+from tests.pipeline.trained import dataset, train
 
 STAGES: tuple[NetworkName, ...] = get_args(NetworkName)
 Make = Callable[..., Settings]
@@ -123,3 +123,21 @@ def test_knowledge_comes_from_the_genus_stage_of_the_same_seed(make_settings: Ma
     for network in ("baseline", "baseline_matched", "multi_view"):
         spec = train_spec(settings, manifest, network=network, tags={})
         assert (spec.parent, spec.rare_photos, spec.seed) == (None, None, 2017)
+
+
+def test_every_option_of_the_configuration_is_in_the_specifications(
+    make_settings: Make, manifest: DatasetManifest, with_store: None
+) -> None:
+    training = TrainingOptions(
+        image_size=64, workers=3, precision="fp16", compile=True, accumulate=2, deterministic=True
+    )
+    specificity = ThresholdOptions(
+        target=0.8, method="hill_climb", reward="information", delta=0.1, temperature=True, groups="class",
+        group_photos=7, watch_list=("Aves",), watch_recall=0.5,
+    )  # fmt: skip
+    settings = make_settings(training=training.model_dump(), specificity=specificity.model_dump())
+    train(settings, manifest, network="baseline", seed=2017, skill=2)
+    trained = train_spec(settings, manifest, network="baseline", tags={})
+    calibrated = calibrate_spec(settings, manifest, network="baseline", tags={})
+    assert trained.model_dump(include=set(TrainingOptions.model_fields)) == training.model_dump()
+    assert calibrated.model_dump(include=set(ThresholdOptions.model_fields)) == specificity.model_dump()
