@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pipeline.photos.verify import Verdict
+from pipeline.photos.verification import Verdict
 from pipeline.photos.worker import serve
 
 

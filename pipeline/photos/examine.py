@@ -16,7 +16,7 @@ from typing import IO, Final, Generic, TypeVar
 from pipeline.errors import ChildError
 from pipeline.launching.child import ONE_BLAS_THREAD
 from pipeline.paths import PROJECT_ROOT
-from pipeline.photos.verify import Verdict
+from pipeline.photos.verification import Verdict
 from pipeline.photos.worker import READY
 
 WORKERS: Final = max(1, min(8, os.cpu_count() or 1))

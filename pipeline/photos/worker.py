@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.photos.bodies import store
-from pipeline.photos.verify import Verdict, verify
+from pipeline.photos.verification import Verdict, verify
 
 READY: Final = b"ready\n"
 """The first line that a worker says."""

@@ -14,7 +14,7 @@ from PIL import Image
 
 from ml.images.jpeg import MOST_SCANS
 from pipeline.paths import PROJECT_ROOT
-from pipeline.photos.verify import verify
+from pipeline.photos.verification import verify
 from tests.pipeline.photo_server import jpeg, png
 
 PIXELS = 1_000_000

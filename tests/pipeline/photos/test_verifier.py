@@ -28,7 +28,7 @@ MARKER = b"a decoder fails on this"
 FRAGILE = """
 import argparse, functools, os, signal, time
 from pathlib import Path
-from pipeline.photos.verify import verify
+from pipeline.photos.verification import verify
 from pipeline.photos.worker import serve
 parser = argparse.ArgumentParser()
 parser.add_argument("--folder", type=Path)
