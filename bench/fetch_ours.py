@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 from pipeline.config.settings import Settings
@@ -15,7 +14,6 @@ def main() -> None:
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--concurrency", type=int, default=32)
-    parser.add_argument("--no-decoding", action="store_true")
     options = parser.parse_args()
     settings = Settings(
         name="bench",
@@ -27,9 +25,6 @@ def main() -> None:
         settings,
         hosts={"photos.test": ("127.0.0.1", options.port)},
         log=print,
-        worker=[sys.executable, "-m", "bench.accepting_worker", "--folder", str(settings.paths.photos)]
-        if options.no_decoding
-        else None,
     )
     print(json.dumps({"ok": summary.statuses.get("ok", 0), "requests": summary.requests}))
 

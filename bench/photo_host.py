@@ -13,7 +13,6 @@ import struct
 from typing import Final, cast
 
 import numpy as np
-import uvloop
 from PIL import Image
 
 KINDS: Final = 64
@@ -57,7 +56,6 @@ class Host(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember where to answer."""
-        # uvloop's transports are no subclass of asyncio.Transport, though they do the same.
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
@@ -94,7 +92,7 @@ def main() -> None:
     """Parse arguments and serve."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=0)
-    uvloop.run(serve(parser.parse_args().port))
+    asyncio.run(serve(parser.parse_args().port))
 
 
 if __name__ == "__main__":
