@@ -66,7 +66,7 @@ def run(*, folder: Path, runs: int) -> Report:
 
 @contextlib.contextmanager
 def photo_host() -> Iterator[int]:
-    """A photo host in a process of its own; its port."""
+    """A photo host in another process; its port."""
     command = [sys.executable, "-m", "bench.photo_host"]
     with subprocess.Popen(command, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, text=True) as host:
         assert host.stdout is not None  # noqa: S101 (asked for above)
@@ -115,7 +115,7 @@ def write_attempts(root: Path, *, rows: int, path: str) -> None:
 
 
 def _contestants(folder: Path, *, port: int, photos: int = PHOTOS) -> dict[str, Callable[[], Sample]]:
-    """Each fetches all photographs into a folder of its own."""
+    """Each fetches all photographs into a new folder."""
     bare = [sys.executable, "-m", "bench.bare_fetch", "--photos", str(photos), "--port", str(port)]
     ours = [sys.executable, "-m", "bench.fetch_ours", "--port", str(port)]
 

@@ -1,15 +1,18 @@
-"""The contestant `naturewatch`: the fetcher on a prepared photo index; see `--help`."""
+"""The contestant `naturewatch`: the fetcher on a prepared photo index; see `--help`.
+
+Workers import the main module: it imports as little as that of the command `naturewatch` does.
+"""
 
 import argparse
 import json
 from pathlib import Path
 
-from pipeline.config.settings import Settings
-from pipeline.fetching.fetch import fetch_photos
-
 
 def main() -> None:
     """Fetch everything that the index lacks and print what was done."""
+    from pipeline.config.settings import Settings  # noqa: PLC0415 (not for the workers)
+    from pipeline.fetching.fetch import fetch_photos  # noqa: PLC0415 (as above)
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)

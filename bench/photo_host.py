@@ -1,6 +1,6 @@
 """A loopback photo host that costs as little as possible: `python -m bench.photo_host`.
 
-Answers `GET /photos/<number>/large.jpg` with a photograph of about 33 KB; every number has bytes of its own. Below
+Answers `GET /photos/<number>/large.jpg` with a photograph of about 33 KB; no two numbers have the same bytes. Below
 `/same/` all numbers have the same small photograph. It speaks just the HTTP that well-behaved clients need, so that
 what is measured is the client.
 """
@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 KINDS: Final = 64
-"""Different pictures; each photograph is one of them with a comment segment of its own."""
+"""Different pictures; each photograph is one of them with its number in a comment segment."""
 SIZE: Final = (500, 375)
 """Width and height in pixels."""
 _NUMBER: Final = re.compile(rb"GET (?:http://[^/]+)?/(photos|same)/(\d+)/")

@@ -95,7 +95,7 @@ class Exchange:
     answered_at: float | None = None
     """When the body began (`time.monotonic`); None before that."""
     sized: bool = True
-    """Whether the answer tells where its body ends; without that, a body that was cut looks like a whole one."""
+    """Whether the answer says where its body ends; without that, a body that was cut looks like a whole one."""
 
     @property
     def authority(self) -> str | None:
@@ -127,7 +127,7 @@ class Getter:
 
         Raises:
             PermanentError: blocked, gone or too_large, or an answer that makes no sense (failed).
-            TransientError: 429, 5xx, a time-out, or a connection that broke.
+            TransientError: 429, 5xx, a timeout, or a connection that broke.
             ClosedError: it leads to a host that is left alone.
         """
         try:
@@ -185,7 +185,7 @@ class Getter:
         return self._decoded(b"".join(chunks), response.headers.get("Content-Encoding", ""))
 
     def _decoded(self, body: bytes, encoding: str) -> bytes:
-        """The body without an encoding that nobody asked for."""
+        """The body without a content encoding, which was not asked for."""
         try:
             body = decoded(body, encoding, most=self.max_bytes)
         except UnknownEncodingError as error:

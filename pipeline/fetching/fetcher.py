@@ -204,7 +204,7 @@ class Fetcher:
                 asked = problem.host
                 break
             except PermanentError as problem:
-                # A network that wants a log-in first leads everything to an address of its own.
+                # A network that wants a log-in first redirects every request to its own address.
                 led_astray = problem.status == "blocked" and photo.exchange.replied
                 refused = problem.http_status in REFUSED or led_astray
                 if not refused:

@@ -18,7 +18,7 @@ def fragile(body: bytes, *, end: int) -> Verdict:
 
 
 def fragile_once(body: bytes, *, end: int, marks: Path) -> Verdict:
-    """As `fragile`, but only the first time, of which a file below `marks` tells."""
+    """As `fragile`, but only the first time; a file below `marks` remembers it."""
     if MARKER in body:
         try:
             (marks / "killed").touch(exist_ok=False)
