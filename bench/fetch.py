@@ -1,7 +1,8 @@
 """Part `fetch`: photographs of about 33 KB from one loopback host, against peers and a bare loop.
 
-What counts is photographs per CPU-second of the client and all its children, its start included: photo hosts are
-slower than any client, so the client's share of the machine is what it costs.
+A user waits for hosts, not for the fetcher: by default a host is asked for 20 photographs a second, and iNaturalist has
+two. The fetcher must be ten times as fast as that, with every photograph verified, and its memory must stay small when
+it knows a million photographs.
 """
 
 import contextlib
@@ -22,13 +23,16 @@ from bench.harness import Goal, Report, Sample, alternate, fill_page_cache, meas
 from bench.peers import python_of
 from pipeline.files import atomic_path
 from pipeline.paths import PROJECT_ROOT, Paths
+from pipeline.photos.journal import SEALED, now
 from pipeline.tables import CONTRACTS
 
-PHOTOS: Final = 30_000
+PHOTOS: Final = 10_000
 FEW: Final = 3_000
 """gbif-dl looks through its folder before every photograph, so that its cost grows with the square of their number."""
 ROWS: Final = (10_000, 1_000_000)
-"""Sizes of the photo index between which memory must not grow."""
+"""Sizes of the photo index that memory is measured with."""
+ASKED: Final = 2 * 20.0
+"""Photographs a second that iNaturalist's two hosts are asked for by default (`photos.requests_per_second`)."""
 GBIF_DL: Final = """
 import sys
 from gbif_dl.stores import dl_async
@@ -39,7 +43,8 @@ NOTES: Final = (
     "CPU time is that of the client and its children, the host's is not counted; client and host share the cores.",
     "`without its start` takes off what one photograph costs.",
     "The page cache is filled before each run: a virtual machine gets untouched memory from its host page by page.",
-    "The bare loops run on uvloop, hash and rename as the fetcher does; no record, limits, retries or address checks.",
+    "The bare loop verifies, hashes and renames as the fetcher does; no record, limits, retries or address checks.",
+    "Of the largest index all but the last photographs were asked for before: the ledger holds an attempt for each.",
     "img2dataset 1.47.0 with its defaults, files, without re-encoding: two files for each photograph.",
     f"gbif-dl 0.1.1 with its defaults on {FEW:,} photographs: it searches its folder before each one.",
 )
@@ -61,7 +66,7 @@ def run(*, folder: Path, runs: int) -> Report:
 
 @contextlib.contextmanager
 def photo_host() -> Iterator[int]:
-    """A photo host in a process of its own; its port."""
+    """A photo host in another process; its port."""
     command = [sys.executable, "-m", "bench.photo_host"]
     with subprocess.Popen(command, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, text=True) as host:
         assert host.stdout is not None  # noqa: S101 (asked for above)
@@ -87,20 +92,37 @@ def write_index(root: Path, *, rows: int, path: str) -> None:
             writer.write_table(pa.table(columns, schema=schema))
 
 
+def write_attempts(root: Path, *, rows: int, path: str) -> None:
+    """The record of a run that found the first `rows` photographs of `write_index` gone a moment ago."""
+    attempts = Paths(data_root=root).attempts
+    attempts.mkdir(parents=True)
+    moment = now()
+    with pq.ParquetWriter(attempts / "000001.parquet", SEALED, compression="zstd") as writer:
+        for begin in range(0, rows, _CHUNK):
+            numbers = range(begin, min(begin + _CHUNK, rows))
+            columns: dict[str, list[object]] = {name: [None] * len(numbers) for name in SEALED.names}
+            columns |= {
+                "photo_id": [f"{number:09d}" for number in numbers],
+                "url": [f"http://photos.test/{path}/{number}/large.jpg" for number in numbers],
+                "attempt": [1] * len(numbers),
+                "status": ["gone"] * len(numbers),
+                "http_status": [404] * len(numbers),
+                "error": ["answered 404 Not Found"] * len(numbers),
+                "fetched_at": [moment] * len(numbers),
+                "line": list(numbers),
+            }
+            writer.write_table(pa.table(columns, schema=SEALED))
+
+
 def _contestants(folder: Path, *, port: int, photos: int = PHOTOS) -> dict[str, Callable[[], Sample]]:
-    """Each fetches all photographs into a folder of its own."""
-    plain = [sys.executable, "-m", "bench.bare_fetch", "--photos", str(photos), "--port", str(port)]
+    """Each fetches all photographs into a new folder."""
+    bare = [sys.executable, "-m", "bench.bare_fetch", "--photos", str(photos), "--port", str(port)]
     ours = [sys.executable, "-m", "bench.fetch_ours", "--port", str(port)]
 
     def one(command: Sequence[str], option: str, *, number: int = photos) -> Callable[[], Sample]:
         return lambda: _run(command, option, folder=folder, photos=number)
 
-    chosen = {
-        "naturewatch, no decoding": one([*ours, "--no-decoding"], "--root="),
-        "bare loop, no decoding": one(plain, "--folder="),
-        "naturewatch, verified": one(ours, "--root="),
-        "bare loop, verified": one([*plain, "--verify"], "--folder="),
-    }
+    chosen = {"naturewatch": one(ours, "--root="), "bare loop": one(bare, "--folder=")}
     img2dataset = python_of("img2dataset")
     if img2dataset is not None:
         urls = folder / f"urls-{photos}.txt"
@@ -130,9 +152,10 @@ def _run(command: Sequence[str], option: str, *, folder: Path, photos: int) -> S
 
 
 def _memory(folder: Path, *, port: int, rows: int) -> Sample:
-    """The fetcher on an index of `rows` photographs with the same bytes: what grows is the index, not the folder."""
+    """The fetcher on an index of `rows` photographs, of which it asks for the last ones."""
     out = folder / "out" / f"rows-{rows}"
     write_index(out, rows=rows, path="same")
+    write_attempts(out, rows=rows - min(ROWS), path="same")
     command = [sys.executable, "-m", "bench.fetch_ours", "--root", str(out), "--port", str(port)]
     fill_page_cache(folder)
     sample = measure(command, cwd=PROJECT_ROOT)
@@ -146,8 +169,8 @@ def _report(
     def rates(name: str) -> list[float]:
         return [_photos_of(name) / sample.cpu_seconds for sample in samples[name]]
 
-    def rate(name: str) -> float:
-        return statistics.median(rates(name))
+    def per_second(name: str) -> list[float]:
+        return [_photos_of(name) / sample.wall_seconds for sample in samples[name]]
 
     rows: list[dict[str, object]] = []
     for name, taken in samples.items():
@@ -158,52 +181,34 @@ def _report(
                 "photographs": f"{_photos_of(name):,}",
                 "per CPU-second": median_and_spread(rates(name)),
                 "without its start": median_and_spread(running),
-                "per second": median_and_spread([_photos_of(name) / sample.wall_seconds for sample in taken]),
+                "per second": median_and_spread(per_second(name)),
                 "peak MiB": f"{max(sample.peak_rss_bytes for sample in taken) / 2**20:,.0f}",
             }
         )
     for number, sample in memory.items():
         rows.append(
             {
-                "contestant": f"naturewatch, verified, the same bytes {number:,} times",
-                "photographs": f"{number:,}",
-                "per CPU-second": f"{number / sample.cpu_seconds:,.0f}",
-                "per second": f"{number / sample.wall_seconds:,.0f}",
+                "contestant": f"naturewatch, the last {min(ROWS):,} of {number:,}",
+                "photographs": f"{min(ROWS):,}",
+                "per CPU-second": f"{min(ROWS) / sample.cpu_seconds:,.0f}",
+                "per second": f"{min(ROWS) / sample.wall_seconds:,.0f}",
                 "peak MiB": f"{sample.peak_rss_bytes / 2**20:,.0f}",
             }
         )
-    small, large = (memory[number].peak_rss_bytes for number in ROWS)
     goals = [
         Goal(
-            name="no decoding, against a bare loop",
-            value=rate("naturewatch, no decoding") / rate("bare loop, no decoding"),
-            bound=0.7,
+            name="photographs a second, as a multiple of what two hosts are asked for by default",
+            value=statistics.median(per_second("naturewatch")) / ASKED,
+            bound=10.0,
             kind="at least",
         ),
         Goal(
-            name="verified, against a bare loop",
-            value=rate("naturewatch, verified") / rate("bare loop, verified"),
-            bound=0.7,
-            kind="at least",
+            name=f"peak memory with {max(ROWS):,} photographs, GiB",
+            value=memory[max(ROWS)].peak_rss_bytes / 2**30,
+            bound=2.0,
+            kind="at most",
         ),
-        Goal(name="peak memory, 1,000,000 rows against 10,000", value=large / small, bound=1.25, kind="at most"),
     ]
-    peer = "img2dataset, no verification"
-    if peer in samples:
-        goals += [
-            Goal(
-                name="no decoding, against img2dataset",
-                value=rate("naturewatch, no decoding") / rate(peer),
-                bound=4.0,
-                kind="at least",
-            ),
-            Goal(
-                name="verified, against img2dataset without verification",
-                value=rate("naturewatch, verified") / rate(peer),
-                bound=2.0,
-                kind="at least",
-            ),
-        ]
     return Report(
         part="fetch",
         title=f"{PHOTOS:,} photographs of about 33 KB from one loopback host into files; median (least to most)",

@@ -1,21 +1,22 @@
-"""The contestant `naturewatch`: the fetcher on a prepared photo index; see `--help`."""
+"""The contestant `naturewatch`: the fetcher on a prepared photo index; see `--help`.
+
+Workers import the main module: it imports as little as that of the command `naturewatch` does.
+"""
 
 import argparse
 import json
-import sys
 from pathlib import Path
-
-from pipeline.config.settings import Settings
-from pipeline.fetching.fetch import fetch_photos
 
 
 def main() -> None:
     """Fetch everything that the index lacks and print what was done."""
+    from pipeline.config.settings import Settings  # noqa: PLC0415 (not for the workers)
+    from pipeline.fetching.fetch import fetch_photos  # noqa: PLC0415 (as above)
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--concurrency", type=int, default=32)
-    parser.add_argument("--no-decoding", action="store_true")
     options = parser.parse_args()
     settings = Settings(
         name="bench",
@@ -27,9 +28,6 @@ def main() -> None:
         settings,
         hosts={"photos.test": ("127.0.0.1", options.port)},
         log=print,
-        worker=[sys.executable, "-m", "bench.accepting_worker", "--folder", str(settings.paths.photos)]
-        if options.no_decoding
-        else None,
     )
     print(json.dumps({"ok": summary.statuses.get("ok", 0), "requests": summary.requests}))
 

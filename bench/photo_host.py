@@ -1,6 +1,6 @@
 """A loopback photo host that costs as little as possible: `python -m bench.photo_host`.
 
-Answers `GET /photos/<number>/large.jpg` with a photograph of about 33 KB; every number has bytes of its own. Below
+Answers `GET /photos/<number>/large.jpg` with a photograph of about 33 KB; no two numbers have the same bytes. Below
 `/same/` all numbers have the same small photograph. It speaks just the HTTP that well-behaved clients need, so that
 what is measured is the client.
 """
@@ -13,11 +13,10 @@ import struct
 from typing import Final, cast
 
 import numpy as np
-import uvloop
 from PIL import Image
 
 KINDS: Final = 64
-"""Different pictures; each photograph is one of them with a comment segment of its own."""
+"""Different pictures; each photograph is one of them with its number in a comment segment."""
 SIZE: Final = (500, 375)
 """Width and height in pixels."""
 _NUMBER: Final = re.compile(rb"GET (?:http://[^/]+)?/(photos|same)/(\d+)/")
@@ -57,7 +56,6 @@ class Host(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember where to answer."""
-        # uvloop's transports are no subclass of asyncio.Transport, though they do the same.
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
@@ -94,7 +92,7 @@ def main() -> None:
     """Parse arguments and serve."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=0)
-    uvloop.run(serve(parser.parse_args().port))
+    asyncio.run(serve(parser.parse_args().port))
 
 
 if __name__ == "__main__":

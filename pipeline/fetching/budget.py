@@ -9,7 +9,7 @@ from typing import Final
 HOUR: Final = 3600.0
 DAY: Final = 86_400.0
 _BINS: Final = 120
-"""A window is counted in so many steps: bytes stand up to 1/120 of it longer than they must."""
+"""A window is counted in so many steps: bytes count up to 1/120 of it longer than they must."""
 
 
 @dataclass(kw_only=True)

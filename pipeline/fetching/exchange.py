@@ -14,7 +14,6 @@ from pipeline.config.settings import PhotoSettings
 from pipeline.fetching.addresses import BlockedAddressError, GuardedResolver, checked_address, host_of
 from pipeline.fetching.encodings import DamagedBodyError, UnknownEncodingError, decoded
 from pipeline.fetching.hosts import Patience
-from pipeline.fetching.watch import Watch
 from pipeline.politeness import retry_after, user_agent
 
 MOST_REDIRECTS: Final = 5
@@ -96,7 +95,14 @@ class Exchange:
     answered_at: float | None = None
     """When the body began (`time.monotonic`); None before that."""
     sized: bool = True
-    """Whether the answer tells where its body ends; without that, a body that was cut looks like a whole one."""
+    """Whether the answer says where its body ends; without that, a body that was cut looks like a whole one."""
+
+    @property
+    def authority(self) -> str | None:
+        """The host that was asked last, as an address writes it; None where none was."""
+        if self.sent_at is None:
+            return None
+        return f"[{self.host}]" if ":" in self.host else self.host
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,8 +113,6 @@ class Getter:
     max_bytes: int
     allow_private: bool
     patience: Patience
-    watch: Watch
-    """Somebody looks at it about twice a second: time-outs are late by so much."""
     admitted: Callable[[str], AbstractAsyncContextManager[None]]
     """Holds the place of one request to a host, redirects included; entered when the host may be asked.
 
@@ -123,24 +127,20 @@ class Getter:
 
         Raises:
             PermanentError: blocked, gone or too_large, or an answer that makes no sense (failed).
-            TransientError: 429, 5xx, a time-out, or a connection that broke.
+            TransientError: 429, 5xx, a timeout, or a connection that broke.
             ClosedError: it leads to a host that is left alone.
         """
         try:
             target = checked_address(address, allow_private=self.allow_private)
             for _ in range(MOST_REDIRECTS + 1):
                 host = host_of(target)
-                async with self.admitted(host), asyncio.timeout(None) as clock:
+                async with self.admitted(host), asyncio.timeout(self.patience.first_byte) as limit:
                     exchange.host, exchange.sent_at = host, time.monotonic()
-                    try:
-                        self.watch.limit(clock, exchange.sent_at + self.patience.first_byte)
-                        async with self.session.get(target, allow_redirects=False) as response:
-                            exchange.replied = True
-                            if response.status == 200:
-                                return await self._body(response, exchange, clock)
-                            target = _redirected(response, allow_private=self.allow_private)
-                    finally:
-                        self.watch.release(clock)
+                    async with self.session.get(target, allow_redirects=False) as response:
+                        exchange.replied = True
+                        if response.status == 200:
+                            return await self._body(response, exchange, limit)
+                        target = _redirected(response, allow_private=self.allow_private)
         except BlockedAddressError as error:
             raise PermanentError("blocked", str(error)) from error
         except aiohttp.InvalidURL as error:
@@ -160,7 +160,7 @@ class Getter:
             raise PermanentError("blocked", f"it cannot be asked for: {type(error).__name__}: {error}") from error
         raise PermanentError("failed", f"more than {MOST_REDIRECTS} redirects")
 
-    async def _body(self, response: aiohttp.ClientResponse, exchange: Exchange, clock: asyncio.Timeout) -> bytes:
+    async def _body(self, response: aiohttp.ClientResponse, exchange: Exchange, limit: asyncio.Timeout) -> bytes:
         if (response.content_length or 0) > self.max_bytes:
             problem = f"{response.content_length} bytes are announced, more than max_bytes = {self.max_bytes}"
             raise PermanentError("too_large", problem, http_status=200)
@@ -168,11 +168,12 @@ class Getter:
         size = 0
         exchange.answered_at = time.monotonic()
         exchange.sized = "Content-Length" in response.headers or "Transfer-Encoding" in response.headers
-        whole = exchange.answered_at + self.patience.whole
+        loop = asyncio.get_running_loop()
+        whole = loop.time() + self.patience.whole
         try:
-            self.watch.limit(clock, min(whole, exchange.answered_at + self.patience.silence))
+            limit.reschedule(min(whole, loop.time() + self.patience.silence))
             while chunk := await response.content.readany():
-                self.watch.limit(clock, min(whole, time.monotonic() + self.patience.silence))
+                limit.reschedule(min(whole, loop.time() + self.patience.silence))
                 chunks.append(chunk)
                 size += len(chunk)
                 if size > self.max_bytes:
@@ -184,7 +185,7 @@ class Getter:
         return self._decoded(b"".join(chunks), response.headers.get("Content-Encoding", ""))
 
     def _decoded(self, body: bytes, encoding: str) -> bytes:
-        """The body without an encoding that nobody asked for."""
+        """The body without a content encoding, which was not asked for."""
         try:
             body = decoded(body, encoding, most=self.max_bytes)
         except UnknownEncodingError as error:

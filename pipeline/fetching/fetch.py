@@ -1,12 +1,11 @@
 """Fetches photographs: politely, resumably, and so that no answer stops the others.
 
-The run itself is in `fetcher`; what a body is, in `examine`; what is remembered, in `journal` and `ledger`; how much
-may be missing, in `missing`.
+The run itself is in `fetcher`; what is remembered, in `journal` and `ledger` of `pipeline.photos`; how much may be
+missing, in `missing`.
 """
 
-import contextlib
-import gc
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from pipeline.config.settings import Settings
@@ -15,13 +14,12 @@ from pipeline.fetching.fetcher import Fetcher
 from pipeline.fetching.hosts import Patience
 from pipeline.fetching.loop import run
 from pipeline.files import exclusive, work_folder
-from pipeline.launching.child import in_child
 from pipeline.paths import Paths
-from pipeline.photos.examine import worker_command
 from pipeline.photos.journal import open_journal
-from pipeline.photos.ledger import conclude, limits_of, plan
+from pipeline.photos.ledger import fold, limits_of, plan
 from pipeline.photos.missing import Missing, shortfall
 from pipeline.photos.progress import reporting
+from pipeline.photos.verification import Verifier, verify
 from pipeline.query import count
 
 
@@ -60,55 +58,56 @@ def fetch_photos(
     hosts: Mapping[str, tuple[str, int]],
     log: Callable[[str], object],
     patience: Patience = Patience(),  # noqa: B008 (frozen)
-    worker: Sequence[str] | None = None,
 ) -> FetchSummary:
     """Fetch what is missing of the photo index, then write the ledger and its rejections.
 
     A run asks only for photographs that were never asked for, failed for a passing reason, or whose file is gone. It
-    can be killed at any moment: what was finished a second before is kept, and the next run goes on from there.
-    Whether enough came is for the caller to ask (`FetchSummary.require_complete`).
+    can be killed at any moment: what was finished before is kept, and the next run goes on from there. Whether enough
+    came is for the caller to ask (`FetchSummary.require_complete`).
 
     Args:
-        paths: Where the files of the scope lie.
+        paths: The files of the scope.
         settings: The section `photos`.
         hosts: Hosts that are reached at a fixed IP address and port, by name, although it may be private: the replica.
         log: Receives a line about every five seconds.
         patience: How long to wait for hosts.
-        worker: The command of the processes that verify and store bodies; default `examine.worker_command`.
 
     Raises:
         TableError: the photo index is missing, or the journal is damaged.
         LockedError: another fetch into the same folder is running.
-        ChildError: a process that verifies photographs, or asks the tables, was ended.
+        ChildError: processes that verify photographs do not start, or are ended from outside.
         StorageError: a file cannot be written.
     """
     try:
         with exclusive(paths.fetch_journal.parent / ".lock"), work_folder(paths.work("fetch")) as folder:
             limits = limits_of(settings.photos, tuple(hosts))
             wanted = folder / "pending.parquet"
-            todo = in_child(plan, paths, ask_again_days=settings.photos.ask_again_days, limits=limits, output=wanted)
-            total = todo.photos
-            log(f"{total:,} of {count(paths.table('photo_index')):,} photographs are to be fetched")
-            with open_journal(paths) as journal, reporting(total=total, log=log) as report:
+            todo = plan(paths, ask_again_days=settings.photos.ask_again_days, limits=limits, output=wanted)
+            log(f"{todo.photos:,} of {count(paths.table('photo_index')):,} photographs are to be fetched")
+            judge = functools.partial(verify, max_pixels=settings.photos.max_pixels)
+            with (
+                open_journal(paths) as journal,
+                reporting(total=todo.photos, log=log) as report,
+                Verifier(folder=paths.photos, judge=judge) as verifier,
+            ):
                 fetcher = Fetcher(
                     photos=settings.photos,
                     hosts=hosts,
                     spent=todo.received,
                     journal=journal,
+                    verifier=verifier,
                     limits=limits,
                     patience=patience,
                     report=report,
                     log=log,
                 )
-                if total:
-                    command = worker or worker_command(folder=paths.photos, max_pixels=settings.photos.max_pixels)
-                    with _rare_collections():
-                        run(fetcher.run(wanted, authorities=todo.authorities, worker=command))
-            if total:
+                if todo.photos:
+                    run(fetcher.run(wanted, authorities=todo.authorities))
+            if todo.photos:
                 log(report.line())
             return FetchSummary(
                 requests=fetcher.requests,
-                statuses=in_child(conclude, paths),
+                statuses=fold(paths),
                 missing=fetcher.missing,
                 bytes=report.bytes,
                 seconds=report.seconds,
@@ -119,16 +118,3 @@ def fetch_photos(
             f"({error.strerror or error}); make room there or give this account the right to write, then run the same "
             "command again: what was fetched is kept"
         ) from error
-
-
-@contextlib.contextmanager
-def _rare_collections() -> Iterator[None]:
-    """Look for reference cycles rarely while the block runs: requests leave many objects and few cycles."""
-    before = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()

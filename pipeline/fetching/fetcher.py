@@ -1,35 +1,53 @@
 """One run of the fetcher in one event loop: every photograph ends in a line of the journal, and none stops the others.
 
-What one request is, is in `download`; how hard a host is asked, in `hosts`; what its refusals mean, in `refusals`.
+One request is made by `exchange`; how hard a host is asked, is decided in `hosts`; what its refusals mean, in
+`refusals`; what a body is, in `pipeline.photos.verification`.
 """
 
 import asyncio
 import contextlib
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from pipeline.config.settings import PhotoSettings
+from pipeline.fetching.addresses import host_of_authority, host_of_text
 from pipeline.fetching.budget import Budget
 from pipeline.fetching.encodings import JPEG_SIGNATURE
 from pipeline.fetching.exchange import DOUBTFUL, Exchange, Getter, PermanentError, TransientError, opened_session
 from pipeline.fetching.hosts import ClosedError, Host, Patience
-from pipeline.fetching.pending import Photo, authority_of, host_of_authority, host_of_url, photos_of
 from pipeline.fetching.refusals import REFUSED, Refusals, failed, is_page
-from pipeline.fetching.watch import Watch
-from pipeline.photos.examine import Examined, Examiner
 from pipeline.photos.journal import AGAIN, Attempt, Journal
-from pipeline.photos.ledger import Authority
+from pipeline.photos.ledger import Authority, photos_of
 from pipeline.photos.missing import Missing
 from pipeline.photos.progress import Report
+from pipeline.photos.verification import Verifier
 
-FLUSH_SECONDS: Final = 0.5
-"""What a kill can lose, together with `examine.BATCH_SECONDS` and the refusals that are not settled."""
 MOST_HOSTS: Final = 64
 """Hosts that are asked at a time."""
+_REPORT_SECONDS: Final = 0.5
+
+
+@dataclass(kw_only=True, slots=True)
+class _Photo:
+    """A photograph that is to be fetched."""
+
+    photo_id: str
+    url: str
+    """Its address in the index, which it is recorded under."""
+    other_url: str | None
+    """Another address that was given for it; it is asked for where the first one does not give it."""
+    host: Host
+    """That of the address that is asked for, which may redirect to others."""
+    exchange: Exchange
+    """The last one."""
+    attempt: int = 0
+    """Requests that were made for it in this run, redirects not counted."""
+    doubted: bool = False
+    """Whether a body came that may have been cut."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,18 +62,21 @@ class _End:
 
 
 class Fetcher:
-    """One run: some workers for each host, all in one event loop.
+    """One run: some tasks for each host, all in one event loop.
 
     Args:
         photos: The section `photos` of the settings.
         hosts: Hosts that are reached at a fixed IP address and port, by name, although it may be private.
         spent: What hosts sent lately: authority -> [(seconds since the epoch, bytes)].
         journal: Receives every attempt.
+        verifier: Judges and stores bodies.
         limits: `ledger.limits_of` this run.
         patience: How long to wait for hosts.
         report: Counts what is done.
-        log: Is told of pauses.
+        log: Receives a line about each long pause.
     """
+
+    _getter: Getter
 
     def __init__(
         self,
@@ -64,6 +85,7 @@ class Fetcher:
         hosts: Mapping[str, tuple[str, int]],
         spent: Mapping[str, Sequence[tuple[float, int]]],
         journal: Journal,
+        verifier: Verifier,
         limits: str,
         patience: Patience,
         report: Report,
@@ -71,19 +93,19 @@ class Fetcher:
     ) -> None:
         self._photos = photos
         self._fixed = hosts
-        self._spent: dict[str, list[tuple[float, int]]] = {}
+        self._spent: defaultdict[str, list[tuple[float, int]]] = defaultdict(list)
         for authority, bodies in spent.items():
-            self._spent.setdefault(host_of_authority(authority), []).extend(bodies)
+            self._spent[host_of_authority(authority)].extend(bodies)
         self._journal = journal
+        self._verifier = verifier
         self._limits = limits
         self._patience = patience
         self._report = report
         self._log = log
         self._hosts: dict[str, Host] = {}
-        self._refusals: dict[str, Refusals] = {}
+        self._refusals: defaultdict[str, Refusals] = defaultdict(Refusals)
         self._failed: Counter[str] = Counter()
         self._reasons: dict[str, str] = {}
-        self._watch = Watch()
 
     @property
     def requests(self) -> int:
@@ -103,76 +125,64 @@ class Fetcher:
             for name, photos in self._failed.items()
         ]
 
-    async def run(self, wanted: Path, *, authorities: Sequence[Authority], worker: Sequence[str]) -> None:
+    async def run(self, wanted: Path, *, authorities: Sequence[Authority]) -> None:
         """Fetch every photograph of `wanted` (see `ledger.pending`); each ends in a line of the journal."""
-        try:
-            async with (
-                opened_session(self._photos, hosts=self._fixed, patience=self._patience) as session,
-                contextlib.AsyncExitStack() as ends,
-                asyncio.TaskGroup() as outer,
-            ):
-                getter = Getter(
-                    session=session,
-                    max_bytes=self._photos.max_bytes,
-                    allow_private=self._photos.allow_private_hosts,
-                    patience=self._patience,
-                    watch=self._watch,
-                    admitted=lambda name: self._host(name).request(),
-                    received=lambda name, size: self._host(name).received(size),
-                )
-                ticker = outer.create_task(self._tick())
-                examiner: Examiner[Photo] = Examiner(command=worker, group=outer, done=self._examined)
-                ends.push_async_callback(examiner.end)
-                await self._serve_all(wanted, authorities=authorities, getter=getter, examiner=examiner)
-                await examiner.finish()
-                for name, refusals in list(self._refusals.items()):
-                    await self._settle(self._host(name), refusals, getter=getter)
-                ticker.cancel()
-        finally:
-            self._journal.flush()
+        async with opened_session(self._photos, hosts=self._fixed, patience=self._patience) as session:
+            self._getter = Getter(
+                session=session,
+                max_bytes=self._photos.max_bytes,
+                allow_private=self._photos.allow_private_hosts,
+                patience=self._patience,
+                admitted=lambda name: self._host(name).request(),
+                received=lambda name, size: self._host(name).received(size),
+            )
+            async with asyncio.TaskGroup() as group:
+                reporting = group.create_task(self._report_often())
+                await self._fetch_all(wanted, authorities=authorities)
+                for name in list(self._refusals):
+                    await self._settle(self._host(name))
+                reporting.cancel()
 
-    async def _serve_all(
-        self, wanted: Path, *, authorities: Sequence[Authority], getter: Getter, examiner: Examiner[Photo]
-    ) -> None:
-        places = asyncio.Semaphore(MOST_HOSTS)
+    async def _fetch_all(self, wanted: Path, *, authorities: Sequence[Authority]) -> None:
         for authority in authorities:
             # Ports of one host share its refusals, as they share its limits.
-            self._refusals_of(self._host(host_of_authority(authority.name))).know(authority.samples)
+            self._refusals[host_of_authority(authority.name)].know(authority.samples)
+        slots = asyncio.Semaphore(MOST_HOSTS)
         async with asyncio.TaskGroup() as group:
             for authority in authorities:
-                await places.acquire()
-                host = self._host(host_of_authority(authority.name))
-                photos = photos_of(wanted, first=authority.first, number=authority.photos, host=host)
-                workers = min(authority.photos, host.most)
-                task = group.create_task(self._serve(photos, workers=workers, getter=getter, examiner=examiner))
-                task.add_done_callback(lambda _: places.release())
+                group.create_task(self._fetch_authority(wanted, authority=authority, slots=slots))
 
-    async def _serve(self, photos: Iterator[Photo], *, workers: int, getter: Getter, examiner: Examiner[Photo]) -> None:
-        """Fetch the photographs of one authority; its workers share the iterator."""
-        async with asyncio.TaskGroup() as group:
-            for _ in range(workers):
-                group.create_task(self._work(photos, getter=getter, examiner=examiner))
+    async def _fetch_authority(self, wanted: Path, *, authority: Authority, slots: asyncio.Semaphore) -> None:
+        """Fetch the photographs of one authority in as many tasks as the host may have requests; they share them."""
+        host = self._host(host_of_authority(authority.name))
+        photos = (
+            _Photo(**row, host=host, exchange=Exchange(host=host.name))
+            for row in photos_of(wanted, authority=authority.name)
+        )
+        async with slots, asyncio.TaskGroup() as group:
+            for _ in range(min(authority.photos, host.most)):
+                group.create_task(self._fetch_each(photos))
 
-    async def _work(self, photos: Iterator[Photo], *, getter: Getter, examiner: Examiner[Photo]) -> None:
+    async def _fetch_each(self, photos: Iterator[_Photo]) -> None:
         for photo in photos:
-            await self._fetch(photo, getter=getter, examiner=examiner)
+            await self._fetch(photo)
 
-    async def _fetch(self, photo: Photo, *, getter: Getter, examiner: Examiner[Photo]) -> None:
+    async def _fetch(self, photo: _Photo) -> None:
         """All attempts for one photograph, at its other address too where the first one does not give it."""
-        end = await self._ask(photo, photo.url, getter=getter, examiner=examiner)
+        end = await self._ask(photo, photo.url)
         if end is not None and photo.other_url is not None:
             self._append(replace(end.attempt, status=AGAIN))
-            photo.host = self._host(host_of_url(photo.other_url))
-            end = await self._ask(photo, photo.other_url, getter=getter, examiner=examiner)
+            photo.host = self._host(host_of_text(photo.other_url))
+            end = await self._ask(photo, photo.other_url)
         if end is None:
             return
         if end.refused:
-            await self._refused(photo, end.attempt, getter=getter)
+            await self._refused(photo, end.attempt)
         else:
             self._append(end.attempt, blamed=end.blamed)
 
-    async def _ask(self, photo: Photo, address: str, *, getter: Getter, examiner: Examiner[Photo]) -> "_End | None":
-        """All attempts at one address; None where what came is with the examiner, or recorded."""
+    async def _ask(self, photo: _Photo, address: str) -> _End | None:
+        """All attempts at one address; None where what came is recorded."""
         error, http_status, asked = "", None, photo.host
         photo.exchange = Exchange(host=photo.host.name)
         tried = 0
@@ -185,16 +195,16 @@ class Fetcher:
             tried += 1
             photo.attempt += 1
             try:
-                body = await getter.get(address, photo.exchange)
+                body = await self._getter.get(address, photo.exchange)
                 self._answered(photo)
-                return await self._examine(photo, address, body, examiner=examiner)
+                return await self._judge(photo, address, body)
             except ClosedError as problem:
                 if photo.exchange.sent_at is None:
                     photo.attempt -= 1
                 asked = problem.host
                 break
             except PermanentError as problem:
-                # A network that wants a log-in first leads everything to an address of its own.
+                # A network that wants a log-in first redirects every request to its own address.
                 led_astray = problem.status == "blocked" and photo.exchange.replied
                 refused = problem.http_status in REFUSED or led_astray
                 if not refused:
@@ -212,68 +222,58 @@ class Fetcher:
             error = f"{error}; {closed}" if error else f"not asked: {closed}"
         return _End(attempt=self._attempt(photo, "failed", http_status=http_status, error=error), blamed=asked)
 
-    async def _examine(self, photo: Photo, address: str, body: bytes, *, examiner: Examiner[Photo]) -> "_End | None":
-        """Have a body examined; None where it is with the examiner, or recorded.
+    async def _judge(self, photo: _Photo, address: str, body: bytes) -> _End | None:
+        """Verify and store a body; None where it is recorded.
 
         Raises:
             TransientError: it may have been cut, and is to be asked for once more.
         """
         if body.startswith(JPEG_SIGNATURE) and photo.exchange.sent_at is not None:
-            for attempt in self._refusals_of(photo.host).gave(address, sent_at=photo.exchange.sent_at):
+            for attempt in self._refusals[photo.host.name].gave(address, sent_at=photo.exchange.sent_at):
                 self._append(attempt)
-        unsure = not photo.exchange.sized and not photo.doubted
-        page = is_page(body)
-        if not unsure and not page:
-            await examiner.take(photo, body)
-            return None
-        photo.examined = asyncio.get_running_loop().create_future()
-        await examiner.take(photo, body)
-        examined = await photo.examined
-        photo.examined = None
-        if unsure and examined.verdict.status in {"corrupt", "not_jpeg"}:
+        verdict = await self._verifier.examine(body)
+        self._report.bytes += len(body)
+        if verdict.status in {"corrupt", "not_jpeg"} and not photo.exchange.sized and not photo.doubted:
             photo.doubted = True
-            raise TransientError(f"it may have been cut: {examined.verdict.error}", kind=DOUBTFUL, http_status=200)
-        attempt = self._body_attempt(photo, examined)
-        if page:
+            raise TransientError(f"it may have been cut: {verdict.error}", kind=DOUBTFUL, http_status=200)
+        attempt = replace(
+            self._attempt(photo, verdict.status, http_status=200, error=verdict.error),
+            sha256=verdict.sha256,
+            bytes=len(body),
+            width=verdict.width,
+            height=verdict.height,
+        )
+        if is_page(body):
             return _End(attempt=attempt, blamed=photo.host, refused=True)
         self._append(attempt)
         return None
 
-    def _examined(self, examined: Examined[Photo]) -> None:
-        """A body was verified, and stored if it is a photograph."""
-        photo = examined.ticket
-        self._report.bytes += examined.size
-        if photo.examined is None:
-            self._append(self._body_attempt(photo, examined))
-        elif not photo.examined.done():
-            photo.examined.set_result(examined)
-
-    async def _refused(self, photo: Photo, attempt: Attempt, *, getter: Getter) -> None:
-        """The photograph is refused, or everything is: what came is held back until that is known."""
+    async def _refused(self, photo: _Photo, attempt: Attempt) -> None:
+        """The photograph is refused, or everything is: the attempt is held back until that is known."""
         host, sent_at = photo.host, photo.exchange.sent_at
-        refusals = self._refusals_of(host)
-        if refusals.hold(attempt, sent_at=sent_at or 0.0) or host.closed is not None:
-            await self._settle(host, refusals, getter=getter)
+        if self._refusals[host.name].hold(attempt, sent_at=sent_at or 0.0) or host.closed is not None:
+            await self._settle(host)
 
-    async def _settle(self, host: Host, refusals: Refusals, *, getter: Getter) -> None:
+    async def _settle(self, host: Host) -> None:
         """Record what was held back: as verdicts where the host gives a photograph again that it gave before."""
+        refusals = self._refusals[host.name]
         held = refusals.taken()
-        if held and host.closed is None and not await self._gives(host, refusals.samples, getter=getter):
+        if held and host.closed is None and not await self._gives(host, refusals.samples):
             host.close(f"{host.name} refuses every photograph: {held[-1].error}")
         for attempt in held:
             self._append(attempt if host.closed is None else failed(attempt, host.closed), blamed=host)
 
-    async def _gives(self, host: Host, addresses: Sequence[str], *, getter: Getter) -> bool:
+    async def _gives(self, host: Host, addresses: Sequence[str]) -> bool:
         """Whether the photograph at one of the addresses comes."""
         for address in addresses:
             # Whatever the reason why it does not come, it is no sign that others would.
             with contextlib.suppress(ClosedError, PermanentError, TransientError):
-                body = await getter.get(address, Exchange(host=host.name))
+                body = await self._getter.get(address, Exchange(host=host.name))
                 if body.startswith(JPEG_SIGNATURE):
                     return True
         return False
 
-    def _trouble(self, photo: Photo, problem: TransientError) -> Host:
+    def _trouble(self, photo: _Photo, problem: TransientError) -> Host:
         """Slow down the host that is in trouble, and return it."""
         self._report.troubles[problem.kind] += 1
         asked = self._host(photo.exchange.host)
@@ -289,29 +289,12 @@ class Fetcher:
             )
         return asked
 
-    def _answered(self, photo: Photo) -> None:
+    def _answered(self, photo: _Photo) -> None:
         """A photograph's host gave a final answer, and the one that it may have redirected to."""
         for host in {photo.host, self._host(photo.exchange.host)}:
             host.answered()
 
-    def _body_attempt(self, photo: Photo, examined: Examined[Photo]) -> Attempt:
-        verdict = examined.verdict
-        return Attempt(
-            photo_id=photo.photo_id,
-            url=photo.url,
-            attempt=photo.attempt,
-            status=verdict.status,
-            http_status=200,
-            sha256=examined.sha256,
-            bytes=examined.size,
-            width=verdict.width,
-            height=verdict.height,
-            error=verdict.error,
-            limits=self._limits,
-            host=authority_of(photo.exchange),
-        )
-
-    def _attempt(self, photo: Photo, status: str, *, http_status: int | None, error: str) -> Attempt:
+    def _attempt(self, photo: _Photo, status: str, *, http_status: int | None, error: str | None) -> Attempt:
         """An attempt that ended without a body, or with the beginning of one."""
         return Attempt(
             photo_id=photo.photo_id,
@@ -320,9 +303,9 @@ class Fetcher:
             status=status,
             http_status=http_status,
             bytes=photo.exchange.received or None,
-            error=error[:500],
+            error=error[:500] if error is not None else None,
             limits=self._limits,
-            host=authority_of(photo.exchange),
+            host=photo.exchange.authority,
         )
 
     def _append(self, attempt: Attempt, *, blamed: Host | None = None) -> None:
@@ -333,9 +316,6 @@ class Fetcher:
             self._failed[blamed.name] += 1
             self._reasons[blamed.name] = attempt.error or ""
         self._journal.append(attempt)
-
-    def _refusals_of(self, host: Host) -> Refusals:
-        return self._refusals.setdefault(host.name, Refusals())
 
     def _host(self, name: str) -> Host:
         host = self._hosts.get(name)
@@ -357,9 +337,7 @@ class Fetcher:
         longest = min(self._patience.longest_wait, self._patience.first_wait * 2.0 ** (attempt - 1))
         return random.uniform(longest / 2, longest)  # noqa: S311 (no secret)
 
-    async def _tick(self) -> None:
+    async def _report_often(self) -> None:
         while True:
-            await asyncio.sleep(FLUSH_SECONDS)
-            self._watch.look()
-            self._journal.flush()
+            await asyncio.sleep(_REPORT_SECONDS)
             self._report.tick()

@@ -13,7 +13,7 @@ from pipeline.fetching.budget import Budget
 FAILURES_BEFORE_CLOSING: Final = 20
 """So many photographs in a row without an answer, and a host may be given up for this run."""
 COMPLAINTS_BEFORE_CLOSING: Final = 10
-"""So many complaints one after the other without an answer between them, and a host may be given up likewise."""
+"""So many complaints one after the other without an answer between them, and a host may be given up for this run."""
 BURST_SECONDS: Final = 0.05
 """Requests of so long may go out together; beyond that they are evenly spaced."""
 SLOWEST: Final = 0.1
@@ -77,7 +77,7 @@ class Host:
             rate: The most requests per second.
             patience: When to leave the host alone.
             budget: Limits on bytes, on the clock of `time.time`; default none.
-            log: Is told of pauses.
+            log: Receives a line about each long pause.
         """
         self.name = name
         self.closed: str | None = None

@@ -1,7 +1,7 @@
 """Verifies and stores one's own photographs like fetched ones: with the same reader and ledger, without requests."""
 
 import asyncio
-import contextlib
+import functools
 import hashlib
 import stat
 from collections.abc import Callable, Iterator
@@ -12,14 +12,14 @@ import pyarrow.parquet as pq
 
 from pipeline.config.settings import Settings
 from pipeline.fetching.fetch import FetchSummary
+from pipeline.fetching.loop import run
 from pipeline.files import exclusive, work_folder
 from pipeline.folder.labelled_records import digest_in, file_of, fragment_of
-from pipeline.launching.child import in_child
 from pipeline.paths import Paths
-from pipeline.photos.examine import Examined, Examiner, worker_command
 from pipeline.photos.journal import Attempt, Journal, open_journal
-from pipeline.photos.ledger import conclude, limits_of, plan
+from pipeline.photos.ledger import fold, limits_of, plan
 from pipeline.photos.progress import Report, reporting
+from pipeline.photos.verification import WORKERS, Verdict, Verifier, verify
 from pipeline.query import count
 
 
@@ -46,7 +46,7 @@ def read_photos(paths: Paths, settings: Settings, *, log: Callable[[str], object
     Raises:
         TableError: the photo index is missing, or the journal is damaged.
         LockedError: another run is at it.
-        ChildError: a process that verifies photographs, or asks the tables, was ended.
+        ChildError: processes that verify photographs do not start, or are ended from outside.
         OSError: a photograph cannot be written.
     """
     assert settings.source.folder is not None  # noqa: S101 (the configuration holds it against the mode)
@@ -54,45 +54,57 @@ def read_photos(paths: Paths, settings: Settings, *, log: Callable[[str], object
     with exclusive(paths.fetch_journal.parent / ".lock"), work_folder(paths.work("fetch")) as work:
         limits = limits_of(settings.photos, ())
         wanted = work / "pending.parquet"
-        todo = in_child(plan, paths, ask_again_days=0.0, limits=limits, output=wanted)
+        todo = plan(paths, ask_again_days=0.0, limits=limits, output=wanted)
         log(f"{todo.photos:,} of {count(paths.table('photo_index')):,} photographs are to be read")
-        with open_journal(paths) as journal, reporting(total=todo.photos, log=log) as report:
-            reading = _Reading(folder=folder, settings=settings, limits=limits, journal=journal, report=report)
-            try:
-                asyncio.run(reading.run(_photos(wanted), store=paths.photos))
-            except BaseExceptionGroup as group:
-                raise group.exceptions[0] from group
-        statuses = in_child(conclude, paths)
-    return FetchSummary(requests=0, statuses=statuses, bytes=report.bytes, seconds=report.seconds)
+        judge = functools.partial(verify, max_pixels=settings.photos.max_pixels)
+        with (
+            open_journal(paths) as journal,
+            reporting(total=todo.photos, log=log) as report,
+            Verifier(folder=paths.photos, judge=judge) as verifier,
+        ):
+            reading = _Reading(
+                folder=folder, settings=settings, limits=limits, journal=journal, report=report, verifier=verifier
+            )
+            run(reading.run(_photos(wanted)))
+        return FetchSummary(requests=0, statuses=fold(paths), bytes=report.bytes, seconds=report.seconds)
 
 
 class _Reading:
     """One run over the files."""
 
-    def __init__(self, *, folder: Path, settings: Settings, limits: str, journal: Journal, report: Report) -> None:
+    def __init__(
+        self,
+        *,
+        folder: Path,
+        settings: Settings,
+        limits: str,
+        journal: Journal,
+        report: Report,
+        verifier: Verifier,
+    ) -> None:
         self._folder = folder
         self._photos = settings.photos
         self._limits = limits
         self._journal = journal
         self._report = report
+        self._verifier = verifier
 
-    async def run(self, photos: Iterator[_Photo], *, store: Path) -> None:
-        """Read every file; each ends in a line of the journal."""
-        command = worker_command(folder=store, max_pixels=self._photos.max_pixels)
-        try:
-            async with contextlib.AsyncExitStack() as ends, asyncio.TaskGroup() as group:
-                examiner: Examiner[_Photo] = Examiner(command=command, group=group, done=self._examined)
-                ends.push_async_callback(examiner.end)
-                for photo in photos:
-                    try:
-                        body = self._body(photo)
-                    except _UnusableError as problem:
-                        self._note(photo, status=problem.status, error=str(problem))
-                    else:
-                        await examiner.take(photo, body)
-                await examiner.finish()
-        finally:
-            self._journal.flush()
+    async def run(self, photos: Iterator[_Photo]) -> None:
+        """Read every file, a few at a time; each ends in a line of the journal."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(2 * WORKERS):
+                group.create_task(self._read_each(photos))
+
+    async def _read_each(self, photos: Iterator[_Photo]) -> None:
+        for photo in photos:
+            try:
+                body = self._body(photo)
+            except _UnusableError as problem:
+                self._note(photo, verdict=Verdict(status=problem.status, error=str(problem)), size=None)
+                continue
+            verdict = await self._verifier.examine(body)
+            self._report.bytes += len(body)
+            self._note(photo, verdict=verdict, size=len(body))
 
     def _body(self, photo: _Photo) -> bytes:
         file = file_of(photo.url, folder=self._folder)
@@ -112,43 +124,20 @@ class _Reading:
             raise _UnusableError("failed", f"{file} is another one than before; run again from gbif_download on")
         return body
 
-    def _examined(self, examined: Examined[_Photo]) -> None:
-        self._report.bytes += examined.size
-        verdict = examined.verdict
-        self._note(
-            examined.ticket,
-            status=verdict.status,
-            error=verdict.error,
-            sha256=examined.sha256,
-            size=examined.size,
-            width=verdict.width,
-            height=verdict.height,
-        )
-
-    def _note(
-        self,
-        photo: _Photo,
-        *,
-        status: str,
-        error: str | None,
-        sha256: str | None = None,
-        size: int | None = None,
-        width: int | None = None,
-        height: int | None = None,
-    ) -> None:
-        self._report.statuses[status] += 1
+    def _note(self, photo: _Photo, *, verdict: Verdict, size: int | None) -> None:
+        self._report.statuses[verdict.status] += 1
         self._report.tick()
         self._journal.append(
             Attempt(
                 photo_id=photo.photo_id,
                 url=photo.url,
                 attempt=1,
-                status=status,
-                sha256=sha256,
+                status=verdict.status,
+                sha256=verdict.sha256,
                 bytes=size,
-                width=width,
-                height=height,
-                error=error,
+                width=verdict.width,
+                height=verdict.height,
+                error=verdict.error,
                 limits=self._limits,
             )
         )

@@ -1,1 +1,1 @@
-"""Photographs: which ones to fetch, fetching them politely, verifying them, and the ledger of what became of each."""
+"""Photographs: which ones to fetch, whether they are whole, where they are stored, and the ledger of their attempts."""

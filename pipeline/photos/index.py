@@ -29,7 +29,7 @@ RULES: Final = (
 WEB: Final = "^(?i)https?://[^/?#]"
 """Addresses that may be fetched, for DuckDB."""
 OWN: Final = "^file:"
-"""Addresses of one's own photographs (`pipeline.folder.labelled_records`); no other source may bring them."""
+"""Addresses of one's own photographs (`pipeline.folder.labelled_records`); no other source may contain them."""
 
 SIZED_HOSTS: Final = ("inaturalist-open-data.s3.amazonaws.com", "static.inaturalist.org", "photos.replica.test")
 """Hosts that keep each photograph in iNaturalist's sizes, under the same id: iNaturalist's two and the replica."""
@@ -48,7 +48,7 @@ def build_photo_index(paths: Paths, settings: "Settings") -> Path:
     `photo_index` (key: photo_id; rule: one of `RULES`).
 
     Args:
-        paths: Where the files of the scope lie.
+        paths: The files of the scope.
         settings: `photos.size` is the size that addresses of iNaturalist are rewritten to; `photos.licences` are the
             allowed ones; `photos.skip_rare` leaves out species with fewer than `split.min_images` photographs here.
 

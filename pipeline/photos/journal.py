@@ -1,14 +1,13 @@
 """The record of every attempt: lines while fetching, sealed Parquet files afterwards. Nothing is judged here.
 
-The open journal has one JSON line per attempt. Lines are only ever appended, so that a killed run loses at most what it
-had not flushed. When a run ends, or the next one begins, the journal is sealed into one Parquet file of
-`Paths.attempts`; those are never changed. Files of older versions may lack columns, which then hold nothing.
+The open journal has one JSON line per attempt. Lines are appended and flushed one by one, so a killed run loses at most
+the one that it was writing. When a run ends, or the next one begins, the journal is sealed: it becomes one Parquet file
+in `Paths.attempts`, which is never changed afterwards. Files of older versions may lack columns; these are then null.
 """
 
 import contextlib
 import datetime as dt
 import json
-import operator
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ from pipeline.files import atomic_path
 from pipeline.paths import Paths
 
 AGAIN: Final = "again"
-"""The status of an attempt that was followed, or is to be followed, by another."""
+"""The status of an attempt that a retry follows."""
 
 SCHEMA: Final = pa.schema(
     [
@@ -78,28 +77,24 @@ class Attempt:
     fetched_at: str = field(default_factory=now)
 
 
-_NAMES: Final = tuple(SCHEMA.names)
-_values: Final = operator.attrgetter(*_NAMES)
-
-
 class Journal:
     """The journal, open for appending."""
 
     def __init__(self, stream: BinaryIO) -> None:
         """Append to `stream`."""
         self._stream = stream
-        self._encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True).encode
 
     def append(self, attempt: Attempt) -> None:
-        """Add a line; it is safe from a kill after the next `flush`."""
-        values = dict(zip(_NAMES, _values(attempt), strict=True))
-        if attempt.error:
-            # A host's words may hold bytes that are no text (as lone surrogates); readers of JSON refuse those.
-            values["error"] = attempt.error.encode(errors="replace").decode()
-        self._stream.write(self._encode(values).encode() + b"\n")
+        """Add a line and hand it to the operating system: a kill of this process does not lose it any more.
 
-    def flush(self) -> None:
-        """Hand all lines to the operating system."""
+        Raises:
+            OSError: the disk refuses.
+        """
+        values = {name: getattr(attempt, name) for name in SCHEMA.names}
+        if attempt.error:
+            # An error may quote bytes of a host that are no text (as lone surrogates); readers of JSON refuse those.
+            values["error"] = attempt.error.encode(errors="replace").decode()
+        self._stream.write(json.dumps(values, separators=(",", ":")).encode() + b"\n")
         self._stream.flush()
 
 
@@ -107,19 +102,19 @@ class Journal:
 def open_journal(paths: Paths) -> Iterator[Journal]:
     """Open the journal for appending; `seal` it afterwards."""
     paths.fetch_journal.parent.mkdir(parents=True, exist_ok=True)
-    with paths.fetch_journal.open("ab", buffering=1 << 20) as stream:
+    with paths.fetch_journal.open("ab") as stream:
         yield Journal(stream)
 
 
 def seal(paths: Paths) -> None:
-    """Turn what lies open of the journal into a Parquet file, also what a killed run left.
+    """Turn the open journal, also one that a killed run left, into a Parquet file.
 
     Raises:
         TableError: a line cannot be read.
     """
     nothing = paths.attempts / f"{0:06d}.parquet"
     if not nothing.exists() or pq.read_schema(nothing) != SEALED:
-        # Readers of the folder find a table before anything was fetched, with every column that there is today.
+        # Readers of the folder find a table with every column of this version before anything was fetched.
         with atomic_path(nothing) as partial:
             pq.write_table(SEALED.empty_table(), partial)
     journal = paths.fetch_journal
@@ -146,7 +141,7 @@ def _convert(lines: Path, sealed: Path) -> None:
             pq.ParquetWriter(partial, SEALED, compression="zstd") as writer,
         ):
             line = int(lines.stem) << 32
-            # Arrow's own reader of long files keeps several times more of one in memory than it has handed out.
+            # Block by block: Arrow's own streaming keeps several times more in memory than it has handed out.
             while block := b"".join(stream.readlines(_BLOCK)):
                 reading = pj.ReadOptions(use_threads=False, block_size=len(block))
                 table = pj.read_json(pa.BufferReader(block), read_options=reading, parse_options=parsing)
@@ -163,7 +158,7 @@ def _next_number(folder: Path) -> int:
 
 
 def _cut_torn_line(path: Path) -> None:
-    """Cut off what follows the last line end: a killed run's last words."""
+    """Cut off what follows the last line end: a line that a killed run did not finish."""
     with path.open("rb+") as stream:
         end = position = stream.seek(0, os.SEEK_END)
         while position > 0:

@@ -14,13 +14,13 @@ SECONDS_BETWEEN_LINES: Final = 5.0
 
 
 class Report:
-    """Counts finished photographs and tells about them."""
+    """Counts finished photographs and says how far the fetch is."""
 
     def __init__(self, *, total: int, log: Callable[[str], object], bar: Progress | None) -> None:
         """Report on `total` photographs, to `bar` when there is one, else to `log`."""
         self.statuses: Counter[str] = Counter()
         self.troubles: Counter[str] = Counter()
-        """Attempts that had to be repeated, by kind."""
+        """Attempts that were followed by a retry, by kind."""
         self.bytes = 0
         self.started = time.monotonic()
         self._total = total
@@ -56,7 +56,7 @@ class Report:
         note = f"{self.statuses.total() / seconds:.0f}/s, {self.bytes / seconds / 1e6:.1f} MB/s"
         others = [f"{count:,} {status}" for status, count in sorted(self.statuses.items()) if status != "ok"]
         repeated = [f"{count:,} times {kind}" for kind, count in sorted(self.troubles.items())]
-        return ", ".join([note, *others, *(["tried again after " + " and ".join(repeated)] if repeated else [])])
+        return ", ".join([note, *others, *(["retries after " + " and ".join(repeated)] if repeated else [])])
 
 
 @contextlib.contextmanager

@@ -90,7 +90,7 @@ compared as (
 judged as (
     select
         *,
-        -- What one photograph of two organisms shows is nobody's to say: it goes, as identical bytes do later.
+        -- Which of two organisms one photograph shows cannot be known: it goes, as identical bytes do later.
         coalesce(
             own_rule,
             case when conflicting then 'conflicting_address' when copy_number > 1 then 'duplicate_address' end

@@ -11,17 +11,6 @@ from tests.mlflow_stores import empty_store
 from tests.pipeline.gbif_server import Gbif, gbif_server
 
 
-@pytest.fixture(autouse=True)
-def _queries_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fetch asks its ledger where the test runs: starting a process costs more, and `test_child` tests that."""
-
-    def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        return function(*args, **kwargs)
-
-    for module in ("pipeline.fetching.fetch", "pipeline.folder.photographs"):
-        monkeypatch.setattr(f"{module}.in_child", call)
-
-
 @pytest.fixture
 def make_settings(tmp_path: Path) -> Callable[..., Settings]:
     """Settings with the given sections, writing below the test's folder."""

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import psutil
+
 from pipeline.config.settings import Settings
 from tests.pipeline import tiny
 
@@ -49,3 +51,9 @@ def attempts(settings: Settings) -> list[dict[str, Any]]:
     """Every sealed attempt in the order in which they were written."""
     rows = [row for path in settings.paths.attempts.glob("*.parquet") for row in tiny.read(path)]
     return sorted(rows, key=lambda row: int(row["line"]))
+
+
+def workers() -> set[psutil.Process]:
+    """The processes that verify photographs for this one; the standard library's resource tracker is none of them."""
+    children = psutil.Process().children()
+    return {child for child in children if any("multiprocessing.spawn" in word for word in child.cmdline())}

@@ -1,4 +1,4 @@
-"""A small photo host with every bad habit, on a thread of its own, for the tests of the fetcher."""
+"""A small photo host with every bad habit, in a thread, for the tests of the fetcher."""
 
 import asyncio
 import contextlib

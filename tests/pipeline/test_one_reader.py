@@ -14,7 +14,7 @@ from ml.images.photograph import upright_pixels
 from ml.images.views import decode
 from pipeline.dataset.fingerprint import fingerprint
 from pipeline.dataset.small_jpeg import shrink
-from pipeline.photos.verify import verify
+from pipeline.photos.verification import verify
 
 SIZE = (40, 24)
 LIMIT = 1_000_000

@@ -10,15 +10,15 @@ from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
-import psutil
 import pytest
 
 from pipeline.config.settings import Settings
 from pipeline.errors import LockedError, StorageError
 from pipeline.files import exclusive
 from pipeline.photos.bodies import path_of
-from pipeline.photos.journal import Journal
+from pipeline.photos.journal import Attempt, Journal
 from tests.pipeline.fetching.test_fetch import fast, fetch, server, write_index
+from tests.pipeline.photo_index import workers
 from tests.pipeline.photo_server import PhotoServer, jpeg
 
 __all__ = ["fast", "server"]
@@ -37,10 +37,9 @@ def test_a_disk_that_refuses_stops_the_run_and_loses_nothing(fast: Settings, ser
     write_index(fast, "ok-1")
     obstacle = path_of(fast.paths.photos, hashlib.sha256(jpeg(1)).hexdigest())
     obstacle.mkdir(parents=True)
-    earlier = set(psutil.Process().children())
     with pytest.raises(StorageError, match=rf"{obstacle}.* cannot be written \(Is a directory\); .* is kept$"):
         fetch(fast, server)
-    assert set(psutil.Process().children()) <= earlier, "no worker is left behind"
+    assert workers() == set(), "no worker is left behind"
     obstacle.rmdir()
     assert fetch(fast, server).statuses == {"ok": 1}
 
@@ -102,13 +101,13 @@ def test_a_disk_that_is_full_for_the_journal_ends_the_run_and_loses_nothing_else
     fast: Settings, server: PhotoServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_index(fast, *(f"ok-{number}" for number in range(8)))
-    flush = Journal.flush
+    append = Journal.append
 
-    def full(self: Journal) -> None:
+    def full(self: Journal, attempt: Attempt) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(fast.paths.fetch_journal))
 
-    monkeypatch.setattr(Journal, "flush", full)
+    monkeypatch.setattr(Journal, "append", full)
     with pytest.raises(StorageError, match="No space left on device"):
         fetch(fast, server)
-    monkeypatch.setattr(Journal, "flush", flush)
+    monkeypatch.setattr(Journal, "append", append)
     assert fetch(fast, server).statuses == {"ok": 8}

@@ -15,7 +15,7 @@ from pipeline.config.settings import Settings
 from pipeline.fetching.fetch import fetch_photos
 from pipeline.paths import PROJECT_ROOT
 from pipeline.photos.journal import AGAIN
-from tests.pipeline.photo_index import attempts, bodies, stable, write_index
+from tests.pipeline.photo_index import attempts, bodies, stable, workers, write_index
 from tests.pipeline.photo_server import PhotoServer, photo_server
 
 KILLS = 10
@@ -31,8 +31,6 @@ import sys
 from pathlib import Path
 from pipeline.config.settings import Settings
 from pipeline.fetching import fetch
-from pipeline.fetching import fetcher
-fetcher.FLUSH_SECONDS = 0.05  # runs are short here, and most should record something
 settings = Settings(name="test", data_root=Path(sys.argv[1]), photos={"concurrency": 4, "requests_per_second": 5000})
 fetch.fetch_photos(settings.paths, settings, hosts={"photos.test": ("127.0.0.1", int(sys.argv[2]))}, log=print)
 """
@@ -78,7 +76,6 @@ def kill(child: subprocess.Popen[bytes]) -> None:
 
 def test_many_kills_change_nothing(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
     chance = random.Random(17)
-    earlier = set(psutil.Process().children())  # other tests of this process may have left helpers of libraries
     whole = make_settings(data_root=tmp_path / "whole", photos=QUICKLY)
     settings = make_settings(photos=QUICKLY)
     index(whole)
@@ -119,7 +116,7 @@ def test_many_kills_change_nothing(make_settings: Callable[..., Settings], tmp_p
         fetch_photos(whole.paths, whole, hosts=server.hosts, log=lambda _: None)
     assert stable(settings) == stable(whole)
     assert bodies(settings) == bodies(whole)
-    assert set(psutil.Process().children()) <= earlier, "no worker is left"
+    assert workers() == set(), "no worker is left"
 
 
 def moved_targets() -> set[str]:

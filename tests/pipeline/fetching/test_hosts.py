@@ -1,4 +1,4 @@
-"""How hard a host is asked: its rate, its pauses, its slots, its time-outs, and hosts beside each other."""
+"""How hard a host is asked: its rate, its pauses, its slots, its timeouts, and hosts beside each other."""
 
 import asyncio
 import contextlib
@@ -382,7 +382,7 @@ def test_a_host_that_cannot_be_connected_to_fails(
         begun = time.monotonic()
         port = 1 if refuses else full
         assert fetch(settings, server, patience=patience, away_test=port).statuses == {"failed": 1, "ok": 1}
-        assert time.monotonic() - begun < 60, "not after the system's own time-out"
+        assert time.monotonic() - begun < 60, "not after the system's own timeout"
     row = ledger(settings)["away.test ok-2"]
     assert (row["status"], row["attempts"], row["http_status"]) == ("failed", 2, None)
     assert ("no connection" if refuses else "no answer in time") in row["error"]

@@ -1,4 +1,4 @@
-"""Hosts that fail as a whole: their photographs wait for another try, and the run says so before a dataset is made."""
+"""Hosts that fail as a whole: their photographs wait for a retry, and the run says so before a dataset is made."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator

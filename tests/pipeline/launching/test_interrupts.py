@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline.fetching.event_loop import cancelled_by_signals
+from pipeline.fetching.loop import cancelled_by_signals
 from pipeline.launching.interrupts import GO_ON, STOPPING, Interrupted
 
 PROGRAM = """

@@ -59,10 +59,9 @@ def test_a_line_is_plain_json_of_every_column(settings: Settings) -> None:
     assert list(json.loads(line)) == SCHEMA.names
 
 
-def test_lines_are_there_after_a_flush(settings: Settings) -> None:
+def test_a_line_is_with_the_operating_system_at_once(settings: Settings) -> None:
     with open_journal(settings.paths) as journal:
         journal.append(attempt("a"))
-        journal.flush()
         assert settings.paths.fetch_journal.read_bytes().count(b"\n") == 1
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.config.settings import PhotoSettings, Settings
 from pipeline.errors import StorageError
-from pipeline.photos import ranges
+from pipeline.photos import ledger as ledger_module
 from pipeline.photos.bodies import path_of, store
 from pipeline.photos.journal import AGAIN, Attempt, open_journal, seal
 from pipeline.photos.ledger import (
@@ -21,6 +21,7 @@ from pipeline.photos.ledger import (
     fold,
     limits_of,
     pending,
+    photos_of,
     plan,
     received_lately,
 )
@@ -223,7 +224,7 @@ def test_the_bytes_of_a_minute_count_from_its_last_body_on(settings: Settings) -
     assert count == 2 * len(BODY)
 
 
-def test_the_ranges_of_a_large_index_come_to_the_same(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_order_and_outcome_of_many_photographs(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     names = [f"{number:02d}" for number in range(25)]
     store(settings.paths.photos, sha256=SHA256, content=BODY)
     index(settings, *names)
@@ -236,16 +237,17 @@ def test_the_ranges_of_a_large_index_come_to_the_same(settings: Settings, monkey
     whole, rows = outcome(), ledger(settings)
     never_asked, failed_before = names[20:], [*names[:5], *names[15:20]]
     assert whole[:2] == ([*never_asked, *failed_before], {"ok": 10, "failed": 10, None: 5})
-    for size in (1, 7, 24):
-        monkeypatch.setattr(ranges, "ROWS", size)
+    assert list(rows) == names, "in order"
+    for size in (1, 7):
+        # However small the slices that the bodies on disk and the pending photographs are read in.
+        monkeypatch.setattr(ledger_module, "SLICE", size)
         assert outcome() == whole
         assert ledger(settings) == rows
-        assert list(ledger(settings)) == names, "in order"
+        found = photos_of(settings.data_root / "pending.parquet", authority="photos.test")
+        assert [row["photo_id"] for row in found] == whole[0]
 
 
-@pytest.mark.parametrize("rows", [1, ranges.ROWS])
-def test_attempts_of_an_older_version_are_read(settings: Settings, monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
-    monkeypatch.setattr(ranges, "ROWS", rows)
+def test_attempts_of_an_older_version_are_read(settings: Settings) -> None:
     index(settings, "a", "b", "c")
     store(settings.paths.photos, sha256=SHA256, content=BODY)
     attempted(settings, end("a"), end("b", "failed"))
@@ -280,7 +282,7 @@ def test_a_plan_removes_what_a_killed_run_left_half_written(settings: Settings) 
     half_written = Path(f"{path_of(paths.photos, SHA256)}.123.partial")
     half_written.write_bytes(b"half")
     todo = plan(paths, ask_again_days=DAYS, limits=LIMITS, output=settings.data_root / "pending.parquet")
-    assert todo.authorities == [Authority(name="photos.test", first=0, photos=1)]
+    assert todo.authorities == [Authority(name="photos.test", photos=1)]
     assert not half_written.exists()
     assert stray.exists()
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from ml.images.jpeg import MOST_SCANS
 from pipeline.paths import PROJECT_ROOT
-from pipeline.photos.verify import verify
+from pipeline.photos.verification import verify
 from tests.pipeline.photo_server import jpeg, png
 
 PIXELS = 1_000_000
@@ -145,7 +145,7 @@ def test_padding_does_not_make_up_for_pixels() -> None:
 
 def test_a_worker_that_verifies_loads_little() -> None:
     heavy = "{'torch', 'timm', 'PIL', 'dagster', 'pyarrow', 'duckdb', 'aiohttp', 'pydantic'}"
-    code = f"import sys, pipeline.photos.worker; print(sorted({heavy} & set(sys.modules)))"
+    code = f"import sys, pipeline.photos.verification; print(sorted({heavy} & set(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
 
