@@ -3,12 +3,13 @@
 # make ui     the Dagster UI on http://127.0.0.1:3000
 # make env    the environment in .venv, and nothing else
 # make bench  measurements against peers; PART=fetch picks one part
+# make reference  docs/configuration.md and docs/commands.md, from the settings and the commands
 # make experiments  the paper's experiments in miniature on ../shared/data; hours, resumable, writes docs/experiments.md
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test lint types pytest ui bench experiments env lock clean
+.PHONY: demo test lint types pytest ui bench reference experiments env lock clean
 
 env: $(READY)
 
@@ -27,6 +28,9 @@ ui: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m bench $(PART)
+
+reference: $(READY)
+	$(BIN)/python -m docs.reference
 
 experiments: $(READY)
 	$(BIN)/python -m bench.experiments

@@ -34,7 +34,7 @@ WITHIN: Final = (
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Identify photographs and return the exit status: 0 only when every one was answered."""
-    options = _parser().parse_args(argv)
+    options = build_parser().parse_args(argv)
     try:
         return _run(options)
     except MlError as error:
@@ -142,7 +142,8 @@ def _to_first_readable(entries: Iterator[Entry]) -> Iterator[Entry]:
             return
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The options of the command."""
     parser = argparse.ArgumentParser(prog="naturewatch identify", description="Name what is on photographs.")
     parser.add_argument(
         "photo", nargs="+", metavar="PHOTO|FOLDER", help=f"files ({', '.join(FORMATS)}), or folders that hold some"

@@ -93,10 +93,13 @@ class Settings(BaseSettings):
         extra="forbid",
         frozen=True,
         hide_input_in_errors=True,
+        use_attribute_docstrings=True,
     )
 
     name: Line
+    """Name of the scope."""
     data_root: Folder
+    """Folder that everything is written to."""
     source: SourceSettings = SourceSettings()
     photos: PhotoSettings = PhotoSettings()
     taxonomy: TaxonomySettings = TaxonomySettings()

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import quote, unquote, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from ml.spec import NetworkName
-from pipeline.config.licence_names import canonical
+from pipeline.config.licence_names import LICENCES, canonical
 from pipeline.config.yaml_file import read_mapping
 from pipeline.errors import ConfigurationError
 
@@ -243,8 +243,10 @@ Country = Annotated[str, AfterValidator(_country)]
 GbifKey = Annotated[str, AfterValidator(_uuid)]
 TaxonKey = Annotated[str, AfterValidator(_key)]
 Years = Annotated[tuple[int, int], AfterValidator(_years)]
-Licence = Annotated[str, AfterValidator(canonical)]
-Share = Annotated[float, AfterValidator(_share)]
+Licence = Annotated[str, AfterValidator(canonical), WithJsonSchema({"enum": LICENCES})]
+Share = Annotated[
+    float, AfterValidator(_share), WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1})
+]
 """Above 0 and below 1."""
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 """What all generators of random numbers take."""
