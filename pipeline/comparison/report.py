@@ -10,13 +10,13 @@ import pyarrow.parquet as pq
 
 from ml.spec import NetworkName
 from pipeline.comparison import measures as tables
+from pipeline.comparison.comparison_figures import accuracy_by_class_size, depth_against_target
 from pipeline.comparison.intervals import Difference, Estimate
 from pipeline.comparison.networks import NETWORKS, results_of
 from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.files import atomic_path, digest_of, write_bytes
 from pipeline.launching.specs import calibrate_hash
-from pipeline.pages.comparison_figures import accuracy_by_class_size, depth_against_target
 
 Row = dict[str, Any]
 

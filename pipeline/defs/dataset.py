@@ -14,8 +14,8 @@ from pipeline.defs.ingest import photos
 from pipeline.defs.metadata import mapping_table, picture, table_result
 from pipeline.defs.resources import OWNERS, Scope, run_tags
 from pipeline.history.taxonomy_history import build_taxonomy_history
+from pipeline.pages.charts import contact_sheet, long_tail, rejections_chart
 from pipeline.pages.dataset_page import build_dataset_page
-from pipeline.pages.dataset_pictures import contact_sheet, long_tail, rejections_chart
 from pipeline.query import count, rows
 from pipeline.rejections import counts
 from pipeline.tracking.runs import dataset_run, run_url

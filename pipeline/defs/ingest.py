@@ -12,7 +12,7 @@ from pipeline.gbif.source import fetch_source
 from pipeline.history.changes import build_changes, changed_species, history, reidentified_pairs, relicensed_pairs
 from pipeline.launching.replica import photo_hosts, source_api
 from pipeline.pages.changes_picture import changes_picture
-from pipeline.pages.dataset_pictures import rejections_chart
+from pipeline.pages.charts import rejections_chart
 from pipeline.photos.index import build_photo_index
 from pipeline.rejections import counts
 

@@ -10,8 +10,8 @@ from pipeline.config.settings import Settings
 from pipeline.dataset.leakage import DISTANCE
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.files import write_bytes
-from pipeline.pages.dataset_pictures import long_tail, rejections_chart
-from pipeline.pages.portraits import leaked_pairs, licences, observation_map, species_per_class, taxon_sheets
+from pipeline.pages.charts import long_tail, rejections_chart
+from pipeline.pages.photo_sheets import leaked_pairs, licences, observation_map, species_per_class, taxon_sheets
 from pipeline.paths import Paths
 from pipeline.query import rows
 

@@ -27,7 +27,7 @@ from pipeline.fetching.hosts import Patience
 from pipeline.gbif.client import Api
 from pipeline.gbif.occurrences import build_occurrences
 from pipeline.gbif.source import fetch_source
-from pipeline.pages.dataset_pictures import contact_sheet
+from pipeline.pages.charts import contact_sheet
 from pipeline.photos.index import build_photo_index
 from pipeline.rejections import counts
 from pipeline.tables import check_table

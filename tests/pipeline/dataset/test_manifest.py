@@ -16,7 +16,7 @@ from pipeline.dataset.split import build_genus_photos, build_split
 from pipeline.dataset.taxonomy import build_taxonomy
 from pipeline.errors import TableError
 from pipeline.files import write_json
-from pipeline.pages.dataset_pictures import contact_sheet, long_tail, rejections_chart
+from pipeline.pages.charts import contact_sheet, long_tail, rejections_chart
 from pipeline.paths import Paths
 from pipeline.rejections import write_rejections
 from tests.pipeline.dataset.test_pack import jpeg

@@ -12,9 +12,9 @@ from pipeline.dataset.manifest import build_manifest
 from pipeline.dataset.species import RULES as PHOTO_RULES
 from pipeline.errors import TableError
 from pipeline.history.taxonomy_history import build_taxonomy_history
+from pipeline.pages.charts import contact_sheet
 from pipeline.pages.dataset_page import MEANING, build_dataset_page
-from pipeline.pages.dataset_pictures import contact_sheet
-from pipeline.pages.portraits import leaked_pairs, licences, observation_map, species_per_class, taxon_sheets
+from pipeline.pages.photo_sheets import leaked_pairs, licences, observation_map, species_per_class, taxon_sheets
 from pipeline.paths import Paths
 from pipeline.photos.index import RULES as INDEX_RULES
 from pipeline.tables import CONTRACTS
