@@ -59,10 +59,10 @@ def build_comparison(settings: Settings, manifest: DatasetManifest) -> Compariso
     by_target, by_size = tables.target_rows(results), tables.size_rows(results)
     folder = settings.paths.reports / "comparison"
     pictures = {
-        "Depth at each target accuracy": write_bytes(
-            folder / "depth_against_target.png", depth_against_target(by_target, target=settings.specificity.target)
+        "Depth at each target accuracy": depth_against_target(
+            by_target, folder / "depth_against_target.png", target=settings.specificity.target
         ),
-        "Accuracy by class size": write_bytes(folder / "accuracy_by_class_size.png", accuracy_by_class_size(by_size)),
+        "Accuracy by class size": accuracy_by_class_size(by_size, folder / "accuracy_by_class_size.png"),
     }
     written = (
         _write(tables.summary_rows(found, seeds=seeds), tables.SUMMARY, folder / "summary.parquet"),

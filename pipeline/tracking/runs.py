@@ -85,7 +85,7 @@ def dataset_run(
     manifest: DatasetManifest,
     *,
     tags: Mapping[str, str],
-    figures: Mapping[str, bytes] | None = None,
+    figures: Sequence[Path] = (),
 ) -> str:
     """The parent run of this dataset version: found by its tags, or made; filled with the data facts until it ended.
 
@@ -93,7 +93,7 @@ def dataset_run(
         settings: The configuration.
         manifest: The facts: counts per step, rejections, hashes, download key and DOI.
         tags: Further tags, the Dagster run's address among them.
-        figures: PNG pictures by file name, logged when given.
+        figures: PNG files, logged when given.
 
     Returns:
         The MLflow run's identifier.
@@ -112,8 +112,8 @@ def dataset_run(
             connected.set_terminated(run_id)
     for key, value in tags.items():
         connected.set_tag(run_id, key, value)
-    for name, picture in (figures or {}).items():
-        _log_bytes(connected, run_id, name=name, content=picture)
+    for picture in figures:
+        connected.log_artifact(run_id, str(picture), artifact_path="figures")
     return run_id
 
 
@@ -234,15 +234,6 @@ def run_url(settings: Settings, run_id: str) -> str:
     connected = client(settings)
     experiment = experiment_id(settings, connected)
     return f"{settings.registry.mlflow_url.rstrip('/')}/#/experiments/{experiment}/runs/{run_id}"
-
-
-def _log_bytes(connected: "MlflowClient", run_id: str, *, name: str, content: bytes) -> None:
-    import tempfile  # noqa: PLC0415 (only here)
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / name
-        path.write_bytes(content)
-        connected.log_artifact(run_id, str(path), artifact_path="figures")
 
 
 def _found(connected: "MlflowClient", experiment: str, tags: Mapping[str, str]) -> tuple[str | None, str | None]:
