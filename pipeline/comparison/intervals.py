@@ -33,11 +33,11 @@ class Difference:
     value: Estimate
     """Mean over the seeds; the interval is over photographs (bootstrap of whole observations)."""
     over_seeds: Estimate
-    """The same with an interval over seeds, where there are several (Student's t of the paired differences)."""
+    """The same mean; with several seeds its interval is over them (Student's t of the paired differences)."""
     gained: float
     """Share of photographs that only the one gets right, mean over the seeds."""
     lost: float
-    """Share that only the other gets right."""
+    """Share of photographs that only the other gets right, mean over the seeds."""
     photos: int
 
 
@@ -72,10 +72,10 @@ def difference(one: Floats, other: Floats, *, observations: npt.ArrayLike, seed:
     how often each occurs is the same as drawing observations.
 
     Args:
-        one: Whether the network is right, 0 or 1. Shape seeds x N.
-        other: Likewise of the other network, with the same seeds.
-        observations: Which observation each photograph belongs to. Shape N.
-        seed: Of the bootstrap.
+        one: Whether the one network is right, 0 or 1. Shape seeds x N.
+        other: Whether the other network is right, with the same seeds in the same order. Shape seeds x N.
+        observations: The observation of each photograph. Shape N.
+        seed: Seed of the bootstrap.
     """
     each = one - other
     _, unit = np.unique(np.asarray(observations), return_inverse=True)

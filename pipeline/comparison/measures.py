@@ -1,4 +1,4 @@
-"""What is compared, as tables: one function per table, from finished results to rows. Writes and draws nothing."""
+"""The tables of the comparison: one function each, from finished results to rows. Writes and draws nothing."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from ml.spec import SIZE_METRIC, NetworkName
 from pipeline.comparison.intervals import Difference, Estimate, difference, over_photographs, over_seeds
-from pipeline.comparison.networks import CONTRASTS, PAPER, Trained
+from pipeline.comparison.networks import CONTRASTS, NETWORKS, Trained
 from pipeline.errors import TableError
 
 Row = dict[str, Any]
@@ -73,28 +73,12 @@ def quantities(runs: Sequence[Trained]) -> dict[str, Estimate]:
     }
 
 
-def published(network: NetworkName) -> dict[str, float]:
-    """The paper's numbers by the names of `quantities`; none for a network that it does not have."""
-    paper = PAPER.get(network)
-    if paper is None:
-        return {}
-    numbers = {
-        "top1": paper.top1,
-        "specificity_accuracy": paper.specificity_accuracy,
-        "specificity_depth": paper.specificity_depth,
-        "specificity_depth_incl_root": paper.specificity_depth + 1,
-    }
-    if paper.train_top1 is not None:
-        numbers |= {"train_top1": paper.train_top1, "gap": paper.train_top1 - paper.top1}
-    return numbers
-
-
 def summary_rows(found: dict[NetworkName, dict[str, Estimate]], *, seeds: int) -> list[Row]:
     """Rows of `SUMMARY`: a quantity of a network with its interval and the paper's number."""
     return [
         {
             "network": network, "quantity": name, "value": one.value, "low": one.low, "high": one.high,
-            "interval_over": one.over, "seeds": seeds, "paper": published(network).get(name),
+            "interval_over": one.over, "seeds": seeds, "paper": NETWORKS[network].paper.get(name),
         }
         for network, estimates in found.items()
         for name, one in estimates.items()
@@ -109,7 +93,7 @@ def differences(
     Args:
         results: By network, the same seeds in the same order.
         split: `split.parquet`: the observation of each photograph.
-        seed: Of the bootstrap.
+        seed: Seed of the bootstrap.
 
     Raises:
         TableError: two trainings answered for different photographs.

@@ -1,4 +1,4 @@
-"""`reports/comparison.md` with its tables and pictures: gathers the results, writes the files. Computes nothing."""
+"""`reports/comparison.md` with its tables and pictures: gathers the results and writes the files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.files import atomic_path, digest_of, write_bytes
 from pipeline.launching.specs import calibrate_hash
+from pipeline.pages.figures import draw_once
 
 Row = dict[str, Any]
 
@@ -59,10 +60,10 @@ def build_comparison(settings: Settings, manifest: DatasetManifest) -> Compariso
     by_target, by_size = tables.target_rows(results), tables.size_rows(results)
     folder = settings.paths.reports / "comparison"
     pictures = {
-        "Depth at each target accuracy": depth_against_target(
-            by_target, folder / "depth_against_target.png", target=settings.specificity.target
+        "Depth at each target accuracy": draw_once(
+            folder / "depth_against_target.png", depth_against_target, by_target, settings.specificity.target
         ),
-        "Accuracy by class size": accuracy_by_class_size(by_size, folder / "accuracy_by_class_size.png"),
+        "Accuracy by class size": draw_once(folder / "accuracy_by_class_size.png", accuracy_by_class_size, by_size),
     }
     written = (
         _write(tables.summary_rows(found, seeds=seeds), tables.SUMMARY, folder / "summary.parquet"),
@@ -122,13 +123,12 @@ def table_one(found: dict[NetworkName, dict[str, Estimate]]) -> str:
     for network, estimates in found.items():
         cells = [_percent(estimates[name]) for name in PERCENTAGES]
         depth, incl_root = estimates["specificity_depth"], estimates["specificity_depth_incl_root"]
-        lines.append(f"| {' | '.join([NETWORKS[network], *cells, _number(depth), f'{incl_root.value:.2f}'])} |")
-    for network, title in NETWORKS.items():
-        paper = tables.published(network)
-        if paper:
+        lines.append(f"| {' | '.join([NETWORKS[network].title, *cells, _number(depth), f'{incl_root.value:.2f}'])} |")
+    for shown in NETWORKS.values():
+        if paper := shown.paper:
             cells = [f"{paper[name]:.1%}" if name in paper else "" for name in PERCENTAGES]
             depths = [f"{paper['specificity_depth']:.2f}", f"{paper['specificity_depth_incl_root']:.2f}"]
-            lines.append(f"| {' | '.join([f'the paper: {title}', *cells, *depths])} |")
+            lines.append(f"| {' | '.join([f'the paper: {shown.title}', *cells, *depths])} |")
     return "\n".join(lines)
 
 
@@ -136,7 +136,7 @@ def contrasts(gaps: dict[tuple[NetworkName, NetworkName], Difference]) -> str:
     """A row per pair of networks: the difference, and the photographs that only one of them gets right."""
     lines = ["| | instead of | difference | over seeds | gained | lost |", "|---|---|---:|---:|---:|---:|"]
     for (one, other), gap in gaps.items():
-        cells = [NETWORKS[one], NETWORKS[other], f"{100 * gap.value.value:+.1f} {_span(gap.value)}"]
+        cells = [NETWORKS[one].title, NETWORKS[other].title, f"{100 * gap.value.value:+.1f} {_span(gap.value)}"]
         cells += [_span(gap.over_seeds), f"{gap.gained:.1%}", f"{gap.lost:.1%}"]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, field_validator, model_validator
 
 from ml.spec import PACKAGE_BACKBONE, RANKS, Rank
 from pipeline.config.licence_names import RECORD_LICENCES
@@ -96,7 +96,7 @@ class SourceSettings(_Section):
     @field_validator("licences", mode="before")
     @classmethod
     def _as_gbif_spells_them(cls, value: object) -> object:
-        """Canonical spellings become GBIF's; whatever is neither is left for the error."""
+        """Turn canonical spellings into GBIF's; anything else is left for validation to refuse."""
         if not isinstance(value, list | tuple):
             return value
         return tuple(RECORD_LICENCES.get(each.upper(), each) if isinstance(each, str) else each for each in value)
@@ -159,7 +159,7 @@ class PhotoSettings(_Section):
     bytes_per_day: float | None = Field(default=None, gt=0)
     """Most bytes from one host within any 24 hours, earlier runs included; empty for no limit, except for the 24 GB
     that `static.inaturalist.org` asks its users to stay below."""
-    hosts: dict[str, HostLimits] = {}
+    hosts: Annotated[dict[str, HostLimits], AfterValidator(checked_hosts)] = {}
     """Limits of single hosts by name, as `{host: {concurrency, requests_per_second, bytes_per_hour, bytes_per_day}}`;
     each one given replaces the general limit."""
     ask_again_days: float = Field(default=30.0, ge=0, le=36_500)
@@ -168,10 +168,8 @@ class PhotoSettings(_Section):
     contact: Line = "https://github.com/naturewatch/naturewatch"
     """Address for the operators of photo hosts, sent in the User-Agent; what is not ASCII is percent-encoded."""
 
-    _names = field_validator("hosts")(checked_hosts)
-
     def limits_of(self, host: str) -> HostLimits:
-        """What holds for a host: the general limits, what it is known to ask for, and what `hosts` says of it."""
+        """The limits of a host: the general ones, those it is known to ask for, and those that `hosts` gives it."""
         known = KNOWN_BYTES.get(host, (self.bytes_per_hour, self.bytes_per_day))
         general = HostLimits(
             concurrency=self.concurrency,

@@ -68,10 +68,10 @@ __all__ = [
 
 
 class _Environment(EnvSettingsSource):
-    """The variables of the environment; JSON in them holds each key once, like a file."""
+    """The environment variables; in their JSON each key may appear once, as in a file."""
 
     def decode_complex_value(self, field_name: str, field: FieldInfo | None, value: Any) -> Any:  # noqa: ANN401, ARG002
-        """As pydantic-settings', which lets the last of two equal keys win."""
+        """Like pydantic-settings' method, which lets the last of two equal keys win, but refuse the second."""
         return json.loads(value, object_pairs_hook=functools.partial(_once, section=field_name))
 
 
@@ -123,7 +123,7 @@ class Settings(BaseSettings):
 
     @cached_property
     def paths(self) -> Paths:
-        """Where the files of this scope lie."""
+        """Where the files of this scope are."""
         return Paths(data_root=self.data_root.absolute())
 
     @property
@@ -150,7 +150,7 @@ def load_settings(path: Path | None = None) -> Settings:
     """Read the scope file and the environment's overrides.
 
     Args:
-        path: The YAML file; default as for `configuration_file`.
+        path: The YAML file; by default the one that `NATUREWATCH_CONFIG` names, else `conf/sample.yaml`.
 
     Raises:
         ConfigurationError: the file cannot be read, or a key is unknown or wrong; the key is named.

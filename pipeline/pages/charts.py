@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.history.changes import KINDS, Comparison, changed_species
+from pipeline.history.changes import Comparison, changed_species
 from pipeline.pages.figures import (
     BLUE,
     GREEN,
@@ -29,10 +29,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+Row = dict[str, Any]
+
 _CLASSES = 24
 """Classes with their own bar; the rest share one."""
 _SPECIES = 10
-"""Species that gained, and as many that lost; nobody reads more."""
+"""Species that gained, and as many that lost; more would not be read."""
 
 
 def species_per_class(paths: Paths) -> Path:
@@ -42,21 +44,7 @@ def species_per_class(paths: Paths) -> Path:
         TableError: `taxonomy.parquet` is missing.
     """
     found = rows("species_per_class", inputs={"taxonomy": paths.table("taxonomy")})
-    kingdoms = list(dict.fromkeys(row["kingdom"] for row in found))
-    palette = dict(zip(kingdoms, [*PALETTE, *[MUTED] * len(kingdoms)], strict=False))
-    named = [(row["name"], row["kingdom"], row["species"]) for row in found[:_CLASSES]]
-    if len(found) > _CLASSES:
-        rest = sum(row["species"] for row in found[_CLASSES:])
-        named.append((f"{len(found) - _CLASSES} other classes", None, rest))
-    bars = [
-        Bar(place=place, value=species, text=f"{species:,}", colour=palette.get(kingdom, MUTED), series=kingdom)
-        for place, (_, kingdom, species) in enumerate(named)
-    ]
-
-    def draw() -> "Figure":
-        return _bar_figure([name for name, _, _ in named], bars, x="species")
-
-    return draw_once(_file(paths, "species-per-class"), named, draw)
+    return draw_once(_file(paths, "species-per-class"), _draw_classes, found)
 
 
 def licences(paths: Paths) -> Path:
@@ -66,18 +54,7 @@ def licences(paths: Paths) -> Path:
         TableError: `attribution.parquet` is missing.
     """
     found = rows("licence_counts", inputs={"attribution": paths.table("attribution")})
-    total = sum(row["photos"] for row in found)
-    bars = [
-        Bar(place=place, value=photos, text=f"{photos:,} ({photos / total:.1%})", colour=GREEN)
-        for place, photos in enumerate(row["photos"] for row in found)
-    ]
-
-    def draw() -> "Figure":
-        if not bars:
-            return figure_saying("no photograph is used")
-        return _bar_figure([row["licence"] for row in found], bars, x="photographs")
-
-    return draw_once(_file(paths, "licences"), found, draw)
+    return draw_once(_file(paths, "licences"), _draw_licences, found)
 
 
 def rejections_chart(paths: Paths) -> Path:
@@ -86,20 +63,7 @@ def rejections_chart(paths: Paths) -> Path:
     Raises:
         TableError: `rejections.parquet` is missing.
     """
-    found = counts(paths)
-    palette = dict(zip(found, PALETTE, strict=False))
-    removed = [(stage, rule, number) for stage, rules in found.items() for rule, number in rules.items()]
-    bars = [
-        Bar(place=place, value=number, text=f"{number:,}", colour=palette[stage], series=stage.replace("_", " "))
-        for place, (stage, _, number) in enumerate(removed)
-    ]
-
-    def draw() -> "Figure":
-        if not bars:
-            return figure_saying("no rule removed a row")
-        return _bar_figure([rule.replace("_", " ") for _, rule, _ in removed], bars, x="rows removed", logarithmic=True)
-
-    return draw_once(_file(paths, "rejections"), removed, draw)
+    return draw_once(_file(paths, "rejections"), _draw_rejections, counts(paths))
 
 
 def long_tail(paths: Paths) -> Path:
@@ -111,35 +75,8 @@ def long_tail(paths: Paths) -> Path:
         TableError: `species.parquet`, `rejections.parquet` or one of the tables that they count is missing.
     """
     names = ("photos", "clean_occurrences", "species")
-    found = rows(
-        "long_tail", inputs={name: paths.table(name) for name in names} | {"removed": paths.rejections_of("species")}
-    )
-    kept, removed = ([row["photos"] for row in found if row["kept"] is side] for side in (True, False))
-
-    def draw() -> "Figure":
-        edges = _log_edges(max([1, *kept, *removed]))
-        figure = figure_of(height=2.9)
-        axes = figure.add_subplot()
-        axes.hist(
-            [removed, kept], bins=edges, stacked=True, color=[SAND, GREEN], edgecolor="white", linewidth=0.6,
-            label=[f"removed: {len(removed):,} species", f"kept: {len(kept):,} species"],
-        )  # fmt: skip
-        axes.set_xscale("log")
-        axes.set_xlim(edges[0], edges[-1])
-        axes.margins(y=0.15)
-        if kept:
-            axes.axvline(min(kept) - 0.5, color=INK, linewidth=1, linestyle=(0, (4, 3)))
-            axes.annotate(
-                f"fewest kept: {min(kept):,}", xy=(min(kept) - 0.5, 0.98), xycoords=("data", "axes fraction"),
-                xytext=(5, 0), textcoords="offset points", va="top", fontsize=8, color=INK,
-            )  # fmt: skip
-        axes.xaxis.set_major_formatter("{x:,.0f}")
-        style(axes, x="usable photographs of a species", y="species")
-        axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderpad=0.2)
-        figure.tight_layout()
-        return figure
-
-    return draw_once(_file(paths, "long-tail"), [kept, removed], draw)
+    inputs = {name: paths.table(name) for name in names} | {"removed": paths.rejections_of("species")}
+    return draw_once(_file(paths, "long-tail"), _draw_long_tail, rows("long_tail", inputs=inputs))
 
 
 def observation_map(paths: Paths) -> Path:
@@ -151,12 +88,7 @@ def observation_map(paths: Paths) -> Path:
         TableError: `split.parquet` or `clean_occurrences.parquet` is missing.
     """
     inputs = {name: paths.table(name) for name in ("split", "clean_occurrences")}
-    found = rows("observation_places", inputs=inputs)
-
-    def draw() -> "Figure":
-        return _map_figure(found) if found else figure_saying("no observation has coordinates")
-
-    return draw_once(_file(paths, "map"), found, draw)
+    return draw_once(_file(paths, "map"), _draw_map, rows("observation_places", inputs=inputs))
 
 
 def changes_chart(paths: Paths, comparison: Comparison) -> Path:
@@ -169,45 +101,103 @@ def changes_chart(paths: Paths, comparison: Comparison) -> Path:
     Raises:
         TableError: `changes.parquet` is missing.
     """
-    species = changed_species(paths, most=_SPECIES)
-    before = comparison.previous.photographs if comparison.previous else 0
-    start = f"{before:,} \N{RIGHTWARDS ARROW} " if comparison.previous else ""
+    before = comparison.previous.photographs if comparison.previous else None
+    start = "" if before is None else f"{before:,} \N{RIGHTWARDS ARROW} "
     title = f"Snapshot {comparison.release.number}: {start}{comparison.release.photographs:,} photographs"
-
-    def draw() -> "Figure":
-        above, below = 1.9, 0.9 + 0.24 * max(2, len(species))
-        figure = figure_of(width=7.2, height=above + below)
-        upper, lower = figure.subplots(2, 1, height_ratios=(above, below))
-        kinds = [
-            Bar(place=place, value=number, colour=colour, text=f"{number:,}{_share(number, before)}")
-            for place, (number, colour) in enumerate(
-                zip(comparison.counts.values(), (GREEN, SAND, BLUE, VIOLET), strict=True)
-            )
-        ]
-        draw_bars(upper, KINDS, kinds, x="photographs", logarithmic=True)
-        upper.set_title(title, fontsize=10, color=INK, loc="left")
-        _draw_species(lower, species)
-        figure.tight_layout(h_pad=1.6)
-        return figure
-
-    return draw_once(paths.reports / "changes.png", [title, before, comparison.counts, species], draw)
+    species = changed_species(paths, most=_SPECIES)
+    return draw_once(paths.reports / "changes.png", _draw_changes, title, before, comparison.counts, species)
 
 
-def _draw_species(axes: "Axes", found: list[dict[str, Any]]) -> None:
+def _draw_classes(found: list[Row]) -> "Figure":
+    kingdoms = list(dict.fromkeys(row["kingdom"] for row in found))
+    palette = dict(zip(kingdoms, [*PALETTE, *[MUTED] * len(kingdoms)], strict=False))
+    named = [(row["name"], row["kingdom"], row["species"]) for row in found[:_CLASSES]]
+    if len(found) > _CLASSES:
+        rest = sum(row["species"] for row in found[_CLASSES:])
+        named.append((f"{len(found) - _CLASSES} other classes", None, rest))
+    bars = [
+        Bar(place=place, value=species, text=f"{species:,}", colour=palette.get(kingdom, MUTED), series=kingdom)
+        for place, (_, kingdom, species) in enumerate(named)
+    ]
+    return _bar_figure([name for name, _, _ in named], bars, x="species")
+
+
+def _draw_licences(found: list[Row]) -> "Figure":
+    total = sum(row["photos"] for row in found)
+    bars = [
+        Bar(place=place, value=photos, text=f"{photos:,} ({photos / total:.1%})", colour=GREEN)
+        for place, photos in enumerate(row["photos"] for row in found)
+    ]
+    return _bar_figure([row["licence"] for row in found], bars, x="photographs")
+
+
+def _draw_rejections(found: dict[str, dict[str, int]]) -> "Figure":
+    removed = [(stage, rule, number) for stage, rules in found.items() for rule, number in rules.items()]
+    palette = dict(zip(found, PALETTE, strict=False))
+    bars = [
+        Bar(place=place, value=number, text=f"{number:,}", colour=palette[stage], series=stage.replace("_", " "))
+        for place, (stage, _, number) in enumerate(removed)
+    ]
+    return _bar_figure([rule.replace("_", " ") for _, rule, _ in removed], bars, x="rows removed", logarithmic=True)
+
+
+def _draw_long_tail(found: list[Row]) -> "Figure":
+    kept, removed = ([row["photos"] for row in found if row["kept"] is side] for side in (True, False))
+    edges = _log_edges(max([1, *kept, *removed]))
+    figure = figure_of(height=2.9)
+    axes = figure.add_subplot()
+    axes.hist(
+        [removed, kept], bins=edges, stacked=True, color=[SAND, GREEN], edgecolor="white", linewidth=0.6,
+        label=[f"removed: {len(removed):,} species", f"kept: {len(kept):,} species"],
+    )  # fmt: skip
+    axes.set_xscale("log")
+    axes.set_xlim(edges[0], edges[-1])
+    axes.margins(y=0.15)
+    if kept:
+        axes.axvline(min(kept) - 0.5, color=INK, linewidth=1, linestyle=(0, (4, 3)))
+        axes.annotate(
+            f"fewest kept: {min(kept):,}", xy=(min(kept) - 0.5, 0.98), xycoords=("data", "axes fraction"),
+            xytext=(5, 0), textcoords="offset points", va="top", fontsize=8, color=INK,
+        )  # fmt: skip
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    style(axes, x="usable photographs of a species", y="species")
+    axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderpad=0.2)
+    figure.tight_layout()
+    return figure
+
+
+def _draw_changes(title: str, before: int | None, kinds: dict[str, int], species: list[Row]) -> "Figure":
+    above, below = 1.9, 0.9 + 0.24 * max(2, len(species))
+    figure = figure_of(width=7.2, height=above + below)
+    upper, lower = figure.subplots(2, 1, height_ratios=(above, below))
+    bars = []
+    for place, (number, colour) in enumerate(zip(kinds.values(), (GREEN, SAND, BLUE, VIOLET), strict=True)):
+        share = f"  ({number / before:.1%} of the snapshot before)" if before and number else ""
+        bars.append(Bar(place=place, value=number, colour=colour, text=f"{number:,}{share}"))
+    draw_bars(upper, list(kinds), bars, x="photographs", logarithmic=True)
+    upper.set_title(title, fontsize=10, color=INK, loc="left")
+    _draw_species(lower, species)
+    figure.tight_layout(h_pad=1.6)
+    return figure
+
+
+def _draw_species(axes: "Axes", found: list[Row]) -> None:
     """What each species gained to the right of the line, what it lost to the left."""
     if not found:
         axes.set_axis_off()
         axes.text(0.5, 0.5, "no species has more or fewer photographs", ha="center", va="center", color=MUTED)
         return
-    bars = []
-    for place, row in enumerate(found):
-        gained, lost = int(row["gained"]), int(row["lost"])
-        bars.append(Bar(place=place, value=gained, colour=GREEN, series="gained: new, or identified as it",
-                        text=f"+{gained:,}" if gained else ""))  # fmt: skip
-        bars.append(Bar(place=place, value=-lost, colour=SAND, series="lost: gone, or identified otherwise",
-                        text=f"\N{MINUS SIGN}{lost:,}" if lost else ""))  # fmt: skip
-    names = [str(row["species"]) for row in found]
-    draw_bars(axes, names, bars, x="photographs of the species that gained and lost most")
+    series = (
+        ("gained", 1, GREEN, "gained: new, or identified as it"),
+        ("lost", -1, SAND, "lost: gone, or identified otherwise"),
+    )
+    bars = [
+        Bar(place=place, value=sign * row[name], colour=colour, series=title,
+            text=f"{sign * row[name]:+,}".replace("-", "\N{MINUS SIGN}") if row[name] else "")
+        for name, sign, colour, title in series
+        for place, row in enumerate(found)
+    ]  # fmt: skip
+    draw_bars(axes, [row["species"] for row in found], bars, x="photographs of the species that gained and lost most")
     axes.axvline(0, color=INK, linewidth=0.8)
     for label in axes.get_yticklabels():
         label.set_fontstyle("italic")
@@ -218,17 +208,17 @@ def _file(paths: Paths, name: str) -> Path:
 
 
 def _bar_figure(labels: list[str], bars: list[Bar], *, x: str, logarithmic: bool = False) -> "Figure":
+    if not bars:
+        return figure_saying(f"no {x}")
     figure = figure_of(height=0.9 + 0.22 * len(labels))
     draw_bars(figure.add_subplot(), labels, bars, x=x, logarithmic=logarithmic)
     figure.tight_layout()
     return figure
 
 
-def _share(number: int, before: int) -> str:
-    return f"  ({number / before:.1%} of the snapshot before)" if number and before else ""
-
-
-def _map_figure(found: list[dict[str, Any]]) -> "Figure":
+def _draw_map(found: list[Row]) -> "Figure":
+    if not found:
+        return figure_saying("no observation has coordinates")
     from matplotlib.colors import LogNorm  # noqa: PLC0415 (as in `figure_of`)
     from matplotlib.ticker import LogFormatter  # noqa: PLC0415
 

@@ -85,10 +85,9 @@ def build_dataset_page(paths: Paths, settings: Settings, *, taxa: Sequence[str] 
         "Where the observations were made": observation_map(paths),
     }
     pairs = {"Near-identical photographs": leaked_pairs(paths)} if manifest.leakage["pairs"] else {}
-    taxon_pictures = {sheet.title: sheet.picture for sheet in sheets}
     folder = paths.reports / "dataset"
     # Sheets of taxa of an earlier page would look as if they belonged to this one.
-    for old in set(folder.glob("taxon-*.png")).difference(taxon_pictures.values()):
+    for old in set(folder.glob("taxon-*.png")).difference(sheet.picture for sheet in sheets):
         old.unlink()
     html = _rendered(
         "dataset_page.html",
@@ -99,11 +98,10 @@ def build_dataset_page(paths: Paths, settings: Settings, *, taxa: Sequence[str] 
         changes=rows("taxonomy_changes", inputs={"taxonomy_diff": paths.table("taxonomy_diff")}),
         charts=charts,
         pairs=pairs,
-        sheets=taxon_pictures,
+        sheets=sheets,
     )
-    return DatasetPage(
-        html=write_bytes(folder / "index.html", html.encode()), pictures={**charts, **pairs, **taxon_pictures}
-    )
+    pictures = {**charts, **pairs, **{sheet.title: sheet.picture for sheet in sheets}}
+    return DatasetPage(html=write_bytes(folder / "index.html", html.encode()), pictures=pictures)
 
 
 def _rendered(template: str, **facts: object) -> str:

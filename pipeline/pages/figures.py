@@ -5,7 +5,7 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVarTuple
 
 from PIL import Image, PngImagePlugin
 
@@ -14,6 +14,8 @@ from pipeline.files import digest_of, write_bytes
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+Shown = TypeVarTuple("Shown")
 
 GREEN, SAND, BLUE, RED, VIOLET = PALETTE = ("#2f6b4f", "#d9a441", "#4a7fa5", "#a5574a", "#7d5a8c")
 INK, MUTED = "#22302a", "#7a867f"
@@ -41,13 +43,13 @@ class Bar:
     """Low and high end of its error bar; all bars of a series have one, or none has."""
 
 
-def draw_once(path: Path, shown: object, draw: Callable[[], "Figure"]) -> Path:
-    """Write the picture of `shown` unless the file has it already, and return its path.
+def draw_once(path: Path, draw: "Callable[[*Shown], Figure]", *shown: *Shown) -> Path:
+    """Write a picture unless the file shows the same already, and return its path.
 
     Args:
         path: The PNG file.
-        shown: All that decides what is drawn, as JSON-serialisable values.
-        draw: Makes the figure.
+        draw: Makes the figure of `shown`, from nothing else.
+        *shown: All that decides what is drawn, JSON-serialisable.
     """
     version = digest_of(LOOK, path.name, shown)
     with contextlib.suppress(OSError), Image.open(path) as present:
@@ -55,7 +57,7 @@ def draw_once(path: Path, shown: object, draw: Callable[[], "Figure"]) -> Path:
             return path
     facts = PngImagePlugin.PngInfo()
     facts.add_text(_SHOWS, version)
-    return write_bytes(path, _png(draw(), facts))
+    return write_bytes(path, _png(draw(*shown), facts))
 
 
 def figure_of(*, width: float = WIDTH, height: float) -> "Figure":

@@ -119,15 +119,17 @@ def draw_sheet(path: Path, sheet: Sequence[Tile], *, nothing: str = "no photogra
         sheet: The photographs.
         nothing: What is written where there are none.
     """
-    shown = [(str(tile.path), _size(tile.path), tile.title, tile.note) for tile in sheet]
-    return draw_once(path, shown or nothing, lambda: _sheet_figure(sheet) if sheet else figure_saying(nothing))
+    return draw_once(path, _draw_tiles, [(tile, _size(tile.path)) for tile in sheet], nothing)
 
 
-def _sheet_figure(sheet: Sequence[Tile], *, columns: int = 6) -> "Figure":
-    columns = min(columns, len(sheet))
-    lines = -(-len(sheet) // columns)
+def _draw_tiles(shown: Sequence[tuple[Tile, int | None]], nothing: str) -> "Figure":
+    """The sheet. With its size in `shown`, a file that was lost or replaced makes another picture."""
+    if not shown:
+        return figure_saying(nothing)
+    columns = min(6, len(shown))
+    lines = -(-len(shown) // columns)
     figure = figure_of(width=1.32 * columns, height=1.7 * lines)
-    for position, tile in enumerate(sheet):
+    for position, (tile, _) in enumerate(shown):
         axes = figure.add_subplot(lines, columns, position + 1)
         square = _square(tile.path)
         if square is None:
