@@ -49,7 +49,7 @@ def accuracy_by_class_size(rows: Sequence[Row]) -> "Figure":
     """Figure 4: species accuracy by the number of training photographs of a species, on the validation side.
 
     Args:
-        rows: Of `measures.BY_SIZE`, with intervals.
+        rows: Of `measures.BY_CLASS_SIZE`, with intervals.
     """
     found = {(row["network"], row["size"]): row for row in rows if row["side"] == "validation"}
     sizes = sorted({size for _, size in found}, key=lambda size: int(size.split("_")[0]))

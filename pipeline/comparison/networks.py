@@ -18,7 +18,7 @@ class Network:
     title: str
     colour: str
     paper: Mapping[str, float] = field(default_factory=dict)
-    """The paper's numbers (section 5: 19,027 species, InceptionResNetV2) by the names of `measures.quantities`; empty
+    """The paper's numbers (section 5: 19,027 species, InceptionResNetV2) by the quantities of `measures.summary`; empty
     for a network that it does not have."""
 
 

@@ -119,18 +119,23 @@ class HostLimits(_Section):
     """Limits of one host; a key that is not given keeps the general limit."""
 
     concurrency: int = Field(default=16, ge=1, le=256)
-    """Simultaneous requests."""
+    """Most simultaneous requests to one host; fewer while the host complains, and more again as it answers."""
     requests_per_second: float = Field(default=20.0, gt=0)
-    """Requests per second."""
+    """Most requests per second to one host; fewer while the host complains, and more again as it answers."""
     bytes_per_hour: float | None = Field(default=None, gt=0)
-    """Bytes within any hour; empty for no limit."""
+    """Most bytes from one host within any hour, earlier runs included; empty for no limit, except for the 5 GB that
+    `static.inaturalist.org` asks its users to stay below."""
     bytes_per_day: float | None = Field(default=None, gt=0)
-    """Bytes within any 24 hours; empty for no limit."""
+    """Most bytes from one host within any 24 hours, earlier runs included; empty for no limit, except for the 24 GB
+    that `static.inaturalist.org` asks its users to stay below."""
 
 
-class PhotoSettings(_Section):
+class PhotoSettings(HostLimits):
     """Which photographs, and how they are fetched."""
 
+    hosts: Annotated[dict[str, HostLimits], AfterValidator(checked_hosts)] = {}
+    """Limits of single hosts by name, as `{host: {concurrency, requests_per_second, bytes_per_hour, bytes_per_day}}`;
+    each one given replaces the general limit."""
     size: Literal["original", "large", "medium"] = "large"
     """iNaturalist's size variant: 2048, 1024 or 500 pixels on the long side."""
     licences: tuple[Licence, ...] = ()
@@ -149,19 +154,6 @@ class PhotoSettings(_Section):
     """Share of the photographs that may fail for transient reasons (status `failed`). With more of them the run ends,
     after the ledger is written and before a dataset is made. Five photographs, or a quarter of fewer than twenty, may
     always be missing; 0 allows none, 1 any number."""
-    concurrency: int = Field(default=16, ge=1, le=256)
-    """Most simultaneous requests to one host; fewer while the host complains, and more again as it answers."""
-    requests_per_second: float = Field(default=20.0, gt=0)
-    """Most requests per second to one host; fewer while the host complains, and more again as it answers."""
-    bytes_per_hour: float | None = Field(default=None, gt=0)
-    """Most bytes from one host within any hour, earlier runs included; empty for no limit, except for the 5 GB that
-    `static.inaturalist.org` asks its users to stay below."""
-    bytes_per_day: float | None = Field(default=None, gt=0)
-    """Most bytes from one host within any 24 hours, earlier runs included; empty for no limit, except for the 24 GB
-    that `static.inaturalist.org` asks its users to stay below."""
-    hosts: Annotated[dict[str, HostLimits], AfterValidator(checked_hosts)] = {}
-    """Limits of single hosts by name, as `{host: {concurrency, requests_per_second, bytes_per_hour, bytes_per_day}}`;
-    each one given replaces the general limit."""
     ask_again_days: float = Field(default=30.0, ge=0, le=36_500)
     """Days after which a photograph that failed permanently (gone, not_jpeg, corrupt, too_large, blocked) is requested
     again."""
@@ -170,13 +162,12 @@ class PhotoSettings(_Section):
 
     def limits_of(self, host: str) -> HostLimits:
         """The limits of a host: the general ones, those it is known to ask for, and those that `hosts` gives it."""
-        known = KNOWN_BYTES.get(host, (self.bytes_per_hour, self.bytes_per_day))
-        general = HostLimits(
-            concurrency=self.concurrency,
-            requests_per_second=self.requests_per_second,
-            bytes_per_hour=_least(self.bytes_per_hour, known[0]),
-            bytes_per_day=_least(self.bytes_per_day, known[1]),
-        )
+        general = HostLimits(**self.model_dump(include=set(HostLimits.model_fields)))
+        if known := KNOWN_BYTES.get(host):
+            least = zip(("bytes_per_hour", "bytes_per_day"), known, strict=True)
+            general = general.model_copy(
+                update={name: min(limit, getattr(self, name) or limit) for name, limit in least}
+            )
         own = next((limits for name, limits in self.hosts.items() if name.lower() == host), None)
         return general if own is None else general.model_copy(update=own.model_dump(exclude_unset=True))
 
@@ -337,9 +328,3 @@ class RefreshSettings(_Section):
     """When the weekly refresh runs, in UTC; the schedule is off until it is switched on in the UI."""
     growth: float = Field(default=0.01, gt=0)
     """The growth sensor starts a refresh when GBIF has this share more records of the scope than the last download."""
-
-
-def _least(one: float | None, other: float | None) -> float | None:
-    """The smaller of two limits; None is no limit."""
-    given = [limit for limit in (one, other) if limit is not None]
-    return min(given, default=None)
