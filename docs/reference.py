@@ -106,12 +106,13 @@ def _values(facts: Mapping[str, Any]) -> str:
         return f"[{', '.join(_values(each) for each in facts['prefixItems'])}]"
     kind = facts["type"]
     if kind == "array":
-        return f"list of {_values(facts['items'])}"
+        each = _values(facts["items"])
+        return f"any of {each}" if "enum" in facts["items"] else f"[{each}, ...]"
     names = {"boolean": "`true`, `false`", "integer": "whole number", "number": "number", "object": "section"}
-    known = {"path": "path", "uri": "address"}.get(facts.get("format", ""), "text")
+    text = facts.get("format", "text").replace("uri", "address")
     bounds = {"minimum": "from {}", "exclusiveMinimum": "above {}", "maximum": "to {}", "exclusiveMaximum": "below {}"}
     limits = " ".join(words.format(f"{facts[bound]:,}") for bound, words in bounds.items() if bound in facts)
-    return f"{names.get(kind, known)} {limits}".strip()
+    return f"{names.get(kind, text)} {limits}".strip()
 
 
 def _default(value: object) -> str:

@@ -215,26 +215,34 @@ def _quoted(path: Path) -> str:
     return "".join(quote(character, safe="") if character in "?%#" else character for character in str(path))
 
 
+def _called(name: str) -> WithJsonSchema:
+    """What the reference of the configuration calls a text of this kind."""
+    return WithJsonSchema({"type": "string", "format": name})
+
+
 Folder = Annotated[Path, BeforeValidator(_path), AfterValidator(_folder)]
 """A folder that exists or can be created."""
 PathText = Annotated[Path, BeforeValidator(_path)]
 """A path; the step that reads it checks whether it exists."""
 File = Annotated[Path, BeforeValidator(_path), AfterValidator(_file)]
 """A file that exists: it is read long after the start."""
-Archive = Annotated[str, AfterValidator(_archive)]
+Archive = Annotated[str, AfterValidator(_archive), _called("path or address")]
 RecipeText = Annotated[Literal["paper", "sample"] | Path, BeforeValidator(_recipe)]
-WeightsText = Annotated[str, AfterValidator(_weights)]
+WeightsText = Annotated[str, AfterValidator(_weights), _called("`hub`, `package`, `none` or path")]
 BackboneText = Annotated[str, AfterValidator(_one_line), AfterValidator(_backbone)]
 Line = Annotated[str, AfterValidator(_one_line)]
 """One line of text."""
-Country = Annotated[str, _matching("[A-Z]{2}", "it must be an ISO country code of two capital letters, as NZ")]
+Country = Annotated[
+    str, _matching("[A-Z]{2}", "it must be an ISO country code of two capital letters, as NZ"), _called("country code")
+]
 GbifKey = Annotated[
     str,
     _matching(
         "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "it must be a key of GBIF, as 50c9509d-22c7-4a22-a47d-8c48425ef4a7"
     ),
+    _called("key"),
 ]
-TaxonKey = Annotated[str, _matching(r"\S+", "it must be a key of the checklist, without blanks")]
+TaxonKey = Annotated[str, _matching(r"\S+", "it must be a key of the checklist, without blanks"), _called("key")]
 Years = Annotated[tuple[int, int], AfterValidator(_years)]
 Licence = Annotated[str, AfterValidator(canonical), WithJsonSchema({"enum": LICENCES})]
 Share = Annotated[
@@ -243,7 +251,7 @@ Share = Annotated[
 """Above 0 and below 1."""
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 """What every random number generator accepts."""
-WebAddress = Annotated[str, AfterValidator(_address)]
-ModelName = Annotated[str, AfterValidator(_model_name)]
-TrackingUri = Annotated[str, AfterValidator(_tracking_uri)]
-Cron = Annotated[str, AfterValidator(_cron)]
+WebAddress = Annotated[str, AfterValidator(_address), _called("address")]
+ModelName = Annotated[str, AfterValidator(_model_name), _called("name")]
+TrackingUri = Annotated[str, AfterValidator(_tracking_uri), _called("address")]
+Cron = Annotated[str, AfterValidator(_cron), _called("cron schedule")]
