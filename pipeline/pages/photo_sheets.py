@@ -38,7 +38,6 @@ class Tile:
 class TaxonSheet:
     """The contact sheet of one taxon."""
 
-    node_id: int
     title: str
     picture: Path
 
@@ -88,7 +87,7 @@ def taxon_sheets(
         title = f"{row['name']} ({row['rank']} of {row['parent']}): {species:,} species, {row['photos']:,} photographs"
         sheet = [Tile(path=paths.data_root / one["path"], title=one["species"], note=one["split"]) for one in shown]
         picture = draw_sheet(paths.reports / "dataset" / f"taxon-{row['node_id']}.png", sheet)
-        sheets.append(TaxonSheet(node_id=row["node_id"], title=title, picture=picture))
+        sheets.append(TaxonSheet(title=title, picture=picture))
     return sheets
 
 
