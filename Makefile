@@ -4,12 +4,13 @@
 # make env    the environment in .venv, and nothing else
 # make audit  dist/sbom.cdx.json, and the lock held against known vulnerabilities (needs the network)
 # make bench  measurements against peers; PART=fetch picks one part
+# make reference  docs/configuration.md and docs/commands.md, from the settings and the commands
 # make experiments  the paper's experiments in miniature on ../shared/data; hours, resumable, writes docs/experiments.md
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test lint types pytest chromium ui bench experiments env audit lock clean
+.PHONY: demo test lint types pytest chromium ui bench reference experiments env audit lock clean
 
 env: $(READY)
 
@@ -28,6 +29,9 @@ ui: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m bench $(PART)
+
+reference: $(READY)
+	$(BIN)/python -m docs.reference
 
 experiments: $(READY)
 	$(BIN)/python -m bench.experiments

@@ -42,7 +42,7 @@ def _discard_output() -> None:
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     """The arguments; combinations in which one has no effect are refused."""
-    parser = _parser()
+    parser = build_parser()
     options = parser.parse_args(argv)
     if options.compare and (options.json or options.output):
         parser.error("--compare prints a table and writes nothing: leave --json and --output out")
@@ -86,7 +86,8 @@ def _whole(*, least: int) -> Callable[[str], int]:
     return whole
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The options of the command."""
     parser = argparse.ArgumentParser(
         prog="naturewatch specificity", description="Choose the confidence threshold that meets a target accuracy."
     )

@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _answer(arguments: list[str]) -> int:
     if arguments and arguments[0] in HANDED_OVER:
         return _hand_over(arguments[0], arguments[1:])
-    options = _parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     settings = _settings(options.config)
     if options.command == "run":
         return supervised(lambda: _run(settings, selection=options.select))
@@ -71,7 +71,8 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}; `{self.prog} --help` says what there is\n")
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The options of `naturewatch run` and `naturewatch ui`, and the names of the commands that are handed over."""
     parser = _Parser(
         prog="naturewatch", description="From iNaturalist observations on GBIF to a calibrated identifier."
     )

@@ -99,7 +99,8 @@ def _networks_table(settings: Settings, manifest: DatasetManifest) -> Table:
         "threshold",
     ):
         table.add_column(column, justify="left" if column == "network" else "right")
-    for name, title in NETWORKS.items():
+    for name, network in NETWORKS.items():
+        title = network.title
         folder = settings.paths.model(name, train_hash(settings, manifest, network=name))
         if not (folder / RESULT_FILE).exists():
             continue

@@ -22,7 +22,7 @@ class Estimate:
     value: float
     low: float | None = None
     high: float | None = None
-    over: Over = "nothing"
+    interval_over: Over = "nothing"
     """What varies in the interval: seeds (Student's t), or photographs."""
 
 
@@ -33,11 +33,11 @@ class Difference:
     value: Estimate
     """Mean over the seeds; the interval is over photographs (bootstrap of whole observations)."""
     over_seeds: Estimate
-    """The same with an interval over seeds, where there are several (Student's t of the paired differences)."""
+    """The same mean; with several seeds its interval is over them (Student's t of the paired differences)."""
     gained: float
     """Share of photographs that only the one gets right, mean over the seeds."""
     lost: float
-    """Share that only the other gets right."""
+    """Share of photographs that only the other gets right, mean over the seeds."""
     photos: int
 
 
@@ -51,7 +51,7 @@ def over_seeds(values: Sequence[float], *, share: bool = False) -> Estimate:
         return Estimate(value=mean)
     spread = float(stdtrit(len(numbers) - 1, (1 + LEVEL) / 2) * numbers.std(ddof=1) / np.sqrt(len(numbers)))
     lowest, highest = (0.0, 1.0) if share else (-np.inf, np.inf)
-    return Estimate(value=mean, low=max(lowest, mean - spread), high=min(highest, mean + spread), over="seeds")
+    return Estimate(value=mean, low=max(lowest, mean - spread), high=min(highest, mean + spread), interval_over="seeds")
 
 
 def over_photographs(share: float, *, photos: int) -> Estimate:
@@ -61,7 +61,7 @@ def over_photographs(share: float, *, photos: int) -> Estimate:
     right, tail = round(share * photos), (1 - LEVEL) / 2
     low = float(betaincinv(right, photos - right + 1, tail)) if right else 0.0
     high = float(betaincinv(right + 1, photos - right, 1 - tail)) if right < photos else 1.0
-    return Estimate(value=share, low=low, high=high, over="photographs")
+    return Estimate(value=share, low=low, high=high, interval_over="photographs")
 
 
 def difference(one: Floats, other: Floats, *, observations: npt.ArrayLike, seed: int) -> Difference:
@@ -72,10 +72,10 @@ def difference(one: Floats, other: Floats, *, observations: npt.ArrayLike, seed:
     how often each occurs is the same as drawing observations.
 
     Args:
-        one: Whether the network is right, 0 or 1. Shape seeds x N.
-        other: Likewise of the other network, with the same seeds.
-        observations: Which observation each photograph belongs to. Shape N.
-        seed: Of the bootstrap.
+        one: Whether the one network is right, 0 or 1. Shape seeds x N.
+        other: Whether the other network is right, with the same seeds in the same order. Shape seeds x N.
+        observations: The observation of each photograph. Shape N.
+        seed: Seed of the bootstrap.
     """
     each = one - other
     _, unit = np.unique(np.asarray(observations), return_inverse=True)
@@ -85,7 +85,7 @@ def difference(one: Floats, other: Floats, *, observations: npt.ArrayLike, seed:
     drawn = (draws @ kinds[0]) / (draws @ kinds[1]) / len(each)
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Difference(
-        value=Estimate(value=float(each.mean()), low=float(low), high=float(high), over="photographs"),
+        value=Estimate(value=float(each.mean()), low=float(low), high=float(high), interval_over="photographs"),
         over_seeds=over_seeds(each.mean(axis=1).tolist()),
         gained=float((each > 0).mean()),
         lost=float((each < 0).mean()),

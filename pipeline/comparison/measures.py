@@ -1,6 +1,6 @@
-"""What is compared, as tables: one function per table, from finished results to rows. Writes and draws nothing."""
+"""The tables of the comparison: one function each, from finished results to rows. Writes and draws nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,10 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ml.spec import SIZE_METRIC, NetworkName
-from pipeline.comparison.intervals import Difference, Estimate, difference, over_photographs, over_seeds
-from pipeline.comparison.networks import CONTRASTS, PAPER, Trained
+from pipeline.comparison.intervals import Estimate, difference, over_photographs, over_seeds
+from pipeline.comparison.networks import CONTRASTS, NETWORKS, Trained
 from pipeline.errors import TableError
 
+Results = Mapping[NetworkName, Sequence[Trained]]
+"""The finished trainings and calibrations of each network, one for each seed."""
 Row = dict[str, Any]
 
 SUMMARY: Final = pa.schema(
@@ -29,87 +31,34 @@ BY_TARGET: Final = pa.schema(
     [("network", pa.string()), ("target", pa.float64()), ("depth", pa.float64()), ("low", pa.float64()),
      ("high", pa.float64()), ("accuracy", pa.float64()), ("abstention", pa.float64())]
 )  # fmt: skip
-BY_SIZE: Final = pa.schema(
+BY_CLASS_SIZE: Final = pa.schema(
     [("network", pa.string()), ("side", pa.string()), ("size", pa.string()), ("value", pa.float64()),
      ("low", pa.float64()), ("high", pa.float64()), ("interval_over", pa.string()), ("photos", pa.int64())]
 )  # fmt: skip
 
 
-def quantities(runs: Sequence[Trained]) -> dict[str, Estimate]:
-    """The columns of Table 1 and what helps to read them, of one network.
+def summary(results: Results) -> list[Row]:
+    """Rows of `SUMMARY`: the columns of Table 1 and what helps to read them, with the paper's numbers.
 
     With several seeds all are means over them. With one, shares of photographs have intervals over photographs.
     """
-    metrics = [run.training.metrics for run in runs]
-    several = len(runs) > 1
-
-    def share(name: str, photos: str) -> Estimate:
-        values = [one[name] for one in metrics]
-        return (
-            over_seeds(values, share=True) if several else over_photographs(values[0], photos=round(metrics[0][photos]))
-        )
-
-    judged = runs[0].calibration
-    accuracy = over_seeds([run.calibration.evaluation_accuracy for run in runs], share=True)
-    if not several:
-        accuracy = Estimate(
-            value=judged.evaluation_accuracy,
-            low=judged.evaluation_accuracy_low,
-            high=judged.evaluation_accuracy_high,
-            over="photographs",
-        )
-    depths = [run.calibration.evaluation_depth for run in runs]
-    return {
-        "top1": share("top1", "validation_photos"),
-        "train_top1": share("train_top1", "train_photos"),
-        "gap": over_seeds([one["train_top1"] - one["top1"] for one in metrics]),
-        "top5": share("top5", "validation_photos"),
-        "macro_top1": over_seeds([one["macro_top1"] for one in metrics], share=True),
-        "ece": over_seeds([one["ece"] for one in metrics]),
-        "specificity_accuracy": accuracy,
-        "specificity_depth": over_seeds(depths),
-        "specificity_depth_incl_root": over_seeds([depth + 1 for depth in depths]),
-        "abstention": over_seeds([run.calibration.abstention_rate for run in runs], share=True),
-    }
-
-
-def published(network: NetworkName) -> dict[str, float]:
-    """The paper's numbers by the names of `quantities`; none for a network that it does not have."""
-    paper = PAPER.get(network)
-    if paper is None:
-        return {}
-    numbers = {
-        "top1": paper.top1,
-        "specificity_accuracy": paper.specificity_accuracy,
-        "specificity_depth": paper.specificity_depth,
-        "specificity_depth_incl_root": paper.specificity_depth + 1,
-    }
-    if paper.train_top1 is not None:
-        numbers |= {"train_top1": paper.train_top1, "gap": paper.train_top1 - paper.top1}
-    return numbers
-
-
-def summary_rows(found: dict[NetworkName, dict[str, Estimate]], *, seeds: int) -> list[Row]:
-    """Rows of `SUMMARY`: a quantity of a network with its interval and the paper's number."""
     return [
         {
-            "network": network, "quantity": name, "value": one.value, "low": one.low, "high": one.high,
-            "interval_over": one.over, "seeds": seeds, "paper": published(network).get(name),
+            "network": network, "quantity": name, **vars(one), "seeds": len(runs),
+            "paper": NETWORKS[network].paper.get(name),
         }
-        for network, estimates in found.items()
-        for name, one in estimates.items()
+        for network, runs in results.items()
+        for name, one in _quantities(runs).items()
     ]  # fmt: skip
 
 
-def differences(
-    results: dict[NetworkName, list[Trained]], *, split: Path, seed: int
-) -> dict[tuple[NetworkName, NetworkName], Difference]:
-    """The contrasts, each on the validation photographs that both networks answered for.
+def differences(results: Results, *, split: Path, seed: int) -> list[Row]:
+    """Rows of `DIFFERENCES`: the contrasts, each on the validation photographs that both networks answered for.
 
     Args:
         results: By network, the same seeds in the same order.
         split: `split.parquet`: the observation of each photograph.
-        seed: Of the bootstrap.
+        seed: Seed of the bootstrap.
 
     Raises:
         TableError: two trainings answered for different photographs.
@@ -123,26 +72,21 @@ def differences(
     table = pq.read_table(split, columns=["photo_id", "observation_id"])
     known = dict(zip(table["photo_id"].to_pylist(), table["observation_id"].to_pylist(), strict=True))
     observations = [known[photo_id] for photo_id in photo_ids.tolist()]
-    return {
-        (one, other): difference(right[one], right[other], observations=observations, seed=seed)
-        for one, other in CONTRASTS
-    }
+    rows: list[Row] = []
+    for one, other in CONTRASTS:
+        gap = difference(right[one], right[other], observations=observations, seed=seed)
+        rows.append(
+            {
+                "network": one, "other": other, "difference": gap.value.value, "low": gap.value.low,
+                "high": gap.value.high, "low_over_seeds": gap.over_seeds.low, "high_over_seeds": gap.over_seeds.high,
+                "gained": gap.gained, "lost": gap.lost, "photos": gap.photos, "seeds": len(right[one]),
+            }
+        )  # fmt: skip
+    return rows
 
 
-def difference_rows(found: dict[tuple[NetworkName, NetworkName], Difference], *, seeds: int) -> list[Row]:
-    """Rows of `DIFFERENCES`."""
-    return [
-        {
-            "network": one, "other": other, "difference": gap.value.value, "low": gap.value.low,
-            "high": gap.value.high, "low_over_seeds": gap.over_seeds.low, "high_over_seeds": gap.over_seeds.high,
-            "gained": gap.gained, "lost": gap.lost, "photos": gap.photos, "seeds": seeds,
-        }
-        for (one, other), gap in found.items()
-    ]  # fmt: skip
-
-
-def target_rows(results: dict[NetworkName, list[Trained]]) -> list[Row]:
-    """Rows of `BY_TARGET` (Figure 3): targets that the photographs which chose reach with every seed."""
+def by_target(results: Results) -> list[Row]:
+    """Rows of `BY_TARGET` (Figure 3): the targets that the calibration half reaches with every seed."""
     rows: list[Row] = []
     for network, runs in results.items():
         tables = [{row["target"]: row for row in pq.read_table(run.calibration.by_target).to_pylist()} for run in runs]
@@ -151,33 +95,58 @@ def target_rows(results: dict[NetworkName, list[Trained]]) -> list[Row]:
             if len(judged) < len(runs) or not all(row["reachable"] for row in judged):
                 continue
             depth = over_seeds([row["depth"] for row in judged])
-            rows.append(
-                {
-                    "network": network, "target": target, "depth": depth.value, "low": depth.low, "high": depth.high,
-                    "accuracy": float(np.mean([row["accuracy"] for row in judged])),
-                    "abstention": float(np.mean([row["abstention"] for row in judged])),
-                }
-            )  # fmt: skip
+            means = {name: float(np.mean([row[name] for row in judged])) for name in ("accuracy", "abstention")}
+            rows.append({"network": network, "target": target, "depth": depth.value, **vars(depth), **means})
     return rows
 
 
-def size_rows(results: dict[NetworkName, list[Trained]]) -> list[Row]:
-    """Rows of `BY_SIZE` (Figure 4): accuracy by the number of training photographs of a class, on both sides."""
+def by_class_size(results: Results) -> list[Row]:
+    """Rows of `BY_CLASS_SIZE` (Figure 4): accuracy by the number of training photographs of a class, on both sides."""
     rows: list[Row] = []
     for network, runs in results.items():
         tables = [_by_size(run.training.metrics_table) for run in runs]
         for side, size in tables[0]:
-            measured = [table[side, size] for table in tables]
-            value, photos = over_seeds([share for share, _ in measured], share=True), measured[0][1]
-            if len(runs) == 1:
-                value = over_photographs(value.value, photos=photos)
+            shares, photos = [table[side, size][0] for table in tables], tables[0][side, size][1]
             rows.append(
                 {
-                    "network": network, "side": side, "size": size, "value": value.value, "low": value.low,
-                    "high": value.high, "interval_over": value.over, "photos": photos,
+                    "network": network,
+                    "side": side,
+                    "size": size,
+                    **vars(_share(shares, photos=photos)),
+                    "photos": photos,
                 }
-            )  # fmt: skip
+            )
     return rows
+
+
+def _quantities(runs: Sequence[Trained]) -> dict[str, Estimate]:
+    metrics, calibrations = [run.training.metrics for run in runs], [run.calibration for run in runs]
+    depths = [one.evaluation_depth for one in calibrations]
+    accuracy = over_seeds([one.evaluation_accuracy for one in calibrations], share=True)
+    if len(runs) == 1:
+        low, high = calibrations[0].evaluation_accuracy_low, calibrations[0].evaluation_accuracy_high
+        accuracy = Estimate(value=accuracy.value, low=low, high=high, interval_over="photographs")
+
+    def of_photos(name: str, photos: str) -> Estimate:
+        return _share([one[name] for one in metrics], photos=round(metrics[0][photos]))
+
+    return {
+        "top1": of_photos("top1", "validation_photos"),
+        "train_top1": of_photos("train_top1", "train_photos"),
+        "gap": over_seeds([one["train_top1"] - one["top1"] for one in metrics]),
+        "top5": of_photos("top5", "validation_photos"),
+        "macro_top1": over_seeds([one["macro_top1"] for one in metrics], share=True),
+        "ece": over_seeds([one["ece"] for one in metrics]),
+        "specificity_accuracy": accuracy,
+        "specificity_depth": over_seeds(depths),
+        "specificity_depth_incl_root": over_seeds([depth + 1 for depth in depths]),
+        "abstention": over_seeds([one.abstention_rate for one in calibrations], share=True),
+    }
+
+
+def _share(shares: Sequence[float], *, photos: int) -> Estimate:
+    """A share of photographs: over the seeds where there are several, else over the photographs."""
+    return over_seeds(shares, share=True) if len(shares) > 1 else over_photographs(shares[0], photos=photos)
 
 
 def _answered(predictions: Path) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.float64]]:

@@ -1,20 +1,45 @@
-"""Which networks are compared, what they are called, and what the paper reports of them. Reads results only."""
+"""Which networks are compared: their titles, colours, the paper's numbers, and their finished results."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from ml.spec import CalibrateResult, NetworkName, TrainResult
 from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.launching.specs import calibrated, trained
+from pipeline.pages.figures import BLUE, GREEN, MUTED, SAND
 
-NETWORKS: Final[dict[NetworkName, str]] = {
-    "baseline": "one view (baseline)",
-    "baseline_matched": "one view, schedule of two views",
-    "multi_view": "two views",
-    "knowledge_transfer": "two views, knowledge transfer",
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """How a network is shown, and what the paper reports of it."""
+
+    title: str
+    colour: str
+    paper: Mapping[str, float] = field(default_factory=dict)
+    """The paper's numbers (section 5: 19,027 species, InceptionResNetV2) by the quantities of `measures.summary`; empty
+    for a network that it does not have."""
+
+
+def _paper(*, top1: float, train_top1: float | None = None, depth: float) -> dict[str, float]:
+    """A row of the paper's Table 1; its text counts the root's depth as 0, its table as 1."""
+    training = {} if train_top1 is None else {"train_top1": train_top1, "gap": train_top1 - top1}
+    specificity = {
+        "specificity_accuracy": 0.900, "specificity_depth": depth, "specificity_depth_incl_root": depth + 1
+    }  # fmt: skip
+    return {"top1": top1, **training, **specificity}
+
+
+NETWORKS: Final[dict[NetworkName, Network]] = {
+    "baseline": Network(title="one view (baseline)", colour=MUTED, paper=_paper(top1=0.466, depth=4.78)),
+    "baseline_matched": Network(title="one view, schedule of two views", colour=SAND),
+    "multi_view": Network(title="two views", colour=BLUE, paper=_paper(top1=0.548, train_top1=0.682, depth=4.96)),
+    "knowledge_transfer": Network(
+        title="two views, knowledge transfer", colour=GREEN, paper=_paper(top1=0.558, train_top1=0.578, depth=5.09)
+    ),
 }
-"""The networks that identify species, and how tables call them; `genus_stage` only prepares the last."""
+"""The networks that identify species, in the order of the pipeline; `genus_stage` only prepares the last."""
 
 CONTRASTS: Final[tuple[tuple[NetworkName, NetworkName], ...]] = (
     ("baseline_matched", "baseline"),
@@ -24,24 +49,6 @@ CONTRASTS: Final[tuple[tuple[NetworkName, NetworkName], ...]] = (
     ("knowledge_transfer", "baseline"),
 )
 """Pairs whose difference is an answer: to the schedule, to the second view, to the transfer, and to all together."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Published:
-    """A row of the paper's Table 1; its depths are given as in its text, with the root at 0."""
-
-    top1: float
-    train_top1: float | None
-    specificity_accuracy: float
-    specificity_depth: float
-
-
-PAPER: Final[dict[NetworkName, Published]] = {
-    "baseline": Published(top1=0.466, train_top1=None, specificity_accuracy=0.900, specificity_depth=4.78),
-    "multi_view": Published(top1=0.548, train_top1=0.682, specificity_accuracy=0.900, specificity_depth=4.96),
-    "knowledge_transfer": Published(top1=0.558, train_top1=0.578, specificity_accuracy=0.900, specificity_depth=5.09),
-}
-"""Section 5: 19,027 species, InceptionResNetV2."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,5 +76,5 @@ def results_of(settings: Settings, manifest: DatasetManifest) -> dict[NetworkNam
 
 
 def best_network(settings: Settings, manifest: DatasetManifest) -> NetworkName:
-    """The network with the highest validation accuracy with the first seed; the first of the road on a tie."""
+    """The network with the highest validation accuracy with the first seed; the first in the pipeline on a tie."""
     return max(NETWORKS, key=lambda name: trained(settings, manifest, network=name).metrics["top1"])

@@ -1,6 +1,6 @@
-"""`reports/comparison.md` with its tables and pictures: gathers the results, writes the files. Computes nothing."""
+"""`reports/comparison.md` with its tables and pictures: gathers the results and writes the files."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,15 +8,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ml.spec import NetworkName
-from pipeline.comparison import measures as tables
-from pipeline.comparison.intervals import Difference, Estimate
+from pipeline.comparison import measures
+from pipeline.comparison.comparison_figures import accuracy_by_class_size, depth_against_target
 from pipeline.comparison.networks import NETWORKS, results_of
 from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.files import atomic_path, digest_of, write_bytes
 from pipeline.launching.specs import calibrate_hash
-from pipeline.pages.comparison_figures import accuracy_by_class_size, depth_against_target
+from pipeline.pages.figures import draw_once
 
 Row = dict[str, Any]
 
@@ -53,29 +52,31 @@ def build_comparison(settings: Settings, manifest: DatasetManifest) -> Compariso
     Raises:
         TableError: two trainings answered for different photographs.
     """
-    results, seeds = results_of(settings, manifest), settings.training.repeats
-    found = {network: tables.quantities(runs) for network, runs in results.items()}
-    gaps = tables.differences(results, split=settings.paths.table("split"), seed=settings.split.seed)
-    by_target, by_size = tables.target_rows(results), tables.size_rows(results)
+    results = results_of(settings, manifest)
+    summary, by_target = measures.summary(results), measures.by_target(results)
+    by_class_size = measures.by_class_size(results)
+    differences = measures.differences(results, split=settings.paths.table("split"), seed=settings.split.seed)
     folder = settings.paths.reports / "comparison"
     pictures = {
-        "Depth at each target accuracy": write_bytes(
-            folder / "depth_against_target.png", depth_against_target(by_target, target=settings.specificity.target)
+        "Depth at each target accuracy": draw_once(
+            folder / "depth_against_target.png", depth_against_target, by_target, settings.specificity.target
         ),
-        "Accuracy by class size": write_bytes(folder / "accuracy_by_class_size.png", accuracy_by_class_size(by_size)),
+        "Accuracy by class size": draw_once(
+            folder / "accuracy_by_class_size.png", accuracy_by_class_size, by_class_size
+        ),
     }
-    written = (
-        _write(tables.summary_rows(found, seeds=seeds), tables.SUMMARY, folder / "summary.parquet"),
-        _write(tables.difference_rows(gaps, seeds=seeds), tables.DIFFERENCES, folder / "differences.parquet"),
-        _write(by_target, tables.BY_TARGET, folder / "by_target.parquet"),
-        _write(by_size, tables.BY_SIZE, folder / "by_class_size.parquet"),
+    tables = (
+        _write(summary, measures.SUMMARY, folder / "summary.parquet"),
+        _write(differences, measures.DIFFERENCES, folder / "differences.parquet"),
+        _write(by_target, measures.BY_TARGET, folder / "by_target.parquet"),
+        _write(by_class_size, measures.BY_CLASS_SIZE, folder / "by_class_size.parquet"),
     )
-    text = _page(settings, manifest, found=found, gaps=gaps, pictures=pictures)
+    text = _page(settings, manifest, summary=summary, differences=differences, pictures=pictures)
     return Comparison(
         page=write_bytes(settings.paths.reports / "comparison.md", text.encode()),
         pictures=pictures,
-        tables=written,
-        metrics={f"{name}/{network}": one.value for network, own in found.items() for name, one in own.items()},
+        tables=tables,
+        metrics={f"{row['quantity']}/{row['network']}": row["value"] for row in summary},
         version=digest_of(
             [
                 calibrate_hash(settings, manifest, network=network, seed=run.seed)
@@ -90,9 +91,9 @@ def _page(
     settings: Settings,
     manifest: DatasetManifest,
     *,
-    found: dict[NetworkName, dict[str, Estimate]],
-    gaps: dict[tuple[NetworkName, NetworkName], Difference],
-    pictures: dict[str, Path],
+    summary: Sequence[Row],
+    differences: Sequence[Row],
+    pictures: Mapping[str, Path],
 ) -> str:
     counts, training = manifest.counts, settings.training
     seeds = ", ".join(str(seed) for seed in training.seeds)
@@ -106,38 +107,40 @@ def _page(
     )
     parts = [
         introduction,
-        table_one(found),
+        table_one(summary),
         f"In brackets: 95 % intervals {_meaning(training.repeats)}. The paper's rows are of another dataset.",
         "What a change brings, as points of validation top-1 on the same photographs:",
-        contrasts(gaps),
+        contrasts(differences),
         DIFFERENCE_NOTE,
         *(f"![{title}](comparison/{path.name})" for title, path in pictures.items()),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def table_one(found: dict[NetworkName, dict[str, Estimate]]) -> str:
+def table_one(summary: Sequence[Row]) -> str:
     """The paper's Table 1 for this dataset, then the paper's own rows."""
+    found = {(row["network"], row["quantity"]): row for row in summary}
     lines = [f"| network | {' | '.join(HEADS)} |", "|---|" + "---:|" * len(HEADS)]
-    for network, estimates in found.items():
-        cells = [_percent(estimates[name]) for name in PERCENTAGES]
-        depth, incl_root = estimates["specificity_depth"], estimates["specificity_depth_incl_root"]
-        lines.append(f"| {' | '.join([NETWORKS[network], *cells, _number(depth), f'{incl_root.value:.2f}'])} |")
-    for network, title in NETWORKS.items():
-        paper = tables.published(network)
-        if paper:
+    for name, network in NETWORKS.items():
+        cells = [_percent(found[name, quantity]) for quantity in PERCENTAGES]
+        depth = _number(found[name, "specificity_depth"])
+        incl_root = f"{found[name, 'specificity_depth_incl_root']['value']:.2f}"
+        lines.append(f"| {' | '.join([network.title, *cells, depth, incl_root])} |")
+    for network in NETWORKS.values():
+        if paper := network.paper:
             cells = [f"{paper[name]:.1%}" if name in paper else "" for name in PERCENTAGES]
             depths = [f"{paper['specificity_depth']:.2f}", f"{paper['specificity_depth_incl_root']:.2f}"]
-            lines.append(f"| {' | '.join([f'the paper: {title}', *cells, *depths])} |")
+            lines.append(f"| {' | '.join([f'the paper: {network.title}', *cells, *depths])} |")
     return "\n".join(lines)
 
 
-def contrasts(gaps: dict[tuple[NetworkName, NetworkName], Difference]) -> str:
+def contrasts(differences: Sequence[Row]) -> str:
     """A row per pair of networks: the difference, and the photographs that only one of them gets right."""
     lines = ["| | instead of | difference | over seeds | gained | lost |", "|---|---|---:|---:|---:|---:|"]
-    for (one, other), gap in gaps.items():
-        cells = [NETWORKS[one], NETWORKS[other], f"{100 * gap.value.value:+.1f} {_span(gap.value)}"]
-        cells += [_span(gap.over_seeds), f"{gap.gained:.1%}", f"{gap.lost:.1%}"]
+    for row in differences:
+        points = f"{100 * row['difference']:+.1f} {_span(row['low'], row['high'])}"
+        cells = [NETWORKS[row["network"]].title, NETWORKS[row["other"]].title, points]
+        cells += [_span(row["low_over_seeds"], row["high_over_seeds"]), f"{row['gained']:.1%}", f"{row['lost']:.1%}"]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -148,22 +151,18 @@ def _meaning(repeats: int) -> str:
     return "over the photographs (Clopper-Pearson), as there is one seed; how far seeds differ is not in them"
 
 
-def _percent(one: Estimate) -> str:
-    if one.low is None or one.high is None:
-        return f"{one.value:.1%}"
-    return f"{one.value:.1%} ({100 * one.low:.1f} to {100 * one.high:.1f})"
+def _percent(row: Row) -> str:
+    interval = "" if row["low"] is None else f" ({100 * row['low']:.1f} to {100 * row['high']:.1f})"
+    return f"{row['value']:.1%}{interval}"
 
 
-def _number(one: Estimate) -> str:
-    if one.low is None or one.high is None:
-        return f"{one.value:.2f}"
-    return f"{one.value:.2f} ({one.low:.2f} to {one.high:.2f})"
+def _number(row: Row) -> str:
+    interval = "" if row["low"] is None else f" ({row['low']:.2f} to {row['high']:.2f})"
+    return f"{row['value']:.2f}{interval}"
 
 
-def _span(one: Estimate) -> str:
-    if one.low is None or one.high is None:
-        return ""
-    return f"({100 * one.low:+.1f} to {100 * one.high:+.1f})"
+def _span(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"({100 * low:+.1f} to {100 * high:+.1f})"
 
 
 def _write(rows: Sequence[Row], schema: pa.Schema, path: Path) -> Path:

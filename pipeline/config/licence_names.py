@@ -1,4 +1,4 @@
-"""The licences that the configuration and the tables know, in their canonical spelling. Loads nothing."""
+"""The licences of the configuration and the tables, in their canonical spelling. Imports nothing heavy."""
 
 from typing import Final
 
@@ -18,14 +18,14 @@ LICENCES: Final = (
 """Licences of photographs; PDM is the Public Domain Mark, `other` any text that is none of the rest."""
 
 RECORD_LICENCES: Final = {"CC0": "CC0_1_0", "CC-BY": "CC_BY_4_0", "CC-BY-NC": "CC_BY_NC_4_0"}
-"""Licences that GBIF knows of a record, and its names of them (vocabulary License)."""
+"""Licences that a GBIF record may have, and GBIF's names for them (vocabulary License)."""
 
 
 def canonical(licence: str) -> str:
-    """The canonical spelling; upper and lower case are the same.
+    """The canonical spelling of a licence, whatever its upper and lower case.
 
     Raises:
-        ValueError: it is none of `LICENCES`.
+        ValueError: it is not one of `LICENCES`.
     """
     spelling = {each.lower(): each for each in LICENCES}.get(licence.strip().lower())
     if spelling is None:

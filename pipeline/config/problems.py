@@ -1,4 +1,4 @@
-"""Says what is wrong with a configuration: where it stands, which key, what it is, and what it may be."""
+"""Says what is wrong with a configuration: file or variable, key, value, and what is allowed."""
 
 import difflib
 import json
@@ -6,9 +6,10 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from pipeline.errors import ConfigurationError
 
@@ -19,15 +20,15 @@ _ADDED_BY_KUBERNETES: Final = re.compile(r"NATUREWATCH_(SERVICE_(HOST|PORT)(_\w+
 
 
 def refuse_unknown_variables(model: type[BaseModel]) -> None:
-    """Hold every variable of the environment that begins with NATUREWATCH against the keys of `model`.
+    """Check every environment variable that begins with NATUREWATCH against the keys of `model`.
 
-    pydantic-settings would ignore one whose section is unknown, and take one of two that differ in upper and lower
-    case only.
+    pydantic-settings would ignore a variable with an unknown section, and take one of two that differ only in upper and
+    lower case.
 
     Raises:
         ConfigurationError: a variable names no key, or two name the same.
     """
-    seen: dict[str, str] = {}
+    keys, seen = dict(_keys(model)), dict[str, str]()
     for variable in sorted(os.environ):
         name = variable.upper()
         if not name.startswith("NATUREWATCH_") or variable == CONFIG_VARIABLE or _ADDED_BY_KUBERNETES.fullmatch(name):
@@ -35,14 +36,15 @@ def refuse_unknown_variables(model: type[BaseModel]) -> None:
         if name in seen:
             raise ConfigurationError(f"the environment variables {seen[name]} and {variable} name the same key")
         seen[name] = variable
-        problem = _unknown(name, model)
-        if problem is not None:
-            known = [CONFIG_VARIABLE, *(f"{PREFIX}{'__'.join(key).upper()}" for key in _keys(model))]
+        parts = tuple(name.removeprefix(PREFIX).lower().split("__"))
+        if not name.startswith(PREFIX) or not _names_key(parts, keys):
+            problem = f"unknown key {'.'.join(parts)}" if name.startswith(PREFIX) else "unknown name"
+            known = [CONFIG_VARIABLE, *(f"{PREFIX}{'__'.join(key).upper()}" for key in keys)]
             raise ConfigurationError(f"{problem} in the environment variable {variable}{_meant(name, known)}")
 
 
 def refuse_unknown_sections(values: Mapping[str, Any], model: type[BaseModel], *, file: Path) -> None:
-    """pydantic-settings has options that it would take from the same mapping.
+    """Check the keys at the top of a file: pydantic-settings would take its own options from the same mapping.
 
     Raises:
         ConfigurationError: a key at the top of the file is none of `model`.
@@ -63,7 +65,7 @@ def sentence(error: ValidationError, model: type[BaseModel], *, file: Path) -> s
 
 
 def broken_json(error: Exception) -> str:
-    """Which variable of the environment does not hold the JSON that its key needs, and where it breaks."""
+    """Which environment variable is not the JSON that its key needs, and where its syntax breaks."""
     cause = error.__cause__
     if not isinstance(cause, json.JSONDecodeError):
         return str(error)
@@ -75,7 +77,7 @@ def broken_json(error: Exception) -> str:
 
 
 def _origin(loc: tuple[str, ...]) -> str | None:
-    """The variable of the environment that a value comes from, its own or that of its section; None for the file."""
+    """The environment variable that a value comes from, its own or that of its section; None for the file."""
     # A list comes from one variable, whichever of its values is wrong.
     parts = [part for part in loc if not part.isdigit()]
     for end in range(len(parts), 0, -1):
@@ -88,8 +90,8 @@ def _origin(loc: tuple[str, ...]) -> str | None:
 
 def _problem(kind: str, item: Mapping[str, Any], *, key: str, model: type[BaseModel], loc: tuple[str, ...]) -> str:
     if kind == "extra_forbidden":
-        section = _section(model, loc[:-1])
-        return f"unknown key {key}{_meant(loc[-1], section.model_fields if section else ())}"
+        neighbours = dict.fromkeys(each[len(loc) - 1] for each, _ in _keys(model) if each[: len(loc) - 1] == loc[:-1])
+        return f"unknown key {key}{_meant(loc[-1], neighbours)}"
     if kind == "missing":
         return f"{'.'.join(loc[:-1])} has too few values" if loc[-1].isdigit() else f"{key} is missing"
     value = item["input"]
@@ -118,46 +120,21 @@ def _without_secrets(text: str) -> str:
     return f"{scheme}://{rest}{'?...' if question else ''}"
 
 
-def _unknown(name: str, model: type[BaseModel]) -> str | None:
-    """What a variable names that there is not; None where it names a key."""
-    if not name.startswith(PREFIX):
-        return "unknown name"
-    parts = name.removeprefix(PREFIX).lower().split("__")
-    section: type[BaseModel] | None = model
-    for index, part in enumerate(parts):
-        if section is None or part not in section.model_fields:
-            # Below a mapping of one's own keys, as photos.hosts, every word may stand.
-            is_mapping = section is None and _is_mapping(model, tuple(parts[:index]))
-            return None if is_mapping else f"unknown key {'.'.join(parts)}"
-        section = _section(section, (part,))
-    return None
-
-
-def _section(model: type[BaseModel], loc: tuple[str, ...]) -> type[BaseModel] | None:
-    """The section that a key of `model` leads to; None where it leads to a value."""
-    section = model
-    for part in loc:
-        field = section.model_fields.get(part)
-        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
-            return None
-        section = field.annotation
-    return section
-
-
-def _is_mapping(model: type[BaseModel], loc: tuple[str, ...]) -> bool:
-    section = _section(model, loc[:-1])
-    field = section.model_fields.get(loc[-1]) if section is not None and loc else None
-    return field is not None and dict in {field.annotation, getattr(field.annotation, "__origin__", None)}
-
-
-def _keys(model: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """All keys of a model, with the sections that they are in."""
-    for name in model.model_fields:
-        section = _section(model, (name,))
-        if section is None:
-            yield (*above, name)
+def _keys(model: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], FieldInfo]]:
+    """All keys of a model, each with the names of its sections before its own."""
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _keys(field.annotation, (*above, name))
         else:
-            yield from _keys(section, (*above, name))
+            yield (*above, name), field
+
+
+def _names_key(parts: tuple[str, ...], keys: Mapping[tuple[str, ...], FieldInfo]) -> bool:
+    """Whether `parts` are a key, a section, or something in a mapping with free keys, such as photos.hosts."""
+    return any(
+        key[: len(parts)] == parts or (parts[: len(key)] == key and get_origin(field.annotation) is dict)
+        for key, field in keys.items()
+    )
 
 
 def _meant(word: str, known: Iterable[str]) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, field_validator, model_validator
 
 from ml.spec import PACKAGE_BACKBONE, RANKS, Line, Rank, Share, ThresholdOptions, TrainingOptions
 from pipeline.config.licence_names import RECORD_LICENCES
@@ -37,44 +37,64 @@ its open data bucket."""
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, coerce_numbers_to_str=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, coerce_numbers_to_str=True, use_attribute_docstrings=True
+    )
 
 
 class ReplicaSettings(_Section):
-    """The embedded GBIF and photo server of `source.mode: replica`."""
+    """The embedded GBIF and photo server of `source.mode: replica`, for trying and testing."""
 
     photos: PathText | None = None
-    """A CSV of labelled photographs; without one, organisms are rendered."""
+    """A CSV of labelled photographs to serve; their places, dates, keys and DOI are made up. Without one, organisms are
+    drawn in code."""
     release: int = Field(default=1, ge=1, le=2)
+    """Which of its two releases the replica serves; the second is the first a year later."""
     faults: tuple[str, ...] = ()
-    """Named faults to switch on (`naturewatch replica --help` lists them)."""
+    """Names of faults to switch on; `naturewatch replica --help` lists them."""
 
 
 class SourceSettings(_Section):
     """Which occurrences, and from where."""
 
     mode: Literal["replica", "search", "download", "archive", "folder"] = "replica"
+    """`replica`: the embedded server, offline. `search`: GBIF's paged API, up to 100,000 records. `download`: an
+    asynchronous GBIF download. `archive`: a Darwin Core Archive. `folder`: your own photographs."""
     api_url: HttpUrl = HttpUrl("https://api.gbif.org/v1")
+    """Address of GBIF's API."""
     archive: Archive | None = None
-    """`archive` mode: a Darwin Core Archive, as a path or an http(s) address: every run asks it for changes."""
+    """Mode `archive`: a Darwin Core Archive, as a path or an http(s) address. Its files may be inside one folder of the
+    zip. The scope is checked against its records (docs/dataset.md). Every run asks an address whether the
+    archive changed (by its ETag or Last-Modified). If the host sends neither, the archive is kept; to fetch it again,
+    remove its folder below `downloads/`."""
     folder: PathText | None = None
-    """`folder` mode: a CSV of one's own labelled photographs (see `pipeline.folder`)."""
+    """Mode `folder`: a CSV of your own labelled photographs; docs/configuration.md describes its columns."""
     dataset_key: GbifKey = INATURALIST_DATASET
+    """Key of the GBIF dataset; the default is iNaturalist Research-grade Observations. Unless the key is set, an
+    archive without any iNaturalist record is taken as it is."""
     checklist_key: GbifKey = COL_XR_CHECKLIST
+    """Key of the taxonomy that taxon keys and names follow; the default is Catalogue of Life XR, and
+    `d7dddbf4-2cf0-4f39-9b2a-bb099caae36c` is the GBIF backbone with its integer keys. An archive, or a download that
+    is given by its key, may follow another: it is then taken as it is (docs/adr/0007-one-checklist.md)."""
     taxon_keys: tuple[TaxonKey, ...] = ()
+    """Scope: keys of taxa in the checklist; empty for all."""
     country: Country | None = None
+    """Scope: ISO code of the country, such as `NZ`; empty for the world."""
     years: Years | None = None
-    """First and last year, both included."""
+    """Scope: first and last year, both included, such as `[2015, 2024]`; empty for all."""
     licences: tuple[Literal["CC0_1_0", "CC_BY_4_0", "CC_BY_NC_4_0"], ...] = ()
-    """Licences of records, as GBIF knows them (CC0, CC-BY and CC-BY-NC are the same); empty takes every record."""
+    """Scope: licences of records, as GBIF names them; `CC0`, `CC-BY` and `CC-BY-NC` mean the same; empty for all. GBIF
+    applies it, in the modes `download`, `search` and `replica`. A photograph may have another licence than its record:
+    see `photos.licences`."""
     download_key: str | None = Field(default=None, pattern=r"^\d{7}-\d{15,18}$")
-    """`download` mode: a download that GBIF has or prepares already, instead of asking for one."""
+    """Mode `download`: key of a GBIF download that exists or is being prepared, to reproduce a dataset. No new download
+    is requested, the scope keys are not applied, and no account is needed."""
     replica: ReplicaSettings = ReplicaSettings()
 
     @field_validator("licences", mode="before")
     @classmethod
     def _as_gbif_spells_them(cls, value: object) -> object:
-        """Canonical spellings become GBIF's; whatever is neither is left for the error."""
+        """Turn canonical spellings into GBIF's; anything else is left for validation to refuse."""
         if not isinstance(value, list | tuple):
             return value
         return tuple(RECORD_LICENCES.get(each.upper(), each) if isinstance(each, str) else each for each in value)
@@ -94,56 +114,58 @@ class SourceSettings(_Section):
 
 
 class HostLimits(_Section):
-    """How hard one host may be asked."""
+    """Limits of one host; a key that is not given keeps the general limit."""
 
     concurrency: int = Field(default=16, ge=1, le=256)
-    """Simultaneous requests."""
+    """Most simultaneous requests to one host; fewer while the host complains, and more again as it answers."""
     requests_per_second: float = Field(default=20.0, gt=0)
+    """Most requests per second to one host; fewer while the host complains, and more again as it answers."""
     bytes_per_hour: float | None = Field(default=None, gt=0)
-    """Bytes within any hour; empty for no limit."""
+    """Most bytes from one host within any hour, earlier runs included; empty for no limit, except for the 5 GB that
+    `static.inaturalist.org` asks its users to stay below."""
     bytes_per_day: float | None = Field(default=None, gt=0)
+    """Most bytes from one host within any 24 hours, earlier runs included; empty for no limit, except for the 24 GB
+    that `static.inaturalist.org` asks its users to stay below."""
 
 
-class PhotoSettings(_Section):
+class PhotoSettings(HostLimits):
     """Which photographs, and how they are fetched."""
 
+    hosts: Annotated[dict[str, HostLimits], AfterValidator(checked_hosts)] = {}
+    """Limits of single hosts by name, as `{host: {concurrency, requests_per_second, bytes_per_hour, bytes_per_day}}`;
+    each one given replaces the general limit."""
     size: Literal["original", "large", "medium"] = "large"
-    """iNaturalist's size variant: long side 2048, 1024 or 500 pixels."""
+    """iNaturalist's size variant: 2048, 1024 or 500 pixels on the long side."""
     licences: tuple[Licence, ...] = ()
-    """Allowed licences in canonical form (CC0, CC-BY, CC-BY-NC, ...); empty allows every one."""
+    """Allowed licences of photographs, whatever the licence of the record; empty allows all. `other` is a text that is
+    not understood to its end, `PDM` the Public Domain Mark."""
     skip_rare: bool = False
-    """Do not fetch species that have fewer photographs in the index than `split.min_images`: they cannot be kept, and
-    are then missing from the genus stage too (`split.rare_species`)."""
+    """Do not fetch photographs of species with fewer than `split.min_images` of them in the index (rule
+    `rare_species`): such a species can never be kept. The genus stage then lacks them, too (`split.rare_species`)."""
     allow_private_hosts: bool = False
+    """Let the fetcher reach private networks."""
     max_bytes: int = Field(default=25_000_000, gt=0)
+    """Photographs with more bytes are not stored (status `too_large`)."""
     max_pixels: int = Field(default=50_000_000, gt=0)
+    """Photographs with more pixels are not stored (status `too_large`)."""
     most_failed: float = Field(default=0.01, ge=0, le=1)
-    """Share of the photographs that may fail for passing reasons (status failed); beyond it the run ends."""
-    concurrency: int = Field(default=16, ge=1, le=256)
-    """Simultaneous requests to one host."""
-    requests_per_second: float = Field(default=20.0, gt=0)
-    """Budget of requests to one host."""
-    bytes_per_hour: float | None = Field(default=None, gt=0)
-    """Budget of bytes from one host within any hour, earlier runs included; empty for no limit."""
-    bytes_per_day: float | None = Field(default=None, gt=0)
-    hosts: dict[str, HostLimits] = {}
-    """Limits of single hosts, by name; each that is given takes the place of the general one."""
+    """Share of the photographs that may fail for transient reasons (status `failed`). With more of them the run ends,
+    after the ledger is written and before a dataset is made. Five photographs, or a quarter of fewer than twenty, may
+    always be missing; 0 allows none, 1 any number."""
     ask_again_days: float = Field(default=30.0, ge=0, le=36_500)
-    """How long a permanent failure (gone, not_jpeg, corrupt, too_large, blocked) stands before it is asked again."""
+    """Days after which a photograph that failed permanently (gone, not_jpeg, corrupt, too_large, blocked) is requested
+    again."""
     contact: Line = "https://github.com/naturewatch/naturewatch"
-    """An address for the operators of photo hosts, sent in the User-Agent."""
-
-    _names = field_validator("hosts")(checked_hosts)
+    """Address for the operators of photo hosts, sent in the User-Agent; what is not ASCII is percent-encoded."""
 
     def limits_of(self, host: str) -> HostLimits:
-        """What holds for a host: the general limits, what it is known to ask for, and what `hosts` says of it."""
-        known = KNOWN_BYTES.get(host, (self.bytes_per_hour, self.bytes_per_day))
-        general = HostLimits(
-            concurrency=self.concurrency,
-            requests_per_second=self.requests_per_second,
-            bytes_per_hour=_least(self.bytes_per_hour, known[0]),
-            bytes_per_day=_least(self.bytes_per_day, known[1]),
-        )
+        """The limits of a host: the general ones, those it is known to ask for, and those that `hosts` gives it."""
+        general = HostLimits(**self.model_dump(include=set(HostLimits.model_fields)))
+        if known := KNOWN_BYTES.get(host):
+            least = zip(("bytes_per_hour", "bytes_per_day"), known, strict=True)
+            general = general.model_copy(
+                update={name: min(limit, getattr(self, name) or limit) for name, limit in least}
+            )
         own = next((limits for name, limits in self.hosts.items() if name.lower() == host), None)
         return general if own is None else general.model_copy(update=own.model_dump(exclude_unset=True))
 
@@ -152,11 +174,12 @@ class TaxonomySettings(_Section):
     """How the taxonomy is cleaned."""
 
     unusual: Literal["placeholder", "drop"] = "placeholder"
-    """A missing inner rank becomes a placeholder node, or drops the occurrence (the paper)."""
+    """A missing rank between kingdom and species becomes a placeholder node, or the occurrence is dropped (the
+    paper)."""
     fuzzy: Literal["keep", "drop"] = "keep"
-    """What becomes of names that GBIF matched by similar spelling."""
+    """What happens to names that GBIF matched by similar spelling."""
     crosswalk: File | None = None
-    """Parquet or CSV of from_checklist, from_key, to_checklist, to_key: brings rows of other checklists to
+    """A Parquet or CSV file of from_checklist, from_key, to_checklist, to_key, which brings rows of other checklists to
     `source.checklist_key`."""
 
 
@@ -164,16 +187,19 @@ class SplitSettings(_Section):
     """How photographs are divided into training and validation."""
 
     unit: Literal["observation", "photo"] = "observation"
+    """What is put on one side as a whole; the paper divides by `photo`."""
     validation: Share = 0.2
+    """Share of the photographs for validation."""
     seed: Seed = 2017
+    """Seed of the split, the caps and the photographs that pages show."""
     min_images: int = Field(default=5, ge=1)
-    """Least number of usable photographs of a species, after duplicates and after `photos_per_observation`."""
+    """Fewest usable photographs of a species, after duplicates are removed and `photos_per_observation` is applied."""
     photos_per_observation: int | None = Field(default=None, ge=1)
-    """At most so many photographs of one observation, chosen by the seed; default all."""
+    """Most photographs of one observation, chosen by the seed; empty for all."""
     photos_per_species: int | None = Field(default=None, ge=1)
-    """At most so many photographs of one species, one of each observation before a second of any; default all."""
+    """Most photographs of one species, one of each observation before a second of any; empty for all."""
     rare_species: Literal["genus_stage", "drop"] = "genus_stage"
-    """What becomes of species under `min_images`: their photographs serve the genus stage, or nothing (the paper)."""
+    """Species under `min_images` serve the genus stage, or nothing (`drop`, the paper)."""
 
     @model_validator(mode="after")
     def _species_can_reach_the_minimum(self) -> Self:
@@ -240,15 +266,18 @@ class RegistrySettings(_Section):
     """Where runs and models are kept."""
 
     tracking_uri: TrackingUri | None = None
-    """MLflow's store; default: SQLite in `data_root`."""
+    """Address of MLflow's store: `http(s)://`, `sqlite:///`, `postgresql://`, `mysql://`, `mssql://` or `databricks`;
+    empty for SQLite in `data_root`."""
     model_name: ModelName = "naturewatch"
+    """Name of the registered model, without `/`, `:` and `@`."""
     experiment: Annotated[Line, Field(max_length=500)] = "naturewatch"
+    """Name of the MLflow experiment."""
     dagster_url: WebAddress = "http://127.0.0.1:3000"
-    """Where the Dagster UI answers; MLflow runs link to it."""
+    """Address of the Dagster UI, which MLflow runs link to."""
     mlflow_url: WebAddress = "http://127.0.0.1:5000"
-    """Where the MLflow UI answers; Dagster's metadata link to it."""
+    """Address of the MLflow UI, which Dagster's metadata link to."""
     tolerance: float = Field(default=0.02, ge=0, lt=1)
-    """How far a challenger's validation accuracy may lie below the champion's and still replace it."""
+    """How far a challenger's validation top-1 may be below the champion's and still replace it, as a share."""
 
 
 class RefreshSettings(_Section):
@@ -257,10 +286,4 @@ class RefreshSettings(_Section):
     cron: Cron = "0 3 * * 1"
     """When the weekly refresh runs, in UTC; the schedule is off until it is switched on in the UI."""
     growth: float = Field(default=0.01, gt=0)
-    """The growth sensor asks for a refresh when GBIF holds this share more records than the last download."""
-
-
-def _least(one: float | None, other: float | None) -> float | None:
-    """The smaller of two limits; None is no limit."""
-    given = [limit for limit in (one, other) if limit is not None]
-    return min(given, default=None)
+    """The growth sensor starts a refresh when GBIF has this share more records of the scope than the last download."""

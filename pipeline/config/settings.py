@@ -37,7 +37,6 @@ from pipeline.config.sections import (
     PhotoSettings,
     RefreshSettings,
     RegistrySettings,
-    ReplicaSettings,
     SourceSettings,
     SpecificitySettings,
     SplitSettings,
@@ -54,14 +53,10 @@ __all__ = [
     "INATURALIST_DATASET",
     "HostLimits",
     "PhotoSettings",
-    "RefreshSettings",
-    "RegistrySettings",
-    "ReplicaSettings",
     "Settings",
     "SourceSettings",
     "SpecificitySettings",
     "SplitSettings",
-    "TaxonomySettings",
     "TrainingSettings",
     "configuration_file",
     "load_settings",
@@ -69,10 +64,10 @@ __all__ = [
 
 
 class _Environment(EnvSettingsSource):
-    """The variables of the environment; JSON in them holds each key once, like a file."""
+    """The environment variables; in their JSON each key may appear once, as in a file."""
 
     def decode_complex_value(self, field_name: str, field: FieldInfo | None, value: Any) -> Any:  # noqa: ANN401, ARG002
-        """As pydantic-settings', which lets the last of two equal keys win."""
+        """Like pydantic-settings' method, which lets the last of two equal keys win, but refuse the second."""
         return json.loads(value, object_pairs_hook=functools.partial(_once, section=field_name))
 
 
@@ -94,10 +89,13 @@ class Settings(BaseSettings):
         extra="forbid",
         frozen=True,
         hide_input_in_errors=True,
+        use_attribute_docstrings=True,
     )
 
     name: Line
+    """Name of the scope."""
     data_root: Folder
+    """Folder that everything is written to."""
     source: SourceSettings = SourceSettings()
     photos: PhotoSettings = PhotoSettings()
     taxonomy: TaxonomySettings = TaxonomySettings()
@@ -121,7 +119,7 @@ class Settings(BaseSettings):
 
     @cached_property
     def paths(self) -> Paths:
-        """Where the files of this scope lie."""
+        """Where the files of this scope are."""
         return Paths(data_root=self.data_root.absolute())
 
     @property
@@ -148,7 +146,7 @@ def load_settings(path: Path | None = None) -> Settings:
     """Read the scope file and the environment's overrides.
 
     Args:
-        path: The YAML file; default as for `configuration_file`.
+        path: The YAML file; by default the one that `NATUREWATCH_CONFIG` names, else `conf/sample.yaml`.
 
     Raises:
         ConfigurationError: the file cannot be read, or a key is unknown or wrong; the key is named.

@@ -1,24 +1,23 @@
-"""The kinds of values that a configuration holds. What would fail late is refused here, in words for people."""
+"""The types of the values of a configuration. What would fail late is refused here, with a reason for people."""
 
 import functools
 import os
 import re
-from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import quote, unquote, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from ml.spec import NetworkName, one_line
-from pipeline.config.licence_names import canonical
+from pipeline.config.licence_names import LICENCES, canonical
 from pipeline.config.yaml_file import read_mapping
 from pipeline.errors import ConfigurationError
 
 _VARIABLE: Final = re.compile(r"\$(?:(\w+)|\{([^}]*)\})", re.ASCII)
 _SCHEMES: Final = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks")
-"""What MLflow keeps runs and models in; its store of plain files refuses to start."""
+"""Schemes of the stores that MLflow supports; its store of plain files refuses to start."""
 _HOST: Final = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?|[0-9a-f:]+", re.IGNORECASE)
 
 
@@ -48,7 +47,7 @@ def _path(value: object) -> object:
 
 
 def _folder(path: Path) -> Path:
-    """Whether a folder is there or can be made, as far as it can be told without making it."""
+    """A folder that exists or can be created, as far as that can be known without creating it."""
     existing = next(each for each in (path.absolute(), *path.absolute().parents) if os.path.lexists(each))
     if not existing.is_dir():
         raise ValueError(f"{existing} is no folder")
@@ -72,7 +71,7 @@ def _archive(value: str) -> str:
 
 
 def _recipe(value: object) -> object:
-    """A name, or a file that holds something for each network that it names."""
+    """The name of built-in recipes, or a file with an entry for each network that it names."""
     if value in {"paper", "sample"}:
         return value
     if not isinstance(value, str | Path):
@@ -100,7 +99,7 @@ def _weights(value: str) -> str:
 
 @functools.cache
 def _backbone(value: str) -> str:
-    """Whether timm has such a network, told from its source: importing it would load torch."""
+    """A network that timm has according to its source: importing it would load torch."""
     name = value.partition(".")[0]
     found = find_spec("timm")
     folders = [Path(folder) / "models" for folder in (found.submodule_search_locations or ())] if found else []
@@ -111,22 +110,15 @@ def _backbone(value: str) -> str:
     return value
 
 
-def _country(value: str) -> str:
-    if not re.fullmatch("[A-Z]{2}", value):
-        raise ValueError("it must be an ISO country code of two capital letters, as NZ")
-    return value
+def _matching(pattern: str, problem: str) -> AfterValidator:
+    """A text of this form."""
 
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(problem)
+        return value
 
-def _uuid(value: str) -> str:
-    if not re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", value):
-        raise ValueError("it must be a key of GBIF, as 50c9509d-22c7-4a22-a47d-8c48425ef4a7")
-    return value
-
-
-def _key(value: str) -> str:
-    if not value or any(character.isspace() for character in value):
-        raise ValueError("it must be a key of the checklist, without blanks")
-    return value
+    return AfterValidator(check)
 
 
 def _years(years: tuple[int, int]) -> tuple[int, int]:
@@ -135,23 +127,19 @@ def _years(years: tuple[int, int]) -> tuple[int, int]:
     return years
 
 
-def _hosts(names: Iterable[str]) -> None:
+def checked_hosts(hosts: dict[str, object]) -> dict[str, object]:
+    """Hosts by name, once each.
+
+    Raises:
+        ValueError: a name is not that of a host, or two differ only in upper and lower case.
+    """
     seen: set[str] = set()
-    for name in names:
+    for name in hosts:
         if not _HOST.fullmatch(name):
             raise ValueError(f"{name!r} is no host's name; write it without scheme, port and path, as photos.example")
         if name.lower() in seen:
             raise ValueError(f"{name!r} is there twice")
         seen.add(name.lower())
-
-
-def checked_hosts(hosts: dict[str, object]) -> dict[str, object]:
-    """Hosts by name, once each.
-
-    Raises:
-        ValueError: a name cannot be a host's, or two are the same in upper and lower case.
-    """
-    _hosts(hosts)
     return hosts
 
 
@@ -175,7 +163,7 @@ def _model_name(value: str) -> str:
 
 
 def _cron(value: str) -> str:
-    # Dagster's own parser; it takes a second to load, and only a schedule of one's own needs it.
+    # Dagster's own parser; it takes a second to load, and only a changed schedule needs it.
     from dagster._utils.schedules import is_valid_cron_string  # noqa: PLC0415 (it has no public name)
 
     if not is_valid_cron_string(value):
@@ -184,7 +172,7 @@ def _cron(value: str) -> str:
 
 
 def _tracking_uri(value: str) -> str:
-    """MLflow's address of a store; a SQLite file becomes absolute."""
+    """The address of an MLflow store; a SQLite file becomes absolute."""
     scheme, separator, rest = value.partition("://")
     dialect = scheme.partition("+")[0]
     if value == "databricks":
@@ -212,24 +200,37 @@ def _quoted(path: Path) -> str:
     return "".join(quote(character, safe="") if character in "?%#" else character for character in str(path))
 
 
+def _called(name: str) -> WithJsonSchema:
+    """What the reference of the configuration calls a text of this kind."""
+    return WithJsonSchema({"type": "string", "format": name})
+
+
 Folder = Annotated[Path, BeforeValidator(_path), AfterValidator(_folder)]
-"""A folder that is there or can be made."""
+"""A folder that exists or can be created."""
 PathText = Annotated[Path, BeforeValidator(_path)]
-"""A path; whether something is there is asked by the step that reads it."""
+"""A path; the step that reads it checks whether it exists."""
 File = Annotated[Path, BeforeValidator(_path), AfterValidator(_file)]
-"""A file that is there: it is needed long after the start."""
-Archive = Annotated[str, AfterValidator(_archive)]
+"""A file that exists: it is read long after the start."""
+Archive = Annotated[str, AfterValidator(_archive), _called("path or address")]
 RecipeText = Annotated[Literal["paper", "sample"] | Path, BeforeValidator(_recipe)]
-WeightsText = Annotated[str, AfterValidator(_weights)]
+WeightsText = Annotated[str, AfterValidator(_weights), _called("`hub`, `package`, `none` or path")]
 BackboneText = Annotated[str, AfterValidator(one_line), AfterValidator(_backbone)]
-Country = Annotated[str, AfterValidator(_country)]
-GbifKey = Annotated[str, AfterValidator(_uuid)]
-TaxonKey = Annotated[str, AfterValidator(_key)]
+Country = Annotated[
+    str, _matching("[A-Z]{2}", "it must be an ISO country code of two capital letters, as NZ"), _called("country code")
+]
+GbifKey = Annotated[
+    str,
+    _matching(
+        "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "it must be a key of GBIF, as 50c9509d-22c7-4a22-a47d-8c48425ef4a7"
+    ),
+    _called("key"),
+]
+TaxonKey = Annotated[str, _matching(r"\S+", "it must be a key of the checklist, without blanks"), _called("key")]
 Years = Annotated[tuple[int, int], AfterValidator(_years)]
-Licence = Annotated[str, AfterValidator(canonical)]
+Licence = Annotated[str, AfterValidator(canonical), WithJsonSchema({"enum": LICENCES})]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
-"""What all generators of random numbers take."""
-WebAddress = Annotated[str, AfterValidator(_address)]
-ModelName = Annotated[str, AfterValidator(_model_name)]
-TrackingUri = Annotated[str, AfterValidator(_tracking_uri)]
-Cron = Annotated[str, AfterValidator(_cron)]
+"""What every random number generator accepts."""
+WebAddress = Annotated[str, AfterValidator(_address), _called("address")]
+ModelName = Annotated[str, AfterValidator(_model_name), _called("name")]
+TrackingUri = Annotated[str, AfterValidator(_tracking_uri), _called("address")]
+Cron = Annotated[str, AfterValidator(_cron), _called("cron schedule")]

@@ -1,7 +1,7 @@
-"""Reads a YAML file as the mapping that it holds, and says what is wrong with it. Which keys there are is not known.
+"""Reads a YAML file as a mapping, whatever its keys, and says what is wrong with it.
 
-Every value is read as text, as from the environment, and the section that it belongs to decides what it means: `NO` is
-a country, `0123` and `1e5` are keys. Only an empty value, `null` and `~` are none.
+Every value is read as text, like one from the environment, and its section decides what it means: `NO` is a country,
+`0123` and `1e5` are keys. Only an empty value, `null` and `~` are none.
 """
 
 import codecs
@@ -15,15 +15,15 @@ from pipeline.errors import ConfigurationError
 
 _NULL: Final = "tag:yaml.org,2002:null"
 _MERGE: Final = "tag:yaml.org,2002:merge"
-"""What plain words may mean beside themselves: nothing, and `<<`, the keys of another mapping."""
+"""The only plain words with a meaning: those for nothing, and `<<`, which inserts the keys of another mapping."""
 _WIDE: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
-    """The mapping that a YAML or JSON file holds, its values as text.
+    """The mapping of a YAML or JSON file, its values as text.
 
     Raises:
-        ConfigurationError: there is no such file, it is not text, not YAML, or holds no mapping; a key is there twice.
+        ConfigurationError: the file is missing, is not text, not YAML or not a mapping, or has a key twice.
     """
     if path.is_dir():
         raise ConfigurationError(f"cannot read {path}: it is a folder, not a YAML file")
@@ -66,10 +66,10 @@ def _decoded(content: bytes) -> str:
 
 
 class _Reader(yaml.SafeLoader):
-    """YAML whose plain words stay text, and whose keys are there once."""
+    """A YAML loader that leaves plain words as text and refuses duplicate keys."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 (PyYAML's)
-        """As PyYAML's, which lets the last of two equal keys win."""
+        """Like PyYAML's method, which lets the last of two equal keys win, but refuse the second."""
         lines: dict[str, int] = {}
         for key, _ in node.value:
             line = key.start_mark.line + 1

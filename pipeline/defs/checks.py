@@ -8,7 +8,7 @@ from pipeline.dataset.manifest import balance
 from pipeline.defs import dataset, ingest
 from pipeline.defs.metadata import picture
 from pipeline.defs.resources import Scope
-from pipeline.pages.portraits import leaked_pairs
+from pipeline.pages.photo_sheets import leaked_pairs
 from pipeline.tables import check_table
 
 

@@ -14,8 +14,9 @@ from pipeline.defs.ingest import photos
 from pipeline.defs.metadata import mapping_table, picture, table_result
 from pipeline.defs.resources import OWNERS, Scope, run_tags
 from pipeline.history.taxonomy_history import build_taxonomy_history
+from pipeline.pages.charts import long_tail, rejections_chart
 from pipeline.pages.dataset_page import build_dataset_page
-from pipeline.pages.dataset_pictures import contact_sheet, long_tail, rejections_chart
+from pipeline.pages.photo_sheets import contact_sheet
 from pipeline.query import count, rows
 from pipeline.rejections import counts
 from pipeline.tracking.runs import dataset_run, run_url
@@ -81,11 +82,11 @@ def training_photos(context: dg.AssetExecutionContext, scope: Scope) -> dg.Mater
     build_leakage(settings.paths)
     manifest = build_manifest(settings.paths, settings)
     kept = keep_attribution(settings.paths, version=manifest.dataset_version)
-    pictures = {
-        "contact_sheet.png": contact_sheet(settings.paths, seed=settings.split.seed),
-        "long_tail.png": long_tail(settings.paths),
-        "rejections.png": rejections_chart(settings.paths),
-    }
+    pictures = [
+        contact_sheet(settings.paths, seed=settings.split.seed),
+        long_tail(settings.paths),
+        rejections_chart(settings.paths),
+    ]
     run_id = dataset_run(settings, manifest, tags=run_tags(settings, context), figures=pictures)
     return table_result(
         index,

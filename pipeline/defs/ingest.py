@@ -11,8 +11,7 @@ from pipeline.gbif.occurrences import build_occurrences
 from pipeline.gbif.source import fetch_source
 from pipeline.history.changes import build_changes, changed_species, history, replaced
 from pipeline.launching.replica import photo_hosts, source_api
-from pipeline.pages.changes_picture import changes_picture
-from pipeline.pages.dataset_pictures import rejections_chart
+from pipeline.pages.charts import changes_chart, rejections_chart
 from pipeline.photos.index import build_photo_index
 from pipeline.rejections import counts
 
@@ -78,7 +77,7 @@ def changes(scope: Scope) -> dg.MaterializeResult[None]:
         compared_with=dg.MetadataValue.text(comparison.compared_with()),
         scope=dg.MetadataValue.text(" ".join(comparison.scope_sentences()) or "unchanged"),
         changes=mapping_table(comparison.counts, columns=("change", "photographs")),
-        picture=picture(changes_picture(paths, comparison), title="What the snapshot changed"),
+        picture=picture(changes_chart(paths, comparison), title="What the snapshot changed"),
         species=records_table(changed_species(paths, most=10), none="no species has more or fewer photographs"),
         reidentified=records_table(replaced(paths, "re-identified", most=30), none="no photograph was re-identified"),
         relicensed=records_table(replaced(paths, "relicensed", most=100), none="no photograph was relicensed"),

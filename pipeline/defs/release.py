@@ -9,7 +9,8 @@ from pipeline.defs.evaluation import comparison
 from pipeline.defs.resources import OWNERS, Scope, run_tags
 from pipeline.launching.launch import run_child
 from pipeline.launching.specs import result_of
-from pipeline.registry.gate import candidate_spec, promote
+from pipeline.registry.candidate import candidate_spec
+from pipeline.registry.gate import promote
 from pipeline.tracking.runs import run_url
 
 

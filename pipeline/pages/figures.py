@@ -1,72 +1,80 @@
-"""How every picture of the pipeline looks: colours, axes, sheets of photographs. Knows nothing of tables."""
+"""How every picture looks: colours, axes, bars. Each is drawn once for what it shows. Knows nothing of tables."""
 
+import contextlib
 import io
-import logging
-import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVarTuple
 
-from PIL import Image, ImageOps
+from PIL import Image, PngImagePlugin
 
-from ml.images.jpeg import Jpeg, PhotoError
+from pipeline.files import digest_of, write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-GREEN, SAND, INK, MUTED = "#2f6b4f", "#d9a441", "#22302a", "#7a867f"
-BLUE, RED, VIOLET = "#4a7fa5", "#a5574a", "#7d5a8c"
-_TILE = 220
-"""Pixels of one photograph of a sheet."""
-_EMPTY = "#eef1ee"
-"""In the place of a photograph that cannot be read."""
-_log = logging.getLogger(__name__)
+Shown = TypeVarTuple("Shown")
+
+GREEN, SAND, BLUE, RED, VIOLET = PALETTE = ("#2f6b4f", "#d9a441", "#4a7fa5", "#a5574a", "#7d5a8c")
+INK, MUTED = "#22302a", "#7a867f"
+WIDTH = 5.4
+"""Inches of a chart: two of them beside each other fill the dataset page."""
+LOOK = 1
+"""Raised when a picture is drawn in another way, so that old files are drawn again."""
+_SHOWS = "naturewatch.shows"
+"""The text chunk of a PNG that says what it shows, as a hash."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tile:
-    """One photograph of a sheet with what is written below it."""
+class Bar:
+    """One bar of a chart."""
 
-    path: Path
-    title: str
-    note: str
+    place: int
+    """Which of the chart's labels it belongs to."""
+    value: float
+    colour: str
+    text: str = ""
+    """What is written at its end."""
+    series: str | None = None
+    """Its entry in the legend."""
+    interval: tuple[float, float] | None = None
+    """Low and high end of its error bar; all bars of a series have one, or none has."""
 
 
-def tiles(chosen: Sequence[Tile], *, columns: int = 6) -> bytes:
-    """A sheet of photographs, row by row, each cut to a square with its title and note below.
+def draw_once(path: Path, draw: "Callable[[*Shown], Figure]", *shown: *Shown) -> Path:
+    """Write a picture unless the file shows the same already, and return its path.
 
-    A photograph that is gone or not whole any more leaves its place empty, with a word in it and one in the log: a
-    picture is no reason to end a run.
+    Args:
+        path: The PNG file.
+        draw: Makes the figure of `shown`, from nothing else.
+        *shown: All that decides what is drawn, JSON-serialisable.
     """
-    columns = min(columns, max(1, len(chosen)))
-    lines = max(1, -(-len(chosen) // columns))
-    figure = figure_of(width=1.75 * columns, height=2.25 * lines)
-    for position, tile in enumerate(chosen):
-        axes = figure.add_subplot(lines, columns, position + 1)
-        square = _square(tile.path)
-        if square is None:
-            square = Image.new("RGB", (_TILE, _TILE), _EMPTY)
-            axes.text(_TILE / 2, _TILE / 2, "cannot be read", ha="center", va="center", fontsize=8, color=MUTED)
-        axes.imshow(square)
-        axes.set_axis_off()
-        name = "\n".join(textwrap.wrap(tile.title, 24)[:2])
-        axes.set_title(name, fontsize=8, style="italic", color=INK, y=-0.03, va="top", pad=0)
-        below = -0.24 if "\n" in name else -0.14
-        axes.text(0.5, below, tile.note, transform=axes.transAxes, ha="center", va="top", fontsize=7, color=MUTED)
-    figure.subplots_adjust(left=0.01, right=0.99, top=0.99, bottom=0.28 / lines, wspace=0.05, hspace=0.3)
-    return _in_few_colours(png_of(figure))
+    version = digest_of(LOOK, path.name, shown)
+    with contextlib.suppress(OSError), Image.open(path) as present:
+        if present.info.get(_SHOWS) == version:
+            return path
+    facts = PngImagePlugin.PngInfo()
+    facts.add_text(_SHOWS, version)
+    return write_bytes(path, _png(draw(*shown), facts))
 
 
-def figure_of(*, width: float, height: float) -> "Figure":
-    """A figure of its own canvas, in inches: pyplot's global state does not suit several threads."""
+def figure_of(*, width: float = WIDTH, height: float) -> "Figure":
+    """A figure with its own canvas, in inches: pyplot's global state does not suit several threads."""
     # Every step of a run imports this module, and few of them draw: matplotlib costs a second.
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    figure = Figure(figsize=(width, height), dpi=120, facecolor="white")
+    figure = Figure(figsize=(width, height), dpi=160, facecolor="white")
     FigureCanvasAgg(figure)
+    return figure
+
+
+def figure_saying(text: str) -> "Figure":
+    """A figure of one sentence, for what there is nothing to show of."""
+    figure = figure_of(height=0.8)
+    figure.text(0.5, 0.5, text, ha="center", va="center", fontsize=9, color=MUTED)
     return figure
 
 
@@ -74,8 +82,8 @@ def style(axes: "Axes", *, x: str, y: str) -> None:
     """Name the axes, whole numbers upwards, no frame."""
     from matplotlib.ticker import MaxNLocator  # noqa: PLC0415 (as in `figure_of`)
 
-    axes.set_xlabel(x, fontsize=9, color=INK)
-    axes.set_ylabel(y, fontsize=9, color=INK)
+    axes.set_xlabel(x, fontsize=8, color=INK)
+    axes.set_ylabel(y, fontsize=8, color=INK)
     axes.tick_params(labelsize=8, colors=INK)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(MUTED)
@@ -83,28 +91,62 @@ def style(axes: "Axes", *, x: str, y: str) -> None:
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def png_of(figure: "Figure") -> bytes:
-    """The figure as a PNG."""
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png")
-    return stream.getvalue()
+def draw_bars(axes: "Axes", labels: Sequence[str], bars: Sequence[Bar], *, x: str, logarithmic: bool = False) -> None:
+    """Horizontal bars, the first label on top, with a legend above them where they have series.
+
+    Args:
+        axes: Where to draw.
+        labels: What each place is called.
+        bars: At least one; several at one place are drawn over each other.
+        x: Names the axis of the values.
+        logarithmic: Few and many stay visible beside each other. Values are then counts; 0 has no bar.
+    """
+    for series in dict.fromkeys(bar.series for bar in bars):
+        add_series(axes, [bar for bar in bars if bar.series == series])
+    axes.set_yticks(range(len(labels)), labels)
+    axes.invert_yaxis()
+    axes.margins(x=0.12, y=0.01)
+    if logarithmic:
+        axes.set_xlim(0.7, 1.5 * max(10, *(bar.value for bar in bars)))
+        axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    style(axes, x=x, y="")
+    if any(bar.series for bar in bars):
+        axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderpad=0.2)
 
 
-def _in_few_colours(png: bytes) -> bytes:
-    """Photographs in 256 colours: a third of the bytes, and the sheets are kept with every run."""
-    stream = io.BytesIO()
-    Image.open(io.BytesIO(png)).convert("RGB").quantize(256).save(stream, format="png")
-    return stream.getvalue()
+def add_series(
+    axes: "Axes", bars: Sequence[Bar], *, thickness: float = 0.75, shift: float = 0.0, upright: bool = False
+) -> None:
+    """The bars of one series, each with its text and its error bar.
+
+    Args:
+        axes: Where to draw.
+        bars: The bars.
+        thickness: Share of its place that a bar takes.
+        shift: How far the bars are from the middle of their places.
+        upright: Whether they grow upwards and not to the right.
+    """
+    intervals = [(bar.value - bar.interval[0], bar.interval[1] - bar.value) for bar in bars if bar.interval]
+    errors: dict[str, Any] = {}
+    if intervals:
+        errors["yerr" if upright else "xerr"] = list(zip(*intervals, strict=True))
+        errors["error_kw"] = {"ecolor": INK, "elinewidth": 0.8, "capsize": 2}
+    drawn = (axes.bar if upright else axes.barh)(
+        [bar.place + shift for bar in bars],
+        [bar.value for bar in bars],
+        thickness,
+        color=[bar.colour for bar in bars],
+        label=bars[0].series,
+        **errors,
+    )
+    axes.bar_label(drawn, [bar.text for bar in bars], padding=3, fontsize=8, color=INK)
 
 
-def _square(path: Path) -> Image.Image | None:
-    """The middle of a photograph; None where it is gone or not whole any more."""
-    try:
-        upright = Jpeg.read(path.read_bytes()).upright(least_width=2 * _TILE, least_height=2 * _TILE)
-    except OSError as error:
-        _log.warning("%s is left out of a sheet: %s", path, error.strerror)
-        return None
-    except PhotoError as error:
-        _log.warning("%s is left out of a sheet: %s", path, error)
-        return None
-    return ImageOps.fit(Image.fromarray(upright), (_TILE, _TILE), Image.Resampling.LANCZOS)
+def _png(figure: "Figure", facts: PngImagePlugin.PngInfo) -> bytes:
+    """The figure as a PNG in 256 colours: a third of the bytes, and pictures are kept with every run."""
+    drawn, packed = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png")
+    with Image.open(drawn) as picture:
+        picture.convert("RGB").quantize(256).save(packed, format="png", pnginfo=facts)
+    return packed.getvalue()

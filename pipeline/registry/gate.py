@@ -1,22 +1,12 @@
-"""The MLflow registry: what a candidate is made of, and the gate that moves the alias `champion`."""
+"""The gate of the MLflow registry: moves the alias `champion` to a challenger that is good enough."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-
-from ml.spec import NetworkName, RegisterSpec
-from pipeline.comparison.networks import NETWORKS
 from pipeline.config.settings import Settings
-from pipeline.dataset.manifest import DatasetManifest
-from pipeline.errors import RegistryError, TableError
-from pipeline.files import write_bytes
-from pipeline.launching.specs import calibrated, register_spec, trained
-from pipeline.registry.model_card import model_card
+from pipeline.errors import RegistryError
 from pipeline.tracking.runs import client
 
 if TYPE_CHECKING:
@@ -37,31 +27,6 @@ class Promotion:
     reason: str
 
 
-def candidate_spec(
-    settings: Settings, manifest: DatasetManifest, *, network: NetworkName, tags: Mapping[str, str]
-) -> RegisterSpec:
-    """Gather all that a model version carries: weights, thresholds, card, attribution, figures, tags."""
-    result = trained(settings, manifest, network=network)
-    calibration = calibrated(settings, manifest, network=network)
-    card = model_card(settings, manifest, network=NETWORKS[network], metrics=result.metrics, calibration=calibration)
-    return register_spec(
-        settings,
-        manifest,
-        network=network,
-        model_card=write_bytes(settings.paths.release / "model_card.md", card.encode()),
-        attribution=settings.paths.table("attribution"),
-        example=_example(settings),
-        metrics={
-            **result.metrics,
-            "specificity_accuracy": calibration.evaluation_accuracy,
-            "specificity_depth": calibration.evaluation_depth,
-            "specificity_threshold": calibration.threshold,
-        },
-        figures={**result.figures, **calibration.figures},
-        tags=tags,
-    )
-
-
 def promote(settings: Settings) -> Promotion:
     """Move `champion` to the challenger unless its validation accuracy falls behind by more than the tolerance.
 
@@ -69,7 +34,7 @@ def promote(settings: Settings) -> Promotion:
     photographs, and the reason says so.
 
     Raises:
-        RegistryError: there is no challenger, or nobody knows how good it is.
+        RegistryError: there is no challenger, or it or the champion has no metric top1.
     """
     connected, name = client(settings), settings.registry.model_name
     challenger = _under_alias(connected, name, CHALLENGER)
@@ -114,24 +79,15 @@ def _under_alias(connected: "MlflowClient", name: str, alias: str) -> "ModelVers
 
 
 def _is_lost(connected: "MlflowClient", version: "ModelVersion") -> bool:
-    """Whether a version cannot be served any more, since the folder that it was registered with is gone."""
+    """Whether a version cannot be served any more, because the folder that it was registered with is gone."""
     location = urlsplit(connected.get_model_version_download_uri(version.name, version.version))
     return location.scheme == "file" and not (Path(unquote(location.path)) / "MLmodel").is_file()
 
 
 def _top1(connected: "MlflowClient", version: "ModelVersion") -> float:
-    """Validation top-1 of a registered version. A version without the metric cannot pass the gate."""
+    """Validation top-1 of a registered version; one without the metric cannot pass the gate."""
     metrics = connected.get_run(version.run_id).data.metrics if version.run_id else {}
     if "top1" not in metrics:
         message = f"version {version.version} of {version.name} has no metric top1; register the model again"
         raise RegistryError(message)
     return float(metrics["top1"])
-
-
-def _example(settings: Settings) -> Path:
-    """A photograph of the validation side."""
-    split = pq.read_table(settings.paths.table("split"), columns=["photo_id", "split", "path"])
-    validation = split.filter(pc.equal(split["split"], "validation")).sort_by("photo_id")
-    if validation.num_rows == 0:
-        raise TableError(f"{settings.paths.table('split')} has no validation photograph; lower split.min_images")
-    return settings.paths.data_root / str(validation["path"][0])

@@ -1,4 +1,4 @@
-"""Which code made a result. Only asked, never changed."""
+"""Which code made a result, as git says."""
 
 import shutil
 import subprocess

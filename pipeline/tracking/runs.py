@@ -1,7 +1,7 @@
-"""MLflow, seen from the pipeline: the experiment, the parent run of a dataset version, addresses for people.
+"""MLflow for the pipeline: the client, the run of a dataset version, the run of a comparison, addresses for people.
 
-Runs are found by tag, never passed as handles. Children (training, calibration, registration) log by themselves
-through `ml.child.tracking`, nested in the parent run made here.
+Runs are found by tag, never passed as handles. Children (training, calibration, registration) log through
+`ml.child.tracking`, nested in the run of their dataset version.
 """
 
 import json
@@ -21,23 +21,25 @@ from pipeline.tracking.server import check_answers, is_remote
 from pipeline.tracking.store import ensure_store, first_line, relocate
 
 if TYPE_CHECKING:
+    from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
-
 
 os.environ.update({**MLFLOW_DEFAULTS, **os.environ})
 
 DATASET_STAGE = "dataset"
 """Tag `naturewatch.stage` of the parent run."""
 COMPARISON_STAGE = "comparison"
-"""And of the run that holds the networks side by side."""
+"""Tag `naturewatch.stage` of the run that holds the networks side by side."""
 FINISHED = "FINISHED"
 """Status of a run that was filled to its end."""
+LARGE_BYTES = 50_000_000
+"""A table of this size or more is recorded, but not uploaded."""
 FILL_SECONDS = 900.0
-"""How long a step waits for another that fills the parent run: tables may go to a server far away."""
+"""How long a step waits for another that fills the parent run: tables may be uploaded to a distant server."""
 
 
 def client(settings: Settings) -> "MlflowClient":
-    """A client of the configured store; its database and experiment exist afterwards, where this data root is now.
+    """A client of the configured store; afterwards its database and experiment exist below the present data root.
 
     Raises:
         TrackingError: the store is damaged, or of another version.
@@ -49,7 +51,7 @@ def client(settings: Settings) -> "MlflowClient":
 
     uri, artifacts, name = settings.tracking_uri, settings.paths.mlflow_artifacts, settings.registry.experiment
     check_answers(settings)
-    # Several processes must not make a fresh store at once.
+    # Several processes must not create a new store at once.
     with exclusive(_lock(settings), wait_seconds=120):
         database = sqlite_file(uri)
         if database is not None:
@@ -81,40 +83,31 @@ def experiment_id(settings: Settings, connected: "MlflowClient") -> str:
 
 
 def dataset_run(
-    settings: Settings,
-    manifest: DatasetManifest,
-    *,
-    tags: Mapping[str, str],
-    figures: Mapping[str, bytes] | None = None,
+    settings: Settings, manifest: DatasetManifest, *, tags: Mapping[str, str], figures: Sequence[Path] = ()
 ) -> str:
-    """The parent run of this dataset version: found by its tags, or made; filled with the data facts until it ended.
+    """The parent run of this dataset version: found by its tags, or created; filled with the data facts until it ended.
 
     Args:
         settings: The configuration.
         manifest: The facts: counts per step, rejections, hashes, download key and DOI.
         tags: Further tags, the Dagster run's address among them.
-        figures: PNG pictures by file name, logged when given.
+        figures: PNG files, logged when given.
 
     Returns:
         The MLflow run's identifier.
     """
     connected = client(settings)
-    experiment = experiment_id(settings, connected)
     own = {"naturewatch.stage": DATASET_STAGE, "naturewatch.dataset_version": manifest.dataset_version}
     # Stages that begin together share one parent, and none nests in it before it is filled.
     with exclusive(_lock(settings), wait_seconds=FILL_SECONDS):
-        run_id, status = _found(connected, experiment, own)
-        if run_id is None:
-            name = f"dataset {manifest.dataset_version[:8]}"
-            run_id = str(connected.create_run(experiment, run_name=name, tags=own).info.run_id)
-        if status != FINISHED:
-            _log_facts(connected, run_id, settings=settings, manifest=manifest)
-            connected.set_terminated(run_id)
-    for key, value in tags.items():
-        connected.set_tag(run_id, key, value)
-    for name, picture in (figures or {}).items():
-        _log_bytes(connected, run_id, name=name, content=picture)
-    return run_id
+        run = _found_or_created(settings, connected, own, name=f"dataset {manifest.dataset_version[:8]}")
+        if run.info.status != FINISHED:
+            _log_facts(connected, run, settings=settings, manifest=manifest)
+            connected.set_terminated(run.info.run_id)
+    _log(connected, run, tags=tags)
+    for figure in figures:
+        connected.log_artifact(run.info.run_id, str(figure), artifact_path="figures")
+    return str(run.info.run_id)
 
 
 def comparison_run(
@@ -126,7 +119,7 @@ def comparison_run(
     files: Sequence[Path],
     tags: Mapping[str, str],
 ) -> str:
-    """The run of a comparison, nested in its dataset version's: found by its tags, or made; logged anew each time.
+    """The run of a comparison, nested in that of its dataset version: found by its tags, or created; logged each time.
 
     Args:
         settings: The configuration.
@@ -139,58 +132,57 @@ def comparison_run(
     Returns:
         The MLflow run's identifier.
     """
-    from mlflow.entities import Metric, RunTag  # noqa: PLC0415 (as in `client`)
-
     connected = client(settings)
-    experiment = experiment_id(settings, connected)
     own = {"naturewatch.stage": COMPARISON_STAGE, "naturewatch.spec_hash": version}
-    run_id, _ = _found(connected, experiment, own)
-    if run_id is None:
-        parent = {"mlflow.parentRunId": dataset_run(settings, manifest, tags={})}
-        facts = {
-            "naturewatch.scope": settings.name,
-            "naturewatch.dataset_version": manifest.dataset_version,
-            "naturewatch.split_hash": manifest.split_hash,
-        }
-        run = connected.create_run(experiment, run_name=COMPARISON_STAGE, tags={**own, **parent, **facts})
-        run_id = str(run.info.run_id)
-    now = int(time.time() * 1000)
-    connected.log_batch(
-        run_id,
-        metrics=[Metric(name, number, now, 0) for name, number in metrics.items()],
-        tags=[RunTag(key, value) for key, value in tags.items()],
-    )
+    facts = {"mlflow.parentRunId": dataset_run(settings, manifest, tags={}), **_version_tags(settings, manifest)}
+    run = _found_or_created(settings, connected, own, name=COMPARISON_STAGE, facts=facts)
+    _log(connected, run, metrics=metrics, tags=tags)
     for file in files:
-        connected.log_artifact(run_id, str(file), artifact_path="figures" if file.suffix == ".png" else None)
-    connected.set_terminated(run_id)
-    return run_id
+        folder = "figures" if file.suffix == ".png" else None
+        connected.log_artifact(run.info.run_id, str(file), artifact_path=folder)
+    connected.set_terminated(run.info.run_id)
+    return str(run.info.run_id)
 
 
-def _log_facts(connected: "MlflowClient", run_id: str, *, settings: Settings, manifest: DatasetManifest) -> None:
+def tracking_spec(
+    settings: Settings, manifest: DatasetManifest, *, stage: str, tags: Mapping[str, str]
+) -> TrackingSpec:
+    """Where a child of this dataset version logs."""
+    return TrackingSpec(
+        uri=settings.tracking_uri,
+        experiment=settings.registry.experiment,
+        parent_run_id=dataset_run(settings, manifest, tags={}),
+        stage=stage,
+        tags={**tags, **_version_tags(settings, manifest)},
+    )
+
+
+def run_url(settings: Settings, run_id: str) -> str:
+    """The address of an MLflow run, for people."""
+    experiment = experiment_id(settings, client(settings))
+    return f"{settings.registry.mlflow_url.rstrip('/')}/#/experiments/{experiment}/runs/{run_id}"
+
+
+def _log_facts(connected: "MlflowClient", run: "Run", *, settings: Settings, manifest: DatasetManifest) -> None:
     from mlflow.entities import Dataset, DatasetInput, InputTag  # noqa: PLC0415 (as in `client`)
 
-    facts = {
-        "naturewatch.scope": settings.name,
-        "naturewatch.split_hash": manifest.split_hash,
+    run_id = run.info.run_id
+    tags = {
+        **_version_tags(settings, manifest),
         "gbif.download_key": manifest.download_key or "",
         "gbif.doi": manifest.doi or "",
         "gbif.checklist_key": manifest.checklist_key or "",
         "naturewatch.source": manifest.source,
     }
-    for key, value in facts.items():
-        connected.set_tag(run_id, key, value)
-    known = connected.get_run(run_id).data
-    for name, number in manifest.metrics().items():
-        if known.metrics.get(name) != number:
-            connected.log_metric(run_id, name, number)
     params = {
         "split_unit": settings.split.unit,
         "split_seed": settings.split.seed,
         "min_images": settings.split.min_images,
         "unusual_taxonomy": settings.taxonomy.unusual,
     }
-    for key in params.keys() - known.params.keys():  # they are write-once
-        connected.log_param(run_id, key, params[key])
+    # They are write-once, and a run that was killed may have some.
+    params = {name: value for name, value in params.items() if name not in run.data.params}
+    _log(connected, run, metrics=manifest.metrics(), params=params, tags=tags)
     connected.log_dict(run_id, manifest.model_dump(mode="json"), "dataset.json")
     for name in TABLES:
         table = settings.paths.table(name)
@@ -203,53 +195,54 @@ def _log_facts(connected: "MlflowClient", run_id: str, *, settings: Settings, ma
         )
         tag = InputTag("mlflow.data.context", "data")
         connected.log_inputs(run_id, datasets=[DatasetInput(dataset=dataset, tags=[tag])])
-        if table.stat().st_size < 50_000_000:
+        if table.stat().st_size < LARGE_BYTES:
             connected.log_artifact(run_id, str(table), artifact_path="tables")
 
 
-def tracking_spec(
-    settings: Settings,
-    manifest: DatasetManifest,
+def _log(
+    connected: "MlflowClient",
+    run: "Run",
     *,
-    stage: str,
+    metrics: Mapping[str, float] | None = None,
+    params: Mapping[str, object] | None = None,
     tags: Mapping[str, str],
-) -> TrackingSpec:
-    """Where a child of this dataset version logs."""
-    return TrackingSpec(
-        uri=settings.tracking_uri,
-        experiment=settings.registry.experiment,
-        parent_run_id=dataset_run(settings, manifest, tags={}),
-        stage=stage,
-        tags={
-            **tags,
-            "naturewatch.scope": settings.name,
-            "naturewatch.dataset_version": manifest.dataset_version,
-            "naturewatch.split_hash": manifest.split_hash,
-        },
+) -> None:
+    """Log numbers, parameters and tags in one request."""
+    from mlflow.entities import Metric, Param, RunTag  # noqa: PLC0415 (as in `client`)
+
+    if not (metrics or params or tags):
+        return
+    now = int(time.time() * 1000)
+    connected.log_batch(
+        run.info.run_id,
+        metrics=[Metric(name, number, now, 0) for name, number in (metrics or {}).items()],
+        params=[Param(name, str(value)) for name, value in (params or {}).items()],
+        tags=[RunTag(name, value) for name, value in tags.items()],
     )
 
 
-def run_url(settings: Settings, run_id: str) -> str:
-    """Where a person sees an MLflow run."""
-    connected = client(settings)
+def _found_or_created(
+    settings: Settings,
+    connected: "MlflowClient",
+    own: Mapping[str, str],
+    *,
+    name: str,
+    facts: Mapping[str, str] | None = None,
+) -> "Run":
+    """The latest run with the tags `own`, or a new one with these tags, `name` and the further tags `facts`."""
     experiment = experiment_id(settings, connected)
-    return f"{settings.registry.mlflow_url.rstrip('/')}/#/experiments/{experiment}/runs/{run_id}"
-
-
-def _log_bytes(connected: "MlflowClient", run_id: str, *, name: str, content: bytes) -> None:
-    import tempfile  # noqa: PLC0415 (only here)
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / name
-        path.write_bytes(content)
-        connected.log_artifact(run_id, str(path), artifact_path="figures")
-
-
-def _found(connected: "MlflowClient", experiment: str, tags: Mapping[str, str]) -> tuple[str | None, str | None]:
-    """Identifier and status of the latest run with these tags; None without one."""
-    condition = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
+    condition = " and ".join(f"tags.`{key}` = '{value}'" for key, value in own.items())
     found = connected.search_runs([experiment], filter_string=condition, max_results=1)
-    return (str(found[0].info.run_id), str(found[0].info.status)) if found else (None, None)
+    return found[0] if found else connected.create_run(experiment, run_name=name, tags={**own, **(facts or {})})
+
+
+def _version_tags(settings: Settings, manifest: DatasetManifest) -> dict[str, str]:
+    """Tags of every run that belongs to this dataset version."""
+    return {
+        "naturewatch.scope": settings.name,
+        "naturewatch.dataset_version": manifest.dataset_version,
+        "naturewatch.split_hash": manifest.split_hash,
+    }
 
 
 def _lock(settings: Settings) -> Path:
@@ -260,6 +253,3 @@ def _address(uri: str) -> str:
     """The address for people: without a user's name and password."""
     parts = urlsplit(uri)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if parts.netloc else uri
-
-
-__all__ = ["client", "comparison_run", "dataset_run", "experiment_id", "run_url", "tracking_spec"]

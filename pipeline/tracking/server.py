@@ -1,4 +1,4 @@
-"""Whether MLflow is a server of its own, and whether it answers: told in seconds, before anything depends on it."""
+"""Whether MLflow is a server, and whether it answers: known in seconds, before anything depends on it."""
 
 import socket
 from urllib.parse import urlsplit
@@ -12,12 +12,12 @@ CONNECT_SECONDS = 5.0
 
 
 def is_remote(settings: Settings) -> bool:
-    """Whether MLflow is a server that others run, and not a database that is opened here."""
+    """Whether MLflow is a server that was started elsewhere, and not a database that this process opens."""
     return urlsplit(settings.tracking_uri).scheme in {*PORTS, "databricks"}
 
 
 def check_answers(settings: Settings) -> None:
-    """Connect to a remote server once.
+    """Connect to a remote server once; a local database needs no check.
 
     Raises:
         RegistryError: it cannot be reached.
@@ -25,7 +25,7 @@ def check_answers(settings: Settings) -> None:
     address = urlsplit(settings.tracking_uri)
     host = address.hostname or ""
     if address.scheme not in PORTS or (address.scheme in getproxies() and not proxy_bypass(host)):
-        return  # a proxy connects, and not this process
+        return  # A proxy connects, not this process.
     try:
         port = address.port or PORTS[address.scheme]
         socket.create_connection((host, port), timeout=CONNECT_SECONDS).close()

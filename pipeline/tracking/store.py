@@ -1,8 +1,8 @@
-"""The SQLite file that MLflow keeps runs and models in: made whole, judged before it is opened, moved with its root.
+"""The SQLite file in which MLflow keeps runs and models: created whole, checked before use, moved with its data root.
 
-MLflow makes its tables in the file itself, migration by migration, and keeps the absolute place of every artifact. A
-process that is killed on the way leaves a file that no later one can use, and a copy of a data root would write into
-the place that it was copied from. Nothing here is needed for stores that a server keeps.
+MLflow creates its tables in the file itself, migration by migration, and stores the absolute path of every artifact. A
+process that is killed meanwhile leaves a file that no later one can use, and a copied data root would write into the
+place it was copied from. Stores behind a server need none of this.
 """
 
 import contextlib
@@ -23,24 +23,24 @@ LOCATIONS = (
     ("model_versions", "storage_location"),
     ("model_versions", "source"),
 )
-"""Columns of MLflow's tables that hold where artifacts lie."""
+"""Columns of MLflow's tables with paths of artifacts."""
 BOOK = "alembic_version"
-"""The table that says which schema the others have."""
+"""The table with the version of the schema."""
 BUSY_SECONDS = 60.0
-"""How long a statement waits for another process that writes."""
+"""How long a statement waits while another process writes."""
 
 
 def ensure_store(database: Path, *, experiment: str, artifacts: Path, work: Path) -> None:
-    """Make the store, with its experiment, unless it is there; the caller keeps other processes away.
+    """Create the store with its experiment, unless it exists; the caller holds a lock against other processes.
 
     Args:
         database: The SQLite file.
         experiment: The experiment's name.
         artifacts: The folder of its artifacts.
-        work: A folder on the same disk, to make the store in.
+        work: A folder on the same disk, in which the store is created.
 
     Raises:
-        TrackingError: the file is no store of MLflow, a damaged one, or one of another version that holds something.
+        TrackingError: the file is damaged, is not an MLflow store, or is one of another version that is not empty.
     """
     if _is_usable(database):
         return
@@ -62,10 +62,10 @@ def ensure_store(database: Path, *, experiment: str, artifacts: Path, work: Path
 
 
 def relocate(database: Path, artifacts: Path) -> None:
-    """Point a store that was moved or copied with its artifacts to where they lie now.
+    """Point a store that was moved or copied with its artifacts to where they are now.
 
-    Only what was below a folder of the same name as `artifacts`, the experiments' own, is changed. A location that
-    leads to `artifacts` by another path, such as a link, is left.
+    Only paths below a folder with the name of `artifacts` that an experiment uses are changed. A path that leads to
+    `artifacts` in another way, such as through a link, is kept.
 
     Raises:
         TrackingError: the file cannot be written.
@@ -84,7 +84,7 @@ def relocate(database: Path, artifacts: Path) -> None:
 
 
 def first_line(error: Exception) -> str:
-    """What an error of MLflow or its database says, without the statement that SQLAlchemy adds."""
+    """The message of an error of MLflow or its database, without the statement that SQLAlchemy adds."""
     return str(error).strip().partition("\n")[0]
 
 
@@ -97,7 +97,7 @@ def _is_elsewhere(location: str, artifacts: Path) -> bool:
 
 
 def _is_usable(database: Path) -> bool:
-    """Whether MLflow can open the file; False where it is not there, or was left half made and holds nothing."""
+    """Whether MLflow can open the file; False where it is missing, or is incomplete and empty."""
     if not database.exists() or (database.is_file() and database.stat().st_size == 0):
         return False
     newest, known = _schemas()
@@ -109,7 +109,7 @@ def _is_usable(database: Path) -> bool:
             return True
         tables = {name for name in names if name != BOOK and not name.startswith(("sqlite_", "_alembic_tmp_"))}
         of_mlflow = tables <= _tables()
-        # MLflow itself puts its default experiment and workspace there.
+        # MLflow itself adds its default experiment and workspace.
         holding = any(
             connection.execute(f'SELECT 1 FROM "{name}" LIMIT 1').fetchone()  # noqa: S608 (its own tables)
             for name in tables - {"experiments", "workspaces"}
@@ -126,7 +126,7 @@ def _is_usable(database: Path) -> bool:
 
 
 def _schemas() -> tuple[str, frozenset[str]]:
-    """The newest schema of the installed MLflow, and all that it can bring up to date."""
+    """The newest schema of the installed MLflow, and all schemas that it can upgrade."""
     import mlflow  # noqa: PLC0415 (see `pipeline.tracking.runs.client`)
     from alembic.script import ScriptDirectory  # noqa: PLC0415
 
@@ -148,7 +148,7 @@ def _connected(database: Path) -> Iterator[sqlite3.Connection]:
     """Yield a connection to a file that exists.
 
     Raises:
-        TrackingError: it cannot be opened, or is no whole SQLite database.
+        TrackingError: the file cannot be opened, or is not a whole SQLite database.
     """
     connection = None
     try:

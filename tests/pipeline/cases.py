@@ -27,7 +27,7 @@ from pipeline.fetching.hosts import Patience
 from pipeline.gbif.client import Api
 from pipeline.gbif.occurrences import build_occurrences
 from pipeline.gbif.source import fetch_source
-from pipeline.pages.dataset_pictures import contact_sheet
+from pipeline.pages.photo_sheets import contact_sheet
 from pipeline.photos.index import build_photo_index
 from pipeline.rejections import counts
 from pipeline.tables import check_table
@@ -209,7 +209,7 @@ def dataset(outcome: Outcome) -> Outcome:
     for build in (build_species, build_taxonomy, build_split, build_genus_photos):
         build(settings.paths, settings)
     build_training_photos(settings.paths, settings, outcome.said.append)
-    assert contact_sheet(settings.paths)
+    assert contact_sheet(settings.paths).is_file()
     for table in ("species", "taxonomy", "split"):
         assert check_table(table, settings.paths.table(table)) == []
     return outcome

@@ -15,7 +15,7 @@ def test_a_share_of_photographs_has_the_exact_interval(case: tuple[int, int]) ->
     found = over_photographs(right / photos, photos=photos)
     expected = stats.binomtest(right, photos).proportion_ci(method="exact")
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
-    assert found.over == "photographs"
+    assert found.interval_over == "photographs"
 
 
 def test_several_seeds_have_students_interval_and_one_has_none() -> None:
@@ -23,8 +23,8 @@ def test_several_seeds_have_students_interval_and_one_has_none() -> None:
     found = over_seeds(values)
     low, high = stats.t.interval(0.95, 2, loc=np.mean(values), scale=stats.sem(values))
     assert (found.value, found.low, found.high) == pytest.approx((np.mean(values), low, high))
-    assert found.over == "seeds"
-    assert (over_seeds([0.5]).low, over_seeds([0.5]).over) == (None, "nothing")
+    assert found.interval_over == "seeds"
+    assert (over_seeds([0.5]).low, over_seeds([0.5]).interval_over) == (None, "nothing")
 
 
 @settings(max_examples=60, deadline=None)

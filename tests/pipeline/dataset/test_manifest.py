@@ -1,6 +1,5 @@
 """The manifest states the dataset; the accounting finds every row that left without a line."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -17,13 +16,9 @@ from pipeline.dataset.split import build_genus_photos, build_split
 from pipeline.dataset.taxonomy import build_taxonomy
 from pipeline.errors import TableError
 from pipeline.files import write_json
-from pipeline.pages.dataset_pictures import contact_sheet, long_tail, rejections_chart
-from pipeline.paths import Paths
 from pipeline.rejections import write_rejections
 from tests.pipeline.dataset.test_pack import jpeg
 from tests.pipeline.tiny import Row, occurrence, photo, write
-
-PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @pytest.fixture
@@ -200,16 +195,3 @@ class TestContentHash:
     def test_an_empty_table_has_a_hash(self, tmp_path: Path) -> None:
         pq.write_table(self.table.slice(0, 0), tmp_path / "one.parquet")
         assert len(content_hash(tmp_path / "one.parquet")) == 32
-
-
-@pytest.mark.parametrize("draw", [contact_sheet, long_tail, rejections_chart])
-def test_pictures_are_drawn_the_same_each_time(built: Settings, draw: Callable[[Paths], bytes]) -> None:
-    picture = draw(built.paths)
-    assert picture.startswith(PNG)
-    assert draw(built.paths) == picture
-
-
-def test_no_rejection_is_a_picture_too(make_settings: Callable[..., Settings]) -> None:
-    paths = make_settings().paths
-    write_rejections(paths, "photos", pa.table({name: pa.array([], pa.string()) for name in ("key", "rule", "detail")}))
-    assert rejections_chart(paths).startswith(PNG)

@@ -25,7 +25,7 @@ from pipeline.history.changes import (
     replaced,
 )
 from pipeline.history.snapshots import read_snapshots
-from pipeline.pages.changes_picture import changes_picture
+from pipeline.pages.charts import changes_chart
 from pipeline.query import rows
 from pipeline.tables import check_table
 from tests.pipeline import tiny
@@ -295,7 +295,7 @@ def test_the_page_answers_who_gained_and_lost_and_what_became_what(settings: Set
         {"before": "CC-BY", "after": "CC-BY-NC", "photographs": 1},
         {"before": "CC0", "after": "CC-BY", "photographs": 1},
     ]
-    assert changes_picture(settings.paths, comparison).startswith(b"\x89PNG")
+    assert changes_chart(settings.paths, comparison).read_bytes().startswith(b"\x89PNG")
 
 
 def test_species_are_ranked_on_both_sides(settings: Settings) -> None:
@@ -308,7 +308,8 @@ def test_species_are_ranked_on_both_sides(settings: Settings) -> None:
 
 def test_nothing_changed_is_drawn_too(settings: Settings) -> None:
     receive(settings, "a", FIRST)
-    assert changes_picture(settings.paths, receive(settings, "b", FIRST)).startswith(b"\x89PNG")
+    comparison = receive(settings, "b", FIRST)
+    assert changes_chart(settings.paths, comparison).read_bytes().startswith(b"\x89PNG")
     assert changed_species(settings.paths, most=5) == []
 
 

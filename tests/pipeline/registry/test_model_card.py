@@ -1,4 +1,4 @@
-"""The card says where the photographs come from, and nothing that nobody said."""
+"""The card says where the photographs come from, and invents no citation."""
 
 from pathlib import Path
 from typing import Any

@@ -1,6 +1,5 @@
 """Sheets of photographs: one that cannot be read leaves its place empty and ends nothing."""
 
-import io
 import logging
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.pages.figures import Tile, tiles
+from pipeline.pages.photo_sheets import Tile, draw_sheet
 from tests.pipeline.photo_server import jpeg
 
 
@@ -21,15 +20,18 @@ def paths(tmp_path: Path) -> list[Path]:
     return paths
 
 
-def sheet(paths: list[Path]) -> np.ndarray:
-    png = tiles([Tile(path=path, title=f"Turdus {path.stem}", note="train") for path in paths])
-    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)
+def sheet(paths: list[Path], folder: Path) -> np.ndarray:
+    png = draw_sheet(
+        folder / "sheet.png", [Tile(path=path, title=f"Turdus {path.stem}", note="train") for path in paths]
+    )
+    with Image.open(png) as picture:
+        return np.asarray(picture.convert("RGB")).astype(int)
 
 
 def test_a_photograph_that_cannot_be_read_leaves_its_place_empty_and_is_named(
-    paths: list[Path], caplog: pytest.LogCaptureFixture
+    paths: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    whole = sheet(paths)
+    whole = sheet(paths, tmp_path)
     gone, cut, empty, text, folder = paths[1:]
     gone.unlink()
     cut.write_bytes(cut.read_bytes()[:-100])
@@ -38,7 +40,7 @@ def test_a_photograph_that_cannot_be_read_leaves_its_place_empty_and_is_named(
     folder.unlink()
     folder.mkdir()
     with caplog.at_level(logging.WARNING):
-        left = sheet(paths)
+        left = sheet(paths, tmp_path)
     assert [str(path) in caplog.text for path in paths] == [False, True, True, True, True, True]
     assert left.shape == whole.shape, "the others stay where they are"
     apart = np.abs(left - whole).mean(axis=(0, 2))
@@ -47,15 +49,15 @@ def test_a_photograph_that_cannot_be_read_leaves_its_place_empty_and_is_named(
     assert min(changes[1:]) > 10
 
 
-def test_photographs_are_shown_upright(paths: list[Path]) -> None:
+def test_photographs_are_shown_upright(paths: list[Path], tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 3
-    plain = sheet(paths[:1])
+    plain = sheet(paths[:1], tmp_path)
     paths[0].write_bytes(jpeg(0, size=(200, 150), exif=exif.tobytes()))
-    turned = sheet(paths[:1])
+    turned = sheet(paths[:1], tmp_path)
     height = plain.shape[0] // 2
     assert np.abs(turned - plain)[:height].mean() > 10
 
 
-def test_a_sheet_of_nothing_is_a_picture() -> None:
-    assert sheet([]).size > 0
+def test_a_sheet_of_nothing_is_a_picture(tmp_path: Path) -> None:
+    assert sheet([], tmp_path).size > 0
