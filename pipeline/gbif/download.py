@@ -25,7 +25,7 @@ from pipeline.gbif.client import Api, BusyError, NotFoundError, validator_of
 from pipeline.gbif.scope import predicate
 
 FRESH: Final = dt.timedelta(days=6)
-"""A download younger than this is gone on with; the weekly refresh asks for a new one."""
+"""By default a download younger than this is used; the weekly refresh asks for a new one."""
 MOST_UNFINISHED: Final = 3
 """Downloads that GBIF prepares for one user at a time."""
 LISTED: Final = 100
@@ -55,8 +55,8 @@ class _Request(BaseModel):
     requested_at: AwareDatetime
 
 
-def remembered_key(source: SourceSettings, folder: Path) -> str | None:
-    """The download to go on with: the configured one, or the one that was asked for into `folder` some days ago."""
+def remembered_key(source: SourceSettings, folder: Path, *, max_age: dt.timedelta = FRESH) -> str | None:
+    """The download to use: the configured one, or one that was asked for into `folder` no longer ago than `max_age`."""
     if source.download_key is not None:
         return source.download_key
     request = folder / "request.json"
@@ -67,22 +67,24 @@ def remembered_key(source: SourceSettings, folder: Path) -> str | None:
     except ValidationError:
         # Written by another version: GBIF's list of the user's downloads knows the key as well.
         return None
-    fresh = dt.datetime.now(tz=dt.UTC) - remembered.requested_at < FRESH
+    fresh = dt.datetime.now(tz=dt.UTC) - remembered.requested_at < max_age
     return remembered.key if fresh else None
 
 
-def fetch_download(source: SourceSettings, *, api: Api, folder: Path, log: Log) -> Download:
-    """Ask for the scope's download, or go on with the one that is on its way, and fetch it into `folder`.
+def fetch_download(
+    source: SourceSettings, *, api: Api, folder: Path, log: Log, max_age: dt.timedelta = FRESH
+) -> Download:
+    """Ask for the scope's download, or use one no older than `max_age`, which may be on its way; fetch it to `folder`.
 
     Raises:
         GbifError: GBIF refused, was busy for hours, or ended the download without an archive.
         ArchiveError: what came is damaged.
     """
-    key = remembered_key(source, folder)
+    key = remembered_key(source, folder, max_age=max_age)
     if key is not None and source.download_key is None and not _may_succeed(api, key):
         key = None
     if key is None:
-        key, said = _find_or_ask(source, api=api, log=log)
+        key, said = _find_or_ask(source, api=api, log=log, max_age=max_age)
         _remember(folder, key)
         log(said)
     else:
@@ -179,7 +181,7 @@ def _remember(folder: Path, key: str) -> None:
     write_json(folder / "request.json", {"key": key, "requested_at": dt.datetime.now(tz=dt.UTC).isoformat()})
 
 
-def _find_or_ask(source: SourceSettings, *, api: Api, log: Log) -> tuple[str, str]:
+def _find_or_ask(source: SourceSettings, *, api: Api, log: Log, max_age: dt.timedelta) -> tuple[str, str]:
     """The key of this user's fresh download of the same scope, or of a new one, and what to tell."""
     account = api.account()
     body = {
@@ -194,7 +196,7 @@ def _find_or_ask(source: SourceSettings, *, api: Api, log: Log) -> tuple[str, st
     for pause in _pauses(api, until=time.monotonic() + LONGEST_BUSY):
         listed = _listed(api, user=account.user)
         for each in listed:
-            if _is_ours(each, source):
+            if _is_ours(each, source, max_age=max_age):
                 return each.key, f"going on with GBIF download {each.key}, which this user asked for before"
         unfinished = [each.key for each in listed if each.status in UNFINISHED]
         if len(unfinished) >= MOST_UNFINISHED:
@@ -221,25 +223,25 @@ def _listed(api: Api, *, user: str) -> tuple[DownloadStatus, ...]:
     return api.get(path, DownloadList, {"limit": LISTED, "offset": 0}, authenticated=True).results
 
 
-def _is_ours(listed: DownloadStatus, source: SourceSettings) -> bool:
+def _is_ours(listed: DownloadStatus, source: SourceSettings, *, max_age: dt.timedelta = FRESH) -> bool:
     """Whether a listed download holds, or will hold, what the scope asks for, and is fresh."""
     # GBIF may leave out a checklist that is its default.
     checklist = listed.request.checklist_key or COL_XR_CHECKLIST
     return (
         listed.status in {*UNFINISHED, SUCCEEDED}
-        and _is_fresh(listed.created)
+        and _is_fresh(listed.created, max_age=max_age)
         and listed.request.format == "DWCA"
         and checklist == source.checklist_key
         and _plain(listed.request.predicate) == _plain(predicate(source))
     )
 
 
-def _is_fresh(created: str | None) -> bool:
+def _is_fresh(created: str | None, *, max_age: dt.timedelta) -> bool:
     try:
         moment = dt.datetime.fromisoformat(created or "")
     except ValueError:
         return False
-    return dt.datetime.now(tz=dt.UTC) - (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)) < FRESH
+    return dt.datetime.now(tz=dt.UTC) - (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)) < max_age
 
 
 def _plain(value: object) -> object:
