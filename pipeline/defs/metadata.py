@@ -16,9 +16,9 @@ from pipeline.tables import CONTRACTS, DUCKDB_TYPES
 
 Metadata = str | int | float | dg.MetadataValue
 """A value that the UI shows."""
-THUMBNAIL: Final = (360, 540)
-"""Largest width and height of a thumbnail in pixels: 2 to 8 KB, as Dagster's database keeps those of every run."""
-QUALITY: Final = 40
+THUMBNAIL: Final = (340, 240)
+"""Largest width and height of a thumbnail in pixels: 2 to 5 KB, as Dagster's database keeps those of every run."""
+QUALITY: Final = 30
 """WebP quality of a thumbnail."""
 
 

@@ -98,9 +98,7 @@ def _training_metadata(settings: Settings, results: Sequence[TrainResult]) -> di
     metadata: dict[str, Metadata] = {
         "top1": dg.MetadataValue.float(first.metrics["top1"]),
         "train_top1": dg.MetadataValue.float(first.metrics["train_top1"]),
-        "metrics": mapping_table(
-            {name: round(value, 4) for name, value in first.metrics.items()}, columns=("metric", "value")
-        ),
+        "metrics": records_table(_by_side(first.metrics), none=""),
         "confused": records_table([{name: pair[name] for name in shown} for pair in pairs], none="no wrong answer"),
         "mlflow_run": dg.MetadataValue.url(run_url(settings, first.mlflow_run_id)),
         "folder": dg.MetadataValue.path(str(first.weights.parent)),
@@ -108,6 +106,20 @@ def _training_metadata(settings: Settings, results: Sequence[TrainResult]) -> di
     }
     numbers = [{name: result.metrics[name] for name in ("top1", "train_top1", "top5")} for result in results]
     return metadata | _by_seed(settings, numbers)
+
+
+def _by_side(metrics: Mapping[str, float]) -> list[dict[str, str | float | None]]:
+    """One row per metric, the two sides of the split beside each other."""
+    validation = {name.removeprefix("validation_"): value for name, value in metrics.items() if name[:6] != "train_"}
+    training = {name.removeprefix("train_"): value for name, value in metrics.items() if name[:6] == "train_"}
+    return [
+        {
+            "metric": name,
+            "validation": round(value, 4),
+            "training": round(training[name], 4) if name in training else None,
+        }
+        for name, value in validation.items()
+    ]
 
 
 def _calibration_metadata(

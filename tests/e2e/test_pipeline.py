@@ -115,6 +115,12 @@ def test_it_prints_the_table_of_results_and_where_to_look(finished: Path) -> Non
         assert expected in printed
 
 
+def test_the_events_of_a_run_take_little_room(finished: Path) -> None:
+    databases = [path for path in (finished / "dagster_home" / "history" / "runs").glob("*.db") if path.stem != "index"]
+    assert len(databases) == 3
+    assert max(path.stat().st_size for path in databases) < 1_000_000
+
+
 def test_runs_are_nested_below_the_dataset_version(finished: Path) -> None:
     connected = client(finished)
     experiment = connected.get_experiment_by_name("naturewatch")
@@ -265,7 +271,7 @@ def materialised(ui: Ui, page: Page, before: dict[str, Any]) -> str:
 
 def test_materialize_all_ends_green(materialised: str, ui: Ui, page: Page) -> None:
     # The job's page draws every asset; the global lineage folds them into their groups.
-    page.goto(f"{ui.dagster}/locations/naturewatch/jobs/road", wait_until="domcontentloaded")
+    page.goto(f"{ui.dagster}/locations/naturewatch/jobs/pipeline", wait_until="domcontentloaded")
     page.wait_for_timeout(4000)
     shoot(page, "3-lineage")
     assert materialised
@@ -285,7 +291,7 @@ def test_a_second_run_changes_nothing_and_trains_only_what_is_missing(
 @pytest.mark.parametrize(
     ("asset", "expected"),
     [
-        ("changes", "What the release changed"),
+        ("changes", "What the snapshot changed"),
         ("species", "Photographs per species"),
         ("split", "contact_sheet"),
         ("dataset_page", "Species per class"),
