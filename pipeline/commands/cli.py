@@ -107,7 +107,7 @@ def _settings(file: Path | None) -> "Settings":
 
 
 def _hand_over(command: str, arguments: list[str]) -> int:
-    """Become `python -m <module>`; `identify` is told which registry the configuration names."""
+    """Become `python -m <module>`; `identify` gets the registry that the configuration names."""
     module, _ = HANDED_OVER[command]
     if command == "identify":
         arguments = _with_registry(arguments)

@@ -12,8 +12,8 @@ from pipeline.launching.replica import source_api
 whole_pipeline = dg.define_asset_job(
     "pipeline",
     selection=dg.AssetSelection.all(),
-    description="Every asset from GBIF's download to the served model. What has not changed is found done: "
-    "photographs are not fetched again, networks are not trained again.",
+    description="Every asset from GBIF's download to the served model. Unchanged results are used again: "
+    "no photograph is fetched twice, no network is trained twice on the same dataset version.",
 )
 
 weekly_refresh = dg.ScheduleDefinition(

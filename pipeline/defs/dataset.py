@@ -67,7 +67,7 @@ def species(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeRe
 def rejections(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
     """One line for every row that left the pipeline: at which asset, its key there, the rule, and the detail.
 
-    Each asset that removes rows writes a file of its own lines; this table is their union.
+    Each asset that removes rows writes its lines to a file; this table is the union of these files.
     """
     paths = scope.settings().paths
     table = gather_rejections(paths)

@@ -24,34 +24,38 @@ SCOPE_TAG = "naturewatch.scope"
 
 
 class Scope(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The configuration of one scope, and the keys of it that can be changed for a single run in the Launchpad."""
+    """The configuration of one scope, and the keys of it that can be changed for a single run in the Launchpad.
+
+    None of these keys is empty or 0 in a configuration, so that these values can mean "as in the file": unlike null,
+    the Launchpad shows them with its defaults.
+    """
 
     config_file: str = Field(
         default="",
         description="The scope's YAML file. Empty: the environment variable NATUREWATCH_CONFIG, else conf/sample.yaml.",
     )
-    target: float | None = Field(
-        default=None,
+    target: float = Field(
+        default=0.0,
         description="specificity.target: the share of answers that should be right, as 0.9. "
-        "A higher target gives more answers at higher ranks. Empty: as in the file.",
+        "A higher target gives more answers at higher ranks. 0: as in the file.",
     )
-    image_size: int | None = Field(
-        default=None,
+    image_size: int = Field(
+        default=0,
         description="training.image_size: width and height in pixels of what the networks see. "
-        "A changed size trains every network anew. Empty: as in the file.",
+        "A changed size trains every network anew. 0: as in the file.",
     )
-    backbone: str | None = Field(
-        default=None,
+    backbone: str = Field(
+        default="",
         description="training.backbone: a network of timm, as inception_resnet_v2. "
         "A changed backbone trains every network anew. Empty: as in the file.",
     )
-    weights: str | None = Field(
-        default=None,
+    weights: str = Field(
+        default="",
         description="training.weights: what the backbone starts from: hub, package, none, or a file. "
         "Empty: as in the file.",
     )
-    recipe: str | None = Field(
-        default=None,
+    recipe: str = Field(
+        default="",
         description="training.recipe: paper, sample, or a file of recipes (batch sizes, epochs, learning rates). "
         "A changed recipe trains every network anew. Empty: as in the file.",
     )
@@ -86,7 +90,7 @@ class Scope(dg.ConfigurableResource):  # type: ignore[type-arg]
         values = _said(load_settings(file))
         chosen = {"specificity": ("target",), "training": ("image_size", "backbone", "weights", "recipe")}
         for section, keys in chosen.items():
-            given = {key: value for key in keys if (value := getattr(self, key)) is not None}
+            given = {key: value for key in keys if (value := getattr(self, key))}
             values[section] = {**values.get(section, {}), **given}
         try:
             return _Complete(**values)

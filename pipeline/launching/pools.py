@@ -60,7 +60,7 @@ def alive(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
 
 
 def end_killed(instance: dg.DagsterInstance, run_ids: set[str]) -> set[str]:
-    """Mark those of the runs as failed whose process is gone, free their slots, and return them."""
+    """Mark the runs that have lost their process as failed, free their slots, and return them."""
     gone = {run_id for run_id in run_ids if _is_gone(instance, run_id)}
     for run_id in gone:
         run = instance.get_run_by_id(run_id)
@@ -94,7 +94,7 @@ def _is_gone(instance: dg.DagsterInstance, run_id: str) -> bool:
         run = instance.get_run_by_id(run_id)
         if run is None or run.is_finished:
             return True
-        # A database server may be shared with machines whose locks cannot be seen here.
+        # A database server may be shared with other machines, and their locks cannot be seen here.
         return PROCESS_TAG in run.tags and isinstance(instance.event_log_storage, SqliteEventLogStorage)
     return True
 

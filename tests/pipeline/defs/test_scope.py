@@ -70,7 +70,7 @@ def test_a_file_that_is_edited_while_a_run_works_decides_the_next_run(file: Path
     assert third.training.image_size == 64
 
 
-def test_a_file_that_is_broken_meanwhile_harms_nobody(file: Path, instance: dg.DagsterInstance) -> None:
+def test_a_file_that_is_broken_meanwhile_does_no_harm(file: Path, instance: dg.DagsterInstance) -> None:
     (first, second), _ = run(instance, between=lambda: file.write_text("name: ["))
     assert first == second
 
@@ -126,7 +126,7 @@ def test_a_wrong_value_in_the_launchpad_is_named(file: Path, instance: dg.Dagste
 def test_every_key_of_the_launchpad_is_described() -> None:
     schema = defs.resolve_implicit_global_asset_job_def().run_config_schema.config_type
     scope = schema.fields["resources"].config_type.fields["scope"].config_type.fields["config"].config_type  # type: ignore[attr-defined]
-    assert {"target", "image_size", "backbone", "weights", "recipe"} <= scope.fields.keys()
+    assert scope.fields.keys() == {"config_file", "target", "image_size", "backbone", "weights", "recipe"}
     steps = schema.fields["ops"].config_type.fields  # type: ignore[attr-defined]
     of_steps = {
         name: steps[name].config_type.fields["config"].config_type for name in ("gbif_download", "dataset_page")
@@ -136,4 +136,4 @@ def test_every_key_of_the_launchpad_is_described() -> None:
     for config in (scope, *of_steps.values()):
         for name, field in config.fields.items():
             assert field.description, name
-            assert not field.is_required, name
+            assert field.default_value is not None, f"{name} is among the defaults that the Launchpad shows"

@@ -1,4 +1,4 @@
-"""The embedded replica starts, serves the ingest's whole road at stable addresses, and never outlives its parent."""
+"""The embedded replica starts, serves the whole ingest at stable addresses, and never outlives its parent."""
 
 import os
 import signal
