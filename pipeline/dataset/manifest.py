@@ -73,10 +73,10 @@ class DatasetManifest(BaseModel):
         try:
             return cls.model_validate_json(paths.dataset_manifest.read_bytes())
         except FileNotFoundError as error:
-            raise TableError(f"{paths.dataset_manifest} is missing; materialise the asset training_photos") from error
+            raise TableError(f"{paths.dataset_manifest} is missing; materialise the asset manifest") from error
         except (OSError, ValueError) as error:
             problem = f"cannot read {paths.dataset_manifest}: {problem_of(error)}"
-            raise TableError(f"{problem}; materialise the asset training_photos again") from error
+            raise TableError(f"{problem}; materialise the asset manifest again") from error
 
     @property
     def source(self) -> str:

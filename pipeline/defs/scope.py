@@ -60,14 +60,13 @@ class Scope(dg.ConfigurableResource):  # type: ignore[type-arg]
         "A changed recipe trains every network anew. Empty: as in the file.",
     )
 
-    _record: Path | None = PrivateAttr(default=None)
-    _context: dg.InitResourceContext | None = PrivateAttr(default=None)
+    _run: tuple[dg.DagsterInstance, str] | None = PrivateAttr(default=None)
+    """The run that asks, and where it is kept; None outside of a run."""
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Dagster calls it before a step, or a tick of a sensor, which belongs to no run."""
+        """Dagster calls it before a step, and before a tick of a sensor, which belongs to no run."""
         if context.run is not None and context.instance is not None:
-            self._record = record_of(context.instance, context.run.run_id)
-            self._context = context
+            self._run = context.instance, context.run.run_id
 
     def settings(self) -> Settings:
         """The configuration of this run; outside of a run that of the file as it is now.
@@ -75,14 +74,16 @@ class Scope(dg.ConfigurableResource):  # type: ignore[type-arg]
         Raises:
             ConfigurationError: a key is unknown or wrong.
         """
-        if self._record is None or self._context is None:
+        if self._run is None:
             return self._resolved()
-        with exclusive(self._record.with_suffix(".lock")):
-            if not self._record.exists():
+        instance, run_id = self._run
+        record = record_of(instance, run_id)
+        with exclusive(record.with_suffix(".lock")):
+            if not record.exists():
                 settings = self._resolved()
-                write_json(self._record, _recorded(settings))
-                self._tag(settings.name)
-        return self._restored(json.loads(self._record.read_text(encoding="utf-8")))
+                write_json(record, _recorded(settings))
+                instance.add_run_tags(run_id, {SCOPE_TAG: settings.name})
+        return self._restored(json.loads(record.read_text(encoding="utf-8")))
 
     def _resolved(self) -> Settings:
         """What the file, the environment and the Launchpad say now; the Launchpad decides."""
@@ -105,12 +106,6 @@ class Scope(dg.ConfigurableResource):  # type: ignore[type-arg]
             for section, key in (name.split(".") for name in record["withheld"]):
                 values[section] = {**values.get(section, {}), key: now[section][key]}
         return _Complete(**values)
-
-    def _tag(self, name: str) -> None:
-        assert self._context is not None  # noqa: S101 (asked before)
-        assert self._context.instance is not None  # noqa: S101 (asked before)
-        assert self._context.run is not None  # noqa: S101 (asked before)
-        self._context.instance.add_run_tags(self._context.run.run_id, {SCOPE_TAG: name})
 
 
 class _Complete(Settings):
