@@ -135,7 +135,7 @@ def train_share_is_near_target(scope: Scope) -> dg.AssetCheckResult:
     blocking=True,
     additional_deps=[
         "occurrences", "media", ingest.clean_occurrences, ingest.photo_index, ingest.photos, dataset.species,
-        dataset.rejections, dataset.genus_photos,
+        dataset.rejections,
     ],
 )  # fmt: skip
 def counts_add_up(scope: Scope) -> dg.AssetCheckResult:

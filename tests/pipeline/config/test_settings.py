@@ -381,7 +381,7 @@ class TestDagsterHome:
             ("home", "it must be absolute, as /"),
             ("{folder}/file", "a file is in its place"),
             ("{folder}/file/home", "a file is in its place"),
-            ("/proc/home", "it cannot be made"),
+            ("/proc/home", "cannot be made: No such file"),
             ("/proc/self", "cannot be written to"),
         ],
     )
