@@ -250,6 +250,8 @@ def materialised(ui: Ui, page: Page, before: dict[str, Any]) -> str:
     page.goto(f"{ui.dagster}/asset-groups", wait_until="domcontentloaded", timeout=LONG * 1000)
     button = page.get_by_role("button", name=re.compile("Materialize all", re.IGNORECASE)).first
     button.click(timeout=LONG * 1000)
+    # The page makes several requests before it starts the run: it has to stay open until then.
+    ui.command.wait_until(lambda: ui.latest_run() != earlier)
     shoot(page, "1-materialize-all-clicked")
     # The page asks for what it shows, again and again, for as long as it is open.
     page.goto("about:blank")
