@@ -24,12 +24,10 @@ SCOPE_TAG = "naturewatch.scope"
 
 
 class Scope(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The configuration of one scope, and the keys of it that can be changed for a single run in the Launchpad.
+    """The configuration of one scope. Each key below changes it for this run alone; empty or 0 keeps what is configured."""
 
-    None of these keys is empty or 0 in a configuration, so that these values can mean "as in the file": unlike null,
-    the Launchpad shows them with its defaults.
-    """
-
+    # No configuration has an empty key or a 0 here, so both can mean "as in the file": unlike null, the Launchpad
+    # writes them down with its defaults, where a person sees what can be changed.
     config_file: str = Field(
         default="",
         description="The scope's YAML file. Empty: the environment variable NATUREWATCH_CONFIG, else conf/sample.yaml.",
