@@ -24,7 +24,7 @@ SCOPE_TAG = "naturewatch.scope"
 
 
 class Scope(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The configuration of one scope. Each key below changes it for this run alone; empty or 0 keeps what is configured."""
+    """The configuration of one scope. Each key below changes it for one run; empty or 0 keeps what is configured."""
 
     # No configuration has an empty key or a 0 here, so both can mean "as in the file": unlike null, the Launchpad
     # writes them down with its defaults, where a person sees what can be changed.
