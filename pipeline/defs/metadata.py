@@ -16,7 +16,7 @@ from pipeline.tables import CONTRACTS, DUCKDB_TYPES
 
 Metadata = str | int | float | dg.MetadataValue
 """A value that the UI shows."""
-THUMBNAIL: Final = (340, 240)
+THUMBNAIL: Final = (320, 230)
 """Largest width and height of a thumbnail in pixels: 2 to 5 KB, as Dagster's database keeps those of every run."""
 QUALITY: Final = 30
 """WebP quality of a thumbnail."""

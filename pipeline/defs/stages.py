@@ -16,7 +16,7 @@ from pipeline.launching.launch import run_child
 from pipeline.launching.specs import calibrate_spec, result_of, train_specs
 from pipeline.tracking.runs import run_url
 
-CONFUSED = 15
+CONFUSED = 10
 """Pairs of taxa that the UI shows."""
 
 NUMBERS = {
