@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import ml.classifiers.cli
-
 import demo.__main__
+import ml.classifiers.cli
 import ml.serving.identify
 import pipeline.commands.cli
 from pipeline.config.settings import Settings

@@ -7,7 +7,7 @@ import dagster as dg
 from ml.spec import MLFLOW_DEFAULTS
 from pipeline.defs import automation, checks, dataset, evaluation, ingest, release, training
 from pipeline.defs.console import console
-from pipeline.defs.resources import Scope
+from pipeline.defs.scope import Scope
 from pipeline.launching import pools
 from pipeline.launching.launch import TERMINATION_SECONDS
 from pipeline.query import STEPS_TOGETHER
@@ -18,7 +18,7 @@ pools.install()
 defs = dg.Definitions(
     assets=dg.load_assets_from_modules([ingest, dataset, training, evaluation, release]),
     asset_checks=dg.load_asset_checks_from_modules([checks]),
-    jobs=[automation.road],
+    jobs=[automation.whole_pipeline],
     schedules=[automation.weekly_refresh],
     sensors=[automation.growth],
     loggers={"console": console},

@@ -42,7 +42,7 @@ class LockedError(NatureWatchError):
 
 
 class PoolError(NatureWatchError):
-    """Another run holds the place in one of Dagster's pools that a step waits for."""
+    """Another run holds the slot of a Dagster pool that a step waits for."""
 
 
 class RegistryError(NatureWatchError):

@@ -1,4 +1,4 @@
-"""What went wrong in a run, in one line for each step, for people."""
+"""What went wrong in a run: one line per failed step, for people."""
 
 from collections.abc import Iterator
 
@@ -11,13 +11,13 @@ from pipeline.launching.interrupts import Interrupted
 
 
 class Failures:
-    """The errors of the steps that failed, as they were raised: Dagster's events keep their text alone."""
+    """The errors of the steps that failed, as they were raised: Dagster's events keep only their text."""
 
     def __init__(self) -> None:
         self._errors: dict[str, BaseException] = {}
 
     def hook(self) -> dg.HookDefinition:
-        """What Dagster calls after a step that failed."""
+        """The hook that Dagster calls after a step has failed."""
 
         @dg.failure_hook(name="remember_the_error")
         def remember(context: dg.HookContext) -> None:
@@ -26,16 +26,16 @@ class Failures:
                 return
             self._errors[context.step_key] = error
             if _is_interrupt(error):
-                # Hidden in a group of errors, an interrupt would pass for a failure, and other steps would go on.
+                # Inside a group of errors an interrupt would count as a failure, and other steps would go on.
                 raise DagsterExecutionInterruptedError
 
         return remember
 
     def lines(self, result: dg.ExecuteInProcessResult) -> list[str]:
-        """Each failure in one line.
+        """One line per failure.
 
         Raises:
-            Interrupted: the run did not fail but was interrupted.
+            Interrupted: the run was interrupted, and did not fail.
         """
         if any(_is_interrupt(error) for error in self._errors.values()):
             raise Interrupted
@@ -55,7 +55,7 @@ class Failures:
 
 
 def reason(error: BaseException) -> str:
-    """An error for people, in one line: the words of the error made for them that is nearest the surface, if any."""
+    """An error in one line: the message of the outermost `NatureWatchError` in its chain, if there is one."""
     first = error
     for found in _chain(error):
         if isinstance(found, NatureWatchError):
@@ -67,7 +67,7 @@ def reason(error: BaseException) -> str:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and what lies behind it, from the surface down; of a group, each member with what lies behind it."""
+    """An error and its causes, the outermost first; of a group, each member with its causes."""
     seen: set[int] = set()
     level = [error]
     while level:
@@ -78,7 +78,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
             seen.add(id(each))
             yield each
             inner = each.exceptions if isinstance(each, BaseExceptionGroup) else ()
-            # Dagster keeps what an asset raised beside the chain, too.
+            # Dagster also keeps what an asset raised in an attribute.
             own = getattr(each, "user_exception", None)
             behind = own or each.__cause__ or (None if each.__suppress_context__ else each.__context__)
             below += [*inner, *([behind] if behind is not None else [])]
@@ -90,7 +90,7 @@ def _is_interrupt(error: BaseException) -> bool:
 
 
 def was_interrupted(event: dg.DagsterEvent) -> bool:
-    """Whether the event is the end of a run that a signal ended between two steps."""
+    """Whether the event ends a run that a signal interrupted between two steps."""
     return (
         event.event_type == dg.DagsterEventType.RUN_FAILURE
         and event.job_failure_data.failure_reason == RunFailureReason.UNEXPECTED_TERMINATION
@@ -98,7 +98,7 @@ def was_interrupted(event: dg.DagsterEvent) -> bool:
 
 
 def _run_failure(result: dg.ExecuteInProcessResult) -> str:
-    """Why a run failed of which no step did: what was in the way of starting one."""
+    """Why a run failed although no step did: what prevented a step from starting."""
     for event in result.all_events:
         if event.event_type == dg.DagsterEventType.RUN_FAILURE and event.job_failure_data.error is not None:
             error = event.job_failure_data.error

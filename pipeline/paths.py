@@ -125,6 +125,11 @@ class Paths:
         return self.data_root / "release"
 
     @property
+    def dagster_home(self) -> Path:
+        """Dagster's instance of this scope: its runs, their events and logs."""
+        return self.data_root / "dagster"
+
+    @property
     def mlflow_database(self) -> Path:
         """The default MLflow store: SQLite."""
         return self.data_root / "mlflow.db"

@@ -58,12 +58,39 @@ def write_rejections(
             threads=threads,
             stage=stage,
         )
-        stages = [path for name in STAGES if (path := paths.rejections_of(name)).exists()]
-        with atomic_path(union) as partial, pq.ParquetWriter(partial, REJECTIONS, compression="zstd") as writer:
-            for path in stages:
-                for batch in pq.ParquetFile(path).iter_batches(batch_size=100_000):
-                    writer.write_batch(batch.cast(REJECTIONS))
+        _unite(paths)
     return union
+
+
+def gather_rejections(paths: Paths) -> Path:
+    """Write `rejections.parquet` from the rejections of all stages, as each of them does when it has removed rows.
+
+    Returns:
+        The path of `rejections.parquet`.
+    """
+    union = paths.table("rejections")
+    with exclusive(union.parent / ".rejections.lock"):
+        return _unite(paths)
+
+
+def _unite(paths: Paths) -> Path:
+    """Write the union of the stages that there are, in the order of `STAGES`; the caller holds the lock."""
+    union = paths.table("rejections")
+    stages = [path for name in STAGES if (path := paths.rejections_of(name)).exists()]
+    with atomic_path(union) as partial, pq.ParquetWriter(partial, REJECTIONS, compression="zstd") as writer:
+        for path in stages:
+            for batch in pq.ParquetFile(path).iter_batches(batch_size=100_000):
+                writer.write_batch(batch.cast(REJECTIONS))
+    return union
+
+
+def removed_by(paths: Paths, stage: str) -> dict[str, int]:
+    """How many rows each rule of one stage removed: rule -> rows.
+
+    Raises:
+        TableError: the stage has written no rejections yet.
+    """
+    return {str(rule): lines for (rule,), lines in tally(paths.rejections_of(stage), "rule").items()}
 
 
 def counts(paths: Paths) -> dict[str, dict[str, int]]:

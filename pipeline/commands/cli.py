@@ -1,7 +1,7 @@
 """The command `naturewatch`: parses arguments and hands over. Exit 0 only when the work is done.
 
-`identify`, `specificity` and `replica` become the module that does the work, so that the pipeline never loads the
-networks. What takes long to import is imported where it is used: a wrong option or configuration is told before.
+`identify`, `specificity` and `replica` become the module that does the work: the pipeline never loads the networks.
+Slow imports are made where they are used, so that a wrong option or configuration is reported at once.
 """
 
 from pipeline.launching.interrupts import Interrupted, ignore_signals, leave_on_signals, quiet_pipe, supervised
@@ -30,7 +30,7 @@ HANDED_OVER: Final = {
     "specificity": ("ml.classifiers.cli", "calibrate specificity for anybody's classifier"),
     "replica": ("demo", "serve the embedded GBIF and photo replica"),
 }
-"""Commands that another package answers: the module, and what it does."""
+"""Commands that another package implements: the module, and what it does."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,7 +65,7 @@ def _complain(message: str, *, status: int) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Tells a wrong call in one line."""
+    """Reports a wrong call in one line."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}; `{self.prog} --help` says what there is\n")
@@ -96,19 +96,19 @@ def _port(text: str) -> int:
 
 
 def _settings(file: Path | None) -> "Settings":
-    """The configuration, which children read, too; the folder of Dagster's instance is usable afterwards."""
+    """The configuration, which children read too; the folder of Dagster's instance can be used afterwards."""
     from pipeline.commands.dagster_home import prepare_dagster_home  # noqa: PLC0415
     from pipeline.config.settings import configuration_file, load_settings  # noqa: PLC0415
 
     # Absolute, for children that run in another folder.
     os.environ["NATUREWATCH_CONFIG"] = str(configuration_file(file))
     settings = load_settings()
-    prepare_dagster_home()
+    prepare_dagster_home(settings.paths)
     return settings
 
 
 def _hand_over(command: str, arguments: list[str]) -> int:
-    """Become `python -m <module>`; `identify` is told which registry the configuration names."""
+    """Become `python -m <module>`; `identify` gets the registry that the configuration names."""
     module, _ = HANDED_OVER[command]
     if command == "identify":
         arguments = _with_registry(arguments)
@@ -137,6 +137,9 @@ def _with_registry(arguments: list[str]) -> list[str]:
 
 
 def _run(settings: "Settings", *, selection: str) -> int:
+    # Loading the pipeline takes seconds.
+    what = "the whole pipeline" if selection == "*" else selection
+    print(f"Running {what} for the scope {settings.name}; data in {settings.paths.data_root}", flush=True)
     from pipeline.commands.run import materialise  # noqa: PLC0415
 
     started = time.monotonic()

@@ -18,14 +18,14 @@ NEEDS_MLFLOW = frozenset({"training", "evaluation", "release"})
 
 
 def materialise(settings: Settings, *, selection: str) -> list[str]:
-    """Materialise the selected assets, one after the other, on the instance of `DAGSTER_HOME`.
+    """Materialise the selected assets, one after the other, in the Dagster instance of `DAGSTER_HOME`.
 
     Args:
-        settings: The configuration; the assets read it anew.
+        settings: The configuration; the run reads it once more and keeps it.
         selection: Dagster's asset selection syntax.
 
     Returns:
-        What went wrong, one line for each step or check that failed; nothing when all is done.
+        One line for each step or check that failed; empty when all is done.
 
     Raises:
         ConfigurationError: the selection is malformed or selects nothing, or MLflow's server does not answer.
@@ -45,7 +45,7 @@ def materialise(settings: Settings, *, selection: str) -> list[str]:
         dg.DagsterInstance.get() as instance,
         pools.alive(instance, run_id),
     ):
-        pools.bury_killed_runs(instance)
+        pools.end_killed_runs(instance)
         result = job.execute_in_process(
             asset_selection=sorted(keys),
             instance=instance,

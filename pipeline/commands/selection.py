@@ -1,4 +1,4 @@
-"""Reads an asset selection in Dagster's syntax, and tells what of it names nothing."""
+"""Reads an asset selection in Dagster's syntax, and reports the parts of it that select nothing."""
 
 import difflib
 import warnings
@@ -20,14 +20,14 @@ def assets_of(selection: str, *, graph: AssetGraph) -> frozenset[dg.AssetKey]:
 
     Args:
         selection: As `*`, `photos`, `key:photos+` or `group:ingest or group:dataset`.
-        graph: What is selected from.
+        graph: The assets to select from.
 
     Raises:
-        ConfigurationError: the selection is malformed or empty, or a part of it selects nothing; near names are told.
+        ConfigurationError: the selection is malformed or empty, or a part of it selects nothing.
     """
     try:
         with warnings.catch_warnings():
-            # Dagster's own parser of selections calls what it marks as beta.
+            # Dagster's parser of selections is marked as beta.
             warnings.simplefilter("ignore", category=dg.BetaWarning)
             parsed = dg.AssetSelection.from_string(selection)
     except (dg.DagsterError, ValueError) as error:
@@ -64,7 +64,7 @@ def _parts(selection: dg.AssetSelection) -> Iterator[dg.AssetSelection]:
 
 
 def _near(text: str, *, graph: AssetGraph) -> str:
-    """Names like the one that selects nothing, or how to see all."""
+    """Names similar to the one that selects nothing, or else all groups."""
     assets = {key.to_user_string() for key in graph.get_all_asset_keys()}
     groups = {graph.get(key).group_name for key in graph.get_all_asset_keys()}
     attribute, _, value = text.rpartition(":")

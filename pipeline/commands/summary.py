@@ -21,18 +21,18 @@ from pipeline.paths import PROJECT_ROOT
 from pipeline.rejections import counts
 
 DEFAULT: Final = PROJECT_ROOT / "conf" / "sample.yaml"
-"""The configuration that a command takes without being told."""
+"""The configuration of a command without `--config`."""
 
 
 def print_summary(settings: Settings, *, seconds: float) -> None:
-    """Print what the current tables and models of this scope are; parts that were not selected are left out."""
-    # A log file is read on screens wider than the 80 columns that are assumed where there is no terminal.
+    """Print the current tables and models of this scope; what does not exist yet is left out."""
+    # Without a terminal 80 columns are assumed; a log file is read on wider screens.
     console = Console() if sys.stdout.isatty() else Console(width=120)
     if settings.paths.dataset_manifest.exists():
         manifest = DatasetManifest.read(settings.paths)
         console.print(_counts_table(settings, manifest))
         console.print(_networks_table(settings, manifest))
-    # A path must come out whole and as it is: neither wrapped nor read as markup.
+    # A path must be printed as it is: neither wrapped nor read as markup.
     plain: dict[str, Any] = {"markup": False, "highlight": False, "soft_wrap": True}
     console.print(f"Done in {seconds:.0f} s.")
     console.print(f"  tables     {settings.paths.tables}", **plain)
@@ -43,11 +43,11 @@ def print_summary(settings: Settings, *, seconds: float) -> None:
 
 
 def command(name: str, *, environment: Mapping[str, str]) -> str:
-    """How to call a command on what the last run has made, from the same folder: its configuration belongs to it.
+    """How to call a command on the results of the last run, with the same configuration and from the same folder.
 
     Args:
         name: `ui` or `identify`.
-        environment: The variables of this process; those that say where things lie are repeated.
+        environment: The variables of this process; those that decide where data and models are get repeated.
     """
     deciding = ("NATUREWATCH__NAME", "NATUREWATCH__DATA_ROOT", "NATUREWATCH__REGISTRY__")
     words = [

@@ -15,16 +15,16 @@ import dagster as dg
 from pipeline.config.settings import Settings
 from pipeline.errors import ChildError, ConfigurationError, RegistryError
 from pipeline.launching.interrupts import raise_on_signals
-from pipeline.launching.pools import bury_killed_runs
+from pipeline.launching.pools import end_killed_runs
 from pipeline.paths import PROJECT_ROOT
 from pipeline.tracking.server import check_answers, is_remote
 
 HOST = "127.0.0.1"
 LOOK_SECONDS = 0.2
-BURY_SECONDS = 10.0
-"""Between two looks for runs of `naturewatch run` that were killed."""
+CHECK_SECONDS = 10.0
+"""Between two checks for runs of `naturewatch run` that were killed."""
 OWN_MLFLOW = "http://127.0.0.1:5000"
-"""The default of `registry.mlflow_url`: nobody has said where the UI of a remote server is."""
+"""The default of `registry.mlflow_url`: the address of a remote server's UI was not configured."""
 
 
 def serve(settings: Settings, *, port: int, mlflow_port: int) -> NoReturn:
@@ -37,8 +37,8 @@ def serve(settings: Settings, *, port: int, mlflow_port: int) -> NoReturn:
 
     Raises:
         ConfigurationError: a port is taken, or both are the same.
-        ChildError: a server ended by itself; the other one is ended, too.
-        Interrupted: a signal has come, Ctrl-C for instance.
+        ChildError: a server ended by itself; the other one is ended as well.
+        Interrupted: a signal was received, Ctrl-C for instance.
     """
     remote = is_remote(settings)
     _check_ports({"--port": port} if remote else {"--port": port, "--mlflow-port": mlflow_port})
@@ -48,17 +48,17 @@ def serve(settings: Settings, *, port: int, mlflow_port: int) -> NoReturn:
         try:
             check_answers(settings)
         except RegistryError as error:
-            # Dagster's side is of use without it.
+            # Dagster's UI is useful without it.
             sys.stderr.write(f"naturewatch: {error}\n")
     else:
         from pipeline.tracking.runs import client  # noqa: PLC0415 (it takes seconds)
 
         mlflow_url = f"http://{HOST}:{mlflow_port}"
-        # The database is made here, once: several processes would get into each other's way.
+        # The database is made here, once: several processes must not make it at the same time.
         client(settings)
     environment = {
         **os.environ,
-        # The packages are importable from a checkout without installation, too, and from any folder.
+        # The packages can be imported from a checkout without installation, and from any folder.
         "PYTHONPATH": os.pathsep.join(filter(None, [str(PROJECT_ROOT), os.environ.get("PYTHONPATH")])),
         "NATUREWATCH__REGISTRY__DAGSTER_URL": f"http://{HOST}:{port}",
         "NATUREWATCH__REGISTRY__MLFLOW_URL": mlflow_url,
@@ -68,11 +68,11 @@ def serve(settings: Settings, *, port: int, mlflow_port: int) -> NoReturn:
     with dg.DagsterInstance.get() as instance, _running(commands, environment) as keepers:
         sys.stdout.write(f"Dagster: http://{HOST}:{port}   MLflow: {mlflow_url}   (Ctrl-C ends it)\n")
         sys.stdout.flush()
-        looked = time.monotonic() - BURY_SECONDS
+        looked = time.monotonic() - CHECK_SECONDS
         while all(keeper.poll() is None for keeper in keepers.values()):
-            if time.monotonic() - looked >= BURY_SECONDS:
-                # Runs that are started here would queue behind them for ever.
-                bury_killed_runs(instance)
+            if time.monotonic() - looked >= CHECK_SECONDS:
+                # Runs that are started here would queue behind them forever.
+                end_killed_runs(instance)
                 looked = time.monotonic()
             time.sleep(LOOK_SECONDS)
         ended = [f"{name} ended with status {keeper.returncode}" for name, keeper in keepers.items()
@@ -81,12 +81,12 @@ def serve(settings: Settings, *, port: int, mlflow_port: int) -> NoReturn:
 
 
 def _check_ports(ports: Mapping[str, int]) -> None:
-    """Complain of a port that cannot be had before anything is started."""
+    """Refuse a port that cannot be used before anything is started."""
     if len(set(ports.values())) < len(ports):
         raise ConfigurationError(f"{' and '.join(ports)} are both {min(ports.values())}: choose two ports")
     for option, port in ports.items():
         with socket.socket() as listener:
-            # As the servers do: connections of an earlier server that are still closing are no hindrance.
+            # As the servers do: connections of an earlier server may still be closing.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 listener.bind((HOST, port))
@@ -113,7 +113,7 @@ def _mlflow(settings: Settings, port: int) -> list[str]:
 def _running(
     commands: Mapping[str, list[str]], environment: Mapping[str, str]
 ) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
-    """Run each command under a keeper, which ends all that the command started when this block or process ends."""
+    """Run each command under a keeper, which ends everything it started when this block or process ends."""
     keepers: dict[str, subprocess.Popen[bytes]] = {}
     try:
         for name, command in commands.items():

@@ -77,10 +77,10 @@ class DatasetManifest(BaseModel):
         try:
             return cls.model_validate_json(paths.dataset_manifest.read_bytes())
         except FileNotFoundError as error:
-            raise TableError(f"{paths.dataset_manifest} is missing; materialise the asset training_photos") from error
+            raise TableError(f"{paths.dataset_manifest} is missing; materialise the asset manifest") from error
         except (OSError, ValueError) as error:
             problem = f"cannot read {paths.dataset_manifest}: {problem_of(error)}"
-            raise TableError(f"{problem}; materialise the asset training_photos again") from error
+            raise TableError(f"{problem}; materialise the asset manifest again") from error
 
     @property
     def source(self) -> str:
@@ -138,7 +138,7 @@ def balance(paths: Paths) -> list[str]:
     Raises:
         TableError: a table is missing.
     """
-    numbers = _counts(paths)
+    numbers = _counts(paths, without=("genus_photos",))
     return [
         f"{before} {numbers[before]} is not {after} {numbers[after]} + {removed} {numbers[removed]}"
         for before, after, removed in EQUATIONS
@@ -193,8 +193,8 @@ def _table_hash(paths: Paths, name: str) -> str:
     )
 
 
-def _counts(paths: Paths) -> dict[str, int]:
-    """Rows at each step of the pipeline, and rows that were removed between them."""
+def _counts(paths: Paths, *, without: tuple[str, ...] = ()) -> dict[str, int]:
+    """Rows at each step of the pipeline, and rows removed between them; a table of `without` counts as empty."""
     whole = ("occurrences", "clean_occurrences", "media", "photo_index", "species", "split", "genus_photos")
     sides = tally(paths.table("split"), "split")
     (clean,) = rows("clean_media", inputs={name: paths.table(name) for name in ("media", "clean_occurrences")})
@@ -204,7 +204,7 @@ def _counts(paths: Paths) -> dict[str, int]:
         return sum(number for rule, number in removed.get(stage, {}).items() if rule != NOTE)
 
     return {
-        **{name: count(paths.table(name)) for name in whole},
+        **{name: 0 if name in without else count(paths.table(name)) for name in whole},
         **{side: sides.get((side,), 0) for side in ("train", "validation")},
         "clean_media": clean["media"],
         "photos_ok": tally(paths.table("photos"), "status").get(("ok",), 0),

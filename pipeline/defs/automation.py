@@ -4,33 +4,35 @@ import dagster as dg
 import requests
 
 from pipeline.config.settings import load_settings
-from pipeline.defs.resources import Scope
+from pipeline.defs.scope import Scope
 from pipeline.errors import GbifError
 from pipeline.gbif.growth import grown
 from pipeline.launching.replica import source_api
 
-road = dg.define_asset_job(
-    "road",
+whole_pipeline = dg.define_asset_job(
+    "pipeline",
     selection=dg.AssetSelection.all(),
-    description="The whole road; what has not changed is found done and costs seconds.",
+    description="Every asset from GBIF's download to the served model. Unchanged results are used again: "
+    "no photograph is fetched twice, no network is trained twice on the same dataset version.",
 )
 
 weekly_refresh = dg.ScheduleDefinition(
     name="weekly_refresh",
-    job=road,
+    job=whole_pipeline,
     cron_schedule=load_settings().refresh.cron,
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.STOPPED,
-    description="Asks GBIF for a new download and takes the road again. By default on Mondays at 03:00 UTC: "
-    "GBIF ingests the iNaturalist dataset once a week.",
+    description="Asks GBIF for a new download and runs the pipeline on what changed. By default on Mondays at 03:00 "
+    "UTC (refresh.cron), as GBIF ingests the iNaturalist dataset once a week. Off until you switch it on.",
 )
 
 
 @dg.sensor(
-    job=road,
+    job=whole_pipeline,
     minimum_interval_seconds=6 * 3600,
     default_status=dg.DefaultSensorStatus.STOPPED,
-    description="Takes the road again when GBIF holds clearly more records of the scope than the last download.",
+    description="Asks GBIF every six hours how many records of the scope it holds, and runs the pipeline when there "
+    "are more than the last download had, by the share refresh.growth. Off until you switch it on.",
 )
 def growth(context: dg.SensorEvaluationContext, scope: Scope) -> dg.SensorResult | dg.SkipReason:
     """Compare GBIF's count for the scope with that of the current download."""

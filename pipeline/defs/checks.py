@@ -6,8 +6,8 @@ from pipeline.dataset import invariants
 from pipeline.dataset.leakage import leakage
 from pipeline.dataset.manifest import balance
 from pipeline.defs import dataset, ingest
-from pipeline.defs.metadata import picture
-from pipeline.defs.resources import Scope
+from pipeline.defs.metadata import thumbnail
+from pipeline.defs.scope import Scope
 from pipeline.pages.photo_sheets import leaked_pairs
 from pipeline.tables import check_table
 
@@ -24,44 +24,49 @@ def _verdict(broken: list[str], **metadata: float) -> dg.AssetCheckResult:
     )
 
 
-def _contract(scope: Scope, *names: str) -> dg.AssetCheckResult:
-    paths = scope.settings().paths
-    return _verdict([f"{name}: {problem}" for name in names for problem in check_table(name, paths.table(name))])
+def _contract(scope: Scope, name: str) -> dg.AssetCheckResult:
+    return _verdict(check_table(name, scope.settings().paths.table(name)))
 
 
-@dg.asset_check(asset=ingest.occurrences, blocking=True)
+@dg.asset_check(asset="occurrences", blocking=True)
 def occurrences_contract(scope: Scope) -> dg.AssetCheckResult:
-    """`occurrences` and `media` keep their contract."""
-    return _contract(scope, "occurrences", "media")
+    """Columns, types and values of `occurrences` are as the data contract promises."""
+    return _contract(scope, "occurrences")
+
+
+@dg.asset_check(asset="media", blocking=True)
+def media_contract(scope: Scope) -> dg.AssetCheckResult:
+    """Columns, types and values of `media` are as the data contract promises."""
+    return _contract(scope, "media")
 
 
 @dg.asset_check(asset=ingest.clean_occurrences, blocking=True)
 def clean_occurrences_contract(scope: Scope) -> dg.AssetCheckResult:
-    """`clean_occurrences` and `rejections` keep their contract."""
-    return _contract(scope, "clean_occurrences", "rejections")
+    """Columns, types and values of `clean_occurrences` are as the data contract promises."""
+    return _contract(scope, "clean_occurrences")
 
 
 @dg.asset_check(asset=ingest.photo_index, blocking=True)
 def photo_index_contract(scope: Scope) -> dg.AssetCheckResult:
-    """`photo_index` keeps its contract."""
+    """Columns, types and values of `photo_index` are as the data contract promises."""
     return _contract(scope, "photo_index")
 
 
 @dg.asset_check(asset=ingest.changes, blocking=True)
 def changes_contract(scope: Scope) -> dg.AssetCheckResult:
-    """`changes` keeps its contract."""
+    """Columns, types and values of `changes` are as the data contract promises."""
     return _contract(scope, "changes")
 
 
 @dg.asset_check(asset=ingest.photos, blocking=True)
 def photos_contract(scope: Scope) -> dg.AssetCheckResult:
-    """`photos`, the ledger, keeps its contract."""
+    """Columns, types and values of the ledger `photos` are as the data contract promises."""
     return _contract(scope, "photos")
 
 
 @dg.asset_check(asset=dataset.species, blocking=True)
 def species_contract(scope: Scope) -> dg.AssetCheckResult:
-    """`species` keeps its contract."""
+    """Columns, types and values of `species` are as the data contract promises."""
     return _contract(scope, "species")
 
 
@@ -72,22 +77,40 @@ def species_have_enough_photographs(scope: Scope) -> dg.AssetCheckResult:
     return _verdict(invariants.small_species(settings.paths, minimum=settings.split.min_images))
 
 
+@dg.asset_check(asset=dataset.rejections, blocking=True)
+def rejections_contract(scope: Scope) -> dg.AssetCheckResult:
+    """Columns, types and values of `rejections` are as the data contract promises."""
+    return _contract(scope, "rejections")
+
+
 @dg.asset_check(asset=dataset.taxonomy, blocking=True)
 def taxonomy_contract(scope: Scope) -> dg.AssetCheckResult:
-    """`taxonomy`, `class_map` and `taxonomy_diff` keep their contract."""
-    return _contract(scope, "taxonomy", "class_map", "taxonomy_diff")
+    """Columns, types and values of `taxonomy` are as the data contract promises."""
+    return _contract(scope, "taxonomy")
 
 
 @dg.asset_check(asset=dataset.taxonomy, blocking=True)
 def taxonomy_is_a_tree(scope: Scope) -> dg.AssetCheckResult:
-    """One root, every other node below its parent, preorder numbers, nested leaf ranges."""
+    """There is one root, every other node has a parent, and nodes are numbered in preorder with nested leaf ranges."""
     return _verdict(invariants.tree(scope.settings().paths))
+
+
+@dg.asset_check(asset="class_map", blocking=True)
+def class_map_contract(scope: Scope) -> dg.AssetCheckResult:
+    """Columns, types and values of `class_map` are as the data contract promises."""
+    return _contract(scope, "class_map")
+
+
+@dg.asset_check(asset="taxonomy_diff", blocking=True)
+def taxonomy_diff_contract(scope: Scope) -> dg.AssetCheckResult:
+    """Columns, types and values of `taxonomy_diff` are as the data contract promises."""
+    return _contract(scope, "taxonomy_diff")
 
 
 @dg.asset_check(asset=dataset.split, blocking=True)
 def split_contract(scope: Scope) -> dg.AssetCheckResult:
-    """`split`, `genus_photos` and `attribution` keep their contract."""
-    return _contract(scope, "split", "genus_photos", "attribution")
+    """Columns, types and values of `split` are as the data contract promises."""
+    return _contract(scope, "split")
 
 
 @dg.asset_check(asset=dataset.split, blocking=True)
@@ -107,23 +130,46 @@ def train_share_is_near_target(scope: Scope) -> dg.AssetCheckResult:
     return _verdict(broken, train_share=share)
 
 
-@dg.asset_check(asset=dataset.split, blocking=True)
+@dg.asset_check(
+    asset=dataset.split,
+    blocking=True,
+    additional_deps=[
+        "occurrences", "media", ingest.clean_occurrences, ingest.photo_index, ingest.photos, dataset.species,
+        dataset.rejections,
+    ],
+)  # fmt: skip
 def counts_add_up(scope: Scope) -> dg.AssetCheckResult:
-    """Every row that left the road left a line in `rejections`."""
+    """From occurrences to the split, every row that left the pipeline left a line in `rejections`."""
     return _verdict(balance(scope.settings().paths))
+
+
+@dg.asset_check(asset=dataset.genus_photos, blocking=True)
+def genus_photos_contract(scope: Scope) -> dg.AssetCheckResult:
+    """Columns, types and values of `genus_photos` are as the data contract promises."""
+    return _contract(scope, "genus_photos")
+
+
+@dg.asset_check(asset=dataset.attribution, blocking=True)
+def attribution_contract(scope: Scope) -> dg.AssetCheckResult:
+    """Columns, types and values of `attribution` are as the data contract promises."""
+    return _contract(scope, "attribution")
 
 
 @dg.asset_check(asset=dataset.training_photos, blocking=True)
 def training_photos_contract(scope: Scope) -> dg.AssetCheckResult:
-    """The index of the pack and `leakage` keep their contract."""
-    paths = scope.settings().paths
-    tables = {"training_photos": paths.pack_index, "leakage": paths.table("leakage")}
-    return _verdict([f"{name}: {problem}" for name, path in tables.items() for problem in check_table(name, path)])
+    """Columns, types and values of the pack's index are as the data contract promises."""
+    return _verdict(check_table("training_photos", scope.settings().paths.pack_index))
 
 
-@dg.asset_check(asset=dataset.training_photos, blocking=False)
+@dg.asset_check(asset=dataset.leakage, blocking=True)
+def leakage_contract(scope: Scope) -> dg.AssetCheckResult:
+    """Columns, types and values of `leakage` are as the data contract promises."""
+    return _contract(scope, "leakage")
+
+
+@dg.asset_check(asset=dataset.leakage, additional_deps=[dataset.split, dataset.taxonomy], blocking=False)
 def no_near_duplicates_across_sides(scope: Scope) -> dg.AssetCheckResult:
-    """No validation photograph looks like a training photograph; where some do, the run goes on with a warning."""
+    """No validation photograph looks like a training photograph. If some do, the run goes on with a warning."""
     paths = scope.settings().paths
     found = leakage(paths)
     return dg.AssetCheckResult(
@@ -135,6 +181,6 @@ def no_near_duplicates_across_sides(scope: Scope) -> dg.AssetCheckResult:
             "share": found.share,
             "pairs": found.pairs,
             "pairs_of_one_species": found.same_species,
-            "examples": picture(leaked_pairs(paths), title="Near-identical photographs"),
+            "examples": thumbnail(leaked_pairs(paths), title="Near-identical photographs"),
         },
     )

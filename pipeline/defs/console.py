@@ -1,4 +1,4 @@
-"""What a run says on the console: one line an event, for people. Dagster's own record keeps every detail."""
+"""What a run prints on the console: one line per event, for people. Dagster's event log keeps every detail."""
 
 import logging
 
@@ -12,7 +12,7 @@ from pipeline.failures import was_interrupted
 
 
 class _Line(logging.Formatter):
-    """The time, the step and what was said; the trace of an error only when it is not one made for people."""
+    """The time, the step and the message; the trace of an error unless the error was written for people."""
 
     default_time_format = "%H:%M:%S"
     default_msec_format = None
@@ -29,7 +29,7 @@ class _Line(logging.Formatter):
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Whether an event says more than that somebody has interrupted the run."""
+    """Whether an event says more than that the run was interrupted."""
     event = getattr(record, "dagster_meta", {}).get("dagster_event")
     return event is None or not (was_interrupted(event) or _interrupted_step(event))
 
@@ -39,7 +39,7 @@ def _interrupted_step(event: dg.DagsterEvent) -> bool:
 
 
 def is_told(error: SerializableErrorInfo) -> bool:
-    """Whether an error, or one behind it, is an interrupt or says in its own words what to do."""
+    """Whether an error, or one of its causes, is an interrupt or has a message that says what to do."""
     ends = {"DagsterExecutionInterruptedError", "KeyboardInterrupt", "Interrupted", "DagsterAssetCheckFailedError"}
     typed = {name for name, value in vars(errors).items() if isinstance(value, type)}
     behind = [each for each in (error.cause, error.context) if each is not None]
@@ -48,8 +48,8 @@ def is_told(error: SerializableErrorInfo) -> bool:
 
 @dg.logger(config_schema={"log_level": dg.Field(str, default_value="INFO")})
 def console(context: dg.InitLoggerContext) -> logging.Logger:
-    """One line an event, for people, on standard error."""
-    # Not one of `logging`'s own: a second run in this process would add a second handler to it.
+    """One line per event, for people, on standard error."""
+    # Not registered with `logging`: a second run in this process would add a second handler to it.
     logger = logging.getLoggerClass()("naturewatch", level=coerce_valid_log_level(context.logger_config["log_level"]))
     handler = logging.StreamHandler()
     handler.setFormatter(_Line())

@@ -4,75 +4,116 @@ import dagster as dg
 
 from pipeline.comparison.report import build_comparison
 from pipeline.dataset.manifest import DatasetManifest
-from pipeline.defs.metadata import picture
-from pipeline.defs.resources import OWNERS, Scope, run_tags
+from pipeline.defs.dataset import manifest, split, taxonomy
+from pipeline.defs.metadata import result, thumbnail
+from pipeline.defs.resources import OWNERS, mlflow_answers, run_tags
+from pipeline.defs.scope import Scope
 from pipeline.defs.stages import calibrate_network
-from pipeline.defs.training import baseline, baseline_matched, knowledge_transfer, multi_view
+from pipeline.defs.training import COMPARED, baseline, baseline_matched, knowledge_transfer, multi_view
 from pipeline.files import digest_of, sha256_of
 from pipeline.tracking.runs import comparison_run, run_url
 
+DATASET = [taxonomy, split, manifest]
+"""What every calibration reads of the dataset."""
 
-@dg.asset(group_name="evaluation", kinds={"numpy", "mlflow"}, owners=OWNERS, deps=[baseline], code_version="3")
+
+@dg.asset(
+    group_name="evaluation",
+    kinds={"numpy", "mlflow"},
+    owners=OWNERS,
+    deps=[*DATASET, baseline],
+    code_version="3",
+)
 def specificity_baseline(
     context: dg.AssetExecutionContext, scope: Scope, pipes: dg.PipesSubprocessClient
 ) -> dg.MaterializeResult[None]:
-    """The threshold that meets the target accuracy: chosen on one half of validation, reported on the other."""
+    """How sure `baseline` must be to answer with a species instead of a higher rank and still meet the target accuracy.
+
+    The threshold is chosen on one half of the validation photographs; its accuracy is measured on the other half.
+    """
     return calibrate_network(scope.settings(), network="baseline", context=context, pipes=pipes)
 
 
-@dg.asset(group_name="evaluation", kinds={"numpy", "mlflow"}, owners=OWNERS, deps=[baseline_matched], code_version="1")
+@dg.asset(
+    group_name="evaluation",
+    kinds={"numpy", "mlflow"},
+    owners=OWNERS,
+    deps=[*DATASET, baseline_matched],
+    code_version="1",
+)
 def specificity_baseline_matched(
     context: dg.AssetExecutionContext, scope: Scope, pipes: dg.PipesSubprocessClient
 ) -> dg.MaterializeResult[None]:
-    """The threshold of one view under the second schedule: chosen on one half of validation, reported on the other."""
+    """The threshold of `baseline_matched` that meets the target accuracy, measured on photographs not used for it."""
     return calibrate_network(scope.settings(), network="baseline_matched", context=context, pipes=pipes)
 
 
-@dg.asset(group_name="evaluation", kinds={"numpy", "mlflow"}, owners=OWNERS, deps=[multi_view], code_version="1")
+@dg.asset(
+    group_name="evaluation",
+    kinds={"numpy", "mlflow"},
+    owners=OWNERS,
+    deps=[*DATASET, multi_view],
+    code_version="1",
+)
 def specificity_multi_view(
     context: dg.AssetExecutionContext, scope: Scope, pipes: dg.PipesSubprocessClient
 ) -> dg.MaterializeResult[None]:
-    """The threshold of two views: chosen on one half of validation, reported on the other."""
+    """The threshold of `multi_view` that meets the target accuracy, measured on photographs not used for it."""
     return calibrate_network(scope.settings(), network="multi_view", context=context, pipes=pipes)
 
 
 @dg.asset(
-    group_name="evaluation", kinds={"numpy", "mlflow"}, owners=OWNERS, deps=[knowledge_transfer], code_version="1"
+    group_name="evaluation",
+    kinds={"numpy", "mlflow"},
+    owners=OWNERS,
+    deps=[*DATASET, knowledge_transfer],
+    code_version="1",
 )
 def specificity_knowledge_transfer(
     context: dg.AssetExecutionContext, scope: Scope, pipes: dg.PipesSubprocessClient
 ) -> dg.MaterializeResult[None]:
-    """The threshold of the network with knowledge transfer: chosen on one half of validation, reported on the other."""
+    """The threshold of `knowledge_transfer` that meets the target accuracy, measured on photographs not used for it."""
     return calibrate_network(scope.settings(), network="knowledge_transfer", context=context, pipes=pipes)
+
+
+CALIBRATED = [
+    specificity_baseline,
+    specificity_baseline_matched,
+    specificity_multi_view,
+    specificity_knowledge_transfer,
+]
+"""The calibrations of `COMPARED`."""
 
 
 @dg.asset(
     group_name="evaluation",
     kinds={"markdown", "mlflow"},
     owners=OWNERS,
-    deps=[specificity_baseline, specificity_baseline_matched, specificity_multi_view, specificity_knowledge_transfer],
+    deps=[split, manifest, *COMPARED, *CALIBRATED],
     code_version="2",
 )
 def comparison(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
-    """The paper's Table 1 and Figures 3 and 4 for this dataset, the paper's own numbers beside them."""
+    """The networks side by side: the paper's Table 1 and Figures 3 and 4 for this dataset, beside its own numbers."""
     settings = scope.settings()
-    manifest = DatasetManifest.read(settings.paths)
-    found = build_comparison(settings, manifest)
+    mlflow_answers(settings)
+    dataset = DatasetManifest.read(settings.paths)
+    found = build_comparison(settings, dataset)
     page = found.page.read_text(encoding="utf-8")
     run_id = comparison_run(
         settings,
-        manifest,
+        dataset,
         version=found.version,
         metrics=found.metrics,
         files=[found.page, *found.tables, *found.pictures.values()],
         tags=run_tags(settings, context),
     )
-    return dg.MaterializeResult(
+    return result(
+        context,
+        data_version=digest_of(*(sha256_of(table) for table in found.tables)),
         metadata={
             "table": dg.MetadataValue.md(page.partition("\n\n![")[0]),
             "path": dg.MetadataValue.path(str(found.page)),
             "mlflow_run": dg.MetadataValue.url(run_url(settings, run_id)),
-            **{title: picture(path, title=title) for title, path in found.pictures.items()},
+            **{title: thumbnail(path, title=title) for title, path in found.pictures.items()},
         },
-        data_version=dg.DataVersion(digest_of(*(sha256_of(table) for table in found.tables))),
     )

@@ -1,28 +1,72 @@
 """Group `ingest`: from GBIF's download to verified photographs with their licences."""
 
+import datetime as dt
+from collections.abc import Iterator
+
 import dagster as dg
+from pydantic import Field
 
 from pipeline.dataset.clean import build_clean_occurrences
-from pipeline.defs.metadata import mapping_table, picture, records_table, table_result
-from pipeline.defs.resources import OWNERS, Scope
+from pipeline.defs.metadata import (
+    columns_of,
+    mapping_table,
+    records_table,
+    result,
+    table_result,
+    table_results,
+    thumbnail,
+)
+from pipeline.defs.resources import OWNERS
+from pipeline.defs.scope import Scope
+from pipeline.defs.versions import code_version
 from pipeline.fetching.fetch import fetch_photos
 from pipeline.folder.photographs import read_photos
+from pipeline.gbif.download import FRESH
 from pipeline.gbif.occurrences import build_occurrences
 from pipeline.gbif.source import fetch_source
 from pipeline.history.changes import build_changes, changed_species, history, replaced
 from pipeline.launching.replica import photo_hosts, source_api
-from pipeline.pages.charts import changes_chart, rejections_chart
+from pipeline.pages.charts import changes_chart
 from pipeline.photos.index import build_photo_index
-from pipeline.rejections import counts
+from pipeline.rejections import removed_by
+
+TABLE = {"duckdb", "parquet"}
+"""Kinds of an asset that is a table."""
 
 
-@dg.asset(group_name="ingest", kinds={"gbif"}, owners=OWNERS, pool="gbif", code_version="2")
-def gbif_download(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
-    """The occurrences of the scope as GBIF delivers them, with download key, DOI and citation."""
+class DownloadConfig(dg.Config):
+    """How GBIF is asked."""
+
+    max_age_days: float = Field(
+        default=FRESH / dt.timedelta(days=1),
+        ge=0,
+        description="Go on with the last download of this scope if it is at most so many days old; 0 asks GBIF for a "
+        "new one now. Concerns source.mode download and replica: the other modes look for changes in every run.",
+    )
+
+
+@dg.asset(
+    group_name="ingest",
+    kinds={"gbif"},
+    owners=OWNERS,
+    pool="gbif",
+    code_version=code_version("gbif_download", python=2),
+)
+def gbif_download(
+    context: dg.AssetExecutionContext, scope: Scope, config: DownloadConfig
+) -> dg.MaterializeResult[None]:
+    """The occurrences of the scope as GBIF delivers them, with download key, DOI and citation.
+
+    A download of a large scope takes GBIF up to three hours. A run that is killed meanwhile goes on with the same
+    download; one that was fetched is used while it is fresh.
+    """
     settings = scope.settings()
+    max_age = dt.timedelta(days=config.max_age_days)
     with source_api(settings) as api:
-        record = fetch_source(settings, api=api, log=context.log.info)
-    return dg.MaterializeResult(
+        record = fetch_source(settings, api=api, log=context.log.info, max_age=max_age)
+    return result(
+        context,
+        data_version=record.sha256,
         metadata={
             "download_key": record.key,
             "doi": record.doi or "none",
@@ -30,54 +74,91 @@ def gbif_download(context: dg.AssetExecutionContext, scope: Scope) -> dg.Materia
             "records": record.total_records or 0,
             "archive": dg.MetadataValue.path(str(settings.paths.data_root / record.archive)),
         },
-        data_version=dg.DataVersion(record.sha256),
     )
 
 
-@dg.asset(group_name="ingest", kinds={"duckdb", "parquet"}, owners=OWNERS, deps=[gbif_download], code_version="3")
-def occurrences(scope: Scope) -> dg.MaterializeResult[None]:
-    """Occurrence and media rows as received, with explicit columns and string keys."""
-    settings = scope.settings()
-    return table_result(build_occurrences(settings.paths, settings))
+def _read_from_archive(name: str, description: str) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        name,
+        deps=[gbif_download],
+        group_name="ingest",
+        kinds=TABLE,
+        owners=OWNERS,
+        metadata=columns_of(name),
+        description=description,
+        code_version=code_version("occurrences", python=3),
+    )
 
 
-@dg.asset(group_name="ingest", kinds={"duckdb", "parquet"}, owners=OWNERS, deps=[occurrences], code_version="3")
-def clean_occurrences(scope: Scope) -> dg.MaterializeResult[None]:
-    """Occurrences of accepted species; every row that a rule removes leaves a line in `rejections`."""
+@dg.multi_asset(
+    specs=[
+        _read_from_archive("occurrences", "One row per occurrence as received, with explicit columns and text keys."),
+        _read_from_archive(
+            "media", "One row per photograph, sound or film of an occurrence as received, with address and licence."
+        ),
+    ],
+    can_subset=True,
+)
+def occurrences(context: dg.AssetExecutionContext, scope: Scope) -> Iterator[dg.MaterializeResult[None]]:
+    """Read the archive once, and write both tables."""
     settings = scope.settings()
-    table = build_clean_occurrences(settings.paths, settings)
-    removed = counts(settings.paths).get("clean_occurrences", {})
-    return table_result(table, removed=mapping_table(removed, columns=("rule", "occurrences removed")))
+    build_occurrences(settings.paths, settings)
+    yield from table_results(context, {name: settings.paths.table(name) for name in ("occurrences", "media")})
 
 
 @dg.asset(
     group_name="ingest",
-    kinds={"duckdb", "parquet"},
+    kinds=TABLE,
     owners=OWNERS,
-    deps=[clean_occurrences],
-    code_version="3",
+    deps=["occurrences"],
+    metadata=columns_of("clean_occurrences"),
+    code_version=code_version("clean_occurrences", python=3),
 )
-def photo_index(scope: Scope) -> dg.MaterializeResult[None]:
+def clean_occurrences(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
+    """Occurrences of accepted species within the scope. Every row that a rule removes leaves a line in `rejections`."""
+    settings = scope.settings()
+    table = build_clean_occurrences(settings.paths, settings)
+    removed = removed_by(settings.paths, "clean_occurrences")
+    return table_result(context, table, removed=mapping_table(removed, columns=("rule", "occurrences removed")))
+
+
+@dg.asset(
+    group_name="ingest",
+    kinds=TABLE,
+    owners=OWNERS,
+    deps=["media", clean_occurrences],
+    metadata=columns_of("photo_index"),
+    code_version=code_version("photo_index", python=3),
+)
+def photo_index(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
     """One row per JPEG photograph to fetch: address of the wanted size, canonical licence, holder, creator."""
     settings = scope.settings()
     table = build_photo_index(settings.paths, settings)
-    removed = counts(settings.paths).get("photo_index", {})
-    return table_result(table, removed=mapping_table(removed, columns=("rule", "photographs removed")))
+    removed = removed_by(settings.paths, "photo_index")
+    return table_result(context, table, removed=mapping_table(removed, columns=("rule", "photographs removed")))
 
 
-@dg.asset(group_name="ingest", kinds={"duckdb", "parquet"}, owners=OWNERS, deps=[photo_index], code_version="1")
-def changes(scope: Scope) -> dg.MaterializeResult[None]:
-    """What this snapshot of GBIF brought and took away: new, gone, re-identified and relicensed photographs."""
+@dg.asset(
+    group_name="ingest",
+    kinds=TABLE,
+    owners=OWNERS,
+    deps=[gbif_download, clean_occurrences, photo_index],
+    metadata=columns_of("changes"),
+    code_version=code_version("changes", python=1),
+)
+def changes(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
+    """What GBIF's last snapshot brought and took away: new, gone, re-identified and relicensed photographs."""
     settings = scope.settings()
     paths = settings.paths
     comparison = build_changes(paths, settings)
     return table_result(
+        context,
         paths.table("changes"),
         snapshot=dg.MetadataValue.text(comparison.snapshot.named()),
         compared_with=dg.MetadataValue.text(comparison.compared_with()),
         scope=dg.MetadataValue.text(" ".join(comparison.scope_sentences()) or "unchanged"),
+        picture=thumbnail(changes_chart(paths, comparison), title="What the snapshot changed"),
         changes=mapping_table(comparison.counts, columns=("change", "photographs")),
-        picture=picture(changes_chart(paths, comparison), title="What the snapshot changed"),
         species=records_table(changed_species(paths, most=10), none="no species has more or fewer photographs"),
         reidentified=records_table(replaced(paths, "re-identified", most=30), none="no photograph was re-identified"),
         relicensed=records_table(replaced(paths, "relicensed", most=100), none="no photograph was relicensed"),
@@ -85,11 +166,20 @@ def changes(scope: Scope) -> dg.MaterializeResult[None]:
     )
 
 
-@dg.asset(group_name="ingest", kinds={"jpeg"}, owners=OWNERS, deps=[photo_index], pool="photos", code_version="3")
+@dg.asset(
+    group_name="ingest",
+    kinds={"jpeg"},
+    owners=OWNERS,
+    deps=[photo_index],
+    pool="photos",
+    metadata=columns_of("photos"),
+    code_version=code_version("photos", python=3),
+)
 def photos(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
-    """The ledger: every photograph with what became of it; bodies lie under their SHA-256.
+    """The ledger: one row per photograph with the outcome of fetching and verifying it. Files are named by SHA-256.
 
-    It fails, after the ledger is written, where more photographs wait for another try than `photos.most_failed` allows.
+    The run fails, after the ledger is written, if more photographs wait for another attempt than `photos.most_failed`
+    allows.
     """
     settings = scope.settings()
     if settings.source.mode == "folder":
@@ -99,9 +189,9 @@ def photos(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeRes
             summary = fetch_photos(settings.paths, settings, hosts=hosts, log=context.log.info)
         summary.require_complete(most_failed=settings.photos.most_failed)
     return table_result(
+        context,
         settings.paths.table("photos"),
         exclude=("fetched_at", "attempts"),
         requested=dg.MetadataValue.int(summary.requests),
         outcome=mapping_table(summary.statuses, columns=("status", "photographs")),
-        removed=picture(rejections_chart(settings.paths), title="What each rule removed"),
     )

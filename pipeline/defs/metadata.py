@@ -1,64 +1,152 @@
-"""Metadata that a person wants to see beside an asset: row counts, schemas, pictures. Pure, apart from reading."""
+"""What a person sees beside an asset: its columns, row counts, small tables, thumbnails. Reads files, writes none."""
 
 import base64
-from collections.abc import Mapping, Sequence
+import io
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 import dagster as dg
 import pyarrow.parquet as pq
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
+from PIL import Image
 
 from pipeline.dataset.manifest import content_hash
+from pipeline.tables import CONTRACTS, DUCKDB_TYPES
+
+Metadata = str | int | float | dg.MetadataValue
+"""A value that the UI shows."""
+THUMBNAIL: Final = (320, 230)
+"""Largest width and height of a thumbnail in pixels: 2 to 5 KB, as Dagster's database keeps those of every run."""
+QUALITY: Final = 30
+"""WebP quality of a thumbnail."""
+
+
+def columns_of(table: str) -> dict[str, dg.TableSchema]:
+    """Metadata for the definition of an asset: the columns and rules that the contract of `table` promises.
+
+    They belong to the definition, not to each run: a check holds every file against the same contract.
+    """
+    contract = CONTRACTS[table]
+    columns = [
+        dg.TableColumn(
+            name=column.name,
+            type=DUCKDB_TYPES[column.type],
+            description=f"one of {', '.join(contract.allowed[column.name])}" if column.name in contract.allowed else "",
+            constraints=dg.TableColumnConstraints(
+                nullable=column.name not in contract.required, unique=contract.unique == (column.name,)
+            ),
+        )
+        for column in contract.schema
+    ]
+    rules = dg.TableConstraints(other=list(contract.rules))
+    return {"dagster/column_schema": dg.TableSchema(columns=columns, constraints=rules)}
+
+
+def result(
+    context: dg.AssetExecutionContext,
+    *,
+    data_version: str,
+    metadata: Mapping[str, Metadata],
+    asset: str | None = None,
+) -> dg.MaterializeResult[None]:
+    """The result of an asset, with what a person sees beside it.
+
+    The metadata are added to the materialization alone. In a `MaterializeResult` Dagster would store them twice: with
+    the output of the step as well.
+
+    Args:
+        context: The asset's.
+        data_version: Made from the content that was written.
+        metadata: What to show, by name.
+        asset: The asset's name; needed where one function writes several assets.
+    """
+    context.add_asset_metadata(metadata, asset_key=asset)
+    return dg.MaterializeResult(asset_key=asset, data_version=dg.DataVersion(data_version))
 
 
 def table_result(
-    table: Path, *, exclude: tuple[str, ...] = (), **extra: dg.MetadataValue
+    context: dg.AssetExecutionContext, table: Path, *, exclude: tuple[str, ...] = (), **extra: Metadata
 ) -> dg.MaterializeResult[None]:
-    """The result of an asset that wrote one table: rows, schema, path, and a data version of its content.
+    """The result of an asset that wrote one table: its rows, its path, and a data version made from its content.
 
     Args:
+        context: The asset's.
         table: The Parquet file.
         exclude: Columns that may differ between equal contents (times of fetching).
         **extra: Further metadata, by name.
     """
-    schema = pq.read_schema(table)
-    columns = [name for name in schema.names if name not in exclude]
-    return dg.MaterializeResult(
-        metadata={
-            "dagster/row_count": int(pq.read_metadata(table).num_rows),
-            "dagster/column_schema": dg.TableSchema(
-                columns=[dg.TableColumn(name=field.name, type=str(field.type)) for field in schema]
-            ),
-            "path": dg.MetadataValue.path(str(table)),
-            **extra,
-        },
-        data_version=dg.DataVersion(content_hash(table, columns=columns)),
-    )
+    return result(context, data_version=_version(table, exclude), metadata={**_facts(table), **extra})
 
 
-def picture(png: bytes | Path, *, title: str) -> dg.MetadataValue:
-    """A PNG picture, shown inline by the UI."""
-    content = png.read_bytes() if isinstance(png, Path) else png
-    return dg.MetadataValue.md(f"![{title}](data:image/png;base64,{base64.b64encode(content).decode()})")
+def table_results(
+    context: dg.AssetExecutionContext, tables: Mapping[str, Path], **extra: Mapping[str, Metadata]
+) -> Iterator[dg.MaterializeResult[None]]:
+    """The results of all tables that one function wrote, whichever of them were selected.
+
+    Dagster takes results of selected assets only. The others were written as well, so each of them gets an event with
+    its new data version; otherwise the assets below would count as fresh although the file changed.
+
+    Args:
+        context: The function's.
+        tables: Asset -> Parquet file.
+        **extra: Asset -> further metadata.
+    """
+    for asset, table in tables.items():
+        metadata = {**_facts(table), **extra.get(asset, {})}
+        if dg.AssetKey(asset) in context.selected_asset_keys:
+            yield result(context, asset=asset, data_version=_version(table), metadata=metadata)
+        else:
+            context.log_event(
+                dg.AssetMaterialization(asset, metadata=metadata, tags={DATA_VERSION_TAG: _version(table)})
+            )
+
+
+def _facts(table: Path) -> dict[str, Metadata]:
+    return {
+        "dagster/row_count": int(pq.read_metadata(table).num_rows),
+        "path": dg.MetadataValue.path(str(table)),
+    }
+
+
+def _version(table: Path, exclude: tuple[str, ...] = ()) -> str:
+    return content_hash(table, columns=[name for name in pq.read_schema(table).names if name not in exclude])
+
+
+def thumbnail(picture: bytes | Path, *, title: str) -> dg.MetadataValue:
+    """A small copy of a picture, shown inline by the UI, and the path of the picture where it is a file."""
+    with Image.open(picture if isinstance(picture, Path) else io.BytesIO(picture)) as opened:
+        small = opened.convert("RGB")
+    small.thumbnail(THUMBNAIL, Image.Resampling.LANCZOS)
+    content = io.BytesIO()
+    small.save(content, "WEBP", quality=QUALITY, method=6)
+    shown = f"![{title}](data:image/webp;base64,{base64.b64encode(content.getvalue()).decode()})"
+    return dg.MetadataValue.md(f"{shown}\n\n`{picture}`" if isinstance(picture, Path) else shown)
 
 
 def mapping_table(rows: Mapping[str, object], *, columns: tuple[str, str]) -> dg.MetadataValue:
-    """A two-column Markdown table."""
-    lines = [f"| {columns[0]} | {columns[1]} |", "|---|---|"]
-    lines += [f"| {key} | {value} |" for key, value in rows.items()]
-    return dg.MetadataValue.md("\n".join(lines))
+    """A table of two columns, a row for each item."""
+    return records_table([dict(zip(columns, item, strict=True)) for item in rows.items()], none="none")
 
 
 def records_table(records: Sequence[Mapping[str, object]], *, none: str) -> dg.MetadataValue:
-    """A Markdown table of records with the same keys, which head the columns; `none` says that there are none."""
+    """A table of records with the same keys, which head the columns; the text `none` where there is no record."""
     if not records:
-        return dg.MetadataValue.md(none)
-    heads = [name.replace("_", " ") for name in records[0]]
-    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
-    lines += [f"| {' | '.join(map(_cell, record.values()))} |" for record in records]
-    return dg.MetadataValue.md("\n".join(lines))
+        return dg.MetadataValue.text(none)
+    heads = {name: name.replace("_", " ") for name in records[0]}
+    rows = [{heads[name]: _cell(value) for name, value in record.items()} for record in records]
+    columns = [dg.TableColumn(name=head, type=_type(rows, head)) for head in heads.values()]
+    return dg.MetadataValue.table([dg.TableRecord(row) for row in rows], dg.TableSchema(columns=columns))
 
 
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    return f"{value:,}" if isinstance(value, int) else str(value).replace("|", "\\|")
+def _cell(value: object) -> str | int | float | bool | None:
+    """A value as Dagster's tables take it."""
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+
+
+def _type(rows: Sequence[Mapping[str, object]], column: str) -> str:
+    """Dagster's name for the type of a column."""
+    kinds = {type(row[column]) for row in rows if row[column] is not None}
+    if kinds <= {int} and kinds:
+        return "int"
+    return "float" if kinds <= {int, float} and kinds else "string"

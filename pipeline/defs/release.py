@@ -1,12 +1,16 @@
-"""Group `release`: the best network as a version of the MLflow registry, and the gate in front of users."""
+"""Group `release`: the best network as a model version of the MLflow registry, and the gate before users get it."""
 
 import dagster as dg
 
 from ml.spec import RegisterResult
 from pipeline.comparison.networks import best_network
 from pipeline.dataset.manifest import DatasetManifest
-from pipeline.defs.evaluation import comparison
-from pipeline.defs.resources import OWNERS, Scope, run_tags
+from pipeline.defs.dataset import attribution, manifest, split, taxonomy
+from pipeline.defs.evaluation import CALIBRATED, comparison
+from pipeline.defs.metadata import result
+from pipeline.defs.resources import OWNERS, mlflow_answers, run_tags
+from pipeline.defs.scope import Scope
+from pipeline.defs.training import COMPARED
 from pipeline.launching.launch import run_child
 from pipeline.launching.specs import result_of
 from pipeline.registry.candidate import candidate_spec
@@ -14,15 +18,25 @@ from pipeline.registry.gate import promote
 from pipeline.tracking.runs import run_url
 
 
-@dg.asset(group_name="release", kinds={"mlflow"}, owners=OWNERS, deps=[comparison], code_version="1")
+@dg.asset(
+    group_name="release",
+    kinds={"mlflow"},
+    owners=OWNERS,
+    deps=[taxonomy, split, attribution, manifest, *COMPARED, *CALIBRATED, comparison],
+    code_version="1",
+)
 def candidate(
     context: dg.AssetExecutionContext, scope: Scope, pipes: dg.PipesSubprocessClient
 ) -> dg.MaterializeResult[None]:
-    """The best network of this dataset version, registered under the alias `challenger`."""
+    """The network with the best validation accuracy, registered as a model version under the alias `challenger`.
+
+    It carries weights, thresholds, model card, figures and attribution. The same weights are registered once.
+    """
     settings = scope.settings()
-    manifest = DatasetManifest.read(settings.paths)
-    network = best_network(settings, manifest)
-    spec = candidate_spec(settings, manifest, network=network, tags=run_tags(settings, context))
+    mlflow_answers(settings)
+    dataset = DatasetManifest.read(settings.paths)
+    network = best_network(settings, dataset)
+    spec = candidate_spec(settings, dataset, network=network, tags=run_tags(settings, context))
     file = run_child(
         context=context,
         pipes=pipes,
@@ -30,26 +44,33 @@ def candidate(
         spec=spec.write(spec.output / "spec.json"),
         output=spec.output,
     )
-    result = result_of(RegisterResult, file)
-    return dg.MaterializeResult(
+    registered = result_of(RegisterResult, file)
+    return result(
+        context,
+        data_version=spec.spec_hash,
         metadata={
             "network": network,
-            "model": result.model_name,
-            "version": result.version,
-            "mlflow_run": dg.MetadataValue.url(run_url(settings, result.mlflow_run_id)),
+            "model": registered.model_name,
+            "version": registered.version,
+            "mlflow_run": dg.MetadataValue.url(run_url(settings, registered.mlflow_run_id)),
             "model_card": dg.MetadataValue.md(spec.model_card.read_text(encoding="utf-8")),
         },
-        data_version=dg.DataVersion(spec.spec_hash),
     )
 
 
 @dg.asset(group_name="release", kinds={"mlflow"}, owners=OWNERS, deps=[candidate], code_version="1")
 def champion(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
-    """The version that users are served: the challenger takes the alias if it does not fall behind."""
+    """The model version that users are served: the challenger, unless its validation accuracy falls behind.
+
+    How far it may fall behind is `registry.tolerance`.
+    """
     settings = scope.settings()
+    mlflow_answers(settings)
     decision = promote(settings)
     context.log.info(decision.reason)
-    return dg.MaterializeResult(
+    return result(
+        context,
+        data_version=decision.champion,
         metadata={
             "model": settings.registry.model_name,
             "version": decision.champion,
@@ -57,5 +78,4 @@ def champion(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeR
             "promoted": decision.promoted,
             "reason": decision.reason,
         },
-        data_version=dg.DataVersion(decision.champion),
     )

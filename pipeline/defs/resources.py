@@ -1,32 +1,34 @@
-"""What every asset is given: the configuration of its scope. Nothing is computed here."""
-
-from pathlib import Path
+"""What the assets share: their owners, the tags that lead to a run, and MLflow that may be away for a moment."""
 
 import dagster as dg
 
-from pipeline.config.settings import Settings, load_settings
+from pipeline.config.settings import Settings
+from pipeline.errors import RegistryError
 from pipeline.registry.provenance import code_commit
+from pipeline.tracking.server import check_answers
 
 OWNERS = ["team:naturewatch"]
 """Owners of every asset, as Dagster shows them."""
+ATTEMPTS = 3
+"""How often a step is tried again while MLflow's server does not answer."""
+PAUSE_SECONDS = 60.0
+"""Between two tries: a server that is started again answers after a minute."""
 
 
-class Scope(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The configuration of one scope, read anew by each step.
+def mlflow_answers(settings: Settings) -> None:
+    """To be called first by an asset that logs to MLflow: a server that does not answer is asked again later.
 
-    Attributes:
-        config_file: The YAML file; empty reads `NATUREWATCH_CONFIG`, then `conf/sample.yaml`.
+    This is the only retry that Dagster makes. GBIF's client repeats its own requests, the photo ledger remembers what
+    is to be fetched again, and every other failure needs a person: a `RetryPolicy`, which repeats a step whatever went
+    wrong, would only hide it.
+
+    Raises:
+        dagster.RetryRequested: the server cannot be reached; Dagster waits and starts the step again.
     """
-
-    config_file: str = ""
-
-    def settings(self) -> Settings:
-        """Read the configuration.
-
-        Raises:
-            ConfigurationError: a key is unknown or wrong.
-        """
-        return load_settings(Path(self.config_file) if self.config_file else None)
+    try:
+        check_answers(settings)
+    except RegistryError as error:
+        raise dg.RetryRequested(max_retries=ATTEMPTS, seconds_to_wait=PAUSE_SECONDS) from error
 
 
 def run_address(settings: Settings, run_id: str) -> str:

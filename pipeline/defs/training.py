@@ -2,23 +2,30 @@
 
 import dagster as dg
 
-from pipeline.defs.dataset import training_photos
-from pipeline.defs.resources import OWNERS, Scope
+from pipeline.defs.dataset import genus_photos, manifest, split, taxonomy, training_photos
+from pipeline.defs.resources import OWNERS
+from pipeline.defs.scope import Scope
 from pipeline.defs.stages import train_network
+
+DATASET = [taxonomy, split, training_photos, manifest]
+"""What every network is trained on."""
 
 
 @dg.asset(
     group_name="training",
     kinds={"pytorch", "mlflow"},
     owners=OWNERS,
-    deps=[training_photos],
+    deps=DATASET,
     pool="gpu",
     code_version="2",
 )
 def baseline(
     context: dg.AssetExecutionContext, scope: Scope, pipes: dg.PipesSubprocessClient
 ) -> dg.MaterializeResult[None]:
-    """The paper's first network: one view of the photograph, ImageNet weights, fine-tuned."""
+    """The paper's first network: one view of the photograph, a backbone with ImageNet weights, fine-tuned.
+
+    A network that was trained on this dataset version with the same settings is found and not trained again.
+    """
     return train_network(scope.settings(), network="baseline", context=context, pipes=pipes)
 
 
@@ -26,14 +33,14 @@ def baseline(
     group_name="training",
     kinds={"pytorch", "mlflow"},
     owners=OWNERS,
-    deps=[training_photos],
+    deps=DATASET,
     pool="gpu",
     code_version="1",
 )
 def baseline_matched(
     context: dg.AssetExecutionContext, scope: Scope, pipes: dg.PipesSubprocessClient
 ) -> dg.MaterializeResult[None]:
-    """One view, trained like the network of two views: what the paper's first row lacks for a fair comparison."""
+    """One view, trained with the schedule of the two-view network: the fair comparison that the paper lacks."""
     return train_network(scope.settings(), network="baseline_matched", context=context, pipes=pipes)
 
 
@@ -41,14 +48,14 @@ def baseline_matched(
     group_name="training",
     kinds={"pytorch", "mlflow"},
     owners=OWNERS,
-    deps=[training_photos],
+    deps=DATASET,
     pool="gpu",
     code_version="1",
 )
 def multi_view(
     context: dg.AssetExecutionContext, scope: Scope, pipes: dg.PipesSubprocessClient
 ) -> dg.MaterializeResult[None]:
-    """The paper's second network: the whole photograph and its magnified centre, joined half-way."""
+    """The paper's second network: two views, the whole photograph and its magnified centre, joined half-way."""
     return train_network(scope.settings(), network="multi_view", context=context, pipes=pipes)
 
 
@@ -56,14 +63,14 @@ def multi_view(
     group_name="training",
     kinds={"pytorch", "mlflow"},
     owners=OWNERS,
-    deps=[training_photos],
+    deps=[*DATASET, genus_photos],
     pool="gpu",
     code_version="1",
 )
 def genus_stage(
     context: dg.AssetExecutionContext, scope: Scope, pipes: dg.PipesSubprocessClient
 ) -> dg.MaterializeResult[None]:
-    """The first stage of knowledge transfer: two views that tell genera apart, rare species included."""
+    """The first stage of knowledge transfer: two views that learn genera, with photographs of rare species too."""
     return train_network(scope.settings(), network="genus_stage", context=context, pipes=pipes)
 
 
@@ -71,12 +78,16 @@ def genus_stage(
     group_name="training",
     kinds={"pytorch", "mlflow"},
     owners=OWNERS,
-    deps=[genus_stage],
+    deps=[*DATASET, genus_stage],
     pool="gpu",
     code_version="1",
 )
 def knowledge_transfer(
     context: dg.AssetExecutionContext, scope: Scope, pipes: dg.PipesSubprocessClient
 ) -> dg.MaterializeResult[None]:
-    """The paper's third network: two views, each species started from what the genus stage knows of its genus."""
+    """The paper's third network: two views, where each species starts from what `genus_stage` learnt of its genus."""
     return train_network(scope.settings(), network="knowledge_transfer", context=context, pipes=pipes)
+
+
+COMPARED = [baseline, baseline_matched, multi_view, knowledge_transfer]
+"""The networks that identify species; `genus_stage` only prepares the last."""

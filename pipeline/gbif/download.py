@@ -25,7 +25,7 @@ from pipeline.gbif.client import Api, BusyError, NotFoundError, validator_of
 from pipeline.gbif.scope import predicate
 
 FRESH: Final = dt.timedelta(days=6)
-"""A download younger than this is used again; the weekly refresh requests a new one."""
+"""By default, a download younger than this is used again; the weekly refresh requests a new one."""
 MOST_UNFINISHED: Final = 3
 """Downloads that GBIF prepares for one user at a time."""
 LISTED: Final = 100
@@ -55,8 +55,8 @@ class _Request(BaseModel):
     requested_at: AwareDatetime
 
 
-def remembered_key(source: SourceSettings, folder: Path) -> str | None:
-    """The download to use: the configured one, or the one that was requested into `folder` within the last days."""
+def remembered_key(source: SourceSettings, folder: Path, *, max_age: dt.timedelta = FRESH) -> str | None:
+    """The download to use: the configured one, or one that was requested into `folder` no longer ago than `max_age`."""
     if source.download_key is not None:
         return source.download_key
     request = folder / "request.json"
@@ -67,22 +67,24 @@ def remembered_key(source: SourceSettings, folder: Path) -> str | None:
     except ValidationError:
         # Written by another version; the key is also in GBIF's list of the user's downloads.
         return None
-    fresh = dt.datetime.now(tz=dt.UTC) - remembered.requested_at < FRESH
+    fresh = dt.datetime.now(tz=dt.UTC) - remembered.requested_at < max_age
     return remembered.key if fresh else None
 
 
-def fetch_download(source: SourceSettings, *, api: Api, folder: Path, log: Log) -> Download:
-    """Request the scope's download, or resume one that was requested before, and fetch it into `folder`.
+def fetch_download(
+    source: SourceSettings, *, api: Api, folder: Path, log: Log, max_age: dt.timedelta = FRESH
+) -> Download:
+    """Request the scope's download, or resume one no older than `max_age`, and fetch it into `folder`.
 
     Raises:
         GbifError: GBIF refused, was busy for hours, or ended the download without an archive.
         ArchiveError: what came is damaged.
     """
-    key = remembered_key(source, folder)
+    key = remembered_key(source, folder, max_age=max_age)
     if key is not None and source.download_key is None and not _may_succeed(api, key):
         key = None
     if key is None:
-        key, said = _find_or_ask(source, api=api, log=log)
+        key, said = _find_or_ask(source, api=api, log=log, max_age=max_age)
         _remember(folder, key)
         log(said)
     else:
@@ -179,7 +181,7 @@ def _remember(folder: Path, key: str) -> None:
     write_json(folder / "request.json", {"key": key, "requested_at": dt.datetime.now(tz=dt.UTC).isoformat()})
 
 
-def _find_or_ask(source: SourceSettings, *, api: Api, log: Log) -> tuple[str, str]:
+def _find_or_ask(source: SourceSettings, *, api: Api, log: Log, max_age: dt.timedelta) -> tuple[str, str]:
     """The key of this user's recent download of the same scope, or of a new one, and a line for the log."""
     account = api.account()
     body = {
@@ -194,7 +196,7 @@ def _find_or_ask(source: SourceSettings, *, api: Api, log: Log) -> tuple[str, st
     for pause in _pauses(api, until=time.monotonic() + LONGEST_BUSY):
         listed = _listed(api, user=account.user)
         for each in listed:
-            if _is_ours(each, source):
+            if _is_ours(each, source, max_age=max_age):
                 return each.key, f"going on with GBIF download {each.key}, which this user asked for before"
         unfinished = [each.key for each in listed if each.status in UNFINISHED]
         if len(unfinished) >= MOST_UNFINISHED:
@@ -221,25 +223,25 @@ def _listed(api: Api, *, user: str) -> tuple[DownloadStatus, ...]:
     return api.get(path, DownloadList, {"limit": LISTED, "offset": 0}, authenticated=True).results
 
 
-def _is_ours(listed: DownloadStatus, source: SourceSettings) -> bool:
-    """Whether a listed download holds, or will hold, the records of the scope, and is recent."""
+def _is_ours(listed: DownloadStatus, source: SourceSettings, *, max_age: dt.timedelta = FRESH) -> bool:
+    """Whether a listed download holds, or will hold, the records of the scope, and is no older than `max_age`."""
     # GBIF may leave out its default checklist.
     checklist = listed.request.checklist_key or COL_XR_CHECKLIST
     return (
         listed.status in {*UNFINISHED, SUCCEEDED}
-        and _is_fresh(listed.created)
+        and _is_fresh(listed.created, max_age=max_age)
         and listed.request.format == "DWCA"
         and checklist == source.checklist_key
         and _plain(listed.request.predicate) == _plain(predicate(source))
     )
 
 
-def _is_fresh(created: str | None) -> bool:
+def _is_fresh(created: str | None, *, max_age: dt.timedelta) -> bool:
     try:
         moment = dt.datetime.fromisoformat(created or "")
     except ValueError:
         return False
-    return dt.datetime.now(tz=dt.UTC) - (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)) < FRESH
+    return dt.datetime.now(tz=dt.UTC) - (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)) < max_age
 
 
 def _plain(value: object) -> object:

@@ -23,7 +23,7 @@ from pipeline.files import atomic_path, digest_of, exclusive, remembered_sha256,
 from pipeline.folder.labelled_records import CHECKLIST
 from pipeline.folder.listing import write_listing
 from pipeline.gbif.client import Api, UnreachableError
-from pipeline.gbif.download import Log, fetch_archive, fetch_download, remembered_key
+from pipeline.gbif.download import FRESH, Log, fetch_archive, fetch_download, remembered_key
 from pipeline.gbif.scope import predicate, search_parameters
 from pipeline.gbif.search import read_search
 from pipeline.paths import Paths
@@ -88,8 +88,14 @@ class SourceRecord(BaseModel):
         return {name: value for name, value in facts.items() if value is not None}
 
 
-def fetch_source(settings: Settings, *, api: Api, log: Log) -> SourceRecord:
+def fetch_source(settings: Settings, *, api: Api, log: Log, max_age: dt.timedelta = FRESH) -> SourceRecord:
     """Fetch the scope's occurrences unless they were fetched before, and write `download.json`.
+
+    Args:
+        settings: The configuration.
+        api: The client.
+        log: Told what is fetched.
+        max_age: A download of GBIF's that is older is asked for anew; zero always asks.
 
     Raises:
         GbifError: GBIF refused or failed.
@@ -106,22 +112,22 @@ def fetch_source(settings: Settings, *, api: Api, log: Log) -> SourceRecord:
             case "folder":
                 record = _folder(settings, log=log)
             case "download" | "replica":
-                record = _download(settings, api=api, log=log)
+                record = _download(settings, api=api, log=log, max_age=max_age)
         write_json(settings.paths.current_download, record.model_dump(mode="json"))
     return record
 
 
-def _download(settings: Settings, *, api: Api, log: Log) -> SourceRecord:
+def _download(settings: Settings, *, api: Api, log: Log, max_age: dt.timedelta) -> SourceRecord:
     """GBIF's asynchronous download of the scope, or the download that the configuration names."""
     source = settings.source
     folder = settings.paths.downloads / (source.download_key or _scope_hash(settings))
-    key = remembered_key(source, folder)
+    key = remembered_key(source, folder, max_age=max_age)
     kept = _kept(settings, folder)
     if kept is not None and kept.key == key:
         log(f"going on with GBIF download {key}, which was fetched and verified before")
         return kept
     try:
-        found = fetch_download(source, api=api, folder=folder, log=log)
+        found = fetch_download(source, api=api, folder=folder, log=log, max_age=max_age)
     except UnreachableError as error:
         if kept is None:
             raise

@@ -1,7 +1,9 @@
-"""Places in Dagster's pools: those of killed runs are given back; waiting is said, idle, bounded and interruptible.
+"""Slots of Dagster's pools: those of killed runs are freed; waiting for one is reported, bounded and interruptible.
 
-Dagster knows of a run only what the run itself has reported, so that one that was killed keeps its places; and its
-executors ask a full pool over and over without a pause, with signals switched off.
+Dagster frees the slots of a run that has ended, but a run that was killed has not reported its end: Dagster's run
+monitoring finds out for runs that its own launcher started, and not for `naturewatch run`, which runs in its own
+process and without a daemon. And while a pool is full, Dagster's executors ask for a slot again and again without a
+pause (`interval_to_next_pending_claim_check` is never above 0) and with signals captured.
 """
 
 import contextlib
@@ -25,15 +27,15 @@ from dagster._utils.interrupts import check_captured_interrupt
 from pipeline.errors import PoolError
 
 PROCESS_TAG: Final = "naturewatch.process"
-"""Tag of the runs of `naturewatch run`: where they live, for people."""
+"""Tag of the runs of `naturewatch run`: their process and host, for people."""
 WAIT_SECONDS: Final = 600.0
-"""How long a run waits for a place that another run holds."""
+"""How long a step waits for a slot that another run holds."""
 SAY_SECONDS: Final = 60.0
-"""Between two lines about it."""
+"""Between two messages about it."""
 LOOK_SECONDS: Final = 1.0
-"""Between two looks at who holds it."""
+"""Between two checks of who holds it."""
 PAUSE_SECONDS: Final = 0.1
-"""Between two questions of an executor."""
+"""Between two claims of an executor."""
 
 
 def this_process() -> str:
@@ -43,9 +45,9 @@ def this_process() -> str:
 
 @contextlib.contextmanager
 def alive(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
-    """Show for the time of the block that the run lives, by a lock that the system takes back when its process ends.
+    """Hold a lock for the run while the block runs; the system releases it when the process ends, however it ends.
 
-    Unlike a process number it tells the truth in every container that mounts the folder of the instance.
+    Unlike a process number, a lock is right in every container that mounts the folder of the instance.
     """
     path = _lock_file(instance, run_id)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,8 +59,8 @@ def alive(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
-def bury(instance: dg.DagsterInstance, run_ids: set[str]) -> set[str]:
-    """Of these runs, end in Dagster's books those whose process is gone, give back their places, and name them."""
+def end_killed(instance: dg.DagsterInstance, run_ids: set[str]) -> set[str]:
+    """Mark the runs that have lost their process as failed, free their slots, and return them."""
     gone = {run_id for run_id in run_ids if _is_gone(instance, run_id)}
     for run_id in gone:
         run = instance.get_run_by_id(run_id)
@@ -69,12 +71,12 @@ def bury(instance: dg.DagsterInstance, run_ids: set[str]) -> set[str]:
     return gone
 
 
-def bury_killed_runs(instance: dg.DagsterInstance) -> None:
-    """End the runs that were killed, and give back what they and finished runs still hold."""
+def end_killed_runs(instance: dg.DagsterInstance) -> None:
+    """Mark all runs as failed that were killed, and free the slots that they and finished runs still hold."""
     statuses = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
-    bury(instance, {run.run_id for run in instance.get_runs(dg.RunsFilter(statuses=statuses))})
+    end_killed(instance, {run.run_id for run in instance.get_runs(dg.RunsFilter(statuses=statuses))})
     for pool in instance.event_log_storage.get_concurrency_keys():
-        bury(instance, _holders(instance, pool))
+        end_killed(instance, _holders(instance, pool))
 
 
 def _lock_file(instance: dg.DagsterInstance, run_id: str) -> Path:
@@ -82,7 +84,7 @@ def _lock_file(instance: dg.DagsterInstance, run_id: str) -> Path:
 
 
 def _is_gone(instance: dg.DagsterInstance, run_id: str) -> bool:
-    """Whether the process of a run has ended; a run of which nothing is known is left to Dagster's own monitoring."""
+    """Whether the process of a run has ended; an unknown run is left to Dagster's own run monitoring."""
     try:
         with _lock_file(instance, run_id).open("r") as stream:
             fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -92,23 +94,23 @@ def _is_gone(instance: dg.DagsterInstance, run_id: str) -> bool:
         run = instance.get_run_by_id(run_id)
         if run is None or run.is_finished:
             return True
-        # A database elsewhere may be shared with machines whose locks are not seen here.
+        # A database server may be shared with other machines, and their locks cannot be seen here.
         return PROCESS_TAG in run.tags and isinstance(instance.event_log_storage, SqliteEventLogStorage)
     return True
 
 
 def _holders(instance: dg.DagsterInstance, pool: str) -> set[str]:
-    """The runs that hold a place in the pool, or are the next to get one."""
+    """The runs that hold a slot of the pool, or are the next to get one."""
     info = instance.event_log_storage.get_concurrency_info(pool)
     assigned = {step.run_id for step in info.pending_steps if step.assigned_timestamp is not None}
     return assigned | {slot.run_id for slot in info.claimed_slots}
 
 
-class Places(InstanceConcurrencyContext):
-    """Dagster's side of a run that asks for places, with patience."""
+class SlotClaims(InstanceConcurrencyContext):
+    """How a run claims slots: Dagster's own way, with a pause, a message and a limit where a pool is full."""
 
     interrupts: ClassVar[bool] = True
-    """Whether a signal ends the waiting here; the multiprocess executor looks for signals itself."""
+    """Whether a signal ends the waiting here; the multiprocess executor handles signals itself."""
 
     def __init__(self, instance: dg.DagsterInstance, dagster_run: dg.DagsterRun) -> None:
         super().__init__(instance, dagster_run)
@@ -118,7 +120,7 @@ class Places(InstanceConcurrencyContext):
         self._began: dict[str, float] = {}
 
     def claim(self, concurrency_key: str, step_key: str, step_priority: int = 0) -> bool:
-        """Ask for a place as Dagster does; without success look who is in the way, say it, and pause.
+        """Claim a slot as Dagster does; if the pool is full, check who holds it, report that, and pause.
 
         Raises:
             PoolError: other runs held the pool for all of `WAIT_SECONDS`.
@@ -137,30 +139,30 @@ class Places(InstanceConcurrencyContext):
 
     def _look(self, pool: str, step_key: str, *, now: float) -> None:
         others = _holders(self._instance, pool) - {self._run.run_id}
-        if bury(self._instance, others):
-            # Ask again at once.
+        if end_killed(self._instance, others):
+            # A slot was freed: claim again at once.
             self._pending_timeouts[step_key] = 0.0
             return
         if not others:
-            # Another step of this run holds it, and ends in its own time.
+            # Another step of this run holds it, and will free it.
             self._began.pop(step_key, None)
             return
         began = self._began.setdefault(step_key, now)
         names = " and ".join(sorted(_described(self._instance, run_id) for run_id in others))
         if now - began > WAIT_SECONDS:
             raise PoolError(
-                f"{step_key} has waited {WAIT_SECONDS / 60:.0f} minutes for a place in Dagster's pool {pool}, which is "
-                f"held by {names}: wait for it to end, or end it, and run the same command again"
+                f"{step_key} has waited {WAIT_SECONDS / 60:.0f} minutes for a slot of Dagster's pool {pool}, which is "
+                f"held by {names}: wait until it has ended, or end it, and run the same command again"
             )
         if now - self._said.get(step_key, -SAY_SECONDS) >= SAY_SECONDS:
             self._said[step_key] = now
-            message = f"{step_key} waits for a place in Dagster's pool {pool}, held by {names}"
+            message = f"{step_key} waits for a slot of Dagster's pool {pool}, held by {names}"
             self._instance.report_engine_event(message, self._run)
             sys.stderr.write(f"naturewatch: {message} (at most {WAIT_SECONDS / 60:.0f} minutes)\n")
 
 
-class MultiprocessPlaces(Places):
-    """The same for a run that the UI, a schedule or a sensor started, in the process that starts its steps."""
+class MultiprocessSlotClaims(SlotClaims):
+    """The claims of a run that the UI, a schedule or a sensor started, made in the process that starts its steps."""
 
     interrupts = False
 
@@ -186,6 +188,6 @@ def _described(instance: dg.DagsterInstance, run_id: str) -> str:
 
 
 def install() -> None:
-    """Make Dagster's executors ask for places with patience; they find the class by its name in their modules."""
-    in_process.InstanceConcurrencyContext = Places  # type: ignore[attr-defined]
-    multiprocess.InstanceConcurrencyContext = MultiprocessPlaces  # type: ignore[attr-defined]
+    """Make Dagster's executors claim slots this way; they look the class up by name in their own modules."""
+    in_process.InstanceConcurrencyContext = SlotClaims  # type: ignore[attr-defined]
+    multiprocess.InstanceConcurrencyContext = MultiprocessSlotClaims  # type: ignore[attr-defined]

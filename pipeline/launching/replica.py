@@ -1,4 +1,4 @@
-"""Starts the embedded replica for `source.mode: replica`, and tells each step where GBIF and the photo hosts are."""
+"""Starts the embedded replica for `source.mode: replica`, and gives each step the addresses of GBIF and photo hosts."""
 
 import contextlib
 import subprocess
@@ -31,10 +31,10 @@ class Replica:
 
 @contextlib.contextmanager
 def running_replica(settings: Settings) -> Iterator[Replica]:
-    """Run the replica as a child while the block runs; it ends with this process, however that ends.
+    """Run the replica as a child process while the block runs; it ends when this process ends, however that happens.
 
     Raises:
-        ChildError: it did not start; its own words are in the message.
+        ChildError: it did not start; its last message is repeated.
     """
     replica = settings.source.replica
     command = [sys.executable, "-m", "demo", "--port", "0", "--watch-stdin", "--public-url", f"http://{PUBLIC_HOST}"]
@@ -43,7 +43,7 @@ def running_replica(settings: Settings) -> Iterator[Replica]:
         command += ["--photos", str(replica.photos.absolute())]
     if replica.faults:
         command += ["--faults", ",".join(replica.faults)]
-    # A file, not a pipe: a pipe that nobody reads would stop a replica with much to say.
+    # A file, not a pipe: a pipe that is not read would block a replica that prints much.
     with tempfile.TemporaryFile("w+", encoding="utf-8") as errors:
         child = subprocess.Popen(
             command, cwd=PROJECT_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
@@ -64,7 +64,7 @@ def running_replica(settings: Settings) -> Iterator[Replica]:
 
 @contextlib.contextmanager
 def _ended(child: subprocess.Popen[str]) -> Iterator[None]:
-    """End the child after the block, however that ends."""
+    """End the child after the block, even if the block raises."""
     try:
         yield
     finally:
@@ -74,7 +74,7 @@ def _ended(child: subprocess.Popen[str]) -> Iterator[None]:
 
 
 def _end(child: subprocess.Popen[str]) -> None:
-    """Close the child's input, which ends it; insist after ten seconds."""
+    """Close the child's input, which ends it; kill it if that takes ten seconds."""
     if child.stdin is not None:
         child.stdin.close()
     try:

@@ -110,7 +110,7 @@ class Command:
         self.process.send_signal(number)
 
     def kill(self) -> None:
-        """SIGKILL, likewise."""
+        """Send SIGKILL to the process, and to it alone."""
         self.process.kill()
         self.process.wait()
 

@@ -115,6 +115,12 @@ def test_it_prints_the_table_of_results_and_where_to_look(finished: Path) -> Non
         assert expected in printed
 
 
+def test_the_events_of_a_run_take_little_room(finished: Path) -> None:
+    databases = [path for path in (finished / "dagster_home" / "history" / "runs").glob("*.db") if path.stem != "index"]
+    assert len(databases) == 3
+    assert max(path.stat().st_size for path in databases) < 1_000_000
+
+
 def test_runs_are_nested_below_the_dataset_version(finished: Path) -> None:
     connected = client(finished)
     experiment = connected.get_experiment_by_name("naturewatch")
@@ -244,6 +250,8 @@ def materialised(ui: Ui, page: Page, before: dict[str, Any]) -> str:
     page.goto(f"{ui.dagster}/asset-groups", wait_until="domcontentloaded", timeout=LONG * 1000)
     button = page.get_by_role("button", name=re.compile("Materialize all", re.IGNORECASE)).first
     button.click(timeout=LONG * 1000)
+    # The page makes several requests before it starts the run: it has to stay open until then.
+    ui.command.wait_until(lambda: ui.latest_run() != earlier)
     shoot(page, "1-materialize-all-clicked")
     # The page asks for what it shows, again and again, for as long as it is open.
     page.goto("about:blank")
@@ -265,7 +273,7 @@ def materialised(ui: Ui, page: Page, before: dict[str, Any]) -> str:
 
 def test_materialize_all_ends_green(materialised: str, ui: Ui, page: Page) -> None:
     # The job's page draws every asset; the global lineage folds them into their groups.
-    page.goto(f"{ui.dagster}/locations/naturewatch/jobs/road", wait_until="domcontentloaded")
+    page.goto(f"{ui.dagster}/locations/naturewatch/jobs/pipeline", wait_until="domcontentloaded")
     page.wait_for_timeout(4000)
     shoot(page, "3-lineage")
     assert materialised

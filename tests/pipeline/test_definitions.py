@@ -1,62 +1,79 @@
 """What Dagster loads: the names that people and dashboards rely on, and what is switched off at first."""
 
-from itertools import pairwise
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from pipeline.definitions import defs
-from pipeline.defs.resources import Scope
+from pipeline.defs.scope import Scope
+from pipeline.tables import CONTRACTS
 
-ROAD = [
-    "gbif_download", "occurrences", "clean_occurrences", "photo_index", "photos",
-    "species", "taxonomy", "split", "training_photos",
-]  # fmt: skip
-"""From GBIF to the photographs that networks are trained on: one line."""
-NETWORKS = {
-    "baseline": "training_photos",
-    "baseline_matched": "training_photos",
-    "multi_view": "training_photos",
-    "genus_stage": "training_photos",
-    "knowledge_transfer": "genus_stage",
-}
-"""The networks, each with what it is trained from."""
-CALIBRATED = ["baseline", "baseline_matched", "multi_view", "knowledge_transfer"]
-RELEASE = ["comparison", "candidate", "champion"]
-BESIDE = {"changes": {"photo_index"}, "dataset_page": {"split", "training_photos"}}
-"""Assets beside the road, each with those that it is made from: nothing of the road waits for them."""
+DATASET = {"taxonomy", "split", "training_photos", "manifest"}
+"""What every network is trained on."""
+COMPARED = {"baseline", "baseline_matched", "multi_view", "knowledge_transfer"}
+NETWORKS = COMPARED | {"genus_stage"}
+CALIBRATIONS = {f"specificity_{name}" for name in COMPARED}
+PARENTS = {
+    "gbif_download": set(),
+    "occurrences": {"gbif_download"},
+    "media": {"gbif_download"},
+    "clean_occurrences": {"occurrences"},
+    "photo_index": {"clean_occurrences", "media"},
+    "changes": {"gbif_download", "clean_occurrences", "photo_index"},
+    "photos": {"photo_index"},
+    "species": {"clean_occurrences", "photos"},
+    "rejections": {"occurrences", "clean_occurrences", "photo_index", "photos", "species"},
+    "taxonomy": {"species"},
+    "class_map": {"clean_occurrences", "taxonomy"},
+    "taxonomy_diff": {"clean_occurrences", "taxonomy"},
+    "split": {"clean_occurrences", "photos", "species", "taxonomy"},
+    "genus_photos": {"clean_occurrences", "photos", "species", "taxonomy"},
+    "attribution": {"clean_occurrences", "photos", "taxonomy", "split", "genus_photos"},
+    "training_photos": {"photos", "split", "genus_photos"},
+    "leakage": {"split", "training_photos"},
+    "manifest": {
+        "gbif_download", "occurrences", "media", "clean_occurrences", "photo_index", "photos", "species", "rejections",
+        "taxonomy", "split", "genus_photos", "attribution", "leakage",
+    },
+    "dataset_page": {
+        "clean_occurrences", "photos", "species", "rejections", "taxonomy", "taxonomy_diff", "split", "attribution",
+        "leakage", "manifest",
+    },
+    "baseline": DATASET,
+    "baseline_matched": DATASET,
+    "multi_view": DATASET,
+    "genus_stage": DATASET | {"genus_photos"},
+    "knowledge_transfer": DATASET | {"genus_stage"},
+    **{f"specificity_{name}": {"taxonomy", "split", "manifest", name} for name in COMPARED},
+    "comparison": {"split", "manifest"} | COMPARED | CALIBRATIONS,
+    "candidate": {"taxonomy", "split", "attribution", "manifest", "comparison"} | COMPARED | CALIBRATIONS,
+    "champion": {"candidate"},
+}  # fmt: skip
+"""Every asset with all that it reads; `tests/pipeline/defs/test_inputs.py` holds that against what it opens."""
 GROUPS = {
-    "ingest": {"gbif_download", "occurrences", "clean_occurrences", "photo_index", "changes", "photos"},
-    "dataset": {"species", "taxonomy", "split", "training_photos", "dataset_page"},
-    "training": set(NETWORKS),
-    "evaluation": {*(f"specificity_{name}" for name in CALIBRATED), "comparison"},
+    "ingest": {"gbif_download", "occurrences", "media", "clean_occurrences", "photo_index", "changes", "photos"},
+    "dataset": {
+        "species", "rejections", "taxonomy", "class_map", "taxonomy_diff", "split", "genus_photos", "attribution",
+        "training_photos", "leakage", "manifest", "dataset_page",
+    },
+    "training": NETWORKS,
+    "evaluation": CALIBRATIONS | {"comparison"},
     "release": {"candidate", "champion"},
-}
+}  # fmt: skip
 ALL = set().union(*GROUPS.values())
+BESIDE = {"changes", "class_map", "dataset_page"}
+"""Assets that nothing waits for."""
 
 
-def test_the_road_to_the_dataset_is_one_line_in_this_order() -> None:
+def test_every_asset_names_all_that_it_reads() -> None:
     graph = defs.resolve_asset_graph()
-    names = [key.to_user_string() for key in graph.toposorted_asset_keys]
-    assert [name for name in names if name in ROAD] == ROAD
-    for before, after in pairwise(ROAD):
-        assert dg.AssetKey(before) in graph.get(dg.AssetKey(after)).parent_keys
-
-
-def test_every_network_is_trained_calibrated_and_compared_before_one_is_released() -> None:
-    graph = defs.resolve_asset_graph()
-
-    def parents(name: str) -> set[str]:
-        return {key.to_user_string() for key in graph.get(dg.AssetKey(name)).parent_keys}
-
-    for network, origin in NETWORKS.items():
-        assert parents(network) == {origin}
-    for network in CALIBRATED:
-        assert parents(f"specificity_{network}") == {network}
-    assert parents("comparison") == {f"specificity_{network}" for network in CALIBRATED}
-    for before, after in pairwise(RELEASE):
-        assert parents(after) == {before}
+    found = {
+        key.to_user_string(): {parent.to_user_string() for parent in graph.get(key).parent_keys}
+        for key in graph.toposorted_asset_keys
+    }
+    assert found == PARENTS
+    assert PARENTS.keys() == ALL
 
 
 def test_networks_share_one_pool() -> None:
@@ -65,13 +82,10 @@ def test_networks_share_one_pool() -> None:
         assert node.pools == {"gpu"}
 
 
-def test_what_stands_beside_the_road_holds_nothing_up() -> None:
+def test_what_is_only_looked_at_holds_nothing_up() -> None:
     graph = defs.resolve_asset_graph()
-    assert {key.to_user_string() for key in graph.toposorted_asset_keys} == ALL
-    for name, origins in BESIDE.items():
-        node = graph.get(dg.AssetKey(name))
-        assert node.parent_keys == {dg.AssetKey(origin) for origin in origins}
-        assert node.child_keys == set()
+    last = {key.to_user_string() for key in graph.get_all_asset_keys() if not graph.get(key).child_keys}
+    assert last == BESIDE | {"champion"}
 
 
 def test_every_asset_is_in_its_group_with_kinds_owners_and_a_description() -> None:
@@ -83,6 +97,15 @@ def test_every_asset_is_in_its_group_with_kinds_owners_and_a_description() -> No
         assert node.description
 
 
+def test_every_table_shows_its_columns_before_it_is_made() -> None:
+    shown = {
+        key.to_user_string()
+        for key in defs.resolve_asset_graph().get_all_asset_keys()
+        if "dagster/column_schema" in defs.resolve_asset_graph().get(key).metadata
+    }
+    assert shown == set(CONTRACTS)
+
+
 def test_every_check_but_the_warning_blocks() -> None:
     graph = defs.resolve_asset_graph()
     checks = {key.name: graph.get_check_spec(key) for key in graph.asset_check_keys}
@@ -90,11 +113,21 @@ def test_every_check_but_the_warning_blocks() -> None:
     assert {
         "changes_contract",
         "taxonomy_is_a_tree",
+        *(f"{name}_contract" for name in CONTRACTS),
         "species_have_enough_photographs",
         "no_observation_on_both_sides",
         "train_share_is_near_target",
         "counts_add_up",
     } <= set(checks)
+
+
+def test_a_check_reads_nothing_that_its_asset_was_not_made_of() -> None:
+    graph = defs.resolve_asset_graph()
+    for key in graph.asset_check_keys:
+        made_of = graph.get_ancestor_asset_keys(key.asset_key) | {key.asset_key}
+        # Every stage renews the table of rejections, whether the asset that shows it is selected or not.
+        read = set(graph.get(key).parent_entity_keys) - {dg.AssetKey("rejections")}
+        assert read <= made_of, key
 
 
 def test_refreshing_is_off_until_somebody_switches_it_on() -> None:
@@ -119,9 +152,9 @@ def test_growth_is_not_asked_of_gbif_where_the_data_are_not_a_scope_of_it(
     assert "source.mode folder" in (tick.skip_message or "")
 
 
-def test_the_schedule_takes_the_whole_road() -> None:
+def test_the_schedule_runs_the_whole_pipeline() -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         tick = defs.resolve_schedule_def("weekly_refresh").evaluate_tick(dg.build_schedule_context(instance=instance))
     assert len(tick.run_requests or []) == 1
-    job = defs.resolve_job_def("road")
+    job = defs.resolve_job_def("pipeline")
     assert {key.to_user_string() for key in job.asset_layer.selected_asset_keys} == ALL

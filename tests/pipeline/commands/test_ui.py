@@ -73,7 +73,7 @@ def keeper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
 
     def start(how: str) -> subprocess.Popen[bytes]:
         program = (
-            "import sys\nfrom pipeline import keep\n"
+            "import sys\nfrom pipeline.launching import keep\n"
             "keep.GRACE_SECONDS = keep.LEFT_SECONDS = 0.3\nsys.exit(keep.main(sys.argv[1:]))"
         )
         command = [sys.executable, "-c", program, *server(tmp_path, how)]

@@ -17,6 +17,7 @@ from pipeline.config.settings import (
     load_settings,
 )
 from pipeline.errors import ConfigurationError
+from pipeline.paths import Paths
 
 MINE = "name: mine\ndata_root: data\n"
 
@@ -369,7 +370,7 @@ class TestDagsterHome:
     def test_it_is_made(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HOME", str(tmp_path))
         monkeypatch.setenv("DAGSTER_HOME", "~/deep/home")
-        assert prepare_dagster_home() == tmp_path / "deep" / "home"
+        assert prepare_dagster_home(Paths(data_root=tmp_path / "data")) == tmp_path / "deep" / "home"
         assert os.environ["DAGSTER_HOME"] == str(tmp_path / "deep" / "home")
         assert (tmp_path / "deep" / "home").is_dir()
 
@@ -378,17 +379,17 @@ class TestDagsterHome:
         [
             ("", "it is empty"),
             ("home", "it must be absolute, as /"),
-            ("{folder}/file", "a file is in the place of the folder"),
-            ("{folder}/file/home", "a file is in the place of the folder"),
-            ("/proc/home", "it cannot be made"),
-            ("/proc/self", "nothing can be written there"),
+            ("{folder}/file", "a file is in its place"),
+            ("{folder}/file/home", "a file is in its place"),
+            ("/proc/home", "cannot be made: No such file"),
+            ("/proc/self", "cannot be written to"),
         ],
     )
     def test_it_is_refused(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str, said: str) -> None:
         (tmp_path / "file").touch()
         monkeypatch.setenv("DAGSTER_HOME", value.format(folder=tmp_path))
         with pytest.raises(ConfigurationError, match=said):
-            prepare_dagster_home()
+            prepare_dagster_home(Paths(data_root=tmp_path / "data"))
 
 
 def test_a_cap_below_the_minimum_is_refused() -> None:

@@ -122,14 +122,14 @@ def test_a_manifest_of_another_version_or_cut_short_says_how_to_make_it_anew(
 ) -> None:
     settings.paths.dataset_manifest.parent.mkdir(parents=True)
     settings.paths.dataset_manifest.write_bytes(content)
-    advice = "materialise the asset training_photos again"
+    advice = "materialise the asset manifest again"
     with pytest.raises(TableError, match=rf"dataset\.json: .*{said}.*; {advice}") as refused:
         DatasetManifest.read(settings.paths)
     assert "\n" not in str(refused.value)
 
 
 def test_before_the_dataset_is_built_the_error_says_what_to_do(settings: Settings) -> None:
-    with pytest.raises(TableError, match="materialise the asset training_photos"):
+    with pytest.raises(TableError, match="materialise the asset manifest"):
         DatasetManifest.read(settings.paths)
     with pytest.raises(TableError, match="materialise the asset that writes it"):
         build_manifest(settings.paths, settings)

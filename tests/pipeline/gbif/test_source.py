@@ -100,12 +100,12 @@ def test_a_key_that_gbif_does_not_know_any_more_is_asked_for_anew(settings: Sett
     assert fetch(settings, gbif).key != first.key
 
 
-def test_a_week_later_a_new_download_is_asked_for(
-    settings: Settings, gbif: Gbif, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_new_download_is_asked_for_when_the_last_one_is_too_old(settings: Settings, gbif: Gbif) -> None:
     first = fetch(settings, gbif)
-    monkeypatch.setattr(download_module, "FRESH", download_module.FRESH * 0)
-    assert fetch(settings, gbif).key != first.key
+    for max_age, bodies in ((dt.timedelta(hours=1), 1), (dt.timedelta(0), 2)):
+        record = fetch_source(settings, api=gbif.api, log=lambda _: None, max_age=max_age)
+        assert len(gbif.bodies) == bodies
+    assert record.key != first.key
 
 
 @pytest.mark.parametrize("state", ["FAILED", "KILLED", "CANCELLED"])

@@ -1,4 +1,4 @@
-"""Places in Dagster's pools: a run that is gone gives its place back; waiting is said, idle, bounded, interruptible."""
+"""Slots of Dagster's pools: those of a killed run are freed; waiting is reported, idle, bounded, interruptible."""
 
 import contextlib
 import os
@@ -21,7 +21,7 @@ pools.install()
 
 @dg.asset(pool=POOL)
 def trained() -> None:
-    """Holds the pool's only place for a moment."""
+    """Holds the pool's only slot for a moment."""
 
 
 JOB = dg.Definitions(assets=[trained]).resolve_implicit_global_asset_job_def()
@@ -51,7 +51,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def holder(instance: dg.DagsterInstance, **tags: str) -> dg.DagsterRun:
-    """A run that has started and holds the place."""
+    """A run that has started and holds the slot."""
     run = instance.create_run_for_job(JOB, tags=tags, status=dg.DagsterRunStatus.STARTED)
     instance.event_log_storage.initialize_concurrency_limit_to_default(POOL)
     assert instance.event_log_storage.claim_concurrency_slot(POOL, run.run_id, "trained").is_claimed
@@ -64,34 +64,34 @@ def status(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dg.DagsterRunSta
     return found.status
 
 
-def wait_for_place(instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
+def wait_for_slot(instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
     return JOB.execute_in_process(instance=instance, raise_on_error=False)
 
 
-def test_a_killed_run_of_a_host_with_another_name_gives_its_place_back(instance: dg.DagsterInstance) -> None:
+def test_a_killed_run_of_a_host_with_another_name_frees_its_slot(instance: dg.DagsterInstance) -> None:
     killed = holder(instance, **{pools.PROCESS_TAG: "process 7 on a-container-that-was-replaced"})
-    pools.bury_killed_runs(instance)
+    pools.end_killed_runs(instance)
     assert status(instance, killed) == dg.DagsterRunStatus.FAILURE
-    assert wait_for_place(instance).success
+    assert wait_for_slot(instance).success
 
 
-def test_a_finished_or_deleted_run_gives_its_place_back(instance: dg.DagsterInstance) -> None:
+def test_a_finished_or_deleted_run_frees_its_slot(instance: dg.DagsterInstance) -> None:
     finished = holder(instance)
     instance.report_run_canceled(finished)
-    assert wait_for_place(instance).success
+    assert wait_for_slot(instance).success
     deleted = holder(instance)
     instance.run_storage.delete_run(deleted.run_id)
-    assert wait_for_place(instance).success
+    assert wait_for_slot(instance).success
 
 
 def test_a_run_of_which_nothing_is_known_is_left_alone(instance: dg.DagsterInstance) -> None:
     other = holder(instance)
-    pools.bury_killed_runs(instance)
+    pools.end_killed_runs(instance)
     assert status(instance, other) == dg.DagsterRunStatus.STARTED
     assert instance.event_log_storage.get_concurrency_info(POOL).claimed_slots
 
 
-def test_a_living_run_keeps_its_place_and_the_next_ends_with_a_sentence_that_names_it(
+def test_a_living_run_keeps_its_slot_and_the_next_ends_with_a_sentence_that_names_it(
     instance: dg.DagsterInstance, hurried: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(pools, "WAIT_SECONDS", 0.5)
@@ -106,11 +106,11 @@ def test_a_living_run_keeps_its_place_and_the_next_ends_with_a_sentence_that_nam
     monkeypatch.setattr(InstanceConcurrencyContext, "claim", counted)
     living = holder(instance, **{pools.PROCESS_TAG: "process 7 on lab-2"})
     with pools.alive(instance, living.run_id):
-        result = wait_for_place(instance)
+        result = wait_for_slot(instance)
     (line,) = Failures().lines(result)
     assert f"Dagster's pool gpu, which is held by run {living.run_id[:8]} (process 7 on lab-2)" in line
     assert "run the same command again" in line
-    assert capsys.readouterr().err.count("trained waits for a place in Dagster's pool gpu") == 1
+    assert capsys.readouterr().err.count("trained waits for a slot of Dagster's pool gpu") == 1
     assert asked < 0.5 / 0.02 + 5, "it pauses between two questions"
     assert status(instance, living) == dg.DagsterRunStatus.STARTED
     queue = instance.event_log_storage.get_concurrency_info(POOL).pending_steps
@@ -119,7 +119,7 @@ def test_a_living_run_keeps_its_place_and_the_next_ends_with_a_sentence_that_nam
 
 def at_first_look(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
     """Do something once the run waits."""
-    look = pools.Places._look
+    look = pools.SlotClaims._look
     acts = [act]
 
     def looked(*arguments: Any, **named: Any) -> None:  # noqa: ANN401
@@ -127,10 +127,10 @@ def at_first_look(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) ->
         if acts:
             acts.pop()()
 
-    monkeypatch.setattr(pools.Places, "_look", looked)
+    monkeypatch.setattr(pools.SlotClaims, "_look", looked)
 
 
-def test_a_place_is_taken_as_soon_as_its_holder_is_killed(
+def test_a_slot_is_taken_as_soon_as_its_holder_is_killed(
     instance: dg.DagsterInstance, hurried: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     living = holder(instance, **{pools.PROCESS_TAG: "process 7 on lab-2"})
@@ -138,7 +138,7 @@ def test_a_place_is_taken_as_soon_as_its_holder_is_killed(
     lock.enter_context(pools.alive(instance, living.run_id))
     # The system takes the lock back when a process ends.
     at_first_look(monkeypatch, lock.close)
-    assert wait_for_place(instance).success
+    assert wait_for_slot(instance).success
     assert status(instance, living) == dg.DagsterRunStatus.FAILURE
 
 
@@ -149,7 +149,7 @@ def test_waiting_hears_a_signal(
     living = holder(instance)
     at_first_look(monkeypatch, lambda: os.kill(os.getpid(), number))
     with pools.alive(instance, living.run_id):
-        result = wait_for_place(instance)
+        result = wait_for_slot(instance)
     with pytest.raises(Interrupted):
         Failures().lines(result)
 
@@ -159,15 +159,15 @@ def test_a_step_that_waits_for_another_step_of_its_run_is_not_told_to_give_up(
 ) -> None:
     monkeypatch.setattr(pools, "WAIT_SECONDS", 0.0)
     run = holder(instance)
-    with pools.MultiprocessPlaces(instance, run) as places:
+    with pools.MultiprocessSlotClaims(instance, run) as claims:
         for _ in range(5):
-            assert not places.claim(POOL, "another")
+            assert not claims.claim(POOL, "another")
             time.sleep(0.02)
     assert not capsys.readouterr().err
 
 
 def test_a_run_that_dagster_started_shows_that_it_lives(instance: dg.DagsterInstance) -> None:
     run = holder(instance, **{pools.PROCESS_TAG: "process 7 on lab-2"})
-    with pools.MultiprocessPlaces(instance, run):
-        assert not pools.bury(instance, {run.run_id})
-    assert pools.bury(instance, {run.run_id})
+    with pools.MultiprocessSlotClaims(instance, run):
+        assert not pools.end_killed(instance, {run.run_id})
+    assert pools.end_killed(instance, {run.run_id})
