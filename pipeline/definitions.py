@@ -7,7 +7,7 @@ import dagster as dg
 from ml.spec import MLFLOW_DEFAULTS
 from pipeline.defs import automation, checks, dataset, evaluation, ingest, release, training
 from pipeline.defs.console import console
-from pipeline.defs.scope import Scope
+from pipeline.defs.scope_resource import Scope
 from pipeline.launching import pools
 from pipeline.launching.launch import TERMINATION_SECONDS
 from pipeline.query import STEPS_TOGETHER

@@ -4,7 +4,7 @@ import dagster as dg
 import requests
 
 from pipeline.config.settings import load_settings
-from pipeline.defs.scope import Scope
+from pipeline.defs.scope_resource import Scope
 from pipeline.errors import GbifError
 from pipeline.gbif.growth import grown
 from pipeline.launching.replica import source_api

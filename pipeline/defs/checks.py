@@ -7,7 +7,7 @@ from pipeline.dataset.leakage import leakage
 from pipeline.dataset.manifest import balance
 from pipeline.defs import dataset, ingest
 from pipeline.defs.metadata import thumbnail
-from pipeline.defs.scope import Scope
+from pipeline.defs.scope_resource import Scope
 from pipeline.pages.photo_sheets import leaked_pairs
 from pipeline.tables import check_table
 

@@ -24,7 +24,7 @@ from pipeline.defs.metadata import (
     thumbnail,
 )
 from pipeline.defs.resources import OWNERS, mlflow_answers, run_tags
-from pipeline.defs.scope import Scope
+from pipeline.defs.scope_resource import Scope
 from pipeline.defs.versions import code_version
 from pipeline.files import sha256_of
 from pipeline.history.taxonomy_history import build_taxonomy_history

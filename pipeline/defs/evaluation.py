@@ -7,7 +7,7 @@ from pipeline.dataset.manifest import DatasetManifest
 from pipeline.defs.dataset import manifest, split, taxonomy
 from pipeline.defs.metadata import result, thumbnail
 from pipeline.defs.resources import OWNERS, mlflow_answers, run_tags
-from pipeline.defs.scope import Scope
+from pipeline.defs.scope_resource import Scope
 from pipeline.defs.stages import calibrate_network
 from pipeline.defs.training import COMPARED, baseline, baseline_matched, knowledge_transfer, multi_view
 from pipeline.files import digest_of, sha256_of

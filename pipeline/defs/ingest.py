@@ -17,10 +17,10 @@ from pipeline.defs.metadata import (
     thumbnail,
 )
 from pipeline.defs.resources import OWNERS
-from pipeline.defs.scope import Scope
+from pipeline.defs.scope_resource import Scope
 from pipeline.defs.versions import code_version
 from pipeline.fetching.fetch import fetch_photos
-from pipeline.folder.photographs import read_photos
+from pipeline.fetching.own_photographs import read_photos
 from pipeline.gbif.download import FRESH
 from pipeline.gbif.occurrences import build_occurrences
 from pipeline.gbif.source import fetch_source

@@ -9,7 +9,7 @@ from pipeline.defs.dataset import attribution, manifest, split, taxonomy
 from pipeline.defs.evaluation import CALIBRATED, comparison
 from pipeline.defs.metadata import result
 from pipeline.defs.resources import OWNERS, mlflow_answers, run_tags
-from pipeline.defs.scope import Scope
+from pipeline.defs.scope_resource import Scope
 from pipeline.defs.training import COMPARED
 from pipeline.launching.launch import run_child
 from pipeline.launching.specs import result_of

@@ -4,7 +4,7 @@ import dagster as dg
 
 from pipeline.defs.dataset import genus_photos, manifest, split, taxonomy, training_photos
 from pipeline.defs.resources import OWNERS
-from pipeline.defs.scope import Scope
+from pipeline.defs.scope_resource import Scope
 from pipeline.defs.stages import train_network
 
 DATASET = [taxonomy, split, training_photos, manifest]

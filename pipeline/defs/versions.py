@@ -11,15 +11,15 @@ QUERIES: Final[Mapping[str, tuple[str, ...]]] = {
     "occurrences": ("occurrences", "media", "occurrence_rejections", "rejection_lines"),
     "clean_occurrences": (
         "absent_taxa", "licence_texts", "occurrence_translation", "occurrence_verdicts",
-        "clean_rejections", "beyond_scope", "clean_occurrences", "rejection_lines", 
+        "clean_rejections", "beyond_scope", "clean_occurrences", "rejection_lines",
     ),
     "photo_index": (
         "licence_texts", "photo_index_verdicts", "photo_index_rejections", "photo_index", "rejection_lines",
-        
+
     ),
     "changes": (
         "snapshot_index", "changes", "changes_species", "changes_replaced",
-        
+
     ),
     "photos": (
         "photos", "photos_authorities", "photos_outcome", "photos_pending", "photos_received",
@@ -41,7 +41,7 @@ QUERIES: Final[Mapping[str, tuple[str, ...]]] = {
         "long_tail",
     ),
     "dataset_page": (
-        "species_per_class", "long_tail", "observation_places", "licence_counts", 
+        "species_per_class", "long_tail", "observation_places", "licence_counts",
         "leakage_examples", "chosen_taxa", "taxon_sheet", "taxonomy_changes",
     ),
 }  # fmt: skip

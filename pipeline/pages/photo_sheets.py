@@ -118,17 +118,18 @@ def draw_sheet(path: Path, sheet: Sequence[Tile], *, nothing: str = "no photogra
         sheet: The photographs.
         nothing: What is written where there are none.
     """
-    return draw_once(path, _draw_tiles, [(tile, _size(tile.path)) for tile in sheet], nothing)
+    # Names, not paths: a data root that was moved shows the same. Sizes: a file that was lost or replaced does not.
+    shown = [(tile.path.name, tile.title, tile.note, _size(tile.path)) for tile in sheet]
+    return draw_once(path, lambda *_: _draw_tiles(sheet, nothing), shown, nothing)
 
 
-def _draw_tiles(shown: Sequence[tuple[Tile, int | None]], nothing: str) -> "Figure":
-    """The sheet. With its size in `shown`, a file that was lost or replaced makes another picture."""
-    if not shown:
+def _draw_tiles(sheet: Sequence[Tile], nothing: str) -> "Figure":
+    if not sheet:
         return figure_saying(nothing)
-    columns = min(6, len(shown))
-    lines = -(-len(shown) // columns)
+    columns = min(6, len(sheet))
+    lines = -(-len(sheet) // columns)
     figure = figure_of(width=1.32 * columns, height=1.7 * lines)
-    for position, (tile, _) in enumerate(shown):
+    for position, tile in enumerate(sheet):
         axes = figure.add_subplot(lines, columns, position + 1)
         square = _square(tile.path)
         if square is None:

@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from pipeline.definitions import defs
-from pipeline.defs.scope import Scope
+from pipeline.defs.scope_resource import Scope
 from pipeline.tables import CONTRACTS
 
 DATASET = {"taxonomy", "split", "training_photos", "manifest"}

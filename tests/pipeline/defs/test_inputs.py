@@ -33,8 +33,8 @@ STEPS = {
     )
 }
 """The functions of ingest and dataset by name, each with the assets that it writes."""
-CONDITIONAL = {"absent_taxa", "occurrence_translation"}
-"""Queries that only some scopes need: those with named taxa, or with a crosswalk."""
+CONDITIONAL = {"absent_taxa", "leakage_examples", "occurrence_translation"}
+"""Queries that only some scopes need: those with named taxa, with leaked photographs, or with a crosswalk."""
 
 
 class Runs:

@@ -11,7 +11,7 @@ import yaml
 
 from pipeline.config.settings import Settings
 from pipeline.defs.ingest import photos
-from pipeline.defs.scope import Scope
+from pipeline.defs.scope_resource import Scope
 from pipeline.errors import IncompleteFetchError
 from pipeline.fetching.fetch import FetchSummary, fetch_photos
 from pipeline.fetching.hosts import Patience

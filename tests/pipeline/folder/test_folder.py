@@ -14,9 +14,9 @@ from pipeline.config.settings import Settings, load_settings
 from pipeline.dataset.manifest import DatasetManifest, balance
 from pipeline.definitions import defs
 from pipeline.errors import FolderError
+from pipeline.fetching.own_photographs import read_photos
 from pipeline.folder.labelled_records import file_of, media_of, occurrence_of
 from pipeline.folder.listing import write_listing
-from pipeline.folder.photographs import read_photos
 from pipeline.folder.table import NEEDED, OPTIONAL, read_table
 from pipeline.gbif.source import SourceRecord
 from tests.pipeline import tiny

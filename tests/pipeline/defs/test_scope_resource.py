@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.config.settings import Settings, load_settings
 from pipeline.definitions import defs
-from pipeline.defs.scope import SCOPE_TAG, Scope, record_of
+from pipeline.defs.scope_resource import SCOPE_TAG, Scope, record_of
 from pipeline.errors import ConfigurationError
 from pipeline.paths import PROJECT_ROOT
 
