@@ -6,6 +6,7 @@
 --   Morus) and a genus placed in two families stay apart. Siblings are ordered by name, then key; a list is smaller
 --   than any list that it begins, so that ordering by path is preorder.
 -- Placeholders: a missing rank becomes a node named after the nearest known ancestor, `Chordata (no class)`.
+--   It has no key, even where the source gives a key without a name.
 with lineages as (
     select
         taxon_key as species_key,
@@ -14,32 +15,32 @@ with lineages as (
         [
             struct_pack(
                 name := coalesce(kingdom, 'Life (no kingdom)'),
-                taxon_key := coalesce(kingdom_key, ''),
+                taxon_key := case when kingdom is null then '' else coalesce(kingdom_key, '') end,
                 placeholder := kingdom is null
             ),
             struct_pack(
                 name := coalesce(phylum, coalesce(kingdom, 'Life') || ' (no phylum)'),
-                taxon_key := coalesce(phylum_key, ''),
+                taxon_key := case when phylum is null then '' else coalesce(phylum_key, '') end,
                 placeholder := phylum is null
             ),
             struct_pack(
                 name := coalesce(class, coalesce(phylum, kingdom, 'Life') || ' (no class)'),
-                taxon_key := coalesce(class_key, ''),
+                taxon_key := case when class is null then '' else coalesce(class_key, '') end,
                 placeholder := class is null
             ),
             struct_pack(
                 name := coalesce("order", coalesce(class, phylum, kingdom, 'Life') || ' (no order)'),
-                taxon_key := coalesce(order_key, ''),
+                taxon_key := case when "order" is null then '' else coalesce(order_key, '') end,
                 placeholder := "order" is null
             ),
             struct_pack(
                 name := coalesce(family, coalesce("order", class, phylum, kingdom, 'Life') || ' (no family)'),
-                taxon_key := coalesce(family_key, ''),
+                taxon_key := case when family is null then '' else coalesce(family_key, '') end,
                 placeholder := family is null
             ),
             struct_pack(
                 name := coalesce(genus, coalesce(family, "order", class, phylum, kingdom, 'Life') || ' (no genus)'),
-                taxon_key := coalesce(genus_key, ''),
+                taxon_key := case when genus is null then '' else coalesce(genus_key, '') end,
                 placeholder := genus is null
             ),
             struct_pack(name := species, taxon_key := taxon_key, placeholder := false)
