@@ -1,4 +1,4 @@
-"""Which photographs to fetch, and from where. The rules themselves are in `sql/photo_index_verdicts.sql`."""
+"""Which photographs to fetch, and from where. The rules themselves are in `sql/photos/photo_index_verdicts.sql`."""
 
 import re
 from pathlib import Path
