@@ -54,7 +54,7 @@ def finished(folder: Path) -> Path:
     run.kill()
 
     run = Command("run", environment=environment, log=log)
-    run.wait_until(lambda: any(data.glob("models/baseline/*/checkpoints/CURRENT")))
+    run.wait_until(lambda: any(data.glob("models/baseline/*/checkpoints/latest.pt")))
     started = run.descendants()
     run.signal(signal.SIGINT)
     assert run.wait() == 130
