@@ -1,4 +1,4 @@
-"""What the assets share: their owners, the tags that lead to a run, and MLflow that may be away for a moment."""
+"""What the assets that log to MLflow share: its server may be down for a moment, and its runs lead back to Dagster."""
 
 import dagster as dg
 
@@ -7,8 +7,6 @@ from pipeline.errors import RegistryError
 from pipeline.registry.provenance import code_commit
 from pipeline.tracking.server import check_answers
 
-OWNERS = ["team:naturewatch"]
-"""Owners of every asset, as Dagster shows them."""
 ATTEMPTS = 3
 """How often a step is tried again while MLflow's server does not answer."""
 PAUSE_SECONDS = 60.0
@@ -31,15 +29,11 @@ def mlflow_answers(settings: Settings) -> None:
         raise dg.RetryRequested(max_retries=ATTEMPTS, seconds_to_wait=PAUSE_SECONDS) from error
 
 
-def run_address(settings: Settings, run_id: str) -> str:
-    """Where a person sees this Dagster run."""
-    return f"{settings.registry.dagster_url.rstrip('/')}/runs/{run_id}"
-
-
 def run_tags(settings: Settings, context: dg.AssetExecutionContext) -> dict[str, str]:
     """Tags that lead from an MLflow run back to the Dagster run that made it."""
+    run_id = context.run.run_id
     return {
-        "dagster.run_id": context.run.run_id,
-        "dagster.run_url": run_address(settings, context.run.run_id),
+        "dagster.run_id": run_id,
+        "dagster.run_url": f"{settings.registry.dagster_url.rstrip('/')}/runs/{run_id}",
         "git.commit": code_commit(),
     }
