@@ -261,7 +261,7 @@ def dataset_page(context: dg.AssetExecutionContext, scope: Scope, config: PageCo
         data_version=sha256_of(page.html),
         metadata={
             "page": dg.MetadataValue.path(str(page.html)),
-            **{title: thumbnail(png, title=title) for title, png in page.pictures.items() if title in SHOWN},
+            **{title: thumbnail(page.pictures[title], title=title) for title in SHOWN},
         },
     )
 

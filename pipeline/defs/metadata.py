@@ -104,8 +104,8 @@ def table_results(
 ) -> Iterator[dg.MaterializeResult[None]]:
     """The results of all tables that one function wrote, whichever of them were selected.
 
-    Dagster takes results of selected assets only. The others were written as well, so each of them gets an event with
-    its new data version; otherwise the assets below would count as fresh although the file changed.
+    Dagster accepts results of selected assets only. The others were written as well, so each of them gets an event with
+    its new data version; otherwise the assets downstream would count as fresh although the file changed.
 
     Args:
         context: The function's.
@@ -133,15 +133,15 @@ def _version(table: Path, exclude: tuple[str, ...] = ()) -> str:
     return content_hash(table, columns=[name for name in pq.read_schema(table).names if name not in exclude])
 
 
-def thumbnail(picture: bytes | Path, *, title: str) -> dg.MetadataValue:
-    """A small copy of a picture, shown inline by the UI, and the path of the picture where it is a file."""
-    with Image.open(picture if isinstance(picture, Path) else io.BytesIO(picture)) as opened:
+def thumbnail(picture: Path, *, title: str) -> dg.MetadataValue:
+    """A small copy of a picture, shown inline by the UI, and the picture's path."""
+    with Image.open(picture) as opened:
         small = opened.convert("RGB")
     small.thumbnail(THUMBNAIL, Image.Resampling.LANCZOS)
     content = io.BytesIO()
     small.save(content, "WEBP", quality=QUALITY, method=6)
-    shown = f"![{title}](data:image/webp;base64,{base64.b64encode(content.getvalue()).decode()})"
-    return dg.MetadataValue.md(f"{shown}\n\n`{picture}`" if isinstance(picture, Path) else shown)
+    shown = base64.b64encode(content.getvalue()).decode()
+    return dg.MetadataValue.md(f"![{title}](data:image/webp;base64,{shown})\n\n`{picture}`")
 
 
 def mapping_table(rows: Mapping[str, object], *, columns: tuple[str, str]) -> dg.MetadataValue:

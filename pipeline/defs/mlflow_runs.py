@@ -8,17 +8,17 @@ from pipeline.registry.provenance import code_commit
 from pipeline.tracking.server import check_answers
 
 ATTEMPTS = 3
-"""How often a step is tried again while MLflow's server does not answer."""
+"""How often a step is retried while MLflow's server does not answer."""
 PAUSE_SECONDS = 60.0
-"""Between two tries: a server that is started again answers after a minute."""
+"""Between two attempts: a server that is restarted answers within a minute."""
 
 
 def mlflow_answers(settings: Settings) -> None:
-    """To be called first by an asset that logs to MLflow: a server that does not answer is asked again later.
+    """Ask Dagster to retry the step later if MLflow's server does not answer; assets that log to MLflow call it first.
 
-    This is the only retry that Dagster makes. GBIF's client repeats its own requests, the photo ledger remembers what
-    is to be fetched again, and every other failure needs a person: a `RetryPolicy`, which repeats a step whatever went
-    wrong, would only hide it.
+    This is the only retry that Dagster makes. GBIF's client repeats its own requests, the photo ledger knows what to
+    fetch again, and every other failure needs a person: a `RetryPolicy`, which repeats a step whatever went wrong,
+    would only hide it.
 
     Raises:
         dagster.RetryRequested: the server cannot be reached; Dagster waits and starts the step again.
