@@ -1,12 +1,14 @@
 """Everything Dagster loads, listed one by one: `dagster dev -w workspace.yaml`."""
 
 import os
+from types import ModuleType
 
 import dagster as dg
 
 from ml.spec import MLFLOW_DEFAULTS
 from pipeline.defs import automation, checks, dataset, evaluation, ingest, release, training
 from pipeline.defs.console import console
+from pipeline.defs.metadata import described
 from pipeline.defs.scope_resource import Scope
 from pipeline.launching import pools
 from pipeline.launching.launch import TERMINATION_SECONDS
@@ -15,8 +17,21 @@ from pipeline.query import STEPS_TOGETHER
 os.environ.update({**MLFLOW_DEFAULTS, **os.environ})
 pools.install()
 
+
+def _group(module: ModuleType, name: str) -> list[dg.AssetsDefinition]:
+    """The assets of one module as the group `name`."""
+    loaded = dg.load_assets_from_modules([module], group_name=name)
+    return [asset.map_asset_specs(described) for asset in loaded if isinstance(asset, dg.AssetsDefinition)]
+
+
 defs = dg.Definitions(
-    assets=dg.load_assets_from_modules([ingest, dataset, training, evaluation, release]),
+    assets=[
+        *_group(ingest, "ingest"),
+        *_group(dataset, "dataset"),
+        *_group(training, "training"),
+        *_group(evaluation, "evaluation"),
+        *_group(release, "release"),
+    ],
     asset_checks=dg.load_asset_checks_from_modules([checks]),
     jobs=[automation.whole_pipeline],
     schedules=[automation.weekly_refresh],

@@ -34,14 +34,13 @@ def select(name: str) -> str:
 
 
 def connect(
-    *, inputs: Inputs, memory_limit: str | None = None, threads: int | None = None, spill: Path | None = None
+    *, inputs: Inputs, memory_limit: str | None = None, spill: Path | None = None
 ) -> "duckdb.DuckDBPyConnection":
     """An in-memory connection that sees `inputs` as views and never reaches the network.
 
     Args:
         inputs: Views by name.
         memory_limit: What DuckDB may hold, as it writes sizes (`2 GiB`); default, and never more than, `SHARE`.
-        threads: How many work at once, each with buffers of its own; default one per core.
         spill: The folder for what does not fit, of this connection alone; default one of the system's temporary ones.
 
     Raises:
@@ -56,7 +55,6 @@ def connect(
             # DuckDB's own default is a folder where the command was started.
             "temp_directory": str(spill or Path(tempfile.gettempdir()) / f"naturewatch-{os.getpid()}-{uuid4().hex}"),
             "TimeZone": "UTC",
-            **({"threads": threads} if threads is not None else {}),
         }
     )
     if memory_limit is not None:
@@ -100,18 +98,13 @@ def to_parquet(
     *,
     inputs: Inputs,
     output: Path,
-    memory_limit: str | None = None,
-    threads: int | None = None,
     **parameters: Any,  # noqa: ANN401
 ) -> Path:
-    """Run the query `name` over `inputs` with its `$parameters` and write the rows to `output`.
-
-    `memory_limit` and `threads` are those of `connect`.
-    """
+    """Run the query `name` over `inputs` with its `$parameters` and write the rows to `output`."""
     with atomic_path(output) as partial:
         # Beside the output, where there is room for tables, and removed with it whatever happens.
         spill = partial.with_name("spill")
-        with connect(inputs=inputs, memory_limit=memory_limit, threads=threads, spill=spill) as connection:
+        with connect(inputs=inputs, spill=spill) as connection:
             _copy(connection, name, partial=partial, parameters=parameters)
     return output
 
@@ -158,15 +151,10 @@ def rows(
     name: str,
     *,
     inputs: Inputs,
-    memory_limit: str | None = None,
-    threads: int | None = None,
     **parameters: Any,  # noqa: ANN401
 ) -> list[dict[str, Any]]:
-    """Run the query `name` and return its rows as dictionaries; for small answers only.
-
-    `memory_limit` and `threads` are those of `connect`.
-    """
-    with connect(inputs=inputs, memory_limit=memory_limit, threads=threads) as connection, _explained(name):
+    """Run the query `name` and return its rows as dictionaries; for small answers only."""
+    with connect(inputs=inputs) as connection, _explained(name):
         cursor = connection.execute(select(name), parameters or None)
         columns = [column[0] for column in cursor.description or ()]
         return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]

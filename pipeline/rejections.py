@@ -17,14 +17,7 @@ STAGES = ("occurrences", "clean_occurrences", "photo_index", "photos", "species"
 """The assets that remove rows, in the order of the pipeline."""
 
 
-def write_rejections(
-    paths: Paths,
-    stage: str,
-    table: pa.Table | Path,
-    *,
-    memory_limit: str | None = None,
-    threads: int | None = None,
-) -> Path:
+def write_rejections(paths: Paths, stage: str, table: pa.Table | Path) -> Path:
     """Replace the rejections of one stage, then refresh `rejections.parquet`, the union of all stages.
 
     Args:
@@ -32,8 +25,6 @@ def write_rejections(
         stage: One of `STAGES`.
         table: Columns key, rule, detail, all strings (castable). An empty table means that the stage removed nothing.
             Millions of lines are given as a Parquet file.
-        memory_limit: What DuckDB may hold, as for `pipeline.query.connect`.
-        threads: How many threads DuckDB may use, as for `pipeline.query.connect`.
 
     Returns:
         The path of `rejections.parquet`.
@@ -50,14 +41,7 @@ def write_rejections(
     with exclusive(union.parent / ".rejections.lock"):
         lines = paths.rejections_of(stage)
         # Sorted, so that equal contents make equal files.
-        to_parquet(
-            "rejection_lines",
-            inputs={"lines": table},
-            output=lines,
-            memory_limit=memory_limit,
-            threads=threads,
-            stage=stage,
-        )
+        to_parquet("rejection_lines", inputs={"lines": table}, output=lines, stage=stage)
         _unite(paths)
     return union
 

@@ -1,4 +1,4 @@
-"""Reads an asset selection in Dagster's syntax, and reports the parts of it that select nothing."""
+"""Reads an asset selection in Dagster's syntax, and reports the parts that select nothing."""
 
 import difflib
 import warnings

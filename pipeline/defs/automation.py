@@ -12,7 +12,7 @@ from pipeline.launching.replica import source_api
 whole_pipeline = dg.define_asset_job(
     "pipeline",
     selection=dg.AssetSelection.all(),
-    description="Every asset from GBIF's download to the served model. Unchanged results are used again: "
+    description="Every asset from GBIF's download to the served model. Unchanged results are reused: "
     "no photograph is fetched twice, no network is trained twice on the same dataset version.",
 )
 
@@ -43,7 +43,7 @@ def growth(context: dg.SensorEvaluationContext, scope: Scope) -> dg.SensorResult
         with source_api(settings) as api:
             change = grown(settings, api=api)
     except (requests.RequestException, GbifError) as error:
-        # A sensor tick that cannot reach GBIF is skipped with its reason, and the next tick asks again.
+        # The tick is skipped with this reason, and the next one asks again.
         return dg.SkipReason(f"GBIF could not be asked: {error}")
     news = f"{change.now:,} records now, {change.before:,} in the last download"
     context.log.info(news)

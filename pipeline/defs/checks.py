@@ -5,11 +5,10 @@ import dagster as dg
 from pipeline.dataset import invariants
 from pipeline.dataset.leakage import leakage
 from pipeline.dataset.manifest import balance
-from pipeline.defs import dataset, ingest
 from pipeline.defs.metadata import thumbnail
 from pipeline.defs.scope_resource import Scope
 from pipeline.pages.photo_sheets import leaked_pairs
-from pipeline.tables import check_table
+from pipeline.tables import CONTRACTS, check_table
 
 
 def _verdict(broken: list[str], **metadata: float) -> dg.AssetCheckResult:
@@ -24,103 +23,45 @@ def _verdict(broken: list[str], **metadata: float) -> dg.AssetCheckResult:
     )
 
 
-def _contract(scope: Scope, name: str) -> dg.AssetCheckResult:
-    return _verdict(check_table(name, scope.settings().paths.table(name)))
+def _contract(table: str) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=table,
+        name=f"{table}_contract",
+        description=f"Columns, types and values of `{table}` are as the data contract promises.",
+        blocking=True,
+    )
+    def contract(scope: Scope) -> dg.AssetCheckResult:
+        paths = scope.settings().paths
+        return _verdict(check_table(table, paths.pack_index if table == "training_photos" else paths.table(table)))
+
+    return contract
 
 
-@dg.asset_check(asset="occurrences", blocking=True)
-def occurrences_contract(scope: Scope) -> dg.AssetCheckResult:
-    """Columns, types and values of `occurrences` are as the data contract promises."""
-    return _contract(scope, "occurrences")
+contracts = [_contract(table) for table in CONTRACTS]
+"""One check for each table."""
 
 
-@dg.asset_check(asset="media", blocking=True)
-def media_contract(scope: Scope) -> dg.AssetCheckResult:
-    """Columns, types and values of `media` are as the data contract promises."""
-    return _contract(scope, "media")
-
-
-@dg.asset_check(asset=ingest.clean_occurrences, blocking=True)
-def clean_occurrences_contract(scope: Scope) -> dg.AssetCheckResult:
-    """Columns, types and values of `clean_occurrences` are as the data contract promises."""
-    return _contract(scope, "clean_occurrences")
-
-
-@dg.asset_check(asset=ingest.photo_index, blocking=True)
-def photo_index_contract(scope: Scope) -> dg.AssetCheckResult:
-    """Columns, types and values of `photo_index` are as the data contract promises."""
-    return _contract(scope, "photo_index")
-
-
-@dg.asset_check(asset=ingest.changes, blocking=True)
-def changes_contract(scope: Scope) -> dg.AssetCheckResult:
-    """Columns, types and values of `changes` are as the data contract promises."""
-    return _contract(scope, "changes")
-
-
-@dg.asset_check(asset=ingest.photos, blocking=True)
-def photos_contract(scope: Scope) -> dg.AssetCheckResult:
-    """Columns, types and values of the ledger `photos` are as the data contract promises."""
-    return _contract(scope, "photos")
-
-
-@dg.asset_check(asset=dataset.species, blocking=True)
-def species_contract(scope: Scope) -> dg.AssetCheckResult:
-    """Columns, types and values of `species` are as the data contract promises."""
-    return _contract(scope, "species")
-
-
-@dg.asset_check(asset=dataset.species, blocking=True)
+@dg.asset_check(asset="species", blocking=True)
 def species_have_enough_photographs(scope: Scope) -> dg.AssetCheckResult:
     """No species has fewer usable photographs than `split.min_images`."""
     settings = scope.settings()
     return _verdict(invariants.small_species(settings.paths, minimum=settings.split.min_images))
 
 
-@dg.asset_check(asset=dataset.rejections, blocking=True)
-def rejections_contract(scope: Scope) -> dg.AssetCheckResult:
-    """Columns, types and values of `rejections` are as the data contract promises."""
-    return _contract(scope, "rejections")
-
-
-@dg.asset_check(asset=dataset.taxonomy, blocking=True)
-def taxonomy_contract(scope: Scope) -> dg.AssetCheckResult:
-    """Columns, types and values of `taxonomy` are as the data contract promises."""
-    return _contract(scope, "taxonomy")
-
-
-@dg.asset_check(asset=dataset.taxonomy, blocking=True)
+@dg.asset_check(asset="taxonomy", blocking=True)
 def taxonomy_is_a_tree(scope: Scope) -> dg.AssetCheckResult:
     """There is one root, every other node has a parent, and nodes are numbered in preorder with nested leaf ranges."""
     return _verdict(invariants.tree(scope.settings().paths))
 
 
-@dg.asset_check(asset="class_map", blocking=True)
-def class_map_contract(scope: Scope) -> dg.AssetCheckResult:
-    """Columns, types and values of `class_map` are as the data contract promises."""
-    return _contract(scope, "class_map")
-
-
-@dg.asset_check(asset="taxonomy_diff", blocking=True)
-def taxonomy_diff_contract(scope: Scope) -> dg.AssetCheckResult:
-    """Columns, types and values of `taxonomy_diff` are as the data contract promises."""
-    return _contract(scope, "taxonomy_diff")
-
-
-@dg.asset_check(asset=dataset.split, blocking=True)
-def split_contract(scope: Scope) -> dg.AssetCheckResult:
-    """Columns, types and values of `split` are as the data contract promises."""
-    return _contract(scope, "split")
-
-
-@dg.asset_check(asset=dataset.split, blocking=True)
+@dg.asset_check(asset="split", blocking=True)
 def no_observation_on_both_sides(scope: Scope) -> dg.AssetCheckResult:
     """Photographs of one observation are all on one side (does not apply to the split by photograph)."""
     settings = scope.settings()
     return _verdict(invariants.straddling_observations(settings.paths) if settings.split.unit != "photo" else [])
 
 
-@dg.asset_check(asset=dataset.split, blocking=True)
+@dg.asset_check(asset="split", blocking=True)
 def train_share_is_near_target(scope: Scope) -> dg.AssetCheckResult:
     """The training share is as near to 1 - `split.validation` as chance allows (five standard errors)."""
     settings = scope.settings()
@@ -131,43 +72,16 @@ def train_share_is_near_target(scope: Scope) -> dg.AssetCheckResult:
 
 
 @dg.asset_check(
-    asset=dataset.split,
+    asset="split",
     blocking=True,
-    additional_deps=[
-        "occurrences", "media", ingest.clean_occurrences, ingest.photo_index, ingest.photos, dataset.species,
-        dataset.rejections,
-    ],
-)  # fmt: skip
+    additional_deps=["occurrences", "media", "clean_occurrences", "photo_index", "photos", "species", "rejections"],
+)
 def counts_add_up(scope: Scope) -> dg.AssetCheckResult:
     """From occurrences to the split, every row that left the pipeline left a line in `rejections`."""
     return _verdict(balance(scope.settings().paths))
 
 
-@dg.asset_check(asset=dataset.genus_photos, blocking=True)
-def genus_photos_contract(scope: Scope) -> dg.AssetCheckResult:
-    """Columns, types and values of `genus_photos` are as the data contract promises."""
-    return _contract(scope, "genus_photos")
-
-
-@dg.asset_check(asset=dataset.attribution, blocking=True)
-def attribution_contract(scope: Scope) -> dg.AssetCheckResult:
-    """Columns, types and values of `attribution` are as the data contract promises."""
-    return _contract(scope, "attribution")
-
-
-@dg.asset_check(asset=dataset.training_photos, blocking=True)
-def training_photos_contract(scope: Scope) -> dg.AssetCheckResult:
-    """Columns, types and values of the pack's index are as the data contract promises."""
-    return _verdict(check_table("training_photos", scope.settings().paths.pack_index))
-
-
-@dg.asset_check(asset=dataset.leakage, blocking=True)
-def leakage_contract(scope: Scope) -> dg.AssetCheckResult:
-    """Columns, types and values of `leakage` are as the data contract promises."""
-    return _contract(scope, "leakage")
-
-
-@dg.asset_check(asset=dataset.leakage, additional_deps=[dataset.split, dataset.taxonomy], blocking=False)
+@dg.asset_check(asset="leakage", additional_deps=["split", "taxonomy"], blocking=False)
 def no_near_duplicates_across_sides(scope: Scope) -> dg.AssetCheckResult:
     """No validation photograph looks like a training photograph. If some do, the run goes on with a warning."""
     paths = scope.settings().paths

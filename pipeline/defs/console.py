@@ -25,11 +25,11 @@ class _Line(logging.Formatter):
         error = getattr(event.event_specific_data, "error", None) if event is not None else None
         step = f"{facts['step_key']}: " if facts["step_key"] else ""
         line = f"{self.formatTime(record)} {step}{facts['orig_message']}"
-        return line if error is None or is_told(error) else f"{line}\n{error.to_string()}"
+        return line if error is None or explains_itself(error) else f"{line}\n{error.to_string()}"
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Whether an event says more than that the run was interrupted."""
+    """Whether an event is about more than an interrupt, which the command reports itself."""
     event = getattr(record, "dagster_meta", {}).get("dagster_event")
     return event is None or not (was_interrupted(event) or _interrupted_step(event))
 
@@ -38,12 +38,12 @@ def _interrupted_step(event: dg.DagsterEvent) -> bool:
     return bool(event.is_step_failure and event.step_failure_data.error_source == ErrorSource.INTERRUPT)
 
 
-def is_told(error: SerializableErrorInfo) -> bool:
-    """Whether an error, or one of its causes, is an interrupt or has a message that says what to do."""
-    ends = {"DagsterExecutionInterruptedError", "KeyboardInterrupt", "Interrupted", "DagsterAssetCheckFailedError"}
+def explains_itself(error: SerializableErrorInfo) -> bool:
+    """Whether an error, or one of its causes, is an interrupt or has a message written for people."""
+    expected = {"DagsterExecutionInterruptedError", "KeyboardInterrupt", "Interrupted", "DagsterAssetCheckFailedError"}
     typed = {name for name, value in vars(errors).items() if isinstance(value, type)}
     behind = [each for each in (error.cause, error.context) if each is not None]
-    return error.cls_name in ends | typed or any(is_told(each) for each in behind)
+    return error.cls_name in expected | typed or any(explains_itself(each) for each in behind)
 
 
 @dg.logger(config_schema={"log_level": dg.Field(str, default_value="INFO")})

@@ -13,9 +13,9 @@ from pipeline.dataset.pack import build_training_photos
 from pipeline.dataset.species import build_species
 from pipeline.dataset.split import build_genus_photos, build_split, split_gaps
 from pipeline.dataset.taxonomy import build_taxonomy
-from pipeline.defs.ingest import TABLE, clean_occurrences, gbif_download, photo_index, photos
 from pipeline.defs.metadata import (
-    columns_of,
+    TABLE,
+    code_version,
     mapping_table,
     records_table,
     result,
@@ -23,9 +23,8 @@ from pipeline.defs.metadata import (
     table_results,
     thumbnail,
 )
-from pipeline.defs.resources import OWNERS, mlflow_answers, run_tags
+from pipeline.defs.mlflow_runs import mlflow_answers, run_tags
 from pipeline.defs.scope_resource import Scope
-from pipeline.defs.versions import code_version
 from pipeline.files import sha256_of
 from pipeline.history.taxonomy_history import build_taxonomy_history
 from pipeline.pages.charts import long_tail, rejections_chart
@@ -37,12 +36,11 @@ from pipeline.tracking.runs import dataset_run, run_url
 
 
 @dg.asset(
-    group_name="dataset",
     kinds=TABLE,
-    owners=OWNERS,
-    deps=[clean_occurrences, photos],
-    metadata=columns_of("species"),
-    code_version=code_version("species", python=2),
+    deps=["clean_occurrences", "photos"],
+    code_version=code_version(
+        "photo_verdicts", "species_rejections", "species", "rejection_lines", "long_tail", python=2
+    ),
 )
 def species(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
     """Species with at least `split.min_images` usable photographs: the classes of the networks."""
@@ -58,12 +56,9 @@ def species(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeRe
 
 
 @dg.asset(
-    group_name="dataset",
     kinds=TABLE,
-    owners=OWNERS,
-    deps=["occurrences", clean_occurrences, photo_index, photos, species],
-    metadata=columns_of("rejections"),
-    code_version=code_version("rejections", python=1),
+    deps=["occurrences", "clean_occurrences", "photo_index", "photos", "species"],
+    code_version="1",
 )
 def rejections(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
     """One line for every row that left the pipeline: at which asset, its key there, the rule, and the detail.
@@ -86,11 +81,8 @@ def rejections(context: dg.AssetExecutionContext, scope: Scope) -> dg.Materializ
 
 
 @dg.asset(
-    group_name="dataset",
     kinds=TABLE,
-    owners=OWNERS,
-    deps=[species],
-    metadata=columns_of("taxonomy"),
+    deps=["species"],
     code_version=code_version("taxonomy", python=2),
 )
 def taxonomy(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
@@ -99,26 +91,24 @@ def taxonomy(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeR
     return table_result(context, build_taxonomy(settings.paths, settings))
 
 
-def _compared_with_the_last_tree(name: str, description: str) -> dg.AssetSpec:
-    return dg.AssetSpec(
-        name,
-        deps=[clean_occurrences, taxonomy],
-        group_name="dataset",
-        kinds=TABLE,
-        owners=OWNERS,
-        metadata=columns_of(name),
-        description=description,
-        code_version=code_version("taxonomy_history", python=2),
-    )
+HISTORY_VERSION = code_version("species_of_occurrences", "class_map", "taxonomy_diff", "taxonomy_changes", python=2)
 
 
 @dg.multi_asset(
     specs=[
-        _compared_with_the_last_tree(
-            "class_map", "What became of each class of the last taxonomy: same, renamed, split, merged, new or gone."
+        dg.AssetSpec(
+            "class_map",
+            deps=["clean_occurrences", "taxonomy"],
+            kinds=TABLE,
+            code_version=HISTORY_VERSION,
+            description="What became of each class of the last taxonomy: same, renamed, split, merged, new or gone.",
         ),
-        _compared_with_the_last_tree(
-            "taxonomy_diff", "Taxa of every rank that are new, gone, moved, renamed, split or merged."
+        dg.AssetSpec(
+            "taxonomy_diff",
+            deps=["clean_occurrences", "taxonomy"],
+            kinds=TABLE,
+            code_version=HISTORY_VERSION,
+            description="Taxa of every rank that are new, gone, moved, renamed, split or merged.",
         ),
     ],
     can_subset=True,
@@ -134,12 +124,9 @@ def taxonomy_history(context: dg.AssetExecutionContext, scope: Scope) -> Iterato
 
 
 @dg.asset(
-    group_name="dataset",
     kinds=TABLE,
-    owners=OWNERS,
-    deps=[clean_occurrences, photos, species, taxonomy],
-    metadata=columns_of("split"),
-    code_version=code_version("split", python=2),
+    deps=["clean_occurrences", "photos", "species", "taxonomy"],
+    code_version=code_version("split", "split_gaps", "contact_sheet", python=2),
 )
 def split(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
     """Training and validation photographs. An observation never changes sides as the data grow."""
@@ -160,11 +147,8 @@ def split(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResu
 
 
 @dg.asset(
-    group_name="dataset",
     kinds=TABLE,
-    owners=OWNERS,
-    deps=[clean_occurrences, photos, species, taxonomy],
-    metadata=columns_of("genus_photos"),
+    deps=["clean_occurrences", "photos", "species", "taxonomy"],
     code_version=code_version("genus_photos", python=2),
 )
 def genus_photos(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
@@ -174,12 +158,9 @@ def genus_photos(context: dg.AssetExecutionContext, scope: Scope) -> dg.Material
 
 
 @dg.asset(
-    group_name="dataset",
     kinds=TABLE,
-    owners=OWNERS,
-    deps=[clean_occurrences, photos, taxonomy, split, genus_photos],
-    metadata=columns_of("attribution"),
-    code_version=code_version("attribution", python=1),
+    deps=["clean_occurrences", "photos", "taxonomy", "split", "genus_photos"],
+    code_version=code_version("attribution", "derived_dataset", python=1),
 )
 def attribution(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
     """Licence, holder and creator of every photograph that training uses, and the counts that GBIF asks for."""
@@ -189,12 +170,9 @@ def attribution(context: dg.AssetExecutionContext, scope: Scope) -> dg.Materiali
 
 
 @dg.asset(
-    group_name="dataset",
     kinds={"jpeg"},
-    owners=OWNERS,
-    deps=[photos, split, genus_photos],
-    metadata=columns_of("training_photos"),
-    code_version=code_version("training_photos", python=2),
+    deps=["photos", "split", "genus_photos"],
+    code_version=code_version("pack_missing", python=2),
 )
 def training_photos(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
     """The pack of pre-resized JPEGs that training reads, and its index."""
@@ -203,12 +181,9 @@ def training_photos(context: dg.AssetExecutionContext, scope: Scope) -> dg.Mater
 
 
 @dg.asset(
-    group_name="dataset",
     kinds=TABLE,
-    owners=OWNERS,
-    deps=[split, training_photos],
-    metadata=columns_of("leakage"),
-    code_version=code_version("leakage", python=1),
+    deps=["split", "training_photos"],
+    code_version=code_version("leakage", "leakage_counts", python=1),
 )
 def leakage(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
     """Pairs of near-identical photographs with one on each side of the split."""
@@ -219,14 +194,12 @@ def leakage(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeRe
 
 
 @dg.asset(
-    group_name="dataset",
     kinds={"json", "mlflow"},
-    owners=OWNERS,
     deps=[
-        gbif_download, "occurrences", "media", clean_occurrences, photo_index, photos, species, rejections, taxonomy,
-        split, genus_photos, attribution, leakage,
+        "gbif_download", "occurrences", "media", "clean_occurrences", "photo_index", "photos", "species", "rejections",
+        "taxonomy", "split", "genus_photos", "attribution", "leakage",
     ],
-    code_version=code_version("manifest", python=1),
+    code_version=code_version("clean_media", "split_gaps", "leakage_counts", "contact_sheet", "long_tail", python=1),
 )  # fmt: skip
 def manifest(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
     """`dataset.json`: the dataset version with its hashes, counts and citation, and its parent run in MLflow.
@@ -269,13 +242,15 @@ class PageConfig(dg.Config):
 
 
 @dg.asset(
-    group_name="dataset",
     kinds={"html"},
-    owners=OWNERS,
     deps=[
-        photos, clean_occurrences, species, rejections, taxonomy, "taxonomy_diff", split, attribution, leakage, manifest
+        "clean_occurrences", "photos", "species", "rejections", "taxonomy", "taxonomy_diff", "split", "attribution",
+        "leakage", "manifest",
     ],
-    code_version=code_version("dataset_page", python=1),
+    code_version=code_version(
+        "species_per_class", "long_tail", "observation_places", "licence_counts", "leakage_examples", "chosen_taxa",
+        "taxon_sheet", "taxonomy_changes", python=1,
+    ),
 )  # fmt: skip
 def dataset_page(context: dg.AssetExecutionContext, scope: Scope, config: PageConfig) -> dg.MaterializeResult[None]:
     """A page for people: classes, long tail, map, licences, what each rule removed, photographs of chosen taxa."""
@@ -286,7 +261,7 @@ def dataset_page(context: dg.AssetExecutionContext, scope: Scope, config: PageCo
         data_version=sha256_of(page.html),
         metadata={
             "page": dg.MetadataValue.path(str(page.html)),
-            **{title: thumbnail(png, title=title) for title, png in page.pictures.items() if title in SHOWN},
+            **{title: thumbnail(page.pictures[title], title=title) for title in SHOWN},
         },
     )
 

@@ -2,28 +2,23 @@
 
 import dagster as dg
 
+from pipeline.comparison.networks import NETWORKS
 from pipeline.comparison.report import build_comparison
 from pipeline.dataset.manifest import DatasetManifest
-from pipeline.defs.dataset import manifest, split, taxonomy
 from pipeline.defs.metadata import result, thumbnail
-from pipeline.defs.resources import OWNERS, mlflow_answers, run_tags
+from pipeline.defs.mlflow_runs import mlflow_answers, run_tags
 from pipeline.defs.scope_resource import Scope
 from pipeline.defs.stages import calibrate_network
-from pipeline.defs.training import COMPARED, baseline, baseline_matched, knowledge_transfer, multi_view
 from pipeline.files import digest_of, sha256_of
 from pipeline.tracking.runs import comparison_run, run_url
 
-DATASET = [taxonomy, split, manifest]
+DATASET = ["taxonomy", "split", "manifest"]
 """What every calibration reads of the dataset."""
+COMPARED = [*NETWORKS, *(f"specificity_{name}" for name in NETWORKS)]
+"""The networks that identify species, and their calibrations."""
 
 
-@dg.asset(
-    group_name="evaluation",
-    kinds={"numpy", "mlflow"},
-    owners=OWNERS,
-    deps=[*DATASET, baseline],
-    code_version="3",
-)
+@dg.asset(kinds={"numpy", "mlflow"}, deps=[*DATASET, "baseline"], code_version="3")
 def specificity_baseline(
     context: dg.AssetExecutionContext, scope: Scope, pipes: dg.PipesSubprocessClient
 ) -> dg.MaterializeResult[None]:
@@ -34,13 +29,7 @@ def specificity_baseline(
     return calibrate_network(scope.settings(), network="baseline", context=context, pipes=pipes)
 
 
-@dg.asset(
-    group_name="evaluation",
-    kinds={"numpy", "mlflow"},
-    owners=OWNERS,
-    deps=[*DATASET, baseline_matched],
-    code_version="1",
-)
+@dg.asset(kinds={"numpy", "mlflow"}, deps=[*DATASET, "baseline_matched"], code_version="1")
 def specificity_baseline_matched(
     context: dg.AssetExecutionContext, scope: Scope, pipes: dg.PipesSubprocessClient
 ) -> dg.MaterializeResult[None]:
@@ -48,13 +37,7 @@ def specificity_baseline_matched(
     return calibrate_network(scope.settings(), network="baseline_matched", context=context, pipes=pipes)
 
 
-@dg.asset(
-    group_name="evaluation",
-    kinds={"numpy", "mlflow"},
-    owners=OWNERS,
-    deps=[*DATASET, multi_view],
-    code_version="1",
-)
+@dg.asset(kinds={"numpy", "mlflow"}, deps=[*DATASET, "multi_view"], code_version="1")
 def specificity_multi_view(
     context: dg.AssetExecutionContext, scope: Scope, pipes: dg.PipesSubprocessClient
 ) -> dg.MaterializeResult[None]:
@@ -62,13 +45,7 @@ def specificity_multi_view(
     return calibrate_network(scope.settings(), network="multi_view", context=context, pipes=pipes)
 
 
-@dg.asset(
-    group_name="evaluation",
-    kinds={"numpy", "mlflow"},
-    owners=OWNERS,
-    deps=[*DATASET, knowledge_transfer],
-    code_version="1",
-)
+@dg.asset(kinds={"numpy", "mlflow"}, deps=[*DATASET, "knowledge_transfer"], code_version="1")
 def specificity_knowledge_transfer(
     context: dg.AssetExecutionContext, scope: Scope, pipes: dg.PipesSubprocessClient
 ) -> dg.MaterializeResult[None]:
@@ -76,22 +53,7 @@ def specificity_knowledge_transfer(
     return calibrate_network(scope.settings(), network="knowledge_transfer", context=context, pipes=pipes)
 
 
-CALIBRATED = [
-    specificity_baseline,
-    specificity_baseline_matched,
-    specificity_multi_view,
-    specificity_knowledge_transfer,
-]
-"""The calibrations of `COMPARED`."""
-
-
-@dg.asset(
-    group_name="evaluation",
-    kinds={"markdown", "mlflow"},
-    owners=OWNERS,
-    deps=[split, manifest, *COMPARED, *CALIBRATED],
-    code_version="2",
-)
+@dg.asset(kinds={"markdown", "mlflow"}, deps=["split", "manifest", *COMPARED], code_version="2")
 def comparison(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
     """The networks side by side: the paper's Table 1 and Figures 3 and 4 for this dataset, beside its own numbers."""
     settings = scope.settings()

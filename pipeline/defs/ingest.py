@@ -8,7 +8,8 @@ from pydantic import Field
 
 from pipeline.dataset.clean import build_clean_occurrences
 from pipeline.defs.metadata import (
-    columns_of,
+    TABLE,
+    code_version,
     mapping_table,
     records_table,
     result,
@@ -16,9 +17,7 @@ from pipeline.defs.metadata import (
     table_results,
     thumbnail,
 )
-from pipeline.defs.resources import OWNERS
 from pipeline.defs.scope_resource import Scope
-from pipeline.defs.versions import code_version
 from pipeline.fetching.fetch import fetch_photos
 from pipeline.fetching.own_photographs import read_photos
 from pipeline.gbif.download import FRESH
@@ -29,9 +28,6 @@ from pipeline.launching.replica import photo_hosts, source_api
 from pipeline.pages.charts import changes_chart
 from pipeline.photos.index import build_photo_index
 from pipeline.rejections import removed_by
-
-TABLE = {"duckdb", "parquet"}
-"""Kinds of an asset that is a table."""
 
 
 class DownloadConfig(dg.Config):
@@ -45,13 +41,7 @@ class DownloadConfig(dg.Config):
     )
 
 
-@dg.asset(
-    group_name="ingest",
-    kinds={"gbif"},
-    owners=OWNERS,
-    pool="gbif",
-    code_version=code_version("gbif_download", python=2),
-)
+@dg.asset(kinds={"gbif"}, pool="gbif", code_version="2")
 def gbif_download(
     context: dg.AssetExecutionContext, scope: Scope, config: DownloadConfig
 ) -> dg.MaterializeResult[None]:
@@ -77,24 +67,24 @@ def gbif_download(
     )
 
 
-def _read_from_archive(name: str, description: str) -> dg.AssetSpec:
-    return dg.AssetSpec(
-        name,
-        deps=[gbif_download],
-        group_name="ingest",
-        kinds=TABLE,
-        owners=OWNERS,
-        metadata=columns_of(name),
-        description=description,
-        code_version=code_version("occurrences", python=3),
-    )
+OCCURRENCES_VERSION = code_version("occurrences", "media", "occurrence_rejections", "rejection_lines", python=3)
 
 
 @dg.multi_asset(
     specs=[
-        _read_from_archive("occurrences", "One row per occurrence as received, with explicit columns and text keys."),
-        _read_from_archive(
-            "media", "One row per photograph, sound or film of an occurrence as received, with address and licence."
+        dg.AssetSpec(
+            "occurrences",
+            deps=["gbif_download"],
+            kinds=TABLE,
+            code_version=OCCURRENCES_VERSION,
+            description="One row per occurrence as received, with explicit columns and text keys.",
+        ),
+        dg.AssetSpec(
+            "media",
+            deps=["gbif_download"],
+            kinds=TABLE,
+            code_version=OCCURRENCES_VERSION,
+            description="One row per photograph, sound or film of an occurrence as received, with address and licence.",
         ),
     ],
     can_subset=True,
@@ -107,13 +97,13 @@ def occurrences(context: dg.AssetExecutionContext, scope: Scope) -> Iterator[dg.
 
 
 @dg.asset(
-    group_name="ingest",
     kinds=TABLE,
-    owners=OWNERS,
     deps=["occurrences"],
-    metadata=columns_of("clean_occurrences"),
-    code_version=code_version("clean_occurrences", python=3),
-)
+    code_version=code_version(
+        "absent_taxa", "licence_texts", "occurrence_translation", "occurrence_verdicts", "clean_rejections",
+        "beyond_scope", "clean_occurrences", "rejection_lines", python=3,
+    ),
+)  # fmt: skip
 def clean_occurrences(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
     """Occurrences of accepted species within the scope. Every row that a rule removes leaves a line in `rejections`."""
     settings = scope.settings()
@@ -123,12 +113,11 @@ def clean_occurrences(context: dg.AssetExecutionContext, scope: Scope) -> dg.Mat
 
 
 @dg.asset(
-    group_name="ingest",
     kinds=TABLE,
-    owners=OWNERS,
-    deps=["media", clean_occurrences],
-    metadata=columns_of("photo_index"),
-    code_version=code_version("photo_index", python=3),
+    deps=["media", "clean_occurrences"],
+    code_version=code_version(
+        "licence_texts", "photo_index_verdicts", "photo_index_rejections", "photo_index", "rejection_lines", python=3
+    ),
 )
 def photo_index(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
     """One row per JPEG photograph to fetch: address of the wanted size, canonical licence, holder, creator."""
@@ -139,12 +128,9 @@ def photo_index(context: dg.AssetExecutionContext, scope: Scope) -> dg.Materiali
 
 
 @dg.asset(
-    group_name="ingest",
     kinds=TABLE,
-    owners=OWNERS,
-    deps=[gbif_download, clean_occurrences, photo_index],
-    metadata=columns_of("changes"),
-    code_version=code_version("changes", python=1),
+    deps=["gbif_download", "clean_occurrences", "photo_index"],
+    code_version=code_version("snapshot_index", "changes", "changes_species", "changes_replaced", python=1),
 )
 def changes(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
     """What GBIF's last snapshot brought and took away: new, gone, re-identified and relicensed photographs."""
@@ -167,14 +153,14 @@ def changes(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeRe
 
 
 @dg.asset(
-    group_name="ingest",
     kinds={"jpeg"},
-    owners=OWNERS,
-    deps=[photo_index],
+    deps=["photo_index"],
     pool="photos",
-    metadata=columns_of("photos"),
-    code_version=code_version("photos", python=3),
-)
+    code_version=code_version(
+        "photos", "photos_authorities", "photos_outcome", "photos_pending", "photos_received", "photos_rejections",
+        "rejection_lines", python=3,
+    ),
+)  # fmt: skip
 def photos(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
     """The ledger: one row per photograph with the outcome of fetching and verifying it. Files are named by SHA-256.
 

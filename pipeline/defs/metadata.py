@@ -1,4 +1,4 @@
-"""What a person sees beside an asset: its columns, row counts, small tables, thumbnails. Reads files, writes none."""
+"""What Dagster keeps of an asset: versions of its code and data, columns, row counts, small tables, thumbnails."""
 
 import base64
 import io
@@ -12,21 +12,41 @@ from dagster._core.definitions.data_version import DATA_VERSION_TAG
 from PIL import Image
 
 from pipeline.dataset.manifest import content_hash
+from pipeline.files import digest_of
+from pipeline.query import select
 from pipeline.tables import CONTRACTS, DUCKDB_TYPES
 
 Metadata = str | int | float | dg.MetadataValue
 """A value that the UI shows."""
+TABLE: Final = {"duckdb", "parquet"}
+"""Kinds of an asset that is a table."""
 THUMBNAIL: Final = (320, 230)
 """Largest width and height of a thumbnail in pixels: 2 to 5 KB, as Dagster's database keeps those of every run."""
 QUALITY: Final = 30
 """WebP quality of a thumbnail."""
 
 
-def columns_of(table: str) -> dict[str, dg.TableSchema]:
-    """Metadata for the definition of an asset: the columns and rules that the contract of `table` promises.
+def code_version(*queries: str, python: int) -> str:
+    """The code version of an asset that runs SQL: it changes with the text of a query, and with the number.
+
+    Args:
+        *queries: Names of all queries that the asset may run, in any order.
+        python: Raised by hand when a change of the Python code changes what the asset writes.
+    """
+    return f"{python}-{digest_of([select(name) for name in sorted(queries)])[:8]}"
+
+
+def described(spec: dg.AssetSpec) -> dg.AssetSpec:
+    """An asset with its owner and, if it is a table, the columns and rules that its contract promises.
 
     They belong to the definition, not to each run: a check holds every file against the same contract.
     """
+    name = spec.key.to_user_string()
+    metadata = {"dagster/column_schema": _columns(name)} if name in CONTRACTS else {}
+    return spec.merge_attributes(owners=["team:naturewatch"], metadata=metadata)
+
+
+def _columns(table: str) -> dg.TableSchema:
     contract = CONTRACTS[table]
     columns = [
         dg.TableColumn(
@@ -40,7 +60,7 @@ def columns_of(table: str) -> dict[str, dg.TableSchema]:
         for column in contract.schema
     ]
     rules = dg.TableConstraints(other=list(contract.rules))
-    return {"dagster/column_schema": dg.TableSchema(columns=columns, constraints=rules)}
+    return dg.TableSchema(columns=columns, constraints=rules)
 
 
 def result(
@@ -84,8 +104,8 @@ def table_results(
 ) -> Iterator[dg.MaterializeResult[None]]:
     """The results of all tables that one function wrote, whichever of them were selected.
 
-    Dagster takes results of selected assets only. The others were written as well, so each of them gets an event with
-    its new data version; otherwise the assets below would count as fresh although the file changed.
+    Dagster accepts results of selected assets only. The others were written as well, so each of them gets an event with
+    its new data version; otherwise the assets downstream would count as fresh although the file changed.
 
     Args:
         context: The function's.
@@ -113,15 +133,15 @@ def _version(table: Path, exclude: tuple[str, ...] = ()) -> str:
     return content_hash(table, columns=[name for name in pq.read_schema(table).names if name not in exclude])
 
 
-def thumbnail(picture: bytes | Path, *, title: str) -> dg.MetadataValue:
-    """A small copy of a picture, shown inline by the UI, and the path of the picture where it is a file."""
-    with Image.open(picture if isinstance(picture, Path) else io.BytesIO(picture)) as opened:
+def thumbnail(picture: Path, *, title: str) -> dg.MetadataValue:
+    """A small copy of a picture, shown inline by the UI, and the picture's path."""
+    with Image.open(picture) as opened:
         small = opened.convert("RGB")
     small.thumbnail(THUMBNAIL, Image.Resampling.LANCZOS)
     content = io.BytesIO()
     small.save(content, "WEBP", quality=QUALITY, method=6)
-    shown = f"![{title}](data:image/webp;base64,{base64.b64encode(content.getvalue()).decode()})"
-    return dg.MetadataValue.md(f"{shown}\n\n`{picture}`" if isinstance(picture, Path) else shown)
+    shown = base64.b64encode(content.getvalue()).decode()
+    return dg.MetadataValue.md(f"![{title}](data:image/webp;base64,{shown})\n\n`{picture}`")
 
 
 def mapping_table(rows: Mapping[str, object], *, columns: tuple[str, str]) -> dg.MetadataValue:

@@ -5,12 +5,10 @@ import dagster as dg
 from ml.spec import RegisterResult
 from pipeline.comparison.networks import best_network
 from pipeline.dataset.manifest import DatasetManifest
-from pipeline.defs.dataset import attribution, manifest, split, taxonomy
-from pipeline.defs.evaluation import CALIBRATED, comparison
+from pipeline.defs.evaluation import COMPARED
 from pipeline.defs.metadata import result
-from pipeline.defs.resources import OWNERS, mlflow_answers, run_tags
+from pipeline.defs.mlflow_runs import mlflow_answers, run_tags
 from pipeline.defs.scope_resource import Scope
-from pipeline.defs.training import COMPARED
 from pipeline.launching.launch import run_child
 from pipeline.launching.specs import result_of
 from pipeline.registry.candidate import candidate_spec
@@ -19,10 +17,8 @@ from pipeline.tracking.runs import run_url
 
 
 @dg.asset(
-    group_name="release",
     kinds={"mlflow"},
-    owners=OWNERS,
-    deps=[taxonomy, split, attribution, manifest, *COMPARED, *CALIBRATED, comparison],
+    deps=["taxonomy", "split", "attribution", "manifest", *COMPARED, "comparison"],
     code_version="1",
 )
 def candidate(
@@ -58,7 +54,7 @@ def candidate(
     )
 
 
-@dg.asset(group_name="release", kinds={"mlflow"}, owners=OWNERS, deps=[candidate], code_version="1")
+@dg.asset(kinds={"mlflow"}, deps=["candidate"], code_version="1")
 def champion(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
     """The model version that users are served: the challenger, unless its validation accuracy falls behind.
 

@@ -1,7 +1,7 @@
-"""The configuration that every step of a run is given: the scope's YAML file, and what a person changes for one run.
+"""The configuration of every step of a run: the scope's YAML file, with the changes made in the Launchpad.
 
-It is read once per run. The first step that asks writes it down below Dagster's storage, and all other steps read that:
-a YAML file that is edited while a run works decides the next run, never half of this one.
+It is resolved once per run. The first step saves it below Dagster's storage, and all other steps read that file: a YAML
+file that is edited during a run takes effect in the next run, never halfway through this one.
 """
 
 import json
@@ -26,8 +26,8 @@ SCOPE_TAG = "naturewatch.scope"
 class Scope(dg.ConfigurableResource):  # type: ignore[type-arg]
     """The configuration of one scope. Each key below changes it for one run; empty or 0 keeps what is configured."""
 
-    # No configuration has an empty key or a 0 here, so both can mean "as in the file": unlike null, the Launchpad
-    # writes them down with its defaults, where a person sees what can be changed.
+    # Neither an empty text nor 0 is a valid value of these keys, so both can mean "as in the file". Unlike null, the
+    # Launchpad shows them among its defaults, so that people see what can be changed.
     config_file: str = Field(
         default="",
         description="The scope's YAML file. Empty: the environment variable NATUREWATCH_CONFIG, else conf/sample.yaml.",
@@ -59,15 +59,15 @@ class Scope(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
 
     _run: tuple[dg.DagsterInstance, str] | None = PrivateAttr(default=None)
-    """The run that asks, and where it is kept; None outside of a run."""
+    """The Dagster instance and the ID of the run; None outside of a run."""
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Dagster calls it before a step, and before a tick of a sensor, which belongs to no run."""
+        """Remember the run. Dagster calls this before a step, and before a sensor's tick, which belongs to no run."""
         if context.run is not None and context.instance is not None:
             self._run = context.instance, context.run.run_id
 
     def settings(self) -> Settings:
-        """The configuration of this run; outside of a run that of the file as it is now.
+        """The configuration of this run; outside of a run, that of the file as it is now.
 
         Raises:
             ConfigurationError: a key is unknown or wrong.
@@ -79,14 +79,14 @@ class Scope(dg.ConfigurableResource):  # type: ignore[type-arg]
         with exclusive(record.with_suffix(".lock")):
             if not record.exists():
                 settings = self._resolved()
-                write_json(record, _recorded(settings))
+                write_json(record, _to_record(settings))
                 instance.add_run_tags(run_id, {SCOPE_TAG: settings.name})
-        return self._restored(json.loads(record.read_text(encoding="utf-8")))
+        return self._from_record(json.loads(record.read_text(encoding="utf-8")))
 
     def _resolved(self) -> Settings:
-        """What the file, the environment and the Launchpad say now; the Launchpad decides."""
+        """The file, overridden by the environment, overridden by the Launchpad."""
         file = configuration_file(Path(self.config_file) if self.config_file else None)
-        values = _said(load_settings(file))
+        values = _given(load_settings(file))
         chosen = {"specificity": ("target",), "training": ("image_size", "backbone", "weights", "recipe")}
         for section, keys in chosen.items():
             given = {key: value for key in keys if (value := getattr(self, key))}
@@ -96,45 +96,44 @@ class Scope(dg.ConfigurableResource):  # type: ignore[type-arg]
         except ValidationError as error:
             raise ConfigurationError(sentence(error, Settings, file=Path("the Launchpad"))) from None
 
-    def _restored(self, record: Mapping[str, Any]) -> Settings:
-        """The configuration as it was written down; addresses with a secret in them are read again."""
+    def _from_record(self, record: Mapping[str, Any]) -> Settings:
+        """The configuration as it was saved; addresses that may hold a secret are resolved again."""
         values = dict(record["settings"])
         if record["withheld"]:
-            now = _said(self._resolved())
+            now = _given(self._resolved())
             for section, key in (name.split(".") for name in record["withheld"]):
                 values[section] = {**values.get(section, {}), key: now[section][key]}
         return _Complete(**values)
 
 
 class _Complete(Settings):
-    """A configuration whose values are all given: the environment was asked when they were read."""
+    """A configuration made of the given values alone: the environment was read when they were resolved."""
 
     @classmethod
     def settings_customise_sources(
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        *others: PydanticBaseSettingsSource,
+        **named: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        del settings_cls, others, named
         return (init_settings,)
 
 
 def record_of(instance: dg.DagsterInstance, run_id: str) -> Path:
-    """`settings.json`: the configuration that a run works with, beside Dagster's own files of the run."""
+    """`settings.json`: the configuration of a run, beside Dagster's own files of the run."""
     return Path(instance.storage_directory()) / run_id / "settings.json"
 
 
-def _said(settings: Settings) -> dict[str, Any]:
-    """The configuration as JSON, without defaults: whether a key was given decides, too (`pipeline.gbif.scope`)."""
+def _given(settings: Settings) -> dict[str, Any]:
+    """The configuration as JSON, without defaults: whether a key was given matters, too (`pipeline.gbif.scope`)."""
     return settings.model_dump(mode="json", exclude_unset=True)
 
 
-def _recorded(settings: Settings) -> dict[str, Any]:
-    """What is written down: no address that may hold a password or a token, but only which keys those are."""
-    values = _said(settings)
+def _to_record(settings: Settings) -> dict[str, Any]:
+    """What is saved: the configuration without addresses that may hold a secret, and the keys of those addresses."""
+    values = _given(settings)
     withheld = list(_secret(values))
     for section, key in withheld:
         del values[section][key]
@@ -142,7 +141,7 @@ def _recorded(settings: Settings) -> dict[str, Any]:
 
 
 def _secret(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Section and key of each address with a user, a password or a query."""
+    """Section and key of each address with a user, a password or a query string."""
     for section, keys in values.items():
         for key, value in keys.items() if isinstance(keys, dict) else ():
             if isinstance(value, str) and "://" in value:

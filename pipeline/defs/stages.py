@@ -10,7 +10,7 @@ from ml.spec import CalibrateResult, CalibrateSpec, NetworkName, TrainResult, Tr
 from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.defs.metadata import Metadata, mapping_table, records_table, result, thumbnail
-from pipeline.defs.resources import mlflow_answers, run_tags
+from pipeline.defs.mlflow_runs import mlflow_answers, run_tags
 from pipeline.files import digest_of, sha256_of
 from pipeline.launching.launch import run_child
 from pipeline.launching.specs import calibrate_spec, result_of, train_specs

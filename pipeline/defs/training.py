@@ -2,23 +2,14 @@
 
 import dagster as dg
 
-from pipeline.defs.dataset import genus_photos, manifest, split, taxonomy, training_photos
-from pipeline.defs.resources import OWNERS
 from pipeline.defs.scope_resource import Scope
 from pipeline.defs.stages import train_network
 
-DATASET = [taxonomy, split, training_photos, manifest]
+DATASET = ["taxonomy", "split", "training_photos", "manifest"]
 """What every network is trained on."""
 
 
-@dg.asset(
-    group_name="training",
-    kinds={"pytorch", "mlflow"},
-    owners=OWNERS,
-    deps=DATASET,
-    pool="gpu",
-    code_version="2",
-)
+@dg.asset(kinds={"pytorch", "mlflow"}, deps=DATASET, pool="gpu", code_version="2")
 def baseline(
     context: dg.AssetExecutionContext, scope: Scope, pipes: dg.PipesSubprocessClient
 ) -> dg.MaterializeResult[None]:
@@ -29,14 +20,7 @@ def baseline(
     return train_network(scope.settings(), network="baseline", context=context, pipes=pipes)
 
 
-@dg.asset(
-    group_name="training",
-    kinds={"pytorch", "mlflow"},
-    owners=OWNERS,
-    deps=DATASET,
-    pool="gpu",
-    code_version="1",
-)
+@dg.asset(kinds={"pytorch", "mlflow"}, deps=DATASET, pool="gpu", code_version="1")
 def baseline_matched(
     context: dg.AssetExecutionContext, scope: Scope, pipes: dg.PipesSubprocessClient
 ) -> dg.MaterializeResult[None]:
@@ -44,14 +28,7 @@ def baseline_matched(
     return train_network(scope.settings(), network="baseline_matched", context=context, pipes=pipes)
 
 
-@dg.asset(
-    group_name="training",
-    kinds={"pytorch", "mlflow"},
-    owners=OWNERS,
-    deps=DATASET,
-    pool="gpu",
-    code_version="1",
-)
+@dg.asset(kinds={"pytorch", "mlflow"}, deps=DATASET, pool="gpu", code_version="1")
 def multi_view(
     context: dg.AssetExecutionContext, scope: Scope, pipes: dg.PipesSubprocessClient
 ) -> dg.MaterializeResult[None]:
@@ -59,14 +36,7 @@ def multi_view(
     return train_network(scope.settings(), network="multi_view", context=context, pipes=pipes)
 
 
-@dg.asset(
-    group_name="training",
-    kinds={"pytorch", "mlflow"},
-    owners=OWNERS,
-    deps=[*DATASET, genus_photos],
-    pool="gpu",
-    code_version="1",
-)
+@dg.asset(kinds={"pytorch", "mlflow"}, deps=[*DATASET, "genus_photos"], pool="gpu", code_version="1")
 def genus_stage(
     context: dg.AssetExecutionContext, scope: Scope, pipes: dg.PipesSubprocessClient
 ) -> dg.MaterializeResult[None]:
@@ -74,20 +44,9 @@ def genus_stage(
     return train_network(scope.settings(), network="genus_stage", context=context, pipes=pipes)
 
 
-@dg.asset(
-    group_name="training",
-    kinds={"pytorch", "mlflow"},
-    owners=OWNERS,
-    deps=[*DATASET, genus_stage],
-    pool="gpu",
-    code_version="1",
-)
+@dg.asset(kinds={"pytorch", "mlflow"}, deps=[*DATASET, "genus_stage"], pool="gpu", code_version="1")
 def knowledge_transfer(
     context: dg.AssetExecutionContext, scope: Scope, pipes: dg.PipesSubprocessClient
 ) -> dg.MaterializeResult[None]:
     """The paper's third network: two views, where each species starts from what `genus_stage` learnt of its genus."""
     return train_network(scope.settings(), network="knowledge_transfer", context=context, pipes=pipes)
-
-
-COMPARED = [baseline, baseline_matched, multi_view, knowledge_transfer]
-"""The networks that identify species; `genus_stage` only prepares the last."""

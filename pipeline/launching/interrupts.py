@@ -1,6 +1,6 @@
 """Ctrl-C, SIGTERM and a closed terminal at any moment: one sentence and a status, never a trace.
 
-Imports nothing but the standard library, so that it can be in force before anything else is loaded.
+Imports only the standard library (and the typed errors), so that it takes effect before anything else is loaded.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ GO_ON: Final = "interrupted; run the same command again to go on from here"
 STOPPING: Final = "stopping: what is done is kept (interrupt again to end at once)"
 """Its first message, when its work needs a moment to stop."""
 AGAIN_SECONDS: Final = 1.0
-"""A signal so soon after another is the same one: `timeout` sends it to a process and to its group."""
+"""A second signal within this time is the same one: `timeout` sends it to a process and to its group."""
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """What asks a command to end."""
 
@@ -40,7 +40,7 @@ class Interrupted(KeyboardInterrupt):
 def leave_on_signals(*, says: str | None = GO_ON) -> None:
     """From now on each of `SIGNALS` ends the process at once, with a sentence or none.
 
-    For as long as there is nothing to unwind: an exception may be lost in an import, or come out of it as a trace.
+    For use while there is nothing to unwind: during an import an exception may be lost, or be shown as a trace.
     """
 
     def leave(number: int, frame: FrameType | None) -> NoReturn:
@@ -58,7 +58,7 @@ def raise_on_signals() -> None:
 
 
 def ignore_signals() -> None:
-    """From now on none of `SIGNALS` has an effect: the process is ending, and has a last word to say."""
+    """From now on none of `SIGNALS` has an effect: the process is ending, and still has to print its last message."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
@@ -78,11 +78,11 @@ def quiet_pipe() -> Iterator[None]:
 
 
 def supervised(work: Callable[[], int]) -> int:
-    """Call `work` in a new process, which this one watches, and return the status that it returns.
+    """Call `work` in a new process, watch it, and return the status that `work` returns.
 
-    A signal reaches `work` once, as SIGINT. It ends `work` at once, unless `work` handles SIGINT and takes its time.
-    A second signal kills `work` with its process group. The new process ends when this one does, even if this one is
-    killed. To be called while there is only one thread.
+    The first signal reaches `work` as SIGINT, which ends it at once unless it handles SIGINT. A second signal kills
+    `work` with its process group. The new process ends when this one does, even if this one is killed. Call this while
+    there is only one thread.
 
     Raises:
         Interrupted: a signal ended the work.
@@ -117,7 +117,7 @@ def supervised(work: Callable[[], int]) -> int:
     if received is not None:
         raise Interrupted(received)
     if status - 128 in SIGNALS:
-        # Somebody else has interrupted it.
+        # It was interrupted from outside.
         raise Interrupted(status - 128)
     if status < 0:
         name = signal.Signals(-status).name
@@ -174,13 +174,13 @@ def _flush() -> None:
 
 
 def _say(words: str) -> None:
-    """Write a line to standard error if anybody reads it; safe in a signal handler."""
+    """Write a line to standard error, unless it is closed; safe in a signal handler."""
     with contextlib.suppress(OSError):
         os.write(2, f"naturewatch: {words}\n".encode())
 
 
 def _heard() -> set[signal.Signals]:
-    """What is answered: `nohup` keeps its promise, but SIGINT is heard in the background of a script, too."""
+    """The signals to handle: SIGHUP stays ignored under `nohup`; SIGINT counts in a script's background jobs, too."""
     return set(SIGNALS) - ({signal.SIGHUP} if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else set())
 
 

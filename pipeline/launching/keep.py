@@ -1,8 +1,7 @@
-"""`python -m pipeline.launching.keep COMMAND...`: runs a command in its own session; all of it ends with its parent.
+"""`python -m pipeline.launching.keep COMMAND...`: runs a command in a session that ends when its parent does.
 
-The parent holds the other end of standard input: whether it closes that, ends, or is killed, the command is
-interrupted, and after `GRACE_SECONDS` everything in its process group is killed. Imports nothing but the standard
-library.
+The parent holds the other end of standard input. When the parent closes it, ends or is killed, the command is
+interrupted, and after `GRACE_SECONDS` everything in its process group is killed. Imports only the standard library.
 """
 
 import contextlib
@@ -15,14 +14,15 @@ import time
 
 GRACE_SECONDS = 20.0
 LEFT_SECONDS = 5.0
-"""How long processes that the command has left behind may take to end."""
+"""How long processes that the command leaves behind may take to end."""
 LOOK_SECONDS = 0.2
 
 
 def main(command: list[str]) -> int:
     """Run the command and return its exit status."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # A terminal sends these to all that was started from it: the parent decides. The command hears them again.
+        # A terminal sends these to every process started from it, but the parent decides. A handler, unlike SIG_IGN, is
+        # not inherited by the command.
         signal.signal(number, lambda *_: None)
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True) as child:
         try:
@@ -38,7 +38,7 @@ def main(command: list[str]) -> int:
 
 
 def _end_group(group: int) -> None:
-    """End what is left of a process group: ask, then kill."""
+    """End what is left of a process group: with SIGTERM, then with SIGKILL."""
     deadline = time.monotonic() + LEFT_SECONDS
     with contextlib.suppress(ProcessLookupError):
         os.killpg(group, signal.SIGTERM)

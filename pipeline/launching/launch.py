@@ -63,7 +63,7 @@ def run_child(
     """Run one child to its end and return the path of its `result.json`.
 
     Raises:
-        ChildError: the child failed, was killed, or left no result; its own words are in the message.
+        ChildError: the child failed, was killed, or left no result; the message repeats the child's error.
     """
     with warnings.catch_warnings():
         # Dagster's own Pipes client calls what Dagster marks as a preview, or as deprecated.

@@ -1,9 +1,9 @@
 """Slots of Dagster's pools: those of killed runs are freed; waiting for one is reported, bounded and interruptible.
 
-Dagster frees the slots of a run that has ended, but a run that was killed has not reported its end: Dagster's run
-monitoring finds out for runs that its own launcher started, and not for `naturewatch run`, which runs in its own
-process and without a daemon. And while a pool is full, Dagster's executors ask for a slot again and again without a
-pause (`interval_to_next_pending_claim_check` is never above 0) and with signals captured.
+Dagster frees the slots of a run that has ended, but a killed run cannot report its end. Dagster's run monitoring
+notices this only for runs that its own launcher started, not for `naturewatch run`, which needs no daemon. And while a
+pool is full, Dagster's executors ask for a slot again and again without a pause (`interval_to_next_pending_claim_check`
+is never above 0) and with signals captured.
 """
 
 import contextlib
@@ -60,7 +60,7 @@ def alive(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
 
 
 def end_killed(instance: dg.DagsterInstance, run_ids: set[str]) -> set[str]:
-    """Mark the runs that have lost their process as failed, free their slots, and return them."""
+    """Of these runs, mark those that were killed as failed, free their slots, and return them."""
     gone = {run_id for run_id in run_ids if _is_gone(instance, run_id)}
     for run_id in gone:
         run = instance.get_run_by_id(run_id)
@@ -84,7 +84,7 @@ def _lock_file(instance: dg.DagsterInstance, run_id: str) -> Path:
 
 
 def _is_gone(instance: dg.DagsterInstance, run_id: str) -> bool:
-    """Whether the process of a run has ended; an unknown run is left to Dagster's own run monitoring."""
+    """Whether the process of a run has ended; runs without a lock are left to Dagster's own run monitoring."""
     try:
         with _lock_file(instance, run_id).open("r") as stream:
             fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -107,10 +107,10 @@ def _holders(instance: dg.DagsterInstance, pool: str) -> set[str]:
 
 
 class SlotClaims(InstanceConcurrencyContext):
-    """How a run claims slots: Dagster's own way, with a pause, a message and a limit where a pool is full."""
+    """Dagster's own way to claim slots, with a pause, a message and a time limit while a pool is full."""
 
     interrupts: ClassVar[bool] = True
-    """Whether a signal ends the waiting here; the multiprocess executor handles signals itself."""
+    """Whether a signal ends the wait here; the multiprocess executor handles signals itself."""
 
     def __init__(self, instance: dg.DagsterInstance, dagster_run: dg.DagsterRun) -> None:
         super().__init__(instance, dagster_run)

@@ -12,7 +12,7 @@ from ml.spec import RANKS, NetworkName, TrackingSpec
 from pipeline import query
 from pipeline.config.settings import Settings
 from pipeline.definitions import defs
-from pipeline.defs.versions import QUERIES, code_version
+from pipeline.defs.metadata import code_version
 from pipeline.launching import specs
 from tests.mlflow_stores import empty_store
 from tests.pipeline import trained
@@ -33,7 +33,10 @@ STEPS = {
     )
 }
 """The functions of ingest and dataset by name, each with the assets that it writes."""
-CONDITIONAL = {"absent_taxa", "leakage_examples", "occurrence_translation"}
+CONDITIONAL = {
+    "clean_occurrences": {"absent_taxa", "occurrence_translation"},
+    "dataset_page": {"leakage_examples"},
+}
 """Queries that only some scopes need: those with named taxa, with leaked photographs, or with a crosswalk."""
 
 
@@ -154,21 +157,25 @@ def test_what_a_dep_wrote_is_read(runs: Runs, tmp_path: Path, step: str, dep: st
         runs.materialise(step, root=tmp_path)
 
 
-def test_every_query_that_an_asset_runs_is_in_its_code_version(runs: Runs) -> None:
-    assert {step: ran | (CONDITIONAL & set(QUERIES[step])) for step, ran in runs.queries.items()} == {
-        step: set(queries) for step, queries in QUERIES.items()
-    }
+@pytest.mark.parametrize("step", STEPS)
+def test_the_queries_that_an_asset_runs_and_no_others_are_in_its_code_version(runs: Runs, step: str) -> None:
+    queries = runs.queries[step] | CONDITIONAL.get(step, set())
+    for asset in STEPS[step]:
+        version = GRAPH.get(dg.AssetKey(asset)).code_version or ""
+        python = version.partition("-")[0]
+        expected = code_version(*queries, python=int(python)) if queries else python
+        assert version == expected, f"{step} runs {', '.join(sorted(queries)) or 'no query'}"
 
 
-def test_the_code_version_follows_the_text_of_a_query(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = {step: code_version(step, python=1) for step in QUERIES}
+def test_the_code_version_follows_the_text_of_each_query_and_the_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = code_version("species", "photo_verdicts", python=1)
+    assert code_version("photo_verdicts", "species", python=1) == before
+    assert code_version("photo_verdicts", "species", python=2) != before
     select = query.select
     monkeypatch.setattr(
-        "pipeline.defs.versions.select", lambda name: select(name) + (" limit 1" if name == "photo_verdicts" else "")
+        "pipeline.defs.metadata.select", lambda name: select(name) + (" limit 1" if name == "photo_verdicts" else "")
     )
-    changed = {step for step in QUERIES if code_version(step, python=1) != before[step]}
-    assert changed == {"species"}
-    assert code_version("split", python=2) != before["split"]
+    assert code_version("species", "photo_verdicts", python=1) != before
 
 
 INPUTS = {"split": "split", "taxonomy": "taxonomy", "photos": "training_photos", "rare_photos": "genus_photos"}

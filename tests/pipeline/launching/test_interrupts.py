@@ -144,13 +144,15 @@ def test_ctrl_z_stops_the_work_and_fg_lets_it_go_on(tmp_path: Path, programs: li
     assert program.end() == (130, GO_ON)
 
 
-def test_work_that_somebody_else_interrupts_is_told_likewise(tmp_path: Path, programs: list[Program]) -> None:
+def test_work_that_is_interrupted_from_outside_ends_with_the_same_message(
+    tmp_path: Path, programs: list[Program]
+) -> None:
     programs.append(program := Program(tmp_path, "plain"))
     program.worker().send_signal(signal.SIGTERM)
     assert program.end() == (143, GO_ON)
 
 
-def test_work_that_the_system_ends_is_told_with_what_it_may_have_lacked(
+def test_the_message_about_work_that_the_system_ended_names_what_it_may_have_lacked(
     tmp_path: Path, programs: list[Program]
 ) -> None:
     programs.append(program := Program(tmp_path, "dies"))

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.config.settings import Settings
 from pipeline.definitions import defs
-from pipeline.defs import resources
+from pipeline.defs import mlflow_runs
 from pipeline.failures import Failures
 
 Make = Callable[..., Settings]
@@ -17,7 +17,7 @@ Make = Callable[..., Settings]
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resources, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(mlflow_runs, "PAUSE_SECONDS", 0.01)
 
 
 def run(settings: Settings, tries: list[int], *, then: Callable[[], object] = lambda: None) -> list[str]:
@@ -27,7 +27,7 @@ def run(settings: Settings, tries: list[int], *, then: Callable[[], object] = la
     def logged() -> None:
         tries.append(1)
         try:
-            resources.mlflow_answers(settings)
+            mlflow_runs.mlflow_answers(settings)
         finally:
             then()
 
@@ -60,7 +60,7 @@ def test_a_server_that_stays_away_ends_the_step_with_its_address(make_settings: 
         settings = make_settings(registry={"tracking_uri": f"http://127.0.0.1:{port}"})
         (line,) = run(settings, tries)
     assert line.startswith(f"logged: the MLflow server at 127.0.0.1:{port} cannot be reached")
-    assert len(tries) == resources.ATTEMPTS + 1
+    assert len(tries) == mlflow_runs.ATTEMPTS + 1
 
 
 def test_no_asset_repeats_whatever_went_wrong() -> None:
