@@ -66,10 +66,11 @@ def region_boxes(region: Box, *, views: Sequence[float]) -> list[Box]:
 def decode(
     jpeg: bytes, *, boxes: Sequence[Box], image_size: int, out: NDArray[np.uint8] | None = None
 ) -> NDArray[np.uint8]:
-    """Decode a JPEG once and cut the parts `boxes` out of it; see `resize`.
+    """Decode a JPEG once, to its full size, and cut the parts `boxes` out of it; see `resize`.
 
-    The decoder itself scales down by up to eight when the parts stay larger than wanted: most of the
-    cost of a large photograph is saved.
+    The pixels of a part depend on that part alone, so that a network sees the same whole view with and without a
+    magnified one, and a served model cuts photographs in the same way. Decoding to a fraction would save little:
+    photographs are packed at the size that a magnified view needs, and libjpeg-turbo takes as long for most fractions.
 
     Args:
         jpeg: The file's bytes.
@@ -84,10 +85,7 @@ def decode(
         PhotoError: the bytes are not a whole JPEG.
     """
     try:
-        pixels = Jpeg.read(jpeg).rgb(
-            least_width=int(np.ceil(image_size / min(abs(right - left) for left, _, right, _ in boxes))),
-            least_height=int(np.ceil(image_size / min(lower - upper for _, upper, _, lower in boxes))),
-        )
+        pixels = Jpeg.read(jpeg).rgb()
     except PhotoError as error:
         raise PhotoError(f"not a readable JPEG: {error}") from error
     return resize(pixels, boxes=boxes, image_size=image_size, out=out)

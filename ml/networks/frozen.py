@@ -1,9 +1,9 @@
 """What the frozen first layers of a network make of photographs: computed once for all networks that begin alike.
 
-One pass over photographs is kept in pieces. Their names are hashes of the layers' weights, the photographs' bytes, the
-crops and the changes of colour. One thing is left out, so that networks of one and of several views share the whole
-view: where a magnified view is cut from the same photograph, the decoder delivers it at a finer scale
-(`ml.images.views`), and the whole view differs by about one level of 255. Everyone uses what was computed first.
+One pass over photographs is kept in pieces, one file for each view. Their names are hashes of all that decides their
+content: the layers with their weights, the photographs' bytes, the crops and the changes of colour, and the libraries
+that compute. The other views of the network decide nothing (`ml.images.views.decode`), so networks of one and of
+several views share the whole view, and none depends on which of them ran first.
 """
 
 import contextlib
@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import simplejpeg
+import timm
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
@@ -69,10 +71,14 @@ class FrozenLayers:
         names = steps_of_all_views(network)[: network.begun]
         self._steps = [step_of(network.backbone, name) for name in names]
         spec, device = network.spec, loader.device
-        facts = (spec.backbone, spec.image_size, spec.batch_norm_eps, spec.mean, spec.std, device.device, device.dtype)
-        layers = hashlib.sha256(repr((torch.__version__, *facts)).encode())
+        # On a GPU, kernels that repeat themselves are others than the fastest ones.
+        computed = (device.device, device.dtype, torch.are_deterministic_algorithms_enabled())
+        facts = (spec.backbone, spec.image_size, spec.batch_norm_eps, spec.mean, spec.std, names, *computed)
+        libraries = tuple(library.__version__ for library in (torch, timm, simplejpeg))
+        layers = hashlib.sha256(repr((libraries, *facts)).encode())
         for key, tensor in network.backbone.state_dict().items():
-            if key.startswith(tuple(f"{name}." for name in names)):
+            # What belongs to no layer, as a position embedding, is used by steps that are methods.
+            if "." not in key or key.startswith(tuple(f"{name}." for name in names)):
                 layers.update(key.encode() + tensor.cpu().contiguous().numpy().tobytes())
         self._layers = layers.hexdigest()
         _remove_old(folder)
@@ -143,13 +149,16 @@ class FrozenLayers:
         return Piece(torch.stack(features, dim=1), readable, unreadable)
 
     def _files(self, photos: Photos, positions: NDArray[np.int64], *, changes: RandomChanges | None) -> list[Path]:
-        """Where the features of each view are kept, named by everything that decides them."""
+        """Where the features of each view are kept, named by everything that decides them.
+
+        Colours are changed about the mean of the whole view, which every network has.
+        """
         decided = hashlib.sha256(repr((self._layers, changes.augmentation if changes else None)).encode())
         for position in positions:
             decided.update(hashlib.sha256(self._loader.pack.jpeg(int(photos.rows[position]))).digest())
             if changes is not None:
                 decided.update(changes.draws(int(position)).tobytes())
-        return [self._folder / f"{decided.hexdigest()}-{view:g}.safetensors" for view in self._views]
+        return [self._folder / f"{decided.hexdigest()}-{view!r}.safetensors" for view in self._views]
 
     @torch.no_grad()
     def _run(self, pixels: Tensor) -> Tensor:

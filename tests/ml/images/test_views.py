@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ml.errors import PhotoError
+from ml.images.jpeg import Jpeg
 from ml.images.views import CENTRE, Box, decode, region_boxes, resize, standardise, view_boxes
 from tests.ml.world import photograph
 
@@ -18,7 +19,7 @@ WHOLE = (0.0, 0.0, 1.0, 1.0)
 
 
 @pytest.mark.parametrize("size", [(640, 480), (481, 1000), (40, 30), (1, 1)])
-def test_decoding_in_the_decoders_own_scales_equals_resizing_the_whole(size: tuple[int, int]) -> None:
+def test_decoding_equals_resizing_the_whole_photograph(size: tuple[int, int]) -> None:
     ramp = np.linspace(0, 255, size[0])[None, :, None] * np.ones((size[1], 1, 3))
     jpeg = simplejpeg.encode_jpeg(np.ascontiguousarray(ramp.astype(np.uint8)), quality=95)
     (ours,) = decode(jpeg, boxes=[WHOLE], image_size=64)
@@ -51,6 +52,17 @@ def test_views_are_central_parts_at_the_same_resolution() -> None:
     assert whole.shape == crop.shape == (30, 30, 3)
     assert crop[1:-1, 1:-1].min() > 250
     assert whole.mean() == pytest.approx(255 / 4, abs=8)
+
+
+@pytest.mark.parametrize("box", [WHOLE, CENTRE, (0.9, 0.1, 0.15, 0.8)])
+def test_the_pixels_of_a_view_do_not_depend_on_the_other_views(box: Box) -> None:
+    pixels = np.random.default_rng(3).integers(0, 256, (256, 341, 3), dtype=np.uint8)
+    jpeg = simplejpeg.encode_jpeg(pixels, quality=90)
+    together = decode(jpeg, boxes=view_boxes(box, views=(1.0, 0.5, 0.2)), image_size=32)
+    alone = [decode(jpeg, boxes=view_boxes(box, views=(view,)), image_size=32) for view in (1.0, 0.5, 0.2)]
+    assert np.array_equal(together, np.concatenate(alone))
+    assert np.array_equal(together, resize(Jpeg.read(jpeg).rgb(), boxes=view_boxes(box, views=(1.0, 0.5, 0.2)),
+                                           image_size=32)), "as a served model sees them"  # fmt: skip
 
 
 edges = st.floats(0, 1)

@@ -8,16 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from ml.errors import InterruptedTrainingError
 from ml.images.augmentation import Augmentation, RandomChanges
 from ml.images.loader import Loader
 from ml.images.pack import Pack, Photos, read_split
+from ml.networks.cuts import run, step_of
 from ml.networks.description import NetworkSpec
 from ml.networks.frozen import KEPT_SECONDS, FrozenLayers
 from ml.networks.network import Network, build
 from ml.networks.pretrained import initialise
-from ml.networks.trainable import count_frozen, freeze
+from ml.networks.trainable import count_frozen, freeze, steps_of_all_views
 from ml.training.loop import Job, fit
 from ml.training.recipes import Recipe
 from tests.ml.training.test_loop import farthest, stop_after, weights
@@ -25,6 +27,7 @@ from tests.ml.world import PROCESSOR, SMOOTH, STEADY, World
 
 HALF = STEADY.model_copy(update={"trainable": 0.25, "reuse_frozen": True})
 TWO_VIEWS = HALF.model_copy(update={"views": (1.0, 0.5), "branches": "pretrained", "fusion": "average"})
+THREE_VIEWS = TWO_VIEWS.model_copy(update={"views": (1.0, 0.5, 0.25)})
 GROUPS = [np.arange(4), np.array([17, 3])]
 
 
@@ -107,6 +110,32 @@ def test_networks_that_begin_alike_compute_a_view_once(world: World, photos: Pho
     assert all(path.read_bytes() == content for path, content in written.items())
 
 
+@pytest.mark.parametrize("changes", [None, RandomChanges(Augmentation(), seed=1, epoch=0)], ids=["centre", "random"])
+@pytest.mark.parametrize("first", [HALF, TWO_VIEWS, THREE_VIEWS])
+@pytest.mark.parametrize("recipe", [HALF, TWO_VIEWS, THREE_VIEWS])
+def test_features_are_the_networks_own_whichever_network_ran_first(
+    world: World, photos: Photos, tmp_path: Path, recipe: Recipe, first: Recipe, changes: RandomChanges | None
+) -> None:
+    network = begun(recipe)
+
+    def features(source: FrozenLayers) -> list[Tensor]:
+        return [batch.pixels for batch in source.batches(photos, groups=GROUPS, changes=changes)]
+
+    alone = features(layers(network, world, tmp_path / "empty"))
+    features(layers(begun(first), world, tmp_path / "filled"))
+    after = features(layers(network, world, tmp_path / "filled"))
+    assert len(files(tmp_path / "filled")) == len({*recipe.views, *first.views}), "each view is computed once"
+    assert all(torch.equal(one, other) for one, other in zip(alone, after, strict=True))
+    # Without any file: the steps on the pixels that the network sees when it runs on photographs.
+    loader = Loader(Pack(world.index), network.spec, device=PROCESSOR, workers=0)
+    (batch,) = loader.batches(photos, groups=[np.arange(len(photos))], changes=changes)
+    pixels = loader.inputs(batch.pixels, positions=batch.positions, changes=changes)
+    steps = [step_of(network.backbone, name) for name in steps_of_all_views(network)[: network.begun]]
+    with torch.no_grad():
+        own = torch.stack([run(steps, pixels[:, view]) for view in range(len(recipe.views))], dim=1)
+    assert all(torch.equal(one, own[group]) for one, group in zip(after, GROUPS, strict=True))
+
+
 def test_what_decides_the_features_names_them(world: World, photos: Photos, tmp_path: Path) -> None:
     kept = layers(begun(HALF), world, tmp_path)
 
@@ -123,6 +152,14 @@ def test_what_decides_the_features_names_them(world: World, photos: Photos, tmp_
     assert asked(kept, changes(1, Augmentation())) == 4, "those of another epoch"
     assert asked(kept, changes(1, Augmentation(hue=0.0))) == 5, "other changes"
     assert asked(kept, changes(1, Augmentation())) == 5
+    shorter = begun(HALF)
+    shorter.begun = 3
+    assert asked(layers(shorter, world, tmp_path)) == 6, "fewer steps"
+    shorter.begun = 4
+    assert asked(layers(shorter, world, tmp_path)) == 7, "one more, which has no weights"
+    nearly = begun(TWO_VIEWS.model_copy(update={"views": (1.0, 0.5 + 1e-9)}))
+    assert asked(layers(begun(TWO_VIEWS), world, tmp_path)) == 8
+    assert asked(layers(nearly, world, tmp_path)) == 9, "another view"
 
 
 def test_unreadable_photographs_are_named_every_time(world: World, photos: Photos, tmp_path: Path) -> None:
