@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from pipeline.archive.batches import BatchWriter, batches
 from pipeline.archive.description import TextFile
-from pipeline.archive.lines import LONGEST_LINE, SHOWN, lines
+from pipeline.archive.lines import LONGEST_LINE, SHOWN, whole_lines
 
 MOST_BYTES: Final = LONGEST_LINE
 """A row longer than this began with a quote that is never closed."""
@@ -27,7 +27,8 @@ class _Lines:
     """The lines of a file; the lines of the row being read can be given back."""
 
     def __init__(self, stream: IO[bytes]) -> None:
-        self._coming = lines(stream)
+        # Not splitlines: it would part a line at a carriage return too.
+        self._coming = (line + b"\n" for piece in whole_lines(stream) for line in piece[:-1].split(b"\n"))
         self._returned: deque[bytes] = deque()
         self.taken: list[bytes] = []
         self.number = 1
