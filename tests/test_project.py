@@ -26,7 +26,7 @@ SETTINGS = [
     *sorted((ROOT / "dagster_home").glob("*.yaml")),
     *sorted((ROOT / ".github").rglob("*.yml")),
 ]
-QUERIES = sorted((ROOT / "sql").glob("*.sql"))
+QUERIES = sorted((ROOT / "sql").rglob("*.sql"))
 MOST_LINES = 400
 """Of a module: what is longer has more than one subject."""
 FIRST_LINE = 120

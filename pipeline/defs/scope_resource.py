@@ -11,16 +11,22 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import dagster as dg
-from pydantic import Field, PrivateAttr, ValidationError
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from pipeline.config.problems import sentence
+from pipeline.config.sections import SpecificitySettings, TrainingSettings
 from pipeline.config.settings import Settings, configuration_file, load_settings
 from pipeline.errors import ConfigurationError
 from pipeline.files import exclusive, write_json
 
 SCOPE_TAG = "naturewatch.scope"
 """Tag of a run: the name of its scope."""
+
+
+def _words(section: type[BaseModel], name: str, more: str) -> str:
+    """The description of a key as in `docs/configuration.md`, and what the Launchpad adds to it."""
+    return f"{' '.join((section.model_fields[name].description or '').split())} {more}"
 
 
 class Scope(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -34,28 +40,23 @@ class Scope(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
     target: float = Field(
         default=0.0,
-        description="specificity.target: the share of answers that should be right, as 0.9. "
-        "A higher target gives more answers at higher ranks. 0: as in the file.",
+        description=_words(SpecificitySettings, "target", "Higher: more answers at higher ranks. 0: as in the file."),
     )
     image_size: int = Field(
         default=0,
-        description="training.image_size: width and height in pixels of what the networks see. "
-        "A changed size trains every network anew. 0: as in the file.",
+        description=_words(TrainingSettings, "image_size", "A change trains every network anew. 0: as in the file."),
     )
     backbone: str = Field(
         default="",
-        description="training.backbone: a network of timm, as inception_resnet_v2. "
-        "A changed backbone trains every network anew. Empty: as in the file.",
+        description=_words(TrainingSettings, "backbone", "A change trains every network anew. Empty: as in the file."),
     )
     weights: str = Field(
         default="",
-        description="training.weights: what the backbone starts from: hub, package, none, or a file. "
-        "Empty: as in the file.",
+        description=_words(TrainingSettings, "weights", "A change trains every network anew. Empty: as in the file."),
     )
     recipe: str = Field(
         default="",
-        description="training.recipe: paper, sample, or a file of recipes (batch sizes, epochs, learning rates). "
-        "A changed recipe trains every network anew. Empty: as in the file.",
+        description=_words(TrainingSettings, "recipe", "A change trains every network anew. Empty: as in the file."),
     )
 
     _run: tuple[dg.DagsterInstance, str] | None = PrivateAttr(default=None)
