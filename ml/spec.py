@@ -50,6 +50,9 @@ SIZE_METRIC = "top1_classes_of"
 PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
 """`auto`: bf16 on a GPU that has it, fp16 with scaled losses on an older one, fp32 on a processor."""
 
+TestTime = Literal["none", "mirror", "crops"]
+"""Further looks at a photograph beside its centre; see `ml.networks.inference`."""
+
 Method = Literal["exact", "hill_climb", "binary_search"]
 """How a threshold is searched: at every breakpoint, as in the paper, or as in Deng et al. (2012)."""
 
@@ -112,6 +115,8 @@ class TrainingOptions(Options):
     """Decoding threads per training process."""
     precision: PrecisionName = "auto"
     """`auto`: bf16 on a GPU that has it, fp16 with scaled losses on an older one, fp32 on a processor."""
+    test_time: TestTime = "none"
+    """Looks at a photograph that are averaged: its centre alone, also its `mirror` image, or `crops` of its corners."""
     compile: bool = False
     """Compile the network and its loss with `torch.compile`: minutes at the start, faster steps on a GPU."""
     accumulate: int = Field(default=1, ge=1)
@@ -221,7 +226,9 @@ class TrainResult(Result):
     """Validation photographs x classes, float16: the column `probabilities` of `validation.parquet`."""
     predictions: Path
     """`validation.parquet`: photo_id, class_id, half, predicted_class_id, probability (of the prediction),
-    top_class_ids, top_probabilities (five), probabilities. Classes are taxa of the network's rank."""
+    top_class_ids, top_probabilities (five), probabilities, embedding (of species). Classes: of the recipe's rank."""
+    prototypes: Path | None = None
+    """`prototypes.safetensors`: means of the species' embeddings; None for other ranks and in earlier results."""
     train_predictions: Path
     """`train.parquet`: the columns of `predictions` except half and probabilities, for all or 100,000 training
     photographs."""
@@ -255,6 +262,8 @@ class CalibrateSpec(SpecificityOptions, StageSpec):
     taxonomy: Path
     split: Path | None = None
     """`split.parquet`: which observation a photograph belongs to; without it each photograph is one."""
+    prototypes: Path | None = None
+    """`prototypes.safetensors` of the training; without it no novelty is scored."""
 
 
 class OperatingPoint(Document):
@@ -357,6 +366,10 @@ class CalibrateResult(Result):
     watch: tuple[WatchedTaxon, ...] = ()
     watch_unknown: tuple[str, ...] = ()
     """Names of the watch-list that the dataset does not hold: the network cannot see them."""
+    novelty: Path | None = None
+    """`novelty.safetensors`: how unlike the known species a photograph looks; None without embeddings."""
+    novelty_auroc: float | None = None
+    """How well photographs of genera that are left out are told by it; None where there is but one genus."""
 
 
 class RegisterSpec(StageSpec):

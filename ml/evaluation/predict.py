@@ -15,11 +15,13 @@ from ml.child.pipes import Reporter
 from ml.child.progress import meter
 from ml.devices import Device
 from ml.errors import DataError, InterruptedTrainingError
+from ml.evaluation.class_means import ClassSums
 from ml.evaluation.metrics import Answers
 from ml.evaluation.predictions import prediction_writer
 from ml.images.loader import Loader
 from ml.images.pack import Pack, Photos
 from ml.networks.frozen import FrozenLayers
+from ml.networks.inference import look, seen_boxes
 from ml.networks.network import Network
 
 BATCH = 64
@@ -51,8 +53,10 @@ def predict(
     output: Path,
     distributions: bool,
     frozen: FrozenLayers | None = None,
+    embeddings: bool = False,
+    sums: ClassSums | None = None,
 ) -> Evaluation:
-    """Run `network` over `photos`: centre crop, softmax in float32; in memory stay only the most probable classes.
+    """Run `network` over `photos` as `ml.networks.inference` says; in memory stay only the most probable classes.
 
     Args:
         network: The trained network.
@@ -66,7 +70,9 @@ def predict(
         output: The Parquet file, written atomically (`ml.evaluation.predictions.prediction_writer`); unreadable
             photographs leave no row.
         distributions: Whether it holds the halves of validation and all probabilities, as float16.
-        frozen: Gives features of frozen layers instead of pixels.
+        frozen: Gives features of frozen layers instead of pixels, for a network that looks at the centre alone.
+        embeddings: Whether the file holds them, as float32.
+        sums: Takes the embeddings by their labels.
 
     Raises:
         InterruptedTrainingError: `stop` was set.
@@ -79,11 +85,17 @@ def predict(
     top_probabilities: list[NDArray[np.float32]] = []
     positions = np.arange(len(photos))
     groups = [positions[begin : begin + BATCH] for begin in range(0, len(positions), BATCH)]
-    source = frozen if frozen is not None else Loader(pack, spec, device=device, workers=workers)
+    source = frozen or Loader(pack, spec, device=device, workers=workers, boxes=seen_boxes(spec))
     unreadable, top = 0, min(TOP, classes)
     with (
         meter(title, total=len(photos), reporter=reporter) as progress,
-        prediction_writer(output, classes=classes, top=top, distributions=distributions) as writer,
+        prediction_writer(
+            output,
+            classes=classes,
+            top=top,
+            distributions=distributions,
+            embeddings=network.head.in_features if embeddings else 0,
+        ) as writer,
     ):
         for batch in source.batches(photos, groups=groups):
             if stop.is_set():
@@ -94,9 +106,10 @@ def predict(
             if not len(batch.positions):
                 continue
             inputs = source.inputs(batch.pixels, positions=batch.positions)
-            with device.autocast():
-                logits = network(inputs)
-            probabilities = logits.float().softmax(1)
+            seen = look(network, inputs, device=device)
+            probabilities = seen.probabilities
+            if sums is not None:
+                sums.add(seen.embeddings, batch.labels)
             best = probabilities.topk(top, dim=1)
             kept.append(batch.positions)
             top_ids.append(best.indices.cpu().numpy())
@@ -108,6 +121,7 @@ def predict(
                 top_ids=top_ids[-1],
                 top_probabilities=top_probabilities[-1],
                 distributions=probabilities.half().cpu().numpy() if distributions else None,
+                embeddings=seen.embeddings.cpu().numpy() if embeddings else None,
             )
             progress.advance(len(batch.positions))
         if not kept:

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 
 from ml.child.pipes import Reporter
 from ml.devices import Device
+from ml.evaluation.class_means import ClassSums
 from ml.evaluation.drawing import BLUE, GREEN, GRID, INK, ORANGE, figure_of, save, tidy
 from ml.evaluation.metrics import SIZE_NAMES, Measured, confused_pairs, flat, measure, write_metrics, write_pairs
 from ml.evaluation.predict import Evaluation, predict
@@ -42,6 +43,8 @@ class Assessment:
     """`confusions.parquet`."""
     figures: dict[str, Path]
     """PNG pictures by title."""
+    prototypes: Path | None
+    """`prototypes.safetensors`, of species."""
 
 
 def assess(
@@ -82,11 +85,13 @@ def assess(
         DataError: none of the photographs of a side can be decoded.
     """
     sides: dict[str, Evaluation] = {}
+    species = network.spec.rank == "species"
+    sums = ClassSums(network.head.out_features)
     for side, photos in ((VALIDATION, validation), (TRAINING, sample(train, seed=seed))):
         sides[side] = predict(
             network, photos=photos, pack=pack, device=device, workers=workers, reporter=reporter, stop=stop,
             title=f"{side} photographs", output=output / f"{side}.parquet", distributions=side == VALIDATION,
-            frozen=frozen,
+            frozen=frozen, embeddings=species and side == VALIDATION, sums=sums if side == TRAINING else None,
         )  # fmt: skip
     lineage = taxonomy.lineages_at(RANKS.index(network.spec.rank) + 1)[:, 1:]
     sizes = np.bincount(train.labels, minlength=len(lineage))
@@ -105,6 +110,7 @@ def assess(
                 measured, title=f"{title}: right by class size", path=output / "accuracy_by_class_size.png"
             ),
         },
+        prototypes=sums.means().write(output / "prototypes.safetensors") if species else None,
     )
 
 

@@ -19,7 +19,7 @@ from ml.devices import Device
 from ml.errors import PhotoError
 from ml.images.augmentation import RandomChanges
 from ml.images.pack import Pack, Photos
-from ml.images.views import CENTRE, decode, standardise, view_boxes
+from ml.images.views import CENTRE, Box, decode, standardise, view_boxes
 
 
 def epoch_order(count: int, *, seed: int, epoch: int) -> NDArray[np.intp]:
@@ -64,7 +64,9 @@ class Shown(Protocol):
 class Loader:
     """Photographs of one pack as one network takes them: in batches of bytes, then as numbers on its device."""
 
-    def __init__(self, pack: Pack, shown: Shown, *, device: Device, workers: int) -> None:
+    def __init__(
+        self, pack: Pack, shown: Shown, *, device: Device, workers: int, boxes: Sequence[Box] | None = None
+    ) -> None:
         """Load from `pack`.
 
         Args:
@@ -72,7 +74,9 @@ class Loader:
             shown: What the network is shown.
             device: Where the network runs.
             workers: Decoding threads; 0 decodes in the calling thread.
+            boxes: The parts of a photograph where nothing is drawn at random; None: the views of its centre.
         """
+        self.boxes = view_boxes(CENTRE, views=shown.views) if boxes is None else list(boxes)
         self.pack, self.shown, self.device, self.workers = pack, shown, device, workers
 
     def batches(
@@ -90,13 +94,13 @@ class Loader:
         Args:
             photos: Where the positions point to.
             groups: Positions in `photos`, one array per batch.
-            changes: Random crops; without them, the central part.
+            changes: Random crops; without them, the parts `boxes`.
             ahead: Batches decoded before they are asked for.
         """
 
         def one(position: int, pixels: NDArray[np.uint8]) -> str | None:
             """Decode into `pixels`; returns why that cannot be."""
-            boxes = view_boxes(changes.box(position) if changes else CENTRE, views=self.shown.views)
+            boxes = view_boxes(changes.box(position), views=self.shown.views) if changes else self.boxes
             try:
                 jpeg = self.pack.jpeg(int(photos.rows[position]))
                 decode(jpeg, boxes=boxes, image_size=self.shown.image_size, out=pixels)
@@ -104,16 +108,17 @@ class Loader:
                 return f"{photos.photo_ids[position]}: {error}"
             return None
 
+        parts = len(self.shown.views) if changes else len(self.boxes)
         if self.workers == 0:
             for group in groups:
-                pixels = self._buffer(len(group))
+                pixels = self._buffer(len(group), parts=parts)
                 yield _batch(group, pixels, map(one, group.tolist(), pixels.numpy()), photos=photos)
             return
         with ThreadPoolExecutor(max_workers=self.workers, thread_name_prefix="decode") as pool:
             waiting: deque[tuple[NDArray[np.intp], Tensor, Iterator[str | None]]] = deque()
             try:
                 for group in groups:
-                    pixels = self._buffer(len(group))
+                    pixels = self._buffer(len(group), parts=parts)
                     waiting.append((group, pixels, pool.map(one, group.tolist(), pixels.numpy())))
                     if len(waiting) > ahead:
                         yield _batch(*waiting.popleft(), photos=photos)
@@ -138,9 +143,9 @@ class Loader:
             scaled = changes.colours(scaled, positions=positions)
         return standardise(scaled, self.shown.mean, self.shown.std)
 
-    def _buffer(self, photos: int) -> Tensor:
+    def _buffer(self, photos: int, *, parts: int) -> Tensor:
         """Memory for the bytes of a batch; from pinned memory a GPU copies by itself, while it computes."""
-        shape = (len(self.shown.views), photos, self.shown.image_size, self.shown.image_size, 3)
+        shape = (parts, photos, self.shown.image_size, self.shown.image_size, 3)
         return torch.empty(shape, dtype=torch.uint8, pin_memory=torch.cuda.is_available()).transpose(0, 1)
 
 

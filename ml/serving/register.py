@@ -136,6 +136,9 @@ def signature() -> ModelSignature:
         Property("probability", "double"),
     ]
     alarm = [Property("lineage", "string"), Property("threshold", "double"), Property("alarm", "boolean")]
+    novelty = [
+        Property("distance", "double"), Property("known", "double"), Property("novel", "double", required=False),
+    ]  # fmt: skip
     return ModelSignature(
         inputs=Schema([ColSpec(AnyType())]),  # type: ignore[no-untyped-call]
         outputs=Schema(
@@ -149,6 +152,8 @@ def signature() -> ModelSignature:
                 ColSpec(Array(Object(taxon)), "lineage"),
                 ColSpec(Array(Object(taxon)), "top"),
                 ColSpec(Array(Object([*taxon, *alarm])), "watch"),
+                ColSpec(Object(novelty), "novelty", required=False),
+                ColSpec(Array("double"), "embedding", required=False),
             ]
         ),
         params=ParamSchema(
@@ -159,6 +164,7 @@ def signature() -> ModelSignature:
                 ParamSpec("renormalise", "boolean", True),  # noqa: FBT003 (MLflow's signature)
                 ParamSpec("top", "long", 5),
                 ParamSpec("region", "double", [], shape=(-1,)),
+                ParamSpec("embedding", "boolean", False),  # noqa: FBT003 (MLflow's signature)
             ]
         ),
     )
@@ -237,6 +243,7 @@ def _log_model(spec: RegisterSpec) -> ModelInfo:
         "thresholds": calibration.thresholds,
         "attribution": spec.attribution,
         "model_card": spec.model_card,
+        **({} if calibration.novelty is None else {"novelty": calibration.novelty}),
     }
     with TemporaryDirectory(prefix="naturewatch-") as folder:
         info: ModelInfo = mlflow.pyfunc.log_model(
@@ -256,6 +263,8 @@ def _log_model(spec: RegisterSpec) -> ModelInfo:
 def _refuse_missing_files(spec: RegisterSpec) -> None:
     """Nothing is logged of a specification that is not complete."""
     files = [spec.weights, spec.network, spec.taxonomy, spec.specificity, spec.model_card, spec.attribution]
+    novelty = CalibrateResult.read(spec.specificity).novelty if spec.specificity.is_file() else None
+    files += [] if novelty is None else [novelty]
     missing = [str(path) for path in (*files, spec.example, *spec.figures.values()) if not path.is_file()]
     if missing:
         raise DataError(f"cannot register, missing: {', '.join(missing)}; materialise the assets that write them")

@@ -131,12 +131,16 @@ def _finish(
 ) -> TrainResult:
     """Write the network, evaluate it on both sides, and log what a person looks at."""
     output, name = job.spec.output, job.spec.tracking.stage
+    job.network.spec = job.network.spec.model_copy(update={"precision": job.device.computes_in})
+    if job.network.spec.test_time != "none":
+        # Frozen layers have seen the centre of photographs only.
+        job.network.begun = 0
     description, weights = save(job.network, folder=output)
     written = write_history(history, output / "history.parquet")
     assessed = assess(
         job.network, validation=validation, train=job.photos, taxonomy=taxonomy, seed=job.spec.seed, title=name,
         output=output, pack=pack, device=job.device, workers=job.spec.workers, reporter=job.reporter, stop=job.stop,
-        frozen=job.loader if isinstance(job.loader, FrozenLayers) else None,
+        frozen=job.loader if isinstance(job.loader, FrozenLayers) and job.network.begun else None,
     )  # fmt: skip
     numbers, pictures = assessed.numbers, dict(assessed.figures)
     if job.steps:
@@ -162,6 +166,7 @@ def _finish(
         train_predictions=assessed.train_predictions,
         metrics_table=assessed.metrics_table,
         confusions=assessed.confusions,
+        prototypes=assessed.prototypes,
         figures=pictures,
         metrics=numbers,
     )

@@ -34,7 +34,7 @@ PACKAGING_CODE = "3"
 
 DECIDING = {
     "backbone", "weights", "image_size", "processes", "precision", "compile", "accumulate", "sync_batch_norm",
-    "deterministic",
+    "deterministic", "test_time",
 }  # fmt: skip
 """Settings of training that change the weights, if only in the last digits; the others are handled one by one.
 
@@ -206,6 +206,7 @@ def calibrate_spec(
         network=network,
         probabilities=result.probabilities,
         predictions=result.predictions,
+        prototypes=result.prototypes,
         taxonomy=settings.paths.table("taxonomy"),
         output=settings.paths.evaluation(network, spec_hash),
         spec_hash=spec_hash,

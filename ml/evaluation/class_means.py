@@ -1,0 +1,95 @@
+"""Where the classes of a network lie in the space of its embeddings: means and spread of training photographs.
+
+An embedding is what the head of a network sees: the pooled features of a photograph. What is made of the means is in
+`ml.specificity.novelty`.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+from torch import Tensor
+
+from ml.errors import DataError
+from ml.files import replacing
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ClassMeans:
+    """Means of the embeddings of C classes, and how the photographs of one class scatter around its mean."""
+
+    means: npt.NDArray[np.float32]
+    """Zeros where a class has no photograph. Shape C x F."""
+    photos: npt.NDArray[np.int64]
+    """How many photographs each mean is of. Shape C."""
+    covariance: npt.NDArray[np.float32]
+    """Within classes, pooled over all of them. Shape F x F."""
+
+    def write(self, path: Path) -> Path:
+        """Write `prototypes.safetensors` atomically and return `path`."""
+        with replacing(path) as partial:
+            save_file({"means": self.means, "photos": self.photos, "covariance": self.covariance}, partial)
+        return path
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read what `write` wrote.
+
+        Raises:
+            DataError: the file is missing, damaged, or holds something else.
+        """
+        try:
+            tensors = load_file(path)
+            return cls(means=tensors["means"], photos=tensors["photos"], covariance=tensors["covariance"])
+        except (OSError, KeyError, SafetensorError) as error:
+            raise DataError(f"cannot read the class means {path}: {error}; train again") from error
+
+
+class ClassSums:
+    """Adds up embeddings as they come; holds C x F and F x F numbers, however many photographs there are."""
+
+    def __init__(self, classes: int) -> None:
+        """Start with nothing.
+
+        Args:
+            classes: C.
+        """
+        self._classes = classes
+        self._sums: Tensor | None = None
+        self._products: Tensor | None = None
+        self._photos = torch.zeros(classes, dtype=torch.int64)
+
+    def add(self, embeddings: Tensor, labels: Tensor) -> None:
+        """Take N embeddings.
+
+        Args:
+            embeddings: On any device. Shape N x F.
+            labels: Class ids, on the processor. Shape N.
+        """
+        # In double precision: the covariance is the small difference of large sums.
+        numbers = embeddings.double()
+        if self._sums is None or self._products is None:
+            size = embeddings.shape[1]
+            self._sums = torch.zeros(self._classes, size, dtype=torch.float64)
+            self._products = torch.zeros(size, size, dtype=torch.float64, device=embeddings.device)
+        self._products += numbers.T @ numbers
+        # On the processor, where the order of additions, and so the last bit, is always the same.
+        self._sums.index_add_(0, labels, numbers.cpu())
+        self._photos += torch.bincount(labels, minlength=self._classes)
+
+    def means(self) -> ClassMeans:
+        """The means of what was added.
+
+        Raises:
+            DataError: nothing was added.
+        """
+        if self._sums is None or self._products is None:
+            raise DataError("there are no embeddings to take means of")
+        means = self._sums / self._photos.clamp(min=1)[:, None]
+        within = (self._products.cpu() - means.T @ self._sums) / self._photos.sum()
+        return ClassMeans(means=means.float().numpy(), photos=self._photos.numpy(), covariance=within.float().numpy())
