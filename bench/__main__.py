@@ -14,6 +14,7 @@ PARTS: Final = {
     "load": "two-view training batches from JPEGs, against PIL with torchvision",
     "growth": "the photo index and the comparison of snapshots, within 2 GiB of memory",
     "guarantee": "how often the promised accuracy is broken, over 1,000 resamplings",
+    "novelty": "genera that training never saw, told from known ones, against the maximum probability",
     "step": "the trainer's step against a bare PyTorch step of the same network and batch",
     "specificity": "one pass and calibration at the paper's scale, against the paper's hill climb",
     "dataset": "the SQL from occurrences to the split, at the scale of the paper and beyond",

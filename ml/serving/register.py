@@ -20,8 +20,8 @@ from ml.child.pipes import Reporter
 from ml.child.tracking import ChildRun, child_run
 from ml.errors import DataError, MlError
 from ml.images.photograph import upright_pixels
+from ml.networks.network import load
 from ml.serving.answering import Answering
-from ml.serving.classifier import Classifier
 from ml.serving.versions import Version, files_of
 from ml.spec import RESULT_FILE, CalibrateResult, RegisterResult, RegisterSpec
 
@@ -108,7 +108,7 @@ def unusable(client: MlflowClient, version: ModelVersion, *, spec: RegisterSpec)
         found = Version(name=version.name, number=number, folder=folder)
         with files_of(found, uri=spec.tracking.uri) as artifacts:
             Answering.read(artifacts)
-            Classifier(artifacts)
+            load(Path(artifacts["network"]), Path(artifacts["weights"]))
             share(Path(artifacts["weights"]).parents[1])
             for name, path in made_of.items():
                 if path.exists() and not filecmp.cmp(artifacts[name], path, shallow=False):

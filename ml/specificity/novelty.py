@@ -129,15 +129,19 @@ class Novelty:
             embeddings: Shape N x F.
         """
         distances = self.prototypes.distances(embeddings)
-        novel = at_least(self.left_out, distances) / max(1, len(self.left_out))
-        return [
-            {"distance": float(distance), "known": float(share), "novel": float(found) if len(self.left_out) else None}
-            for distance, share, found in zip(distances, self.p_values(distances), novel, strict=True)
-        ]
+        shares = zip(distances.tolist(), self.p_values(distances).tolist(), self.found(distances), strict=True)
+        return [{"distance": distance, "known": known, "novel": novel} for distance, known, novel in shares]
 
     def p_values(self, distances: Singles) -> npt.NDArray[np.float64]:
         """The share `known` of each distance, its own photograph counted among them, so never 0."""
         return np.asarray((1 + at_least(self.known, distances)) / (1 + len(self.known)))
+
+    def found(self, distances: Singles) -> list[float | None]:
+        """The share `novel` of each distance; None where there is but one genus."""
+        if not len(self.left_out):
+            return [None] * len(distances)
+        shares: list[float | None] = (at_least(self.left_out, distances) / len(self.left_out)).tolist()
+        return shares
 
     def write(self, path: Path) -> Path:
         """Write `novelty.safetensors` atomically and return `path`."""
