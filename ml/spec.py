@@ -114,6 +114,9 @@ class TrainingOptions(Options):
     """`auto`: bf16 on a GPU that has it, fp16 with scaled losses on an older one, fp32 on a processor."""
     compile: bool = False
     """Compile the network and its loss with `torch.compile`: minutes at the start, faster steps on a GPU."""
+    cuda_graph: bool = True
+    """On one GPU, record a training step once and replay it: the same numbers, and no waiting for Python to launch
+    the kernels one by one. Not in float16, nor with recompute, nor with several GPUs per training."""
     accumulate: int = Field(default=1, ge=1)
     """Parts that each process computes its share of a batch in: the recipe's batch on a smaller card."""
     recompute: bool = False

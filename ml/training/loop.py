@@ -1,11 +1,10 @@
-"""The training loop: which photographs come when, one step over all processes, the history, and resuming at a step.
+"""The training loop: which photographs come when, the history, and resuming at a step.
 
 Every random number is drawn from (seed, epoch or step, photograph). On a processor, and on a GPU with `deterministic`,
 an interrupted training therefore ends in the same weights as one that nothing disturbed. Without it, kernels of a GPU
 add up in an order that changes from run to run, and so do the last digits.
 """
 
-import contextlib
 import hashlib
 import json
 import math
@@ -18,8 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from timm.layers.norm_act import convert_sync_batchnorm
-from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
+from torch import nn
 
 from ml.child.pipes import Reporter
 from ml.child.progress import Meter, meter
@@ -35,7 +33,9 @@ from ml.networks.trainable import freeze, set_training_mode
 from ml.spec import TrainSpec
 from ml.training import checkpoints, optimiser
 from ml.training.checkpoints import Position
+from ml.training.optimiser import Rates
 from ml.training.recipes import Recipe, rate_at
+from ml.training.step import Objective, Step, recordable
 
 PHASE = "train"
 CHECKPOINT_SECONDS = 60.0
@@ -99,37 +99,8 @@ def fit(job: Job) -> list[dict[str, Any]]:
     return loop.history
 
 
-class Objective(nn.Module):
-    """A network and its loss as one module, so that it can be compiled or distributed as a whole.
-
-    The loss is cross entropy; that of the auxiliary classifier is added with a weight (paper section 3.1).
-    """
-
-    def __init__(self, network: Network, *, label_smoothing: float, auxiliary_weight: float) -> None:
-        """Train `network`."""
-        super().__init__()
-        self.network = network
-        self.auxiliary_weight = auxiliary_weight
-        self.loss = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
-
-    def forward(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss, a scalar in float32, and the logits (N, classes) of what the network takes."""
-        logits, auxiliary = self.network.outputs(inputs)
-        logits = logits.float()
-        loss: Tensor = self.loss(logits, labels)
-        if auxiliary is not None:
-            loss = loss + self.auxiliary_weight * self.loss(auxiliary.float(), labels)
-        return loss, logits
-
-
 class Loop:
-    """The state of a training between two steps.
-
-    A batch is shared out over the processes, and each share is computed in `accumulate` parts. Gradients are averaged
-    over photographs, not over parts or processes: up to rounding the step is that of the whole batch, whatever the
-    parts' sizes and however many photographs are unreadable. Two things do depend on the parts: batch norms in training
-    mode normalise each part by its own statistics, and dropout draws part by part.
-    """
+    """The state of a training between two steps."""
 
     def __init__(self, job: Job) -> None:
         """Go on from the checkpoint, or begin."""
@@ -140,21 +111,22 @@ class Loop:
         device.place(network)
         self.job = job
         self.optimiser = optimiser.create(network, recipe)
+        self.rates = Rates(self.optimiser, device=device)
         self.scaler = device.scaler()
         self.file = job.spec.output / checkpoints.FILE
         restored = checkpoints.restore(
             self.file, network=network, optimiser=self.optimiser, scaler=self.scaler, spec_hash=job.spec.spec_hash
         )
+        self.rates.bind()
         self.position, self.history = restored or (Position(step=0), [])
         if restored:
             job.reporter.info(f"going on at step {self.position.step} of {job.steps}")
-        self.model: nn.Module = Objective(
-            network, label_smoothing=recipe.label_smoothing, auxiliary_weight=recipe.auxiliary_weight
-        )
-        if device.world > 1:
-            self.model = DistributedDataParallel(self.model, forward_sync_buffers=False)
-        if job.spec.compile:
-            self.model.compile()
+        loss = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
+        self.steps = Step(
+            Objective(network, loss=loss, auxiliary_weight=recipe.auxiliary_weight),
+            optimiser=self.optimiser, scaler=self.scaler, device=device, accumulate=job.spec.accumulate,
+            compiled=job.spec.compile, graph=job.spec.cuda_graph and recordable(device, recompute=job.spec.recompute),
+        )  # fmt: skip
         self._running: Fetched | None = None
         """The numbers of the last step, while they are not known yet: the device may still compute them."""
         self._loss = 0.0
@@ -201,7 +173,7 @@ class Loop:
         for reason in batch.unreadable:
             job.reporter.info(f"skipped an unreadable photograph, {reason}")
         stop, due = job.stop.is_set(), time.monotonic() - self._saved >= job.checkpoint_seconds
-        optimiser.set_rate(self.optimiser, rate_at(job.recipe, done=step / job.steps_per_epoch))
+        self.rates.set(rate_at(job.recipe, done=step / job.steps_per_epoch), step=step)
         numbers = self.take(batch, changes=changes, stop=stop, save=due and job.device.first)
         wanted_before = self._settle()
         self._running = numbers
@@ -228,62 +200,14 @@ class Loop:
             save: Whether a checkpoint is due; all processes learn it from the numbers.
 
         Returns:
-            Over all processes: correct answers, photographs, how many were asked to end, in how many a checkpoint is
-            due; then for each process the sum of the losses of its photographs.
+            The numbers of `ml.training.step.Step.take`.
         """
-        device = self.job.device
+        job, device = self.job, self.job.device
         # Dropout draws from the global generator: seeding by step makes it independent of where a run began.
-        torch.manual_seed(seed_of(self.job.spec.seed, self.position.step, device.rank))
-        count = len(batch.positions)
-        numbers = device.send(torch.tensor([0, count, stop, save] + [0] * device.world, dtype=torch.float64))
-        self.optimiser.zero_grad(set_to_none=True)
-        everywhere = device.add_up(numbers[1].clone())
-        if count:
-            self._backward(batch, changes=changes, everywhere=everywhere, numbers=numbers)
-        elif device.world > 1:
-            self._backward_with_the_others()
-        if count or device.world > 1:
-            self.scaler.step(self.optimiser)
-            self.scaler.update()
-        return Fetched(device.add_up(numbers))
-
-    def _backward(self, batch: Batch, *, changes: RandomChanges, everywhere: Tensor, numbers: Tensor) -> None:
-        job, labels = self.job, self.job.device.send(batch.labels)
-        parts = [part for part in np.array_split(np.arange(len(labels)), job.spec.accumulate) if len(part)]
-        for part in parts:
-            chosen = slice(int(part[0]), int(part[-1]) + 1)
-            together: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
-            if isinstance(self.model, DistributedDataParallel) and part is not parts[-1]:
-                together = self.model.no_sync()
-            with together:
-                inputs = job.loader.inputs(batch.pixels[chosen], positions=batch.positions[chosen], changes=changes)
-                with job.device.autocast():
-                    loss, logits = self.model(inputs, labels[chosen])
-                # The processes' gradients are averaged: what counts is this part's share of all photographs.
-                self.scaler.scale(loss * (job.device.world * len(part) / everywhere)).backward()
-            with torch.no_grad():
-                numbers[0] += (logits.argmax(1) == labels[chosen]).sum()
-                numbers[4 + job.device.rank] += loss.detach() * len(part)
-
-    def _backward_with_the_others(self) -> None:
-        """Take part in a step without readable photographs: the other processes wait for this one's gradients."""
-        spec, device = self.job.network.spec, self.job.device
-        norms = [
-            module
-            for module in self.model.modules()
-            if isinstance(module, nn.modules.batchnorm._BatchNorm)
-            and module.training
-            # These exchange statistics with the other processes, which would wait for this one.
-            and not isinstance(module, nn.SyncBatchNorm)
-        ]
-        for norm in norms:
-            norm.eval()
-        blank = torch.zeros(2, len(spec.views), 3, spec.image_size, spec.image_size, device=device.device)
-        with device.autocast():
-            loss, _ = self.model(blank, torch.zeros(2, dtype=torch.int64, device=device.device))
-        self.scaler.scale(loss * 0).backward()
-        for norm in norms:
-            norm.train()
+        torch.manual_seed(seed_of(job.spec.seed, self.position.step, device.rank))
+        inputs = job.loader.inputs(batch.pixels, positions=batch.positions, changes=changes)
+        whole = len(job.share(np.arange(min(job.recipe.batch, len(job.photos))), rank=device.rank))
+        return self.steps.take(inputs, device.send(batch.labels), whole=whole, stop=stop, save=save)
 
     def _settle(self) -> tuple[bool, bool]:
         """Wait for the numbers of the last step, add them up, and end when its loss is not finite.
@@ -295,7 +219,7 @@ class Loop:
         """
         if self._running is None:
             return False, False
-        correct, photos, stop, save, *losses = self._running.read()
+        correct, photos, stop, save, _, *losses = self._running.read()
         self._running = None
         if not all(map(math.isfinite, losses)):
             raise TrainingError(self._not_finite(losses))

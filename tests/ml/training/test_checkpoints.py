@@ -12,7 +12,7 @@ from ml.errors import CheckpointError
 from ml.networks.description import NetworkSpec
 from ml.networks.network import Network, build
 from ml.training.checkpoints import FILE, Position, restore, save
-from ml.training.optimiser import create, set_rate
+from ml.training.optimiser import Rates, create
 from ml.training.recipes import Recipe
 from tests.ml.world import PROCESSOR, STEADY
 
@@ -31,7 +31,7 @@ def step(network: Network, optimiser: Optimizer, *, number: int) -> None:
     torch.manual_seed(number)
     optimiser.zero_grad()
     network(torch.rand(4, 3, 32, 32)).square().sum().backward()
-    set_rate(optimiser, 0.01)
+    Rates(optimiser, device=PROCESSOR).set(0.01, step=number)
     optimiser.step()
 
 
