@@ -47,8 +47,9 @@ PACKAGE_BACKBONE = "tf_efficientnet_lite0"
 SIZE_METRIC = "top1_classes_of"
 """Accuracy by the number of training photographs of a class in `metrics.parquet`; the group says how many."""
 
-PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
-"""`auto`: bf16 on a GPU that has it, fp16 with scaled losses on an older one, fp32 on a processor."""
+PrecisionName = Literal["auto", "fp32", "tf32", "bf16", "fp16"]
+"""`auto`: bf16 on a GPU that has it, fp16 with scaled losses on an older one, fp32 on a processor. `tf32`: products and
+convolutions of a GPU round their inputs to 10 bits after the point; `fp32`: nothing is rounded."""
 
 Method = Literal["exact", "hill_climb", "binary_search"]
 """How a threshold is searched: at every breakpoint, as in the paper, or as in Deng et al. (2012)."""
@@ -111,7 +112,8 @@ class TrainingOptions(Options):
     workers: int = Field(default=2, ge=0)
     """Decoding threads per training process."""
     precision: PrecisionName = "auto"
-    """`auto`: bf16 on a GPU that has it, fp16 with scaled losses on an older one, fp32 on a processor."""
+    """`auto`: bf16 on a GPU that has it, fp16 with scaled losses on an older one, fp32 on a processor. `tf32`: as fp32,
+    but products and convolutions of a GPU round their inputs, which is several times faster."""
     compile: bool = False
     """Compile the network and its loss with `torch.compile`: minutes at the start, faster steps on a GPU."""
     cuda_graph: bool = True

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
+from ml.devices import to_device
 from ml.images.views import Box
 
 ORDERS = (
@@ -108,13 +109,33 @@ def change_colours(pixels: Tensor, *, draws: NDArray[np.float64], augmentation: 
             part = changed[photo : photo + 1].copy_(pixels[photo : photo + 1])
             _distort(part, order=order[photo], amounts=torch.from_numpy(amounts[[photo]]).to(pixels), scratch=scratch)
         return changed
-    for each in range(len(ORDERS)):
-        members = np.flatnonzero(order == each)
-        places = torch.from_numpy(members).to(pixels.device)
-        part = pixels[places]
+    return distort_together(pixels, order=order, amounts=amounts, changed=changed)
+
+
+def distort_together(
+    pixels: Tensor, *, order: NDArray[np.int64], amounts: NDArray[np.float64], changed: Tensor
+) -> Tensor:
+    """Change all photographs of one order together, as a GPU does it best, in two copies that wait for nothing.
+
+    Args:
+        pixels: (N, views, 3, H, W) in [0, 1].
+        order: Which of `ORDERS` for each photograph (N).
+        amounts: Brightness, contrast, saturation, hue of each photograph (N, 4).
+        changed: Where the result goes, of the shape of `pixels`.
+    """
+    sorted_by_order = np.argsort(order, kind="stable")
+    places = to_device(torch.from_numpy(sorted_by_order), pixels.device)
+    numbers = to_device(torch.from_numpy(amounts[sorted_by_order]).to(pixels.dtype), pixels.device)
+    begin = 0
+    for each, count in enumerate(np.bincount(order, minlength=len(ORDERS)).tolist()):
+        if not count:
+            continue
+        chosen = slice(begin, begin + count)
+        part = pixels.index_select(0, places[chosen])
         scratch = part.new_empty(4, *part.shape[:2], *part.shape[3:])
-        _distort(part, order=each, amounts=torch.from_numpy(amounts[members]).to(pixels), scratch=scratch)
-        changed[places] = part
+        _distort(part, order=each, amounts=numbers[chosen], scratch=scratch)
+        changed.index_copy_(0, places[chosen], part)
+        begin += count
     return changed
 
 

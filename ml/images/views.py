@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from ml.devices import constant
 from ml.errors import PhotoError
 from ml.images.jpeg import Jpeg
 
@@ -122,7 +123,5 @@ def _span(begin: float, end: float, *, of: int) -> slice:
 
 def standardise(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
     """Pixels (..., 3, H, W) in [0, 1], minus `mean`, divided by `std`, in place."""
-    # Six numbers need not wait for what the device is doing.
-    shift = torch.tensor(mean).to(pixels.device, non_blocking=True).view(3, 1, 1)
-    scale = torch.tensor(std).to(pixels.device, non_blocking=True).view(3, 1, 1)
+    shift, scale = (constant(tuple(numbers), pixels.device).view(3, 1, 1) for numbers in (mean, std))
     return pixels.sub_(shift).div_(scale)
