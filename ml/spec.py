@@ -180,7 +180,8 @@ class StageSpec(Document):
     """The folder of this stage: what it makes, and `result.json` last."""
     spec_hash: str
     """Content version of everything that decides the outcome; names the MLflow run to continue."""
-    tracking: TrackingSpec
+    tracking: TrackingSpec | None = None
+    """Where it is logged; None logs nothing, and needs no MLflow."""
 
 
 class TrainSpec(TrainingOptions, StageSpec):
@@ -218,6 +219,7 @@ class TrainResult(Result):
     """What one training stage produced. Paths are inside its output folder."""
 
     mlflow_run_id: str
+    """Empty where nothing was logged."""
     weights: Path
     """`weights.safetensors`."""
     network: Path
@@ -325,6 +327,7 @@ class CalibrateResult(Result):
     """The chosen threshold and what it does on photographs that did not choose it."""
 
     mlflow_run_id: str
+    """Empty where nothing was logged."""
     target: float
     threshold: float
     """Of photographs that belong to no group; without groups, of all."""
@@ -377,6 +380,8 @@ class RegisterSpec(StageSpec):
     figures: dict[str, Path]
     example: Path
     """A photograph of the validation side, for the input example."""
+    tracking: TrackingSpec
+    """Also where the version is registered."""
     model_name: str
     version_tags: dict[str, str]
     """Tags of the model version: download key, DOI, taxonomy hash, split hash, data version, ..."""

@@ -11,7 +11,7 @@ import math
 import threading
 import time
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -21,7 +21,6 @@ from torch import nn
 
 from ml.child.pipes import Reporter
 from ml.child.progress import Meter, meter
-from ml.child.tracking import ChildRun
 from ml.devices import Device, Fetched
 from ml.errors import InterruptedTrainingError, TrainingError
 from ml.images.augmentation import RandomChanges
@@ -36,6 +35,9 @@ from ml.training.checkpoints import Position
 from ml.training.optimiser import Rates
 from ml.training.recipes import Recipe, rate_at
 from ml.training.step import Objective, Step, recordable
+
+if TYPE_CHECKING:
+    from ml.child.tracking import ChildRun
 
 PHASE = "train"
 CHECKPOINT_SECONDS = 60.0
@@ -57,7 +59,7 @@ class Job:
     reporter: Reporter
     stop: threading.Event
     """Set to end after the running step (of several processes: after the next), with a checkpoint."""
-    tracked: ChildRun | None = None
+    tracked: "ChildRun | None" = None
     """The run that each epoch is logged to."""
     checkpoint_seconds: float = CHECKPOINT_SECONDS
 
