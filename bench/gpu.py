@@ -117,6 +117,7 @@ def steps(*, views: int, batch: int, device: Device, rounds: int) -> dict[str, M
         "the trainer's, recorded": lambda: trainers(recipe, pixels=pixels, labels=labels, device=device, recorded=True),
     }
     # One at a time is on the card: its memory is measured, too.
+    create: Callable[[], Callable[[], object]]
     for name, create in contestants.items():
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
@@ -141,7 +142,7 @@ def bare(recipe: Recipe, *, labels: Tensor, device: Device, recorded: bool) -> C
         adam.zero_grad(set_to_none=True)
         with device.autocast():
             loss, _ = objective(pixels, wanted)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         adam.step()
         value: Tensor = loss.detach()
         return value

@@ -19,7 +19,7 @@ from ml.training import optimiser
 from ml.training.optimiser import Rates
 from ml.training.recipes import Recipe
 from ml.training.step import CORRECT, COUNT, LOSSES, NORM, WARM_UP, Objective, Step, recordable
-from tests.ml.world import PROCESSOR, STEADY
+from tests.ml.steady import PROCESSOR, STEADY
 
 CARD = Device(device=torch.device("cuda"), rank=0, world=1)
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
