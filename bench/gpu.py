@@ -29,7 +29,7 @@ from ml.networks.network import Network, build
 from ml.networks.trainable import set_training_mode
 from ml.training.loop import Loop
 from ml.training.recipes import PAPER, PAPER_VIEWS, Recipe
-from ml.training.step import Objective, Replayed
+from ml.training.step import Objective, Replayed, beside
 
 BACKBONE, CLASSES, SIDE = "inception_resnet_v2", 19_027, 299
 ROUNDS = 3
@@ -155,13 +155,12 @@ def bare(recipe: Recipe, *, network: Network, labels: Tensor, device: Device, re
         return value
 
     stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    with torch.cuda.stream(stream):
+    with beside(stream):
         for _ in range(3):
             update(inputs, targets)
-    torch.cuda.synchronize()
     if not recorded:
         return lambda: update(inputs, targets)
-    replayed = Replayed(update, inputs=inputs, targets=targets, device=device)
+    replayed = Replayed(update, inputs=inputs, targets=targets, stream=stream)
     return lambda: replayed(inputs, targets)
 
 

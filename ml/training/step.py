@@ -87,6 +87,8 @@ class Step:
             self.model = DistributedDataParallel(objective, forward_sync_buffers=False, gradient_as_bucket_view=True)
         if compiled:
             self.model.compile()
+        # Libraries keep memory for each stream that they were used on: one serves for warming up and recording.
+        self._stream = torch.cuda.Stream(device.device) if graph and device.device.type == "cuda" else None  # type: ignore[no-untyped-call]
         self._replayed: Replayed | None = None
         self._eager = 0
         """Whole batches that were computed eagerly."""
@@ -107,10 +109,10 @@ class Step:
         """
         if self.graph and len(targets) == whole and self._eager >= WARM_UP:
             if self._replayed is None:
-                self._replayed = Replayed(self._update, inputs=inputs, targets=targets, device=self.device)
+                self._replayed = Replayed(self._update, inputs=inputs, targets=targets, stream=self._stream)
             return Fetched(self._replayed(inputs, targets))
         self._eager += len(targets) == whole
-        with _beside(self.device) if self.graph else contextlib.nullcontext():
+        with beside(self._stream):
             numbers = self._update(inputs, targets)
         if self.device.world > 1:
             numbers += self.device.send(torch.tensor([0, 0, stop, save] + [0] * (1 + self.device.world)))
@@ -120,7 +122,7 @@ class Step:
         """Change the weights, and return the numbers of this process; what a graph records."""
         world, count = self.device.world, len(targets)
         numbers = torch.zeros(LOSSES + world, dtype=torch.float64, device=self.device.device)
-        numbers[COUNT] = count
+        numbers[COUNT].fill_(count)
         self.optimiser.zero_grad(set_to_none=True)
         everywhere = self.device.add_up(numbers[COUNT].clone())
         if count:
@@ -171,17 +173,22 @@ class Replayed:
     """
 
     def __init__(
-        self, update: Callable[[Tensor, Tensor], Tensor], *, inputs: Tensor, targets: Tensor, device: Device
+        self,
+        update: Callable[[Tensor, Tensor], Tensor],
+        *,
+        inputs: Tensor,
+        targets: Tensor,
+        stream: torch.cuda.Stream | None,
     ) -> None:
-        """Record `update` for inputs and targets of these shapes; recording computes nothing."""
+        """Record `update` on `stream` for inputs and targets of these shapes; recording computes nothing."""
         self._update = update
         self._inputs, self._targets = torch.empty_like(inputs), torch.empty_like(targets)
         self._numbers = torch.empty(0)
         self._recording: torch.cuda.CUDAGraph | None = None
-        if device.device.type == "cuda":
+        if stream is not None:
             self._recording = torch.cuda.CUDAGraph()
             # Other threads load photographs meanwhile.
-            with torch.cuda.graph(self._recording, capture_error_mode="thread_local"):
+            with torch.cuda.graph(self._recording, stream=stream, capture_error_mode="thread_local"):
                 self._numbers = update(self._inputs, self._targets)
 
     def __call__(self, inputs: Tensor, targets: Tensor) -> Tensor:
@@ -203,12 +210,11 @@ def recordable(device: Device, *, recompute: bool) -> bool:
 
 
 @contextlib.contextmanager
-def _beside(device: Device) -> Iterator[None]:
-    """On a GPU, run on a stream beside the usual one: a step can only be recorded if those before it ran so."""
-    if device.device.type != "cuda":
+def beside(stream: torch.cuda.Stream | None) -> Iterator[None]:
+    """Run on `stream` beside the usual one, if there is one: a step can only be recorded if those before it ran so."""
+    if stream is None:
         yield
         return
-    stream = torch.cuda.Stream(device.device)  # type: ignore[no-untyped-call]
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
         yield

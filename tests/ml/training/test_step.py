@@ -92,6 +92,7 @@ def test_a_recorded_step_has_the_losses_of_the_eager_one(recipe: Recipe) -> None
 
 
 @needs_gpu
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
 def test_nothing_in_a_step_waits_for_the_gpu() -> None:
     recipe = TWO_VIEWS
     _, step, rates = beginning(recipe, device=CARD, graph=True)
