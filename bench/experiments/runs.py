@@ -82,7 +82,8 @@ def told(outcome: Outcome) -> str:
     numbers = outcome.training.metrics
     return (
         f"seed {outcome.seed}  {outcome.row.title}: species {numbers['top1']:.1%}, "
-        f"genus {numbers['accuracy_genus']:.1%}, on training photographs {numbers['train_top1']:.1%}, depth {outcome.calibration.evaluation_depth:.2f}, "
+        f"genus {numbers['accuracy_genus']:.1%}, on training photographs {numbers['train_top1']:.1%}, "
+        f"depth {outcome.calibration.evaluation_depth:.2f}, "
         f"{outcome.seconds:.0f} s"
     )
 
