@@ -180,6 +180,17 @@ class Taxonomy:
         return tuple(np.flatnonzero(self.depth == depth).astype(np.int32) for depth in range(self.max_depth + 1))
 
     @cached_property
+    def parent_positions(self) -> tuple[Integers, ...]:
+        """For each depth, the place of each node's parent within the level above; empty for the root."""
+        above = np.empty(0, dtype=np.int32)
+        found: list[Integers] = []
+        for level in self.levels:
+            parents = np.searchsorted(above, self.parent[level]) if len(above) else above
+            found.append(parents.astype(np.int32))
+            above = level
+        return tuple(found)
+
+    @cached_property
     def cuts(self) -> tuple[Cuts, ...]:
         """For each depth, how to take its nodes' sums from the sums of the next greater depth.
 

@@ -38,6 +38,8 @@ SUM_TOLERANCE = 0.02
 """How far a row may be from summing to one: float16 over many classes loses up to a percent."""
 HALF_BITS, WIDE_BITS = 24, 60
 """Probabilities are summed as multiples of 2^-24 (float16) or 2^-60."""
+PATH_BITS = 56
+"""Bits of a probability in sums along a lineage, which may exceed one."""
 HALF_ONE = 0x3C00
 """The bits of 1.0 as float16; non-negative float16 numbers are ordered as their bits are."""
 HALVES: Integers = np.ldexp(
@@ -178,6 +180,49 @@ def best_per_depth(block: Probabilities, taxonomy: Taxonomy, *, first_row: int =
         node_ids[:, depth] = cuts.nodes[chosen]
         best[:, depth] = sums[rows, chosen]
     return node_ids, units.probability(best)
+
+
+def best_paths(block: Probabilities, taxonomy: Taxonomy, *, first_row: int = 0) -> tuple[Integers, Floats, Floats]:
+    """The node of each depth with the greatest sum of probabilities along its lineage, the first in preorder on a tie.
+
+    The sum over the lineage of a node, without the root, is how many of its steps are expected to be right.
+
+    Args:
+        block: Shape B x C.
+        taxonomy: A tree with C leaves and depths 0 to D.
+        first_row: Number of the first row, for messages.
+
+    Returns:
+        Three arrays of shape B x (D + 1): nodes, their probabilities, and the sums along their lineages, in [0, D].
+
+    Raises:
+        SpecificityError: as `checked`.
+    """
+    units, values = _in_units(block, taxonomy, first_row=first_row)
+    levels: list[npt.NDArray[np.integer]] = []
+    for depth in range(taxonomy.max_depth, -1, -1):
+        cuts = taxonomy.cuts[depth]
+        if depth == taxonomy.max_depth:
+            sums = units.values
+        else:
+            values = values.take(cuts.positions, axis=1, mode="clip")
+            sums = np.diff(values, axis=1)
+        levels.append(sums[:, cuts.segments] if len(cuts.segments) < sums.shape[1] else sums)
+    shape = (len(block), taxonomy.max_depth + 1)
+    node_ids, best, along = np.zeros(shape, dtype=np.int32), np.empty(shape, dtype=np.int64), np.zeros(shape)
+    best[:, 0] = levels[-1][:, 0]
+    rows = np.arange(len(block))
+    # A sum over a lineage of 127 steps stays within int64 with so many bits.
+    spare = max(0, units.bits - PATH_BITS)
+    paths = np.zeros((len(block), 1), dtype=np.int64)
+    for depth in range(1, taxonomy.max_depth + 1):
+        sums = levels[taxonomy.max_depth - depth]
+        paths = paths.take(taxonomy.parent_positions[depth], axis=1) + (sums.astype(np.int64) >> spare)
+        chosen = paths.argmax(axis=1)
+        node_ids[:, depth] = taxonomy.levels[depth][chosen]
+        best[:, depth] = sums[rows, chosen]
+        along[:, depth] = np.ldexp(paths[rows, chosen].astype(np.float64), spare - units.bits)
+    return node_ids, units.probability(best), along
 
 
 def range_sums(
