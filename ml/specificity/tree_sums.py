@@ -38,8 +38,9 @@ SUM_TOLERANCE = 0.02
 """How far a row may be from summing to one: float16 over many classes loses up to a percent."""
 HALF_BITS, WIDE_BITS = 24, 60
 """Probabilities are summed as multiples of 2^-24 (float16) or 2^-60."""
-PATH_BITS = 56
-"""Bits of a probability in sums along a lineage, which may exceed one."""
+WIDE_SPARE = 5
+"""Bits that multiples of 2^-60 give up in sums along a lineage: those of 100 steps stay within int64 and, with 2^-24,
+within int32."""
 HALF_ONE = 0x3C00
 """The bits of 1.0 as float16; non-negative float16 numbers are ordered as their bits are."""
 HALVES: Integers = np.ldexp(
@@ -212,12 +213,12 @@ def best_paths(block: Probabilities, taxonomy: Taxonomy, *, first_row: int = 0) 
     node_ids, best, along = np.zeros(shape, dtype=np.int32), np.empty(shape, dtype=np.int64), np.zeros(shape)
     best[:, 0] = levels[-1][:, 0]
     rows = np.arange(len(block))
-    # A sum over a lineage of 127 steps stays within int64 with so many bits.
-    spare = max(0, units.bits - PATH_BITS)
-    paths = np.zeros((len(block), 1), dtype=np.int64)
-    for depth in range(1, taxonomy.max_depth + 1):
-        sums = levels[taxonomy.max_depth - depth]
-        paths = paths.take(taxonomy.parent_positions[depth], axis=1) + (sums.astype(np.int64) >> spare)
+    # A sum over a lineage of more than one step must stay within its type.
+    spare = WIDE_SPARE if units.bits == WIDE_BITS else 0
+    paths = np.zeros((len(block), 1), dtype=units.values.dtype)
+    for depth, (parents, sums) in enumerate(zip(taxonomy.parent_positions, reversed(levels[:-1]), strict=True), 1):
+        paths = paths.take(parents, axis=1, mode="clip")
+        paths += sums >> spare if spare else sums
         chosen = paths.argmax(axis=1)
         node_ids[:, depth] = taxonomy.levels[depth][chosen]
         best[:, depth] = sums[rows, chosen]
