@@ -57,6 +57,9 @@ Method = Literal["exact", "hill_climb", "binary_search"]
 Reward = Literal["depth", "information"]
 """What is wanted besides accuracy: the paper's depth, or the information gain in bits of Deng et al. (2012)."""
 
+Rule = Literal["threshold", "reward", "distance"]
+"""What is answered: the paper's threshold, the reward of Deng et al. (2012), or the expected distance in the tree."""
+
 
 def size_title(group: str) -> str:
     """A group of `SIZE_METRIC` for people: `10-19`, `500+`."""
@@ -142,10 +145,15 @@ class ThresholdOptions(Options):
 
     target: Share = 0.9
     """Target accuracy of the answers."""
+    rule: Rule = "threshold"
+    """What is answered: `threshold`, the deepest taxon that is probable enough (the paper); `reward`, the taxon with
+    the greatest (reward + λ) x probability (Deng et al. 2012); `distance`, that with the least expected distance in the
+    tree less λ x depth. The threshold, or λ, is chosen for the target."""
     method: Method = "exact"
     """How the threshold is searched; `hill_climb` is the paper's."""
     reward: Reward = "depth"
-    """What to have most of at the target accuracy: depth (the paper), or information in bits (Deng et al. 2012)."""
+    """What to have most of at the target accuracy: depth (the paper), or information in bits (Deng et al. 2012). The
+    rule `reward` rewards the same."""
     delta: Share | None = None
     """With a number, the target is guaranteed, and broken with at most this probability."""
     temperature: bool = False
@@ -157,7 +165,7 @@ class ThresholdOptions(Options):
     watch_list: tuple[Line, ...] = ()
     """Names, lineages (`Plantae > Morus`) or keys of taxa; their probabilities are always reported."""
     watch_recall: Share = 0.95
-    """Share of a watched taxon's photographs that must raise its alarm."""
+    """Share of a watched taxon's observations that must raise its alarm."""
 
 
 class TrackingSpec(Document):
@@ -316,6 +324,7 @@ class WatchedTaxon(Document):
     basis: Literal["taxon", "rank"]
     """`taxon`: chosen on its own photographs; `rank`: too few, borrowed from all taxa of its rank."""
     calibration_photos: int
+    """Its photographs that could choose, one of each observation."""
     evaluation_photos: int
     recall: float | None
     """Share of its evaluation photographs that raise the alarm; None where there are none."""
@@ -359,6 +368,10 @@ class CalibrateResult(Result):
     delta: float | None = None
     calibration_error: float
     """Mean distance between the stated probability and the accuracy over the candidates of the evaluation half."""
+    rule: Rule = "threshold"
+    """What `threshold` is the parameter of; see `ml.specificity.rules`."""
+    reward: Reward = "depth"
+    """Of the rule `reward`."""
     points: tuple[OperatingPoint, ...]
     """At 80, 90, 95 and 99 %, and the target of the calibration."""
     groups: tuple[GroupPoint, ...] = ()

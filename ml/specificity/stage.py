@@ -19,6 +19,7 @@ from ml.evaluation.predictions import open_probabilities
 from ml.spec import RESULT_FILE, CalibrateResult, CalibrateSpec, DocumentError, SpecificityOptions
 from ml.specificity.calibration import Labelled, Outcome, calibrate_network
 from ml.specificity.calibration_report import CURVE_FILE, HASH_KEY, write_files
+from ml.specificity.rules import describe_rule
 from ml.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
@@ -45,9 +46,10 @@ def run(spec: CalibrateSpec, *, reporter: Reporter) -> CalibrateResult:
         if tracked is not None:
             _log(tracked, spec=spec, result=result, reachable=outcome.judged.reachable)
     reporter.info(
-        f"threshold {result.threshold:.4f}: accuracy {result.evaluation_accuracy:.1%} "
-        f"({result.evaluation_accuracy_low:.1%} to {result.evaluation_accuracy_high:.1%}) at mean depth "
-        f"{result.evaluation_depth:.2f} on {result.evaluation_photos} photographs that did not choose it"
+        f"{describe_rule(result.rule, result.reward, result.threshold, taxonomy)}: accuracy "
+        f"{result.evaluation_accuracy:.1%} ({result.evaluation_accuracy_low:.1%} to "
+        f"{result.evaluation_accuracy_high:.1%}) at mean depth {result.evaluation_depth:.2f} on "
+        f"{result.evaluation_photos} photographs that did not choose it"
     )
     result.write(spec.output / RESULT_FILE)
     return result
@@ -127,6 +129,8 @@ def write_outcome(outcome: Outcome, *, spec: CalibrateSpec, taxonomy: Taxonomy, 
         temperature=outcome.temperature,
         delta=spec.delta,
         calibration_error=outcome.reliability.error,
+        rule=spec.rule,
+        reward=spec.reward,
         points=outcome.points,
         groups=outcome.groups,
         watch=outcome.watch,
