@@ -16,6 +16,7 @@ from ml.spec import PrecisionName
 
 PRECISIONS: dict[PrecisionName, torch.dtype] = {
     "fp32": torch.float32,
+    "tf32": torch.float32,
     "bf16": torch.bfloat16,
     "fp16": torch.float16,
 }
