@@ -26,6 +26,9 @@ MLFLOW_DEFAULTS = {
 }
 """Settings of MLflow in every process; what the operator has set stays. To be set before mlflow is imported."""
 
+DEVICE_LOCKS = "NATUREWATCH_DEVICE_LOCKS"
+"""Variable of a child's environment: files that it keeps locked, shared, for as long as it may use a GPU."""
+
 RANKS = ("kingdom", "phylum", "class", "order", "family", "genus", "species")
 """The seven ranks of the taxonomy; a node's depth is its position here plus one, the root's is 0."""
 
@@ -48,8 +51,8 @@ SIZE_METRIC = "top1_classes_of"
 """Accuracy by the number of training photographs of a class in `metrics.parquet`; the group says how many."""
 
 PrecisionName = Literal["auto", "fp32", "tf32", "bf16", "fp16"]
-"""`auto`: bf16 on a GPU that has it, fp16 with scaled losses on an older one, fp32 on a processor. `tf32`: products and
-convolutions of a GPU round their inputs to 10 bits after the point; `fp32`: nothing is rounded."""
+"""`auto`: bf16 on a GPU that has it, fp16 with scaled losses on an older one, fp32 on a processor. `fp32` keeps all 24
+bits of every product; `tf32` keeps 11 in convolutions and matrix products on a GPU, and stores float32."""
 
 Method = Literal["exact", "hill_climb", "binary_search"]
 """How a threshold is searched: at every breakpoint, as in the paper, or as in Deng et al. (2012)."""
@@ -114,9 +117,13 @@ class TrainingOptions(Options):
     """Width and height of the network's input, in pixels."""
     workers: int = Field(default=2, ge=0)
     """Decoding threads per training process."""
+    batch_scale: float = Field(default=1.0, ge=1, le=1024, allow_inf_nan=False)
+    """Multiplies the recipe's batch, over all processes. Learning rates grow with it, linearly where the optimiser acts
+    as SGD (the paper's epsilon of 1) and by the square root where it acts as Adam; the epochs stay
+    (`ml.training.recipes.scaled`)."""
     precision: PrecisionName = "auto"
-    """`auto`: bf16 on a GPU that has it, fp16 with scaled losses on an older one, fp32 on a processor. `tf32`: as fp32,
-    but products and convolutions of a GPU round their inputs, which is several times faster."""
+    """`auto`: bf16 on a GPU that has it, fp16 with scaled losses on an older one, fp32 on a processor. `fp32` computes
+    in full precision everywhere; `tf32` rounds the factors of products on a GPU to 11 bits."""
     compile: bool = False
     """Compile the network and its loss with `torch.compile`: minutes at the start, faster steps on a GPU."""
     cuda_graph: bool = True

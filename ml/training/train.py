@@ -21,8 +21,9 @@ from ml.spec import RESULT_FILE, TrainResult, TrainSpec
 from ml.taxonomy import Taxonomy
 from ml.training.head_fit import probe
 from ml.training.loop import Job, fit
+from ml.training.options import remarks
 from ml.training.output_folder import claim, clear, locked, write_history
-from ml.training.recipes import recipe_of
+from ml.training.recipes import recipe_of, scaled
 from ml.training.start import first_network, read_sides
 
 if TYPE_CHECKING:
@@ -73,10 +74,12 @@ def _train(
 ) -> TrainResult | None:
     device = replace(device, precision=spec.precision)
     device.tune(deterministic=spec.deterministic)
-    recipe = recipe_of(spec.recipe, spec.network, literal=spec.literal, rank=spec.rank)
+    recipe = scaled(recipe_of(spec.recipe, spec.network, literal=spec.literal, rank=spec.rank), spec.batch_scale)
     taxonomy, pack = Taxonomy.read(spec.taxonomy), Pack(spec.photos)
     train, validation = read_sides(spec, recipe=recipe, taxonomy=taxonomy, pack=pack)
     network = first_network(spec, recipe=recipe, taxonomy=taxonomy)
+    for remark in remarks(spec, recipe=recipe, network=network, device=device, photos=len(train)):
+        reporter.info(remark)
     network.recompute = spec.recompute
     reporter.info(
         f"{spec.network}: {spec.backbone}, {network.spec.classes} classes of rank {recipe.rank}, {len(train)} training "

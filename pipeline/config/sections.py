@@ -233,7 +233,19 @@ class TrainingSettings(_Section, TrainingOptions):
     transfer_ranks: tuple[Rank, ...] = ("genus",)
     """What is learnt before species, from the highest rank down; the paper's is genus alone."""
     literal_schedule: bool = False
-    """Train the last half epoch of knowledge transfer at the rate that the paper prints, .001."""
+    """Train the last half epoch of knowledge transfer at the rate that the paper prints, .001; with the recipe `paper`
+    only."""
+
+    @model_validator(mode="after")
+    def _nothing_is_ignored(self) -> Self:
+        if self.literal_schedule and self.recipe != "paper":
+            raise ValueError(
+                f"literal_schedule is about the schedule that the paper prints, and recipe is {self.recipe}: take "
+                "recipe paper, or write the rate into the last segment of your own recipe"
+            )
+        if self.sync_batch_norm and self.processes == 1:
+            raise ValueError("sync_batch_norm has nothing to synchronise: processes is 1")
+        return self
 
     @model_validator(mode="after")
     def _weights_of_the_backbone(self) -> Self:

@@ -33,8 +33,8 @@ PACKAGING_CODE = "3"
 """Raised by hand when a change of `ml.serving.model` should register unchanged weights anew."""
 
 DECIDING = {
-    "backbone", "weights", "image_size", "processes", "precision", "compile", "accumulate", "sync_batch_norm",
-    "deterministic",
+    "backbone", "weights", "image_size", "processes", "batch_scale", "precision", "compile", "accumulate",
+    "sync_batch_norm", "deterministic",
 }  # fmt: skip
 """Settings of training that change the weights, if only in the last digits; the others are handled one by one.
 

@@ -211,6 +211,12 @@ def test_a_file_that_says_something_else_than_it_seems_to_is_refused(
         ("training: {recipe: absent.yaml}", r"training\.recipe is 'absent\.yaml': there is no file /"),
         ("training: {recipe: }", r"training\.recipe is empty: it must be paper, sample or a file"),
         ("training: {processes: 0}", r"training\.processes is '0'"),
+        ("training: {batch_scale: 0.5}", r"training\.batch_scale is '0\.5'"),
+        (
+            "training: {recipe: sample, literal_schedule: true}",
+            "literal_schedule is about the schedule that the paper prints, and recipe is sample: take recipe paper, or",
+        ),
+        ("training: {sync_batch_norm: true}", "sync_batch_norm has nothing to synchronise: processes is 1"),
         ("training: {image_size: 8}", r"training\.image_size is '8'"),
         ("training: {transfer_ranks: []}", "transfer_ranks must name ranks above species"),
         ("specificity: {target: 90}", r"specificity\.target is '90': it must be a share between 0 and 1, as 0\.9"),
