@@ -174,7 +174,7 @@ def trainers(
         )
     positions = np.arange(len(labels), dtype=np.int64)
     batches = [Batch(pixels=each, labels=labels, positions=positions, unreadable=()) for each in pixels]
-    changes = RandomChanges(recipe.augmentation, seed=0, epoch=0)
+    changes = RandomChanges(recipe.augmentation, seed=0, stage="species", epoch=0)
     progress = meter("bench", total=0, reporter=Reporter(lambda _: None)).__enter__()
     taken = 0
 

@@ -97,7 +97,7 @@ def run(*, folder: Path, runs: int) -> Report:
     )
     with tempfile.TemporaryDirectory() as temporary:
         job = job_of(Path(temporary), recipe=RECIPE, built=network(RECIPE), labels=labels, device=PROCESSOR)
-        changes = RandomChanges(RECIPE.augmentation, seed=0, epoch=0)
+        changes = RandomChanges(RECIPE.augmentation, seed=0, stage="species", epoch=0)
 
         def augmented_pixels() -> Tensor:
             return job.loader.inputs(batch.pixels, positions=positions, changes=changes)

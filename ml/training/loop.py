@@ -75,7 +75,7 @@ class Job:
 
     def groups(self, epoch: int) -> list[NDArray[np.intp]]:
         """Positions of each batch of an epoch, over all processes."""
-        order = epoch_order(len(self.photos), seed=self.spec.seed, epoch=epoch)
+        order = epoch_order(len(self.photos), seed=self.spec.seed, stage=self.recipe.rank, epoch=epoch)
         batch = self.recipe.batch
         return [order[step * batch : (step + 1) * batch] for step in range(self.steps_per_epoch)]
 
@@ -142,7 +142,7 @@ class Loop:
         groups = [job.share(group, rank=job.device.rank) for group in job.groups(epoch)[begin:end]]
         set_training_mode(job.network, branches=job.recipe.branches, batch_norm_frozen=job.recipe.batch_norm_frozen)
         job.device.forget_peak()
-        changes = RandomChanges(job.recipe.augmentation, seed=job.spec.seed, epoch=epoch)
+        changes = RandomChanges(job.recipe.augmentation, seed=job.spec.seed, stage=job.recipe.rank, epoch=epoch)
         started, waited, before = time.monotonic(), 0.0, self.position.seen
         title = f"epoch {epoch + 1} of {math.ceil(job.recipe.epochs)}"
         with meter(title, total=sum(map(len, groups)), reporter=job.reporter) as progress:
