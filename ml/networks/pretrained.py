@@ -80,17 +80,19 @@ SOURCES: Final[dict[str, Callable[[NetworkSpec], dict[str, Tensor]]]] = {
 """The named values of `training.weights`, and what gives the backbone's tensors."""
 
 
-def from_file(path: Path) -> dict[str, Tensor]:
-    """The tensors in a safetensors file, or in one that torch has written; no code of it is run.
+def from_file(path: Path) -> dict[str, Any]:
+    """What a safetensors file holds, or one that torch has written; no code of it is run.
 
-    Of timm's checkpoints it is the average of weights where there is one; of a whole `Network`, its backbone.
+    Returns:
+        Tensors by name: of a timm checkpoint the average of weights where there is one, of a whole `Network` its
+        backbone. Others may have them in a dictionary of another name, which timm's filters know.
 
     Raises:
-        WeightsError: the file is missing or holds no tensors by name.
+        WeightsError: the file is missing or holds nothing by name.
     """
     try:
         state: dict[str, Any] = load_state_dict(str(path), weights_only=True)
-        tensors = {name: tensor for name, tensor in state.items() if isinstance(tensor, Tensor)}
+        inner = {name.removeprefix("backbone."): it for name, it in state.items() if name.startswith("backbone.")}
     except (
         OSError, SafetensorError, RuntimeError, ValueError, AttributeError, TypeError, EOFError, KeyError,
         pickle.UnpicklingError,
@@ -99,11 +101,10 @@ def from_file(path: Path) -> dict[str, Tensor]:
             f"training.weights is {path}, which is neither hub, package, none nor a readable safetensors file, nor "
             f"one of tensors that torch has written: {str(error).partition(chr(10))[0] or 'no such file'}"
         ) from error
-    inner = {name.removeprefix("backbone."): tensor for name, tensor in tensors.items() if name.startswith("backbone.")}
-    return inner or tensors
+    return inner or state
 
 
-def in_timms_names(state: dict[str, Tensor], *, backbone: nn.Module, source: str) -> dict[str, Tensor]:
+def in_timms_names(state: dict[str, Any], *, backbone: nn.Module, source: str) -> dict[str, Tensor]:
     """`state` under the names and in the shapes of timm's `backbone`.
 
     Where they differ, timm's own filter of the family converts them: original names of DINOv3, EVA-02 or ConvNeXt, the
@@ -114,7 +115,9 @@ def in_timms_names(state: dict[str, Tensor], *, backbone: nn.Module, source: str
     """
     wanted = backbone.state_dict()
     convert = getattr(sys.modules[type(backbone).__module__], "checkpoint_filter_fn", None)
-    if convert is None or all(name in state and state[name].shape == tensor.shape for name, tensor in wanted.items()):
+    if convert is None or all(
+        isinstance(state.get(name), Tensor) and state[name].shape == tensor.shape for name, tensor in wanted.items()
+    ):
         return state
     try:
         converted: dict[str, Tensor] = convert(state, backbone)
