@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 from ml.errors import NetworkError
 from ml.files import replacing
@@ -49,7 +49,11 @@ class NetworkSpec(Shape):
     """All that is needed to build a network again; stored beside its weights as `network.json`."""
 
     backbone: str
-    """A timm architecture name."""
+    """As configured: a timm architecture name, `hf-hub:owner/name`, or `local-dir:/path`."""
+    architecture: str | None = None
+    """Timm's architecture where `backbone` is a hub's or a folder's, so that neither is needed to build it again."""
+    arguments: dict[str, JsonValue] = Field(default_factory=dict)
+    """What is built otherwise than timm's default (`ml.networks.backbones`)."""
     classes: int | None = Field(default=None, ge=1)
     """Outputs of the head; `ml.networks.create` takes them from the taxonomy."""
     rank: Rank = "species"
@@ -60,6 +64,11 @@ class NetworkSpec(Shape):
     """Whether there is an auxiliary classifier on the whole-view branch; only training uses it."""
     mean: Channels = HALF
     std: Channels = HALF
+
+    @property
+    def timm_name(self) -> str:
+        """The architecture that timm builds."""
+        return self.architecture or self.backbone
 
     def write(self, path: Path) -> Path:
         """Write `network.json` atomically and return `path`."""

@@ -18,11 +18,21 @@ class Fusion(nn.Module):
     all views (`average`, for branches that start alike), and nothing follows it.
     """
 
-    def __init__(self, *, architecture: Architecture, channels: int, views: int, start: FusionStart) -> None:
-        """Join the features of `views` views, of `channels` channels each."""
+    def __init__(
+        self, *, architecture: Architecture, channels: int, views: int, start: FusionStart, normed: bool
+    ) -> None:
+        """Join the features of views.
+
+        Args:
+            architecture: The layout of features, and whether they are non-negative.
+            channels: Of each view.
+            views: How many.
+            start: First weights.
+            normed: Whether the layers around have batch norms.
+        """
         super().__init__()
         self.axis = 1 if architecture.layout == "map" else -1
-        normed = architecture.fusion_norm and start == "random"
+        normed = normed and start == "random"
         self.mix: nn.Conv2d | nn.Linear
         if architecture.layout == "map":
             self.mix = nn.Conv2d(views * channels, channels, kernel_size=1, bias=not normed)
@@ -66,8 +76,23 @@ class AuxiliaryHead(nn.Module):
             features = nn.functional.avg_pool2d(features, AUXILIARY_SIDE, stride=3)
         if tuple(features.shape[2:]) != (AUXILIARY_SIDE, AUXILIARY_SIDE):
             features = nn.functional.adaptive_avg_pool2d(features, AUXILIARY_SIDE)
-        logits: Tensor = self.head(self.cover(self.reduce(features)).flatten(1))
-        return logits
+        return in_full_precision(self.head, self.cover(self.reduce(features)).flatten(1))
+
+
+def in_full_precision(layer: nn.Module, features: Tensor) -> Tensor:
+    """`layer` of `features` in float32, also within autocast.
+
+    A bfloat16 has three digits: logits in it would tie, and thresholds would be chosen on other numbers than those that
+    another batch, device or precision gives.
+    """
+    device, features = features.device.type, features.float()
+    result: Tensor
+    if device == "meta" or not torch.is_autocast_enabled(device):
+        result = layer(features)
+        return result
+    with torch.autocast(device, enabled=False):
+        result = layer(features)
+        return result
 
 
 def draw_xavier(module: nn.Module) -> None:

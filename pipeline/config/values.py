@@ -97,8 +97,23 @@ def _weights(value: str) -> str:
     return str(_file(path))
 
 
-@functools.cache
 def _backbone(value: str) -> str:
+    """A network of timm's, of Hugging Face's hub, or of a folder with the files of such a repository."""
+    source, named, place = value.partition(":")
+    if not named:
+        return _timms(value)
+    if source == "hf-hub" and re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", place, re.ASCII):
+        return value
+    if source != "local-dir":
+        raise ValueError("it must be a timm network, hf-hub:owner/name or local-dir:/path")
+    folder = expanded(place).absolute()
+    if not any((folder / name).is_file() for name in ("config.json", "open_clip_config.json")):
+        raise ValueError(f"{folder} holds neither config.json nor open_clip_config.json")
+    return f"{source}:{folder}"
+
+
+@functools.cache
+def _timms(value: str) -> str:
     """A network that timm has according to its source: importing it would load torch."""
     name = value.partition(".")[0]
     found = find_spec("timm")
