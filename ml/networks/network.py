@@ -16,7 +16,7 @@ from ml.errors import NetworkError, WeightsError
 from ml.files import replacing
 from ml.networks.cuts import Plan, Step, architecture_of, cut, run, step_of, uncut
 from ml.networks.description import HALF, Channels, NetworkSpec
-from ml.networks.heads import AuxiliaryHead, Fusion, draw_xavier
+from ml.networks.heads import AuxiliaryHead, Fusion, draw_xavier, head_of
 from ml.spec import RANKS
 from ml.taxonomy import Taxonomy
 
@@ -34,7 +34,7 @@ class Outputs(NamedTuple):
 
 
 class Network(nn.Module):
-    """A backbone without its classifier, branches for further views, their fusion, dropout, and a linear head."""
+    """A backbone without its classifier, branches for further views, their fusion, dropout, and a head."""
 
     head: nn.Linear
 
@@ -73,15 +73,14 @@ class Network(nn.Module):
             if spec.auxiliary:
                 self.auxiliary = AuxiliaryHead(channels=channels, classes=classes)
         self.dropout = nn.Dropout(spec.dropout)
-        self.head = nn.Linear(int(backbone.num_features), classes)  # type: ignore[arg-type]
-        draw_xavier(self.head)
+        self.head = head_of(spec.head, features=int(backbone.num_features), classes=classes)  # type: ignore[arg-type]
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Logits (N, classes) of normalised pixels.
 
         Args:
             pixels: (N, views, 3, H, W), or (N, 3, H, W) for one view. Where the first `begun` steps have run already,
-                their features (N, views, ...).
+                their features (N, views, ...); or pooled features (N, F), as `features` gives them.
 
         Raises:
             NetworkError: the number of views is another.
@@ -106,6 +105,8 @@ class Network(nn.Module):
 
     def _pooled(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Pooled features, and the features at the end of the whole-view branch (or again the pooled ones)."""
+        if pixels.dim() == 2:
+            return pixels, pixels
         if pixels.dim() == 4:
             pixels = pixels[:, None]
         if pixels.shape[1] != len(self.spec.views):
