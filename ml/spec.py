@@ -216,7 +216,8 @@ class TrainSpec(TrainingOptions, StageSpec):
     backbone: str
     weights: str
     recipe: str
-    """`paper`: batch sizes, epochs and rates as printed; `sample`: for two processor cores; or a file of recipes."""
+    """`paper`: batch sizes, epochs and rates as printed; `sample`: for two processor cores; `frozen`: heads on
+    embeddings; or a file of recipes."""
     literal: bool = False
     """Train the paper's last half epoch at the rate as printed; see `ml.training.recipes.recipe_of`."""
     rank: Rank | None = None

@@ -15,6 +15,7 @@ from ml.evaluation.drawing import BLUE, GREEN, GRID, INK, ORANGE, figure_of, sav
 from ml.evaluation.metrics import SIZE_NAMES, Measured, confused_pairs, flat, measure, write_metrics, write_pairs
 from ml.evaluation.predict import Evaluation, predict
 from ml.images.pack import Pack, Photos
+from ml.networks.embeddings import Embeddings
 from ml.networks.frozen import FrozenLayers
 from ml.networks.network import Network
 from ml.spec import RANKS, SIZE_METRIC, size_title
@@ -58,7 +59,7 @@ def assess(
     workers: int,
     reporter: Reporter,
     stop: threading.Event,
-    frozen: FrozenLayers | None = None,
+    frozen: FrozenLayers | Embeddings | None = None,
 ) -> Assessment:
     """Evaluate `network` on both sides.
 
@@ -75,7 +76,7 @@ def assess(
         workers: Decoding threads.
         reporter: Hears of progress and unreadable photographs.
         stop: Set to end early.
-        frozen: Gives features of frozen layers instead of pixels.
+        frozen: Gives features of frozen layers, or embeddings, instead of pixels.
 
     Raises:
         InterruptedTrainingError: `stop` was set.

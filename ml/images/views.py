@@ -7,7 +7,6 @@ which is antialiased here (`ml.images.resizing`).
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 

@@ -18,6 +18,10 @@ HALF: Channels = (0.5, 0.5, 0.5)
 BranchStart = Literal["random", "pretrained"]
 """First weights of the branches of further views: random, or copies of the whole view's."""
 
+HeadName = Literal["linear", "cosine", "prototype"]
+"""How features become logits: a linear layer; the cosines to one learnt direction per class (`CosineHead`); the same
+with the mean direction of each class's training photographs in the place of a learnt one."""
+
 
 class Shape(BaseModel):
     """What a recipe decides about the network that it trains."""
@@ -32,6 +36,8 @@ class Shape(BaseModel):
     """Last step of the branches; None takes the architecture's default."""
     fusion: FusionStart = "random"
     """First weights of the convolution that joins the views; random in the paper."""
+    head: HeadName = "linear"
+    """What follows the pooled features."""
     dropout: float = Field(default=0.2, ge=0, lt=1)
     batch_norm_momentum: float | None = Field(default=None, gt=0, le=1)
     """Share of the new batch in the running statistics (slim: 1 - 0.9997); None keeps the architecture's."""

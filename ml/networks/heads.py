@@ -1,13 +1,16 @@
-"""The parts of a network beside its backbone: the fusion of views, and the auxiliary classifier of training."""
+"""The parts of a network beside its backbone: the fusion of views, heads, and the auxiliary classifier of training."""
 
 import torch
 from torch import Tensor, nn
 
 from ml.networks.cuts import Architecture
+from ml.networks.description import HeadName
 from ml.spec import FusionStart
 
 AUXILIARY_SIDE = 5
 """Side of the map that the auxiliary classifier's last convolution covers whole: 17 pooled by 5 at stride 3."""
+COSINE_SCALE = 10.0
+"""First scale of cosines, as in Gidaris and Komodakis 2018."""
 
 
 class Fusion(nn.Module):
@@ -51,6 +54,41 @@ class Fusion(nn.Module):
         """The joined features, of the shape of each of `features`."""
         joined: Tensor = self.act(self.norm(self.mix(torch.cat(features, dim=self.axis))))
         return joined
+
+
+class CosineHead(nn.Linear):
+    """Logits are cosines between a photograph's features and one direction per class, times a scale, plus a bias.
+
+    Features are standardised before they are normalised: the mean that all photographs share would otherwise hide what
+    tells them apart. Sources: Gidaris and Komodakis 2018, "Dynamic Few-Shot Visual Learning without Forgetting" (cosine
+    classifier with a learnt scale); Wang et al. 2019, "SimpleShot" (centring, then normalising).
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, *, features: int, classes: int) -> None:
+        """Classify `features` numbers into `classes`; mean 0 and deviation 1 until they are measured."""
+        super().__init__(features, classes)
+        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("deviation", torch.ones(features))
+        self.scale = nn.Parameter(torch.tensor(COSINE_SCALE))
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (torch's name)
+        """Logits (N, classes) of features (N, F)."""
+        directions = nn.functional.normalize((input - self.mean) / self.deviation, dim=1)
+        return nn.functional.linear(directions, self.scale * self.directions(), self.bias)
+
+    def directions(self) -> Tensor:
+        """The direction of each class (classes, F), of length one; zero for a class that has none."""
+        return nn.functional.normalize(self.weight, dim=1)
+
+
+def head_of(name: HeadName, *, features: int, classes: int) -> nn.Linear:
+    """A new head, Xavier-initialised, from pooled features (N, F) to logits (N, classes)."""
+    head = nn.Linear(features, classes) if name == "linear" else CosineHead(features=features, classes=classes)
+    draw_xavier(head)
+    return head
 
 
 class AuxiliaryHead(nn.Module):

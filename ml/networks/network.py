@@ -17,7 +17,7 @@ from ml.networks.backbones import Backbone, create_bare
 from ml.networks.batch_norms import has_batch_norms, load_without_counters, set_batch_norms
 from ml.networks.cuts import Plan, Step, architecture_of, connect, cut, run, step_of, uncut
 from ml.networks.description import NetworkSpec
-from ml.networks.heads import AuxiliaryHead, Fusion, draw_xavier, in_full_precision
+from ml.networks.heads import AuxiliaryHead, Fusion, draw_xavier, head_of, in_full_precision
 from ml.networks.layers import blocks
 from ml.networks.recompute import set_recompute
 from ml.spec import RANKS
@@ -37,7 +37,7 @@ class Outputs(NamedTuple):
 
 
 class Network(nn.Module):
-    """A backbone without its classifier, branches for further views, their fusion, dropout, and a linear head."""
+    """A backbone without its classifier, branches for further views, their fusion, dropout, and a head."""
 
     head: nn.Linear
 
@@ -77,8 +77,7 @@ class Network(nn.Module):
                 self.auxiliary = AuxiliaryHead(channels=channels, classes=classes)
         self.dropout = nn.Dropout(spec.dropout)
         # Some families widen their features after pooling.
-        self.head = nn.Linear(int(backbone.head_hidden_size), classes)  # type: ignore[arg-type]
-        draw_xavier(self.head)
+        self.head = head_of(spec.head, features=int(backbone.head_hidden_size), classes=classes)  # type: ignore[arg-type]
         for part in (self, backbone):
             load_without_counters(part)
 
@@ -99,7 +98,7 @@ class Network(nn.Module):
 
         Args:
             pixels: (N, views, 3, H, W), or (N, 3, H, W) for one view. Where the first `begun` steps have run already,
-                their features (N, views, ...).
+                their features (N, views, ...); or pooled features (N, F), as `features` gives them.
 
         Raises:
             NetworkError: the number of views is another.
@@ -141,6 +140,8 @@ class Network(nn.Module):
 
     def _pooled(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Pooled features, and the features at the end of the whole-view branch (or again the pooled ones)."""
+        if pixels.dim() == 2:
+            return pixels, pixels
         if pixels.dim() == 4:
             pixels = pixels[:, None]
         if pixels.shape[1] != len(self.spec.views):

@@ -26,6 +26,7 @@ from ml.errors import InterruptedTrainingError, TrainingError
 from ml.images.augmentation import RandomChanges
 from ml.images.loader import Batch, Loader, epoch_order
 from ml.images.pack import Photos
+from ml.networks.embeddings import Embeddings
 from ml.networks.frozen import FrozenLayers
 from ml.networks.network import Network
 from ml.networks.trainable import freeze, set_training_mode
@@ -53,8 +54,8 @@ class Job:
     network: Network
     photos: Photos
     """The training side, labelled by the network's classes."""
-    loader: Loader | FrozenLayers
-    """Gives photographs as the network takes them, or the features of its frozen layers."""
+    loader: Loader | FrozenLayers | Embeddings
+    """Gives photographs as the network takes them, features of its frozen layers, or embeddings."""
     device: Device
     reporter: Reporter
     stop: threading.Event

@@ -1,11 +1,11 @@
-"""Recipes as data: how a network is trained, in which order and at which rates; the paper's and the sample's."""
+"""Recipes as data: how a network is trained, in which order and at which rates; the built-in ones."""
 
 import math
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ml.errors import RecipeError
 from ml.images.augmentation import Augmentation
@@ -25,19 +25,37 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+Strength = Annotated[float, Field(ge=0)]
+
+
 class Probe(_Frozen):
-    """A linear classifier on frozen features, before the backbone may change.
+    """A head fitted on the embeddings of the frozen backbone, before the backbone may change, or instead of that.
 
     Source: Kumar et al. 2022, "Fine-Tuning can Distort Pretrained Features": a head that already fits keeps the
-    first steps of fine-tuning from spoiling what ImageNet taught.
+    first steps of fine-tuning from spoiling what ImageNet taught. `Shape.head` says what kind of head it is.
     """
 
     views: int = Field(ge=1)
     """Passes over the photographs: the centre first, the others flipped and cropped at random."""
-    weight_decay: float
-    """L2 on the head's weights over standardised features."""
-    iterations: int
-    """Of L-BFGS."""
+    weight_decay: Strength | tuple[Strength, ...]
+    """L2 on the head's rows over standardised features; for a cosine head, on their distance from the class means. Of
+    several values, cross-validation on the training side chooses one."""
+    iterations: int = Field(ge=1)
+    """Of L-BFGS, where the problem fits in memory (`ml.training.head_fit.EXACT_BYTES`)."""
+    passes: int = Field(default=20, ge=1)
+    """Over the embeddings in mini-batches, where it does not."""
+    scale: float | None = Field(default=None, gt=0)
+    """Of the cosines of a cosine or prototype head; None to learn it from held-out photographs of the training side."""
+    shrink: Strength | tuple[Strength, ...] = 0.0
+    """Photographs that the mean of the taxon above counts as in each prototype; of several values, one is chosen as for
+    `weight_decay`."""
+
+    @field_validator("weight_decay", "shrink")
+    @classmethod
+    def _one_at_least(cls, value: float | tuple[float, ...]) -> float | tuple[float, ...]:
+        if value == ():
+            raise ValueError("it must name one value at least")
+        return value
 
 
 class Segment(_Frozen):
@@ -80,6 +98,17 @@ class Recipe(Shape):
     label_smoothing: float = 0.0
     auxiliary_weight: float = Field(default=0.0, ge=0)
     """Weight of the auxiliary classifier's loss, where the architecture has one; 0 for none."""
+
+    @model_validator(mode="after")
+    def _prototypes_are_measured(self) -> Self:
+        if self.head == "prototype" and self.probe is None:
+            raise ValueError("a prototype head needs a probe, which measures the class means")
+        return self
+
+    @property
+    def frozen(self) -> bool:
+        """Whether nothing but the head is trained, on embeddings."""
+        return self.probe is not None and not self.segments
 
     @property
     def epochs(self) -> float:
@@ -164,6 +193,27 @@ SAMPLE_VIEWS = SAMPLE.model_copy(
 )
 """With as few photographs a random branch learns little, and the mean of two pretrained ones is the best start."""
 
+FROZEN = Recipe(
+    name="frozen/baseline_matched",
+    batch=64,
+    optimiser="adamw",
+    eps=1e-8,
+    weight_decay=0.0,
+    dropout=0.0,
+    batch_norm_momentum=None,
+    batch_norm_eps=None,
+    batch_norm_frozen=True,
+    probe=Probe(views=1, weight_decay=(0.001, 0.003, 0.01, 0.03), iterations=40),
+    segments=(),
+    augmentation=Augmentation(),
+)
+"""Nothing but the head is trained, on embeddings that are computed once: minutes where fine-tuning takes hours."""
+
+FROZEN_VIEWS = FROZEN.model_copy(
+    update={"name": "frozen/multi_view", "views": (1.0, MAGNIFIED), "branches": "pretrained", "fusion": "average"}
+)
+"""Two pretrained branches, averaged where they join."""
+
 RECIPES: Final[dict[str, dict[NetworkName, Recipe]]] = {
     "paper": {
         "baseline": PAPER,
@@ -193,6 +243,13 @@ RECIPES: Final[dict[str, dict[NetworkName, Recipe]]] = {
             }
         ),
     },
+    "frozen": {
+        "baseline": FROZEN.model_copy(update={"name": "frozen/baseline"}),
+        "baseline_matched": FROZEN,
+        "multi_view": FROZEN_VIEWS,
+        "genus_stage": FROZEN_VIEWS.model_copy(update={"name": "frozen/genus_stage", "rank": "genus"}),
+        "knowledge_transfer": FROZEN_VIEWS.model_copy(update={"name": "frozen/knowledge_transfer"}),
+    },
 }
 
 
@@ -200,7 +257,7 @@ def recipe_of(name: str, network: NetworkName, *, literal: bool = False, rank: R
     """How `network` is trained by the recipes of `name`.
 
     Args:
-        name: `paper`, `sample`, or the path of a YAML or JSON file with a recipe for each network that it trains.
+        name: One of `RECIPES`, or the path of a YAML or JSON file with a recipe for each network that it trains.
         network: The network or stage.
         literal: Train the last half epoch of the paper's knowledge transfer at 0.001, as printed, instead of 0.0001.
         rank: What is learnt instead of the recipe's own rank.

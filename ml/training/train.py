@@ -14,12 +14,13 @@ from ml.devices import Device
 from ml.evaluation.report import assess, training_curves
 from ml.images.loader import Loader
 from ml.images.pack import Pack, Photos
+from ml.networks.embeddings import Embeddings, Pass
 from ml.networks.frozen import MOST_PHOTOS, FrozenLayers
 from ml.networks.network import count_parameters, save
 from ml.networks.trainable import count_frozen, freeze
 from ml.spec import RESULT_FILE, TrainResult, TrainSpec
 from ml.taxonomy import Taxonomy
-from ml.training.head_fit import probe
+from ml.training.head_fit import embeddings_of, probe
 from ml.training.loop import Job, fit
 from ml.training.options import remarks
 from ml.training.output_folder import claim, clear, locked, write_history
@@ -93,9 +94,13 @@ def _train(
     if tracked is not None:
         tracked.log_params(_params(job, validation=validation))
         tracked.set_tags({"naturewatch.device": str(device.device), "naturewatch.processes": str(device.world)})
-    if recipe.reuse_frozen and device.world == 1 and len(train) <= MOST_PHOTOS:
+    if recipe.frozen:
+        job.loader = embeddings_of(job)
+    elif recipe.reuse_frozen and device.world == 1 and len(train) <= MOST_PHOTOS:
         _reuse_frozen_layers(job)
     history = probe(job) + fit(job)
+    if isinstance(job.loader, Embeddings):
+        job.loader.keep([Pass(validation)], title="features of the validation photographs")
     if not device.first:
         return None
     return _finish(job, history=history, tracked=tracked, taxonomy=taxonomy, validation=validation, pack=pack)
@@ -140,7 +145,7 @@ def _finish(
     assessed = assess(
         job.network, validation=validation, train=job.photos, taxonomy=taxonomy, seed=job.spec.seed, title=name,
         output=output, pack=pack, device=job.device, workers=job.spec.workers, reporter=job.reporter, stop=job.stop,
-        frozen=job.loader if isinstance(job.loader, FrozenLayers) else None,
+        frozen=job.loader if isinstance(job.loader, FrozenLayers | Embeddings) else None,
     )  # fmt: skip
     numbers, pictures = assessed.numbers, dict(assessed.figures)
     if job.steps:

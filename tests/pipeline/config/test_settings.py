@@ -214,7 +214,7 @@ def test_a_file_that_says_something_else_than_it_seems_to_is_refused(
             "weights package are those of tf_efficientnet_lite0, not of backbone inception",
         ),
         ("training: {recipe: absent.yaml}", r"training\.recipe is 'absent\.yaml': there is no file /"),
-        ("training: {recipe: }", r"training\.recipe is empty: it must be paper, sample or a file"),
+        ("training: {recipe: }", r"training\.recipe is empty: it must be paper, sample, frozen or a file"),
         ("training: {processes: 0}", r"training\.processes is '0'"),
         ("training: {batch_scale: 0.5}", r"training\.batch_scale is '0\.5'"),
         (
