@@ -21,6 +21,7 @@ from ml.spec import RESULT_FILE, TrainResult, TrainSpec
 from ml.taxonomy import Taxonomy
 from ml.training.head_fit import probe
 from ml.training.loop import Job, fit
+from ml.training.losses import move_bias, prior_taken
 from ml.training.output_folder import claim, clear, locked, write_history
 from ml.training.recipes import recipe_of
 from ml.training.start import first_network, read_sides
@@ -84,14 +85,20 @@ def _train(
     )
     job = Job(
         spec=spec, recipe=recipe, network=network, photos=train, device=device, reporter=reporter, stop=stop,
-        tracked=tracked, loader=Loader(pack, network.spec, device=device, workers=spec.workers),
+        tracked=tracked, taxonomy=taxonomy, loader=Loader(pack, network.spec, device=device, workers=spec.workers),
     )  # fmt: skip
     if tracked is not None:
         tracked.log_params(_params(job, validation=validation))
         tracked.set_tags({"naturewatch.device": str(device.device), "naturewatch.processes": str(device.world)})
     if recipe.reuse_frozen and device.world == 1 and len(train) <= MOST_PHOTOS:
         _reuse_frozen_layers(job)
-    history = probe(job) + fit(job)
+    history = probe(job)
+    if history:
+        # The head was fitted to photographs as they come; training goes on with the prior that its loss supposes.
+        move_bias(network.head, by=-prior_taken(recipe, counts=job.counts))
+    history += fit(job)
+    if recipe.restore_prior:
+        move_bias(network.head, by=prior_taken(recipe, counts=job.counts))
     if tracked is None:
         return None
     return _finish(job, history=history, tracked=tracked, taxonomy=taxonomy, validation=validation, pack=pack)
