@@ -2,6 +2,7 @@
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,7 @@ from torch import Tensor
 from ml.child.pipes import Reporter
 from ml.devices import joined
 from ml.errors import InterruptedTrainingError
+from ml.images.augmentation import RandomChanges
 from ml.spec import TrainResult
 from ml.training import loop, recipes, train
 from ml.training.loop import Job, fit
@@ -31,7 +33,7 @@ TREE = taxonomy_of([[[2, 1]]])
 TRAINING = (6, 4, 2)
 """Training photographs of each species."""
 SHORT = FAST.model_copy(update={"segments": (Segment(epochs=2, rate=1e-3),), "views": (1.0, 0.5)})
-EVERYTHING = {
+EVERYTHING: dict[str, Any] = {
     "logit_adjustment": 1.0, "sampling": 0.5, "restore_prior": True, "mixup": 0.4, "cutmix": 1.0,
     "hierarchy": {"genus": 0.5, "family": 0.25}, "label_smoothing": 0.1,
 }  # fmt: skip
@@ -58,7 +60,7 @@ def run(world: World, folder: Path, *, split: Path, recipe: Recipe, stop: thread
     return result
 
 
-def recipe(base: Recipe = SHORT, **options: object) -> Recipe:
+def recipe(base: Recipe = SHORT, **options: Any) -> Recipe:
     return Recipe.model_validate(base.model_dump() | options)
 
 
@@ -79,7 +81,7 @@ LIVELY = recipe(STEADY, views=(1.0, 0.5), dropout=0.2, batch_norm_frozen=False)
 
 
 @pytest.fixture(scope="module")
-def plain(world: World, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, object]]:
+def plain(world: World, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """The history of a training without options."""
     return fit(job(world, tmp_path_factory.mktemp("plain"), recipe=LIVELY))
 
@@ -98,8 +100,8 @@ def plain(world: World, tmp_path_factory: pytest.TempPathFactory) -> list[dict[s
     ids=" and ".join,
 )
 def test_a_training_with_it_stopped_after_any_step_ends_in_the_same_weights(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, object],
-    plain: list[dict[str, object]],
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any],
+    plain: list[dict[str, Any]],
 ) -> None:  # fmt: skip
     chosen = recipe(LIVELY, **options)
     whole, parts, rest = (job(world, tmp_path / folder, recipe=chosen) for folder in ("whole", "parts", "parts"))
@@ -136,7 +138,7 @@ def test_all_together_become_a_result(
 
 @pytest.mark.parametrize("options", [{"logit_adjustment": 1.0}, {"sampling": 0.5}])
 def test_the_prior_can_be_put_back_into_the_head(
-    world: World, uneven: Path, tmp_path: Path, options: dict[str, float]
+    world: World, uneven: Path, tmp_path: Path, options: dict[str, Any]
 ) -> None:
     balanced, restored = (
         weights(run(world, tmp_path / str(back), split=uneven, recipe=recipe(**options, restore_prior=back)))
@@ -167,7 +169,7 @@ def test_a_photograph_that_is_drawn_twice_is_cropped_twice(world: World, tmp_pat
     shown, (group,) = drawing.shown(0), drawing.groups(0)
     assert sorted(group) == list(range(4))
     assert [shown.photo_ids.count("200"), len(set(shown.photo_ids))] == [2, 3], "of four, two of each species"
-    changes = loop.RandomChanges(drawing.recipe.augmentation, seed=1, epoch=0)
+    changes = RandomChanges(drawing.recipe.augmentation, seed=1, epoch=0)
     (batch,) = drawing.loader.batches(shown, groups=[group], changes=changes)
     first, second = (place for place, photo_id in enumerate(shown.photo_ids) if photo_id == "200")
     assert not torch.equal(batch.pixels[first], batch.pixels[second])

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ def taxonomy_of(sizes: Sequence[Sequence[Sequence[int]]]) -> Taxonomy:
         for genus, count in enumerate(genera)
         for species in range(count)
     ]
-    found = {(): 0}
+    found: dict[tuple[int, ...], int] = {(): 0}
     for lineage in lineages:
         for depth in range(1, 8):
             found.setdefault(lineage[:depth], len(found))
@@ -52,11 +53,11 @@ TREE = taxonomy_of([[[2, 1], [3]], [[1]], [[4, 1, 2], [2, 2]]])
 COUNTS = np.array([50, 1, 8, 8, 20, 3, 9, 9, 100, 2, 8, 7, 5, 8, 8, 9, 31, 4])
 
 
-def recipe(base: Recipe = STEADY, **options: object) -> Recipe:
+def recipe(base: Recipe = STEADY, **options: Any) -> Recipe:
     return Recipe.model_validate(base.model_dump() | options)
 
 
-def loss_of(taxonomy: Taxonomy = TREE, *, counts: NDArray[np.integer] = COUNTS, **options: object) -> nn.Module:
+def loss_of(taxonomy: Taxonomy = TREE, *, counts: NDArray[np.integer] = COUNTS, **options: Any) -> nn.Module:
     chosen = recipe(**options)
     return create(chosen, counts=counts, taxonomy=taxonomy, rank=chosen.rank)
 
@@ -253,12 +254,12 @@ def test_without_options_nothing_is_taken() -> None:
         ({"cutmix": 1.0, "reuse_frozen": True}, "set reuse_frozen to false"),
     ],
 )
-def test_what_has_no_meaning_together_is_refused(options: dict[str, object], reason: str) -> None:
+def test_what_has_no_meaning_together_is_refused(options: dict[str, Any], reason: str) -> None:
     with pytest.raises(ValidationError, match=reason):
         recipe(**options)
 
 
-OPTIONS: list[dict[str, object]] = [
+OPTIONS: list[dict[str, Any]] = [
     {"logit_adjustment": 1.0},
     {"hierarchy": {"genus": 0.5, "class": 0.1}, "label_smoothing": 0.1},
     {"hierarchy": {"family": 0.5}, "logit_adjustment": 1.0, "sampling": 0.5},
@@ -266,7 +267,7 @@ OPTIONS: list[dict[str, object]] = [
 
 
 @pytest.mark.parametrize("options", OPTIONS)
-def test_nothing_is_read_back_from_the_device(options: dict[str, object]) -> None:
+def test_nothing_is_read_back_from_the_device(options: dict[str, Any]) -> None:
     """On the device `meta` nothing has a value: whatever copies one, or depends on one, fails."""
     away = loss_of(**options).to("meta")
     logits = torch.empty(4, 18, device="meta", requires_grad=True)
@@ -277,7 +278,7 @@ def test_nothing_is_read_back_from_the_device(options: dict[str, object]) -> Non
 
 
 @pytest.mark.parametrize("options", OPTIONS)
-def test_the_loss_compiles_as_one_graph(options: dict[str, object]) -> None:
+def test_the_loss_compiles_as_one_graph(options: dict[str, Any]) -> None:
     logits, ids, shares = numbers()
     loss = loss_of(**options)
     for targets in (ids, shares):

@@ -2,6 +2,7 @@
 
 import itertools
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,7 +37,9 @@ def test_one_view_is_mixed_as_timm_does(
     chances = itertools.chain([0.0], iter(draws.random, None))
     numbers = SimpleNamespace(rand=lambda: next(chances), beta=draws.beta, randint=draws.integers)
     monkeypatch.setattr(timm.data.mixup, "np", SimpleNamespace(random=numbers, sqrt=np.sqrt, clip=np.clip))
-    theirs = timm.data.mixup.Mixup(mixup_alpha=mixup, cutmix_alpha=cutmix, label_smoothing=0.1, num_classes=CLASSES)
+    theirs = timm.data.mixup.Mixup(  # type: ignore[no-untyped-call]
+        mixup_alpha=mixup, cutmix_alpha=cutmix, label_smoothing=0.1, num_classes=CLASSES
+    )
     expected, shares = theirs(pixels[:, 0].clone(), labels)
     inputs, targets = mixing(mixup=mixup, cutmix=cutmix)(pixels, labels, draws=np.random.default_rng(seed))
     assert torch.allclose(inputs[:, 0], expected, atol=1e-6)
@@ -47,7 +50,7 @@ def test_one_view_is_mixed_as_timm_does(
 
 @pytest.mark.parametrize("photos", [0, 1, 3])
 @pytest.mark.parametrize("options", [{"mixup": 0.4}, {"cutmix": 1.0}])
-def test_any_number_of_photographs_is_mixed(photos: int, options: dict[str, float]) -> None:
+def test_any_number_of_photographs_is_mixed(photos: int, options: dict[str, Any]) -> None:
     """Unreadable ones leave a batch. The middle one of an odd number is its own counterpart."""
     pixels, labels = torch.randn(photos, 1, 3, SIDE, SIDE), torch.arange(photos)
     middle = pixels[photos // 2].clone() if photos else None

@@ -1,5 +1,7 @@
 """The order of an epoch: classes as often as their share says, the photographs of a class as evenly as possible."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -57,7 +59,7 @@ def test_a_class_whose_share_is_less_than_one_comes_every_few_epochs() -> None:
 
 def test_what_is_drawn_depends_on_seed_stage_and_epoch_only() -> None:
     labels = labelled([30, 4, 9])
-    arguments = [
+    arguments: list[dict[str, Any]] = [
         {"seed": seed, "stage": stage, "epoch": epoch}
         for seed in (1, 2) for stage in ("genus", "species") for epoch in (0, 1)
     ]  # fmt: skip
