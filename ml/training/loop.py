@@ -17,21 +17,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from timm.layers.norm_act import convert_sync_batchnorm
-from torch import nn
 
 from ml.child.pipes import Reporter
 from ml.child.progress import Meter, meter
 from ml.devices import Device, Fetched
 from ml.errors import InterruptedTrainingError, TrainingError
 from ml.images.augmentation import RandomChanges
-from ml.images.loader import Batch, Loader, epoch_order
+from ml.images.loader import Batch, Loader
 from ml.images.pack import Photos
 from ml.networks.embeddings import Embeddings
 from ml.networks.frozen import FrozenLayers
 from ml.networks.network import Network
 from ml.networks.trainable import freeze, set_training_mode
 from ml.spec import TrainSpec
-from ml.training import checkpoints, optimiser
+from ml.taxonomy import Taxonomy
+from ml.training import checkpoints, losses, mixing, optimiser, sampling
 from ml.training.checkpoints import Position
 from ml.training.optimiser import Rates
 from ml.training.recipes import Recipe, rate_at
@@ -63,6 +63,8 @@ class Job:
     tracked: "ChildRun | None" = None
     """The run that each epoch is logged to."""
     checkpoint_seconds: float = CHECKPOINT_SECONDS
+    taxonomy: Taxonomy | None = None
+    """The tree of the classes; needed for a hierarchical loss only."""
 
     @property
     def steps_per_epoch(self) -> int:
@@ -74,15 +76,37 @@ class Job:
         """Steps of the whole recipe; none when it only fits the head."""
         return max(1, round(self.recipe.epochs * self.steps_per_epoch)) if self.recipe.segments else 0
 
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Training photographs of each class."""
+        return np.bincount(self.photos.labels, minlength=self.network.head.out_features)
+
+    @property
+    def draws_anew(self) -> bool:
+        """Whether an epoch shows some photographs several times, and others not."""
+        return self.recipe.sampling != 1
+
+    def shown(self, epoch: int) -> Photos:
+        """What the positions of `groups` point to: the training side, or what is drawn from it for this epoch.
+
+        A photograph that is drawn several times is there as often: each time it is cropped and coloured anew.
+        """
+        return self.photos.take(self._order(epoch)) if self.draws_anew else self.photos
+
     def groups(self, epoch: int) -> list[NDArray[np.intp]]:
-        """Positions of each batch of an epoch, over all processes."""
-        order = epoch_order(len(self.photos), seed=self.spec.seed, stage=self.recipe.rank, epoch=epoch)
+        """Positions of each batch of an epoch in what is `shown`, over all processes."""
+        order = np.arange(len(self.photos)) if self.draws_anew else self._order(epoch)
         batch = self.recipe.batch
         return [order[step * batch : (step + 1) * batch] for step in range(self.steps_per_epoch)]
 
     def share(self, group: NDArray[np.intp], *, rank: int) -> NDArray[np.intp]:
         """The part of a batch that the process `rank` computes."""
         return group[rank :: self.device.world]
+
+    def _order(self, epoch: int) -> NDArray[np.intp]:
+        return sampling.order(
+            self.photos.labels, seed=self.spec.seed, stage=self.recipe.rank, epoch=epoch, power=self.recipe.sampling
+        )
 
 
 def fit(job: Job) -> list[dict[str, Any]]:
@@ -124,9 +148,10 @@ class Loop:
         self.position, self.history = restored or (Position(step=0), [])
         if restored:
             job.reporter.info(f"going on at step {self.position.step} of {job.steps}")
-        loss = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
+        loss = losses.create(recipe, counts=job.counts, taxonomy=job.taxonomy, rank=recipe.rank)
+        self.mixing = mixing.create(recipe, classes=network.head.out_features)
         self.steps = Step(
-            Objective(network, loss=loss, auxiliary_weight=recipe.auxiliary_weight),
+            Objective(network, loss=loss.to(device.device), auxiliary_weight=recipe.auxiliary_weight),
             optimiser=self.optimiser, scaler=self.scaler, device=device, accumulate=job.spec.accumulate,
             compiled=job.spec.compile, graph=job.spec.cuda_graph and recordable(device, recompute=job.spec.recompute),
         )  # fmt: skip
@@ -148,7 +173,7 @@ class Loop:
         title = f"epoch {epoch + 1} of {math.ceil(job.recipe.epochs)}"
         with meter(title, total=sum(map(len, groups)), reporter=job.reporter) as progress:
             asked = time.monotonic()
-            for batch in job.loader.batches(job.photos, groups=groups, changes=changes):
+            for batch in job.loader.batches(job.shown(epoch), groups=groups, changes=changes):
                 waited += time.monotonic() - asked
                 # The step that closes an epoch is saved with the epoch's row, or a resumed run would lack it.
                 last = self.position.step + 1 == epoch * job.steps_per_epoch + end
@@ -207,10 +232,14 @@ class Loop:
         """
         job, device = self.job, self.job.device
         # Dropout draws from the global generator: seeding by step makes it independent of where a run began.
-        torch.manual_seed(seed_of(job.spec.seed, self.position.step, device.rank))
+        seed = seed_of(job.spec.seed, self.position.step, device.rank)
+        torch.manual_seed(seed)
         inputs = job.loader.inputs(batch.pixels, positions=batch.positions, changes=changes)
+        targets = device.send(batch.labels)
+        if self.mixing is not None:
+            inputs, targets = self.mixing(inputs, targets, draws=np.random.default_rng(seed))
         whole = len(job.share(np.arange(min(job.recipe.batch, len(job.photos))), rank=device.rank))
-        return self.steps.take(inputs, device.send(batch.labels), whole=whole, stop=stop, save=save)
+        return self.steps.take(inputs, targets, whole=whole, stop=stop, save=save)
 
     def _settle(self) -> tuple[bool, bool]:
         """Wait for the numbers of the last step, add them up, and end when its loss is not finite.
@@ -244,7 +273,7 @@ class Loop:
         return (
             f"the loss is {losses[bad[0]]} at step {step} of {job.steps}; lower the learning rate of recipe "
             f"{job.recipe.name}, or look at the batch's photographs: "
-            + ", ".join(job.photos.photo_ids[position] for position in suspects)
+            + ", ".join(job.shown(epoch).photo_ids[position] for position in suspects)
         )
 
     def _close_epoch(self, epoch: int, *, speed: float, data_wait: float) -> None:

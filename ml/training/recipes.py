@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from ml.errors import RecipeError
 from ml.images.augmentation import Augmentation
 from ml.networks.description import BranchStart, Shape
-from ml.spec import MAGNIFIED, NetworkName, Rank
+from ml.spec import MAGNIFIED, RANKS, NetworkName, Rank
 
 OptimiserName = Literal["tf_adam", "adamw"]
 
@@ -98,6 +98,48 @@ class Recipe(Shape):
     label_smoothing: float = 0.0
     auxiliary_weight: float = Field(default=0.0, ge=0)
     """Weight of the auxiliary classifier's loss, where the architecture has one; 0 for none."""
+    logit_adjustment: float = Field(default=0.0, ge=0)
+    """Tau of Menon et al. 2021: the loss is taken of logits + tau * log(share of the class among the photographs
+    drawn), answers of the logits alone. With 1, probabilities are those of a world in which all classes are as
+    frequent: mean accuracy over classes is best so. See `ml.training.losses` and `restore_prior`."""
+    sampling: float = Field(default=1.0, ge=0, le=1)
+    """A class is drawn in proportion to (its training photographs) ** sampling. 1: each photograph once per epoch; 0.5:
+    the square root (Mahajan et al. 2018); 0: all classes equally often. See `ml.training.sampling`."""
+    restore_prior: bool = False
+    """When training ends, give the head's bias what `logit_adjustment` and `sampling` took from frequent classes.
+    Accuracy over photographs, of which rare classes have few, is best with it, mean accuracy over classes without."""
+    mixup: float = Field(default=0.0, ge=0)
+    """Alpha of mixup (Zhang et al. 2018): each photograph is blended with another of its batch. 0 blends none."""
+    cutmix: float = Field(default=0.0, ge=0)
+    """Alpha of cutmix (Yun et al. 2019): a box of each photograph shows another of its batch. With `mixup` too, each is
+    done in every other batch, by chance. See `ml.training.mixing`."""
+    hierarchy: dict[Rank, Annotated[float, Field(gt=0)]] = Field(default={})
+    """Weight of the loss at ranks above the classes' own: -log(probability of the true taxon of that rank, summed over
+    the classes below it), beside that of the classes with weight 1. See `ml.training.losses`."""
+
+    @model_validator(mode="after")
+    def _possible_together(self) -> Self:
+        if self.sampling == 0 and self.logit_adjustment:
+            raise ValueError(
+                "sampling 0 draws all classes equally often: no prior is left for logit_adjustment; leave one out"
+            )
+        if self.restore_prior and self.sampling == 1 and not self.logit_adjustment:
+            raise ValueError("restore_prior has nothing to restore without logit_adjustment or a sampling below 1")
+        if self.reuse_frozen and (self.mixup or self.cutmix):
+            raise ValueError(
+                "mixup and cutmix mix the pixels of photographs, but reuse_frozen keeps what frozen layers make of "
+                "unmixed ones; set reuse_frozen to false"
+            )
+        if below := [rank for rank in self.hierarchy if RANKS.index(rank) >= RANKS.index(self.rank)]:
+            raise ValueError(
+                f"hierarchy weighs ranks above what is learnt, which is {self.rank}; leave out {', '.join(below)}"
+            )
+        return self
+
+    def at(self, rank: Rank) -> "Recipe":
+        """The recipe for learning taxa of `rank`: ranks that are not above it leave the hierarchy."""
+        above = {each: weight for each, weight in self.hierarchy.items() if RANKS.index(each) < RANKS.index(rank)}
+        return self.model_copy(update={"rank": rank, "hierarchy": above})
 
     @model_validator(mode="after")
     def _prototypes_are_measured(self) -> Self:
@@ -260,7 +302,7 @@ def recipe_of(name: str, network: NetworkName, *, literal: bool = False, rank: R
         name: One of `RECIPES`, or the path of a YAML or JSON file with a recipe for each network that it trains.
         network: The network or stage.
         literal: Train the last half epoch of the paper's knowledge transfer at 0.001, as printed, instead of 0.0001.
-        rank: What is learnt instead of the recipe's own rank.
+        rank: What is learnt instead of the recipe's own rank; see `Recipe.at`.
 
     Raises:
         RecipeError: the file cannot be read, or has no such recipe; or `literal` was asked of a recipe that the paper
@@ -275,7 +317,7 @@ def recipe_of(name: str, network: NetworkName, *, literal: bool = False, rank: R
             )
         segments = (*recipe.segments[:-1], Segment(epochs=0.5, rate=0.001))
         recipe = recipe.model_copy(update={"segments": segments})
-    return recipe if rank is None else recipe.model_copy(update={"rank": rank})
+    return recipe if rank is None else recipe.at(rank)
 
 
 def scaled(recipe: Recipe, batch_scale: float) -> Recipe:

@@ -22,6 +22,7 @@ from ml.spec import RESULT_FILE, TrainResult, TrainSpec
 from ml.taxonomy import Taxonomy
 from ml.training.head_fit import embeddings_of, probe
 from ml.training.loop import Job, fit
+from ml.training.losses import move_bias, prior_taken
 from ml.training.options import remarks
 from ml.training.output_folder import claim, clear, locked, write_history
 from ml.training.recipes import recipe_of, scaled
@@ -89,7 +90,7 @@ def _train(
     )
     job = Job(
         spec=spec, recipe=recipe, network=network, photos=train, device=device, reporter=reporter, stop=stop,
-        tracked=tracked, loader=Loader(pack, network.spec, device=device, workers=spec.workers),
+        tracked=tracked, taxonomy=taxonomy, loader=Loader(pack, network.spec, device=device, workers=spec.workers),
     )  # fmt: skip
     if tracked is not None:
         tracked.log_params(_params(job, validation=validation))
@@ -98,7 +99,13 @@ def _train(
         job.loader = embeddings_of(job)
     elif recipe.reuse_frozen and device.world == 1 and len(train) <= MOST_PHOTOS:
         _reuse_frozen_layers(job)
-    history = probe(job) + fit(job)
+    history = probe(job)
+    if history:
+        # The head was fitted to photographs as they come; training goes on with the prior that its loss supposes.
+        move_bias(network.head, by=-prior_taken(recipe, counts=job.counts))
+    history += fit(job)
+    if recipe.restore_prior:
+        move_bias(network.head, by=prior_taken(recipe, counts=job.counts))
     if isinstance(job.loader, Embeddings):
         job.loader.keep([Pass(validation)], title="features of the validation photographs")
     if not device.first:

@@ -144,6 +144,7 @@ def test_the_rule_is_written_and_told(spec: CalibrateSpec, tmp_path: Path, rule:
     right = tree.contains(nodes, predictions["class_id"].to_numpy()[judges])
     assert result.evaluation_accuracy == pytest.approx(right.mean())
     assert f"t of the {rule} rule" in result.report.read_text(encoding="utf-8")
+    assert spec.tracking is not None
     assert MlflowClient(tracking_uri=spec.tracking.uri).get_run(result.mlflow_run_id).data.params["rule"] == rule
 
 
