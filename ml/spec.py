@@ -138,6 +138,11 @@ class TrainingOptions(Options):
     deterministic: bool = False
     """On a GPU, choose kernels that give the same bits each time, where there are such; a processor always does."""
 
+    checkpoint_minutes: float = Field(default=1.0, gt=0)
+    """Least minutes between two checkpoints; they are further apart where they would take more than 1 % of the time."""
+    log_steps: int = Field(default=50, ge=1)
+    """Steps between two points of loss, learning rate and gradient norm in MLflow; each is a mean over these steps."""
+
     @model_validator(mode="after")
     def _possible_together(self) -> Self:
         if self.compile and self.recompute:

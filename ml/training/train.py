@@ -27,6 +27,7 @@ from ml.training.options import remarks
 from ml.training.output_folder import claim, clear, locked, write_history
 from ml.training.recipes import recipe_of, scaled
 from ml.training.start import first_network, read_sides
+from ml.training.validation import Validation
 
 if TYPE_CHECKING:
     from ml.child.tracking import ChildRun
@@ -91,6 +92,8 @@ def _train(
     job = Job(
         spec=spec, recipe=recipe, network=network, photos=train, device=device, reporter=reporter, stop=stop,
         tracked=tracked, taxonomy=taxonomy, loader=Loader(pack, network.spec, device=device, workers=spec.workers),
+        checkpoint_seconds=60 * spec.checkpoint_minutes,
+        validation=Validation(validation, train_photos=len(train), seed=spec.seed),
     )  # fmt: skip
     if tracked is not None:
         tracked.log_params(_params(job, validation=validation))
