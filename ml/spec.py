@@ -295,7 +295,7 @@ class OperatingPoint(Document):
     """Whether the photographs that chose meet the target (with a guarantee: can promise it)."""
     accuracy: float
     accuracy_low: float
-    """Lower end of the 95 % Clopper-Pearson interval."""
+    """Lower end of the 95 % Clopper-Pearson interval, for as many photographs as the observations are worth."""
     accuracy_high: float
     depth: float
     """Mean depth of the answers: root 0, kingdom 1, ... species 7."""

@@ -43,6 +43,8 @@ def calibrate_files(options: argparse.Namespace) -> int:
             labels = read_labels(options.labels)
             probabilities = read_probabilities(options.probabilities, classes=classes, folder=Path(folder))
             data = labelled(probabilities, labels, classes, holdout=options.holdout, seed=options.seed)
+            if (open_question := doubt(data, asked)) is not None:
+                complain(open_question)
             if options.compare:
                 _print(comparison(data, classes.taxonomy, asked, repeats=options.repeats))
                 return 0
@@ -100,6 +102,24 @@ def labelled(probabilities: Distributions, labels: Labels, classes: Classes, *, 
     )
 
 
+def doubt(data: Labelled, asked: SpecificityOptions) -> str | None:
+    """What the labels leave open that intervals, guarantee and watch-list rest on; None where all is well."""
+    if data.observations is None:
+        if asked.delta is None and not asked.watch_list:
+            return None
+        return (
+            "the labels have no observation_id, so what is promised takes every photograph for an observation of its "
+            "own; several photographs of one organism promise less than they seem to"
+        )
+    both = np.intersect1d(data.observations[data.chooses], data.observations[data.judges])
+    if not len(both) or (data.chooses & data.judges).any():
+        return None
+    return (
+        f"{len(both)} observations have photographs in both halves ({both[0]}, for one): what is held out is not "
+        "independent of what chose, and may be flattered"
+    )
+
+
 def as_json(outcome: Outcome, asked: SpecificityOptions, taxonomy: Taxonomy) -> dict[str, Any]:
     """Everything that was found, for machines; `accuracy` and its like are of the photographs that chose."""
     return {
@@ -145,6 +165,8 @@ def readable(outcome: Outcome, asked: SpecificityOptions, taxonomy: Taxonomy) ->
         f"information  {chosen.information:.3f}   bits, on average",
         f"abstention   {chosen.abstention:.2%}   answered with the root",
     ]
+    if outcome.choosers < chosen.photos:
+        lines.insert(1, f"chosen by    {outcome.choosers:,} photographs, one of each observation")
     if asked.rule != "threshold":
         lines.insert(1, f"rule         {describe_rule(asked.rule, asked.reward, chosen.threshold, taxonomy)}")
     if outcome.temperature != 1:
@@ -166,8 +188,8 @@ def _out_of_reach(outcome: Outcome, asked: SpecificityOptions) -> str:
         return f"no threshold reaches an accuracy of {_percent(asked.target)}: {accuracy}"
     least = photos_needed(target=asked.target, delta=asked.delta / len(outcome.table.groups))
     return (
-        f"no threshold can be promised to keep an accuracy of {_percent(asked.target)} from {outcome.chosen.photos} "
-        f"photographs ({least} right ones are the least in each group): {accuracy}"
+        f"no threshold can be promised to keep an accuracy of {_percent(asked.target)} from {outcome.choosers} "
+        f"photographs, one of each observation ({least} right ones are the least in each group): {accuracy}"
     )
 
 

@@ -21,6 +21,7 @@ from ml.specificity.thresholds import (
     TABULATED_TARGETS,
     Half,
     ThresholdTable,
+    choosers,
     depth_of_groups,
     judge_table,
     learn,
@@ -80,6 +81,8 @@ class Outcome:
     """At the target, on the others."""
     held_out: bool
     """Whether the judges did not choose."""
+    choosers: int
+    """Photographs that chose: with a guarantee one of each observation."""
     by_target: tuple[OperatingPoint, ...]
     """At every tabulated target, on the photographs that judge."""
     points: tuple[OperatingPoint, ...]
@@ -113,6 +116,7 @@ def calibrate_network(data: Labelled, taxonomy: Taxonomy, options: SpecificityOp
         chosen=judge_table(table, calibration, taxonomy, target=options.target, guaranteed=guaranteed),
         judged=by_target[options.target],
         held_out=not (data.chooses & data.judges).any(),
+        choosers=len(choosers(calibration, options).labels),
         by_target=tuple(by_target.values()),
         points=tuple(by_target[target] for target in sorted({*STANDARD_TARGETS, options.target})),
         reliability=reliability(evaluation, taxonomy),

@@ -58,6 +58,23 @@ def photos_needed(*, target: float, delta: float) -> int:
     return int(np.ceil(np.log(delta) / np.log(target)))
 
 
+def effective_number(groups: npt.ArrayLike | None, *, photos: int) -> float:
+    """How many independent photographs are worth as much as these, if those of a group (an observation) are all alike.
+
+    Kish's (1965) effective sample size, the square of the sum of the groups' sizes over the sum of their squares: the
+    number of photographs where each is a group of its own, the number of groups where all have the same size. Groups
+    whose photographs are less alike are worth more: an interval for this number errs on the wide side.
+
+    Args:
+        groups: The group of each photograph; None: each is its own.
+        photos: How many photographs there are, at least 1.
+    """
+    if groups is None:
+        return float(photos)
+    _, sizes = np.unique(np.asarray(groups), return_counts=True)
+    return float(photos**2 / (sizes**2).sum())
+
+
 def one_per_group(groups: npt.ArrayLike, *, seed: int) -> npt.NDArray[np.intp]:
     """Rows of one photograph per group (an observation), drawn by the seed; in rising order."""
     names = np.asarray(groups)

@@ -20,7 +20,7 @@ from ml.evaluation.reliability import clopper_pearson
 from ml.files import replacing
 from ml.spec import OperatingPoint, Reward, Rule, SpecificityOptions
 from ml.specificity.answers import Answers, Candidates, curve_of, select
-from ml.specificity.guarantee import guaranteed_threshold, one_per_group
+from ml.specificity.guarantee import effective_number, guaranteed_threshold, one_per_group
 from ml.specificity.operating_points import DECIMALS, OperatingCurve
 from ml.specificity.rules import check_rule, information_bits
 from ml.specificity.threshold_search import choose_threshold
@@ -234,10 +234,14 @@ def judge(
     *,
     target: float,
     threshold: float,
+    observations: npt.NDArray[np.object_] | None = None,
     reachable: bool = True,
     guaranteed: bool = False,
 ) -> OperatingPoint:
     """Compare the answers that thresholds for `target` gave with the truth.
+
+    Photographs of one observation are alike: the interval of the accuracy is as wide as that of fewer independent ones
+    (`ml.specificity.guarantee.effective_number`).
 
     Args:
         answers: Of N photographs, not 0.
@@ -245,11 +249,13 @@ def judge(
         taxonomy: Their tree.
         target: Accuracy wanted.
         threshold: Passed on.
+        observations: Which observation each photograph belongs to; None: each is one. Shape N.
         reachable: Passed on.
         guaranteed: Passed on.
     """
     right = taxonomy.contains(answers.node_ids, labels)
-    low, high = clopper_pearson(int(right.sum()), len(right))
+    independent = effective_number(observations, photos=len(right))
+    low, high = clopper_pearson(int(right.sum()) * independent / len(right), independent)
     return OperatingPoint(
         target=target,
         threshold=threshold,
@@ -273,7 +279,8 @@ def judge_table(
     thresholds = table.thresholds[position]
     return judge(
         select(half.found, thresholds[table.group_of(half.found)]), half.labels, taxonomy, target=target,
-        threshold=float(thresholds[0]), reachable=bool(table.reachable[position].all()), guaranteed=guaranteed,
+        threshold=float(thresholds[0]), observations=half.observations,
+        reachable=bool(table.reachable[position].all()), guaranteed=guaranteed,
     )  # fmt: skip
 
 

@@ -245,6 +245,19 @@ def test_a_single_observation_cannot_be_divided(
     assert reason in capsys.readouterr().err
 
 
+def test_what_the_labels_leave_open_about_observations_is_told(files: Path, capsys: Captured) -> None:
+    paths = ["--probabilities", str(files / "p.npy"), "--taxonomy", str(files / "taxonomy.parquet"), "--target", "0.9"]
+    assert specificity_cli.main([*paths, "--labels", str(files / "y.npy"), "--delta", "0.1"]) == 0
+    assert "the labels have no observation_id" in capsys.readouterr().err
+    assert specificity_cli.main([*paths, "--labels", str(files / "y.npy")]) == 0
+    assert capsys.readouterr().err == ""
+    # Four photographs of each observation, two in each half.
+    assert specificity_cli.main([*paths, "--labels", str(files / "labels.parquet"), "--delta", "0.1"]) == 0
+    told = capsys.readouterr()
+    assert "150 observations have photographs in both halves" in told.err
+    assert "chosen by    150 photographs, one of each observation" in told.out
+
+
 def test_halves_that_are_drawn_are_never_empty(files: Path, capsys: Captured) -> None:
     few = _first_photos(files, 2)
     paths = ["--probabilities", str(files / few["p"]), "--labels", str(files / few["y"]), "--target", "0.5"]

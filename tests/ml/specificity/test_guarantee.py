@@ -1,5 +1,7 @@
 """The guarantee: it holds in simulation, costs little, needs its assumptions, and says when it cannot be given."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,7 @@ from scipy import stats
 from ml.evaluation.reliability import clopper_pearson
 from ml.spec import Rule, SpecificityOptions
 from ml.specificity.answers import candidates, curve_of
-from ml.specificity.guarantee import GRID, guaranteed_threshold, one_per_group, photos_needed
+from ml.specificity.guarantee import GRID, effective_number, guaranteed_threshold, one_per_group, photos_needed
 from ml.specificity.operating_points import OperatingCurve
 from ml.specificity.rules import RULES
 from ml.specificity.thresholds import Half, judge_table, learn
@@ -132,6 +134,32 @@ def test_photographs_of_one_observation_count_once() -> None:
     assert len(rows) == 3
     assert sorted(np.array(["a", "b", "a", "c", "b", "a"])[rows]) == ["a", "b", "c"]
     assert rows.tolist() == one_per_group(np.array(["a", "b", "a", "c", "b", "a"], dtype=object), seed=3).tolist()
+
+
+def test_photographs_that_are_all_alike_are_worth_their_observations() -> None:
+    """Kish (1965): n / (1 + (m - 1) rho) for groups of m with the correlation rho, which is taken to be 1."""
+    assert effective_number(None, photos=12) == 12
+    assert effective_number(np.arange(12), photos=12) == 12
+    assert effective_number(np.repeat(np.arange(4), 3), photos=12) == pytest.approx(12 / (1 + (3 - 1) * 1))
+    assert effective_number(np.array(["a"] * 9 + ["b"]), photos=10) == pytest.approx(100 / 82)
+
+
+def test_intervals_hold_for_the_next_observations_however_many_photographs_each_has() -> None:
+    """Ten copies of each photograph: an interval that counts them one by one is too narrow."""
+    everyone, tree = _population()
+    table = learn(everyone, tree, targets=[0.8], options=SpecificityOptions(target=0.8))
+    truth = judge_table(table, everyone, tree, target=0.8).accuracy
+    generator = np.random.default_rng(4)
+    held = naive = 0
+    for _ in range(200):
+        copies = everyone.rows(np.repeat(generator.integers(len(everyone.labels), size=100), 10))
+        grouped = dataclasses.replace(copies, observations=np.repeat(np.arange(100), 10).astype(object))
+        one, other = (judge_table(table, half, tree, target=0.8) for half in (grouped, copies))
+        assert one.accuracy == other.accuracy
+        held += one.accuracy_low <= truth <= one.accuracy_high
+        naive += other.accuracy_low <= truth <= other.accuracy_high
+    assert held >= 185
+    assert naive < 120
 
 
 def test_copies_of_photographs_do_not_buy_a_promise() -> None:
