@@ -4,11 +4,11 @@ import math
 from typing import Any, Final
 
 import torch
-from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ml.devices import Device
 from ml.networks.network import Network
+from ml.training.parameter_groups import groups
 from ml.training.recipes import Recipe
 
 ENDLESS: Final = 1e6
@@ -67,32 +67,13 @@ class Rates:
 def create(network: Network, recipe: Recipe) -> Optimizer:
     """The optimiser of `recipe` over the trainable parameters of `network`, which is on its device already.
 
-    Weight decay is L2 in the loss with `tf_adam` and decoupled with `adamw`; batch norms are spared from it.
+    Weight decay is L2 in the loss with `tf_adam` and decoupled with `adamw`.
 
     Returns:
         Groups in a fixed order, each with `scale`: the schedule's rate is multiplied by it (`Rates`).
     """
-    groups = _groups(network, weight_decay=recipe.weight_decay, head_scale=recipe.head_scale)
+    chosen = groups(network, recipe)
     if recipe.optimiser == "tf_adam":
-        return TFAdam(groups, eps=recipe.eps)
+        return TFAdam(chosen, eps=recipe.eps)
     capturable = next(network.parameters()).is_cuda
-    return torch.optim.AdamW(groups, lr=torch.zeros(()), eps=recipe.eps, fused=True, capturable=capturable)
-
-
-def _groups(network: Network, *, weight_decay: float, head_scale: float) -> list[dict[str, Any]]:
-    normalised: set[Tensor] = set()
-    for module in network.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            normalised.update(module.parameters(recurse=False))
-    head = {parameter for linear in network.heads() for parameter in linear.parameters()}
-    groups = []
-    for in_head, decayed in ((False, True), (False, False), (True, True)):
-        chosen = [
-            parameter
-            for parameter in network.parameters()
-            if parameter.requires_grad and (parameter in head) == in_head and (parameter not in normalised) == decayed
-        ]
-        if chosen:
-            scale = head_scale if in_head else 1.0
-            groups.append({"params": chosen, "weight_decay": weight_decay if decayed else 0.0, "scale": scale})
-    return groups
+    return torch.optim.AdamW(chosen, lr=torch.zeros(()), eps=recipe.eps, fused=True, capturable=capturable)

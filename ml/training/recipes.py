@@ -80,7 +80,8 @@ class Recipe(Shape):
     eps: float
     """Epsilon of the optimiser."""
     weight_decay: float
-    """Of the weights of convolutions and linear layers; batch norms are spared."""
+    """With `tf_adam` of convolutions and linear layers, batch norms spared; else norms, biases, tokens and position
+    embeddings are spared (`ml.training.parameter_groups`)."""
     batch_norm_frozen: bool
     """Normalise with the pretrained statistics: small batches of few species would spoil them."""
     trainable: float = Field(default=1.0, gt=0, le=1)
@@ -90,6 +91,9 @@ class Recipe(Shape):
     with the networks that begin alike. For small datasets on a processor: a GPU computes faster than a disk is read."""
     head_scale: float = 1.0
     """Learning rate of the head as a multiple of the backbone's."""
+    layer_decay: float = Field(default=1.0, gt=0, le=1)
+    """Learning rate of each layer of the pretrained backbone as a multiple of that of the layer above it; what is new
+    learns at the full rate. 0.65 to 0.8 suits transformers; 1: all layers alike."""
     warmup: float = Field(default=0.0, ge=0, lt=1)
     """Share of all steps over which the rate rises from zero."""
     ema: float | None = Field(default=None, gt=0, lt=1)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from timm.layers.norm_act import convert_sync_batchnorm
+from timm.utils.model_ema import ModelEmaV3
 
 from ml.errors import NetworkError, WeightsError
 from ml.networks.backbones import find
@@ -143,6 +144,30 @@ def test_logits_are_of_full_precision_within_autocast(precision: torch.dtype) ->
         for head, (inputs, result) in zip([*reversed(network.heads()), network.head], seen, strict=True):
             assert inputs.dtype == torch.float32
             assert torch.equal(result, torch.nn.functional.linear(inputs, head.weight, head.bias))
+
+
+@pytest.mark.parametrize("backbone", ["test_resnet", "vit_small_patch16_dinov3"])
+def test_timms_average_of_weights_is_a_network_of_its_own(backbone: str) -> None:
+    arguments = {"depth": 6, "embed_dim": 64, "num_heads": 2} if "vit" in backbone else {}
+    spec = NetworkSpec(backbone=backbone, arguments=arguments, classes=3, image_size=64, views=(1.0, 0.5))
+    network = build(spec)
+    network.recompute = True
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    average = ModelEmaV3(network, decay=0.75)
+    with torch.no_grad():
+        for tensor in network.state_dict().values():
+            tensor.add_(1)
+    average.update(network)
+    for name, tensor in average.module.state_dict().items():
+        torch.testing.assert_close(tensor, before[name] + 0.25)
+    alone = build(spec).eval()
+    alone.load_state_dict(average.module.state_dict())
+    pixels = torch.rand(1, 2, 3, 64, 64)
+    for rope in (module for name, module in network.named_modules() if name == "backbone.rope"):
+        for buffer in rope.buffers():
+            buffer.zero_()
+    with torch.no_grad():
+        assert torch.equal(average.module(pixels), alone(pixels)), "nothing of it is shared with the other network"
 
 
 def test_the_papers_network_has_its_published_size() -> None:
