@@ -60,6 +60,9 @@ Method = Literal["exact", "hill_climb", "binary_search"]
 Reward = Literal["depth", "information"]
 """What is wanted besides accuracy: the paper's depth, or the information gain in bits of Deng et al. (2012)."""
 
+Rule = Literal["threshold", "reward", "distance"]
+"""What is answered: the paper's threshold, the reward of Deng et al. (2012), or the expected distance in the tree."""
+
 
 def size_title(group: str) -> str:
     """A group of `SIZE_METRIC` for people: `10-19`, `500+`."""
@@ -123,6 +126,9 @@ class TrainingOptions(Options):
     in full precision everywhere; `tf32` rounds the factors of products on a GPU to 11 bits."""
     compile: bool = False
     """Compile the network and its loss with `torch.compile`: minutes at the start, faster steps on a GPU."""
+    cuda_graph: bool = True
+    """On one GPU, record a training step once and replay it: the same numbers, and no waiting for Python to launch
+    the kernels one by one. Not in float16, nor with recompute, nor with several GPUs per training."""
     accumulate: int = Field(default=1, ge=1)
     """Parts that each process computes its share of a batch in: the recipe's batch on a smaller card."""
     recompute: bool = False
@@ -131,6 +137,11 @@ class TrainingOptions(Options):
     """Normalise over the batches of all GPUs together: the paper's batch is small once it is divided among them."""
     deterministic: bool = False
     """On a GPU, choose kernels that give the same bits each time, where there are such; a processor always does."""
+
+    checkpoint_minutes: float = Field(default=1.0, gt=0)
+    """Least minutes between two checkpoints; they are further apart where they would take more than 1 % of the time."""
+    log_steps: int = Field(default=50, ge=1)
+    """Steps between two points of loss, learning rate and gradient norm in MLflow; each is a mean over these steps."""
 
     @model_validator(mode="after")
     def _possible_together(self) -> Self:
@@ -146,10 +157,15 @@ class ThresholdOptions(Options):
 
     target: Share = 0.9
     """Target accuracy of the answers."""
+    rule: Rule = "threshold"
+    """What is answered: `threshold`, the deepest taxon that is probable enough (the paper); `reward`, the taxon with
+    the greatest (reward + λ) x probability (Deng et al. 2012); `distance`, that with the least expected distance in the
+    tree less λ x depth. The threshold, or λ, is chosen for the target."""
     method: Method = "exact"
     """How the threshold is searched; `hill_climb` is the paper's."""
     reward: Reward = "depth"
-    """What to have most of at the target accuracy: depth (the paper), or information in bits (Deng et al. 2012)."""
+    """What to have most of at the target accuracy: depth (the paper), or information in bits (Deng et al. 2012). The
+    rule `reward` rewards the same."""
     delta: Share | None = None
     """With a number, the target is guaranteed, and broken with at most this probability."""
     temperature: bool = False
@@ -161,7 +177,7 @@ class ThresholdOptions(Options):
     watch_list: tuple[Line, ...] = ()
     """Names, lineages (`Plantae > Morus`) or keys of taxa; their probabilities are always reported."""
     watch_recall: Share = 0.95
-    """Share of a watched taxon's photographs that must raise its alarm."""
+    """Share of a watched taxon's observations that must raise its alarm."""
 
 
 class TrackingSpec(Document):
@@ -184,7 +200,8 @@ class StageSpec(Document):
     """The folder of this stage: what it makes, and `result.json` last."""
     spec_hash: str
     """Content version of everything that decides the outcome; names the MLflow run to continue."""
-    tracking: TrackingSpec
+    tracking: TrackingSpec | None = None
+    """Where it is logged; None logs nothing, and needs no MLflow."""
 
 
 class TrainSpec(TrainingOptions, StageSpec):
@@ -204,7 +221,8 @@ class TrainSpec(TrainingOptions, StageSpec):
     backbone: str
     weights: str
     recipe: str
-    """`paper`: batch sizes, epochs and rates as printed; `sample`: for two processor cores; or a file of recipes."""
+    """`paper`: batch sizes, epochs and rates as printed; `sample`: for two processor cores; `frozen`: heads on
+    embeddings; or a file of recipes."""
     literal: bool = False
     """Train the paper's last half epoch at the rate as printed; see `ml.training.recipes.recipe_of`."""
     rank: Rank | None = None
@@ -222,6 +240,7 @@ class TrainResult(Result):
     """What one training stage produced. Paths are inside its output folder."""
 
     mlflow_run_id: str
+    """Empty where nothing was logged."""
     weights: Path
     """`weights.safetensors`."""
     network: Path
@@ -318,6 +337,7 @@ class WatchedTaxon(Document):
     basis: Literal["taxon", "rank"]
     """`taxon`: chosen on its own photographs; `rank`: too few, borrowed from all taxa of its rank."""
     calibration_photos: int
+    """Its photographs that could choose, one of each observation."""
     evaluation_photos: int
     recall: float | None
     """Share of its evaluation photographs that raise the alarm; None where there are none."""
@@ -329,6 +349,7 @@ class CalibrateResult(Result):
     """The chosen threshold and what it does on photographs that did not choose it."""
 
     mlflow_run_id: str
+    """Empty where nothing was logged."""
     target: float
     threshold: float
     """Of photographs that belong to no group; without groups, of all."""
@@ -360,6 +381,10 @@ class CalibrateResult(Result):
     delta: float | None = None
     calibration_error: float
     """Mean distance between the stated probability and the accuracy over the candidates of the evaluation half."""
+    rule: Rule = "threshold"
+    """What `threshold` is the parameter of; see `ml.specificity.rules`."""
+    reward: Reward = "depth"
+    """Of the rule `reward`."""
     points: tuple[OperatingPoint, ...]
     """At 80, 90, 95 and 99 %, and the target of the calibration."""
     groups: tuple[GroupPoint, ...] = ()
@@ -381,6 +406,8 @@ class RegisterSpec(StageSpec):
     figures: dict[str, Path]
     example: Path
     """A photograph of the validation side, for the input example."""
+    tracking: TrackingSpec
+    """Also where the version is registered."""
     model_name: str
     version_tags: dict[str, str]
     """Tags of the model version: download key, DOI, taxonomy hash, split hash, data version, ..."""

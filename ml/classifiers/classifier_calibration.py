@@ -5,6 +5,7 @@ The options come from the command line (`ml.classifiers.cli`).
 
 import argparse
 import json
+import math
 import sys
 import tempfile
 from pathlib import Path
@@ -24,6 +25,7 @@ from ml.specificity import checked_labels
 from ml.specificity.calibration import Labelled, Outcome, calibrate_network
 from ml.specificity.calibration_report import interval, tables, write_files
 from ml.specificity.guarantee import photos_needed
+from ml.specificity.rules import describe_rule, weight_of
 from ml.specificity.tree_sums import Distributions
 from ml.taxonomy import Taxonomy
 
@@ -53,7 +55,7 @@ def calibrate_files(options: argparse.Namespace) -> int:
         complain(str(error))
         return 1
     if options.json:
-        sys.stdout.write(json.dumps(as_json(outcome, asked) | {"files": written}, indent=2) + "\n")
+        sys.stdout.write(json.dumps(as_json(outcome, asked, classes.taxonomy) | {"files": written}, indent=2) + "\n")
     else:
         _print(readable(outcome, asked, classes.taxonomy))
     for name in outcome.watch_unknown:
@@ -98,11 +100,14 @@ def labelled(probabilities: Distributions, labels: Labels, classes: Classes, *, 
     )
 
 
-def as_json(outcome: Outcome, asked: SpecificityOptions) -> dict[str, Any]:
+def as_json(outcome: Outcome, asked: SpecificityOptions, taxonomy: Taxonomy) -> dict[str, Any]:
     """Everything that was found, for machines; `accuracy` and its like are of the photographs that chose."""
     return {
         "threshold": outcome.chosen.threshold,
         "target": asked.target,
+        "rule": asked.rule,
+        "lambda": _finite(weight_of(asked.rule, asked.reward, outcome.chosen.threshold, taxonomy)),
+        "reward": asked.reward,
         "method": asked.method,
         "reachable": outcome.chosen.reachable,
         **_measured(outcome.chosen),
@@ -115,6 +120,11 @@ def as_json(outcome: Outcome, asked: SpecificityOptions) -> dict[str, Any]:
         "watch": [taxon.model_dump() for taxon in outcome.watch],
         "watch_unknown": list(outcome.watch_unknown),
     }
+
+
+def _finite(weight: float | None) -> float | None:
+    """JSON has no infinity."""
+    return None if weight is None or math.isinf(weight) else weight
 
 
 def _measured(point: OperatingPoint) -> dict[str, float]:
@@ -135,12 +145,14 @@ def readable(outcome: Outcome, asked: SpecificityOptions, taxonomy: Taxonomy) ->
         f"information  {chosen.information:.3f}   bits, on average",
         f"abstention   {chosen.abstention:.2%}   answered with the root",
     ]
+    if asked.rule != "threshold":
+        lines.insert(1, f"rule         {describe_rule(asked.rule, asked.reward, chosen.threshold, taxonomy)}")
     if outcome.temperature != 1:
         lines.append(f"temperature  {outcome.temperature:.4f}   applied before the sums")
     if outcome.held_out:
         spread = interval(judged.accuracy, judged.accuracy_low, judged.accuracy_high)
         lines.append(f"held out     {spread} at depth {judged.depth:.3f} on {judged.photos:,} other photographs")
-    return "\n".join(lines) + f"\n\n{tables(outcome)}"
+    return "\n".join(lines) + f"\n\n{tables(outcome, taxonomy)}"
 
 
 def _percent(share: float) -> str:
@@ -164,7 +176,7 @@ def _write(outcome: Outcome, taxonomy: Taxonomy, asked: SpecificityOptions, fold
     files = write_files(outcome, taxonomy=taxonomy, folder=folder, spec_hash="")
     result = folder / "specificity.json"
     with replacing(result) as partial:
-        partial.write_text(json.dumps(as_json(outcome, asked), indent=2) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps(as_json(outcome, asked, taxonomy), indent=2) + "\n", encoding="utf-8")
     written = [files.curve, files.thresholds, files.by_target, files.report, result, *files.figures.values()]
     return {path.name: str(path) for path in written}
 

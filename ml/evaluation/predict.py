@@ -19,6 +19,7 @@ from ml.evaluation.metrics import Answers
 from ml.evaluation.predictions import prediction_writer
 from ml.images.loader import Loader
 from ml.images.pack import Pack, Photos
+from ml.networks.embeddings import Embeddings
 from ml.networks.frozen import FrozenLayers
 from ml.networks.network import Network
 
@@ -50,7 +51,7 @@ def predict(
     title: str,
     output: Path,
     distributions: bool,
-    frozen: FrozenLayers | None = None,
+    frozen: FrozenLayers | Embeddings | None = None,
 ) -> Evaluation:
     """Run `network` over `photos`: centre crop, softmax in float32; in memory stay only the most probable classes.
 
@@ -66,7 +67,7 @@ def predict(
         output: The Parquet file, written atomically (`ml.evaluation.predictions.prediction_writer`); unreadable
             photographs leave no row.
         distributions: Whether it holds the halves of validation and all probabilities, as float16.
-        frozen: Gives features of frozen layers instead of pixels.
+        frozen: Gives features of frozen layers, or embeddings, instead of pixels.
 
     Raises:
         InterruptedTrainingError: `stop` was set.

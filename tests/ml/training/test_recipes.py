@@ -132,7 +132,9 @@ def test_recipes_of_ones_own_come_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "recipes.yaml"
     file.write_text(yaml.safe_dump({"baseline": own.model_dump(mode="json")}), encoding="utf-8")
     assert recipe_of(str(file), "baseline") == own
-    with pytest.raises(RecipeError, match=r"recipes\.yaml is neither one of paper, sample nor .* for multi_view"):
+    with pytest.raises(
+        RecipeError, match=r"recipes\.yaml is neither one of paper, sample, frozen nor .* for multi_view"
+    ):
         recipe_of(str(file), "multi_view")
     with pytest.raises(RecipeError, match="neither one of paper, sample"):
         recipe_of("papers", "baseline")
@@ -141,7 +143,7 @@ def test_recipes_of_ones_own_come_from_a_file(tmp_path: Path) -> None:
 def test_nothing_is_trained_beyond_the_end() -> None:
     with pytest.raises(ValueError, match="ends after 6"):
         rate_at(PAPER, done=6)
-    assert set(RECIPES) == {"paper", "sample"}
+    assert set(RECIPES) == {"paper", "sample", "frozen"}
 
 
 @pytest.mark.parametrize("name", ["paper", "sample"])
