@@ -343,8 +343,8 @@ def scaled(recipe: Recipe, batch_scale: float) -> Recipe:
       shrinks by it (Malladi et al. 2022, "On the SDEs and Scaling Rules for Adaptive Gradient Algorithms").
     - Weight decay beside the loss (AdamW) keeps its share per epoch: it grows by what the rate does not.
     - Over the first `LARGE_BATCH_WARMUP` of the steps at least, rates rise from zero (Goyal et al. 2017, section 2.2).
-    - Statistics of batch norms cover as many photographs as before: a momentum m becomes 1 - (1 - m)^k (Busbridge et
-      al. 2023, "How to Scale Your EMA").
+    - Statistics of batch norms and the average of the weights cover as many photographs as before: a momentum m becomes
+      1 - (1 - m)^k, a decay d becomes d^k (Busbridge et al. 2023, "How to Scale Your EMA").
     - The head that is fitted before knows no batches, and stays.
 
     Args:
@@ -374,6 +374,8 @@ def scaled(recipe: Recipe, batch_scale: float) -> Recipe:
         changed["weight_decay"] = recipe.weight_decay * factor / by
     if recipe.batch_norm_momentum is not None:
         changed["batch_norm_momentum"] = 1 - (1 - recipe.batch_norm_momentum) ** factor
+    if recipe.ema is not None:
+        changed["ema"] = recipe.ema**factor
     return recipe.model_copy(update=changed)
 
 

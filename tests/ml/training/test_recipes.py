@@ -83,6 +83,9 @@ def test_the_papers_rates_grow_with_the_batch_as_those_of_sgd() -> None:
     # A step of 256 keeps of the statistics what eight steps of 32 keep.
     assert recipe.batch_norm_momentum is not None
     assert 1 - recipe.batch_norm_momentum == pytest.approx(0.9997**8)
+    assert recipe.ema is None
+    # "How to Scale Your EMA": the decay to the power of k.
+    assert scaled(PAPER.model_copy(update={"ema": 0.999}), 8).ema == pytest.approx(0.999**8)
 
 
 def test_the_samples_rates_grow_by_the_square_root() -> None:
