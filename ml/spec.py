@@ -120,7 +120,7 @@ class TrainingOptions(Options):
     batch_scale: float = Field(default=1.0, ge=1, le=1024, allow_inf_nan=False)
     """Multiplies the recipe's batch, over all processes. Learning rates grow with it, linearly where the optimiser acts
     as SGD (the paper's epsilon of 1) and by the square root where it acts as Adam; the epochs stay
-    (`ml.training.recipes.scaled`)."""
+    (`ml.training.scaling`)."""
     precision: PrecisionName = "auto"
     """`auto`: bf16 on a GPU that has it, fp16 with scaled losses on an older one, fp32 on a processor. `fp32` computes
     in full precision everywhere; `tf32` rounds the factors of products on a GPU to 11 bits."""

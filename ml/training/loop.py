@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from timm.layers.norm_act import convert_sync_batchnorm
 from timm.utils.model_ema import ModelEmaV3
 
 from ml.child.pipes import Reporter
@@ -32,6 +31,7 @@ from ml.spec import TrainSpec
 from ml.taxonomy import Taxonomy
 from ml.training import checkpoints, losses, mixing, optimiser, sampling, throughput, validation
 from ml.training.checkpoints import Best, Position, Restored, Trained, Writer, on_processor
+from ml.training.distributed import synchronise_norms
 from ml.training.optimiser import Rates
 from ml.training.recipes import Recipe, rate_at
 from ml.training.seeds import seed_of as seed_of  # noqa: PLC0414 (head_fit takes it from here)
@@ -148,7 +148,7 @@ class Loop:
             )
         freeze(network, trainable=recipe.trainable, branches=recipe.branches)
         if job.spec.sync_batch_norm and device.world > 1 and device.device.type == "cuda":
-            convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+            synchronise_norms(network)
         device.place(network)
         self.job = job
         self.optimiser = optimiser.create(network, recipe)

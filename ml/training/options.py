@@ -1,4 +1,4 @@
-"""What a specification asks that its recipe, network or device cannot give: refused, or said once; and a batch's parts.
+"""What a specification asks that its recipe, network or device cannot give: it is refused, or said once.
 
 The options that exclude each other whatever the network are refused by `ml.spec.TrainingOptions`.
 """
@@ -8,6 +8,7 @@ import torch
 from ml.devices import Device
 from ml.errors import TrainingError
 from ml.networks.frozen import MOST_PHOTOS
+from ml.networks.layers import blocks
 from ml.networks.network import Network
 from ml.networks.trainable import count_frozen, freeze, set_training_mode
 from ml.spec import TrainSpec
@@ -16,19 +17,6 @@ from ml.training.statistics import norms_in_training
 
 TF32_CAPABILITY = (8, 0)
 """Compute capability of the first GPUs with TF32 (Ampere)."""
-
-
-def parts_of(photos: int, *, accumulate: int) -> list[slice]:
-    """The parts that a process computes its share of a batch in: at most `accumulate`, of sizes that differ by one.
-
-    A part of one photograph has no variance for batch norms to divide by: unless the share is one photograph, each part
-    has two or more, in fewer parts where photographs are few (unreadable ones have left their batch).
-    """
-    if photos == 0:
-        return []
-    count = min(accumulate, max(1, photos // 2))
-    ends = [photos * (number + 1) // count for number in range(count)]
-    return [slice(begin, end) for begin, end in zip([0, *ends], ends, strict=False)]
 
 
 def remarks(spec: TrainSpec, *, recipe: Recipe, network: Network, device: Device, photos: int) -> list[str]:
@@ -66,10 +54,10 @@ def remarks(spec: TrainSpec, *, recipe: Recipe, network: Network, device: Device
                 spec.sync_batch_norm and not norms
             ),
             f"the recipe's batch_norm_momentum changes nothing: {spec.backbone} has no batch norm in training mode": (
-                recipe.batch_norm_momentum is not None and not norms
+                recipe.batch_norm_momentum is not None and not norms and not recipe.frozen
             ),
             f"the recipe's auxiliary_weight changes nothing: {spec.backbone} has no auxiliary classifier": (
-                recipe.auxiliary_weight > 0 and network.auxiliary is None
+                recipe.auxiliary_weight > 0 and network.auxiliary is None and not recipe.frozen
             ),
             **_about_frozen_layers(recipe, network=network, device=device, photos=photos),
         }.items()
@@ -87,10 +75,10 @@ def _refuse_precision(device: Device) -> None:
 
 
 def _refuse_recomputing(spec: TrainSpec, network: Network) -> None:
-    if spec.recompute and network.plan is None:
+    if spec.recompute and not blocks(network.backbone):
         raise TrainingError(
-            f"recompute works step by step, and {spec.backbone} is of a family that is run as a whole; leave it out, "
-            "and take training.accumulate where memory is short"
+            f"recompute works block by block, and {spec.backbone} has no blocks; leave it out, and take "
+            "training.accumulate where memory is short"
         )
 
 

@@ -132,23 +132,6 @@ def recompute_statistics(network: Network, batches: Iterable[Tensor], *, device:
 
 
 @contextlib.contextmanager
-def normalising_single_photos(network: nn.Module) -> Iterator[None]:
-    """While the block runs, batch norms use their running statistics, as a single photograph needs.
-
-    In training mode the norm of a map of one value per channel has no variance to divide by, and torch raises an error.
-    Norms that are synchronised over processes see the other processes' photographs and are left as they are.
-    """
-    norms = [norm for norm in norms_in_training(network) if not isinstance(norm, nn.SyncBatchNorm)]
-    for norm in norms:
-        norm.eval()
-    try:
-        yield
-    finally:
-        for norm in norms:
-            norm.train()
-
-
-@contextlib.contextmanager
 def _only_in_training(network: nn.Module, norms: list[nn.modules.batchnorm._BatchNorm]) -> Iterator[None]:
     """Evaluation mode for all but `norms`; modes and momentums are restored afterwards."""
     modes = [(module, module.training) for module in network.modules()]

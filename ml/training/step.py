@@ -20,6 +20,7 @@ from torch.optim import Optimizer
 
 from ml.devices import Device, Fetched
 from ml.networks.network import Network
+from ml.training.distributed import distribute
 
 WARM_UP = 3
 """Steps that run eagerly before one is recorded: kernels are chosen and memory is laid out in them."""
@@ -84,7 +85,7 @@ class Step:
         self.accumulate, self.graph = accumulate, graph
         self.model: nn.Module = objective
         if device.world > 1:
-            self.model = DistributedDataParallel(objective, forward_sync_buffers=False, gradient_as_bucket_view=True)
+            self.model = distribute(objective)
         if compiled:
             self.model.compile()
         # Libraries keep memory for each stream that they were used on: one serves for warming up and recording.

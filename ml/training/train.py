@@ -25,7 +25,8 @@ from ml.training.loop import Job, fit
 from ml.training.losses import move_bias, prior_taken
 from ml.training.options import remarks
 from ml.training.output_folder import claim, clear, locked, write_history
-from ml.training.recipes import recipe_of, scaled
+from ml.training.recipes import recipe_of
+from ml.training.scaling import scaled
 from ml.training.start import first_network, read_sides
 from ml.training.validation import Validation
 

@@ -1,4 +1,4 @@
-"""Every option does what it says, is refused with a sentence, or is said to change nothing; parts have photographs."""
+"""Every option does what it says, is refused with a sentence, or is said to change nothing."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,12 +9,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 from ml.devices import Device
 from ml.errors import TrainingError
 from ml.networks.description import NetworkSpec
 from ml.networks.network import Network, build
-from ml.training.options import parts_of, remarks
+from ml.training.options import remarks
 from ml.training.recipes import SAMPLE, Recipe
 from tests.ml.world import PROCESSOR, STEADY, World
 
@@ -32,17 +33,6 @@ def said(
 ) -> list[str]:  # fmt: skip
     spec = world.spec(folder, backbone=backbone, **options)
     return remarks(spec, recipe=recipe, network=small(backbone), device=replace(device, world=processes), photos=photos)
-
-
-@given(photos=st.integers(0, 70), accumulate=st.integers(1, 40))
-def test_parts_are_the_share_in_order_and_none_has_a_single_photograph_of_several(photos: int, accumulate: int) -> None:
-    parts = parts_of(photos, accumulate=accumulate)
-    sizes = [len(range(photos)[part]) for part in parts]
-    assert [row for part in parts for row in range(photos)[part]] == list(range(photos))
-    assert len(parts) <= accumulate
-    assert all(size >= min(2, photos) for size in sizes)
-    assert max(sizes, default=0) - min(sizes, default=0) <= 1
-    assert len(parts) == min(accumulate, max(1, photos // 2)) or photos == 0
 
 
 @given(batch=st.integers(1, 64), processes=st.integers(1, 8))
@@ -68,11 +58,6 @@ def test_a_jobs_shares_are_those(world: World, tmp_path: Path) -> None:
         ({}, 16, "a batch of 16 has too few pairs of photographs, which batch norms need, for 16 processes"),
         ({"accumulate": 9}, 1, "the 16 photographs that a process has .* too few pairs .*; at most 8"),
         ({"accumulate": 3}, 4, "the 4 photographs that a process has .*; at most 2"),
-        (
-            {"recompute": True, "backbone": "mobilenetv3_small_050"},
-            1,
-            "is of a family that is run as a whole",
-        ),
         ({"sync_batch_norm": True}, 1, "several processes with a GPU each, not 1 on cpu"),
         ({"sync_batch_norm": True}, 2, "several processes with a GPU each, not 2 on cpu"),
     ],
@@ -93,6 +78,18 @@ def test_single_photographs_will_do_where_norms_are_frozen_or_synchronised(world
         said(world, tmp_path, recipe=frozen, processes=17)
     with pytest.raises(TrainingError, match="too few photographs; at most 4"):
         said(world, tmp_path, recipe=frozen, processes=4, accumulate=5)
+
+
+def test_recomputing_is_refused_where_there_are_no_blocks(world: World, tmp_path: Path) -> None:
+    network = small()
+    assert (
+        remarks(world.spec(tmp_path, recompute=True), recipe=LIVELY, network=network, device=PROCESSOR, photos=100)
+        == []
+    )
+    network.backbone = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+    network.plan = None
+    with pytest.raises(TrainingError, match="recompute works block by block, and tf_efficientnet_lite0 has no blocks"):
+        remarks(world.spec(tmp_path, recompute=True), recipe=LIVELY, network=network, device=PROCESSOR, photos=100)
 
 
 def test_tf32_is_a_gpus(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

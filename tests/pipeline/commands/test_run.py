@@ -8,13 +8,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from pipeline.commands import run
+from pipeline.config.settings import Settings
 from pipeline.defs.together import TRAININGS
 from pipeline.launching import pools
 from pipeline.launching.gpus import VISIBLE, slots
@@ -76,6 +77,36 @@ def test_on_one_gpu_they_follow_each_other(machine: Path, monkeypatch: pytest.Mo
     assert run_of("baseline", "multi_view") == []
     found = [json.loads(path.read_text()) for path in machine.glob("*.json")]
     assert found == [{"gpu": A, "beside": False}] * 2
+
+
+@pytest.mark.parametrize(
+    ("cards", "selection", "way"),
+    [
+        (PAIR, "key:baseline or key:multi_view", "_in_processes"),
+        (PAIR, "key:baseline or key:specificity_baseline", "_in_this_process"),
+        (SINGLE, "group:training", "_in_this_process"),
+        ("", "group:training", "_in_this_process"),
+    ],
+)
+def test_processes_are_started_where_trainings_can_be_side_by_side(
+    machine: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, cards: str, selection: str, way: str
+) -> None:
+    nvidia_smi(cards, folder=machine.parent / "bin", monkeypatch=monkeypatch)
+    taken: list[str] = []
+
+    def takes(name: str) -> Callable[..., list[str]]:
+        def taking(*_: object) -> list[str]:
+            taken.append(name)
+            return []
+
+        return taking
+
+    for name in ("_in_processes", "_in_this_process"):
+        monkeypatch.setattr(run, name, takes(name))
+    monkeypatch.setattr(run, "check_answers", lambda _: None)
+    monkeypatch.setattr(run, "raise_on_signals", lambda: None)
+    assert run.materialise(settings, selection=selection) == []
+    assert taken == [way]
 
 
 def test_a_signal_ends_the_trainings_and_their_children(machine: Path) -> None:
