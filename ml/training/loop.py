@@ -29,7 +29,7 @@ from ml.networks.network import Network
 from ml.networks.trainable import freeze, set_training_mode
 from ml.spec import TrainSpec
 from ml.training import checkpoints, optimiser, throughput, validation
-from ml.training.averaging import averaged, settle_statistics
+from ml.training.averaging import Average, settle_statistics
 from ml.training.checkpoints import Best, Position, Restored, Trained, Writer, on_processor
 from ml.training.optimiser import Rates
 from ml.training.recipes import Recipe, rate_at
@@ -45,8 +45,7 @@ if TYPE_CHECKING:
 PHASE = "train"
 STATISTICS_BATCHES = 100
 """Batches that the statistics of batch norms are taken anew from after a short training; at the end of an epoch within
-it, a twentieth of the epoch, but at least `FEWEST_BATCHES`."""
-FEWEST_BATCHES = 4
+it a twentieth of the epoch, and at least four."""
 CHECKPOINT_SECONDS = 60.0
 """Between two checkpoints, at least; see `ml.training.checkpoints.Writer`."""
 
@@ -142,7 +141,7 @@ class Loop:
         self.optimiser = optimiser.create(network, recipe)
         self.rates = Rates(self.optimiser, device=device)
         self.scaler = device.scaler()
-        self.average = averaged(network, decay=recipe.ema) if recipe.ema is not None else None
+        self.average = Average(network, decay=recipe.ema) if recipe.ema is not None else None
         self.trained = Trained(
             network=network, optimiser=self.optimiser, scaler=self.scaler,
             average=cast("Network", self.average.module) if self.average is not None else None,
@@ -265,7 +264,8 @@ class Loop:
             stop, due = wanted_before
         else:
             stop = job.stop.is_set()
-        if stop or due:
+        # What was due before the step before may be written by now.
+        if stop or (due and self.writer.due):
             self._save()
         self._end_when(asked=stop)
 
@@ -369,7 +369,7 @@ class Loop:
         if job.validation is None or not len(job.validation.positions):
             return None
         network = self.trained.average or job.network
-        few = min(STATISTICS_BATCHES, max(FEWEST_BATCHES, job.steps_per_epoch // 20))
+        few = min(STATISTICS_BATCHES, max(4, job.steps_per_epoch // 20))
         self._settle_statistics(network, steps=self.position.step, batches=few)
         quality = job.validation.measure(network, loader=job.loader, device=job.device, stop=job.stop)
         if job.recipe.patience is not None and (self.best is None or quality.loss < self.best.loss):
