@@ -108,8 +108,9 @@ class TrainingOptions(Options):
 
     image_size: int = Field(default=299, ge=32, le=4096)
     """Width and height of the network's input, in pixels."""
-    workers: int = Field(default=2, ge=0)
-    """Decoding threads per training process."""
+    workers: int | None = Field(default=None, ge=0)
+    """Workers that decode photographs, per training process: processes where it has a GPU, else threads. Empty: its
+    share of the processor's cores, less one."""
     precision: PrecisionName = "auto"
     """`auto`: bf16 on a GPU that has it, fp16 with scaled losses on an older one, fp32 on a processor."""
     compile: bool = False

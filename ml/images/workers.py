@@ -5,9 +5,12 @@ batch, where its photographs are and how they are changed: workers outlive epoch
 """
 
 import multiprocessing
+import os
 import shutil
 import signal
+import threading
 from collections.abc import Iterator
+from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -81,6 +84,12 @@ class Workers:
         context = multiprocessing.get_context("forkserver")
         # What the workers need is imported once, and its memory shared.
         context.set_forkserver_preload([__name__])
+        # What is blocked when the server starts is blocked in all that it forks, from their first instruction on. The
+        # tracker, which it starts otherwise, would unblock it.
+        resource_tracker.ensure_running()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        forkserver.ensure_running()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._asked = _Asked()
         self._batches: DataLoader[Decoded] = DataLoader(
             _Batches(decoder),
@@ -90,7 +99,7 @@ class Workers:
             prefetch_factor=AHEAD,
             persistent_workers=True,
             pin_memory=pinned,
-            worker_init_fn=_leave_interrupts,
+            worker_init_fn=_depend_on_training,
             multiprocessing_context=context,
         )
         self._pass = 0
@@ -116,9 +125,8 @@ class Workers:
                 yield batch
                 if current != self._pass:
                     raise LoaderError("another pass over photographs began before this one had ended")
-        except RuntimeError as error:
-            if "DataLoader worker" not in str(error):
-                raise
+        except (RuntimeError, OSError, EOFError) as error:
+            # torch tells of a dead worker, or what a dead worker was to send cannot be received.
             raise LoaderError(
                 f"a process that decodes photographs was killed ({error}); the machine may be out of memory, or "
                 f"{SHARED} full: lower training.workers"
@@ -137,8 +145,19 @@ class Workers:
             )
 
 
-def _leave_interrupts(worker: int) -> None:
-    """Ctrl-C and torchrun's end reach whole groups of processes: the training ends its workers when it has done."""
+def _depend_on_training(worker: int) -> None:
+    """End a worker with its training, however that ends, and only then.
+
+    The training ends its workers itself, when it has written its state: torchrun would end the whole group before. As
+    long as a worker lives its server does, so that a worker whose training was killed cannot tell by its own parent.
+    """
     del worker
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    os.setpgrp()
+    threading.Thread(target=_end_with_training, name="watch-training", daemon=True).start()
+
+
+def _end_with_training() -> None:
+    training = multiprocessing.parent_process()
+    if training is not None:
+        training.join()
+        os._exit(1)

@@ -92,9 +92,7 @@ def _train(
     if recipe.reuse_frozen and device.world == 1 and len(train) <= MOST_PHOTOS:
         _reuse_frozen_layers(job)
     history = probe(job) + fit(job)
-    if tracked is None:
-        return None
-    return _finish(job, history=history, tracked=tracked, taxonomy=taxonomy, validation=validation, pack=pack)
+    return _finish(job, history=history, tracked=tracked, taxonomy=taxonomy, validation=validation)
 
 
 def _reuse_frozen_layers(job: Job) -> None:
@@ -124,20 +122,21 @@ def _finish(
     job: Job,
     *,
     history: list[dict[str, Any]],
-    tracked: ChildRun,
+    tracked: ChildRun | None,
     taxonomy: Taxonomy,
     validation: Photos,
-    pack: Pack,
-) -> TrainResult:
-    """Write the network, evaluate it on both sides, and log what a person looks at."""
+) -> TrainResult | None:
+    """Evaluate the network on both sides; the first rank writes it, and logs what a person looks at."""
     output, name = job.spec.output, job.spec.tracking.stage
-    description, weights = save(job.network, folder=output)
-    written = write_history(history, output / "history.parquet")
+    if job.device.first:
+        description, weights = save(job.network, folder=output)
+        written = write_history(history, output / "history.parquet")
     assessed = assess(
         job.network, validation=validation, train=job.photos, taxonomy=taxonomy, seed=job.spec.seed, title=name,
-        output=output, pack=pack, device=job.device, workers=job.spec.workers, reporter=job.reporter, stop=job.stop,
-        frozen=job.loader if isinstance(job.loader, FrozenLayers) else None,
+        output=output, loader=job.loader, device=job.device, reporter=job.reporter, stop=job.stop,
     )  # fmt: skip
+    if assessed is None or tracked is None:
+        return None
     numbers, pictures = assessed.numbers, dict(assessed.figures)
     if job.steps:
         pictures["Training curves"] = training_curves(

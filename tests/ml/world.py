@@ -37,6 +37,9 @@ an epsilon of one keeps Adam from making small differences large."""
 
 PROCESSOR = Device(device=torch.device("cpu"), rank=0, world=1)
 
+SHOWN_SMALL = NetworkSpec(backbone="none", image_size=32, views=(1.0, 0.5))
+"""Two views of 32 pixels, for what needs no network."""
+
 SMOOTH = "test_convnext"
 """A tiny backbone without kinks. Where a unit of a ReLU is within rounding of its kink, two processors, or two ways
 to share a batch, take different sides, and the gradient differs in the third digit; smooth units only round."""
