@@ -4,15 +4,17 @@ Each batch is one item, so that their order is that of one process. A worker get
 batch, where its photographs are and how they are changed: workers outlive epochs, and hold no state of any.
 """
 
+import atexit
 import multiprocessing
 import os
 import shutil
 import signal
 import threading
+import weakref
 from collections.abc import Iterator
 from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor
@@ -119,7 +121,11 @@ class Workers:
         self._pass += 1
         current, self._asked.groups = self._pass, groups
         try:
-            for batch in self._batches:
+            batches = iter(self._batches)
+            if current == 1:
+                # Where something still holds this object at the end: without it torch waits five seconds per worker.
+                atexit.register(_end, weakref.ref(batches))
+            for batch in batches:
                 if batch.broken is not None:
                     raise DataError(batch.broken)
                 yield batch
@@ -143,6 +149,12 @@ class Workers:
                 f"{-(-needed // _MIB)}: give the container more (docker run --shm-size, in Kubernetes an emptyDir of "
                 "medium Memory there), or lower training.workers"
             )
+
+
+def _end(batches: weakref.ref[Any]) -> None:
+    running = batches()
+    if running is not None:
+        running._shutdown_workers()
 
 
 def _depend_on_training(worker: int) -> None:
