@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[3]
 def test_two_processes_write_the_rows_of_one_in_its_order(world: World, tmp_path: Path) -> None:
     # 18 photographs in batches of four: five batches for two processes. One photograph cannot be read.
     broken = world.spoiled(tmp_path / "world", "003")
-    files = [str(broken.index), str(broken.split), str(broken.taxonomy)]
+    files = str(broken.index), str(broken.split), str(broken.taxonomy)
     main(*files, str(tmp_path / "one.parquet"))
     done = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2",
