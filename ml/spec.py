@@ -115,8 +115,9 @@ class TrainingOptions(Options):
 
     image_size: int = Field(default=299, ge=32, le=4096)
     """Width and height of the network's input, in pixels."""
-    workers: int = Field(default=2, ge=0)
-    """Decoding threads per training process."""
+    workers: int | None = Field(default=None, ge=0)
+    """Workers that decode photographs, per training process: processes where it has a GPU, else threads. Empty: its
+    share of the processor's cores, less one."""
     batch_scale: float = Field(default=1.0, ge=1, le=1024, allow_inf_nan=False)
     """Multiplies the recipe's batch, over all processes. Learning rates grow with it, linearly where the optimiser acts
     as SGD (the paper's epsilon of 1) and by the square root where it acts as Adam; the epochs stay

@@ -14,7 +14,8 @@ from ml.devices import Device
 from ml.evaluation.drawing import BLUE, GREEN, GRID, INK, ORANGE, figure_of, save, tidy
 from ml.evaluation.metrics import SIZE_NAMES, Measured, confused_pairs, flat, measure, write_metrics, write_pairs
 from ml.evaluation.predict import Evaluation, predict
-from ml.images.pack import Pack, Photos
+from ml.images.loader import Loader
+from ml.images.pack import Photos
 from ml.networks.embeddings import Embeddings
 from ml.networks.frozen import FrozenLayers
 from ml.networks.network import Network
@@ -54,14 +55,12 @@ def assess(
     seed: int,
     title: str,
     output: Path,
-    pack: Pack,
+    loader: Loader | FrozenLayers | Embeddings,
     device: Device,
-    workers: int,
     reporter: Reporter,
     stop: threading.Event,
-    frozen: FrozenLayers | Embeddings | None = None,
-) -> Assessment:
-    """Evaluate `network` on both sides.
+) -> Assessment | None:
+    """Evaluate `network` on both sides. Every process of the group must call this; the first one writes.
 
     Args:
         network: The trained network; `network.spec` says what its classes are.
@@ -71,12 +70,13 @@ def assess(
         seed: Draws the training photographs where there are more than `TRAIN_PHOTOS`.
         title: Heads the pictures.
         output: The folder for the files.
-        pack: Where the photographs are.
+        loader: Gives photographs as the network takes them, or the features of its frozen layers.
         device: Where to compute.
-        workers: Decoding threads.
         reporter: Hears of progress and unreadable photographs.
         stop: Set to end early.
-        frozen: Gives features of frozen layers, or embeddings, instead of pixels.
+
+    Returns:
+        What is in the folder, on the first process; None on the others.
 
     Raises:
         InterruptedTrainingError: `stop` was set.
@@ -84,11 +84,14 @@ def assess(
     """
     sides: dict[str, Evaluation] = {}
     for side, photos in ((VALIDATION, validation), (TRAINING, sample(train, seed=seed))):
-        sides[side] = predict(
-            network, photos=photos, pack=pack, device=device, workers=workers, reporter=reporter, stop=stop,
+        found = predict(
+            network, photos=photos, loader=loader, device=device, reporter=reporter, stop=stop,
             title=f"{side} photographs", output=output / f"{side}.parquet", distributions=side == VALIDATION,
-            frozen=frozen,
         )  # fmt: skip
+        if found is not None:
+            sides[side] = found
+    if not sides:
+        return None
     lineage = taxonomy.lineages_at(RANKS.index(network.spec.rank) + 1)[:, 1:]
     sizes = np.bincount(train.labels, minlength=len(lineage))
     measured = {side: measure(found.answers, lineage=lineage, sizes=sizes) for side, found in sides.items()}

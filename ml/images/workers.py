@@ -4,12 +4,17 @@ Each batch is one item, so that their order is that of one process. A worker get
 batch, where its photographs are and how they are changed: workers outlive epochs, and hold no state of any.
 """
 
+import atexit
 import multiprocessing
+import os
 import shutil
 import signal
+import threading
+import weakref
 from collections.abc import Iterator
+from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor
@@ -81,6 +86,12 @@ class Workers:
         context = multiprocessing.get_context("forkserver")
         # What the workers need is imported once, and its memory shared.
         context.set_forkserver_preload([__name__])
+        # What is blocked when the server starts is blocked in all that it forks, from their first instruction on. The
+        # tracker, which it starts otherwise, would unblock it.
+        resource_tracker.ensure_running()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        forkserver.ensure_running()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._asked = _Asked()
         self._batches: DataLoader[Decoded] = DataLoader(
             _Batches(decoder),
@@ -90,7 +101,7 @@ class Workers:
             prefetch_factor=AHEAD,
             persistent_workers=True,
             pin_memory=pinned,
-            worker_init_fn=_leave_interrupts,
+            worker_init_fn=_depend_on_training,
             multiprocessing_context=context,
         )
         self._pass = 0
@@ -110,15 +121,18 @@ class Workers:
         self._pass += 1
         current, self._asked.groups = self._pass, groups
         try:
-            for batch in self._batches:
+            batches = iter(self._batches)
+            if current == 1:
+                # Where something still holds this object at the end: without it torch waits five seconds per worker.
+                atexit.register(_end, weakref.ref(batches))
+            for batch in batches:
                 if batch.broken is not None:
                     raise DataError(batch.broken)
                 yield batch
                 if current != self._pass:
                     raise LoaderError("another pass over photographs began before this one had ended")
-        except RuntimeError as error:
-            if "DataLoader worker" not in str(error):
-                raise
+        except (RuntimeError, OSError, EOFError) as error:
+            # torch tells of a dead worker, or what a dead worker was to send cannot be received.
             raise LoaderError(
                 f"a process that decodes photographs was killed ({error}); the machine may be out of memory, or "
                 f"{SHARED} full: lower training.workers"
@@ -137,8 +151,25 @@ class Workers:
             )
 
 
-def _leave_interrupts(worker: int) -> None:
-    """Ctrl-C and torchrun's end reach whole groups of processes: the training ends its workers when it has done."""
+def _end(batches: weakref.ref[Any]) -> None:
+    running = batches()
+    if running is not None:
+        running._shutdown_workers()
+
+
+def _depend_on_training(worker: int) -> None:
+    """End a worker with its training, however that ends, and only then.
+
+    The training ends its workers itself, when it has written its state: torchrun would end the whole group before. As
+    long as a worker lives its server does, so that a worker whose training was killed cannot tell by its own parent.
+    """
     del worker
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    os.setpgrp()
+    threading.Thread(target=_end_with_training, name="watch-training", daemon=True).start()
+
+
+def _end_with_training() -> None:
+    training = multiprocessing.parent_process()
+    if training is not None:
+        training.join()
+        os._exit(1)

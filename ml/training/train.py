@@ -112,9 +112,7 @@ def _train(
         move_bias(network.head, by=prior_taken(recipe, counts=job.counts))
     if isinstance(job.loader, Embeddings):
         job.loader.keep([Pass(validation)], title="features of the validation photographs")
-    if not device.first:
-        return None
-    return _finish(job, history=history, tracked=tracked, taxonomy=taxonomy, validation=validation, pack=pack)
+    return _finish(job, history=history, tracked=tracked, taxonomy=taxonomy, validation=validation)
 
 
 def _reuse_frozen_layers(job: Job) -> None:
@@ -147,17 +145,18 @@ def _finish(
     tracked: "ChildRun | None",
     taxonomy: Taxonomy,
     validation: Photos,
-    pack: Pack,
-) -> TrainResult:
-    """Write the network, evaluate it on both sides, and log what a person looks at."""
+) -> TrainResult | None:
+    """Evaluate the network on both sides; the first rank writes it, and logs what a person looks at."""
     output, name = job.spec.output, job.spec.tracking.stage if job.spec.tracking else job.spec.network
-    description, weights = save(job.network, folder=output)
-    written = write_history(history, output / "history.parquet")
+    if job.device.first:
+        description, weights = save(job.network, folder=output)
+        written = write_history(history, output / "history.parquet")
     assessed = assess(
         job.network, validation=validation, train=job.photos, taxonomy=taxonomy, seed=job.spec.seed, title=name,
-        output=output, pack=pack, device=job.device, workers=job.spec.workers, reporter=job.reporter, stop=job.stop,
-        frozen=job.loader if isinstance(job.loader, FrozenLayers | Embeddings) else None,
+        output=output, loader=job.loader, device=job.device, reporter=job.reporter, stop=job.stop,
     )  # fmt: skip
+    if assessed is None:
+        return None
     numbers, pictures = assessed.numbers, dict(assessed.figures)
     if job.steps:
         pictures["Training curves"] = training_curves(

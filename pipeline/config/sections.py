@@ -223,6 +223,11 @@ class TrainingSettings(_Section, TrainingOptions):
     """`paper`: batch sizes, epochs and learning rates as printed; `sample`: sized for two CPU cores; `frozen`: only
     heads, on embeddings computed once; or a YAML or JSON file with a recipe (`ml.training.recipes.Recipe`) for each
     network."""
+    pack_side: int | None = Field(default=None, ge=32)
+    """Short side, in pixels, of the photographs that training reads; larger ones are reduced to it, smaller ones kept
+    as they were fetched. Empty: six times `image_size`, where the magnified view of the smallest crop still has a pixel
+    for each that the network reads; photographs of `photos.size` large are then kept whole. Less saves disk and time
+    at the cost of detail. Another side builds the pack again."""
     processes: int = Field(default=1, ge=1)
     """Training processes, one per device (torchrun when more than one)."""
     seed: Seed = 2017

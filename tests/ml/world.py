@@ -29,6 +29,9 @@ from tests.mlflow_stores import empty_store
 SPECIES = 3
 PER_SPECIES = 8
 
+SHOWN_SMALL = NetworkSpec(backbone="none", image_size=32, views=(1.0, 0.5))
+"""Two views of 32 pixels, for what needs no network."""
+
 SMOOTH = "test_convnext"
 """A tiny backbone without kinks. Where a unit of a ReLU is within rounding of its kink, two processors, or two ways
 to share a batch, take different sides, and the gradient differs in the third digit; smooth units only round."""

@@ -146,7 +146,7 @@ def test_the_distributions_are_the_operators(drawn: tuple[NDArray[np.float64], t
     largest = np.minimum(height, width / aspect)
     place = (tall - least) / (largest - least)
     assert np.quantile(place, [0.25, 0.5, 0.75]) == pytest.approx([0.25, 0.5, 0.75], abs=0.03)
-    # So areas are no longer uniform, as this project's were before the law was TF-slim's: half of them lie below 0.4.
+    # So areas are not uniform between 0.1 and 1, which would put their median at 0.55.
     assert np.median(area) < 0.42
     assert np.corrcoef(crops[:, 0] / np.maximum(1, width - wide), area)[0, 1] == pytest.approx(0, abs=0.05)
     assert (crops[:, 0] / np.maximum(1, width - wide)).mean() == pytest.approx(0.5, abs=0.02)
