@@ -83,7 +83,11 @@ class World:
         """A training of two short epochs that repeats itself in parts: norms frozen, no dropout, a smooth optimiser."""
         torch.manual_seed(1)
         spec = NetworkSpec(
-            backbone=backbone, classes=SPECIES, image_size=32, views=recipe.views, dropout=recipe.dropout,
+            backbone=backbone,
+            classes=SPECIES,
+            image_size=32,
+            views=recipe.views,
+            dropout=recipe.dropout,
             head=recipe.head,
         )
         pack = Pack(self.index)
