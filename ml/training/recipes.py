@@ -36,7 +36,7 @@ class Probe(_Frozen):
     several values, cross-validation on the training side chooses one."""
     iterations: int = Field(ge=1)
     """Of L-BFGS, where the problem fits in memory (`ml.training.head_fit.EXACT_BYTES`)."""
-    passes: int = Field(default=10, ge=1)
+    passes: int = Field(default=20, ge=1)
     """Over the embeddings in mini-batches, where it does not."""
     scale: float | None = Field(default=None, gt=0)
     """Of the cosines of a cosine or prototype head; None to learn it from held-out photographs of the training side."""
