@@ -329,15 +329,16 @@ def test_the_frozen_recipes_go_from_genus_to_species(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
+    result = None
     for network, parent in (("genus_stage", None), ("knowledge_transfer", tmp_path / "genus_stage" / RESULT_FILE)):
         spec = world.spec(
             tmp_path / network, network=network, recipe="frozen", parent=parent, spec_hash=f"frozen {network}",
             features=tmp_path / "features",
         )  # fmt: skip
         result = train.run(spec, device=PROCESSOR, reporter=Reporter(said.append), stop=threading.Event())
-        assert result is not None
         # Both stages have the same backbone: the second finds all embeddings, those of evaluation included.
         monkeypatch.setattr(Embeddings, "_joined", None)
+    assert result is not None
     assert result.metrics["top1"] > 0.8
     assert load(result.network, result.weights).spec.views == (1.0, 0.5)
     assert not (tmp_path / "knowledge_transfer" / "head.safetensors").exists()
