@@ -19,6 +19,7 @@ PARTS: Final = {
     "step": "the trainer's step against a bare PyTorch step of the same network and batch",
     "gpu": "the paper's networks on a GPU: the recorded step, the loader, and both together",
     "specificity": "one pass and calibration at the paper's scale, against the paper's hill climb",
+    "heads": "a head for 20,000 species on a million embeddings: memory over the steps, and what a pass costs",
     "dataset": "the SQL from occurrences to the split, at the scale of the paper and beyond",
     "leakage": "what the perceptual hash recognises among real photographs",
 }

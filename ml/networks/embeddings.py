@@ -96,7 +96,7 @@ class Embeddings:
             reporter: Hears of progress, and of photographs whose embedding is not finite.
         """
         self.network, self.loader, self._folder, self._stop, self._reporter = network, loader, folder, stop, reporter
-        self._batch = BATCH.get(loader.device.device.type, BATCH["cuda"])
+        self._batch = BATCH["cuda" if loader.device.device.type == "cuda" else "cpu"]
         self._network_hash = self._hash()
         self._files: dict[tuple[Pass, int], Path] = {}
         self._held: OrderedDict[tuple[Pass, int], Piece] = OrderedDict()
@@ -136,7 +136,7 @@ class Embeddings:
         Raises:
             InterruptedTrainingError: the event to stop was set.
         """
-        found = _read(self._file(of, number), positions=of.positions(number))
+        found = read_piece(self._file(of, number), begin=number * PIECE)
         return found or next(self._computed(of, [number]))
 
     def batches(
@@ -205,7 +205,9 @@ class Embeddings:
         try:
             for number, found in itertools.groupby(zip(groups, batches, strict=True), key=lambda pair: pair[0][0]):
                 piece = self._joined(of, ((group, batch) for (_, group), batch in found))
-                self._write(piece, file=self._file(of, number), begin=number * PIECE)
+                for reason in piece.failures.values():
+                    self._reporter.info(f"skipped an unreadable photograph, {reason}")
+                write_piece(self._file(of, number), piece, begin=number * PIECE)
                 yield piece
         finally:
             self.network.train(training)
@@ -232,15 +234,6 @@ class Embeddings:
             features.append(pooled[torch.from_numpy(finite)])
             places.append(batch.positions[finite])
         return Piece(torch.cat(features), np.concatenate(places), failures)
-
-    def _write(self, piece: Piece, *, file: Path, begin: int) -> None:
-        for reason in piece.failures.values():
-            self._reporter.info(f"skipped an unreadable photograph, {reason}")
-        write_shared(
-            file,
-            {"features": piece.features, "positions": torch.from_numpy(piece.positions - begin)},
-            metadata={"failures": json.dumps({str(at - begin): why for at, why in piece.failures.items()})},
-        )
 
     def _hash(self) -> str:
         network, device = self.network, self.loader.device
@@ -269,14 +262,23 @@ class Embeddings:
         return self._files[key]
 
 
-def _read(file: Path, *, positions: NDArray[np.int64]) -> Piece | None:
-    """The piece of `file`; None where it is missing, or was cut off by a crash."""
+def write_piece(file: Path, piece: Piece, *, begin: int) -> None:
+    """Write a piece whose first photograph is at the position `begin`."""
+    write_shared(
+        file,
+        {"features": piece.features.contiguous(), "positions": torch.from_numpy(piece.positions - begin)},
+        metadata={"failures": json.dumps({str(at - begin): why for at, why in piece.failures.items()})},
+    )
+
+
+def read_piece(file: Path, *, begin: int) -> Piece | None:
+    """The piece of `file`, whose first photograph is at the position `begin`; None where it is missing or cut off."""
     try:
         with safe_open(file, framework="pt") as stream:
+            # Read from the file now, not page by page from a mapped file.
             features, places = stream.get_tensor("features").clone(), stream.get_tensor("positions").clone()
             failures = json.loads(stream.metadata()["failures"])
         file.touch()
     except (OSError, KeyError, TypeError, SafetensorError):
         return None
-    begin = int(positions[0])
     return Piece(features, places.numpy() + begin, {int(at) + begin: why for at, why in failures.items()})

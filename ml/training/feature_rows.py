@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ml.devices import Device
 from ml.errors import InterruptedTrainingError
-from ml.networks.embeddings import Embeddings, Pass
+from ml.networks.embeddings import Pass, Piece
 
 MIXED_PIECES = 8
 """Pieces that are read together, in an order drawn by the seed, and whose rows are then mixed: 8,192 photographs, 42 MB
@@ -96,14 +96,22 @@ class Held:
         return self.at(self.folds == fold)
 
 
+class Source(Protocol):
+    """Where embeddings are; `ml.networks.embeddings.Embeddings` computes them."""
+
+    def piece(self, of: Pass, number: int) -> Piece:
+        """A piece of a pass."""
+
+
 class Streamed:
     """Rows on disk: in memory are the pieces that are mixed with one another."""
 
     def __init__(
         self,
-        embeddings: Embeddings,
+        source: Source,
         passes: Sequence[Pass],
         *,
+        device: Device,
         folds: NDArray[np.int64],
         stop: threading.Event,
         moments: Moments | None = None,
@@ -112,23 +120,19 @@ class Streamed:
         """Read the embeddings of `passes` over the same photographs.
 
         Args:
-            embeddings: Where they are; all of them are there (`Embeddings.keep`).
+            source: Where they are.
             passes: Over the same photographs.
+            device: This process's.
             folds: The fold of each photograph.
             stop: Set to end early.
             moments: What to standardise by; None to leave features as they are.
             chosen: Which photographs count; None for all.
         """
-        self._embeddings, self._passes, self._folds, self._stop = embeddings, passes, folds, stop
+        self._source, self._passes, self._device, self._folds, self._stop = source, passes, device, folds, stop
         self._moments = moments
         self._chosen = np.ones(len(folds), np.bool_) if chosen is None else chosen
-        device = self._device
         pieces = [(one, number) for one in passes for number in range(one.pieces)]
         self._pieces = pieces[device.rank :: device.world]
-
-    @property
-    def _device(self) -> Device:
-        return self._embeddings.loader.device
 
     def __len__(self) -> int:
         """How many there are at most: a photograph without an embedding counts."""
@@ -179,8 +183,9 @@ class Streamed:
 
     def _changed(self, *, moments: Moments | None = None, chosen: NDArray[np.bool_] | None = None) -> "Streamed":
         return Streamed(
-            self._embeddings,
+            self._source,
             self._passes,
+            device=self._device,
             folds=self._folds,
             stop=self._stop,
             moments=self._moments if moments is None else moments,
@@ -192,7 +197,7 @@ class Streamed:
             raise InterruptedTrainingError("interrupted while fitting the head; run again to go on from there")
         read = []
         for one, number in pieces:
-            piece = self._embeddings.piece(one, number)
+            piece = self._source.piece(one, number)
             chosen = self._chosen[piece.positions]
             positions = piece.positions[chosen]
             features = self._device.send(piece.features if chosen.all() else piece.features[torch.from_numpy(chosen)])

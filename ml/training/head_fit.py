@@ -131,7 +131,7 @@ class HeadFit:
         self.folds = FOLDS if self.exact or self.kind == "prototype" else SAMPLED_FOLDS
         observations = observations_of(job.photos, spec=job.spec)
         folds = folds_of(job.photos, observations=observations, seed=job.spec.seed, folds=self.folds)
-        streamed = Streamed(embeddings, passes, folds=folds, stop=job.stop)
+        streamed = Streamed(embeddings, passes, device=job.device, folds=folds, stop=job.stop)
         self.moments = self._moments(streamed)
         streamed = streamed.standardised(self.moments)
         self.rows: Rows = streamed.held(columns=self.columns) if self._held(photos) else streamed

@@ -256,7 +256,7 @@ FROZEN = Recipe(
     batch_norm_momentum=None,
     batch_norm_eps=None,
     batch_norm_frozen=True,
-    probe=Probe(views=1, weight_decay=(0.001, 0.003, 0.01, 0.03), iterations=40),
+    probe=Probe(views=1, weight_decay=(0.0003, 0.001, 0.003, 0.01), iterations=40),
     segments=(),
     augmentation=Augmentation(),
 )

@@ -18,7 +18,8 @@ from ml.networks.description import HeadName
 from ml.networks.embeddings import Embeddings
 from ml.networks.heads import CosineHead, head_of
 from ml.networks.network import load, save
-from ml.training import head_fit, head_solvers
+from ml.spec import RESULT_FILE
+from ml.training import head_fit, head_solvers, train
 from ml.training.feature_rows import Held, moments_of
 from ml.training.head_fit import EXACT_BYTES, embeddings_of, exact_bytes, fit_head
 from ml.training.head_solvers import Problem, solve_exactly, solve_in_batches
@@ -321,3 +322,23 @@ def test_being_asked_to_end_ends_a_fit_at_any_point(world: World, tmp_path: Path
     job.loader.batches = stopped  # type: ignore[assignment, method-assign]
     with pytest.raises(InterruptedTrainingError, match="while computing features"):
         fit_head(job, PROBE)
+
+
+@pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
+def test_the_frozen_recipes_go_from_genus_to_species(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    result = None
+    for network, parent in (("genus_stage", None), ("knowledge_transfer", tmp_path / "genus_stage" / RESULT_FILE)):
+        spec = world.spec(
+            tmp_path / network, network=network, recipe="frozen", parent=parent, spec_hash=f"frozen {network}",
+            features=tmp_path / "features",
+        )  # fmt: skip
+        result = train.run(spec, device=PROCESSOR, reporter=Reporter(said.append), stop=threading.Event())
+        # Both stages have the same backbone: the second finds all embeddings, those of evaluation included.
+        monkeypatch.setattr(Embeddings, "_joined", None)
+    assert result is not None
+    assert result.metrics["top1"] > 0.8
+    assert load(result.network, result.weights).spec.views == (1.0, 0.5)
+    assert not (tmp_path / "knowledge_transfer" / "head.safetensors").exists()
