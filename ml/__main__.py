@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from ml.child.pipes import Reporter, session
-from ml.errors import MlError, TrackingError
+from ml.child.tracked import mlflow_errors_told
+from ml.errors import MlError
 from ml.spec import CalibrateSpec, RegisterSpec, StageSpec, TrainSpec
 
 SPECS: Final[Mapping[str, type[StageSpec]]] = {
@@ -34,15 +35,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--spec", type=Path, required=True, help="the specification, a JSON file (see ml.spec)")
     options = parser.parse_args(argv)
     run = _loaded(options.stage)
-    from mlflow.exceptions import MlflowException  # noqa: PLC0415 (loaded by every stage, with its settings)
-
     try:
         with session() as reporter:
             spec = SPECS[options.stage].read(options.spec)
-            try:
+            with mlflow_errors_told(spec):
                 run(spec, reporter)
-            except MlflowException as error:
-                raise TrackingError(f"MLflow at {spec.tracking.uri} did not take the run: {error}") from error
     except (MlError, OSError) as error:
         sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
         return 1

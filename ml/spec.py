@@ -126,6 +126,11 @@ class TrainingOptions(Options):
     deterministic: bool = False
     """On a GPU, choose kernels that give the same bits each time, where there are such; a processor always does."""
 
+    checkpoint_minutes: float = Field(default=1.0, gt=0)
+    """Least minutes between two checkpoints; they are further apart where they would take more than 1 % of the time."""
+    log_steps: int = Field(default=50, ge=1)
+    """Steps between two points of loss, learning rate and gradient norm in MLflow; each is a mean over these steps."""
+
     @model_validator(mode="after")
     def _possible_together(self) -> Self:
         if self.compile and self.recompute:
@@ -178,7 +183,8 @@ class StageSpec(Document):
     """The folder of this stage: what it makes, and `result.json` last."""
     spec_hash: str
     """Content version of everything that decides the outcome; names the MLflow run to continue."""
-    tracking: TrackingSpec
+    tracking: TrackingSpec | None = None
+    """Where it is logged; None logs nothing, and needs no MLflow."""
 
 
 class TrainSpec(TrainingOptions, StageSpec):
@@ -216,6 +222,7 @@ class TrainResult(Result):
     """What one training stage produced. Paths are inside its output folder."""
 
     mlflow_run_id: str
+    """Empty where nothing was logged."""
     weights: Path
     """`weights.safetensors`."""
     network: Path
@@ -323,6 +330,7 @@ class CalibrateResult(Result):
     """The chosen threshold and what it does on photographs that did not choose it."""
 
     mlflow_run_id: str
+    """Empty where nothing was logged."""
     target: float
     threshold: float
     """Of photographs that belong to no group; without groups, of all."""
@@ -375,6 +383,8 @@ class RegisterSpec(StageSpec):
     figures: dict[str, Path]
     example: Path
     """A photograph of the validation side, for the input example."""
+    tracking: TrackingSpec
+    """Also where the version is registered."""
     model_name: str
     version_tags: dict[str, str]
     """Tags of the model version: download key, DOI, taxonomy hash, split hash, data version, ..."""

@@ -129,7 +129,7 @@ def _write_confusions(sides: dict[str, Evaluation], *, taxonomy: Taxonomy, linea
 
 
 def training_curves(history: Sequence[dict[str, Any]], *, title: str, top1: float, path: Path) -> Path:
-    """Draw loss, accuracy and learning rate over the epochs.
+    """Draw loss, accuracy and learning rate over the epochs, and the validation after each where there was one.
 
     Args:
         history: Rows of `history.parquet`; a `probe` row is drawn at epoch 0, in the accuracies only.
@@ -143,8 +143,19 @@ def training_curves(history: Sequence[dict[str, Any]], *, title: str, top1: floa
     probes = [row for row in history if row["phase"] == "probe"]
     epochs = [row["epoch"] for row in steps]
     # The probe's loss has its own penalty and no label smoothing: beside the others it would mislead.
-    loss.plot(epochs, [row["train_loss"] for row in steps], color=BLUE, marker="o")
-    _over_epochs(loss, title="Training loss, mean over the epoch", label="cross entropy", epochs=epochs)
+    loss.plot(epochs, [row["train_loss"] for row in steps], color=BLUE, marker="o", label="training, epoch's mean")
+    looked = [row for row in steps if row.get("validation_loss") is not None]
+    if looked:
+        seen = [row["epoch"] for row in looked]
+        loss.plot(
+            seen, [row["validation_loss"] for row in looked], color=GREEN, marker="o", label="validation, half of it"
+        )
+        accuracy.plot(
+            seen, [100 * row["validation_accuracy"] for row in looked], color=GREEN, marker="o",
+            label="validation, half of it",
+        )  # fmt: skip
+    loss.legend(frameon=False, fontsize=8, loc="upper right")
+    _over_epochs(loss, title="Loss", label="", epochs=epochs)
     accuracy.plot(
         epochs, [100 * row["train_accuracy"] for row in steps], color=BLUE, marker="o", label="training (augmented)"
     )

@@ -5,6 +5,7 @@
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -12,13 +13,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ml.child.pipes import Reporter
-from ml.child.tracking import ChildRun, child_run
+from ml.child.tracked import run_of
 from ml.errors import DataError
 from ml.evaluation.predictions import open_probabilities
 from ml.spec import RESULT_FILE, CalibrateResult, CalibrateSpec, DocumentError, SpecificityOptions
 from ml.specificity.calibration import Labelled, Outcome, calibrate_network
 from ml.specificity.calibration_report import CURVE_FILE, HASH_KEY, write_files
 from ml.taxonomy import Taxonomy
+
+if TYPE_CHECKING:
+    from ml.child.tracking import ChildRun
 
 
 def run(spec: CalibrateSpec, *, reporter: Reporter) -> CalibrateResult:
@@ -34,11 +38,12 @@ def run(spec: CalibrateSpec, *, reporter: Reporter) -> CalibrateResult:
     spec.output.mkdir(parents=True, exist_ok=True)
     taxonomy = Taxonomy.read(spec.taxonomy)
     data = read_predictions(spec, taxonomy=taxonomy)
-    with child_run(spec.tracking, spec_hash=spec.spec_hash, name=spec.tracking.stage) as tracked:
+    with run_of(spec) as tracked:
         outcome = calibrate_network(data, taxonomy, spec)
         _warn(outcome, spec=spec, reporter=reporter)
-        result = write_outcome(outcome, spec=spec, taxonomy=taxonomy, mlflow_run_id=tracked.run_id)
-        _log(tracked, spec=spec, result=result, reachable=outcome.judged.reachable)
+        result = write_outcome(outcome, spec=spec, taxonomy=taxonomy, mlflow_run_id=tracked.run_id if tracked else "")
+        if tracked is not None:
+            _log(tracked, spec=spec, result=result, reachable=outcome.judged.reachable)
     reporter.info(
         f"threshold {result.threshold:.4f}: accuracy {result.evaluation_accuracy:.1%} "
         f"({result.evaluation_accuracy_low:.1%} to {result.evaluation_accuracy_high:.1%}) at mean depth "
@@ -140,7 +145,7 @@ def _warn(outcome: Outcome, *, spec: CalibrateSpec, reporter: Reporter) -> None:
         reporter.info(f"the watch-list names {name!r}, which this dataset does not hold: the network cannot see it")
 
 
-def _log(tracked: ChildRun, *, spec: CalibrateSpec, result: CalibrateResult, reachable: bool) -> None:
+def _log(tracked: "ChildRun", *, spec: CalibrateSpec, result: CalibrateResult, reachable: bool) -> None:
     tracked.log_params({name: getattr(spec, name) for name in ("network", *SpecificityOptions.model_fields)})
     numbers = {
         name: float(value)

@@ -5,22 +5,20 @@ an interrupted training therefore ends in the same weights as one that nothing d
 add up in an order that changes from run to run, and so do the last digits.
 """
 
-import hashlib
-import json
 import math
 import threading
 import time
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from timm.layers.norm_act import convert_sync_batchnorm
+from timm.utils.model_ema import ModelEmaV3
 
 from ml.child.pipes import Reporter
 from ml.child.progress import Meter, meter
-from ml.child.tracking import ChildRun
 from ml.devices import Device, Fetched
 from ml.errors import InterruptedTrainingError, TrainingError
 from ml.images.augmentation import RandomChanges
@@ -31,15 +29,21 @@ from ml.networks.network import Network
 from ml.networks.trainable import freeze, set_training_mode
 from ml.spec import TrainSpec
 from ml.taxonomy import Taxonomy
-from ml.training import checkpoints, losses, mixing, optimiser, sampling
-from ml.training.checkpoints import Position
+from ml.training import checkpoints, losses, mixing, optimiser, sampling, throughput, validation
+from ml.training.checkpoints import Best, Position, Restored, Trained, Writer, on_processor
 from ml.training.optimiser import Rates
 from ml.training.recipes import Recipe, rate_at
+from ml.training.seeds import seed_of as seed_of  # noqa: PLC0414 (head_fit takes it from here)
 from ml.training.step import Objective, Step, recordable
+from ml.training.step_log import StepLog
+from ml.training.validation import Quality, Validation
+
+if TYPE_CHECKING:
+    from ml.child.tracking import ChildRun
 
 PHASE = "train"
 CHECKPOINT_SECONDS = 60.0
-"""Between two checkpoints; another is written at the end of each epoch."""
+"""Between two checkpoints, at least; see `ml.training.checkpoints.Writer`."""
 
 
 @dataclass(kw_only=True)
@@ -57,11 +61,13 @@ class Job:
     reporter: Reporter
     stop: threading.Event
     """Set to end after the running step (of several processes: after the next), with a checkpoint."""
-    tracked: ChildRun | None = None
+    tracked: "ChildRun | None" = None
     """The run that each epoch is logged to."""
     checkpoint_seconds: float = CHECKPOINT_SECONDS
     taxonomy: Taxonomy | None = None
     """The tree of the classes; needed for a hierarchical loss only."""
+    validation: Validation | None = None
+    """What is looked at after each epoch."""
 
     @property
     def steps_per_epoch(self) -> int:
@@ -78,21 +84,16 @@ class Job:
         """Training photographs of each class."""
         return np.bincount(self.photos.labels, minlength=self.network.head.out_features)
 
-    @property
-    def draws_anew(self) -> bool:
-        """Whether an epoch shows some photographs several times, and others not."""
-        return self.recipe.sampling != 1
-
     def shown(self, epoch: int) -> Photos:
         """What the positions of `groups` point to: the training side, or what is drawn from it for this epoch.
 
         A photograph that is drawn several times is there as often: each time it is cropped and coloured anew.
         """
-        return self.photos.take(self._order(epoch)) if self.draws_anew else self.photos
+        return self.photos if self.recipe.sampling == 1 else self.photos.take(self._order(epoch))
 
     def groups(self, epoch: int) -> list[NDArray[np.intp]]:
         """Positions of each batch of an epoch in what is `shown`, over all processes."""
-        order = np.arange(len(self.photos)) if self.draws_anew else self._order(epoch)
+        order = self._order(epoch) if self.recipe.sampling == 1 else np.arange(len(self.photos))
         batch = self.recipe.batch
         return [order[step * batch : (step + 1) * batch] for step in range(self.steps_per_epoch)]
 
@@ -102,7 +103,7 @@ class Job:
 
     def _order(self, epoch: int) -> NDArray[np.intp]:
         return sampling.order(
-            self.photos.labels, seed=self.spec.seed, stage=self.recipe.rank, epoch=epoch, power=self.recipe.sampling
+            self.photos.labels, seed=self.spec.seed, stage=self.recipe.stage, epoch=epoch, power=self.recipe.sampling
         )
 
 
@@ -118,8 +119,13 @@ def fit(job: Job) -> list[dict[str, Any]]:
         CheckpointError: the checkpoint cannot be read.
     """
     loop = Loop(job)
-    while loop.position.step < job.steps:
-        loop.epoch()
+    try:
+        while loop.goes_on:
+            loop.epoch()
+        loop.finish()
+    finally:
+        loop.writer.close()
+        loop.log.close()
     return loop.history
 
 
@@ -129,6 +135,11 @@ class Loop:
     def __init__(self, job: Job) -> None:
         """Go on from the checkpoint, or begin."""
         network, recipe, device = job.network, job.recipe, job.device
+        if recipe.patience is not None and (job.validation is None or not len(job.validation.positions)):
+            raise TrainingError(
+                f"recipe {recipe.name} has patience, but no validation photograph is in the half {validation.HALF}, "
+                "which may be looked at during training; materialise split again, or train without patience"
+            )
         freeze(network, trainable=recipe.trainable, branches=recipe.branches)
         if job.spec.sync_batch_norm and device.world > 1 and device.device.type == "cuda":
             convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
@@ -137,12 +148,16 @@ class Loop:
         self.optimiser = optimiser.create(network, recipe)
         self.rates = Rates(self.optimiser, device=device)
         self.scaler = device.scaler()
-        self.file = job.spec.output / checkpoints.FILE
-        restored = checkpoints.restore(
-            self.file, network=network, optimiser=self.optimiser, scaler=self.scaler, spec_hash=job.spec.spec_hash
-        )
+        self.average = averaged(network, decay=recipe.ema) if recipe.ema is not None else None
+        self.trained = Trained(
+            network=network, optimiser=self.optimiser, scaler=self.scaler,
+            average=self.average.module if self.average is not None else None,
+        )  # fmt: skip
+        file = job.spec.output / checkpoints.FILE
+        restored = checkpoints.restore(file, self.trained, spec_hash=job.spec.spec_hash)
+        self.writer = Writer(file, spec_hash=job.spec.spec_hash, seconds=job.checkpoint_seconds)
         self.rates.bind()
-        self.position, self.history = restored or (Position(step=0), [])
+        self.position, self.history, self.best = restored or Restored(Position(step=0), [], None)
         if restored:
             job.reporter.info(f"going on at step {self.position.step} of {job.steps}")
         loss = losses.create(recipe, counts=job.counts, taxonomy=job.taxonomy, rank=recipe.rank)
@@ -152,15 +167,38 @@ class Loop:
             optimiser=self.optimiser, scaler=self.scaler, device=device, accumulate=job.spec.accumulate,
             compiled=job.spec.compile, graph=job.spec.cuda_graph and recordable(device, recompute=job.spec.recompute),
         )  # fmt: skip
+        self.log = StepLog(job.tracked if device.first else None, every=job.spec.log_steps)
+        self._whole = len(job.share(np.arange(min(recipe.batch, len(job.photos))), rank=device.rank))
+        """Photographs of this process's share of a batch when all can be read."""
+        self._peak = throughput.peak(device)
+        # The features of frozen layers are no pixels; and where no peak is known, there is nothing to compare with.
+        counted = self._peak is not None and job.steps > 0 and not network.begun
+        self._flop = throughput.step_flop(network, device=device) if counted else math.nan
         self._running: Fetched | None = None
         """The numbers of the last step, while they are not known yet: the device may still compute them."""
         self._loss = 0.0
-        self._saved = time.monotonic()
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is another step: the recipe has not ended, nor its patience."""
+        if self._open:
+            return True
+        patience = self.job.recipe.patience
+        waited = self.position.step - self.best.step if self.best is not None else 0
+        patient = patience is None or waited < patience * self.job.steps_per_epoch
+        return patient and self.position.step < self.job.steps
+
+    @property
+    def _open(self) -> bool:
+        """Whether an epoch's steps are all done, but not its validation and its row."""
+        at_end = self.position.step % self.job.steps_per_epoch == 0 or self.position.step == self.job.steps
+        return at_end and self.position.seen > 0
 
     def epoch(self) -> None:
         """Run the rest of the current epoch, or of the recipe when that ends first."""
         job = self.job
-        epoch, begin = divmod(self.position.step, job.steps_per_epoch)
+        epoch = (self.position.step - self._open) // job.steps_per_epoch
+        begin = self.position.step - epoch * job.steps_per_epoch
         end = min(job.steps_per_epoch, job.steps - epoch * job.steps_per_epoch)
         groups = [job.share(group, rank=job.device.rank) for group in job.groups(epoch)[begin:end]]
         set_training_mode(job.network, branches=job.recipe.branches, batch_norm_frozen=job.recipe.batch_norm_frozen)
@@ -178,8 +216,27 @@ class Loop:
                 asked = time.monotonic()
             self._settle()
         seconds = max(1e-9, time.monotonic() - started)
-        self._close_epoch(epoch, speed=(self.position.seen - before) / seconds, data_wait=waited / seconds)
-        self._end_when(asked=job.device.any(job.stop.is_set()))
+        speed = (self.position.seen - before) / seconds if groups else math.nan
+        try:
+            self._close_epoch(epoch, speed=speed, data_wait=waited / seconds)
+        except InterruptedTrainingError:
+            self._save()
+            self._end_when(asked=True)
+        asked = job.device.any(job.stop.is_set())
+        if asked or not self.goes_on or self.writer.affordable:
+            self._save()
+        self._end_when(asked=asked)
+
+    def finish(self) -> None:
+        """Give the network the weights that are kept: those of the best epoch, the average, or the last."""
+        self.writer.wait()
+        self.log.wait()
+        if self.best is not None:
+            self.job.network.load_state_dict(self.best.weights)
+            epoch = math.ceil(self.best.step / self.job.steps_per_epoch)
+            self.job.reporter.info(f"kept the network of epoch {epoch}, with a validation loss of {self.best.loss:.3f}")
+        elif self.average is not None:
+            self.job.network.load_state_dict(self.average.module.state_dict())
 
     def step(self, batch: Batch, *, changes: RandomChanges, progress: Meter, last: bool = False) -> None:
         """Take one step, and read the numbers of the one before while the device computes.
@@ -197,7 +254,8 @@ class Loop:
         job, step = self.job, self.position.step
         for reason in batch.unreadable:
             job.reporter.info(f"skipped an unreadable photograph, {reason}")
-        stop, due = job.stop.is_set(), time.monotonic() - self._saved >= job.checkpoint_seconds
+        self.writer.check()
+        stop, due = job.stop.is_set(), self.writer.due
         self.rates.set(rate_at(job.recipe, done=step / job.steps_per_epoch), step=step)
         numbers = self.take(batch, changes=changes, stop=stop, save=due and job.device.first)
         wanted_before = self._settle()
@@ -229,14 +287,16 @@ class Loop:
         """
         job, device = self.job, self.job.device
         # Dropout draws from the global generator: seeding by step makes it independent of where a run began.
-        seed = seed_of(job.spec.seed, self.position.step, device.rank)
+        seed = seed_of(job.spec.seed, job.recipe.stage, self.position.step, device.rank)
         torch.manual_seed(seed)
         inputs = job.loader.inputs(batch.pixels, positions=batch.positions, changes=changes)
         targets = device.send(batch.labels)
         if self.mixing is not None:
             inputs, targets = self.mixing(inputs, targets, draws=np.random.default_rng(seed))
-        whole = len(job.share(np.arange(min(job.recipe.batch, len(job.photos))), rank=device.rank))
-        return self.steps.take(inputs, targets, whole=whole, stop=stop, save=save)
+        numbers = self.steps.take(inputs, targets, whole=self._whole, stop=stop, save=save)
+        if self.average is not None:
+            self.average.update(job.network, step=self.position.step)
+        return numbers
 
     def _settle(self) -> tuple[bool, bool]:
         """Wait for the numbers of the last step, add them up, and end when its loss is not finite.
@@ -248,11 +308,13 @@ class Loop:
         """
         if self._running is None:
             return False, False
-        correct, photos, stop, save, _, *losses = self._running.read()
+        correct, photos, stop, save, norm, *losses = self._running.read()
         self._running = None
         if not all(map(math.isfinite, losses)):
             raise TrainingError(self._not_finite(losses))
         self._loss = sum(losses) / max(1, photos)
+        rate = rate_at(self.job.recipe, done=(self.position.step - 1) / self.job.steps_per_epoch)
+        self.log.add(step=self.position.step, loss=self._loss, norm=norm, rate=rate)
         self.position = replace(
             self.position,
             loss_sum=self.position.loss_sum + sum(losses),
@@ -275,27 +337,48 @@ class Loop:
 
     def _close_epoch(self, epoch: int, *, speed: float, data_wait: float) -> None:
         job, step, seen = self.job, self.position.step, max(1, self.position.seen)
+        memory = job.device.peak_mib()
+        quality = self._validate()
         numbers = {
             "train_loss": self.position.loss_sum / seen,
             "train_accuracy": self.position.correct / seen,
             "learning_rate": rate_at(job.recipe, done=(step - 1) / job.steps_per_epoch),
             "photos_per_second": speed,
-            "memory_mib": job.device.peak_mib(),
+            "memory_mib": memory,
             "data_wait": data_wait,
+            "peak_share": speed / job.device.world * self._flop / self._peak if self._peak else math.nan,
+            "validation_loss": quality.loss if quality else math.nan,
+            "validation_accuracy": quality.accuracy if quality else math.nan,
         }
-        self.history.append({"phase": PHASE, "epoch": epoch + 1, "step": step, **numbers})
+        known = {name: value for name, value in numbers.items() if not math.isnan(value)}
+        self.history.append({"phase": PHASE, "epoch": epoch + 1, "step": step, **known})
         self.position = Position(step=step)
         if job.tracked is not None:
-            job.tracked.log_metrics(numbers, step=step)
-        job.reporter.info(
-            f"epoch {epoch + 1}: loss {numbers['train_loss']:.3f}, accuracy {numbers['train_accuracy']:.1%}, "
-            f"{speed:.1f} photographs a second, {data_wait:.0%} of the time waiting for them, "
-            f"at most {numbers['memory_mib']:.0f} MiB"
-        )
-        self._save()
+            job.tracked.log_metrics(known, step=step)
+        told = [f"epoch {epoch + 1}: loss {numbers['train_loss']:.3f}, accuracy {numbers['train_accuracy']:.1%}"]
+        if quality:
+            told += [f"validation loss {quality.loss:.3f}, accuracy {quality.accuracy:.1%}"]
+        if "photos_per_second" in known:
+            told += [f"{speed:.1f} photographs a second", f"{data_wait:.0%} of the time waiting for them"]
+        if "peak_share" in known:
+            told += [f"{known['peak_share']:.0%} of the card's peak"]
+        job.reporter.info(", ".join([*told, f"at most {memory:.0f} MiB"]))
+
+    def _validate(self) -> Quality | None:
+        """Look at the network that would be kept now, and remember its weights where it is the best so far."""
+        job = self.job
+        if job.validation is None or not len(job.validation.positions):
+            return None
+        network = cast("Network", self.average.module) if self.average is not None else job.network
+        quality = job.validation.measure(network, loader=job.loader, device=job.device, stop=job.stop)
+        if job.recipe.patience is not None and (self.best is None or quality.loss < self.best.loss):
+            weights = {name: on_processor(tensor) for name, tensor in network.state_dict().items()}
+            self.best = Best(step=self.position.step, loss=quality.loss, weights=weights)
+        return quality
 
     def _end_when(self, *, asked: bool) -> None:
         if asked:
+            self.writer.wait()
             raise InterruptedTrainingError(
                 f"interrupted after step {self.position.step} of {self.job.steps}; run again to go on from there"
             )
@@ -303,18 +386,14 @@ class Loop:
     def _save(self) -> None:
         self._settle()
         if self.job.device.first:
-            checkpoints.save(
-                self.file,
-                network=self.job.network,
-                optimiser=self.optimiser,
-                scaler=self.scaler,
-                position=self.position,
-                history=self.history,
-                spec_hash=self.job.spec.spec_hash,
-            )
-        self._saved = time.monotonic()
+            self.writer.save(self.trained, position=self.position, history=self.history, best=self.best)
 
 
-def seed_of(*parts: int) -> int:
-    """A generator's seed from several numbers."""
-    return int.from_bytes(hashlib.sha256(json.dumps(parts).encode()).digest()[:8], "big") >> 1
+def averaged(network: Network, *, decay: float) -> ModelEmaV3:
+    """The exponential moving average of the network's weights and running statistics, which `update` moves on.
+
+    Statistics are averaged as the weights are: they describe what the weights of all these steps gave. After t steps
+    the decay is the lesser of `decay` and (1 + t) / (10 + t), as in TensorFlow's `ExponentialMovingAverage`.
+    """
+    # timm's warm-up is 1 - (1 + s / gamma) ^ -power; at step t, s is t less `update_after_step`, less 1.
+    return ModelEmaV3(network, decay=decay, use_warmup=True, warmup_gamma=9.0, warmup_power=1.0, update_after_step=-2)

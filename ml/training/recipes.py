@@ -68,6 +68,12 @@ class Recipe(Shape):
     """Learning rate of the head as a multiple of the backbone's."""
     warmup: float = Field(default=0.0, ge=0, lt=1)
     """Share of all steps over which the rate rises from zero."""
+    ema: float | None = Field(default=None, gt=0, lt=1)
+    """Decay of an exponential moving average of the weights, updated after each step: it is what is evaluated and kept.
+    It begins with a short memory, min(ema, (1 + t) / (10 + t)) after t steps, as in TensorFlow. None: no average."""
+    patience: float | None = Field(default=None, gt=0)
+    """Epochs after which training ends when the loss on the photographs it looks at (`ml.training.validation`) is not
+    below its least. Kept is then the network of the epoch with the least loss; without patience, the last."""
     probe: Probe | None
     segments: tuple[Segment, ...]
     augmentation: Augmentation
@@ -116,6 +122,14 @@ class Recipe(Shape):
         """The recipe for learning taxa of `rank`: ranks that are not above it leave the hierarchy."""
         above = {each: weight for each, weight in self.hierarchy.items() if RANKS.index(each) < RANKS.index(rank)}
         return self.model_copy(update={"rank": rank, "hierarchy": above})
+
+    @property
+    def stage(self) -> str:
+        """Part of every seed: the stages of one knowledge transfer draw different crops, orders and first weights.
+
+        Networks of the same rank draw the same ones, so that they are compared on equal terms.
+        """
+        return self.rank
 
     @property
     def epochs(self) -> float:

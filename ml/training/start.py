@@ -11,6 +11,7 @@ from ml.networks.transfer import parents, rare_labels, transfer
 from ml.spec import RANKS, TrainResult, TrainSpec
 from ml.taxonomy import Taxonomy
 from ml.training.recipes import Recipe
+from ml.training.seeds import seed_of
 
 
 def read_sides(spec: TrainSpec, *, recipe: Recipe, taxonomy: Taxonomy, pack: Pack) -> tuple[Photos, Photos]:
@@ -43,7 +44,7 @@ def first_network(spec: TrainSpec, *, recipe: Recipe, taxonomy: Taxonomy) -> Net
     Raises:
         MlError: the weights cannot be had, or the stage before does not fit.
     """
-    torch.manual_seed(spec.seed)
+    torch.manual_seed(seed_of(spec.seed, recipe.stage))
     mean, std = normalisation(spec.backbone)
     description = NetworkSpec(
         backbone=spec.backbone,

@@ -6,10 +6,10 @@ Killed at any moment, the next start goes on from the checkpoint.
 import contextlib
 import threading
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ml.child.pipes import Reporter
-from ml.child.tracking import ChildRun, child_run
+from ml.child.tracked import run_of
 from ml.devices import Device
 from ml.evaluation.report import assess, training_curves
 from ml.images.loader import Loader
@@ -25,6 +25,10 @@ from ml.training.losses import move_bias, prior_taken
 from ml.training.output_folder import claim, clear, locked, write_history
 from ml.training.recipes import recipe_of
 from ml.training.start import first_network, read_sides
+from ml.training.validation import Validation
+
+if TYPE_CHECKING:
+    from ml.child.tracking import ChildRun
 
 LOGGED = ("network", "backbone", "weights", "image_size", "seed", "mixing", "spec_hash", "precision", "compile",
           "accumulate")  # fmt: skip
@@ -57,9 +61,7 @@ def run(spec: TrainSpec, *, device: Device, reporter: Reporter, stop: threading.
         if not device.first:
             _train(spec, device=device, reporter=reporter, stop=stop, tracked=None)
             return None
-        with child_run(
-            spec.tracking, spec_hash=spec.spec_hash, name=spec.tracking.stage, system_metrics=True
-        ) as tracked:
+        with run_of(spec, system_metrics=True) as tracked:
             result = _train(spec, device=device, reporter=reporter, stop=stop, tracked=tracked)
             assert result is not None  # noqa: S101 (the first rank's)
         # Written when MLflow's run has ended: a training that is found done does not enter it again.
@@ -69,7 +71,7 @@ def run(spec: TrainSpec, *, device: Device, reporter: Reporter, stop: threading.
 
 
 def _train(
-    spec: TrainSpec, *, device: Device, reporter: Reporter, stop: threading.Event, tracked: ChildRun | None
+    spec: TrainSpec, *, device: Device, reporter: Reporter, stop: threading.Event, tracked: "ChildRun | None"
 ) -> TrainResult | None:
     device = replace(device, precision=spec.precision)
     device.tune(deterministic=spec.deterministic)
@@ -86,6 +88,8 @@ def _train(
     job = Job(
         spec=spec, recipe=recipe, network=network, photos=train, device=device, reporter=reporter, stop=stop,
         tracked=tracked, taxonomy=taxonomy, loader=Loader(pack, network.spec, device=device, workers=spec.workers),
+        checkpoint_seconds=60 * spec.checkpoint_minutes,
+        validation=Validation(validation, train_photos=len(train), seed=spec.seed),
     )  # fmt: skip
     if tracked is not None:
         tracked.log_params(_params(job, validation=validation))
@@ -99,7 +103,7 @@ def _train(
     history += fit(job)
     if recipe.restore_prior:
         move_bias(network.head, by=prior_taken(recipe, counts=job.counts))
-    if tracked is None:
+    if not device.first:
         return None
     return _finish(job, history=history, tracked=tracked, taxonomy=taxonomy, validation=validation, pack=pack)
 
@@ -131,13 +135,13 @@ def _finish(
     job: Job,
     *,
     history: list[dict[str, Any]],
-    tracked: ChildRun,
+    tracked: "ChildRun | None",
     taxonomy: Taxonomy,
     validation: Photos,
     pack: Pack,
 ) -> TrainResult:
     """Write the network, evaluate it on both sides, and log what a person looks at."""
-    output, name = job.spec.output, job.spec.tracking.stage
+    output, name = job.spec.output, job.spec.tracking.stage if job.spec.tracking else job.spec.network
     description, weights = save(job.network, folder=output)
     written = write_history(history, output / "history.parquet")
     assessed = assess(
@@ -150,17 +154,18 @@ def _finish(
         pictures["Training curves"] = training_curves(
             history, title=f"{name}: {job.spec.backbone}", top1=numbers["top1"], path=output / "training_curves.png"
         )
-    tracked.log_metrics(numbers, step=int(history[-1]["step"]))
-    for picture in pictures.values():
-        tracked.log_figure(picture)
-    for file in (description, written, assessed.metrics_table, assessed.confusions):
-        tracked.log_file(file)
+    if tracked is not None:
+        tracked.log_metrics(numbers, step=int(history[-1]["step"]))
+        for picture in pictures.values():
+            tracked.log_figure(picture)
+        for file in (description, written, assessed.metrics_table, assessed.confusions):
+            tracked.log_file(file)
     job.reporter.info(
         f"validation: {job.recipe.rank} {numbers['top1']:.1%}, five guesses {numbers['top5']:.1%}; "
         f"training photographs {numbers['train_top1']:.1%}"
     )
     return TrainResult(
-        mlflow_run_id=tracked.run_id,
+        mlflow_run_id=tracked.run_id if tracked else "",
         weights=weights,
         network=description,
         history=written,

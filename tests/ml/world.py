@@ -22,6 +22,7 @@ from ml.networks.network import build
 from ml.spec import RANKS, TrackingSpec, TrainSpec
 from ml.training.loop import Job
 from ml.training.recipes import Recipe, Segment
+from ml.training.validation import Validation
 from tests.mlflow_stores import empty_store
 
 SPECIES = 3
@@ -78,16 +79,20 @@ class World:
         backbone: str = "tf_efficientnet_lite0",
         recipe: Recipe = STEADY,
         device: Device = PROCESSOR,
+        auxiliary: bool = False,
+        validation: Validation | None = None,
         **changes: object,
     ) -> Job:
         """A training of two short epochs that repeats itself in parts: norms frozen, no dropout, a smooth optimiser."""
         torch.manual_seed(1)
+        chosen = self.spec(folder, backbone=backbone, **changes)
         spec = NetworkSpec(
-            backbone=backbone, classes=SPECIES, image_size=32, views=recipe.views, dropout=recipe.dropout
-        )
+            backbone=backbone, classes=SPECIES, image_size=chosen.image_size, views=recipe.views,
+            dropout=recipe.dropout, auxiliary=auxiliary,
+        )  # fmt: skip
         pack = Pack(self.index)
         return Job(
-            spec=self.spec(folder, **changes),
+            spec=chosen,
             recipe=recipe,
             network=build(spec),
             photos=read_split(self.split, pack=pack, side="train"),
@@ -95,6 +100,7 @@ class World:
             device=device,
             reporter=Reporter(lambda _: None),
             stop=threading.Event(),
+            validation=validation,
         )
 
     def spec(self, output: Path, **changes: object) -> TrainSpec:

@@ -62,6 +62,7 @@ def test_the_labels_of_the_evaluation_half_do_not_move_the_threshold(spec: Calib
 
 def test_the_run_is_nested_and_holds_metrics_curve_and_figures(spec: CalibrateSpec) -> None:
     result = CalibrateResult.read(spec.output / RESULT_FILE)
+    assert spec.tracking is not None
     client = MlflowClient(tracking_uri=spec.tracking.uri)
     run = client.get_run(result.mlflow_run_id)
     assert run.data.tags["mlflow.parentRunId"] == spec.tracking.parent_run_id
@@ -90,6 +91,7 @@ def test_operating_points_and_watch_list_are_judged_and_shown(spec: CalibrateSpe
     page = result.report.read_text(encoding="utf-8")
     assert "| 95.0% |" in page
     assert "Dodo" in page
+    assert spec.tracking is not None
     run = MlflowClient(tracking_uri=spec.tracking.uri).get_run(result.mlflow_run_id)
     assert run.data.metrics["depth_at_95"] == pytest.approx(result.points[2].depth)
     assert run.data.metrics["abstention_at_99"] == pytest.approx(result.points[3].abstention)

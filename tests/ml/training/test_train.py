@@ -97,6 +97,7 @@ def test_a_specification_becomes_a_result(world: World, tmp_path: Path, fast: Re
 def test_the_run_in_mlflow_is_nested_tagged_and_found_again(world: World, tmp_path: Path, fast: Recipe) -> None:
     spec = world.spec(tmp_path / "out", spec_hash="tracked")
     result = run(spec)
+    assert spec.tracking is not None
     client = MlflowClient(spec.tracking.uri)
     assert find_run(client, tracking=spec.tracking, spec_hash="tracked") == result.mlflow_run_id
     logged = client.get_run(result.mlflow_run_id)
@@ -116,6 +117,7 @@ def test_the_run_in_mlflow_is_nested_tagged_and_found_again(world: World, tmp_pa
 
 def test_an_interrupted_run_is_killed_and_a_failed_one_failed(world: World, tmp_path: Path) -> None:
     tracking = world.spec(tmp_path).tracking
+    assert tracking is not None
     for error, status in ((InterruptedTrainingError, "KILLED"), (ValueError, "FAILED")):
         with pytest.raises(error), child_run(tracking, spec_hash=status, name="x") as tracked:
             raise error("enough")
