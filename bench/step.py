@@ -94,7 +94,7 @@ def run(*, folder: Path, runs: int) -> Report:
     )
     with tempfile.TemporaryDirectory() as temporary:
         job = _job(Path(temporary), labels=labels)
-        changes = RandomChanges(RECIPE.augmentation, seed=0, epoch=0)
+        changes = RandomChanges(RECIPE.augmentation, seed=0, stage="species", epoch=0)
 
         def augmented_pixels() -> Tensor:
             return job.loader.inputs(batch.pixels, positions=positions, changes=changes)

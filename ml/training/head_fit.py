@@ -135,7 +135,9 @@ def _features(job: Job, probe: Probe, pieces: Path) -> tuple[Tensor, Tensor]:
     job.device.place(job.network).eval()
     with meter("features", total=probe.views * len(job.photos), reporter=job.reporter) as progress:
         for view in range(probe.views):
-            changes = RandomChanges(job.recipe.augmentation, seed=seed_of(job.spec.seed), epoch=FIRST_EPOCH + view)
+            changes = RandomChanges(
+                job.recipe.augmentation, seed=seed_of(job.spec.seed), stage=job.recipe.rank, epoch=FIRST_EPOCH + view
+            )
             for begin in range(0, len(job.photos), CHUNK):
                 piece = pieces / f"{view:02d}-{begin:09d}.safetensors"
                 positions = np.arange(begin, min(begin + CHUNK, len(job.photos)))

@@ -203,7 +203,7 @@ class Loop:
         groups = [job.share(group, rank=job.device.rank) for group in job.groups(epoch)[begin:end]]
         set_training_mode(job.network, branches=job.recipe.branches, batch_norm_frozen=job.recipe.batch_norm_frozen)
         job.device.forget_peak()
-        changes = RandomChanges(job.recipe.augmentation, seed=job.spec.seed, epoch=epoch)
+        changes = RandomChanges(job.recipe.augmentation, seed=job.spec.seed, stage=job.recipe.rank, epoch=epoch)
         started, waited, before = time.monotonic(), 0.0, self.position.seen
         title = f"epoch {epoch + 1} of {math.ceil(job.recipe.epochs)}"
         with meter(title, total=sum(map(len, groups)), reporter=job.reporter) as progress:

@@ -149,7 +149,7 @@ PAPER = Recipe(
     batch_norm_frozen=False,
     probe=None,
     segments=(Segment(epochs=3, rate=0.01), Segment(epochs=2, rate=0.001), Segment(epochs=1, rate=0.0001)),
-    augmentation=Augmentation(),
+    augmentation=Augmentation(resize="tf_slim"),
     auxiliary_weight=0.4,
 )
 """The first experiment as printed (section 5); what is not printed follows TF-slim's defaults."""

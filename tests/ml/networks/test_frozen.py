@@ -110,7 +110,9 @@ def test_networks_that_begin_alike_compute_a_view_once(world: World, photos: Pho
     assert all(path.read_bytes() == content for path, content in written.items())
 
 
-@pytest.mark.parametrize("changes", [None, RandomChanges(Augmentation(), seed=1, epoch=0)], ids=["centre", "random"])
+@pytest.mark.parametrize(
+    "changes", [None, RandomChanges(Augmentation(), seed=1, stage="species", epoch=0)], ids=["centre", "random"]
+)
 @pytest.mark.parametrize("first", [HALF, TWO_VIEWS, THREE_VIEWS])
 @pytest.mark.parametrize("recipe", [HALF, TWO_VIEWS, THREE_VIEWS])
 def test_features_are_the_networks_own_whichever_network_ran_first(
@@ -144,7 +146,7 @@ def test_what_decides_the_features_names_them(world: World, photos: Photos, tmp_
         return len(files(tmp_path))
 
     def changes(epoch: int, augmentation: Augmentation) -> RandomChanges:
-        return RandomChanges(augmentation, seed=1, epoch=epoch)
+        return RandomChanges(augmentation, seed=1, stage="species", epoch=epoch)
 
     assert asked(kept) == 1
     assert asked(layers(begun(HALF, seed=2), world, tmp_path)) == 2, "other weights"

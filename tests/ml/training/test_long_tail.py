@@ -169,7 +169,7 @@ def test_a_photograph_that_is_drawn_twice_is_cropped_twice(world: World, tmp_pat
     shown, (group,) = drawing.shown(0), drawing.groups(0)
     assert sorted(group) == list(range(4))
     assert [shown.photo_ids.count("200"), len(set(shown.photo_ids))] == [2, 3], "of four, two of each species"
-    changes = RandomChanges(drawing.recipe.augmentation, seed=1, epoch=0)
+    changes = RandomChanges(drawing.recipe.augmentation, seed=1, stage="species", epoch=0)
     (batch,) = drawing.loader.batches(shown, groups=[group], changes=changes)
     first, second = (place for place, photo_id in enumerate(shown.photo_ids) if photo_id == "200")
     assert not torch.equal(batch.pixels[first], batch.pixels[second])
