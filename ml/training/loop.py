@@ -34,7 +34,7 @@ from ml.training.checkpoints import Best, Position, Restored, Trained, Writer, o
 from ml.training.distributed import synchronise_norms
 from ml.training.optimiser import Rates
 from ml.training.recipes import Recipe, rate_at
-from ml.training.seeds import seed_of as seed_of  # noqa: PLC0414 (head_fit takes it from here)
+from ml.training.seeds import seed_of
 from ml.training.statistics import share_statistics
 from ml.training.step import Objective, Step, recordable
 from ml.training.step_log import StepLog
@@ -89,21 +89,16 @@ class Job:
         """Training photographs of each class."""
         return np.bincount(self.photos.labels, minlength=self.network.head.out_features)
 
-    @property
-    def draws_anew(self) -> bool:
-        """Whether an epoch shows some photographs several times, and others not."""
-        return self.recipe.sampling != 1
-
     def shown(self, epoch: int) -> Photos:
         """What the positions of `groups` point to: the training side, or what is drawn from it for this epoch.
 
         A photograph that is drawn several times is there as often: each time it is cropped and coloured anew.
         """
-        return self.photos.take(self._order(epoch)) if self.draws_anew else self.photos
+        return self.photos if self.recipe.sampling == 1 else self.photos.take(self._order(epoch))
 
     def groups(self, epoch: int) -> list[NDArray[np.intp]]:
         """Positions of each batch of an epoch in what is `shown`, over all processes."""
-        order = np.arange(len(self.photos)) if self.draws_anew else self._order(epoch)
+        order = self._order(epoch) if self.recipe.sampling == 1 else np.arange(len(self.photos))
         batch = self.recipe.batch
         return [order[step * batch : (step + 1) * batch] for step in range(self.steps_per_epoch)]
 
@@ -117,7 +112,7 @@ class Job:
 
     def _order(self, epoch: int) -> NDArray[np.intp]:
         return sampling.order(
-            self.photos.labels, seed=self.spec.seed, stage=self.recipe.rank, epoch=epoch, power=self.recipe.sampling
+            self.photos.labels, seed=self.spec.seed, stage=self.recipe.stage, epoch=epoch, power=self.recipe.sampling
         )
 
 

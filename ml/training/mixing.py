@@ -51,7 +51,8 @@ class Mixing:
         if cut:
             kept = paste(inputs, box=draw_box(inputs.shape[-2:], kept=kept, draws=draws), views=self.views)
         else:
-            inputs.lerp_(inputs.flip(0), 1 - kept)
+            for view in inputs.unbind(1):
+                view.lerp_(view.flip(0), 1 - kept)
         return inputs, mixed(targets, kept=kept, classes=self.classes)
 
 
@@ -106,11 +107,12 @@ def paste(inputs: Tensor, *, box: Edges, views: Sequence[float]) -> float:
         The share of each photograph that remains, of all pixels that the network is given, those of all views.
     """
     height, width = inputs.shape[-2:]
-    others, covered = inputs.flip(0), 0
-    for view, share in enumerate(views):
+    covered = 0
+    for view, share in zip(inputs.unbind(1), views, strict=True):
         upper, lower = (magnified(edge, side=height, share=share) for edge in box[:2])
         left, right = (magnified(edge, side=width, share=share) for edge in box[2:])
-        inputs[:, view, :, upper:lower, left:right] = others[:, view, :, upper:lower, left:right]
+        part = view[:, :, upper:lower, left:right]
+        part.copy_(part.flip(0))
         covered += (lower - upper) * (right - left)
     return 1 - covered / (len(views) * height * width)
 

@@ -1,11 +1,10 @@
 """The order of photographs in an epoch: each of them once, or those of rare classes more often."""
 
-import hashlib
-
 import numpy as np
 from numpy.typing import NDArray
 
 from ml.images.loader import epoch_order
+from ml.training.seeds import seed_of
 
 TURN = (5**0.5 - 1) / 2
 """The golden ratio's fraction: of its multiples, the fractions fill [0, 1) evenly however many are taken."""
@@ -33,7 +32,7 @@ def order(labels: NDArray[np.int64], *, seed: int, stage: str, epoch: int, power
     """
     if power == 1:
         return epoch_order(len(labels), seed=seed, stage=stage, epoch=epoch)
-    key = (seed, int.from_bytes(hashlib.sha256(f"order of {stage}".encode()).digest()[:4], "big"))
+    key = seed_of(seed, "order", stage)
     classes, counts = np.unique(labels, return_counts=True)
     members = np.split(np.argsort(labels, kind="stable"), np.cumsum(counts)[:-1])
     weights = counts**power
@@ -43,13 +42,13 @@ def order(labels: NDArray[np.int64], *, seed: int, stage: str, epoch: int, power
     positions = []
     for class_id, mine, first, last in zip(classes, members, begin, end, strict=True):
         for turn in range(first // len(mine), -(-last // len(mine))):
-            shuffled = np.random.default_rng((*key, _ROUND, int(class_id), turn)).permutation(mine)
+            shuffled = np.random.default_rng((key, _ROUND, int(class_id), turn)).permutation(mine)
             done = turn * len(mine)
             positions.append(shuffled[max(0, first - done) : last - done])
-    return np.random.default_rng((*key, _EPOCH, epoch)).permutation(np.concatenate(positions))
+    return np.random.default_rng((key, _EPOCH, epoch)).permutation(np.concatenate(positions))
 
 
-def _drawn(ends: NDArray[np.float64], *, key: tuple[int, int], epoch: int) -> NDArray[np.int64]:
+def _drawn(ends: NDArray[np.float64], *, key: int, epoch: int) -> NDArray[np.int64]:
     """How often each class is drawn in an epoch, by systematic sampling.
 
     Classes lie side by side on a line, as long as their shares, and points at distance one from each other are laid
@@ -60,7 +59,7 @@ def _drawn(ends: NDArray[np.float64], *, key: tuple[int, int], epoch: int) -> ND
         key: Places the first point of epoch 0.
         epoch: Counted from 0.
     """
-    offset = (np.random.default_rng((*key, _POINTS)).random() + epoch * TURN) % 1
+    offset = (np.random.default_rng((key, _POINTS)).random() + epoch * TURN) % 1
     points = np.floor(ends + offset).astype(np.int64)
     # The last end is a whole number, up to rounding.
     points[-1] = round(ends[-1])

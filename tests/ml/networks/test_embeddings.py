@@ -18,7 +18,7 @@ from ml.networks.embeddings import Embeddings, Pass
 from ml.networks.network import Network, build
 from tests.ml.world import PROCESSOR, World
 
-CROPS = RandomChanges(Augmentation(), seed=1, epoch=0)
+CROPS = RandomChanges(Augmentation(), seed=1, stage="species", epoch=0)
 
 
 @pytest.fixture(autouse=True)

@@ -60,7 +60,7 @@ def run(world: World, folder: Path, *, split: Path, recipe: Recipe, stop: thread
     return result
 
 
-def recipe(base: Recipe = SHORT, **options: Any) -> Recipe:  # noqa: ANN401
+def recipe(base: Recipe = SHORT, **options: Any) -> Recipe:  # noqa: ANN401 (of any field)
     return Recipe.model_validate(base.model_dump() | options)
 
 

@@ -53,11 +53,11 @@ TREE = taxonomy_of([[[2, 1], [3]], [[1]], [[4, 1, 2], [2, 2]]])
 COUNTS = np.array([50, 1, 8, 8, 20, 3, 9, 9, 100, 2, 8, 7, 5, 8, 8, 9, 31, 4])
 
 
-def recipe(base: Recipe = STEADY, **options: Any) -> Recipe:  # noqa: ANN401
+def recipe(base: Recipe = STEADY, **options: Any) -> Recipe:  # noqa: ANN401 (of any field)
     return Recipe.model_validate(base.model_dump() | options)
 
 
-def loss_of(taxonomy: Taxonomy = TREE, *, counts: NDArray[np.integer] = COUNTS, **options: Any) -> nn.Module:  # noqa: ANN401
+def loss_of(taxonomy: Taxonomy = TREE, *, counts: NDArray[np.integer] = COUNTS, **options: Any) -> nn.Module:  # noqa: ANN401 (of any field)
     chosen = recipe(**options)
     return create(chosen, counts=counts, taxonomy=taxonomy, rank=chosen.rank)
 

@@ -63,7 +63,7 @@ def test_what_is_drawn_depends_on_seed_stage_and_epoch_only() -> None:
         {"seed": seed, "stage": stage, "epoch": epoch}
         for seed in (1, 2) for stage in ("genus", "species") for epoch in (0, 1)
     ]  # fmt: skip
-    for power in (0.0, 0.5):
+    for power in (0.0, 0.5, 1.0):
         orders = [order(labels, power=power, **each) for each in arguments]
         again = [order(labels, power=power, **each) for each in reversed(arguments)][::-1]
         assert all(np.array_equal(one, other) for one, other in zip(orders, again, strict=True))
@@ -72,8 +72,8 @@ def test_what_is_drawn_depends_on_seed_stage_and_epoch_only() -> None:
 
 def test_with_a_power_of_one_each_photograph_comes_once() -> None:
     labels = labelled([30, 4, 9])
-    once = epoch_order(43, seed=3, stage="species", epoch=2)
-    assert np.array_equal(order(labels, seed=3, stage="species", epoch=2, power=1), once)
+    stage: dict[str, Any] = {"seed": 3, "stage": "species", "epoch": 2}
+    assert np.array_equal(order(labels, power=1, **stage), epoch_order(43, **stage))
 
 
 @pytest.mark.parametrize(("power", "rare"), [(0.0, 0.5), (0.5, 0.25), (1.0, 0.1)])
