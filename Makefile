@@ -34,7 +34,7 @@ reference: $(READY)
 	$(BIN)/python -m docs.reference
 
 experiments: $(READY)
-	$(BIN)/python -m bench.experiments
+	$(BIN)/python -m bench.experiments --write
 
 test: lint types pytest
 

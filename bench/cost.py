@@ -1,5 +1,7 @@
-"""What the paper's scale costs: parameters, multiply-adds, memory and hours of each recipe, counted, not trained."""
+"""What the paper's scale costs: parameters, operations and memory as counted, hours as measured steps of cards say."""
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -7,40 +9,62 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from bench import cards
+from bench.cards import Measurement
 from bench.harness import Goal, Report
 from ml.networks.description import NetworkSpec
 from ml.networks.network import Network, build, count_parameters
 from ml.training.recipes import RECIPES, Recipe
 
+BACKBONE: Final = "inception_resnet_v2"
+NAME: Final = "InceptionResNetV2"
+IMAGE_SIZE: Final = 299
 SPECIES: Final = 19_027
 TRAINING_PHOTOS: Final = 971_313
 """80 % of the paper's 1,214,141."""
-SUSTAINED: Final = (10e12, 50e12, 100e12)
-"""Operations a second that a device keeps up in training: a card of 2017, a good workstation card, a data centre's."""
-PASSES: Final = 3
-"""A forward and a backward pass cost three forward passes; with recomputing four."""
+LOADED_PER_CORE: Final = 200
+"""Photographs a second that a core decodes, cuts and copies: two views of 299 pixels from JPEGs of 912 x 684, as
+measured beside an H100 on 2026-11-26 (200 to 223 per CPU-second)."""
 
 
 def run(*, folder: Path, runs: int) -> Report:  # noqa: ARG001 (the harness' signature; counting needs no repeats)
-    """Count for every recipe of the paper."""
+    """Count for every recipe of the paper, and tell how long it takes on every card that was measured."""
+    measurements = cards.read()
+    counted: dict[int, dict[str, object]] = {}
     rows, goals = [], []
     for name, recipe in RECIPES["paper"].items():
-        network = build(
-            NetworkSpec(
-                backbone="inception_resnet_v2", classes=SPECIES, image_size=299, views=recipe.views, auxiliary=True
+        views = len(recipe.views)
+        if views not in counted:
+            network = build(
+                NetworkSpec(
+                    backbone=BACKBONE, classes=SPECIES, image_size=IMAGE_SIZE, views=recipe.views, auxiliary=True
+                )
             )
-        )
-        operations = multiply_adds(network)
-        rows.append({"recipe": name, **costs(network, recipe=recipe, operations=operations)})
-        if name in {"baseline", "multi_view"}:
+            operations = multiply_adds(network)
+            counted[views] = counts(network, operations=operations)
             goals += sizes(network, name=name, operations=operations)
+        steps = steps_of(recipe, photos=TRAINING_PHOTOS)
+        rows.append(
+            {
+                "recipe": name,
+                "epochs": recipe.epochs,
+                "steps": f"{steps:,}",
+                **counted[views],
+                **hours_on_cards(recipe, measurements=measurements, steps=steps),
+            }
+        )
     return Report(
         part="cost",
-        title=f"InceptionResNetV2 at 299 pixels, {SPECIES:,} species, {TRAINING_PHOTOS:,} training photographs.",
+        title=f"{NAME} at {IMAGE_SIZE} pixels, {SPECIES:,} species, {TRAINING_PHOTOS:,} training photographs.",
         rows=rows,
         goals=goals,
         notes=[
-            "hours: 2 x multiply-adds x three passes over what a device sustains; without loading and evaluation",
+            "hours: steps x the measured time of a step (cards.yaml), eager / captured as a CUDA graph",
+            "`at most` is of a larger batch, whose step takes at least as long",
+            *unknown_card(measurements),
+            "loading and evaluation are not in the hours; cores: what loads photographs as fast as the card takes them",
+            f"a core loads {LOADED_PER_CORE} photographs a second (two views of 299 pixels, JPEGs of 912 x 684)",
+            "with fewer cores, loading decides: hours = epochs x photographs / (cores x that rate) / 3600",
             "GiB for states: weights, gradients and Adam's two moments in float32",
             "GiB per 16: what autograd keeps of 16 photographs in float32, without / with recomputing",
             "knowledge_transfer needs genus_stage before it, whose head is smaller than counted here",
@@ -48,22 +72,56 @@ def run(*, folder: Path, runs: int) -> Report:  # noqa: ARG001 (the harness' sig
     )
 
 
-def costs(network: Network, *, recipe: Recipe, operations: float) -> dict[str, object]:
-    """One line of the table."""
-    passes = recipe.epochs * TRAINING_PHOTOS
-    total = 2 * PASSES * operations * passes
+def counts(network: Network, *, operations: float) -> dict[str, object]:
+    """What is counted of a network."""
     parameters = count_parameters(network)
     return {
-        "epochs": recipe.epochs,
-        "steps": f"{round(recipe.epochs * (TRAINING_PHOTOS // recipe.batch)):,}",
         "parameters": f"{parameters / 1e6:.1f} M",
         "GMAC": f"{operations / 1e9:.2f}",
         "GiB for states": f"{16 * parameters / 2**30:.2f}",
         "GiB per 16": " / ".join(
             f"{16 * kept(network, recompute=recompute) / 2**30:.1f}" for recompute in (False, True)
         ),
-        **{f"hours at {speed / 1e12:.0f} TFLOP/s": f"{total / speed / 3600:.1f}" for speed in SUSTAINED},
     }
+
+
+def steps_of(recipe: Recipe, *, photos: int) -> int:
+    """Steps of a recipe over so many training photographs; an epoch is of whole batches."""
+    return round(recipe.epochs * (photos // recipe.batch))
+
+
+def hours_on_cards(recipe: Recipe, *, measurements: Sequence[Measurement], steps: int) -> dict[str, object]:
+    """Hours of so many steps on each card, eager / captured, and the cores that load as fast as the faster of them."""
+    columns: dict[str, object] = {}
+    for card in dict.fromkeys(each.card for each in measurements):
+        told, fastest = [], 0.0
+        for path in ("eager", "captured"):
+            own = [
+                each
+                for each in measurements
+                if (each.card, each.path) == (card, path)
+                and each.is_of(backbone=BACKBONE, image_size=IMAGE_SIZE, views=len(recipe.views))
+            ]
+            step = cards.step_of(own, batch=recipe.batch)
+            if step is None:
+                told.append("not measured")
+                continue
+            prefix = "" if step.batch == recipe.batch else "at most "
+            told.append(f"{prefix}{steps * step.milliseconds / 3.6e6:.1f}")
+            fastest = max(fastest, recipe.batch / step.milliseconds * 1000)
+        columns[f"hours, {card}"] = " / ".join(told)
+        columns[f"cores, {card}"] = math.ceil(fastest / LOADED_PER_CORE) if fastest else ""
+    return columns
+
+
+def unknown_card(measurements: Sequence[Measurement]) -> list[str]:
+    """A sentence about this machine's card, where nothing is known of it."""
+    if not torch.cuda.is_available():
+        return []
+    here = torch.cuda.get_device_name()
+    if any(each.card == here for each in measurements):
+        return []
+    return [f"hours on this machine's {here} are left out: `make bench PART=step` measures it"]
 
 
 def multiply_adds(network: Network) -> float:

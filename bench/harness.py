@@ -24,6 +24,10 @@ PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "data" / "photos.csv"
 """Labelled real photographs; they are no part of the project."""
 
 
+class UnavailableError(Exception):
+    """This machine cannot measure a part; the message says what is missing."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Sample:
     """What one run of one contestant cost."""

@@ -30,7 +30,7 @@ from ml.networks.description import HALF, NetworkSpec
 SIDE: Final = 299
 BATCH: Final = 32
 PAPER: Final = Augmentation()
-CHANGES: Final = RandomChanges(PAPER, seed=1, epoch=0)
+CHANGES: Final = RandomChanges(PAPER, seed=1, stage="species", epoch=0)
 SHOWN: Final = NetworkSpec(backbone="inception_resnet_v2", image_size=SIDE, views=(1.0, 0.5))
 
 
@@ -60,7 +60,7 @@ def _loader(pack: Pack) -> tuple[Loader, Iterator[Batch]]:
     count = len(pack.photo_ids)
     rows = np.arange(count)
     photos = Photos(photo_ids=pack.photo_ids, labels=rows, halves=[None] * count, rows=rows)
-    order = epoch_order(count, seed=1, epoch=0)
+    order = epoch_order(count, seed=1, stage="species", epoch=0)
     device = Device(device=torch.device("cpu"), rank=0, world=1)
     source = Loader(pack, SHOWN, device=device, workers=1)
     groups = [order[begin : begin + BATCH] for begin in range(0, count, BATCH)]

@@ -5,6 +5,7 @@ Nothing is timed.
 """
 
 import csv
+import threading
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -25,9 +26,11 @@ from ml.networks.pretrained import initialise
 from ml.spec import PACKAGE_BACKBONE, RANKS
 from ml.specificity.novelty import Novelty, Prototypes, Singles, auroc, calibrate_novelty, distances_of
 from ml.taxonomy import Integers, Taxonomy
-from ml.training.head_fit import solve
+from ml.training.feature_rows import Held, moments_of
+from ml.training.head_solvers import MOST_ROWS, Problem, solve_exactly
 
 SIDE, BATCH, LEAST = 128, 32, 5
+PROCESSOR: Final = Device(device=torch.device("cpu"), rank=0, world=1)
 SEEDS, LEFT_OUT, VALIDATION = (1, 2, 3), 0.2, 0.2
 LEVEL = 0.05
 """Share of known species' photographs that may raise the alarm."""
@@ -104,7 +107,6 @@ def features_of(table: Path, kept: Path) -> Singles:
     torch.manual_seed(0)
     network = build(NetworkSpec(backbone=PACKAGE_BACKBONE, classes=2, image_size=SIDE)).eval()
     initialise(network, source="package")
-    device = Device(device=torch.device("cpu"), rank=0, world=1)
     with table.open(encoding="utf-8", newline="") as file:
         paths = [table.parent / row["path"] for row in csv.DictReader(file)]
     found = []
@@ -114,7 +116,7 @@ def features_of(table: Path, kept: Path) -> Singles:
                 resize(upright_pixels(path.read_bytes()), boxes=seen_boxes(network.spec), image_size=SIDE)
                 for path in paths[begin : begin + BATCH]
             ]
-            pixels = device.pixels(torch.from_numpy(np.stack(parts)))
+            pixels = PROCESSOR.pixels(torch.from_numpy(np.stack(parts)))
             found.append(network.features(standardise(pixels, network.spec.mean, network.spec.std)).numpy())
     kept.parent.mkdir(parents=True, exist_ok=True)
     np.save(kept, np.concatenate(found))
@@ -131,12 +133,10 @@ def left_out(features: Singles, lineages: npt.NDArray[np.str_], *, seed: int) ->
     drawn = generator.random(len(known))
     train, calibration, evaluation = drawn >= VALIDATION, drawn < VALIDATION / 2, (drawn >= VALIDATION / 2)
     evaluation &= drawn < VALIDATION
-    weight, bias = solve(
-        torch.from_numpy(known[train]), torch.from_numpy(labels[train].astype(np.int64)), classes=tree.class_count,
-        weight_decay=0.01, iterations=60,
-    )  # fmt: skip
+    inputs, targets = torch.from_numpy(known[train]), torch.from_numpy(labels[train].astype(np.int64))
+    weight, bias = _fitted(inputs, targets, classes=tree.class_count)
     sums = ClassSums(tree.class_count)
-    sums.add(torch.from_numpy(known[train]), torch.from_numpy(labels[train].astype(np.int64)))
+    sums.add(inputs, targets)
     means = sums.means()
     prototypes = Prototypes.of(means=means.means, photos=means.photos, covariance=means.covariance)
     halves = [
@@ -157,6 +157,23 @@ def left_out(features: Singles, lineages: npt.NDArray[np.str_], *, seed: int) ->
         found=float((novelty.p_values(prototypes.distances(novel)) <= LEVEL).mean()),
         stated=alarm.found,
     )
+
+
+def _fitted(features: torch.Tensor, labels: torch.Tensor, *, classes: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weight and bias of a linear head for features as they are."""
+    folds = torch.zeros_like(labels)
+    rows = Held(features, labels, folds)
+    moments = moments_of(rows, columns=features.shape[1], device=PROCESSOR, chunk=MOST_ROWS)
+    rows = Held((features - moments.mean) / moments.deviation, labels, folds)
+    head = torch.nn.Linear(features.shape[1], classes)
+    for parameter in head.parameters():
+        torch.nn.init.zeros_(parameter)
+    problem = Problem(
+        head=head, rows=rows, weight_decay=0.01, pull=None, device=PROCESSOR, stop=threading.Event()
+    )  # fmt: skip
+    solve_exactly(problem, iterations=60)
+    weight = head.weight.detach() / moments.deviation
+    return weight, head.bias.detach() - weight @ moments.mean
 
 
 def _scores(

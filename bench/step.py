@@ -28,7 +28,8 @@ from ml.networks.network import Network, build
 from ml.networks.trainable import freeze, set_training_mode
 from ml.spec import TrackingSpec, TrainSpec
 from ml.training import optimiser
-from ml.training.loop import Job, Loop
+from ml.training.job import Job
+from ml.training.loop import Loop
 from ml.training.optimiser import TFAdam
 from ml.training.recipes import SAMPLE, Recipe
 
@@ -43,6 +44,9 @@ ALL_OF_IT = (
     "normalising, loss, both passes, optimiser, the check of the loss, progress, and looking whether to stop or to "
     "save. Decoding is measured by the part `load`."
 )
+
+
+PROCESSOR = Device(device=torch.device("cpu"), rank=0, world=1)
 
 
 class Cost(NamedTuple):
@@ -93,8 +97,8 @@ def run(*, folder: Path, runs: int) -> Report:
         unreadable=(),
     )
     with tempfile.TemporaryDirectory() as temporary:
-        job = _job(Path(temporary), labels=labels)
-        changes = RandomChanges(RECIPE.augmentation, seed=0, epoch=0)
+        job = job_of(Path(temporary), recipe=RECIPE, built=network(RECIPE), labels=labels, device=PROCESSOR)
+        changes = RandomChanges(RECIPE.augmentation, seed=0, stage="species", epoch=0)
 
         def augmented_pixels() -> Tensor:
             return job.loader.inputs(batch.pixels, positions=positions, changes=changes)
@@ -145,20 +149,23 @@ def run(*, folder: Path, runs: int) -> Report:
     )
 
 
-def _job(folder: Path, *, labels: Tensor) -> Job:
+def job_of(
+    folder: Path, *, recipe: Recipe, built: Network, labels: Tensor, device: Device, cuda_graph: bool = True
+) -> Job:
+    """A training of photographs that are nowhere: whoever takes a step brings the batch."""
+    count = len(labels)
     photos = Photos(
-        photo_ids=[str(number) for number in range(BATCH)],
+        photo_ids=[str(number) for number in range(count)],
         labels=labels.numpy(),
-        halves=[None] * BATCH,
-        rows=np.arange(BATCH, dtype=np.int64),
+        halves=[None] * count,
+        rows=np.arange(count, dtype=np.int64),
     )
     # A rate for every step that may be asked for.
-    long = RECIPE.model_copy(update={"segments": (RECIPE.segments[0].model_copy(update={"epochs": 1e6}),)})
-    built, device = network(RECIPE), Device(device=torch.device("cpu"), rank=0, world=1)
+    long = recipe.model_copy(update={"segments": (recipe.segments[0].model_copy(update={"epochs": 1e6}),)})
     spec = TrainSpec(
         network="baseline", split=folder, taxonomy=folder, photos=folder, output=folder, spec_hash="",
-        backbone=BACKBONE, weights="none", recipe="sample", image_size=SIDE, seed=0, workers=0,
-        tracking=TrackingSpec(uri="", experiment="", parent_run_id="", stage=""),
+        backbone=built.spec.backbone, weights="none", recipe="sample", image_size=built.spec.image_size, seed=0,
+        workers=0, cuda_graph=cuda_graph, tracking=TrackingSpec(uri="", experiment="", parent_run_id="", stage=""),
     )  # fmt: skip
     return Job(
         spec=spec,
@@ -180,13 +187,11 @@ def _adams() -> dict[str, Callable[[], object]]:
         parameters = list(network(RECIPE).parameters())
         for parameter in parameters:
             parameter.grad = torch.randn_like(parameter)
-        return create([{"params": parameters}])
+        return create([{"params": parameters, "weight_decay": 4e-5}])
 
     optimisers = {
-        "TFAdam alone": over(lambda groups: TFAdam(groups, lr=0.01, weight_decay=4e-5)),
-        "torch.optim.Adam(foreach) alone": over(
-            lambda groups: torch.optim.Adam(groups, lr=0.01, weight_decay=4e-5, foreach=True)
-        ),
+        "TFAdam alone": over(TFAdam),
+        "torch.optim.Adam(foreach) alone": over(lambda groups: torch.optim.Adam(groups, lr=0.01, foreach=True)),
         "AdamW(fused) alone": over(lambda groups: torch.optim.AdamW(groups, lr=0.01, fused=True)),
         "AdamW(foreach) alone": over(lambda groups: torch.optim.AdamW(groups, lr=0.01, foreach=True)),
     }

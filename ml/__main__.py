@@ -12,14 +12,17 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import argparse
+import fcntl
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from ml.child.pipes import Reporter, session
-from ml.errors import MlError, TrackingError
-from ml.spec import CalibrateSpec, RegisterSpec, StageSpec, TrainSpec
+from ml.child.tracked import mlflow_errors_told
+from ml.errors import MlError
+from ml.spec import DEVICE_LOCKS, CalibrateSpec, RegisterSpec, StageSpec, TrainSpec
 
 SPECS: Final[Mapping[str, type[StageSpec]]] = {
     "train": TrainSpec, "calibrate": CalibrateSpec, "register": RegisterSpec,
@@ -33,20 +36,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("stage", choices=SPECS)
     parser.add_argument("--spec", type=Path, required=True, help="the specification, a JSON file (see ml.spec)")
     options = parser.parse_args(argv)
+    _hold_devices()
     run = _loaded(options.stage)
-    from mlflow.exceptions import MlflowException  # noqa: PLC0415 (loaded by every stage, with its settings)
-
     try:
         with session() as reporter:
             spec = SPECS[options.stage].read(options.spec)
-            try:
+            with mlflow_errors_told(spec):
                 run(spec, reporter)
-            except MlflowException as error:
-                raise TrackingError(f"MLflow at {spec.tracking.uri} did not take the run: {error}") from error
     except (MlError, OSError) as error:
         sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
         return 1
     return 0
+
+
+def _hold_devices() -> None:
+    """Until this process ends, lock the files that stand for its GPUs, so that no other training takes them.
+
+    The launcher holds them as well; but if it is killed, this process still has to write a checkpoint.
+    """
+    for path in filter(None, os.environ.get(DEVICE_LOCKS, "").split(os.pathsep)):
+        # Never closed: the lock is the process's.
+        fcntl.flock(os.open(path, os.O_RDONLY | os.O_CLOEXEC), fcntl.LOCK_SH)
 
 
 def _loaded(stage: str) -> Callable[[Any, Reporter], object]:

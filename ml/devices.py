@@ -1,6 +1,7 @@
 """The device and the precision that networks run in, and the group of processes that torchrun starts."""
 
 import contextlib
+import functools
 import os
 import resource
 import sys
@@ -16,6 +17,7 @@ from ml.spec import PrecisionName
 
 PRECISIONS: dict[PrecisionName, torch.dtype] = {
     "fp32": torch.float32,
+    "tf32": torch.float32,
     "bf16": torch.bfloat16,
     "fp16": torch.float16,
 }
@@ -44,6 +46,20 @@ class Fetched:
         return values
 
 
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """`tensor` on `device`; to a GPU through pinned memory, without waiting for what the GPU is doing."""
+    if device.type != "cuda":
+        return tensor.to(device)
+    pinned = tensor if tensor.is_pinned() else tensor.pin_memory()
+    return pinned.to(device, non_blocking=True)
+
+
+@functools.cache
+def constant(numbers: tuple[float, ...], device: torch.device) -> Tensor:
+    """`numbers` in float32 on `device`, copied there once."""
+    return to_device(torch.tensor(numbers), device)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Device:
     """This process's device and its place among all."""
@@ -70,7 +86,9 @@ class Device:
 
     @property
     def computes_in(self) -> PrecisionName:
-        """The name of `dtype`."""
+        """The name of the precision that `auto` stands for here, or that was asked for."""
+        if self.precision != "auto":
+            return self.precision
         return next(name for name, dtype in PRECISIONS.items() if dtype == self.dtype)
 
     def autocast(self) -> torch.autocast:
@@ -86,7 +104,9 @@ class Device:
         """Choose the fastest kernels of a GPU, or those that give the same bits each time; a processor always does."""
         if self.device.type != "cuda":
             return
-        torch.set_float32_matmul_precision("high")
+        tf32 = self.precision != "fp32"
+        torch.set_float32_matmul_precision("high" if tf32 else "highest")
+        torch.backends.cudnn.allow_tf32 = tf32
         torch.backends.cudnn.benchmark = not deterministic
         if deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -98,11 +118,8 @@ class Device:
         return network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
     def send(self, tensor: Tensor) -> Tensor:
-        """`tensor` on this device; to a GPU through pinned memory, without waiting for what the GPU is doing."""
-        if self.device.type != "cuda":
-            return tensor.to(self.device)
-        pinned = tensor if tensor.is_pinned() else tensor.pin_memory()
-        return pinned.to(self.device, non_blocking=True)
+        """`tensor` on this device, without waiting for what a GPU is doing."""
+        return to_device(tensor, self.device)
 
     def pixels(self, pixels: Tensor) -> Tensor:
         """Bytes (N, views, H, W, 3) as numbers in [0, 1] (N, views, 3, H, W) on this device.

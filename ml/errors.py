@@ -25,6 +25,10 @@ class PhotoError(MlError):
     """One photograph cannot be decoded."""
 
 
+class LoaderError(MlError):
+    """The processes that decode photographs cannot go on: one was killed, or shared memory is too small."""
+
+
 class CheckpointError(MlError):
     """A checkpoint cannot be read, or belongs to another specification."""
 

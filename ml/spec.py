@@ -6,12 +6,23 @@ reads one specification and writes `result.json` into its output folder last.
 
 import math
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal
 from urllib.parse import unquote
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import Field
 
-# The pipeline knows the names of documents from here.
+# The pipeline knows the names of options and of documents from here.
+from ml.choices import Line as Line  # noqa: PLC0414
+from ml.choices import Method as Method  # noqa: PLC0414
+from ml.choices import Options as Options  # noqa: PLC0414
+from ml.choices import PrecisionName as PrecisionName  # noqa: PLC0414
+from ml.choices import Reward as Reward  # noqa: PLC0414
+from ml.choices import Rule as Rule  # noqa: PLC0414
+from ml.choices import Share as Share  # noqa: PLC0414
+from ml.choices import TestTime as TestTime  # noqa: PLC0414
+from ml.choices import ThresholdOptions as ThresholdOptions  # noqa: PLC0414
+from ml.choices import TrainingOptions as TrainingOptions  # noqa: PLC0414
+from ml.choices import one_line as one_line  # noqa: PLC0414
 from ml.documents import RESULT_FILE as RESULT_FILE  # noqa: PLC0414
 from ml.documents import Document, Result
 from ml.documents import DocumentError as DocumentError  # noqa: PLC0414
@@ -25,6 +36,9 @@ MLFLOW_DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
 }
 """Settings of MLflow in every process; what the operator has set stays. To be set before mlflow is imported."""
+
+DEVICE_LOCKS = "NATUREWATCH_DEVICE_LOCKS"
+"""Variable of a child's environment: files that it keeps locked, shared, for as long as it may use a GPU."""
 
 RANKS = ("kingdom", "phylum", "class", "order", "family", "genus", "species")
 """The seven ranks of the taxonomy; a node's depth is its position here plus one, the root's is 0."""
@@ -47,18 +61,6 @@ PACKAGE_BACKBONE = "tf_efficientnet_lite0"
 SIZE_METRIC = "top1_classes_of"
 """Accuracy by the number of training photographs of a class in `metrics.parquet`; the group says how many."""
 
-PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
-"""`auto`: bf16 on a GPU that has it, fp16 with scaled losses on an older one, fp32 on a processor."""
-
-TestTime = Literal["none", "mirror", "crops"]
-"""Further looks at a photograph beside its centre; see `ml.networks.inference`."""
-
-Method = Literal["exact", "hill_climb", "binary_search"]
-"""How a threshold is searched: at every breakpoint, as in the paper, or as in Deng et al. (2012)."""
-
-Reward = Literal["depth", "information"]
-"""What is wanted besides accuracy: the paper's depth, or the information gain in bits of Deng et al. (2012)."""
-
 
 def size_title(group: str) -> str:
     """A group of `SIZE_METRIC` for people: `10-19`, `500+`."""
@@ -74,90 +76,6 @@ def sqlite_file(address: str) -> Path | None:
     scheme, _, rest = address.partition(":///")
     name = unquote(rest.partition("?")[0])
     return Path(name) if scheme.partition("+")[0] == "sqlite" and name not in {"", ":memory:"} else None
-
-
-def _share(value: float) -> float:
-    if not 0 < value < 1:
-        instead = f", as {value / 100:g}" if 1 < value < 100 else ""
-        raise ValueError(f"it must be a share between 0 and 1{instead}")
-    return value
-
-
-def one_line(value: str) -> str:
-    """Refuse a text that is blank, or that would break a line (ValueError)."""
-    if not value.strip():
-        raise ValueError("it is empty")
-    if not value.isprintable():
-        raise ValueError("it must be one line of printable text")
-    return value
-
-
-Share = Annotated[
-    float, AfterValidator(_share), WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1})
-]
-"""Above 0 and below 1."""
-Line = Annotated[str, AfterValidator(one_line)]
-"""One line of printable text."""
-
-
-class Options(BaseModel):
-    """What a person may choose: these fields, with defaults and descriptions, are in the configuration and in specs."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class TrainingOptions(Options):
-    """How networks are trained."""
-
-    image_size: int = Field(default=299, ge=32, le=4096)
-    """Width and height of the network's input, in pixels."""
-    workers: int = Field(default=2, ge=0)
-    """Decoding threads per training process."""
-    precision: PrecisionName = "auto"
-    """`auto`: bf16 on a GPU that has it, fp16 with scaled losses on an older one, fp32 on a processor."""
-    test_time: TestTime = "none"
-    """Looks at a photograph that are averaged: its centre alone, also its `mirror` image, or `crops` of its corners."""
-    compile: bool = False
-    """Compile the network and its loss with `torch.compile`: minutes at the start, faster steps on a GPU."""
-    accumulate: int = Field(default=1, ge=1)
-    """Parts that each process computes its share of a batch in: the recipe's batch on a smaller card."""
-    recompute: bool = False
-    """Gradient checkpointing: less memory for a third more time, the same gradients."""
-    sync_batch_norm: bool = False
-    """Normalise over the batches of all GPUs together: the paper's batch is small once it is divided among them."""
-    deterministic: bool = False
-    """On a GPU, choose kernels that give the same bits each time, where there are such; a processor always does."""
-
-    @model_validator(mode="after")
-    def _possible_together(self) -> Self:
-        if self.compile and self.recompute:
-            raise ValueError("compile and recompute exclude each other: torch cannot compile recomputed blocks")
-        if self.sync_batch_norm and self.accumulate > 1:
-            raise ValueError("sync_batch_norm and accumulate exclude each other: only one part is there at a time")
-        return self
-
-
-class ThresholdOptions(Options):
-    """How the thresholds of a network are chosen; `docs/specificity.md` explains it."""
-
-    target: Share = 0.9
-    """Target accuracy of the answers."""
-    method: Method = "exact"
-    """How the threshold is searched; `hill_climb` is the paper's."""
-    reward: Reward = "depth"
-    """What to have most of at the target accuracy: depth (the paper), or information in bits (Deng et al. 2012)."""
-    delta: Share | None = None
-    """With a number, the target is guaranteed, and broken with at most this probability."""
-    temperature: bool = False
-    """Whether temperature scaling is fitted and applied before the sums."""
-    groups: Literal["none", "kingdom", "phylum", "class", "order"] = "none"
-    """The rank whose taxa get their own thresholds."""
-    group_photos: int = Field(default=100, ge=1)
-    """Calibration photographs that a taxon needs for its own threshold."""
-    watch_list: tuple[Line, ...] = ()
-    """Names, lineages (`Plantae > Morus`) or keys of taxa; their probabilities are always reported."""
-    watch_recall: Share = 0.95
-    """Share of a watched taxon's photographs that must raise its alarm."""
 
 
 class TrackingSpec(Document):
@@ -180,7 +98,8 @@ class StageSpec(Document):
     """The folder of this stage: what it makes, and `result.json` last."""
     spec_hash: str
     """Content version of everything that decides the outcome; names the MLflow run to continue."""
-    tracking: TrackingSpec
+    tracking: TrackingSpec | None = None
+    """Where it is logged; None logs nothing, and needs no MLflow."""
 
 
 class TrainSpec(TrainingOptions, StageSpec):
@@ -200,7 +119,8 @@ class TrainSpec(TrainingOptions, StageSpec):
     backbone: str
     weights: str
     recipe: str
-    """`paper`: batch sizes, epochs and rates as printed; `sample`: for two processor cores; or a file of recipes."""
+    """`paper`: batch sizes, epochs and rates as printed; `sample`: for two processor cores; `frozen`: heads on
+    embeddings; or a file of recipes."""
     literal: bool = False
     """Train the paper's last half epoch at the rate as printed; see `ml.training.recipes.recipe_of`."""
     rank: Rank | None = None
@@ -218,6 +138,7 @@ class TrainResult(Result):
     """What one training stage produced. Paths are inside its output folder."""
 
     mlflow_run_id: str
+    """Empty where nothing was logged."""
     weights: Path
     """`weights.safetensors`."""
     network: Path
@@ -276,7 +197,7 @@ class OperatingPoint(Document):
     """Whether the photographs that chose meet the target (with a guarantee: can promise it)."""
     accuracy: float
     accuracy_low: float
-    """Lower end of the 95 % Clopper-Pearson interval."""
+    """Lower end of the 95 % Clopper-Pearson interval, for as many photographs as the observations are worth."""
     accuracy_high: float
     depth: float
     """Mean depth of the answers: root 0, kingdom 1, ... species 7."""
@@ -318,6 +239,7 @@ class WatchedTaxon(Document):
     basis: Literal["taxon", "rank"]
     """`taxon`: chosen on its own photographs; `rank`: too few, borrowed from all taxa of its rank."""
     calibration_photos: int
+    """Its photographs that could choose, one of each observation."""
     evaluation_photos: int
     recall: float | None
     """Share of its evaluation photographs that raise the alarm; None where there are none."""
@@ -329,6 +251,7 @@ class CalibrateResult(Result):
     """The chosen threshold and what it does on photographs that did not choose it."""
 
     mlflow_run_id: str
+    """Empty where nothing was logged."""
     target: float
     threshold: float
     """Of photographs that belong to no group; without groups, of all."""
@@ -360,6 +283,10 @@ class CalibrateResult(Result):
     delta: float | None = None
     calibration_error: float
     """Mean distance between the stated probability and the accuracy over the candidates of the evaluation half."""
+    rule: Rule = "threshold"
+    """What `threshold` is the parameter of; see `ml.specificity.rules`."""
+    reward: Reward = "depth"
+    """Of the rule `reward`."""
     points: tuple[OperatingPoint, ...]
     """At 80, 90, 95 and 99 %, and the target of the calibration."""
     groups: tuple[GroupPoint, ...] = ()
@@ -385,6 +312,8 @@ class RegisterSpec(StageSpec):
     figures: dict[str, Path]
     example: Path
     """A photograph of the validation side, for the input example."""
+    tracking: TrackingSpec
+    """Also where the version is registered."""
     model_name: str
     version_tags: dict[str, str]
     """Tags of the model version: download key, DOI, taxonomy hash, split hash, data version, ..."""

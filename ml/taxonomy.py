@@ -5,6 +5,7 @@ Here are reading and validating `taxonomy.parquet`, lineages, and finding a taxo
 """
 
 import difflib
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -178,6 +179,11 @@ class Taxonomy:
     def levels(self) -> tuple[Integers, ...]:
         """Node ids at each depth, in preorder."""
         return tuple(np.flatnonzero(self.depth == depth).astype(np.int32) for depth in range(self.max_depth + 1))
+
+    @cached_property
+    def parent_positions(self) -> tuple[npt.NDArray[np.intp], ...]:
+        """For each depth below the root, from 1 on, the place of each node's parent within the level above."""
+        return tuple(np.searchsorted(above, self.parent[level]) for above, level in itertools.pairwise(self.levels))
 
     @cached_property
     def cuts(self) -> tuple[Cuts, ...]:

@@ -10,9 +10,9 @@ from pipeline.defs import automation, checks, dataset, evaluation, ingest, relea
 from pipeline.defs.console import console
 from pipeline.defs.metadata import described
 from pipeline.defs.scope_resource import Scope
+from pipeline.defs.together import executor_config
 from pipeline.launching import pools
 from pipeline.launching.launch import TERMINATION_SECONDS
-from pipeline.query import STEPS_TOGETHER
 
 os.environ.update({**MLFLOW_DEFAULTS, **os.environ})
 pools.install()
@@ -44,8 +44,13 @@ defs = dg.Definitions(
     # A step begins as a copy of one process that has loaded all this, not by loading it again.
     executor=dg.multiprocess_executor.configured(
         {
-            "max_concurrent": STEPS_TOGETHER,
+            **executor_config(),
             "start_method": {"forkserver": {"preload_modules": ["pipeline.definitions"]}},
         }
     ),
 )
+
+
+def whole_pipeline() -> dg.JobDefinition:
+    """All assets as one job; a function, so that the processes of its steps can make it again."""
+    return defs.resolve_job_def(automation.whole_pipeline.name)

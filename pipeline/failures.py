@@ -5,9 +5,13 @@ from collections.abc import Iterator
 import dagster as dg
 from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster._core.events import RunFailureReason
+from dagster_shared.error import SerializableErrorInfo
 
 from pipeline.errors import NatureWatchError
 from pipeline.launching.interrupts import Interrupted
+
+INTERRUPTS = {"DagsterExecutionInterruptedError", "KeyboardInterrupt", "Interrupted"}
+"""Names of the errors of a step that a signal ended."""
 
 
 class Failures:
@@ -31,8 +35,8 @@ class Failures:
 
         return remember
 
-    def lines(self, result: dg.ExecuteInProcessResult) -> list[str]:
-        """One line per failure.
+    def lines(self, result: dg.ExecuteInProcessResult | dg.JobExecutionResult) -> list[str]:
+        """One line per failure; of steps in processes of their own, as Dagster's events tell it.
 
         Raises:
             Interrupted: the run was interrupted, and did not fail.
@@ -40,6 +44,7 @@ class Failures:
         if any(_is_interrupt(error) for error in self._errors.values()):
             raise Interrupted
         checks: dict[str, str] = {}
+        elsewhere: dict[str, str] = {}
         for event in result.all_events:
             if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION and event.step_key is not None:
                 data = event.asset_check_evaluation_data
@@ -50,7 +55,14 @@ class Failures:
                     checks[event.step_key] = f"{asset}: the check {data.check_name} failed: {detail}"
             elif was_interrupted(event):
                 raise Interrupted
-        told = {step: f"{step}: {reason(error)}" for step, error in self._errors.items()} | checks
+            elif event.event_type == dg.DagsterEventType.STEP_FAILURE and event.step_key is not None:
+                written = event.step_failure_data.error
+                if written is not None:
+                    if any(each.cls_name in INTERRUPTS for each in _written_chain(written)):
+                        raise Interrupted
+                    elsewhere[event.step_key] = f"{event.step_key}: {written_reason(written)}"
+        told = {step: f"{step}: {reason(error)}" for step, error in self._errors.items()}
+        told = {**elsewhere, **told, **checks}
         return list(told.values()) or [_run_failure(result)]
 
 
@@ -64,6 +76,33 @@ def reason(error: BaseException) -> str:
             # Only wraps what happened.
             first = found
     return f"{type(first).__name__}: {_one_line(str(first))}"
+
+
+def written_reason(error: SerializableErrorInfo) -> str:
+    """As `reason`, of an error of another process, of which Dagster keeps the words."""
+    chain = list(_written_chain(error))
+    ours = {cls.__name__ for cls in _subclasses(NatureWatchError)}
+    own = [each for each in chain if each.cls_name in ours]
+    # Dagster wraps what happened.
+    first = (own or [each for each in chain if not (each.cls_name or "").startswith("Dagster")] or chain)[0]
+    words = _one_line(first.message)
+    if not own:
+        return words
+    _, found, said = words.partition(f"{first.cls_name}: ")
+    return said if found else words
+
+
+def _written_chain(error: SerializableErrorInfo | None) -> Iterator[SerializableErrorInfo]:
+    """An error and what it came from, the outermost first."""
+    while error is not None:
+        yield error
+        error = error.cause or error.context
+
+
+def _subclasses(cls: type[BaseException]) -> Iterator[type[BaseException]]:
+    for each in cls.__subclasses__():
+        yield each
+        yield from _subclasses(each)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -97,7 +136,7 @@ def was_interrupted(event: dg.DagsterEvent) -> bool:
     )
 
 
-def _run_failure(result: dg.ExecuteInProcessResult) -> str:
+def _run_failure(result: dg.ExecuteInProcessResult | dg.JobExecutionResult) -> str:
     """Why a run failed although no step did: what prevented a step from starting."""
     for event in result.all_events:
         if event.event_type == dg.DagsterEventType.RUN_FAILURE and event.job_failure_data.error is not None:

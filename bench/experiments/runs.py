@@ -1,38 +1,27 @@
-"""Trains the rows, seed by seed: the pipeline's own child processes do the work, and what is done is not repeated."""
+"""Trains the rows, seed by seed, some at a time; what is done is not repeated, what was interrupted goes on."""
 
+import hashlib
 import json
+import multiprocessing
 import os
-import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Self
 
-from bench.experiments.rows import IMAGE_SIZE, Row, Stage
+from bench.experiments.dataset import Dataset
+from bench.experiments.rows import Row, Stage
+from ml.child.pipes import Reporter
 from ml.spec import RESULT_FILE, CalibrateResult, CalibrateSpec, TrainResult, TrainSpec
-from pipeline.config.settings import Settings, load_settings
-from pipeline.dataset.manifest import DatasetManifest
-from pipeline.files import digest_of
-from pipeline.launching.launch import environment
-from pipeline.paths import PROJECT_ROOT
-from pipeline.tracking.runs import tracking_spec
 
-CODE = "2"
+CODE = "3"
 """Raised by hand when a change of `ml` makes earlier runs incomparable."""
-BACKBONE = "tf_efficientnet_lite0"
 TARGET = 0.9
 SECONDS_FILE = "seconds.json"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Dataset:
-    """The tables of one seed."""
-
-    seed: int
-    settings: Settings
-    manifest: DatasetManifest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,106 +33,148 @@ class Outcome:
     training: TrainResult
     calibration: CalibrateResult
     seconds: float
-    """Wall time of all stages and the calibration, starts of processes included."""
+    """Of all stages and the calibration, beside the other trainings of that time."""
 
 
-def prepare(*, photos: Path, folder: Path, seed: int) -> Dataset:
-    """Run the pipeline up to the split of this seed, as `naturewatch run` does.
+def train_all(
+    rows: Sequence[Row], *, datasets: Iterable[Dataset], folder: Path, jobs: int, seconds: float | None
+) -> list[Outcome]:
+    """Train every row with every seed, `jobs` at a time, each on its share of the cores, in the order of the rows.
+
+    Args:
+        rows: What is trained, the most important first.
+        datasets: The seeds.
+        folder: Where runs are kept.
+        jobs: Trainings at a time.
+        seconds: No row begins after this time; the outcomes are those that there are.
+    """
+    ends = time.time() + seconds if seconds is not None else None
+    wanted = [(row, dataset) for row in rows for dataset in datasets]
+    outcomes = []
+    # New processes: a GPU cannot be used by a fork of a process that has used it.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_share_cores, initargs=(jobs,)) as pool:
+        running: dict[Future[Outcome | None], str] = {
+            pool.submit(train_row, row, dataset=dataset, folder=folder, ends=ends): f"{row.title}, seed {dataset.seed}"
+            for row, dataset in wanted
+        }
+        for future in as_completed(running):
+            try:
+                outcome = future.result()
+            except Exception as error:  # noqa: BLE001 (one row's failure is told, and the others go on)
+                print(f"{running[future]} failed: {error!r}", file=sys.stderr, flush=True)
+                continue
+            if outcome is not None:
+                outcomes.append(outcome)
+                print(told(outcome), flush=True)
+    place = [row.name for row in rows]
+    return sorted(outcomes, key=lambda outcome: (place.index(outcome.row.name), outcome.seed))
+
+
+def _share_cores(jobs: int) -> None:
+    import torch  # noqa: PLC0415 (in the processes that train)
+
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // jobs))
+
+
+def told(outcome: Outcome) -> str:
+    """One line about an outcome."""
+    numbers = outcome.training.metrics
+    return (
+        f"seed {outcome.seed}  {outcome.row.title}: species {numbers['top1']:.1%}, "
+        f"genus {numbers['accuracy_genus']:.1%}, on training photographs {numbers['train_top1']:.1%}, "
+        f"depth {outcome.calibration.evaluation_depth:.2f}, "
+        f"{outcome.seconds:.0f} s"
+    )
+
+
+def train_row(row: Row, *, dataset: Dataset, folder: Path, ends: float | None) -> Outcome | None:
+    """Train the stages of a row one after the other, then calibrate; None when the time is over.
 
     Raises:
-        subprocess.CalledProcessError: the run ended with an error, which it printed.
+        MlError: a stage failed.
     """
-    environment = {
-        "NATUREWATCH__NAME": f"experiments-{seed}",
-        "NATUREWATCH__DATA_ROOT": str(folder / f"seed-{seed}"),
-        "NATUREWATCH__SOURCE__REPLICA__PHOTOS": str(photos),
-        "NATUREWATCH__SPLIT__SEED": str(seed),
-        "NATUREWATCH__TRAINING__IMAGE_SIZE": str(IMAGE_SIZE),
-        "NATUREWATCH__REGISTRY__EXPERIMENT": "experiments",
-    }
-    os.environ.update(environment)
-    settings = load_settings(PROJECT_ROOT / "conf" / "sample.yaml")
-    if not settings.paths.pack_index.exists():
-        command = [str(Path(sys.executable).parent / "naturewatch"), "run", "--select", "group:ingest or group:dataset"]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=PROJECT_ROOT)
-    return Dataset(seed=seed, settings=settings, manifest=DatasetManifest.read(settings.paths))
+    from ml.devices import joined  # noqa: PLC0415 (in the processes that train)
+    from ml.specificity import stage as specificity  # noqa: PLC0415
+    from ml.training import train  # noqa: PLC0415
 
-
-def train_all(rows: Iterable[Row], *, datasets: Iterable[Dataset], folder: Path, jobs: int) -> list[Outcome]:
-    """Train every row with every seed, `jobs` at a time, each on its share of the cores.
-
-    Seed by seed, so that an interrupted run has whole tables of the first seeds.
-    """
-    datasets = list(datasets)
-    with ThreadPoolExecutor(max_workers=jobs) as pool:
-        wanted = [
-            pool.submit(train_row, row, dataset=dataset, folder=folder, threads=max(1, (os.cpu_count() or 1) // jobs))
-            for dataset in datasets
-            for row in rows
-        ]
-        return [future.result() for future in wanted]
-
-
-def train_row(row: Row, *, dataset: Dataset, folder: Path, threads: int) -> Outcome:
-    """Train the stages of a row one after the other, then calibrate; finished stages are taken as they are.
-
-    Raises:
-        RuntimeError: a child failed; its log is named.
-    """
     before: Path | None = None
     seconds = 0.0
     for stage in row.stages:
-        spec = train_spec(stage, dataset=dataset, folder=folder, before=before)
-        seconds += child("train", spec=spec.write(spec.output / "spec.json"), threads=threads)
+        if ends is not None and time.time() > ends:
+            return None
+        spec = train_spec(row, stage, dataset=dataset, folder=folder, before=before)
+        with _timed(spec.output) as timed, joined() as device:
+            train.run(spec, device=device, reporter=timed.reporter, stop=threading.Event())
+        seconds += timed.seconds
         before = spec.output / RESULT_FILE
     assert before is not None  # noqa: S101 (a row has a stage)
     calibration = calibrate_spec(before, dataset=dataset, network=row.stages[-1].network)
-    seconds += child("calibrate", spec=calibration.write(calibration.output / "spec.json"), threads=threads)
-    outcome = Outcome(
+    with _timed(calibration.output) as timed:
+        specificity.run(calibration, reporter=timed.reporter)
+    return Outcome(
         row=row,
         seed=dataset.seed,
         training=TrainResult.read(before),
         calibration=CalibrateResult.read(calibration.output / RESULT_FILE),
-        seconds=seconds,
+        seconds=seconds + timed.seconds,
     )
-    print(
-        f"seed {dataset.seed}  {row.title}: top-1 {outcome.training.metrics['top1']:.1%}, on training photographs "
-        f"{outcome.training.metrics['train_top1']:.1%}, depth {outcome.calibration.evaluation_depth:.2f}, "
-        f"{seconds:.0f} s",
-        flush=True,
-    )
-    return outcome
 
 
-def train_spec(stage: Stage, *, dataset: Dataset, folder: Path, before: Path | None) -> TrainSpec:
+class _timed:  # noqa: N801 (a context manager)
+    """Adds up the seconds that a stage takes, in its folder, and writes what it says to `log.txt`."""
+
+    def __init__(self, output: Path) -> None:
+        output.mkdir(parents=True, exist_ok=True)
+        self._note, self._log = output / SECONDS_FILE, output / "log.txt"
+        self.seconds = float(json.loads(self._note.read_text())) if self._note.exists() else 0.0
+        self.reporter = Reporter(self._write)
+        self._done = (output / RESULT_FILE).exists()
+
+    def _write(self, line: str) -> None:
+        with self._log.open("a", encoding="utf-8") as stream:
+            stream.write(line + "\n")
+
+    def __enter__(self) -> Self:
+        self._began = time.monotonic()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if not self._done:
+            self.seconds += time.monotonic() - self._began
+            self._note.write_text(json.dumps(self.seconds), encoding="utf-8")
+
+
+def train_spec(row: Row, stage: Stage, *, dataset: Dataset, folder: Path, before: Path | None) -> TrainSpec:
     """The specification of one stage; its hash covers all that decides the outcome, the stage before included."""
     rare = stage.rare and stage.recipe.rank != "species"
-    spec_hash = digest_of(
-        CODE, dataset.manifest.dataset_version, dataset.seed, IMAGE_SIZE, stage.recipe.model_dump(mode="json"),
-        stage.mixing if before else None, rare, before.parent.name if before else None,
+    decides = (
+        CODE, dataset.version, dataset.seed, row.image_size, row.backbone, stage.recipe.model_dump(mode="json"),
+        stage.mixing if before else None, rare, before.parent.name if before else None, row.options,
     )  # fmt: skip
-    paths = dataset.settings.paths
+    spec_hash = hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:16]
     output = folder / "models" / spec_hash
     output.mkdir(parents=True, exist_ok=True)
     recipes = output / "recipe.json"
     recipes.write_text(json.dumps({stage.network: stage.recipe.model_dump(mode="json")}, indent=2), encoding="utf-8")
+    options: dict[str, Any] = {"workers": 2} | dict(row.options)
     return TrainSpec(
         network=stage.network,
-        split=paths.table("split"),
-        taxonomy=paths.table("taxonomy"),
-        photos=paths.pack_index,
+        split=dataset.table("split"),
+        taxonomy=dataset.table("taxonomy"),
+        photos=dataset.index,
         output=output,
         spec_hash=spec_hash,
-        backbone=BACKBONE,
+        backbone=row.backbone,
         weights="package",
         recipe=str(recipes),
         mixing=stage.mixing,
         parent=before,
-        rare_photos=paths.table("genus_photos") if rare else None,
-        image_size=IMAGE_SIZE,
+        rare_photos=dataset.table("genus_photos") if rare else None,
+        image_size=row.image_size,
         seed=dataset.seed,
-        workers=1,
-        tracking=tracking_spec(dataset.settings, dataset.manifest, stage=stage.recipe.name, tags={}),
+        tracking=None,
+        **options,
     )
 
 
@@ -154,38 +185,11 @@ def calibrate_spec(result: Path, *, dataset: Dataset, network: str) -> Calibrate
         network=network,
         probabilities=trained.probabilities,
         predictions=trained.predictions,
-        taxonomy=dataset.settings.paths.table("taxonomy"),
+        taxonomy=dataset.table("taxonomy"),
+        split=dataset.table("split"),
         output=result.parent / "specificity",
         spec_hash=result.parent.name,
         target=TARGET,
         seed=dataset.seed,
-        tracking=tracking_spec(dataset.settings, dataset.manifest, stage="specificity", tags={}),
+        tracking=None,
     )
-
-
-def child(stage: str, *, spec: Path, threads: int) -> float:
-    """Run a stage of `ml` to its `result.json` and return its seconds; after an interruption, those of the last run.
-
-    Raises:
-        RuntimeError: it failed; its log is named.
-    """
-    note = spec.parent / SECONDS_FILE
-    if (spec.parent / RESULT_FILE).exists() and note.exists():
-        return float(json.loads(note.read_text(encoding="utf-8")))
-    started = time.monotonic()
-    log = spec.parent / "log.txt"
-    with log.open("a", encoding="utf-8") as stream:
-        command = [sys.executable, "-m", "ml", stage, "--spec", str(spec)]
-        status = subprocess.run(
-            command,
-            stdout=stream,
-            stderr=stream,
-            cwd=PROJECT_ROOT,
-            env={**os.environ, **environment(), "OMP_NUM_THREADS": str(threads)},
-            check=False,
-        ).returncode
-    if status != 0:
-        raise RuntimeError(f"{stage} ended with status {status}; {log} says why")
-    seconds = time.monotonic() - started
-    note.write_text(json.dumps(seconds), encoding="utf-8")
-    return seconds

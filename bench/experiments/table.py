@@ -8,11 +8,10 @@ from statistics import fmean, stdev
 from scipy.stats import t
 
 from bench.experiments.runs import Outcome
+from ml.files import replacing
 from ml.spec import RANKS
-from pipeline.files import write_bytes
-from pipeline.paths import PROJECT_ROOT
 
-DOCUMENT = PROJECT_ROOT / "docs" / "experiments.md"
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "experiments.md"
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:
@@ -53,12 +52,17 @@ def results(outcomes: Sequence[Outcome]) -> str:
 def differences(outcomes: Sequence[Outcome], *, pairs: Sequence[tuple[str, str]]) -> str:
     """A Markdown table of paired differences: the same seed has the same photographs in every row."""
     found = grouped(outcomes, by=lambda outcome: outcome.row.name)
-    lines = ["| row | against | species, points | gap, points |", "|---|---|---:|---:|"]
+    lines = [
+        "| row | against | seeds | species, points | genus, points | gap, points |",
+        "|---|---|---:|---:|---:|---:|",
+    ]
     for one, other in pairs:
-        seeds = sorted({outcome.seed for outcome in found[one]} & {outcome.seed for outcome in found[other]})
+        if one not in found or other not in found:
+            continue
         first, second = ({outcome.seed: outcome for outcome in found[name]} for name in (one, other))
-        cells = []
-        for measure in (top1, gap):
+        seeds = sorted(first.keys() & second.keys())
+        cells = [str(len(seeds))]
+        for measure in (top1, genus, gap):
             mean, half = interval([measure(first[seed]) - measure(second[seed]) for seed in seeds])
             cells.append(f"{100 * mean:+.1f}" if math.isnan(half) else f"{100 * mean:+.1f} ± {100 * half:.1f}")
         lines.append(f"| {found[one][0].row.title} | {found[other][0].row.title} | {' | '.join(cells)} |")
@@ -68,6 +72,11 @@ def differences(outcomes: Sequence[Outcome], *, pairs: Sequence[tuple[str, str]]
 def top1(outcome: Outcome) -> float:
     """Share of validation photographs whose most probable species is right."""
     return outcome.training.metrics["top1"]
+
+
+def genus(outcome: Outcome) -> float:
+    """Share of validation photographs whose most probable species is of the right genus."""
+    return outcome.training.metrics["accuracy_genus"]
 
 
 def gap(outcome: Outcome) -> float:
@@ -97,4 +106,5 @@ def insert(text: str, *, mark: str, document: Path = DOCUMENT) -> None:
     _, closed, after = rest.partition(end)
     if not found or not closed:
         raise ValueError(f"{document} has no place for {mark}: {begin.strip()} and {end}")
-    write_bytes(document, f"{before}{begin}{text}\n{end}{after}".encode())
+    with replacing(document) as partial:
+        partial.write_text(f"{before}{begin}{text}\n{end}{after}", encoding="utf-8")

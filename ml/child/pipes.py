@@ -13,8 +13,9 @@ import time
 from collections.abc import Callable, Iterator
 
 import psutil
-from dagster_pipes import DAGSTER_PIPES_CONTEXT_ENV_VAR, open_dagster_pipes
 
+PIPES_VARIABLE = "DAGSTER_PIPES_CONTEXT"
+"""Set by Dagster for the processes it starts (`dagster_pipes.DAGSTER_PIPES_CONTEXT_ENV_VAR`)."""
 GRACE_SECONDS = 60.0
 """How long an orphan may take to write its checkpoint before it is ended for good."""
 
@@ -38,7 +39,7 @@ def is_first_rank() -> bool:
 
 def launched_by_pipes() -> bool:
     """Whether a Dagster run started this process."""
-    return DAGSTER_PIPES_CONTEXT_ENV_VAR in os.environ
+    return PIPES_VARIABLE in os.environ
 
 
 @contextlib.contextmanager
@@ -52,6 +53,8 @@ def session() -> Iterator[Reporter]:
     if not is_first_rank():
         yield Reporter(lambda _: None)
     elif child:
+        from dagster_pipes import open_dagster_pipes  # noqa: PLC0415 (a stage that is run by hand needs no Dagster)
+
         with open_dagster_pipes() as context:
             yield Reporter(context.log.info)
     else:

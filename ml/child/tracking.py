@@ -105,6 +105,19 @@ def child_run(tracking: TrackingSpec, *, spec_hash: str, name: str, system_metri
             monitor.finish()  # type: ignore[no-untyped-call]
 
 
+@contextlib.contextmanager
+def told(tracking: TrackingSpec) -> Iterator[None]:
+    """Raise what MLflow raises as an error that says which store it was.
+
+    Raises:
+        TrackingError: in the place of an `MlflowException`.
+    """
+    try:
+        yield
+    except MlflowException as error:
+        raise TrackingError(f"MLflow at {tracking.uri} did not take the run: {error}") from error
+
+
 def find_run(client: MlflowClient, *, tracking: TrackingSpec, spec_hash: str) -> str | None:
     """The identifier of the run that logged this stage of this specification, if there is one."""
     found = client.search_runs(

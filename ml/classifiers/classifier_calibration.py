@@ -5,6 +5,7 @@ The options come from the command line (`ml.classifiers.cli`).
 
 import argparse
 import json
+import math
 import sys
 import tempfile
 from pathlib import Path
@@ -24,6 +25,7 @@ from ml.specificity import checked_labels
 from ml.specificity.calibration import Labelled, Outcome, calibrate_network
 from ml.specificity.calibration_report import interval, tables, write_files
 from ml.specificity.guarantee import photos_needed
+from ml.specificity.rules import describe_rule, weight_of
 from ml.specificity.tree_sums import Distributions
 from ml.taxonomy import Taxonomy
 
@@ -41,6 +43,8 @@ def calibrate_files(options: argparse.Namespace) -> int:
             labels = read_labels(options.labels)
             probabilities = read_probabilities(options.probabilities, classes=classes, folder=Path(folder))
             data = labelled(probabilities, labels, classes, holdout=options.holdout, seed=options.seed)
+            if (open_question := doubt(data, asked)) is not None:
+                complain(open_question)
             if options.compare:
                 _print(comparison(data, classes.taxonomy, asked, repeats=options.repeats))
                 return 0
@@ -53,7 +57,7 @@ def calibrate_files(options: argparse.Namespace) -> int:
         complain(str(error))
         return 1
     if options.json:
-        sys.stdout.write(json.dumps(as_json(outcome, asked) | {"files": written}, indent=2) + "\n")
+        sys.stdout.write(json.dumps(as_json(outcome, asked, classes.taxonomy) | {"files": written}, indent=2) + "\n")
     else:
         _print(readable(outcome, asked, classes.taxonomy))
     for name in outcome.watch_unknown:
@@ -98,11 +102,32 @@ def labelled(probabilities: Distributions, labels: Labels, classes: Classes, *, 
     )
 
 
-def as_json(outcome: Outcome, asked: SpecificityOptions) -> dict[str, Any]:
+def doubt(data: Labelled, asked: SpecificityOptions) -> str | None:
+    """What the labels leave open that intervals, guarantee and watch-list rest on; None where all is well."""
+    if data.observations is None:
+        if asked.delta is None and not asked.watch_list:
+            return None
+        return (
+            "the labels have no observation_id, so what is promised takes every photograph for an observation of its "
+            "own; several photographs of one organism promise less than they seem to"
+        )
+    both = np.intersect1d(data.observations[data.chooses], data.observations[data.judges])
+    if not len(both) or (data.chooses & data.judges).any():
+        return None
+    return (
+        f"{len(both)} observations have photographs in both halves ({both[0]}, for one): what is held out is not "
+        "independent of what chose, and may be flattered"
+    )
+
+
+def as_json(outcome: Outcome, asked: SpecificityOptions, taxonomy: Taxonomy) -> dict[str, Any]:
     """Everything that was found, for machines; `accuracy` and its like are of the photographs that chose."""
     return {
         "threshold": outcome.chosen.threshold,
         "target": asked.target,
+        "rule": asked.rule,
+        "lambda": _finite(weight_of(asked.rule, asked.reward, outcome.chosen.threshold, taxonomy)),
+        "reward": asked.reward,
         "method": asked.method,
         "reachable": outcome.chosen.reachable,
         **_measured(outcome.chosen),
@@ -115,6 +140,11 @@ def as_json(outcome: Outcome, asked: SpecificityOptions) -> dict[str, Any]:
         "watch": [taxon.model_dump() for taxon in outcome.watch],
         "watch_unknown": list(outcome.watch_unknown),
     }
+
+
+def _finite(weight: float | None) -> float | None:
+    """JSON has no infinity."""
+    return None if weight is None or math.isinf(weight) else weight
 
 
 def _measured(point: OperatingPoint) -> dict[str, float]:
@@ -135,12 +165,16 @@ def readable(outcome: Outcome, asked: SpecificityOptions, taxonomy: Taxonomy) ->
         f"information  {chosen.information:.3f}   bits, on average",
         f"abstention   {chosen.abstention:.2%}   answered with the root",
     ]
+    if outcome.choosers < chosen.photos:
+        lines.insert(1, f"chosen by    {outcome.choosers:,} photographs, one of each observation")
+    if asked.rule != "threshold":
+        lines.insert(1, f"rule         {describe_rule(asked.rule, asked.reward, chosen.threshold, taxonomy)}")
     if outcome.temperature != 1:
         lines.append(f"temperature  {outcome.temperature:.4f}   applied before the sums")
     if outcome.held_out:
         spread = interval(judged.accuracy, judged.accuracy_low, judged.accuracy_high)
         lines.append(f"held out     {spread} at depth {judged.depth:.3f} on {judged.photos:,} other photographs")
-    return "\n".join(lines) + f"\n\n{tables(outcome)}"
+    return "\n".join(lines) + f"\n\n{tables(outcome, taxonomy)}"
 
 
 def _percent(share: float) -> str:
@@ -154,8 +188,8 @@ def _out_of_reach(outcome: Outcome, asked: SpecificityOptions) -> str:
         return f"no threshold reaches an accuracy of {_percent(asked.target)}: {accuracy}"
     least = photos_needed(target=asked.target, delta=asked.delta / len(outcome.table.groups))
     return (
-        f"no threshold can be promised to keep an accuracy of {_percent(asked.target)} from {outcome.chosen.photos} "
-        f"photographs ({least} right ones are the least in each group): {accuracy}"
+        f"no threshold can be promised to keep an accuracy of {_percent(asked.target)} from {outcome.choosers} "
+        f"photographs, one of each observation ({least} right ones are the least in each group): {accuracy}"
     )
 
 
@@ -164,7 +198,7 @@ def _write(outcome: Outcome, taxonomy: Taxonomy, asked: SpecificityOptions, fold
     files = write_files(outcome, taxonomy=taxonomy, folder=folder, spec_hash="")
     result = folder / "specificity.json"
     with replacing(result) as partial:
-        partial.write_text(json.dumps(as_json(outcome, asked), indent=2) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps(as_json(outcome, asked, taxonomy), indent=2) + "\n", encoding="utf-8")
     written = [files.curve, files.thresholds, files.by_target, files.report, result, *files.figures.values()]
     return {path.name: str(path) for path in written}
 

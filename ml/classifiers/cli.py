@@ -100,12 +100,24 @@ def build_parser() -> argparse.ArgumentParser:
     files.add_argument("--output", type=Path, help="a folder for curve, thresholds, tables and figures")
     parser.add_argument("--target", type=_share(), required=True, help="accuracy wanted, e.g. 0.9")
     parser.add_argument(
+        "--rule",
+        choices=["threshold", "reward", "distance"],
+        default="threshold",
+        help="what is answered: the deepest taxon that is probable enough (default, the paper), the greatest "
+        "(reward + lambda) x probability (Deng et al. 2012), or the least expected distance in the tree",
+    )
+    parser.add_argument(
         "--method",
         choices=["exact", "hill_climb", "binary_search"],
         default="exact",
         help="how to search (default exact)",
     )
-    parser.add_argument("--reward", choices=("depth", "information"), default="depth", help="what to have most of")
+    parser.add_argument(
+        "--reward",
+        choices=("depth", "information"),
+        default="depth",
+        help="what to have most of, and the reward of --rule reward",
+    )
     parser.add_argument("--seed", type=_whole(least=0), default=0, help="of every draw (default 0)")
     parser.add_argument(
         "--holdout", type=_share(zero=True), default=0.0, help="share that judges instead of choosing, e.g. 0.5"

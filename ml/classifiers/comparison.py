@@ -1,4 +1,4 @@
-"""All ways to choose thresholds on the same probabilities, side by side: the depth of each at the same target."""
+"""All rules and ways to choose thresholds on the same probabilities, side by side: their depth at the same target."""
 
 import dataclasses
 import itertools
@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ml.classifiers.deng2012 import darts
-from ml.spec import OperatingPoint, Reward, SpecificityOptions
+from ml.spec import OperatingPoint, SpecificityOptions
 from ml.specificity.calibration import Labelled, TooFewError, fit
 from ml.specificity.calibration_report import interval, markdown_table
 from ml.specificity.thresholds import judge_table
@@ -15,17 +14,15 @@ from ml.taxonomy import Taxonomy
 
 TARGETS = (0.8, 0.9, 0.95)
 PAPER = "the paper: hill climb"
-DARTS: dict[str, Reward] = {
-    "Deng et al.: DARTS, reward depth": "depth",
-    "Deng et al.: DARTS, reward information": "information",
-}
+DARTS = "Deng et al.: DARTS, reward"
+DISTANCE = "least expected distance"
 
 Judged = dict[str, list[OperatingPoint | None]]
 """By method: what it does at each target, None where that is out of reach."""
 
 
 def variants(asked: SpecificityOptions, taxonomy: Taxonomy) -> dict[str, SpecificityOptions]:
-    """The methods by name, for the ranks that the tree has; the guarantee is given with `asked.delta`, or 0.05."""
+    """Rules and methods by name, for the ranks that the tree has; guarantees are given with `asked.delta`, or 0.05."""
     plain = SpecificityOptions(target=asked.target, group_photos=asked.group_photos, seed=asked.seed)
     delta = asked.delta or 0.05
     changes: dict[str, dict[str, object]] = {
@@ -39,6 +36,17 @@ def variants(asked: SpecificityOptions, taxonomy: Taxonomy) -> dict[str, Specifi
         f"guaranteed, delta {delta:g}": {"delta": delta},
         f"guaranteed, delta {delta:g}, temperature": {"delta": delta, "temperature": True},
     }
+    rules: dict[str, dict[str, object]] = {
+        f"{DARTS} depth": {"rule": "reward"},
+        f"{DARTS} information": {"rule": "reward", "reward": "information"},
+        DISTANCE: {"rule": "distance"},
+    }
+    for name, rule in rules.items():
+        changes |= {
+            name: rule,
+            f"{name}, temperature": {**rule, "temperature": True},
+            f"{name}, guaranteed, delta {delta:g}": {**rule, "delta": delta},
+        }
     return {
         name: plain.model_copy(update=change)
         for name, change in changes.items()
@@ -74,7 +82,7 @@ def comparison(data: Labelled, taxonomy: Taxonomy, asked: SpecificityOptions, *,
 
 
 def compare(data: Labelled, taxonomy: Taxonomy, asked: SpecificityOptions) -> Judged:
-    """All methods on one division of the photographs."""
+    """All rules and methods on one division of the photographs."""
     judged: Judged = {}
     for name, options in variants(asked, taxonomy).items():
         try:
@@ -84,8 +92,6 @@ def compare(data: Labelled, taxonomy: Taxonomy, asked: SpecificityOptions) -> Ju
             continue
         found = [judge_table(fitted.table, fitted.evaluation, taxonomy, target=target) for target in TARGETS]
         judged[name] = [point if point.reachable else None for point in found]
-    for name, reward in DARTS.items():
-        judged[name] = [darts(data, taxonomy, target=target, reward=reward) for target in TARGETS]
     return judged
 
 

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
+from ml.devices import Device
 from ml.errors import DataError
 from ml.files import replacing
 
@@ -65,22 +66,56 @@ class ClassSums:
         self._photos = torch.zeros(classes, dtype=torch.int64)
 
     def add(self, embeddings: Tensor, labels: Tensor) -> None:
-        """Take N embeddings.
+        """Take N embeddings, on the processor.
 
         Args:
-            embeddings: On any device. Shape N x F.
-            labels: Class ids, on the processor. Shape N.
+            embeddings: Shape N x F.
+            labels: Class ids. Shape N.
+        """
+        self.add_products(embeddings)
+        self.add_means(embeddings, labels)
+
+    def add_products(self, embeddings: Tensor) -> None:
+        """Take N embeddings for the covariance, on the device where they are and without waiting for it.
+
+        Args:
+            embeddings: Shape N x F.
         """
         # In double precision: the covariance is the small difference of large sums.
         numbers = embeddings.double()
-        if self._sums is None or self._products is None:
-            size = embeddings.shape[1]
-            self._sums = torch.zeros(self._classes, size, dtype=torch.float64)
-            self._products = torch.zeros(size, size, dtype=torch.float64, device=embeddings.device)
+        if self._products is None:
+            self._products = torch.zeros(numbers.shape[1], numbers.shape[1], dtype=numbers.dtype, device=numbers.device)
         self._products += numbers.T @ numbers
-        # On the processor, where the order of additions, and so the last bit, is always the same.
-        self._sums.index_add_(0, labels, numbers.cpu())
+
+    def add_means(self, embeddings: Tensor, labels: Tensor) -> None:
+        """Take the same N embeddings for the means, on the processor.
+
+        There the order of additions, and so the last bit, is always the same.
+
+        Args:
+            embeddings: Shape N x F.
+            labels: Class ids. Shape N.
+        """
+        if self._sums is None:
+            self._sums = torch.zeros(self._classes, embeddings.shape[1], dtype=torch.float64)
+        self._sums.index_add_(0, labels, embeddings.double())
         self._photos += torch.bincount(labels, minlength=self._classes)
+
+    def add_up(self, device: Device, *, features: int) -> None:
+        """Add up what all processes took; each must call this, also one that took nothing.
+
+        Args:
+            device: This process's.
+            features: F.
+        """
+        if device.world == 1:
+            return
+        shapes = {"_sums": (self._classes, features), "_products": (features, features)}
+        for name, shape in shapes.items():
+            own: Tensor | None = getattr(self, name)
+            numbers = torch.zeros(shape, dtype=torch.float64) if own is None else own
+            setattr(self, name, device.add_up(numbers.to(device.device)).cpu())
+        self._photos = device.add_up(self._photos.to(device.device)).cpu()
 
     def means(self) -> ClassMeans:
         """The means of what was added.
@@ -88,7 +123,7 @@ class ClassSums:
         Raises:
             DataError: nothing was added.
         """
-        if self._sums is None or self._products is None:
+        if self._sums is None or self._products is None or not self._photos.any():
             raise DataError("there are no embeddings to take means of")
         means = self._sums / self._photos.clamp(min=1)[:, None]
         within = (self._products.cpu() - means.T @ self._sums) / self._photos.sum()

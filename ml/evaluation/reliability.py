@@ -50,8 +50,8 @@ def binned(probabilities: Floats, right: npt.NDArray[np.bool_]) -> Reliability:
     )
 
 
-def clopper_pearson(right: int, photos: int, *, confidence: float = 0.95) -> tuple[float, float]:
-    """The exact two-sided interval of an accuracy: `right` of `photos`."""
+def clopper_pearson(right: float, photos: float, *, confidence: float = 0.95) -> tuple[float, float]:
+    """The exact two-sided interval of an accuracy: `right` of `photos`; both may be effective numbers, not whole."""
     from scipy.special import betaincinv  # noqa: PLC0415 (serving imports this module and needs no SciPy)
 
     tail = (1 - confidence) / 2

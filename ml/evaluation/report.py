@@ -15,7 +15,9 @@ from ml.evaluation.class_means import ClassSums
 from ml.evaluation.drawing import BLUE, GREEN, GRID, INK, ORANGE, figure_of, save, tidy
 from ml.evaluation.metrics import SIZE_NAMES, Measured, confused_pairs, flat, measure, write_metrics, write_pairs
 from ml.evaluation.predict import Evaluation, predict
-from ml.images.pack import Pack, Photos
+from ml.images.loader import Loader
+from ml.images.pack import Photos
+from ml.networks.embeddings import Embeddings
 from ml.networks.frozen import FrozenLayers
 from ml.networks.network import Network
 from ml.spec import RANKS, SIZE_METRIC, size_title
@@ -56,14 +58,12 @@ def assess(
     seed: int,
     title: str,
     output: Path,
-    pack: Pack,
+    loader: Loader | FrozenLayers | Embeddings,
     device: Device,
-    workers: int,
     reporter: Reporter,
     stop: threading.Event,
-    frozen: FrozenLayers | None = None,
-) -> Assessment:
-    """Evaluate `network` on both sides.
+) -> Assessment | None:
+    """Evaluate `network` on both sides. Every process of the group must call this; the first one writes.
 
     Args:
         network: The trained network; `network.spec` says what its classes are.
@@ -73,12 +73,13 @@ def assess(
         seed: Draws the training photographs where there are more than `TRAIN_PHOTOS`.
         title: Heads the pictures.
         output: The folder for the files.
-        pack: Where the photographs are.
+        loader: Gives photographs as the network takes them, or the features of its frozen layers.
         device: Where to compute.
-        workers: Decoding threads.
         reporter: Hears of progress and unreadable photographs.
         stop: Set to end early.
-        frozen: Gives features of frozen layers instead of pixels.
+
+    Returns:
+        What is in the folder, on the first process; None on the others.
 
     Raises:
         InterruptedTrainingError: `stop` was set.
@@ -88,11 +89,15 @@ def assess(
     species = network.spec.rank == "species"
     sums = ClassSums(network.head.out_features)
     for side, photos in ((VALIDATION, validation), (TRAINING, sample(train, seed=seed))):
-        sides[side] = predict(
-            network, photos=photos, pack=pack, device=device, workers=workers, reporter=reporter, stop=stop,
+        found = predict(
+            network, photos=photos, loader=loader, device=device, reporter=reporter, stop=stop,
             title=f"{side} photographs", output=output / f"{side}.parquet", distributions=side == VALIDATION,
-            frozen=frozen, embeddings=species and side == VALIDATION, sums=sums if side == TRAINING else None,
+            embeddings=species and side == VALIDATION, sums=sums if species and side == TRAINING else None,
         )  # fmt: skip
+        if found is not None:
+            sides[side] = found
+    if not sides:
+        return None
     lineage = taxonomy.lineages_at(RANKS.index(network.spec.rank) + 1)[:, 1:]
     sizes = np.bincount(train.labels, minlength=len(lineage))
     measured = {side: measure(found.answers, lineage=lineage, sizes=sizes) for side, found in sides.items()}
@@ -135,7 +140,7 @@ def _write_confusions(sides: dict[str, Evaluation], *, taxonomy: Taxonomy, linea
 
 
 def training_curves(history: Sequence[dict[str, Any]], *, title: str, top1: float, path: Path) -> Path:
-    """Draw loss, accuracy and learning rate over the epochs.
+    """Draw loss, accuracy and learning rate over the epochs, and the validation after each where there was one.
 
     Args:
         history: Rows of `history.parquet`; a `probe` row is drawn at epoch 0, in the accuracies only.
@@ -149,8 +154,19 @@ def training_curves(history: Sequence[dict[str, Any]], *, title: str, top1: floa
     probes = [row for row in history if row["phase"] == "probe"]
     epochs = [row["epoch"] for row in steps]
     # The probe's loss has its own penalty and no label smoothing: beside the others it would mislead.
-    loss.plot(epochs, [row["train_loss"] for row in steps], color=BLUE, marker="o")
-    _over_epochs(loss, title="Training loss, mean over the epoch", label="cross entropy", epochs=epochs)
+    loss.plot(epochs, [row["train_loss"] for row in steps], color=BLUE, marker="o", label="training, epoch's mean")
+    looked = [row for row in steps if row.get("validation_loss") is not None]
+    if looked:
+        seen = [row["epoch"] for row in looked]
+        loss.plot(
+            seen, [row["validation_loss"] for row in looked], color=GREEN, marker="o", label="validation, half of it"
+        )
+        accuracy.plot(
+            seen, [100 * row["validation_accuracy"] for row in looked], color=GREEN, marker="o",
+            label="validation, half of it",
+        )  # fmt: skip
+    loss.legend(frameon=False, fontsize=8, loc="upper right")
+    _over_epochs(loss, title="Loss", label="", epochs=epochs)
     accuracy.plot(
         epochs, [100 * row["train_accuracy"] for row in steps], color=BLUE, marker="o", label="training (augmented)"
     )

@@ -1,8 +1,11 @@
-"""Random changes of training photographs, drawn from (seed, epoch, photograph) so that a resumed run repeats them.
+"""Random changes of training photographs, drawn from (seed, stage, epoch, photograph): a resumed run repeats them.
 
 Source: TF-slim `inception_preprocessing.py` with `fast_mode=False`, which the paper's section 4 describes. Crops and
 mirroring are done while decoding (`ml.images.views`), colours in batched torch operations here.
 """
+
+import hashlib
+from typing import Final, Literal
 
 import numpy as np
 import torch
@@ -10,6 +13,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
+from ml.devices import to_device
+from ml.images import crops
+from ml.images.crops import random_crop
+from ml.images.resizing import TF_SLIM, Method
 from ml.images.views import Box
 
 ORDERS = (
@@ -21,15 +28,26 @@ ORDERS = (
 """The four orders in which TF-slim's `distort_color` applies the changes."""
 
 
+_MIRROR: Final = 0
+_RESIZING: Final = 1
+_COLOURS: Final = 10
+"""Draws before those of the crop; the last five of them change the colours."""
+
+
 class Augmentation(BaseModel):
-    """Ranges of the random changes; the defaults are the paper's."""
+    """Ranges of the random changes; the defaults are the paper's, but for `resize`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     area: tuple[float, float] = (0.05, 1.0)
     """Share of the photograph's area that a crop keeps."""
     aspect: tuple[float, float] = (0.75, 1.33)
-    """Width by height of a crop, relative to the photograph's own shape."""
+    """Width by height of a crop, in pixels."""
+    covered: float = 0.1
+    """Least share of the photograph's area that a crop keeps, whatever `area` says (TF-slim: `min_object_covered`)."""
+    resize: Literal["tf_slim", "antialias"] = "antialias"
+    """How crops are resized: by one of TF-slim's four methods at random, or always bilinear with antialiasing, as in
+    evaluation."""
     flip: float = 0.5
     """Probability of mirroring left and right."""
     brightness: float = 32 / 255
@@ -42,45 +60,68 @@ class Augmentation(BaseModel):
     """Largest turn of HSV's hue, of a full circle."""
 
 
-class RandomChanges:
-    """The random changes of one epoch: each photograph's depend on seed, epoch and its position only."""
+def key(*, seed: int, stage: str, epoch: int) -> tuple[int, int, int]:
+    """What all that is drawn for one epoch of one stage begins with, for `numpy.random.default_rng`."""
+    name = int.from_bytes(hashlib.sha256(stage.encode()).digest()[:4], "big")
+    return seed, name, epoch
 
-    def __init__(self, augmentation: Augmentation, *, seed: int, epoch: int) -> None:
-        """Draw from the ranges of `augmentation`."""
+
+class RandomChanges:
+    """The random changes of one epoch: each photograph's depend on seed, stage, epoch and its position only."""
+
+    def __init__(self, augmentation: Augmentation, *, seed: int, stage: str, epoch: int) -> None:
+        """Draw from the ranges of `augmentation`.
+
+        Args:
+            augmentation: The ranges.
+            seed: Of the training.
+            stage: What is learnt. Stages that follow one another see other crops and colours, however their epochs are
+                numbered: a second look at the same ones would add nothing.
+            epoch: Counted from 0.
+        """
         self.augmentation = augmentation
-        self._key = (seed, epoch)
+        self._key = key(seed=seed, stage=stage, epoch=epoch)
 
     def draws(self, position: int) -> NDArray[np.float64]:
-        """Ten uniform numbers in [0, 1) for the photograph at `position`: five for the crop, five for the colours."""
-        return np.random.default_rng((*self._key, position)).random(10)
+        """The uniform numbers in [0, 1) of the photograph at `position`; they decide everything.
 
-    def box(self, position: int) -> Box:
-        """The part of the photograph at `position` that is shown."""
-        return crop_box(self.draws(position), augmentation=self.augmentation)
+        Returns:
+            (410): mirroring, the way of resizing, three that nothing uses, five for the colours; then four for each
+            attempt at a crop.
+        """
+        return np.random.default_rng((*self._key, position)).random(_COLOURS + crops.ATTEMPTS * crops.DRAWS)
+
+    def crop(self, position: int, *, width: int, height: int) -> tuple[Box, Method]:
+        """The part of the photograph at `position` that is shown, and how it is resized.
+
+        Args:
+            position: Of the photograph.
+            width: Of the photograph, in pixels.
+            height: Of the photograph, in pixels.
+        """
+        draws, augmentation = self.draws(position), self.augmentation
+        method = TF_SLIM[int(draws[_RESIZING] * len(TF_SLIM))] if augmentation.resize == "tf_slim" else "antialias"
+        return crop_box(draws, width=width, height=height, augmentation=augmentation), method
 
     def colours(self, pixels: Tensor, *, positions: NDArray[np.int64]) -> Tensor:
         """Change the colours of the photographs at `positions` (N): pixels (N, views, 3, H, W) in [0, 1]."""
-        draws = np.array([self.draws(int(position)) for position in positions]).reshape(-1, 10)
+        draws = np.array([self.draws(int(position))[:_COLOURS] for position in positions]).reshape(-1, _COLOURS)
         return change_colours(pixels, draws=draws, augmentation=self.augmentation)
 
 
-def crop_box(draws: NDArray[np.float64], *, augmentation: Augmentation) -> Box:
-    """A random part of the photograph, mirrored or not: area, aspect ratio, place and flip from the first five draws.
+def crop_box(draws: NDArray[np.float64], *, width: int, height: int, augmentation: Augmentation) -> Box:
+    """A random part of a photograph of `width` x `height` pixels, mirrored or not (`ml.images.crops`).
 
     Returns:
         Left, upper, right and lower edge as fractions; of a mirrored part left and right are exchanged.
     """
-    low, high = augmentation.area
-    area = low + (high - low) * draws[0]
-    logarithms = np.log(augmentation.aspect)
-    aspect = float(np.exp(logarithms[0] + (logarithms[1] - logarithms[0]) * draws[1]))
-    # A crop of nearly the whole photograph cannot be of another shape: the side is cut off at one.
-    width = min(1.0, float(np.sqrt(area * aspect)))
-    height = min(1.0, area / width)
-    left, upper = (1 - width) * float(draws[2]), (1 - height) * float(draws[3])
-    if draws[4] < augmentation.flip:
-        return left + width, upper, left, upper + height
-    return left, upper, left + width, upper + height
+    left, upper, right, lower = random_crop(
+        draws[_COLOURS:].reshape(-1, crops.DRAWS), width=width, height=height, area=augmentation.area,
+        aspect=augmentation.aspect, covered=augmentation.covered,
+    )  # fmt: skip
+    if draws[_MIRROR] < augmentation.flip:
+        left, right = right, left
+    return left / width, upper / height, right / width, lower / height
 
 
 def change_colours(pixels: Tensor, *, draws: NDArray[np.float64], augmentation: Augmentation) -> Tensor:
@@ -108,13 +149,33 @@ def change_colours(pixels: Tensor, *, draws: NDArray[np.float64], augmentation: 
             part = changed[photo : photo + 1].copy_(pixels[photo : photo + 1])
             _distort(part, order=order[photo], amounts=torch.from_numpy(amounts[[photo]]).to(pixels), scratch=scratch)
         return changed
-    for each in range(len(ORDERS)):
-        members = np.flatnonzero(order == each)
-        places = torch.from_numpy(members).to(pixels.device)
-        part = pixels[places]
+    return distort_together(pixels, order=order, amounts=amounts, changed=changed)
+
+
+def distort_together(
+    pixels: Tensor, *, order: NDArray[np.int64], amounts: NDArray[np.float64], changed: Tensor
+) -> Tensor:
+    """Change all photographs of one order together, as a GPU does it best, in two copies that wait for nothing.
+
+    Args:
+        pixels: (N, views, 3, H, W) in [0, 1].
+        order: Which of `ORDERS` for each photograph (N).
+        amounts: Brightness, contrast, saturation, hue of each photograph (N, 4).
+        changed: Where the result goes, of the shape of `pixels`.
+    """
+    sorted_by_order = np.argsort(order, kind="stable")
+    places = to_device(torch.from_numpy(sorted_by_order), pixels.device)
+    numbers = to_device(torch.from_numpy(amounts[sorted_by_order]).to(pixels.dtype), pixels.device)
+    begin = 0
+    for each, count in enumerate(np.bincount(order, minlength=len(ORDERS)).tolist()):
+        if not count:
+            continue
+        chosen = slice(begin, begin + count)
+        part = pixels.index_select(0, places[chosen])
         scratch = part.new_empty(4, *part.shape[:2], *part.shape[3:])
-        _distort(part, order=each, amounts=torch.from_numpy(amounts[members]).to(pixels), scratch=scratch)
-        changed[places] = part
+        _distort(part, order=each, amounts=numbers[chosen], scratch=scratch)
+        changed.index_copy_(0, places[chosen], part)
+        begin += count
     return changed
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -17,48 +18,45 @@ from numpy.typing import NDArray
 from ml.errors import DataError
 
 
-class Pack:
-    """The training photographs: JPEGs one after another in `pack-*.bin`, found by `index.parquet`."""
+class Place(NamedTuple):
+    """Where the bytes of a photograph are."""
 
-    def __init__(self, index: Path) -> None:
-        """Open the pack of `index`.
+    photo_id: str
+    file: str
+    """The pack's, in the folder of its index."""
+    offset: int
+    length: int
 
-        Raises:
-            DataError: the index is missing or damaged.
-        """
-        table = _table(index, columns=["photo_id", "pack", "offset", "length"])
-        self._folder = index.parent
+
+class PackFiles:
+    """The files of a pack, opened when they are first read from. Sent to another process it opens them there."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read files in `folder`."""
+        self.folder = folder
         self._descriptors: dict[str, int] = {}
         self._opening = Lock()
         weakref.finalize(self, _close, self._descriptors)
-        self.photo_ids: list[str] = table["photo_id"].to_pylist()
-        self._packs: list[str] = table["pack"].to_pylist()
-        self._offsets = table["offset"].to_numpy()
-        self._lengths = table["length"].to_numpy()
 
-    @cached_property
-    def row_of(self) -> dict[str, int]:
-        """Rows of the index by photo_id."""
-        return {photo_id: row for row, photo_id in enumerate(self.photo_ids)}
+    def __reduce__(self) -> tuple[type["PackFiles"], tuple[Path]]:
+        """Only the folder travels."""
+        return PackFiles, (self.folder,)
 
-    def jpeg(self, row: int) -> bytes:
-        """The bytes of the photograph in `row` of the index; safe to call from several threads.
+    def read(self, place: Place) -> bytes:
+        """The bytes of the photograph at `place`; safe to call from several threads.
 
         The file is read and not mapped: where a mapped file loses bytes while it is read, the process is killed.
 
         Raises:
             DataError: the pack is missing or shorter than the index says.
         """
-        path = self._folder / self._packs[row]
-        offset, length = int(self._offsets[row]), int(self._lengths[row])
+        path = self.folder / place.file
         try:
-            content = os.pread(self._descriptor(path), length, offset)
+            content = os.pread(self._descriptor(path), place.length, place.offset)
         except OSError as error:
             raise DataError(f"cannot read the pack {path}: {error}") from error
-        if len(content) < length:
-            raise DataError(
-                f"{path} ends before photograph {self.photo_ids[row]} does; materialise training_photos again"
-            )
+        if len(content) < place.length:
+            raise DataError(f"{path} ends before photograph {place.photo_id} does; materialise training_photos again")
         return content
 
     def _descriptor(self, path: Path) -> int:
@@ -71,6 +69,40 @@ class Pack:
 def _close(descriptors: dict[str, int]) -> None:
     for descriptor in descriptors.values():
         os.close(descriptor)
+
+
+class Pack:
+    """The training photographs: JPEGs one after another in `pack-*.bin`, found by `index.parquet`."""
+
+    def __init__(self, index: Path) -> None:
+        """Open the pack of `index`.
+
+        Raises:
+            DataError: the index is missing or damaged.
+        """
+        table = _table(index, columns=["photo_id", "pack", "offset", "length"])
+        self.files = PackFiles(index.parent)
+        self.photo_ids: list[str] = table["photo_id"].to_pylist()
+        self._packs: list[str] = table["pack"].to_pylist()
+        self._offsets = table["offset"].to_numpy()
+        self._lengths = table["length"].to_numpy()
+
+    @cached_property
+    def row_of(self) -> dict[str, int]:
+        """Rows of the index by photo_id."""
+        return {photo_id: row for row, photo_id in enumerate(self.photo_ids)}
+
+    def place(self, row: int) -> Place:
+        """Where the photograph in `row` of the index is."""
+        return Place(self.photo_ids[row], self._packs[row], int(self._offsets[row]), int(self._lengths[row]))
+
+    def jpeg(self, row: int) -> bytes:
+        """The bytes of the photograph in `row` of the index; see `PackFiles.read`.
+
+        Raises:
+            DataError: the pack is missing or shorter than the index says.
+        """
+        return self.files.read(self.place(row))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,18 +1,19 @@
 """What a network sees of a photograph: parts cut out at several magnifications, resized and standardised.
 
-Source: paper section 3.1 for the views, TF-slim's `preprocess_for_eval` for the central crop and the resizing.
+Source: paper section 3.1 for the views, TF-slim's `preprocess_for_eval` for the central crop and the bilinear resizing,
+which is antialiased here (`ml.images.resizing`).
 """
 
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
+from ml.devices import constant
 from ml.errors import PhotoError
 from ml.images.jpeg import Jpeg
+from ml.images.resizing import Method, resized
 
 EVALUATION_CROP = 0.875
 """Share of each side that evaluation sees, around the centre (TF-slim `preprocess_for_eval`)."""
@@ -63,10 +64,8 @@ def region_boxes(region: Box, *, views: Sequence[float]) -> list[Box]:
     return [CENTRE, *inside]
 
 
-def decode(
-    jpeg: bytes, *, boxes: Sequence[Box], image_size: int, out: NDArray[np.uint8] | None = None
-) -> NDArray[np.uint8]:
-    """Decode a JPEG once, to its full size, and cut the parts `boxes` out of it; see `resize`.
+def decode(jpeg: bytes) -> NDArray[np.uint8]:
+    """Decode a JPEG to its full size.
 
     The pixels of a part depend on that part alone, so that a network sees the same whole view with and without a
     magnified one, and a served model cuts photographs in the same way. Decoding to a fraction would save little:
@@ -74,42 +73,47 @@ def decode(
 
     Args:
         jpeg: The file's bytes.
-        boxes: The wanted parts, as fractions.
-        image_size: Side of the result, in pixels; the aspect ratio is not kept (as in TF-slim).
-        out: Where to write the result, if it is not to be a new array.
 
     Returns:
-        RGB pixels (boxes, image_size, image_size, 3).
+        RGB pixels (H, W, 3).
 
     Raises:
         PhotoError: the bytes are not a whole JPEG.
     """
     try:
-        pixels = Jpeg.read(jpeg).rgb()
+        return Jpeg.read(jpeg).rgb()
     except PhotoError as error:
         raise PhotoError(f"not a readable JPEG: {error}") from error
-    return resize(pixels, boxes=boxes, image_size=image_size, out=out)
 
 
 def resize(
-    pixels: NDArray[np.uint8], *, boxes: Sequence[Box], image_size: int, out: NDArray[np.uint8] | None = None
+    pixels: NDArray[np.uint8],
+    *,
+    boxes: Sequence[Box],
+    image_size: int,
+    method: Method = "antialias",
+    out: NDArray[np.uint8] | None = None,
 ) -> NDArray[np.uint8]:
-    """The parts `boxes` of RGB pixels (H, W, 3), each at `image_size` x `image_size`, bilinear with antialiasing.
+    """The parts `boxes` of a photograph, each at `image_size` x `image_size`; the aspect ratio is not kept.
 
     Edges are those of the nearest whole pixels, as in TF-slim, whose random crops are whole pixels too.
+
+    Args:
+        pixels: RGB (H, W, 3).
+        boxes: The wanted parts, as fractions.
+        image_size: Side of the result, in pixels.
+        method: How they are resized.
+        out: Where to write the result, if it is not to be a new array.
+
+    Returns:
+        RGB pixels (boxes, image_size, image_size, 3).
     """
     height, width = pixels.shape[:2]
-    # Strides of bytes as they are decoded: what torch's vectorised kernel for bytes works on without repacking.
-    image = torch.from_numpy(pixels)[None].permute(0, 3, 1, 2)
     parts = np.empty((len(boxes), image_size, image_size, 3), dtype=np.uint8) if out is None else out
     for part, (left, upper, right, lower) in zip(parts, boxes, strict=True):
         columns, rows = _span(left, right, of=width), _span(upper, lower, of=height)
-        seen = functional.interpolate(
-            image[:, :, rows, columns], size=(image_size, image_size), mode="bilinear", antialias=True
-        )
-        if left > right:
-            seen = seen.flip(3)
-        part[:] = seen[0].permute(1, 2, 0).numpy()
+        seen = resized(pixels[rows, columns], size=image_size, method=method)
+        part[:] = seen[:, ::-1] if left > right else seen
     return parts
 
 
@@ -122,7 +126,5 @@ def _span(begin: float, end: float, *, of: int) -> slice:
 
 def standardise(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
     """Pixels (..., 3, H, W) in [0, 1], minus `mean`, divided by `std`, in place."""
-    # Six numbers need not wait for what the device is doing.
-    shift = torch.tensor(mean).to(pixels.device, non_blocking=True).view(3, 1, 1)
-    scale = torch.tensor(std).to(pixels.device, non_blocking=True).view(3, 1, 1)
+    shift, scale = (constant(tuple(numbers), pixels.device).view(3, 1, 1) for numbers in (mean, std))
     return pixels.sub_(shift).div_(scale)

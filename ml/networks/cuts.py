@@ -3,24 +3,42 @@
 A new backbone is supported by a row in `ARCHITECTURES`. `ml.networks.network` joins the parts again.
 """
 
-import contextlib
-from collections.abc import Iterable, Iterator
+import functools
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final, Literal
 
 from timm.models.convnext import ConvNeXt
+from timm.models.densenet import DenseNet
 from timm.models.efficientnet import EfficientNet
+from timm.models.eva import Eva
 from timm.models.inception_resnet_v2 import InceptionResnetV2
+from timm.models.maxxvit import MaxxVit
+from timm.models.metaformer import MetaFormer
+from timm.models.mobilenetv3 import MobileNetV3
+from timm.models.regnet import RegNet
 from timm.models.resnet import ResNet
+from timm.models.resnetv2 import ResNetV2
+from timm.models.swin_transformer import SwinTransformer
+from timm.models.swin_transformer_v2 import SwinTransformerV2
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from ml.errors import NetworkError
 
 Step = nn.Module | Any
 """A module of a backbone, or a bound method of it (a vision transformer adds its position embedding by one)."""
+
+
+def _ends_in_relu(backbone: nn.Module) -> bool:
+    """Whether a RegNet's blocks end in a ReLU: those of RegNetZ end in a convolution."""
+    return isinstance(backbone.get_submodule("s3.b1.act3"), nn.ReLU)
+
+
+def _positions_for_all_blocks(backbone: nn.Module) -> bool:
+    """Whether an Eva's blocks take one rotary embedding that is always the same."""
+    return isinstance(backbone, Eva) and not backbone.rope_mixed and backbone.patch_drop is None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,19 +48,19 @@ class Architecture:
     steps: tuple[str, ...]
     """Attributes of the backbone in the order they run; `blocks.*` stands for every member of a sequence."""
     split_after: str
-    """Default end of the stem, which all views share."""
+    """Default end of the stem, which all views share; `blocks.-2` is the last but one of a sequence."""
     merge_after: str
-    """Default end of the branches, where the views are joined."""
+    """Default end of the branches, where the views are joined; `blocks.-2` as above."""
     layout: Literal["map", "tokens"] = "map"
-    """Features between steps: maps (N, C, H, W), or tokens (N, T, C)."""
-    fusion_norm: bool = False
-    """Whether joined features are batch-normalised, as the layers around them are."""
+    """Features between steps: maps (N, C, H, W), or channels last: tokens (N, T, C) and maps (N, H, W, C)."""
     fusion_relu: bool = False
     """Whether features are non-negative at the merge point, so that joined features must be, too."""
     xavier: bool = False
     """Whether random layers are initialised after Xavier (the paper, for InceptionResNetV2); otherwise as in timm."""
     auxiliary: bool = False
     """Whether the paper trains it with an auxiliary classifier at the end of the whole-view branch."""
+    holds: Callable[[nn.Module], bool] | None = None
+    """Whether a member of the family runs so, where some do not; None for all."""
 
 
 ARCHITECTURES: Final[dict[type[nn.Module], Architecture]] = {
@@ -54,7 +72,6 @@ ARCHITECTURES: Final[dict[type[nn.Module], Architecture]] = {
         ),
         split_after="maxpool_5a",
         merge_after="repeat_1",
-        fusion_norm=True,
         fusion_relu=True,
         xavier=True,
         auxiliary=True,
@@ -63,7 +80,11 @@ ARCHITECTURES: Final[dict[type[nn.Module], Architecture]] = {
         steps=("conv_stem", "bn1", "blocks.*", "conv_head", "bn2"),
         split_after="blocks.2",
         merge_after="blocks.5",
-        fusion_norm=True,
+    ),
+    MobileNetV3: Architecture(
+        steps=("conv_stem", "bn1", "blocks.*"),
+        split_after="blocks.1",
+        merge_after="blocks.-2",
     ),
     ConvNeXt: Architecture(
         steps=("stem", "stages.*", "norm_pre"),
@@ -74,14 +95,59 @@ ARCHITECTURES: Final[dict[type[nn.Module], Architecture]] = {
         steps=("conv1", "bn1", "act1", "maxpool", "layer1", "layer2", "layer3", "layer4"),
         split_after="layer1",
         merge_after="layer3",
-        fusion_norm=True,
         fusion_relu=True,
+    ),
+    ResNetV2: Architecture(
+        steps=("stem", "stages.*", "norm"),
+        split_after="stages.0",
+        merge_after="stages.2",
+    ),
+    RegNet: Architecture(
+        steps=("stem", "s1", "s2", "s3", "s4", "final_conv"),
+        split_after="s1",
+        merge_after="s3",
+        fusion_relu=True,
+        holds=_ends_in_relu,
+    ),
+    DenseNet: Architecture(
+        steps=("features.*",),
+        split_after="features.transition1",
+        merge_after="features.transition3",
+    ),
+    MaxxVit: Architecture(
+        steps=("stem", "stages.*", "norm"),
+        split_after="stages.0",
+        merge_after="stages.2",
+    ),
+    MetaFormer: Architecture(
+        steps=("stem", "stages.*"),
+        split_after="stages.0",
+        merge_after="stages.2",
+    ),
+    SwinTransformer: Architecture(
+        steps=("patch_embed", "layers.*", "norm"),
+        split_after="layers.0",
+        merge_after="layers.2",
+        layout="tokens",
+    ),
+    SwinTransformerV2: Architecture(
+        steps=("patch_embed", "layers.*", "norm"),
+        split_after="layers.0",
+        merge_after="layers.2",
+        layout="tokens",
     ),
     VisionTransformer: Architecture(
         steps=("patch_embed", "_pos_embed", "patch_drop", "norm_pre", "blocks.*", "norm"),
         split_after="norm_pre",
         merge_after="blocks.7",
         layout="tokens",
+    ),
+    Eva: Architecture(
+        steps=("patch_embed", "_pos_embed", "norm_pre", "blocks.*", "norm"),
+        split_after="norm_pre",
+        merge_after="blocks.-5",
+        layout="tokens",
+        holds=_positions_for_all_blocks,
     ),
 }  # fmt: skip
 """The backbones that can be cut. Sources: timm's `forward_features` of each; the paper's Figure 2 for the first."""
@@ -99,7 +165,29 @@ class Plan:
 
 def architecture_of(backbone: nn.Module) -> Architecture | None:
     """The row of the table for `backbone`; None for a family that is not in it (a subclass may run otherwise)."""
-    return ARCHITECTURES.get(type(backbone))
+    architecture = ARCHITECTURES.get(type(backbone))
+    if architecture is None or (architecture.holds is not None and not architecture.holds(backbone)):
+        return None
+    return architecture
+
+
+def connect(backbone: nn.Module, *, source: nn.Module) -> None:
+    """Let every block of `backbone` run by itself: an Eva's blocks get the rotary embedding of positions from `source`.
+
+    In timm it is handed to each block by the network's `forward_features`. It has no parameters, and `source` has it on
+    the device of the network.
+    """
+    rope = getattr(source, "rope", None)
+    if isinstance(backbone, Eva) and _positions_for_all_blocks(backbone) and isinstance(rope, nn.Module):
+        for block in backbone.blocks:
+            block.register_forward_pre_hook(functools.partial(_with_positions, rope), with_kwargs=True)
+
+
+def _with_positions(
+    rope: nn.Module, block: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    del block
+    return inputs, options if "rope" in options else {**options, "rope": rope.get_embed()}  # type: ignore[operator]
 
 
 def uncut(backbone: nn.Module) -> Plan | None:
@@ -124,11 +212,16 @@ def cut(backbone: nn.Module, *, split_after: str | None, merge_after: str | None
     architecture = architecture_of(backbone)
     if architecture is None:
         known = ", ".join(family.__name__ for family in ARCHITECTURES)
+        name = type(backbone).__name__
         raise NetworkError(
-            f"a {type(backbone).__name__} cannot be cut into stem, branch and trunk: ml.networks.cuts knows {known}"
+            f"{'this' if type(backbone) in ARCHITECTURES else 'a'} {name} cannot be cut into stem, branch and trunk, "
+            f"so that it takes one view only; ml.networks.cuts knows {known}"
         )
     steps = step_names(backbone)
-    split, merge = split_after or architecture.split_after, merge_after or architecture.merge_after
+    split, merge = (
+        _counted(name, steps)
+        for name in (split_after or architecture.split_after, merge_after or architecture.merge_after)
+    )
     for name in (split, merge):
         if name not in steps:
             raise NetworkError(f"a {type(backbone).__name__} has no step {name!r}; its steps are {', '.join(steps)}")
@@ -136,6 +229,13 @@ def cut(backbone: nn.Module, *, split_after: str | None, merge_after: str | None
     if first >= last:
         raise NetworkError(f"the views would be joined after {merge} before they are apart after {split}")
     return Plan(architecture=architecture, stem=steps[:first], branch=steps[first:last], trunk=steps[last:])
+
+
+def _counted(name: str, steps: tuple[str, ...]) -> str:
+    """`name`, or the member of a sequence that `blocks.-2` counts from its end."""
+    container, _, place = name.rpartition(".-")
+    members = [step for step in steps if container and step.startswith(f"{container}.")]
+    return members[-int(place)] if place.isdigit() and 0 < int(place) <= len(members) else name
 
 
 def step_names(backbone: nn.Module) -> tuple[str, ...]:
@@ -161,41 +261,10 @@ def step_of(backbone: nn.Module, name: str) -> Step:
     return attrgetter(name)(backbone)
 
 
-def run(steps: Iterable[Step], features: Tensor, *, recompute: bool = False) -> Tensor:
-    """Apply `steps` one after another.
-
-    Args:
-        steps: What to apply.
-        features: Input of the first.
-        recompute: Keep only the inputs of each block and compute the rest again in the backward pass (gradient
-            checkpointing): less memory for a third more time, the same gradients and batch-norm statistics.
-    """
+def run(steps: Iterable[Step], features: Tensor) -> Tensor:
+    """Apply `steps` one after another to the input of the first."""
     for step in steps:
-        for block in step if isinstance(step, nn.Sequential) else (step,):
-            # The features of a single layer are cheap to keep, and an in-place activation would spoil its own input.
-            composite = isinstance(block, nn.Module) and any(True for _ in block.children())
-            features = _recomputed(block, features) if recompute and composite else block(features)
+        result = step(features)
+        # An Eva's position step returns the rotary embedding, too, which its blocks have already (`connect`).
+        features = result[0] if isinstance(result, tuple) else result
     return features
-
-
-def _recomputed(block: nn.Module, features: Tensor) -> Tensor:
-    result: Tensor = checkpoint(
-        block, features, use_reentrant=False, context_fn=lambda: (contextlib.nullcontext(), _statistics_kept(block))
-    )
-    return result
-
-
-@contextlib.contextmanager
-def _statistics_kept(block: nn.Module) -> Iterator[None]:
-    """Normalise by the batch without updating running statistics: the first run of the block has updated them."""
-    kept = []
-    for norm in block.modules():
-        if isinstance(norm, nn.modules.batchnorm._BatchNorm) and norm.num_batches_tracked is not None:
-            kept.append((norm, norm.momentum, norm.num_batches_tracked.clone()))
-            norm.momentum = 0.0
-    try:
-        yield
-    finally:
-        for norm, momentum, count in kept:
-            norm.momentum = momentum
-            norm.num_batches_tracked = count

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 from ml.errors import NetworkError
 from ml.files import replacing
@@ -17,6 +17,10 @@ HALF: Channels = (0.5, 0.5, 0.5)
 
 BranchStart = Literal["random", "pretrained"]
 """First weights of the branches of further views: random, or copies of the whole view's."""
+
+HeadName = Literal["linear", "cosine", "prototype"]
+"""How features become logits: a linear layer; the cosines to one learnt direction per class (`CosineHead`); the same
+with the mean direction of each class's training photographs in the place of a learnt one."""
 
 
 class Shape(BaseModel):
@@ -32,6 +36,8 @@ class Shape(BaseModel):
     """Last step of the branches; None takes the architecture's default."""
     fusion: FusionStart = "random"
     """First weights of the convolution that joins the views; random in the paper."""
+    head: HeadName = "linear"
+    """What follows the pooled features."""
     dropout: float = Field(default=0.2, ge=0, lt=1)
     batch_norm_momentum: float | None = Field(default=None, gt=0, le=1)
     """Share of the new batch in the running statistics (slim: 1 - 0.9997); None keeps the architecture's."""
@@ -49,7 +55,11 @@ class NetworkSpec(Shape):
     """All that is needed to build a network again; stored beside its weights as `network.json`."""
 
     backbone: str
-    """A timm architecture name."""
+    """As configured: a timm architecture name, `hf-hub:owner/name`, or `local-dir:/path`."""
+    architecture: str | None = None
+    """Timm's architecture where `backbone` is a hub's or a folder's, so that neither is needed to build it again."""
+    arguments: dict[str, JsonValue] = Field(default_factory=dict)
+    """What is built otherwise than timm's default (`ml.networks.backbones`)."""
     classes: int | None = Field(default=None, ge=1)
     """Outputs of the head; `ml.networks.create` takes them from the taxonomy."""
     rank: Rank = "species"
@@ -64,6 +74,11 @@ class NetworkSpec(Shape):
     """Looks at a photograph whose probabilities are averaged (`ml.networks.inference`)."""
     precision: PrecisionName = "fp32"
     """What the network was evaluated in, and is served in on a GPU."""
+
+    @property
+    def timm_name(self) -> str:
+        """The architecture that timm builds."""
+        return self.architecture or self.backbone
 
     def write(self, path: Path) -> Path:
         """Write `network.json` atomically and return `path`."""

@@ -8,6 +8,8 @@ several views share the whole view, and none depends on which of them ran first.
 
 import contextlib
 import hashlib
+import os
+import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -23,11 +25,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from ml.devices import Device
 from ml.errors import InterruptedTrainingError
 from ml.files import replacing
 from ml.images.augmentation import RandomChanges
 from ml.images.loader import Batch, Loader
-from ml.images.pack import Photos
+from ml.images.pack import Pack, Photos
 from ml.networks.cuts import run, step_of
 from ml.networks.network import Network
 from ml.networks.trainable import steps_of_all_views
@@ -81,7 +84,17 @@ class FrozenLayers:
             if "." not in key or key.startswith(tuple(f"{name}." for name in names)):
                 layers.update(key.encode() + tensor.cpu().contiguous().numpy().tobytes())
         self._layers = layers.hexdigest()
-        _remove_old(folder)
+        remove_old(folder, seconds=KEPT_SECONDS)
+
+    @property
+    def device(self) -> Device:
+        """Where the network runs."""
+        return self._loader.device
+
+    @property
+    def pack(self) -> Pack:
+        """Where the photographs' bytes are."""
+        return self._loader.pack
 
     def batches(
         self, photos: Photos, *, groups: Sequence[NDArray[np.intp]], changes: RandomChanges | None = None
@@ -143,8 +156,7 @@ class FrozenLayers:
         for view, (file, old) in enumerate(zip(files, known, strict=True)):
             new = self._run(pixels[:, view]) if old is None or lost else old
             if old is None and not lost:
-                with replacing(file) as partial:
-                    save_file({"features": new}, partial)
+                write_shared(file, {"features": new})
             features.append(new)
         return Piece(torch.stack(features, dim=1), readable, unreadable)
 
@@ -183,9 +195,21 @@ def _read(file: Path) -> Tensor | None:
     return features
 
 
-def _remove_old(folder: Path) -> None:
-    oldest = time.time() - KEPT_SECONDS
-    for file in folder.glob("*.safetensors"):
+def write_shared(path: Path, tensors: dict[str, Tensor], *, metadata: dict[str, str] | None = None) -> None:
+    """Write a safetensors file that other processes may be writing, too; the one that ends last replaces the others'.
+
+    `ml.files.replacing` alone is for files that one process writes.
+    """
+    own = path.with_name(f"{path.stem}.{socket.gethostname()}.{os.getpid()}{path.suffix}")
+    with replacing(own) as partial:
+        save_file(tensors, partial, metadata=metadata)
+    own.replace(path)
+
+
+def remove_old(folder: Path, *, seconds: float) -> None:
+    """Remove features that were not read for so long, and what killed processes left half written."""
+    oldest = time.time() - seconds
+    for file in (*folder.glob("*.safetensors"), *folder.glob(".*.partial")):
         # Another training may tidy up at the same time.
         with contextlib.suppress(FileNotFoundError):
             if file.stat().st_mtime < oldest:

@@ -4,9 +4,8 @@ A network is described by `network.json` (`ml.networks.description`) and cut as 
 """
 
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
-import timm
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -14,9 +13,13 @@ from torch import Tensor, nn
 
 from ml.errors import NetworkError, WeightsError
 from ml.files import replacing
-from ml.networks.cuts import Plan, Step, architecture_of, cut, run, step_of, uncut
-from ml.networks.description import HALF, Channels, NetworkSpec
-from ml.networks.heads import AuxiliaryHead, Fusion, draw_xavier
+from ml.networks.backbones import Backbone, create_bare
+from ml.networks.batch_norms import has_batch_norms, load_without_counters, set_batch_norms
+from ml.networks.cuts import Plan, Step, architecture_of, connect, cut, run, step_of, uncut
+from ml.networks.description import NetworkSpec
+from ml.networks.heads import AuxiliaryHead, Fusion, draw_xavier, head_of, in_full_precision
+from ml.networks.layers import blocks
+from ml.networks.recompute import set_recompute
 from ml.spec import RANKS
 from ml.taxonomy import Taxonomy
 
@@ -34,7 +37,7 @@ class Outputs(NamedTuple):
 
 
 class Network(nn.Module):
-    """A backbone without its classifier, branches for further views, their fusion, dropout, and a linear head."""
+    """A backbone without its classifier, branches for further views, their fusion, dropout, and a head."""
 
     head: nn.Linear
 
@@ -53,8 +56,7 @@ class Network(nn.Module):
         super().__init__()
         self.spec = spec
         self.plan = plan
-        self.recompute = False
-        """Gradient checkpointing; see `ml.networks.cuts.run`."""
+        self._recompute = False
         self.begun = 0
         """How many of the first steps have run on the inputs already (`ml.networks.frozen`); 0 for pixels."""
         self.backbone = backbone
@@ -69,32 +71,46 @@ class Network(nn.Module):
                     channels=channels,
                     views=len(spec.views),
                     start=spec.fusion,
+                    normed=any(has_batch_norms(step) for step in self._steps(plan.branch)),
                 )
             if spec.auxiliary:
                 self.auxiliary = AuxiliaryHead(channels=channels, classes=classes)
         self.dropout = nn.Dropout(spec.dropout)
-        self.head = nn.Linear(int(backbone.num_features), classes)  # type: ignore[arg-type]
-        draw_xavier(self.head)
+        # Some families widen their features after pooling.
+        self.head = head_of(spec.head, features=int(backbone.head_hidden_size), classes=classes)  # type: ignore[arg-type]
+        for part in (self, backbone):
+            load_without_counters(part)
+
+    @property
+    def recompute(self) -> bool:
+        """Whether training computes each block again in the backward pass (`ml.networks.recompute`)."""
+        return self._recompute
+
+    @recompute.setter
+    def recompute(self, enabled: bool) -> None:
+        names = set(blocks(self.backbone))
+        found = [module for name, module in self.named_modules() if self.place_in_backbone(name) in names]
+        set_recompute(found, enabled=enabled)
+        self._recompute = enabled
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Logits (N, classes) of normalised pixels.
 
         Args:
             pixels: (N, views, 3, H, W), or (N, 3, H, W) for one view. Where the first `begun` steps have run already,
-                their features (N, views, ...).
+                their features (N, views, ...); or pooled features (N, F), as `features` gives them.
 
         Raises:
             NetworkError: the number of views is another.
         """
         pooled, _ = self._pooled(pixels)
-        logits: Tensor = self.head(self.dropout(pooled))
-        return logits
+        return self._logits(pooled)
 
     def outputs(self, pixels: Tensor) -> Outputs:
         """Logits of the head and of the auxiliary classifier, from the inputs that `forward` takes."""
         pooled, whole = self._pooled(pixels)
         auxiliary = self.auxiliary(whole) if self.auxiliary is not None else None
-        return Outputs(logits=self.head(self.dropout(pooled)), auxiliary=auxiliary)
+        return Outputs(logits=self._logits(pooled), auxiliary=auxiliary)
 
     def features(self, pixels: Tensor) -> Tensor:
         """Pooled features (N, F), from the inputs that `forward` takes."""
@@ -104,8 +120,28 @@ class Network(nn.Module):
         """The layers with one output per class: the head, and the auxiliary classifier's last."""
         return [self.head] if self.auxiliary is None else [self.head, self.auxiliary.head]
 
+    def place_in_backbone(self, name: str) -> str | None:
+        """The backbone's name for a parameter or module of this network; None for what the backbone has not.
+
+        In a branch it is the name of the whole view's layer that the branch's layer stands beside.
+        """
+        part, _, rest = name.partition(".")
+        if part == "backbone":
+            return rest
+        if part != "branches" or self.plan is None:
+            return None
+        _, _, rest = rest.partition(".")
+        key, _, inner = rest.partition(".")
+        steps = {step.replace(".", "_"): step for step in self.plan.branch}
+        return ".".join(filter(None, (steps[key], inner))) if key in steps else None
+
+    def _logits(self, pooled: Tensor) -> Tensor:
+        return in_full_precision(self.head, self.dropout(pooled))
+
     def _pooled(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Pooled features, and the features at the end of the whole-view branch (or again the pooled ones)."""
+        if pixels.dim() == 2:
+            return pixels, pixels
         if pixels.dim() == 4:
             pixels = pixels[:, None]
         if pixels.shape[1] != len(self.spec.views):
@@ -114,25 +150,21 @@ class Network(nn.Module):
             pooled: Tensor = self.backbone(pixels[:, 0])
             return pooled, pooled
         # All views go through the shared stem as one batch: batch norms see what they will be used on.
-        shared = self._run(self._steps(self.plan.stem[self.begun :]), pixels.transpose(0, 1).flatten(0, 1))
+        shared = run(self._steps(self.plan.stem[self.begun :]), pixels.transpose(0, 1).flatten(0, 1))
         each = shared.view(len(self.spec.views), pixels.shape[0], *shared.shape[1:]).unbind()
         apart = max(0, self.begun - len(self.plan.stem))
-        whole = self._run(self._steps(self.plan.branch[apart:]), each[0])
+        whole = run(self._steps(self.plan.branch[apart:]), each[0])
         joined = whole
         if self.fusion is not None:
             crops = [
-                self._run(list(branch.children())[apart:], view)
-                for branch, view in zip(self.branches, each[1:], strict=True)
+                run(list(branch.children())[apart:], view) for branch, view in zip(self.branches, each[1:], strict=True)
             ]
             joined = self.fusion([whole, *crops])
-        last = self._run(self._steps(self.plan.trunk), joined)
+        last = run(self._steps(self.plan.trunk), joined)
         return self.backbone.forward_head(last, pre_logits=True), whole  # type: ignore[operator]
 
     def _steps(self, names: tuple[str, ...]) -> list[Step]:
         return [step_of(self.backbone, name) for name in names]
-
-    def _run(self, steps: list[Step], features: Tensor) -> Tensor:
-        return run(steps, features, recompute=self.recompute and self.training)
 
     @torch.no_grad()
     def _channels_at_merge(self, plan: Plan) -> int:
@@ -164,55 +196,24 @@ def build(spec: NetworkSpec) -> Network:
     """
     if spec.classes is None:
         raise NetworkError("the number of classes is not set: use create(spec, taxonomy)")
-    backbone = bare_backbone(spec.backbone, image_size=spec.image_size)
+    backbone = _bare(spec)
     if len(spec.views) > 1 or spec.auxiliary:
         plan: Plan | None = cut(backbone, split_after=spec.split_after, merge_after=spec.merge_after)
     else:
         plan = uncut(backbone)
     if spec.auxiliary and plan is not None and plan.architecture.layout != "map":
         raise NetworkError(f"{spec.backbone} has no feature maps, which the auxiliary classifier needs")
-    branches = [_fresh_branch(spec, plan) for _ in spec.views[1:]] if plan is not None else []
+    branches = [_fresh_branch(spec, plan, beside=backbone) for _ in spec.views[1:]] if plan is not None else []
     network = Network(spec=spec, backbone=backbone, plan=plan, branches=branches, classes=spec.classes)
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.momentum = spec.batch_norm_momentum or module.momentum
-            module.eps = spec.batch_norm_eps or module.eps
+    set_batch_norms(network, momentum=spec.batch_norm_momentum, eps=spec.batch_norm_eps)
     return network
 
 
-def bare_backbone(name: str, *, image_size: int, pretrained: bool = False) -> nn.Module:
-    """A timm backbone without classifier.
-
-    Raises:
-        NetworkError: timm has no such architecture.
-    """
-    if not timm.is_model(name):
-        raise NetworkError(f"timm {timm.__version__} has no backbone named {name!r}; see timm.list_models()")
-    configuration = timm.get_pretrained_cfg(name)
-    # The position embedding of a transformer is made for one size.
-    fixed: dict[str, Any] = (
-        {"img_size": image_size} if configuration is not None and configuration.fixed_input_size else {}
-    )
-    backbone: nn.Module = timm.create_model(name, pretrained=pretrained, num_classes=0, **fixed)
-    return backbone
-
-
-def normalisation(backbone: str) -> tuple[Channels, Channels]:
-    """Mean and deviation of pixels that the pretrained weights of `backbone` were trained with, from timm's record."""
-    configuration = timm.get_pretrained_cfg(backbone)
-    if configuration is None:
-        return HALF, HALF
-    return cast("Channels", configuration.mean), cast("Channels", configuration.std)
-
-
-def has_auxiliary(backbone: str) -> bool:
-    """Whether the paper trains this architecture with an auxiliary classifier.
-
-    Raises:
-        NetworkError: timm has no such architecture.
-    """
+def has_auxiliary(backbone: Backbone, *, image_size: int) -> bool:
+    """Whether the paper trains this architecture with an auxiliary classifier."""
     with torch.device("meta"):
-        architecture = architecture_of(bare_backbone(backbone, image_size=224))
+        created = create_bare(backbone.architecture, arguments=backbone.arguments, image_size=image_size)
+    architecture = architecture_of(created)
     return architecture is not None and architecture.auxiliary
 
 
@@ -247,9 +248,15 @@ def count_parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def _fresh_branch(spec: NetworkSpec, plan: Plan) -> nn.ModuleDict:
+def _bare(spec: NetworkSpec, *, beside: nn.Module | None = None) -> nn.Module:
+    backbone = create_bare(spec.timm_name, arguments=spec.arguments, image_size=spec.image_size)
+    connect(backbone, source=beside or backbone)
+    return backbone
+
+
+def _fresh_branch(spec: NetworkSpec, plan: Plan, *, beside: nn.Module) -> nn.ModuleDict:
     """The random layers of a further view: diversity between the branches is wanted (paper, section 3.1)."""
-    backbone = bare_backbone(spec.backbone, image_size=spec.image_size)
+    backbone = _bare(spec, beside=beside)
     branch = nn.ModuleDict({name.replace(".", "_"): step_of(backbone, name) for name in plan.branch})
     if plan.architecture.xavier:
         draw_xavier(branch)

@@ -3,19 +3,22 @@
 The shapes are compared one by one before a network is changed. A new source is a row of `SOURCES`.
 """
 
+import pickle
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import timm
 from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor
+from timm.models import load_state_dict
+from torch import Tensor, nn
 
-from ml.errors import WeightsError
+from ml.errors import NetworkError, WeightsError
+from ml.networks.backbones import create_pretrained, find, unreachable
 from ml.networks.cuts import step_of
 from ml.networks.description import BranchStart, NetworkSpec
-from ml.networks.network import Network, bare_backbone
+from ml.networks.network import Network
 from ml.networks.package_weights import from_package
 from ml.spec import PACKAGE_BACKBONE
 
@@ -25,7 +28,7 @@ def initialise(network: Network, *, source: str, branches: BranchStart = "random
 
     Args:
         network: The network; changed in place.
-        source: A name of `SOURCES`, `none`, or the path of a safetensors file.
+        source: A name of `SOURCES`, `none`, or the path of a safetensors file or of one that torch has written.
         branches: Whether the branches of further views stay random (the paper, section 3.1: "to encourage diversity
             between the two branch networks"), or start as copies of the whole view's.
 
@@ -33,8 +36,11 @@ def initialise(network: Network, *, source: str, branches: BranchStart = "random
         WeightsError: the source cannot be reached, is damaged, or fits another backbone.
     """
     if source != "none":
-        load_checked(network, SOURCES[source](network.spec) if source in SOURCES else from_file(Path(source)),
-                     source=source)  # fmt: skip
+        if source in SOURCES:
+            state = SOURCES[source](network.spec)
+        else:
+            state = in_timms_names(from_file(Path(source)), backbone=network.backbone, source=source)
+        load_checked(network, state, source=source)
     if branches == "pretrained" and network.plan is not None:
         for branch in network.branches:
             for name, layers in zip(network.plan.branch, branch.children(), strict=True):
@@ -42,24 +48,29 @@ def initialise(network: Network, *, source: str, branches: BranchStart = "random
 
 
 def from_hub(spec: NetworkSpec) -> dict[str, Tensor]:
-    """Timm's pretrained weights of the backbone without its classifier, from the model hub or its local cache.
+    """Timm's pretrained weights of the backbone, from the model hub, its local cache, or the backbone's folder.
 
     Raises:
-        WeightsError: timm knows no weights, or the hub cannot be reached.
+        WeightsError: timm knows no weights, the hub cannot be reached, or what it holds does not fit.
     """
-    backbone = spec.backbone
-    if not timm.is_model_pretrained(backbone):
-        raise WeightsError(f"timm has no pretrained weights for {backbone}; set training.weights to none or to a file")
-    try:
-        pretrained = bare_backbone(backbone, image_size=spec.image_size, pretrained=True)
-    except Exception as error:  # the hub client raises anything from OSError to its own HTTP errors
+    backbone = find(spec.backbone)
+    if backbone.weights is None and not timm.is_model_pretrained(backbone.architecture):
         raise WeightsError(
-            f"the pretrained weights of {backbone} cannot be fetched from the model hub ({type(error).__name__}: "
-            f"{str(error).splitlines()[0] if str(error) else 'no reason given'}); connect to the network, fill the "
-            "hub's cache (HF_HOME), or set training.weights to a safetensors file, or to package with "
-            f"training.backbone {PACKAGE_BACKBONE}"
+            f"timm has no pretrained weights for {spec.backbone}; set training.weights to none or to a file"
+        )
+    try:
+        return create_pretrained(backbone, image_size=spec.image_size).state_dict()
+    except NetworkError:
+        raise
+    except Exception as error:  # the hub client raises anything from OSError to its own HTTP errors
+        if isinstance(error, RuntimeError) and "state_dict" in str(error):
+            reason = " ".join(str(error).split())
+            raise WeightsError(f"the pretrained weights of {spec.backbone} are not its own: {reason[:300]}") from error
+        raise unreachable(
+            f"the pretrained weights of {spec.backbone}",
+            error,
+            instead=f"set training.weights to a file, or to package with training.backbone {PACKAGE_BACKBONE}",
         ) from error
-    return pretrained.state_dict()
 
 
 SOURCES: Final[dict[str, Callable[[NetworkSpec], dict[str, Tensor]]]] = {
@@ -69,20 +80,52 @@ SOURCES: Final[dict[str, Callable[[NetworkSpec], dict[str, Tensor]]]] = {
 """The named values of `training.weights`, and what gives the backbone's tensors."""
 
 
-def from_file(path: Path) -> dict[str, Tensor]:
-    """The backbone's tensors in a safetensors file: of a timm network, or of a whole `Network`.
+def from_file(path: Path) -> dict[str, Any]:
+    """What a safetensors file holds, or one that torch has written; no code of it is run.
+
+    Returns:
+        Tensors by name: of a timm checkpoint the average of weights where there is one, of a whole `Network` its
+        backbone. Others may have them in a dictionary of another name, which timm's filters know.
 
     Raises:
-        WeightsError: the file is missing or not a safetensors file.
+        WeightsError: the file is missing or holds nothing by name.
     """
     try:
-        state = load_file(path)
-    except (OSError, SafetensorError) as error:
+        state: dict[str, Any] = load_state_dict(str(path), weights_only=True)
+        inner = {name.removeprefix("backbone."): it for name, it in state.items() if name.startswith("backbone.")}
+    except (
+        OSError, SafetensorError, RuntimeError, ValueError, AttributeError, TypeError, EOFError, KeyError,
+        pickle.UnpicklingError,
+    ) as error:  # fmt: skip
         raise WeightsError(
-            f"training.weights is {path}, which is neither hub, package, none nor a readable safetensors file: {error}"
+            f"training.weights is {path}, which is neither hub, package, none nor a readable safetensors file, nor "
+            f"one of tensors that torch has written: {str(error).partition(chr(10))[0] or 'no such file'}"
         ) from error
-    inner = {name.removeprefix("backbone."): tensor for name, tensor in state.items() if name.startswith("backbone.")}
     return inner or state
+
+
+def in_timms_names(state: dict[str, Any], *, backbone: nn.Module, source: str) -> dict[str, Tensor]:
+    """`state` under the names and in the shapes of timm's `backbone`.
+
+    Where they differ, timm's own filter of the family converts them: original names of DINOv3, EVA-02 or ConvNeXt, the
+    image tower of open_clip, or the position embedding of another image size.
+
+    Raises:
+        WeightsError: timm's filter cannot read them.
+    """
+    wanted = backbone.state_dict()
+    convert = getattr(sys.modules[type(backbone).__module__], "checkpoint_filter_fn", None)
+    if convert is None or all(
+        isinstance(state.get(name), Tensor) and state[name].shape == tensor.shape for name, tensor in wanted.items()
+    ):
+        return state
+    try:
+        converted: dict[str, Tensor] = convert(state, backbone)
+    except Exception as error:  # a filter takes names apart and asserts on what it finds
+        raise WeightsError(
+            f"timm cannot convert the weights of {source} to a {type(backbone).__name__}: {error!r}"
+        ) from error
+    return converted
 
 
 def load_checked(network: Network, state: dict[str, Tensor], *, source: str) -> None:

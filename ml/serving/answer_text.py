@@ -24,7 +24,10 @@ def readable(answer: Answer) -> str:
     """An answer as text: the taxon with its lineage and the model, then the most probable species."""
     photo = printable(answer["photo"])
     if answer["depth"] == 0:
-        first = f"{photo}: not sure of any kingdom (asked for {100 * answer['threshold']:.0f} % confidence)"
+        asked = f"asked for {100 * answer['threshold']:.0f} % confidence"
+        if answer.get("rule", "threshold") != "threshold":
+            asked = f"by the {answer['rule']} rule at {answer['threshold']:.2f}"
+        first = f"{photo}: not sure of any kingdom ({asked})"
     else:
         lineage = " > ".join(step["name"] for step in answer["lineage"])
         first = f"{photo}: {answer['rank']} {answer['taxon']} ({100 * answer['probability']:.0f} %)  [{lineage}]"

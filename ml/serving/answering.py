@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.serving.question import Question, QuestionError
-from ml.spec import CalibrateResult
+from ml.spec import CalibrateResult, Rule
 from ml.specificity import candidates, restrict, select
 from ml.specificity.novelty import Novelty
+from ml.specificity.operating_points import DECIMALS
 from ml.specificity.temperature import temper
 from ml.specificity.thresholds import ThresholdTable
 from ml.specificity.tree_sums import sum_up
@@ -35,6 +36,8 @@ class Plan:
     """The accuracy that the thresholds stand for; None where a threshold was asked for."""
     thresholds: Floats
     """The threshold of each group of the model's table. Shape G."""
+    rule: Rule
+    """What the thresholds are the parameters of: a threshold that was asked for is a probability."""
     within: Sequence[int]
     """Node ids; empty: any taxon."""
     renormalise: bool
@@ -81,8 +84,8 @@ class Answering:
         except (TaxonError, ValueError) as error:
             raise QuestionError(str(error)) from error
         return Plan(
-            target=target, thresholds=thresholds, within=within, renormalise=question.renormalise, top=question.top,
-            embedding=question.embedding,
+            target=target, thresholds=thresholds, rule="threshold" if target is None else self.thresholds.rule,
+            within=within, renormalise=question.renormalise, top=question.top, embedding=question.embedding,
         )  # fmt: skip
 
     def _thresholds(self, question: Question) -> tuple[float | None, Floats]:
@@ -104,17 +107,20 @@ class Answering:
             plan: What is asked.
 
         Returns:
-            Dictionaries: taxon, rank, taxon_key, depth, probability, threshold, lineage (kingdom to the answer) and
-            top, each with probabilities. Rank `root` and depth 0 mean: not sure of any kingdom. `watch` has an entry
-            per watched taxon: its probability before `within` is applied, and whether it raises the alarm. `novelty`
-            says how unlike all known species the photograph looks, whatever `within` says, as
-            `ml.specificity.novelty.Novelty.judge` explains; None where the version cannot tell. `embedding` is there
-            where it was asked for.
+            Dictionaries: taxon, rank, taxon_key, depth, probability, threshold and the rule that it is of
+            (`ml.specificity.rules`), lineage (kingdom to the answer) and top, each with probabilities. Rank `root` and
+            depth 0 mean: not sure of any kingdom. `watch` has an entry per watched taxon: its probability before
+            `within` is applied, and whether it raises the alarm. `novelty` says how unlike all known species the
+            photograph looks, whatever `within` says, as `ml.specificity.novelty.Novelty.judge` explains; None where the
+            version cannot tell. `embedding` is there where it was asked for.
         """
         taxonomy, tempered = self.taxonomy, temper(looks.probabilities, self.calibration.temperature)
         watch = self._watch(tempered)
         novelty = [None] * len(tempered) if self.novelty is None else self.novelty.judge(looks.embeddings)
-        found = candidates(tempered, taxonomy, plan.within or None, renormalise=plan.renormalise)
+        found = candidates(
+            tempered, taxonomy, plan.within or None, rule=plan.rule, reward=self.thresholds.reward,
+            renormalise=plan.renormalise,
+        )  # fmt: skip
         thresholds = plan.thresholds[self.thresholds.group_of(found)]
         allowed = restrict(tempered, taxonomy, plan.within, renormalise=plan.renormalise) if plan.within else tempered
         species = np.argsort(-allowed, axis=1, kind="stable")[:, : plan.top]
@@ -129,6 +135,7 @@ class Answering:
                 "depth": int(taxonomy.depth[node]),
                 "probability": float(probability),
                 "threshold": float(used),
+                "rule": plan.rule,
                 "lineage": [self._describe(step, float(masses[step])) for step in taxonomy.lineage(int(node))[1:]],
                 "top": [self._describe(int(leaf), float(masses[leaf])) for leaf in taxonomy.leaves[best]],
                 "watch": watched,
@@ -144,14 +151,14 @@ class Answering:
     def _watch(self, probabilities: Floats) -> list[list[dict[str, Any]]]:
         """For each photograph an entry per watched taxon, independent of the answer and of filters."""
         watched = self.calibration.watch
-        masses = sum_up(probabilities, self.taxonomy)[:, [taxon.node_id for taxon in watched]]
+        masses = np.round(sum_up(probabilities, self.taxonomy)[:, [taxon.node_id for taxon in watched]], DECIMALS)
         return [
             [
                 {
                     **self._describe(taxon.node_id, float(mass)),
                     "lineage": taxon.taxon,
                     "threshold": taxon.threshold,
-                    "alarm": bool(mass >= taxon.threshold),
+                    "alarm": bool(mass >= round(taxon.threshold, DECIMALS)),
                 }
                 for taxon, mass in zip(watched, row, strict=True)
             ]

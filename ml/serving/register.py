@@ -149,6 +149,7 @@ def signature() -> ModelSignature:
                 ColSpec("long", "depth"),
                 ColSpec("double", "probability"),
                 ColSpec("double", "threshold"),
+                ColSpec("string", "rule"),
                 ColSpec(Array(Object(taxon)), "lineage"),
                 ColSpec(Array(Object(taxon)), "top"),
                 ColSpec(Array(Object([*taxon, *alarm])), "watch"),

@@ -1,9 +1,10 @@
-"""The possible answers about a photograph at any threshold: the most probable node of each depth.
+"""The possible answers about a photograph at any threshold: one candidate for each depth, and its score.
 
 Why that is enough at every threshold: lowering t only ever admits nodes that are less probable than those already
 admitted, so the answer changes only when a greater depth is reached. The answer at t is therefore the most probable
 node of the deepest depth whose most probable node still has probability >= t. A photograph has at most one such
-candidate per depth, on any tree and for any t in [0, 1]; above 0.5 the candidates form one lineage.
+candidate per depth, on any tree and for any t in [0, 1]; above 0.5 the candidates form one lineage. Other rules have
+candidates and scores of the same kind (`ml.specificity.rules`); the paper's score is the probability.
 
 The paper's constraint `NodeProbability(n) < t` contradicts its own prose ("greater or equal"); the prose is followed.
 Its sum objective Depth + NodeProbability is read as the lexicographic (depth, probability): both agree for t > 0.
@@ -16,9 +17,19 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.evaluation.predictions import StoredProbabilities
+from ml.spec import Reward, Rule
 from ml.specificity.operating_points import DECIMALS, OperatingCurve
+from ml.specificity.rules import check_rule, distance_scores, information_bits, reward_scores
 from ml.specificity.temperature import temper
-from ml.specificity.tree_sums import Distributions, Probabilities, SpecificityError, best_per_depth, checked, each_block
+from ml.specificity.tree_sums import (
+    Distributions,
+    Probabilities,
+    SpecificityError,
+    best_paths,
+    best_per_depth,
+    checked,
+    each_block,
+)
 from ml.taxonomy import ROOT, Floats, Integers, Taxonomy
 
 
@@ -32,16 +43,18 @@ class Answers(NamedTuple):
 
 
 class Candidates(NamedTuple):
-    """The most probable node of each depth: all that can be answered at any threshold."""
+    """One node of each depth: all that can be answered at any parameter of a rule."""
 
     node_ids: Integers
     """Shape N x (D + 1)."""
     probabilities: Floats
-    """Shape N x (D + 1), never rising with depth."""
+    """Shape N x (D + 1)."""
+    scores: Floats
+    """The answer at t is the deepest node with a score of at least t. Shape N x (D + 1), never rising with depth."""
 
     def rows(self, rows: npt.NDArray[np.integer] | npt.NDArray[np.bool_]) -> "Candidates":
         """The candidates of some of the photographs."""
-        return Candidates(self.node_ids[rows], self.probabilities[rows])
+        return Candidates(self.node_ids[rows], self.probabilities[rows], self.scores[rows])
 
 
 def candidates(
@@ -49,26 +62,32 @@ def candidates(
     taxonomy: Taxonomy,
     within: Sequence[int] | None = None,
     *,
+    rule: Rule = "threshold",
+    reward: Reward = "depth",
     renormalise: bool = True,
     temperature: float = 1.0,
 ) -> Candidates:
-    """The most probable node of each depth, for every photograph; rows are taken block by block.
+    """The candidate of each depth, for every photograph; rows are taken block by block.
 
     Args:
         probabilities: Shape N x C; a file is read once, in bounded memory.
         taxonomy: A tree with C leaves.
         within: Node ids that the photograph is known to lie in, see `restrict`; None rules out nothing.
+        rule: What is answered, see `ml.specificity.rules`.
+        reward: Of the rule `reward`.
         renormalise: Whether what `within` leaves is made to sum to one again, see `restrict`.
         temperature: Applied before everything else, see `ml.specificity.temperature.temper`.
 
     Raises:
-        SpecificityError: the shape is wrong, a row is not a probability distribution, or `within` is empty or names
-            no node.
+        SpecificityError: the shape is wrong, a row is not a probability distribution, `within` is empty or names
+            no node, or the rule is unknown.
     """
+    check_rule(rule, reward)
     if not isinstance(probabilities, StoredProbabilities):
         probabilities = np.asanyarray(probabilities)
     shape = (len(probabilities), taxonomy.max_depth + 1)
     node_ids, best = np.empty(shape, dtype=np.int32), np.empty(shape)
+    along = np.empty(shape) if rule == "distance" else None
 
     def work(rows: slice) -> None:
         block: Probabilities = probabilities[rows]
@@ -77,13 +96,23 @@ def candidates(
         if within is not None:
             leaves = checked(block, taxonomy, first_row=rows.start)
             block = restrict(leaves, taxonomy, within)
-        node_ids[rows], best[rows] = best_per_depth(block, taxonomy, first_row=rows.start)
+        if along is None:
+            node_ids[rows], best[rows] = best_per_depth(block, taxonomy, first_row=rows.start)
+        else:
+            node_ids[rows], best[rows], along[rows] = best_paths(block, taxonomy, first_row=rows.start)
         if within is not None and not renormalise:
-            # Conditioning divides all of a row by the same: it does not change which node is the most probable.
-            best[rows] *= restrict(leaves, taxonomy, within, renormalise=False).sum(axis=1, keepdims=True)
+            # Conditioning divides all of a row by the same: it does not change which node is the best of its depth.
+            left = restrict(leaves, taxonomy, within, renormalise=False).sum(axis=1, keepdims=True)
+            best[rows] *= left
+            if along is not None:
+                along[rows] *= left
 
     each_block(probabilities, work)
-    return Candidates(node_ids, np.round(best, DECIMALS))
+    best = np.round(best, DECIMALS)
+    if along is not None:
+        return Candidates(node_ids, best, distance_scores(along))
+    scores = best if rule == "threshold" else reward_scores(node_ids, best, taxonomy, reward=reward)
+    return Candidates(node_ids, best, scores)
 
 
 def restrict(
@@ -128,20 +157,10 @@ def select(found: Candidates, threshold: npt.ArrayLike) -> Answers:
     wanted = np.asarray(threshold, dtype=np.float64)
     if not ((wanted >= 0) & (wanted <= 1)).all():
         raise SpecificityError(f"the threshold must lie in [0, 1], not {wanted}")
-    enough = found.probabilities[:, 1:] >= np.round(wanted, DECIMALS).reshape(-1, 1)
+    enough = found.scores[:, 1:] >= np.round(wanted, DECIMALS).reshape(-1, 1)
     depth = enough.sum(axis=1)
     rows = np.arange(len(depth))
     return Answers(found.node_ids[rows, depth], found.probabilities[rows, depth])
-
-
-def information_bits(taxonomy: Taxonomy) -> Floats:
-    """Information gain of answering with each node (Deng et al. 2012): log2 of how many times fewer species are left.
-
-    Returns:
-        Shape V, in bits: the root has 0, a species log2(C).
-    """
-    bits: Floats = np.log2(taxonomy.class_count) - np.log2(taxonomy.leaf_end - taxonomy.leaf_begin)
-    return bits
 
 
 def curve_of(found: Candidates, labels: Integers, taxonomy: Taxonomy) -> OperatingCurve:
@@ -150,7 +169,7 @@ def curve_of(found: Candidates, labels: Integers, taxonomy: Taxonomy) -> Operati
     right = taxonomy.contains(found.node_ids, labels[:, None]).astype(np.int64)
     bits = information_bits(taxonomy)[found.node_ids]
     # Falling through its breakpoint of depth d, a photograph's answer moves from depth d - 1 to depth d.
-    breakpoints = found.probabilities[:, 1:].ravel()
+    breakpoints = found.scores[:, 1:].ravel()
     order = np.argsort(-breakpoints, kind="stable")
     falling = breakpoints[order]
     gained = np.cumsum(np.diff(right, axis=1).ravel()[order])
@@ -158,10 +177,11 @@ def curve_of(found: Candidates, labels: Integers, taxonomy: Taxonomy) -> Operati
     first_level = np.zeros((photos, depths - 1), dtype=np.int64)
     first_level[:, 0] = 1
     answered = np.cumsum(first_level.ravel()[order])
-    last = np.flatnonzero(np.append(falling[1:] != falling[:-1], True))
+    # A score below 0 stands for a depth that no parameter leads to.
+    last = np.flatnonzero(np.append(falling[1:] != falling[:-1], True) & (falling >= 0))
     entries = np.stack([photos + gained[last], last + 1, photos - answered[last], learnt[last]]) / photos
     thresholds = falling[last]
-    if thresholds[0] < 1:
+    if not len(thresholds) or thresholds[0] < 1:
         thresholds = np.concatenate([[1.0], thresholds])
         entries = np.concatenate([[[1.0], [0.0], [1.0], [0.0]], entries], axis=1)
     accuracy, depth, abstention, information = entries

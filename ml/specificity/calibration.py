@@ -21,6 +21,7 @@ from ml.specificity.thresholds import (
     TABULATED_TARGETS,
     Half,
     ThresholdTable,
+    choosers,
     depth_of_groups,
     judge_table,
     learn,
@@ -31,7 +32,7 @@ from ml.specificity.watch_list import find_watched, watch
 from ml.taxonomy import ROOT, Integers, Taxonomy
 
 FOURTH = 4
-"""With a guarantee, every fourth observation of the calibration half fits the temperature and chooses nothing."""
+"""Where anything is promised, every fourth observation of the calibration half fits the temperature, and no more."""
 
 
 class TooFewError(SpecificityError):
@@ -59,8 +60,8 @@ class Fitted(NamedTuple):
 
     temperature: float
     table: ThresholdTable
-    chooses: npt.NDArray[np.bool_]
-    """Shape N."""
+    promises: npt.NDArray[np.bool_]
+    """The photographs of the calibration half that the probabilities do not depend on. Shape N."""
     calibration: Half
     """The photographs that chose."""
     evaluation: Half
@@ -80,6 +81,8 @@ class Outcome:
     """At the target, on the others."""
     held_out: bool
     """Whether the judges did not choose."""
+    choosers: int
+    """Photographs that chose: with a guarantee one of each observation."""
     by_target: tuple[OperatingPoint, ...]
     """At every tabulated target, on the photographs that judge."""
     points: tuple[OperatingPoint, ...]
@@ -113,13 +116,15 @@ def calibrate_network(data: Labelled, taxonomy: Taxonomy, options: SpecificityOp
         chosen=judge_table(table, calibration, taxonomy, target=options.target, guaranteed=guaranteed),
         judged=by_target[options.target],
         held_out=not (data.chooses & data.judges).any(),
+        choosers=len(choosers(calibration, options).labels),
         by_target=tuple(by_target.values()),
         points=tuple(by_target[target] for target in sorted({*STANDARD_TARGETS, options.target})),
         reliability=reliability(evaluation, taxonomy),
         groups=group_points(table, calibration, evaluation, taxonomy, target=options.target),
         watch=watch(
-            data.probabilities, data.labels, watched, taxonomy, chooses=fitted.chooses, judges=data.judges,
-            recall=options.watch_recall, temperature=fitted.temperature,
+            data.probabilities, data.labels, watched, taxonomy, chooses=fitted.promises, judges=data.judges,
+            recall=options.watch_recall, observations=data.observations, temperature=fitted.temperature,
+            seed=options.seed,
         ),
         watch_unknown=unknown,
     )  # fmt: skip
@@ -132,34 +137,35 @@ def fit(data: Labelled, taxonomy: Taxonomy, options: SpecificityOptions, *, targ
         SpecificityError: probabilities or options are not what they must be.
     """
     depth_of_groups(options, taxonomy)  # refuses a rank that is not there before the long pass
-    fits, chooses = divide(data, options)
+    fits, unseen = divide(data, options)
+    chooses = data.chooses if options.delta is None else unseen
     temperature = (
         fit_temperature(data.probabilities, data.labels, taxonomy, rows=np.flatnonzero(fits), seed=options.seed)
         if options.temperature
         else 1.0
     )
-    found = candidates(data.probabilities, taxonomy, temperature=temperature)
+    found = candidates(data.probabilities, taxonomy, rule=options.rule, reward=options.reward, temperature=temperature)
     everyone = Half(found=found, labels=data.labels, observations=data.observations)
     calibration = everyone.rows(chooses)
     return Fitted(
         temperature=temperature,
         table=learn(calibration, taxonomy, targets=targets, options=options),
-        chooses=chooses,
+        promises=unseen,
         calibration=calibration,
         evaluation=everyone.rows(data.judges),
     )
 
 
 def divide(data: Labelled, options: SpecificityOptions) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Which photographs fit the temperature and which choose thresholds.
+    """Which photographs fit the temperature, and from which promises may be made.
 
-    An estimate may use the calibration half for both; a guarantee needs thresholds to be chosen on photographs that the
-    probabilities do not depend on.
+    An estimate may use the calibration half for both. What is promised - the target with a guarantee, the recall of the
+    watch-list - must be chosen on photographs that the probabilities do not depend on.
 
     Raises:
-        TooFewError: there is only one observation, and both are asked for.
+        TooFewError: there is only one observation, and both a guarantee and a temperature are asked for.
     """
-    if options.delta is None or not options.temperature:
+    if not options.temperature or (options.delta is None and not options.watch_list):
         return data.chooses, data.chooses
     rows = np.flatnonzero(data.chooses)
     names = rows if data.observations is None else data.observations[rows]
@@ -167,13 +173,13 @@ def divide(data: Labelled, options: SpecificityOptions) -> tuple[npt.NDArray[np.
     drawn = np.random.default_rng(options.seed).permutation(observation.max() + 1) % FOURTH == 0
     fits = np.zeros_like(data.chooses)
     fits[rows] = drawn[observation]
-    chooses = data.chooses & ~fits
-    if not chooses.any():
+    promises = data.chooses & ~fits
+    if options.delta is not None and not promises.any():
         raise TooFewError(
             "a guarantee with a temperature needs more observations: the only one of the calibration half fits the "
             "temperature, and none is left to choose a threshold"
         )
-    return fits, chooses
+    return fits, promises
 
 
 def reliability(half: Half, taxonomy: Taxonomy) -> Reliability:

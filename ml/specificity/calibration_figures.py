@@ -9,27 +9,33 @@ from matplotlib.ticker import PercentFormatter
 
 from ml.evaluation.drawing import BLUE, GREY, ORANGE, figure_of, save, tidy
 from ml.evaluation.reliability import Reliability
-from ml.spec import RANKS
+from ml.spec import RANKS, Rule
 from ml.specificity.calibration import Outcome
+from ml.specificity.rules import parameter_name
+from ml.taxonomy import Taxonomy
+
+_RULES: dict[Rule, str] = {"threshold": "threshold", "reward": "reward rule", "distance": "distance rule"}
 
 
-def draw_figures(outcome: Outcome, *, depths: int, folder: Path) -> dict[str, Path]:
+def draw_figures(outcome: Outcome, *, taxonomy: Taxonomy, folder: Path) -> dict[str, Path]:
     """Draw all pictures into `folder`.
 
     Args:
         outcome: Of a calibration.
-        depths: Depth of a species.
+        taxonomy: Its tree.
         folder: Where the PNG files go.
 
     Returns:
         PNG files by title.
     """
+    depths = taxonomy.max_depth
+    parameter = parameter_name(outcome.table.rule, outcome.table.reward, taxonomy)
     return {
         "Depth at each target accuracy": save(
             _depth_against_target(outcome, depths=depths), folder / "depth_against_target.png"
         ),
         "Accuracy and depth at each threshold": save(
-            _against_threshold(outcome, depths=depths), folder / "accuracy_and_depth.png"
+            _against_threshold(outcome, parameter=parameter, depths=depths), folder / "accuracy_and_depth.png"
         ),
         "Reliability of the stated probabilities": save(
             _reliability(outcome.reliability, temperature=outcome.temperature), folder / "reliability.png"
@@ -46,7 +52,7 @@ def _depth_against_target(outcome: Outcome, *, depths: int) -> Figure:
     thresholds = chooses.threshold[[chooses.choose(target) for target in targets.tolist()]]
     axes.plot(
         targets, curve.depth[curve.entries(thresholds)], color=BLUE, linewidth=2,
-        label="one threshold for all, no guarantee",
+        label=f"{_RULES[outcome.table.rule]}, one for all, no guarantee",
     )  # fmt: skip
     offered = [point for point in outcome.points if lowest <= point.target and point.reachable]
     axes.plot(
@@ -72,10 +78,10 @@ def _depth_against_target(outcome: Outcome, *, depths: int) -> Figure:
     return figure
 
 
-def _against_threshold(outcome: Outcome, *, depths: int) -> Figure:
+def _against_threshold(outcome: Outcome, *, parameter: str, depths: int) -> Figure:
     figure = figure_of(7.2, 6.4)
     above, below = figure.subplots(2, 1, sharex=True)
-    tidy(above, title="What each confidence threshold does")
+    tidy(above, title="What each threshold does")
     tidy(below)
     grid, target, threshold = np.linspace(0, 1, 501), outcome.judged.target, outcome.judged.threshold
     for name, curve, colour, style in (
@@ -91,7 +97,7 @@ def _against_threshold(outcome: Outcome, *, depths: int) -> Figure:
     above.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     above.set_ylabel("accuracy of the answers")
     above.legend(frameon=False, loc="upper left")
-    below.set(xlabel="confidence threshold", xlim=(0, 1))
+    below.set(xlabel=parameter, xlim=(0, 1))
     _depth_axis(below, depths)
     return figure
 

@@ -15,6 +15,7 @@ from ml.files import replacing
 from ml.spec import GroupPoint, OperatingPoint, WatchedTaxon
 from ml.specificity.calibration import Outcome
 from ml.specificity.novelty import NoveltyQuality
+from ml.specificity.rules import describe_rule, parameter_name
 from ml.taxonomy import Taxonomy
 
 CURVE_FILE = "operating_curve.parquet"
@@ -39,7 +40,7 @@ def write_files(outcome: Outcome, *, taxonomy: Taxonomy, folder: Path, spec_hash
     """Write thresholds, what each target gives, `operating_points.md`, figures and, last, `operating_curve.parquet`."""
     from ml.specificity.calibration_figures import draw_figures  # noqa: PLC0415 (Matplotlib takes a second)
 
-    text, unknown = tables(outcome), ", ".join(outcome.watch_unknown)
+    text, unknown = tables(outcome, taxonomy), ", ".join(outcome.watch_unknown)
     if unknown:
         text += f"\nWatched, but not in the dataset - the network cannot see them: {unknown}.\n"
     with replacing(folder / REPORT_FILE) as partial:
@@ -52,14 +53,19 @@ def write_files(outcome: Outcome, *, taxonomy: Taxonomy, folder: Path, spec_hash
         thresholds=outcome.table.write(folder / THRESHOLDS_FILE, keys=dict(enumerate(taxonomy.taxon_key))),
         by_target=folder / BY_TARGET_FILE,
         report=folder / REPORT_FILE,
-        figures=draw_figures(outcome, depths=taxonomy.max_depth, folder=folder),
+        figures=draw_figures(outcome, taxonomy=taxonomy, folder=folder),
         curve=outcome.calibration_curve.write(folder / CURVE_FILE, facts={HASH_KEY: spec_hash}),
     )
 
 
-def tables(outcome: Outcome) -> str:
-    """All tables that have rows."""
+def tables(outcome: Outcome, taxonomy: Taxonomy) -> str:
+    """All tables that have rows; before them, what their thresholds are where they are no probabilities."""
     parts = [points_table(outcome.points)]
+    table = outcome.table
+    if table.rule != "threshold":
+        answer = describe_rule(table.rule, table.reward, outcome.judged.threshold, taxonomy)
+        name = parameter_name(table.rule, table.reward, taxonomy)
+        parts.insert(0, f"Answered is {answer}. Thresholds are {name}.\n")
     if outcome.groups:
         parts.append(groups_table(outcome.groups))
     if outcome.watch:

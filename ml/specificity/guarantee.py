@@ -9,7 +9,9 @@ photographs, every threshold before it - so the chosen one, the last - has at le
 Why: accuracy at a fixed threshold is the mean of N independent zeros and ones, so the test is exact: it rejects where
 the Clopper-Pearson lower bound reaches the target. Ending at the first failure means that a wrong choice needs the
 first true hypothesis of the sequence to be rejected, which happens with probability at most delta: the number of
-thresholds costs nothing. It also needs no monotony below 0.5.
+thresholds costs nothing. It needs no monotony either: accuracy may fall and rise along the sequence, below 0.5 or under
+another rule (`ml.specificity.rules`), whose parameters 1 to 0 are tested in the same order. What is promised is every
+parameter before the first failure, and nothing behind it.
 
 What the assumptions exclude: photographs of one observation are not independent (take one of each, see
 `one_per_group`); a place, a season or a camera that the dataset does not have is another distribution.
@@ -54,6 +56,23 @@ def guaranteed_threshold(curve: OperatingCurve, *, target: float, delta: float) 
 def photos_needed(*, target: float, delta: float) -> int:
     """The least number of photographs that can promise `target`: so many right answers in a row are improbable."""
     return int(np.ceil(np.log(delta) / np.log(target)))
+
+
+def effective_number(groups: npt.ArrayLike | None, *, photos: int) -> float:
+    """How many independent photographs are worth as much as these, if those of a group (an observation) are all alike.
+
+    Kish's (1965) effective sample size, the square of the sum of the groups' sizes over the sum of their squares: the
+    number of photographs where each is a group of its own, the number of groups where all have the same size. Groups
+    whose photographs are less alike are worth more: an interval for this number errs on the wide side.
+
+    Args:
+        groups: The group of each photograph; None: each is its own.
+        photos: How many photographs there are, at least 1.
+    """
+    if groups is None:
+        return float(photos)
+    _, sizes = np.unique(np.asarray(groups), return_counts=True)
+    return float(photos**2 / (sizes**2).sum())
 
 
 def one_per_group(groups: npt.ArrayLike, *, seed: int) -> npt.NDArray[np.intp]:

@@ -5,6 +5,7 @@
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ml.child.pipes import Reporter
-from ml.child.tracking import ChildRun, child_run
+from ml.child.tracked import run_of
 from ml.errors import DataError
 from ml.evaluation.class_means import ClassMeans
 from ml.evaluation.predictions import EMBEDDING, StoredProbabilities, open_probabilities
@@ -22,7 +23,11 @@ from ml.specificity.calibration import Labelled, Outcome, calibrate_network
 from ml.specificity.calibration_report import CURVE_FILE, HASH_KEY, novelty_table, write_files
 from ml.specificity.guarantee import one_per_group
 from ml.specificity.novelty import NOVELTY_FILE, Prototypes, calibrate_novelty, distances_of
+from ml.specificity.rules import describe_rule
 from ml.taxonomy import Taxonomy
+
+if TYPE_CHECKING:
+    from ml.child.tracking import ChildRun
 
 
 def run(spec: CalibrateSpec, *, reporter: Reporter) -> CalibrateResult:
@@ -38,16 +43,18 @@ def run(spec: CalibrateSpec, *, reporter: Reporter) -> CalibrateResult:
     spec.output.mkdir(parents=True, exist_ok=True)
     taxonomy = Taxonomy.read(spec.taxonomy)
     data = read_predictions(spec, taxonomy=taxonomy)
-    with child_run(spec.tracking, spec_hash=spec.spec_hash, name=spec.tracking.stage) as tracked:
+    with run_of(spec) as tracked:
         outcome = calibrate_network(data, taxonomy, spec)
         _warn(outcome, spec=spec, reporter=reporter)
-        result = write_outcome(outcome, spec=spec, taxonomy=taxonomy, mlflow_run_id=tracked.run_id)
+        result = write_outcome(outcome, spec=spec, taxonomy=taxonomy, mlflow_run_id=tracked.run_id if tracked else "")
         result = with_novelty(result, data, spec=spec, taxonomy=taxonomy)
-        _log(tracked, spec=spec, result=result, reachable=outcome.judged.reachable)
+        if tracked is not None:
+            _log(tracked, spec=spec, result=result, reachable=outcome.judged.reachable)
     reporter.info(
-        f"threshold {result.threshold:.4f}: accuracy {result.evaluation_accuracy:.1%} "
-        f"({result.evaluation_accuracy_low:.1%} to {result.evaluation_accuracy_high:.1%}) at mean depth "
-        f"{result.evaluation_depth:.2f} on {result.evaluation_photos} photographs that did not choose it"
+        f"{describe_rule(result.rule, result.reward, result.threshold, taxonomy)}: accuracy "
+        f"{result.evaluation_accuracy:.1%} ({result.evaluation_accuracy_low:.1%} to "
+        f"{result.evaluation_accuracy_high:.1%}) at mean depth {result.evaluation_depth:.2f} on "
+        f"{result.evaluation_photos} photographs that did not choose it"
     )
     result.write(spec.output / RESULT_FILE)
     return result
@@ -127,6 +134,8 @@ def write_outcome(outcome: Outcome, *, spec: CalibrateSpec, taxonomy: Taxonomy, 
         temperature=outcome.temperature,
         delta=spec.delta,
         calibration_error=outcome.reliability.error,
+        rule=spec.rule,
+        reward=spec.reward,
         points=outcome.points,
         groups=outcome.groups,
         watch=outcome.watch,
@@ -176,7 +185,7 @@ def _warn(outcome: Outcome, *, spec: CalibrateSpec, reporter: Reporter) -> None:
         reporter.info(f"the watch-list names {name!r}, which this dataset does not hold: the network cannot see it")
 
 
-def _log(tracked: ChildRun, *, spec: CalibrateSpec, result: CalibrateResult, reachable: bool) -> None:
+def _log(tracked: "ChildRun", *, spec: CalibrateSpec, result: CalibrateResult, reachable: bool) -> None:
     tracked.log_params({name: getattr(spec, name) for name in ("network", *SpecificityOptions.model_fields)})
     numbers = {
         name: float(value)

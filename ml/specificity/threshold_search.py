@@ -1,6 +1,7 @@
 """Three ways to choose the threshold that meets a target accuracy: exact, the paper's, and the one it builds on.
 
 What a threshold does belongs to `ml.specificity.answers`; what may be promised about it to `ml.specificity.guarantee`.
+The parameter of another rule than the threshold's (`ml.specificity.rules`) is searched in the same ways.
 """
 
 import functools
@@ -34,7 +35,7 @@ class _Problem:
 
     def accuracy(self, threshold: float, rows: npt.NDArray[np.int64]) -> float:
         """Of the answers at `threshold` for some photographs."""
-        depth = (self.found.probabilities[rows, 1:] >= threshold).sum(axis=1)
+        depth = (self.found.scores[rows, 1:] >= threshold).sum(axis=1)
         return float(self.right[rows, depth].mean())
 
 
@@ -88,7 +89,8 @@ def _binary_search(problem: _Problem) -> float:
     """Halve [0, 1] down to neighbouring float32 numbers; the reward only rises as the threshold falls.
 
     Above 0.5 a lower threshold goes down the same lineage, which is deeper and never less informative: so both rewards
-    lead to the lowest threshold that meets the target.
+    lead to the lowest threshold that meets the target. Deng et al. search the λ of their rule so; there, too, accuracy
+    need not fall with it (`exact` looks at every breakpoint instead).
     """
     low, high = 0.0, 1.0
     everyone = np.arange(len(problem.right))

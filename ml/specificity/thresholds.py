@@ -8,7 +8,7 @@ taxon. The table of all thresholds travels with the model; it is looked up witho
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +18,11 @@ import pyarrow.parquet as pq
 from ml.errors import DataError
 from ml.evaluation.reliability import clopper_pearson
 from ml.files import replacing
-from ml.spec import OperatingPoint, SpecificityOptions
-from ml.specificity.answers import Answers, Candidates, curve_of, information_bits, select
-from ml.specificity.guarantee import guaranteed_threshold, one_per_group
+from ml.spec import OperatingPoint, Reward, Rule, SpecificityOptions
+from ml.specificity.answers import Answers, Candidates, curve_of, select
+from ml.specificity.guarantee import effective_number, guaranteed_threshold, one_per_group
 from ml.specificity.operating_points import DECIMALS, OperatingCurve
+from ml.specificity.rules import check_rule, information_bits
 from ml.specificity.threshold_search import choose_threshold
 from ml.specificity.tree_sums import SpecificityError
 from ml.taxonomy import ROOT, Floats, Integers, Taxonomy
@@ -46,6 +47,10 @@ class ThresholdTable:
     """Shape K x G."""
     reachable: npt.NDArray[np.bool_]
     """Whether the target is met on the photographs that chose (with a guarantee: is promised). Shape K x G."""
+    rule: Rule = "threshold"
+    """What the thresholds are the parameters of, see `ml.specificity.rules`."""
+    reward: Reward = "depth"
+    """Of the rule `reward`."""
 
     def position(self, target: float) -> int:
         """The entry of the lowest tabulated target that is at least `target`, reached or not; K where none is."""
@@ -88,28 +93,33 @@ class ThresholdTable:
             for row, target in enumerate(self.targets)
             for column, node in enumerate(self.groups)
         ]
-        facts = {"group_depth": str(self.group_depth)}
+        facts = {"group_depth": str(self.group_depth), "rule": self.rule, "reward": self.reward}
         with replacing(path) as partial:
             pq.write_table(pa.Table.from_pylist(rows).replace_schema_metadata(facts), partial, compression="zstd")
         return path
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read what `write` wrote.
+        """Read what `write` wrote; a file that names no rule is of the rule `threshold`.
 
         Raises:
             DataError: the file is missing, damaged, or not a table of thresholds.
         """
         try:
             table = pq.read_table(path)
+            facts = table.schema.metadata or {}
+            rule, reward = facts.get(b"rule", b"threshold").decode(), facts.get(b"reward", b"depth").decode()
+            check_rule(rule, reward)
             targets, groups = np.unique(table["target"].to_numpy()), np.unique(table["group_node_id"].to_numpy())
             shape = (len(targets), len(groups))
             return cls(
                 targets=targets,
                 groups=groups.astype(np.int32),
-                group_depth=int((table.schema.metadata or {})[b"group_depth"]),
+                group_depth=int(facts[b"group_depth"]),
                 thresholds=table["threshold"].to_numpy().reshape(shape),
                 reachable=table["reachable"].to_numpy(zero_copy_only=False).reshape(shape),
+                rule=cast("Rule", rule),
+                reward=cast("Reward", reward),
             )
         except (OSError, KeyError, ValueError, pa.ArrowException) as error:
             raise DataError(f"{path} is not a table of thresholds ({error}); run the calibration again") from error
@@ -120,7 +130,7 @@ class Half:
     """Photographs with their labels: one half of the validation side."""
 
     found: Candidates
-    """The most probable node of each depth. Shapes N x (D + 1)."""
+    """The candidate of each depth under the rule. Shapes N x (D + 1)."""
     labels: Integers
     """True class ids. Shape N."""
     observations: npt.NDArray[np.object_] | None = None
@@ -143,7 +153,7 @@ def learn(half: Half, taxonomy: Taxonomy, *, targets: Sequence[float], options: 
     together are fewer, too, they get the strictest threshold of all, and no promise.
 
     Args:
-        half: The photographs that choose.
+        half: The photographs that choose, with the candidates of the rule `options.rule`.
         taxonomy: Their tree.
         targets: Accuracies.
         options: Method, reward, guarantee, groups and seed; `options.target` has no part in it.
@@ -165,7 +175,10 @@ def learn(half: Half, taxonomy: Taxonomy, *, targets: Sequence[float], options: 
     if few:
         # Too little is known of the others to choose for them: the strictest of all thresholds is on the safe side.
         thresholds[:, 0], reachable[:, 0] = thresholds.max(axis=1), reachable.all(axis=1)
-    return ThresholdTable(targets=wanted, groups=groups, group_depth=depth, thresholds=thresholds, reachable=reachable)
+    return ThresholdTable(
+        targets=wanted, groups=groups, group_depth=depth, thresholds=thresholds, reachable=reachable,
+        rule=options.rule, reward=options.reward,
+    )  # fmt: skip
 
 
 def depth_of_groups(options: SpecificityOptions, taxonomy: Taxonomy) -> int:
@@ -221,10 +234,14 @@ def judge(
     *,
     target: float,
     threshold: float,
+    observations: npt.NDArray[np.object_] | None = None,
     reachable: bool = True,
     guaranteed: bool = False,
 ) -> OperatingPoint:
     """Compare the answers that thresholds for `target` gave with the truth.
+
+    Photographs of one observation are alike: the interval of the accuracy is as wide as that of fewer independent ones
+    (`ml.specificity.guarantee.effective_number`).
 
     Args:
         answers: Of N photographs, not 0.
@@ -232,11 +249,13 @@ def judge(
         taxonomy: Their tree.
         target: Accuracy wanted.
         threshold: Passed on.
+        observations: Which observation each photograph belongs to; None: each is one. Shape N.
         reachable: Passed on.
         guaranteed: Passed on.
     """
     right = taxonomy.contains(answers.node_ids, labels)
-    low, high = clopper_pearson(int(right.sum()), len(right))
+    independent = effective_number(observations, photos=len(right))
+    low, high = clopper_pearson(int(right.sum()) * independent / len(right), independent)
     return OperatingPoint(
         target=target,
         threshold=threshold,
@@ -260,7 +279,8 @@ def judge_table(
     thresholds = table.thresholds[position]
     return judge(
         select(half.found, thresholds[table.group_of(half.found)]), half.labels, taxonomy, target=target,
-        threshold=float(thresholds[0]), reachable=bool(table.reachable[position].all()), guaranteed=guaranteed,
+        threshold=float(thresholds[0]), observations=half.observations,
+        reachable=bool(table.reachable[position].all()), guaranteed=guaranteed,
     )  # fmt: skip
 
 

@@ -38,6 +38,9 @@ SUM_TOLERANCE = 0.02
 """How far a row may be from summing to one: float16 over many classes loses up to a percent."""
 HALF_BITS, WIDE_BITS = 24, 60
 """Probabilities are summed as multiples of 2^-24 (float16) or 2^-60."""
+WIDE_SPARE = 5
+"""Bits that multiples of 2^-60 give up in sums along a lineage: those of 100 steps stay within int64 and, with 2^-24,
+within int32."""
 HALF_ONE = 0x3C00
 """The bits of 1.0 as float16; non-negative float16 numbers are ordered as their bits are."""
 HALVES: Integers = np.ldexp(
@@ -178,6 +181,49 @@ def best_per_depth(block: Probabilities, taxonomy: Taxonomy, *, first_row: int =
         node_ids[:, depth] = cuts.nodes[chosen]
         best[:, depth] = sums[rows, chosen]
     return node_ids, units.probability(best)
+
+
+def best_paths(block: Probabilities, taxonomy: Taxonomy, *, first_row: int = 0) -> tuple[Integers, Floats, Floats]:
+    """The node of each depth with the greatest sum of probabilities along its lineage, the first in preorder on a tie.
+
+    The sum over the lineage of a node, without the root, is how many of its steps are expected to be right.
+
+    Args:
+        block: Shape B x C.
+        taxonomy: A tree with C leaves and depths 0 to D.
+        first_row: Number of the first row, for messages.
+
+    Returns:
+        Three arrays of shape B x (D + 1): nodes, their probabilities, and the sums along their lineages, in [0, D].
+
+    Raises:
+        SpecificityError: as `checked`.
+    """
+    units, values = _in_units(block, taxonomy, first_row=first_row)
+    levels: list[npt.NDArray[np.integer]] = []
+    for depth in range(taxonomy.max_depth, -1, -1):
+        cuts = taxonomy.cuts[depth]
+        if depth == taxonomy.max_depth:
+            sums = units.values
+        else:
+            values = values.take(cuts.positions, axis=1, mode="clip")
+            sums = np.diff(values, axis=1)
+        levels.append(sums[:, cuts.segments] if len(cuts.segments) < sums.shape[1] else sums)
+    shape = (len(block), taxonomy.max_depth + 1)
+    node_ids, best, along = np.zeros(shape, dtype=np.int32), np.empty(shape, dtype=np.int64), np.zeros(shape)
+    best[:, 0] = levels[-1][:, 0]
+    rows = np.arange(len(block))
+    # A sum over a lineage of more than one step must stay within its type.
+    spare = WIDE_SPARE if units.bits == WIDE_BITS else 0
+    paths = np.zeros((len(block), 1), dtype=units.values.dtype)
+    for depth, (parents, sums) in enumerate(zip(taxonomy.parent_positions, reversed(levels[:-1]), strict=True), 1):
+        paths = paths.take(parents, axis=1, mode="clip")
+        paths += sums >> spare if spare else sums
+        chosen = paths.argmax(axis=1)
+        node_ids[:, depth] = taxonomy.levels[depth][chosen]
+        best[:, depth] = sums[rows, chosen]
+        along[:, depth] = np.ldexp(paths[rows, chosen].astype(np.float64), spare - units.bits)
+    return node_ids, units.probability(best), along
 
 
 def range_sums(

@@ -2,12 +2,13 @@
 
 An unwanted organism may be improbable and still matter. Its probability is summed before any region filter and apart
 from the answer, and compared with a threshold of its own: the highest that would have raised the alarm on the wanted
-share of its calibration photographs (the recall), by the conformal rank floor((n + 1) (1 - recall)). So the promise
-holds for the next photograph of the taxon, too (Vovk et al. 2005; photographs exchangeable).
+share of its calibration observations (the recall), by the conformal rank floor((n + 1) (1 - recall)). So the promise
+holds for a photograph of the next observation of the taxon, too (Vovk et al. 2005; observations exchangeable).
+Photographs of one observation are alike and would count for more than they say: one of each takes part, whatever a
+guarantee of the answers is. None of them may have fitted the temperature (`ml.specificity.calibration.divide`).
 
-A taxon with too few photographs for that rank borrows the threshold from all photographs: the rank statistic of the
-probability that each gives to its own true taxon of the same depth. That is a fair guess, no promise; `basis` says
-which.
+A taxon with too few observations for that rank borrows the threshold from all: the rank statistic of the probability
+that each gives to its own true taxon of the same depth. That is a fair guess, no promise; `basis` says which.
 """
 
 import functools
@@ -17,6 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.spec import WatchedTaxon
+from ml.specificity.guarantee import one_per_group
+from ml.specificity.operating_points import DECIMALS
 from ml.specificity.temperature import temper
 from ml.specificity.tree_sums import Distributions, range_sums
 from ml.taxonomy import ROOT, Floats, Integers, TaxonError, Taxonomy, UnknownTaxonError
@@ -52,7 +55,9 @@ def watch(
     chooses: npt.NDArray[np.bool_],
     judges: npt.NDArray[np.bool_],
     recall: float,
+    observations: npt.NDArray[np.object_] | None = None,
     temperature: float = 1.0,
+    seed: int = 0,
 ) -> tuple[WatchedTaxon, ...]:
     """Choose the alarm of each watched taxon, and judge it.
 
@@ -63,8 +68,10 @@ def watch(
         taxonomy: Their tree.
         chooses: Which photographs may choose. Shape N.
         judges: Which photographs judge. Shape N.
-        recall: Share of a taxon's photographs that must raise the alarm, in (0, 1).
+        recall: Share of a taxon's observations that must raise the alarm, in (0, 1).
+        observations: Which observation each photograph belongs to; None: each photograph is one. Shape N.
         temperature: Applied before everything else.
+        seed: Which photograph of an observation takes part.
 
     Raises:
         SpecificityError: as `ml.specificity.tree_sums.range_sums`.
@@ -78,8 +85,12 @@ def watch(
     # What each photograph gives to its own true taxon of each depth, and to each watched taxon.
     depths = sorted({int(taxonomy.depth[node]) for node in nodes})
     truth, chosen = taxonomy.ancestors[labels][:, depths], np.array(nodes, dtype=np.int32)
-    own_masses = sums(taxonomy.leaf_begin[truth], taxonomy.leaf_end[truth])
-    masses = sums(taxonomy.leaf_begin[chosen], taxonomy.leaf_end[chosen])
+    own_masses = np.round(sums(taxonomy.leaf_begin[truth], taxonomy.leaf_end[truth]), DECIMALS)
+    masses = np.round(sums(taxonomy.leaf_begin[chosen], taxonomy.leaf_end[chosen]), DECIMALS)
+    if observations is not None:
+        rows = np.flatnonzero(chooses)
+        chooses = np.zeros_like(chooses)
+        chooses[rows[one_per_group(observations[rows], seed=seed)]] = True
     watched = []
     for node, mass in zip(nodes, masses.T, strict=True):
         present = taxonomy.contains(node, labels)
@@ -103,6 +114,6 @@ def watch(
 
 
 def _quantile(masses: Floats, recall: float) -> float | None:
-    """The floor((n + 1) (1 - recall))-th smallest mass; None where that rank is 0: too few photographs."""
+    """The floor((n + 1) (1 - recall))-th smallest mass; None where that rank is 0: too few of them."""
     rank = int(np.floor((len(masses) + 1) * (1 - recall) + 1e-9))
     return float(np.partition(masses, rank - 1)[rank - 1]) if rank else None

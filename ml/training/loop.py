@@ -1,85 +1,42 @@
-"""The training loop: which photographs come when, one step over all processes, the history, and resuming at a step.
+"""The training loop: steps and epochs, the history, and resuming at a step.
 
 Every random number is drawn from (seed, epoch or step, photograph). On a processor, and on a GPU with `deterministic`,
 an interrupted training therefore ends in the same weights as one that nothing disturbed. Without it, kernels of a GPU
 add up in an order that changes from run to run, and so do the last digits.
 """
 
-import contextlib
-import hashlib
-import json
 import math
-import threading
 import time
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from timm.layers.norm_act import convert_sync_batchnorm
-from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
-from ml.child.pipes import Reporter
 from ml.child.progress import Meter, meter
-from ml.child.tracking import ChildRun
-from ml.devices import Device, Fetched
+from ml.devices import Fetched
 from ml.errors import InterruptedTrainingError, TrainingError
 from ml.images.augmentation import RandomChanges
-from ml.images.loader import Batch, Loader, epoch_order
-from ml.images.pack import Photos
-from ml.networks.frozen import FrozenLayers
+from ml.images.loader import Batch
 from ml.networks.network import Network
 from ml.networks.trainable import freeze, set_training_mode
-from ml.spec import TrainSpec
-from ml.training import checkpoints, optimiser
-from ml.training.checkpoints import Position
-from ml.training.recipes import Recipe, rate_at
+from ml.training import checkpoints, losses, mixing, optimiser, throughput, validation
+from ml.training.averaging import Average, settle_statistics
+from ml.training.checkpoints import Best, Position, Restored, Trained, Writer, on_processor
+from ml.training.distributed import synchronise_norms
+from ml.training.job import Job
+from ml.training.optimiser import Rates
+from ml.training.recipes import rate_at
+from ml.training.seeds import seed_of
+from ml.training.statistics import share_statistics
+from ml.training.step import Objective, Step, recordable
+from ml.training.step_log import StepLog
+from ml.training.validation import Quality
 
 PHASE = "train"
-CHECKPOINT_SECONDS = 60.0
-"""Between two checkpoints; another is written at the end of each epoch."""
-
-
-@dataclass(kw_only=True)
-class Job:
-    """One training: what it works on, and the order in which photographs come."""
-
-    spec: TrainSpec
-    recipe: Recipe
-    network: Network
-    photos: Photos
-    """The training side, labelled by the network's classes."""
-    loader: Loader | FrozenLayers
-    """Gives photographs as the network takes them, or the features of its frozen layers."""
-    device: Device
-    reporter: Reporter
-    stop: threading.Event
-    """Set to end after the running step (of several processes: after the next), with a checkpoint."""
-    tracked: ChildRun | None = None
-    """The run that each epoch is logged to."""
-    checkpoint_seconds: float = CHECKPOINT_SECONDS
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Whole batches of one pass; a side smaller than a batch is one batch."""
-        return max(1, len(self.photos) // self.recipe.batch)
-
-    @property
-    def steps(self) -> int:
-        """Steps of the whole recipe; none when it only fits the head."""
-        return max(1, round(self.recipe.epochs * self.steps_per_epoch)) if self.recipe.segments else 0
-
-    def groups(self, epoch: int) -> list[NDArray[np.intp]]:
-        """Positions of each batch of an epoch, over all processes."""
-        order = epoch_order(len(self.photos), seed=self.spec.seed, epoch=epoch)
-        batch = self.recipe.batch
-        return [order[step * batch : (step + 1) * batch] for step in range(self.steps_per_epoch)]
-
-    def share(self, group: NDArray[np.intp], *, rank: int) -> NDArray[np.intp]:
-        """The part of a batch that the process `rank` computes."""
-        return group[rank :: self.device.world]
+STATISTICS_BATCHES = 100
+"""Batches that the statistics of batch norms are taken anew from after a short training; at the end of an epoch within
+it a twentieth of the epoch, and at least four."""
 
 
 def fit(job: Job) -> list[dict[str, Any]]:
@@ -94,86 +51,96 @@ def fit(job: Job) -> list[dict[str, Any]]:
         CheckpointError: the checkpoint cannot be read.
     """
     loop = Loop(job)
-    while loop.position.step < job.steps:
-        loop.epoch()
+    try:
+        while loop.goes_on:
+            loop.epoch()
+        loop.finish()
+    finally:
+        loop.writer.close()
+        loop.log.close()
     return loop.history
 
 
-class Objective(nn.Module):
-    """A network and its loss as one module, so that it can be compiled or distributed as a whole.
-
-    The loss is cross entropy; that of the auxiliary classifier is added with a weight (paper section 3.1).
-    """
-
-    def __init__(self, network: Network, *, label_smoothing: float, auxiliary_weight: float) -> None:
-        """Train `network`."""
-        super().__init__()
-        self.network = network
-        self.auxiliary_weight = auxiliary_weight
-        self.loss = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
-
-    def forward(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss, a scalar in float32, and the logits (N, classes) of what the network takes."""
-        logits, auxiliary = self.network.outputs(inputs)
-        logits = logits.float()
-        loss: Tensor = self.loss(logits, labels)
-        if auxiliary is not None:
-            loss = loss + self.auxiliary_weight * self.loss(auxiliary.float(), labels)
-        return loss, logits
-
-
 class Loop:
-    """The state of a training between two steps.
-
-    A batch is shared out over the processes, and each share is computed in `accumulate` parts. Gradients are averaged
-    over photographs, not over parts or processes: up to rounding the step is that of the whole batch, whatever the
-    parts' sizes and however many photographs are unreadable. Two things do depend on the parts: batch norms in training
-    mode normalise each part by its own statistics, and dropout draws part by part.
-    """
+    """The state of a training between two steps."""
 
     def __init__(self, job: Job) -> None:
         """Go on from the checkpoint, or begin."""
         network, recipe, device = job.network, job.recipe, job.device
+        if recipe.patience is not None and (job.validation is None or not len(job.validation.positions)):
+            raise TrainingError(
+                f"recipe {recipe.name} has patience, but no validation photograph is in the half {validation.HALF}, "
+                "which may be looked at during training; materialise split again, or train without patience"
+            )
         freeze(network, trainable=recipe.trainable, branches=recipe.branches)
         if job.spec.sync_batch_norm and device.world > 1 and device.device.type == "cuda":
-            convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+            synchronise_norms(network)
         device.place(network)
         self.job = job
         self.optimiser = optimiser.create(network, recipe)
+        self.rates = Rates(self.optimiser, device=device)
         self.scaler = device.scaler()
-        self.file = job.spec.output / checkpoints.FILE
-        restored = checkpoints.restore(
-            self.file, network=network, optimiser=self.optimiser, scaler=self.scaler, spec_hash=job.spec.spec_hash
-        )
-        self.position, self.history = restored or (Position(step=0), [])
+        self.average = Average(network, decay=recipe.ema) if recipe.ema is not None else None
+        self.trained = Trained(
+            network=network, optimiser=self.optimiser, scaler=self.scaler,
+            average=cast("Network", self.average.module) if self.average is not None else None,
+        )  # fmt: skip
+        file = job.spec.output / checkpoints.FILE
+        restored = checkpoints.restore(file, self.trained, spec_hash=job.spec.spec_hash)
+        self.writer = Writer(file, spec_hash=job.spec.spec_hash, seconds=job.checkpoint_seconds)
+        self.rates.bind()
+        self.position, self.history, self.best = restored or Restored(Position(step=0), [], None)
         if restored:
             job.reporter.info(f"going on at step {self.position.step} of {job.steps}")
-        self.model: nn.Module = Objective(
-            network, label_smoothing=recipe.label_smoothing, auxiliary_weight=recipe.auxiliary_weight
-        )
-        if device.world > 1:
-            self.model = DistributedDataParallel(self.model, forward_sync_buffers=False)
-        if job.spec.compile:
-            self.model.compile()
+        loss = losses.create(recipe, counts=job.counts, taxonomy=job.taxonomy, rank=recipe.rank)
+        self.mixing = mixing.create(recipe, classes=network.head.out_features)
+        self.steps = Step(
+            Objective(network, loss=loss.to(device.device), auxiliary_weight=recipe.auxiliary_weight),
+            optimiser=self.optimiser, scaler=self.scaler, device=device, accumulate=job.spec.accumulate,
+            compiled=job.spec.compile, graph=job.spec.cuda_graph and recordable(device, recompute=job.spec.recompute),
+        )  # fmt: skip
+        self.log = StepLog(job.tracked if device.first else None, every=job.spec.log_steps)
+        self._whole = len(job.share(np.arange(min(recipe.batch, len(job.photos))), rank=device.rank))
+        """Photographs of this process's share of a batch when all can be read."""
+        self._peak = throughput.peak(device)
+        # The features of frozen layers are no pixels; and where no peak is known, there is nothing to compare with.
+        counted = self._peak is not None and job.steps > 0 and not network.begun
+        self._flop = throughput.step_flop(network, device=device) if counted else math.nan
         self._running: Fetched | None = None
         """The numbers of the last step, while they are not known yet: the device may still compute them."""
         self._loss = 0.0
-        self._saved = time.monotonic()
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is another step: the recipe has not ended, nor its patience."""
+        if self._open:
+            return True
+        patience = self.job.recipe.patience
+        waited = self.position.step - self.best.step if self.best is not None else 0
+        patient = patience is None or waited < patience * self.job.steps_per_epoch
+        return patient and self.position.step < self.job.steps
+
+    @property
+    def _open(self) -> bool:
+        """Whether an epoch's steps are all done, but not its validation and its row."""
+        at_end = self.position.step % self.job.steps_per_epoch == 0 or self.position.step == self.job.steps
+        return at_end and self.position.seen > 0
 
     def epoch(self) -> None:
         """Run the rest of the current epoch, or of the recipe when that ends first."""
         job = self.job
-        epoch, begin = divmod(self.position.step, job.steps_per_epoch)
+        epoch = (self.position.step - self._open) // job.steps_per_epoch
+        begin = self.position.step - epoch * job.steps_per_epoch
         end = min(job.steps_per_epoch, job.steps - epoch * job.steps_per_epoch)
         groups = [job.share(group, rank=job.device.rank) for group in job.groups(epoch)[begin:end]]
         set_training_mode(job.network, branches=job.recipe.branches, batch_norm_frozen=job.recipe.batch_norm_frozen)
         job.device.forget_peak()
-        changes = RandomChanges(job.recipe.augmentation, seed=job.spec.seed, epoch=epoch)
+        changes = job.changes(epoch)
         started, waited, before = time.monotonic(), 0.0, self.position.seen
         title = f"epoch {epoch + 1} of {math.ceil(job.recipe.epochs)}"
         with meter(title, total=sum(map(len, groups)), reporter=job.reporter) as progress:
             asked = time.monotonic()
-            for batch in job.loader.batches(job.photos, groups=groups, changes=changes):
+            for batch in job.loader.batches(job.shown(epoch), groups=groups, changes=changes):
                 waited += time.monotonic() - asked
                 # The step that closes an epoch is saved with the epoch's row, or a resumed run would lack it.
                 last = self.position.step + 1 == epoch * job.steps_per_epoch + end
@@ -181,8 +148,30 @@ class Loop:
                 asked = time.monotonic()
             self._settle()
         seconds = max(1e-9, time.monotonic() - started)
-        self._close_epoch(epoch, speed=(self.position.seen - before) / seconds, data_wait=waited / seconds)
-        self._end_when(asked=job.device.any(job.stop.is_set()))
+        speed = (self.position.seen - before) / seconds if groups else math.nan
+        try:
+            self._close_epoch(epoch, speed=speed, data_wait=waited / seconds)
+        except InterruptedTrainingError:
+            self._save()
+            self._end_when(asked=True)
+        asked = job.device.any(job.stop.is_set())
+        if asked or not self.goes_on or self.writer.affordable:
+            self._save()
+        self._end_when(asked=asked)
+
+    def finish(self) -> None:
+        """Give the network the weights that are kept: those of the best epoch, the average, or the last."""
+        self.writer.wait()
+        self.log.wait()
+        if self.best is not None:
+            self.job.network.load_state_dict(self.best.weights)
+            epoch = math.ceil(self.best.step / self.job.steps_per_epoch)
+            self.job.reporter.info(f"kept the network of epoch {epoch}, with a validation loss of {self.best.loss:.3f}")
+        elif self.average is not None:
+            self.job.network.load_state_dict(self.average.module.state_dict())
+        steps = self.best.step if self.best is not None else self.position.step
+        if steps:
+            self._settle_statistics(self.job.network, steps=steps, batches=STATISTICS_BATCHES)
 
     def step(self, batch: Batch, *, changes: RandomChanges, progress: Meter, last: bool = False) -> None:
         """Take one step, and read the numbers of the one before while the device computes.
@@ -200,8 +189,9 @@ class Loop:
         job, step = self.job, self.position.step
         for reason in batch.unreadable:
             job.reporter.info(f"skipped an unreadable photograph, {reason}")
-        stop, due = job.stop.is_set(), time.monotonic() - self._saved >= job.checkpoint_seconds
-        optimiser.set_rate(self.optimiser, rate_at(job.recipe, done=step / job.steps_per_epoch))
+        self.writer.check()
+        stop, due = job.stop.is_set(), self.writer.due
+        self.rates.set(rate_at(job.recipe, done=step / job.steps_per_epoch), step=step)
         numbers = self.take(batch, changes=changes, stop=stop, save=due and job.device.first)
         wanted_before = self._settle()
         self._running = numbers
@@ -214,7 +204,8 @@ class Loop:
             stop, due = wanted_before
         else:
             stop = job.stop.is_set()
-        if stop or due:
+        # What was due before the step before may be written by now.
+        if stop or (due and self.writer.due):
             self._save()
         self._end_when(asked=stop)
 
@@ -228,62 +219,20 @@ class Loop:
             save: Whether a checkpoint is due; all processes learn it from the numbers.
 
         Returns:
-            Over all processes: correct answers, photographs, how many were asked to end, in how many a checkpoint is
-            due; then for each process the sum of the losses of its photographs.
+            The numbers of `ml.training.step.Step.take`.
         """
-        device = self.job.device
+        job, device = self.job, self.job.device
         # Dropout draws from the global generator: seeding by step makes it independent of where a run began.
-        torch.manual_seed(seed_of(self.job.spec.seed, self.position.step, device.rank))
-        count = len(batch.positions)
-        numbers = device.send(torch.tensor([0, count, stop, save] + [0] * device.world, dtype=torch.float64))
-        self.optimiser.zero_grad(set_to_none=True)
-        everywhere = device.add_up(numbers[1].clone())
-        if count:
-            self._backward(batch, changes=changes, everywhere=everywhere, numbers=numbers)
-        elif device.world > 1:
-            self._backward_with_the_others()
-        if count or device.world > 1:
-            self.scaler.step(self.optimiser)
-            self.scaler.update()
-        return Fetched(device.add_up(numbers))
-
-    def _backward(self, batch: Batch, *, changes: RandomChanges, everywhere: Tensor, numbers: Tensor) -> None:
-        job, labels = self.job, self.job.device.send(batch.labels)
-        parts = [part for part in np.array_split(np.arange(len(labels)), job.spec.accumulate) if len(part)]
-        for part in parts:
-            chosen = slice(int(part[0]), int(part[-1]) + 1)
-            together: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
-            if isinstance(self.model, DistributedDataParallel) and part is not parts[-1]:
-                together = self.model.no_sync()
-            with together:
-                inputs = job.loader.inputs(batch.pixels[chosen], positions=batch.positions[chosen], changes=changes)
-                with job.device.autocast():
-                    loss, logits = self.model(inputs, labels[chosen])
-                # The processes' gradients are averaged: what counts is this part's share of all photographs.
-                self.scaler.scale(loss * (job.device.world * len(part) / everywhere)).backward()
-            with torch.no_grad():
-                numbers[0] += (logits.argmax(1) == labels[chosen]).sum()
-                numbers[4 + job.device.rank] += loss.detach() * len(part)
-
-    def _backward_with_the_others(self) -> None:
-        """Take part in a step without readable photographs: the other processes wait for this one's gradients."""
-        spec, device = self.job.network.spec, self.job.device
-        norms = [
-            module
-            for module in self.model.modules()
-            if isinstance(module, nn.modules.batchnorm._BatchNorm)
-            and module.training
-            # These exchange statistics with the other processes, which would wait for this one.
-            and not isinstance(module, nn.SyncBatchNorm)
-        ]
-        for norm in norms:
-            norm.eval()
-        blank = torch.zeros(2, len(spec.views), 3, spec.image_size, spec.image_size, device=device.device)
-        with device.autocast():
-            loss, _ = self.model(blank, torch.zeros(2, dtype=torch.int64, device=device.device))
-        self.scaler.scale(loss * 0).backward()
-        for norm in norms:
-            norm.train()
+        seed = seed_of(job.spec.seed, job.recipe.stage, self.position.step, device.rank)
+        torch.manual_seed(seed)
+        inputs = job.loader.inputs(batch.pixels, positions=batch.positions, changes=changes)
+        targets = device.send(batch.labels)
+        if self.mixing is not None:
+            inputs, targets = self.mixing(inputs, targets, draws=np.random.default_rng(seed))
+        numbers = self.steps.take(inputs, targets, whole=self._whole, stop=stop, save=save)
+        if self.average is not None:
+            self.average.update(job.network, step=self.position.step)
+        return numbers
 
     def _settle(self) -> tuple[bool, bool]:
         """Wait for the numbers of the last step, add them up, and end when its loss is not finite.
@@ -295,11 +244,13 @@ class Loop:
         """
         if self._running is None:
             return False, False
-        correct, photos, stop, save, *losses = self._running.read()
+        correct, photos, stop, save, norm, *losses = self._running.read()
         self._running = None
         if not all(map(math.isfinite, losses)):
             raise TrainingError(self._not_finite(losses))
         self._loss = sum(losses) / max(1, photos)
+        rate = rate_at(self.job.recipe, done=(self.position.step - 1) / self.job.steps_per_epoch)
+        self.log.add(step=self.position.step, loss=self._loss, norm=norm, rate=rate)
         self.position = replace(
             self.position,
             loss_sum=self.position.loss_sum + sum(losses),
@@ -317,32 +268,70 @@ class Loop:
         return (
             f"the loss is {losses[bad[0]]} at step {step} of {job.steps}; lower the learning rate of recipe "
             f"{job.recipe.name}, or look at the batch's photographs: "
-            + ", ".join(job.photos.photo_ids[position] for position in suspects)
+            + ", ".join(job.shown(epoch).photo_ids[position] for position in suspects)
         )
 
     def _close_epoch(self, epoch: int, *, speed: float, data_wait: float) -> None:
         job, step, seen = self.job, self.position.step, max(1, self.position.seen)
+        memory = job.device.peak_mib()
+        for network in (job.network, self.trained.average):
+            # Each process has its own statistics, and an average of these.
+            if network is not None:
+                set_training_mode(network, branches=job.recipe.branches, batch_norm_frozen=job.recipe.batch_norm_frozen)
+                share_statistics(network, device=job.device)
+        quality = self._validate()
         numbers = {
             "train_loss": self.position.loss_sum / seen,
             "train_accuracy": self.position.correct / seen,
             "learning_rate": rate_at(job.recipe, done=(step - 1) / job.steps_per_epoch),
             "photos_per_second": speed,
-            "memory_mib": job.device.peak_mib(),
+            "memory_mib": memory,
             "data_wait": data_wait,
+            "peak_share": speed / job.device.world * self._flop / self._peak if self._peak else math.nan,
+            "validation_loss": quality.loss if quality else math.nan,
+            "validation_accuracy": quality.accuracy if quality else math.nan,
         }
-        self.history.append({"phase": PHASE, "epoch": epoch + 1, "step": step, **numbers})
+        known = {name: value for name, value in numbers.items() if not math.isnan(value)}
+        self.history.append({"phase": PHASE, "epoch": epoch + 1, "step": step, **known})
         self.position = Position(step=step)
         if job.tracked is not None:
-            job.tracked.log_metrics(numbers, step=step)
-        job.reporter.info(
-            f"epoch {epoch + 1}: loss {numbers['train_loss']:.3f}, accuracy {numbers['train_accuracy']:.1%}, "
-            f"{speed:.1f} photographs a second, {data_wait:.0%} of the time waiting for them, "
-            f"at most {numbers['memory_mib']:.0f} MiB"
-        )
-        self._save()
+            job.tracked.log_metrics(known, step=step)
+        told = [f"epoch {epoch + 1}: loss {numbers['train_loss']:.3f}, accuracy {numbers['train_accuracy']:.1%}"]
+        if quality:
+            told += [f"validation loss {quality.loss:.3f}, accuracy {quality.accuracy:.1%}"]
+        if "photos_per_second" in known:
+            told += [f"{speed:.1f} photographs a second", f"{data_wait:.0%} of the time waiting for them"]
+        if "peak_share" in known:
+            told += [f"{known['peak_share']:.0%} of the card's peak"]
+        job.reporter.info(", ".join([*told, f"at most {memory:.0f} MiB"]))
+
+    def _validate(self) -> Quality | None:
+        """Look at the network that would be kept now, and remember its weights where it is the best so far."""
+        job = self.job
+        if job.validation is None or not len(job.validation.positions):
+            return None
+        network = self.trained.average or job.network
+        few = min(STATISTICS_BATCHES, max(4, job.steps_per_epoch // 20))
+        self._settle_statistics(network, steps=self.position.step, batches=few)
+        quality = job.validation.measure(network, loader=job.loader, device=job.device, stop=job.stop)
+        if job.recipe.patience is not None and (self.best is None or quality.loss < self.best.loss):
+            weights = {name: on_processor(tensor) for name, tensor in network.state_dict().items()}
+            self.best = Best(step=self.position.step, loss=quality.loss, weights=weights)
+        return quality
+
+    def _settle_statistics(self, network: Network, *, steps: int, batches: int) -> None:
+        """Take running statistics anew where `steps` steps are too few: from the last epoch's first batches."""
+        job, epoch = self.job, (steps - 1) // self.job.steps_per_epoch
+        seen = settle_statistics(
+            network, recipe=job.recipe, steps=steps, photos=job.shown(epoch), changes=job.changes(epoch),
+            positions=np.concatenate(job.groups(epoch)[:batches]), loader=job.loader, device=job.device, stop=job.stop,
+        )  # fmt: skip
+        if seen:
+            job.reporter.info(f"took the statistics of batch norms anew from {seen} photographs")
 
     def _end_when(self, *, asked: bool) -> None:
         if asked:
+            self.writer.wait()
             raise InterruptedTrainingError(
                 f"interrupted after step {self.position.step} of {self.job.steps}; run again to go on from there"
             )
@@ -350,18 +339,4 @@ class Loop:
     def _save(self) -> None:
         self._settle()
         if self.job.device.first:
-            checkpoints.save(
-                self.file,
-                network=self.job.network,
-                optimiser=self.optimiser,
-                scaler=self.scaler,
-                position=self.position,
-                history=self.history,
-                spec_hash=self.job.spec.spec_hash,
-            )
-        self._saved = time.monotonic()
-
-
-def seed_of(*parts: int) -> int:
-    """A generator's seed from several numbers."""
-    return int.from_bytes(hashlib.sha256(json.dumps(parts).encode()).digest()[:8], "big") >> 1
+            self.writer.save(self.trained, position=self.position, history=self.history, best=self.best)

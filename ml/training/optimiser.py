@@ -1,15 +1,18 @@
 """Optimisers and parameter groups: TensorFlow's Adam for the paper, AdamW for the sample."""
 
 import math
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import torch
-from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from ml.devices import Device
 from ml.networks.network import Network
+from ml.training.parameter_groups import groups
 from ml.training.recipes import Recipe
+
+ENDLESS: Final = 1e6
+"""Steps after which a bias correction of Adam is 1: 0.999 to this power is 0 in any precision."""
 
 
 class TFAdam(torch.optim.Adam):
@@ -17,58 +20,60 @@ class TFAdam(torch.optim.Adam):
 
     Source: tensorflow `python/training/adam.py`; with g the gradient plus `weight_decay` x weight,
     w -= lr x sqrt(1 - beta2^t) / (1 - beta1^t) x m / (sqrt(v) + eps). With the epsilon 1.0 that TF-slim recommends for
-    Inception this differs from `torch.optim.Adam` by up to sqrt(1 / (1 - beta2^t)): a built-in warm-up. torch divides
-    sqrt(v) by sqrt(1 - beta2^t) before it adds its epsilon, which is therefore eps / sqrt(1 - beta2^t) in step t.
+    Inception this differs from `torch.optim.Adam` by up to sqrt(1 / (1 - beta2^t)): a built-in warm-up. Here torch's
+    own correction is 1, as after very many steps, and TensorFlow's is part of the learning rate; see `Rates`.
     """
 
-    def __init__(self, params: list[dict[str, Any]], *, lr: float, eps: float = 1.0, weight_decay: float = 0.0) -> None:
-        """Set up the parameter groups; `weight_decay` is coupled (L2 in the loss), as in TF-slim."""
-        # With `foreach` the count of steps is on the processor, whatever the device: reading it waits for nothing.
-        super().__init__(params, lr=lr, eps=eps, weight_decay=weight_decay, foreach=True)
-
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Update every parameter that has a gradient; the parameters of a group take all steps together."""
+    def __init__(self, params: list[dict[str, Any]], *, eps: float = 1.0) -> None:
+        """Set up the parameter groups, on their device; their `weight_decay` is coupled (L2 in the loss)."""
+        first = params[0]["params"][0]
+        super().__init__(params, lr=torch.zeros(()), eps=eps, fused=True, capturable=first.is_cuda)
         for group in self.param_groups:
-            taken = self.state[group["params"][0]].get("step", torch.zeros(()))
-            group["eps"] = self.defaults["eps"] / math.sqrt(1 - group["betas"][1] ** (int(taken) + 1))
-        loss: float | None = super().step(closure)
-        return loss
+            for parameter in group["params"]:
+                self.state[parameter] = {
+                    "step": torch.full((), ENDLESS, dtype=torch.float32, device=parameter.device),
+                    "exp_avg": torch.zeros_like(parameter, memory_format=torch.preserve_format),
+                    "exp_avg_sq": torch.zeros_like(parameter, memory_format=torch.preserve_format),
+                }
+
+    def correction(self, step: int) -> float:
+        """TensorFlow's bias correction in the step after `step` others."""
+        beta1, beta2 = self.defaults["betas"]
+        return float(math.sqrt(1 - beta2 ** (step + 1)) / (1 - beta1 ** (step + 1)))
+
+
+class Rates:
+    """The learning rates of an optimiser's groups, in memory that stays where it is: a recorded step reads them."""
+
+    def __init__(self, optimiser: Optimizer, *, device: Device) -> None:
+        """Rates of 0; each group's `scale` multiplies the schedule's rate."""
+        self._optimiser, self._device = optimiser, device
+        self._rates = torch.zeros(len(optimiser.param_groups), device=device.device)
+        self.bind()
+
+    def bind(self) -> None:
+        """Let the groups use these rates; needed again after a checkpoint was loaded."""
+        for group, rate in zip(self._optimiser.param_groups, self._rates, strict=True):
+            group["lr"] = rate
+
+    def set(self, rate: float, *, step: int) -> None:
+        """Set the schedule's learning rate for the step after `step` others, without waiting for the device."""
+        if isinstance(self._optimiser, TFAdam):
+            rate *= self._optimiser.correction(step)
+        scaled = [rate * group["scale"] for group in self._optimiser.param_groups]
+        self._rates.copy_(self._device.send(torch.tensor(scaled)), non_blocking=True)
 
 
 def create(network: Network, recipe: Recipe) -> Optimizer:
-    """The optimiser of `recipe` over the trainable parameters of `network`.
+    """The optimiser of `recipe` over the trainable parameters of `network`, which is on its device already.
 
-    Weight decay is L2 in the loss with `tf_adam` and decoupled with `adamw`; batch norms are spared from it.
+    Weight decay is L2 in the loss with `tf_adam` and decoupled with `adamw`.
 
     Returns:
-        Groups in a fixed order, each with `scale`: the schedule's rate is multiplied by it.
+        Groups in a fixed order, each with `scale`: the schedule's rate is multiplied by it (`Rates`).
     """
-    groups = _groups(network, weight_decay=recipe.weight_decay, head_scale=recipe.head_scale)
+    chosen = groups(network, recipe)
     if recipe.optimiser == "tf_adam":
-        return TFAdam(groups, lr=0.0, eps=recipe.eps)
-    return torch.optim.AdamW(groups, lr=0.0, eps=recipe.eps, fused=True)
-
-
-def set_rate(optimiser: Optimizer, rate: float) -> None:
-    """Set the schedule's learning rate, times each group's scale."""
-    for group in optimiser.param_groups:
-        group["lr"] = rate * group["scale"]
-
-
-def _groups(network: Network, *, weight_decay: float, head_scale: float) -> list[dict[str, Any]]:
-    normalised: set[Tensor] = set()
-    for module in network.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            normalised.update(module.parameters(recurse=False))
-    head = {parameter for linear in network.heads() for parameter in linear.parameters()}
-    groups = []
-    for in_head, decayed in ((False, True), (False, False), (True, True)):
-        chosen = [
-            parameter
-            for parameter in network.parameters()
-            if parameter.requires_grad and (parameter in head) == in_head and (parameter not in normalised) == decayed
-        ]
-        if chosen:
-            scale = head_scale if in_head else 1.0
-            groups.append({"params": chosen, "weight_decay": weight_decay if decayed else 0.0, "scale": scale})
-    return groups
+        return TFAdam(chosen, eps=recipe.eps)
+    capturable = next(network.parameters()).is_cuda
+    return torch.optim.AdamW(chosen, lr=torch.zeros(()), eps=recipe.eps, fused=True, capturable=capturable)

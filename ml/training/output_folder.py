@@ -31,9 +31,16 @@ HISTORY = pa.schema(
         ("photos_per_second", pa.float64()),
         ("memory_mib", pa.float64()),
         ("data_wait", pa.float64()),
+        ("peak_share", pa.float64()),
+        ("validation_loss", pa.float64()),
+        ("validation_accuracy", pa.float64()),
     ]
 )
-"""A row per epoch: `memory_mib` is the peak, `data_wait` the share of the time that steps waited for photographs."""
+"""A row per epoch: `memory_mib` is the peak, `data_wait` the share of the time that steps waited for photographs,
+`peak_share` the card's arithmetic that was used (`ml.training.throughput`). The validation is that of
+`ml.training.validation`. Null is what was not measured; files of earlier versions lack the last three columns."""
+OF_TRAINING = ("peak_share", "validation_loss", "validation_accuracy")
+"""What a row of another phase than training does not measure."""
 
 
 @contextlib.contextmanager
@@ -86,6 +93,7 @@ def clear(output: Path) -> None:
 
 def write_history(rows: list[dict[str, Any]], path: Path) -> Path:
     """Write `history.parquet` atomically and return `path`."""
+    rows = [row if row["phase"] == "train" else row | dict.fromkeys(OF_TRAINING) for row in rows]
     with replacing(path) as partial:
         pq.write_table(pa.Table.from_pylist(rows, schema=HISTORY), partial)
     return path

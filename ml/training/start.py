@@ -5,12 +5,14 @@ import torch
 from ml.errors import DataError
 from ml.images.pack import Pack, Photos, read_rare, read_split
 from ml.networks import pretrained
+from ml.networks.backbones import find
 from ml.networks.description import NetworkSpec, Shape
-from ml.networks.network import Network, create, has_auxiliary, load, normalisation
+from ml.networks.network import Network, create, has_auxiliary, load
 from ml.networks.transfer import parents, rare_labels, transfer
 from ml.spec import RANKS, TrainResult, TrainSpec
 from ml.taxonomy import Taxonomy
 from ml.training.recipes import Recipe
+from ml.training.seeds import seed_of
 
 
 def read_sides(spec: TrainSpec, *, recipe: Recipe, taxonomy: Taxonomy, pack: Pack) -> tuple[Photos, Photos]:
@@ -43,16 +45,14 @@ def first_network(spec: TrainSpec, *, recipe: Recipe, taxonomy: Taxonomy) -> Net
     Raises:
         MlError: the weights cannot be had, or the stage before does not fit.
     """
-    torch.manual_seed(spec.seed)
-    mean, std = normalisation(spec.backbone)
+    torch.manual_seed(seed_of(spec.seed, recipe.stage))
+    backbone = find(spec.backbone)
     description = NetworkSpec(
-        backbone=spec.backbone,
-        mean=mean,
-        std=std,
+        **backbone.described(),
         rank=recipe.rank,
         image_size=spec.image_size,
         test_time=spec.test_time,
-        auxiliary=recipe.auxiliary_weight > 0 and has_auxiliary(spec.backbone),
+        auxiliary=recipe.auxiliary_weight > 0 and has_auxiliary(backbone, image_size=spec.image_size),
         **recipe.model_dump(include=set(Shape.model_fields)),
     )
     network = create(description, taxonomy)

@@ -6,24 +6,34 @@ Killed at any moment, the next start goes on from the checkpoint.
 import contextlib
 import threading
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ml.child.pipes import Reporter
-from ml.child.tracking import ChildRun, child_run
+from ml.child.tracked import run_of
 from ml.devices import Device
 from ml.evaluation.report import assess, training_curves
 from ml.images.loader import Loader
 from ml.images.pack import Pack, Photos
+from ml.networks.embeddings import Embeddings, Pass
 from ml.networks.frozen import MOST_PHOTOS, FrozenLayers
+from ml.networks.inference import seen_boxes
 from ml.networks.network import count_parameters, save
 from ml.networks.trainable import count_frozen, freeze
 from ml.spec import RESULT_FILE, TrainResult, TrainSpec
 from ml.taxonomy import Taxonomy
-from ml.training.head_fit import probe
-from ml.training.loop import Job, fit
+from ml.training.head_fit import embeddings_of, probe
+from ml.training.job import Job
+from ml.training.loop import fit
+from ml.training.losses import move_bias, prior_taken
+from ml.training.options import remarks
 from ml.training.output_folder import claim, clear, locked, write_history
 from ml.training.recipes import recipe_of
+from ml.training.scaling import scaled
 from ml.training.start import first_network, read_sides
+from ml.training.validation import Validation
+
+if TYPE_CHECKING:
+    from ml.child.tracking import ChildRun
 
 LOGGED = ("network", "backbone", "weights", "image_size", "seed", "mixing", "spec_hash", "precision", "compile",
           "accumulate")  # fmt: skip
@@ -56,9 +66,7 @@ def run(spec: TrainSpec, *, device: Device, reporter: Reporter, stop: threading.
         if not device.first:
             _train(spec, device=device, reporter=reporter, stop=stop, tracked=None)
             return None
-        with child_run(
-            spec.tracking, spec_hash=spec.spec_hash, name=spec.tracking.stage, system_metrics=True
-        ) as tracked:
+        with run_of(spec, system_metrics=True) as tracked:
             result = _train(spec, device=device, reporter=reporter, stop=stop, tracked=tracked)
             assert result is not None  # noqa: S101 (the first rank's)
         # Written when MLflow's run has ended: a training that is found done does not enter it again.
@@ -68,14 +76,16 @@ def run(spec: TrainSpec, *, device: Device, reporter: Reporter, stop: threading.
 
 
 def _train(
-    spec: TrainSpec, *, device: Device, reporter: Reporter, stop: threading.Event, tracked: ChildRun | None
+    spec: TrainSpec, *, device: Device, reporter: Reporter, stop: threading.Event, tracked: "ChildRun | None"
 ) -> TrainResult | None:
     device = replace(device, precision=spec.precision)
     device.tune(deterministic=spec.deterministic)
-    recipe = recipe_of(spec.recipe, spec.network, literal=spec.literal, rank=spec.rank)
+    recipe = scaled(recipe_of(spec.recipe, spec.network, literal=spec.literal, rank=spec.rank), spec.batch_scale)
     taxonomy, pack = Taxonomy.read(spec.taxonomy), Pack(spec.photos)
     train, validation = read_sides(spec, recipe=recipe, taxonomy=taxonomy, pack=pack)
     network = first_network(spec, recipe=recipe, taxonomy=taxonomy)
+    for remark in remarks(spec, recipe=recipe, network=network, device=device, photos=len(train)):
+        reporter.info(remark)
     network.recompute = spec.recompute
     reporter.info(
         f"{spec.network}: {spec.backbone}, {network.spec.classes} classes of rank {recipe.rank}, {len(train)} training "
@@ -84,16 +94,27 @@ def _train(
     )
     job = Job(
         spec=spec, recipe=recipe, network=network, photos=train, device=device, reporter=reporter, stop=stop,
-        tracked=tracked, loader=Loader(pack, network.spec, device=device, workers=spec.workers),
+        tracked=tracked, taxonomy=taxonomy, loader=Loader(pack, network.spec, device=device, workers=spec.workers),
+        checkpoint_seconds=60 * spec.checkpoint_minutes,
+        validation=Validation(validation, train_photos=len(train), seed=spec.seed),
     )  # fmt: skip
     if tracked is not None:
         tracked.log_params(_params(job, validation=validation))
         tracked.set_tags({"naturewatch.device": str(device.device), "naturewatch.processes": str(device.world)})
-    if recipe.reuse_frozen and device.world == 1 and len(train) <= MOST_PHOTOS:
+    if recipe.frozen:
+        job.loader = embeddings_of(job)
+    elif recipe.reuse_frozen and device.world == 1 and len(train) <= MOST_PHOTOS:
         _reuse_frozen_layers(job)
-    history = probe(job) + fit(job)
-    if tracked is None:
-        return None
+    history = probe(job)
+    if history and network.spec.head != "prototype":
+        # The head was fitted to photographs as they come; training goes on with the prior that its loss supposes. Class
+        # means hold no prior.
+        move_bias(network.head, by=-prior_taken(recipe, counts=job.counts))
+    history += fit(job)
+    if recipe.restore_prior:
+        move_bias(network.head, by=prior_taken(recipe, counts=job.counts))
+    if isinstance(job.loader, Embeddings) and network.spec.test_time == "none":
+        job.loader.keep([Pass(validation)], title="features of the validation photographs")
     return _finish(job, history=history, tracked=tracked, taxonomy=taxonomy, validation=validation, pack=pack)
 
 
@@ -124,40 +145,47 @@ def _finish(
     job: Job,
     *,
     history: list[dict[str, Any]],
-    tracked: ChildRun,
+    tracked: "ChildRun | None",
     taxonomy: Taxonomy,
     validation: Photos,
     pack: Pack,
-) -> TrainResult:
-    """Write the network, evaluate it on both sides, and log what a person looks at."""
-    output, name = job.spec.output, job.spec.tracking.stage
-    job.network.spec = job.network.spec.model_copy(update={"precision": job.device.computes_in})
-    if job.network.spec.test_time != "none":
-        # Frozen layers have seen the centre of photographs only.
-        job.network.begun = 0
-    description, weights = save(job.network, folder=output)
-    written = write_history(history, output / "history.parquet")
+) -> TrainResult | None:
+    """Evaluate the network on both sides; the first rank writes it, and logs what a person looks at."""
+    output, network = job.spec.output, job.network
+    name = job.spec.tracking.stage if job.spec.tracking else job.spec.network
+    network.spec = network.spec.model_copy(update={"precision": job.device.computes_in})
+    if network.spec.test_time != "none":
+        # Features that are kept are of the centre of photographs only.
+        network.begun = 0
+        job.loader = Loader(
+            pack, network.spec, device=job.device, workers=job.spec.workers, boxes=seen_boxes(network.spec)
+        )
+    if job.device.first:
+        description, weights = save(network, folder=output)
+        written = write_history(history, output / "history.parquet")
     assessed = assess(
-        job.network, validation=validation, train=job.photos, taxonomy=taxonomy, seed=job.spec.seed, title=name,
-        output=output, pack=pack, device=job.device, workers=job.spec.workers, reporter=job.reporter, stop=job.stop,
-        frozen=job.loader if isinstance(job.loader, FrozenLayers) and job.network.begun else None,
+        network, validation=validation, train=job.photos, taxonomy=taxonomy, seed=job.spec.seed, title=name,
+        output=output, loader=job.loader, device=job.device, reporter=job.reporter, stop=job.stop,
     )  # fmt: skip
+    if assessed is None:
+        return None
     numbers, pictures = assessed.numbers, dict(assessed.figures)
     if job.steps:
         pictures["Training curves"] = training_curves(
             history, title=f"{name}: {job.spec.backbone}", top1=numbers["top1"], path=output / "training_curves.png"
         )
-    tracked.log_metrics(numbers, step=int(history[-1]["step"]))
-    for picture in pictures.values():
-        tracked.log_figure(picture)
-    for file in (description, written, assessed.metrics_table, assessed.confusions):
-        tracked.log_file(file)
+    if tracked is not None:
+        tracked.log_metrics(numbers, step=int(history[-1]["step"]))
+        for picture in pictures.values():
+            tracked.log_figure(picture)
+        for file in (description, written, assessed.metrics_table, assessed.confusions):
+            tracked.log_file(file)
     job.reporter.info(
         f"validation: {job.recipe.rank} {numbers['top1']:.1%}, five guesses {numbers['top5']:.1%}; "
         f"training photographs {numbers['train_top1']:.1%}"
     )
     return TrainResult(
-        mlflow_run_id=tracked.run_id,
+        mlflow_run_id=tracked.run_id if tracked else "",
         weights=weights,
         network=description,
         history=written,

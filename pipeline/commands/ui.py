@@ -13,9 +13,11 @@ from typing import NoReturn
 import dagster as dg
 
 from pipeline.config.settings import Settings
+from pipeline.defs.together import TRAININGS
 from pipeline.errors import ChildError, ConfigurationError, RegistryError
+from pipeline.launching.gpus import slots
 from pipeline.launching.interrupts import raise_on_signals
-from pipeline.launching.pools import end_killed_runs
+from pipeline.launching.pools import end_killed_runs, set_slots
 from pipeline.paths import PROJECT_ROOT
 from pipeline.tracking.server import check_answers, is_remote
 
@@ -66,6 +68,7 @@ def serve(settings: Settings, *, port: int, mlflow_port: int) -> NoReturn:
     commands = {"dagster dev": _dagster(port)} | ({} if remote else {"mlflow server": _mlflow(settings, mlflow_port)})
     raise_on_signals()
     with dg.DagsterInstance.get() as instance, _running(commands, environment) as keepers:
+        set_slots(instance, TRAININGS, slots(processes=settings.training.processes))
         sys.stdout.write(f"Dagster: http://{HOST}:{port}   MLflow: {mlflow_url}   (Ctrl-C ends it)\n")
         sys.stdout.flush()
         looked = time.monotonic() - CHECK_SECONDS

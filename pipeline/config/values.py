@@ -72,15 +72,15 @@ def _archive(value: str) -> str:
 
 def _recipe(value: object) -> object:
     """The name of built-in recipes, or a file with an entry for each network that it names."""
-    if value in {"paper", "sample"}:
+    if value in {"paper", "sample", "frozen"}:
         return value
     if not isinstance(value, str | Path):
-        raise ValueError("it must be paper, sample or a file of recipes")  # noqa: TRY004 (pydantic takes a ValueError)
+        raise ValueError("it must be paper, sample, frozen or a file of recipes")  # noqa: TRY004 (pydantic takes a ValueError)
     path = _file(expanded(value))
     try:
         recipes = read_mapping(path)
     except ConfigurationError as error:
-        raise ValueError(f"it must be paper, sample or a file of recipes: {error}") from error
+        raise ValueError(f"it must be paper, sample, frozen or a file of recipes: {error}") from error
     networks = NetworkName.__args__  # type: ignore[attr-defined]
     unknown = [str(name) for name in recipes if name not in networks]
     if unknown:
@@ -97,8 +97,23 @@ def _weights(value: str) -> str:
     return str(_file(path))
 
 
-@functools.cache
 def _backbone(value: str) -> str:
+    """A network of timm's, of Hugging Face's hub, or of a folder with the files of such a repository."""
+    source, named, place = value.partition(":")
+    if not named:
+        return _timms(value)
+    if source == "hf-hub" and re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", place, re.ASCII):
+        return value
+    if source != "local-dir":
+        raise ValueError("it must be a timm network, hf-hub:owner/name or local-dir:/path")
+    folder = expanded(place).absolute()
+    if not any((folder / name).is_file() for name in ("config.json", "open_clip_config.json")):
+        raise ValueError(f"{folder} holds neither config.json nor open_clip_config.json")
+    return f"{source}:{folder}"
+
+
+@functools.cache
+def _timms(value: str) -> str:
     """A network that timm has according to its source: importing it would load torch."""
     name = value.partition(".")[0]
     found = find_spec("timm")
@@ -212,7 +227,7 @@ PathText = Annotated[Path, BeforeValidator(_path)]
 File = Annotated[Path, BeforeValidator(_path), AfterValidator(_file)]
 """A file that exists: it is read long after the start."""
 Archive = Annotated[str, AfterValidator(_archive), _called("path or address")]
-RecipeText = Annotated[Literal["paper", "sample"] | Path, BeforeValidator(_recipe)]
+RecipeText = Annotated[Literal["paper", "sample", "frozen"] | Path, BeforeValidator(_recipe)]
 WeightsText = Annotated[str, AfterValidator(_weights), _called("`hub`, `package`, `none` or path")]
 BackboneText = Annotated[str, AfterValidator(one_line), AfterValidator(_backbone)]
 Country = Annotated[

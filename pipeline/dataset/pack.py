@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from ml.images.jpeg import PhotoError
 from pipeline.config.settings import Settings
 from pipeline.dataset.fingerprint import fingerprint
-from pipeline.dataset.small_jpeg import QUALITY, Shrunk, short_side, shrink
+from pipeline.dataset.small_jpeg import QUALITY, Shrunk, short_side, shrink, whole_view_side
 from pipeline.errors import TableError
 from pipeline.files import atomic_path, exclusive, work_folder, write_json
 from pipeline.paths import Paths
@@ -48,12 +48,14 @@ def build_training_photos(paths: Paths, settings: Settings, log: Callable[[str],
 
     Rows of the index are kept, also for photographs that have left the split; a photograph with changed bytes is
     appended again. The index is written after the bytes that it names, so a kill leaves at most bytes without a
-    row, which the next run cuts off. A build from nothing packs by photo_id and ends in the same bytes. Where
-    `training.image_size` or `photos.size` changes, the pack is deleted and built again.
+    row, which the next run cuts off. A build from nothing packs by photo_id and ends in the same bytes. Where the side
+    (`training.pack_side`, else by `training.image_size`) or `photos.size` changes, the pack is deleted and built again.
+    Without `training.pack_side`, a pack with the customary margin for random crops is kept as it is
+    (`pipeline.dataset.small_jpeg.whole_view_side`): more detail would cost hours and more disk than may be there.
 
     Args:
         paths: The paths of the scope.
-        settings: `training.image_size`: the short side becomes 256/224 of it, in pixels; `photos.size`.
+        settings: `training.pack_side`, `training.image_size`, `photos.size`.
         log: Takes lines about the progress.
 
     Returns:
@@ -65,14 +67,10 @@ def build_training_photos(paths: Paths, settings: Settings, log: Callable[[str],
         LockedError: another process is writing the pack.
     """
     folder = paths.training_photos
-    side = short_side(settings.training.image_size)
     with contextlib.ExitStack() as stack:
         stack.enter_context(exclusive(folder / ".lock"))
-        _start_anew_for_another_recipe(
-            folder,
-            {"short_side": side, "quality": QUALITY, "photos_size": settings.photos.size, "fingerprint": "dct-64"},
-            log,
-        )
+        side = _side(folder, settings, log)
+        _start_anew_for_another_recipe(folder, _recipe(side, settings), log)
         writer = stack.enter_context(contextlib.closing(_Writer(folder)))
         scratch = stack.enter_context(work_folder(paths.work("training_photos")))
         missing = to_parquet(
@@ -216,16 +214,40 @@ def _cut_tails(folder: Path, ends: dict[str, int]) -> None:
             path.unlink()
 
 
-def _start_anew_for_another_recipe(folder: Path, recipe: dict[str, object], log: Callable[[str], object]) -> None:
-    """Delete index and packs that were made otherwise; the index first, so that a kill leaves no wrong rows."""
-    path = folder / RECIPE
+def _recipe(side: int, settings: Settings) -> dict[str, object]:
+    return {"short_side": side, "quality": QUALITY, "photos_size": settings.photos.size, "fingerprint": "dct-64"}
+
+
+def _recipe_of(folder: Path) -> object:
+    """How the pack that is there was made; None where nothing says it."""
     # What cannot be read says nothing of how the packs were made.
     with contextlib.suppress(OSError, ValueError):
-        if json.loads(path.read_text(encoding="utf-8")) == recipe:
-            return
+        return json.loads((folder / RECIPE).read_text(encoding="utf-8"))
+    return None
+
+
+def _side(folder: Path, settings: Settings, log: Callable[[str], object]) -> int:
+    """The short side: as configured, else what networks can show, else that of a pack that is there and will do."""
+    training = settings.training
+    if training.pack_side is not None:
+        return training.pack_side
+    side, customary = short_side(training.image_size), whole_view_side(training.image_size)
+    if not (folder / INDEX).exists() or _recipe_of(folder) != _recipe(customary, settings):
+        return side
+    log(
+        f"the pack is kept at a short side of {customary} pixels, where the magnified view of most random crops is "
+        f"enlarged; training.pack_side: {side} builds it again with all the detail that networks can show"
+    )
+    return customary
+
+
+def _start_anew_for_another_recipe(folder: Path, recipe: dict[str, object], log: Callable[[str], object]) -> None:
+    """Delete index and packs that were made otherwise; the index first, so that a kill leaves no wrong rows."""
+    if _recipe_of(folder) == recipe:
+        return
     if (folder / INDEX).exists():
         log(f"the recipe of the pack has changed to {recipe}: it is built again")
     (folder / INDEX).unlink(missing_ok=True)
     for pack in folder.glob("pack-*.bin"):
         pack.unlink()
-    write_json(path, recipe)
+    write_json(folder / RECIPE, recipe)

@@ -15,6 +15,8 @@ QUALITY = 90
 """JPEG quality of what is written."""
 SLACK_PERCENT = 115
 """Up to this share of the wanted size a photograph is kept byte for byte: encoding twice costs more than it saves."""
+SMALLEST_CROP = 0.1
+"""Share of the area that a random crop shows at least (`min_object_covered` of TF-slim)."""
 _INKS = 4
 """Components of a JPEG for print, CMYK or YCCK."""
 
@@ -29,10 +31,18 @@ class Shrunk:
 
 
 def short_side(image_size: int) -> int:
-    """The short side of packed photographs for networks that read views of `image_size` pixels.
+    """The short side of packed photographs for networks that read views of `image_size` pixels: what they can show.
 
-    256 for 224 is the customary margin for random crops; a magnified view needs the same margin in the part that it
-    shows.
+    Random crops show at least `SMALLEST_CROP` of the area; of the sides of one as wide as it is high, a magnified view
+    shows `MAGNIFIED`, and then has a pixel for each that it is resized to.
+    """
+    return math.ceil(image_size / MAGNIFIED / math.sqrt(SMALLEST_CROP))
+
+
+def whole_view_side(image_size: int) -> int:
+    """The short side that the customary margin for random crops (256 for 224) asks for, in a magnified view too.
+
+    At this size the magnified view of most random crops is enlarged.
     """
     return math.ceil(image_size * 256 / 224 / MAGNIFIED)
 

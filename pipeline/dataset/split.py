@@ -27,8 +27,9 @@ class SplitGaps:
 def build_split(paths: Paths, settings: Settings) -> Path:
     """Write `split.parquet`: every kept photograph with its class, side, and half of the validation side.
 
-    The bucket of a unit is MD5(identifier || ':' || seed); the half comes from another salt. A unit therefore never
-    changes sides as the data grow, and the shares are right on average, not exactly.
+    The bucket of a unit is MD5(identifier || ':' || seed). The half is drawn per observation, whatever the unit is, by
+    another salt: photographs of one observation never judge what the others chose. Neither ever changes as the data
+    grow, and the shares are right on average, not exactly.
 
     Args:
         paths: The paths of the scope.

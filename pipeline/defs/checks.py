@@ -7,6 +7,7 @@ from pipeline.dataset.leakage import leakage
 from pipeline.dataset.manifest import balance
 from pipeline.defs.metadata import thumbnail
 from pipeline.defs.scope_resource import Scope
+from pipeline.defs.together import PROCESSOR
 from pipeline.pages.photo_sheets import leaked_pairs
 from pipeline.tables import CONTRACTS, check_table
 
@@ -25,6 +26,7 @@ def _verdict(broken: list[str], **metadata: float) -> dg.AssetCheckResult:
 
 def _contract(table: str) -> dg.AssetChecksDefinition:
     @dg.asset_check(
+        op_tags=PROCESSOR,
         asset=table,
         name=f"{table}_contract",
         description=f"Columns, types and values of `{table}` are as the data contract promises.",
@@ -41,27 +43,27 @@ contracts = [_contract(table) for table in CONTRACTS]
 """One check for each table."""
 
 
-@dg.asset_check(asset="species", blocking=True)
+@dg.asset_check(op_tags=PROCESSOR, asset="species", blocking=True)
 def species_have_enough_photographs(scope: Scope) -> dg.AssetCheckResult:
     """No species has fewer usable photographs than `split.min_images`."""
     settings = scope.settings()
     return _verdict(invariants.small_species(settings.paths, minimum=settings.split.min_images))
 
 
-@dg.asset_check(asset="taxonomy", blocking=True)
+@dg.asset_check(op_tags=PROCESSOR, asset="taxonomy", blocking=True)
 def taxonomy_is_a_tree(scope: Scope) -> dg.AssetCheckResult:
     """There is one root, every other node has a parent, and nodes are numbered in preorder with nested leaf ranges."""
     return _verdict(invariants.tree(scope.settings().paths))
 
 
-@dg.asset_check(asset="split", blocking=True)
+@dg.asset_check(op_tags=PROCESSOR, asset="split", blocking=True)
 def no_observation_on_both_sides(scope: Scope) -> dg.AssetCheckResult:
     """Photographs of one observation are all on one side (does not apply to the split by photograph)."""
     settings = scope.settings()
     return _verdict(invariants.straddling_observations(settings.paths) if settings.split.unit != "photo" else [])
 
 
-@dg.asset_check(asset="split", blocking=True)
+@dg.asset_check(op_tags=PROCESSOR, asset="split", blocking=True)
 def train_share_is_near_target(scope: Scope) -> dg.AssetCheckResult:
     """The training share is as near to 1 - `split.validation` as chance allows (five standard errors)."""
     settings = scope.settings()
@@ -72,6 +74,7 @@ def train_share_is_near_target(scope: Scope) -> dg.AssetCheckResult:
 
 
 @dg.asset_check(
+    op_tags=PROCESSOR,
     asset="split",
     blocking=True,
     additional_deps=["occurrences", "media", "clean_occurrences", "photo_index", "photos", "species", "rejections"],
@@ -81,7 +84,7 @@ def counts_add_up(scope: Scope) -> dg.AssetCheckResult:
     return _verdict(balance(scope.settings().paths))
 
 
-@dg.asset_check(asset="leakage", additional_deps=["split", "taxonomy"], blocking=False)
+@dg.asset_check(op_tags=PROCESSOR, asset="leakage", additional_deps=["split", "taxonomy"], blocking=False)
 def no_near_duplicates_across_sides(scope: Scope) -> dg.AssetCheckResult:
     """No validation photograph looks like a training photograph. If some do, the run goes on with a warning."""
     paths = scope.settings().paths

@@ -25,6 +25,7 @@ from pipeline.defs.metadata import (
 )
 from pipeline.defs.mlflow_runs import mlflow_answers, run_tags
 from pipeline.defs.scope_resource import Scope
+from pipeline.defs.together import PROCESSOR
 from pipeline.files import sha256_of
 from pipeline.history.taxonomy_history import build_taxonomy_history
 from pipeline.pages.charts import long_tail, rejections_chart
@@ -36,6 +37,7 @@ from pipeline.tracking.runs import dataset_run, run_url
 
 
 @dg.asset(
+    op_tags=PROCESSOR,
     kinds=TABLE,
     deps=["clean_occurrences", "photos"],
     code_version=code_version(
@@ -56,6 +58,7 @@ def species(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeRe
 
 
 @dg.asset(
+    op_tags=PROCESSOR,
     kinds=TABLE,
     deps=["occurrences", "clean_occurrences", "photo_index", "photos", "species"],
     code_version="1",
@@ -81,6 +84,7 @@ def rejections(context: dg.AssetExecutionContext, scope: Scope) -> dg.Materializ
 
 
 @dg.asset(
+    op_tags=PROCESSOR,
     kinds=TABLE,
     deps=["species"],
     code_version=code_version("taxonomy", python=2),
@@ -95,6 +99,7 @@ HISTORY_VERSION = code_version("species_of_occurrences", "class_map", "taxonomy_
 
 
 @dg.multi_asset(
+    op_tags=PROCESSOR,
     specs=[
         dg.AssetSpec(
             "class_map",
@@ -124,6 +129,7 @@ def taxonomy_history(context: dg.AssetExecutionContext, scope: Scope) -> Iterato
 
 
 @dg.asset(
+    op_tags=PROCESSOR,
     kinds=TABLE,
     deps=["clean_occurrences", "photos", "species", "taxonomy"],
     code_version=code_version("split", "split_gaps", "contact_sheet", python=2),
@@ -147,6 +153,7 @@ def split(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResu
 
 
 @dg.asset(
+    op_tags=PROCESSOR,
     kinds=TABLE,
     deps=["clean_occurrences", "photos", "species", "taxonomy"],
     code_version=code_version("genus_photos", python=2),
@@ -158,6 +165,7 @@ def genus_photos(context: dg.AssetExecutionContext, scope: Scope) -> dg.Material
 
 
 @dg.asset(
+    op_tags=PROCESSOR,
     kinds=TABLE,
     deps=["clean_occurrences", "photos", "taxonomy", "split", "genus_photos"],
     code_version=code_version("attribution", "derived_dataset", python=1),
@@ -170,6 +178,7 @@ def attribution(context: dg.AssetExecutionContext, scope: Scope) -> dg.Materiali
 
 
 @dg.asset(
+    op_tags=PROCESSOR,
     kinds={"jpeg"},
     deps=["photos", "split", "genus_photos"],
     code_version=code_version("pack_missing", python=2),
@@ -181,6 +190,7 @@ def training_photos(context: dg.AssetExecutionContext, scope: Scope) -> dg.Mater
 
 
 @dg.asset(
+    op_tags=PROCESSOR,
     kinds=TABLE,
     deps=["split", "training_photos"],
     code_version=code_version("leakage", "leakage_counts", python=1),
@@ -194,6 +204,7 @@ def leakage(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeRe
 
 
 @dg.asset(
+    op_tags=PROCESSOR,
     kinds={"json", "mlflow"},
     deps=[
         "gbif_download", "occurrences", "media", "clean_occurrences", "photo_index", "photos", "species", "rejections",
@@ -242,6 +253,7 @@ class PageConfig(dg.Config):
 
 
 @dg.asset(
+    op_tags=PROCESSOR,
     kinds={"html"},
     deps=[
         "clean_occurrences", "photos", "species", "rejections", "taxonomy", "taxonomy_diff", "split", "attribution",

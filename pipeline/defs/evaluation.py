@@ -9,6 +9,7 @@ from pipeline.defs.metadata import result, thumbnail
 from pipeline.defs.mlflow_runs import mlflow_answers, run_tags
 from pipeline.defs.scope_resource import Scope
 from pipeline.defs.stages import calibrate_network
+from pipeline.defs.together import PROCESSOR
 from pipeline.files import digest_of, sha256_of
 from pipeline.tracking.runs import comparison_run, run_url
 
@@ -18,7 +19,7 @@ COMPARED = [*NETWORKS, *(f"specificity_{name}" for name in NETWORKS)]
 """The networks that identify species, and their calibrations."""
 
 
-@dg.asset(kinds={"numpy", "mlflow"}, deps=[*DATASET, "baseline"], code_version="3")
+@dg.asset(op_tags=PROCESSOR, kinds={"numpy", "mlflow"}, deps=[*DATASET, "baseline"], code_version="3")
 def specificity_baseline(
     context: dg.AssetExecutionContext, scope: Scope, pipes: dg.PipesSubprocessClient
 ) -> dg.MaterializeResult[None]:
@@ -29,7 +30,7 @@ def specificity_baseline(
     return calibrate_network(scope.settings(), network="baseline", context=context, pipes=pipes)
 
 
-@dg.asset(kinds={"numpy", "mlflow"}, deps=[*DATASET, "baseline_matched"], code_version="1")
+@dg.asset(op_tags=PROCESSOR, kinds={"numpy", "mlflow"}, deps=[*DATASET, "baseline_matched"], code_version="1")
 def specificity_baseline_matched(
     context: dg.AssetExecutionContext, scope: Scope, pipes: dg.PipesSubprocessClient
 ) -> dg.MaterializeResult[None]:
@@ -37,7 +38,7 @@ def specificity_baseline_matched(
     return calibrate_network(scope.settings(), network="baseline_matched", context=context, pipes=pipes)
 
 
-@dg.asset(kinds={"numpy", "mlflow"}, deps=[*DATASET, "multi_view"], code_version="1")
+@dg.asset(op_tags=PROCESSOR, kinds={"numpy", "mlflow"}, deps=[*DATASET, "multi_view"], code_version="1")
 def specificity_multi_view(
     context: dg.AssetExecutionContext, scope: Scope, pipes: dg.PipesSubprocessClient
 ) -> dg.MaterializeResult[None]:
@@ -45,7 +46,7 @@ def specificity_multi_view(
     return calibrate_network(scope.settings(), network="multi_view", context=context, pipes=pipes)
 
 
-@dg.asset(kinds={"numpy", "mlflow"}, deps=[*DATASET, "knowledge_transfer"], code_version="1")
+@dg.asset(op_tags=PROCESSOR, kinds={"numpy", "mlflow"}, deps=[*DATASET, "knowledge_transfer"], code_version="1")
 def specificity_knowledge_transfer(
     context: dg.AssetExecutionContext, scope: Scope, pipes: dg.PipesSubprocessClient
 ) -> dg.MaterializeResult[None]:
@@ -53,7 +54,7 @@ def specificity_knowledge_transfer(
     return calibrate_network(scope.settings(), network="knowledge_transfer", context=context, pipes=pipes)
 
 
-@dg.asset(kinds={"markdown", "mlflow"}, deps=["split", "manifest", *COMPARED], code_version="2")
+@dg.asset(op_tags=PROCESSOR, kinds={"markdown", "mlflow"}, deps=["split", "manifest", *COMPARED], code_version="2")
 def comparison(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
     """The networks side by side: the paper's Table 1 and Figures 3 and 4 for this dataset, beside its own numbers."""
     settings = scope.settings()

@@ -18,6 +18,7 @@ from pipeline.defs.metadata import (
     thumbnail,
 )
 from pipeline.defs.scope_resource import Scope
+from pipeline.defs.together import PROCESSOR
 from pipeline.fetching.fetch import fetch_photos
 from pipeline.fetching.own_photographs import read_photos
 from pipeline.gbif.download import FRESH
@@ -41,7 +42,7 @@ class DownloadConfig(dg.Config):
     )
 
 
-@dg.asset(kinds={"gbif"}, pool="gbif", code_version="2")
+@dg.asset(op_tags=PROCESSOR, kinds={"gbif"}, pool="gbif", code_version="2")
 def gbif_download(
     context: dg.AssetExecutionContext, scope: Scope, config: DownloadConfig
 ) -> dg.MaterializeResult[None]:
@@ -71,6 +72,7 @@ OCCURRENCES_VERSION = code_version("occurrences", "media", "occurrence_rejection
 
 
 @dg.multi_asset(
+    op_tags=PROCESSOR,
     specs=[
         dg.AssetSpec(
             "occurrences",
@@ -97,6 +99,7 @@ def occurrences(context: dg.AssetExecutionContext, scope: Scope) -> Iterator[dg.
 
 
 @dg.asset(
+    op_tags=PROCESSOR,
     kinds=TABLE,
     deps=["occurrences"],
     code_version=code_version(
@@ -113,6 +116,7 @@ def clean_occurrences(context: dg.AssetExecutionContext, scope: Scope) -> dg.Mat
 
 
 @dg.asset(
+    op_tags=PROCESSOR,
     kinds=TABLE,
     deps=["media", "clean_occurrences"],
     code_version=code_version(
@@ -128,6 +132,7 @@ def photo_index(context: dg.AssetExecutionContext, scope: Scope) -> dg.Materiali
 
 
 @dg.asset(
+    op_tags=PROCESSOR,
     kinds=TABLE,
     deps=["gbif_download", "clean_occurrences", "photo_index"],
     code_version=code_version("snapshot_index", "changes", "changes_species", "changes_replaced", python=1),
@@ -153,6 +158,7 @@ def changes(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeRe
 
 
 @dg.asset(
+    op_tags=PROCESSOR,
     kinds={"jpeg"},
     deps=["photo_index"],
     pool="photos",

@@ -9,6 +9,7 @@ from pipeline.defs.evaluation import COMPARED
 from pipeline.defs.metadata import result
 from pipeline.defs.mlflow_runs import mlflow_answers, run_tags
 from pipeline.defs.scope_resource import Scope
+from pipeline.defs.together import PROCESSOR
 from pipeline.launching.launch import run_child
 from pipeline.launching.specs import result_of
 from pipeline.registry.candidate import candidate_spec
@@ -17,6 +18,7 @@ from pipeline.tracking.runs import run_url
 
 
 @dg.asset(
+    op_tags=PROCESSOR,
     kinds={"mlflow"},
     deps=["taxonomy", "split", "attribution", "manifest", *COMPARED, "comparison"],
     code_version="1",
@@ -54,7 +56,7 @@ def candidate(
     )
 
 
-@dg.asset(kinds={"mlflow"}, deps=["candidate"], code_version="1")
+@dg.asset(op_tags=PROCESSOR, kinds={"mlflow"}, deps=["candidate"], code_version="1")
 def champion(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
     """The model version that users are served: the challenger, unless its validation accuracy falls behind.
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import dagster as dg
 import pyarrow.parquet as pq
@@ -12,6 +13,7 @@ from pipeline.dataset.manifest import DatasetManifest
 from pipeline.defs.metadata import Metadata, mapping_table, records_table, result, thumbnail
 from pipeline.defs.mlflow_runs import mlflow_answers, run_tags
 from pipeline.files import digest_of, sha256_of
+from pipeline.launching.gpus import reserved
 from pipeline.launching.launch import run_child
 from pipeline.launching.specs import calibrate_spec, result_of, train_specs
 from pipeline.tracking.runs import run_url
@@ -38,16 +40,18 @@ def train_network(
 
     Raises:
         ChildError: a child failed; the message repeats its error.
+        PoolError: there are fewer GPUs than processes, or other trainings hold them.
     """
     mlflow_answers(settings)
     manifest, tags = DatasetManifest.read(settings.paths), run_tags(settings, context)
-    results = []
-    for seed in settings.training.seeds:
-        files = [
-            _run(spec, stage="train", context=context, pipes=pipes, processes=settings.training.processes)
-            for spec in train_specs(settings, manifest, network=network, seed=seed, tags=tags)
-        ]
-        results.append(result_of(TrainResult, files[-1]))
+    results, processes = [], settings.training.processes
+    with reserved(processes=processes, what=f"{settings.name}: {network}", say=context.log.info) as devices:
+        for seed in settings.training.seeds:
+            files = [
+                _run(spec, stage="train", context=context, pipes=pipes, processes=processes, variables=devices)
+                for spec in train_specs(settings, manifest, network=network, seed=seed, tags=tags)
+            ]
+            results.append(result_of(TrainResult, files[-1]))
     version = digest_of(*(sha256_of(each.weights) for each in results))
     return result(context, data_version=version, metadata=_training_metadata(settings, results))
 
@@ -84,10 +88,14 @@ def _run(
     context: dg.AssetExecutionContext,
     pipes: dg.PipesSubprocessClient,
     processes: int = 1,
+    variables: Mapping[str, str] = MappingProxyType({}),
 ) -> Path:
-    """Hand `spec` to a child and return the path of its result."""
+    """Hand `spec` to a child and return the path of its result; `processes` and `variables` as for `run_child`."""
     file = spec.write(spec.output / "spec.json")
-    return run_child(context=context, pipes=pipes, stage=stage, spec=file, output=spec.output, processes=processes)
+    return run_child(
+        context=context, pipes=pipes, stage=stage, spec=file, output=spec.output, processes=processes,
+        variables=variables,
+    )  # fmt: skip
 
 
 def _training_metadata(settings: Settings, results: Sequence[TrainResult]) -> dict[str, Metadata]:

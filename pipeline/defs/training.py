@@ -4,12 +4,13 @@ import dagster as dg
 
 from pipeline.defs.scope_resource import Scope
 from pipeline.defs.stages import train_network
+from pipeline.defs.together import TRAININGS
 
 DATASET = ["taxonomy", "split", "training_photos", "manifest"]
 """What every network is trained on."""
 
 
-@dg.asset(kinds={"pytorch", "mlflow"}, deps=DATASET, pool="gpu", code_version="2")
+@dg.asset(kinds={"pytorch", "mlflow"}, deps=DATASET, pool=TRAININGS, code_version="2")
 def baseline(
     context: dg.AssetExecutionContext, scope: Scope, pipes: dg.PipesSubprocessClient
 ) -> dg.MaterializeResult[None]:
@@ -20,7 +21,7 @@ def baseline(
     return train_network(scope.settings(), network="baseline", context=context, pipes=pipes)
 
 
-@dg.asset(kinds={"pytorch", "mlflow"}, deps=DATASET, pool="gpu", code_version="1")
+@dg.asset(kinds={"pytorch", "mlflow"}, deps=DATASET, pool=TRAININGS, code_version="1")
 def baseline_matched(
     context: dg.AssetExecutionContext, scope: Scope, pipes: dg.PipesSubprocessClient
 ) -> dg.MaterializeResult[None]:
@@ -28,7 +29,7 @@ def baseline_matched(
     return train_network(scope.settings(), network="baseline_matched", context=context, pipes=pipes)
 
 
-@dg.asset(kinds={"pytorch", "mlflow"}, deps=DATASET, pool="gpu", code_version="1")
+@dg.asset(kinds={"pytorch", "mlflow"}, deps=DATASET, pool=TRAININGS, code_version="1")
 def multi_view(
     context: dg.AssetExecutionContext, scope: Scope, pipes: dg.PipesSubprocessClient
 ) -> dg.MaterializeResult[None]:
@@ -36,7 +37,7 @@ def multi_view(
     return train_network(scope.settings(), network="multi_view", context=context, pipes=pipes)
 
 
-@dg.asset(kinds={"pytorch", "mlflow"}, deps=[*DATASET, "genus_photos"], pool="gpu", code_version="1")
+@dg.asset(kinds={"pytorch", "mlflow"}, deps=[*DATASET, "genus_photos"], pool=TRAININGS, code_version="1")
 def genus_stage(
     context: dg.AssetExecutionContext, scope: Scope, pipes: dg.PipesSubprocessClient
 ) -> dg.MaterializeResult[None]:
@@ -44,7 +45,7 @@ def genus_stage(
     return train_network(scope.settings(), network="genus_stage", context=context, pipes=pipes)
 
 
-@dg.asset(kinds={"pytorch", "mlflow"}, deps=[*DATASET, "genus_stage"], pool="gpu", code_version="1")
+@dg.asset(kinds={"pytorch", "mlflow"}, deps=[*DATASET, "genus_stage"], pool=TRAININGS, code_version="1")
 def knowledge_transfer(
     context: dg.AssetExecutionContext, scope: Scope, pipes: dg.PipesSubprocessClient
 ) -> dg.MaterializeResult[None]:

@@ -5,7 +5,9 @@ import re
 import signal
 import sys
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import dagster as dg
 from dagster._core.errors import DagsterPipesExecutionError
@@ -59,8 +61,18 @@ def run_child(
     spec: Path,
     output: Path,
     processes: int = 1,
+    variables: Mapping[str, str] = MappingProxyType({}),
 ) -> Path:
     """Run one child to its end and return the path of its `result.json`.
+
+    Args:
+        context: Of the Dagster step.
+        pipes: Starts the child.
+        stage: A stage of `python -m ml`.
+        spec: Its specification.
+        output: The folder of its result.
+        processes: One per device.
+        variables: For the child's environment, beside `environment()`.
 
     Raises:
         ChildError: the child failed, was killed, or left no result; the message repeats the child's error.
@@ -73,7 +85,7 @@ def run_child(
             pipes.run(
                 context=context,
                 command=command(stage=stage, spec=spec, processes=processes),
-                env=environment(),
+                env={**environment(), **variables},
             )
         except DagsterPipesExecutionError as error:
             raise ChildError(_why(error, context=context, stage=stage)) from error

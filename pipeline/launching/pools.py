@@ -27,7 +27,7 @@ from dagster._utils.interrupts import check_captured_interrupt
 from pipeline.errors import PoolError
 
 PROCESS_TAG: Final = "naturewatch.process"
-"""Tag of the runs of `naturewatch run`: their process and host, for people."""
+"""Tag of a run: its process and host, for people."""
 WAIT_SECONDS: Final = 600.0
 """How long a step waits for a slot that another run holds."""
 SAY_SECONDS: Final = 60.0
@@ -36,6 +36,20 @@ LOOK_SECONDS: Final = 1.0
 """Between two checks of who holds it."""
 PAUSE_SECONDS: Final = 0.1
 """Between two claims of an executor."""
+
+
+def set_slots(instance: dg.DagsterInstance, pool: str, slots: int) -> None:
+    """Give a pool this many slots, unless a person chose another number: in the UI, or as the default of all pools."""
+    storage, key = instance.event_log_storage, f"naturewatch.slots.{pool}"
+    limit = next((each for each in storage.get_pool_limits() if each.name == pool), None)
+    ours = instance.run_storage.get_cursor_values({key}).get(key)
+    if limit is None or limit.from_default:
+        if slots == 1 or instance.global_op_concurrency_default_limit != 1:
+            return
+    elif limit.limit == slots or str(limit.limit) != ours:
+        return
+    storage.set_concurrency_slots(pool, slots)
+    instance.run_storage.set_cursor_values({key: str(slots)})
 
 
 def this_process() -> str:
@@ -169,6 +183,8 @@ class MultiprocessSlotClaims(SlotClaims):
     def __enter__(self) -> Self:  # noqa: D105 (as its base)
         self._alive = contextlib.ExitStack()
         self._alive.enter_context(alive(self._instance, self._run.run_id))
+        # Once the lock is held: without it, a run that says its process counts as killed.
+        self._instance.add_run_tags(self._run.run_id, {PROCESS_TAG: this_process()})
         return super().__enter__()
 
     def __exit__(  # noqa: D105 (as its base)

@@ -2,9 +2,16 @@
 
 from collections.abc import Mapping
 
-from ml.spec import RANKS, CalibrateResult
+from ml.spec import RANKS, CalibrateResult, Rule
 from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import DatasetManifest
+
+RULES: Mapping[Rule, str] = {
+    "threshold": "the threshold",
+    "reward": "the reward rule (Deng et al. 2012) at t =",
+    "distance": "the rule of the least expected distance at t =",
+}
+"""What the calibrated number is of."""
 
 
 def model_card(
@@ -39,8 +46,8 @@ Species top-1 {metrics["top1"]:.1%}, top-5 {metrics["top5"]:.1%}; mean over spec
 {ranks}
 
 ## Specificity
-With the threshold {calibration.threshold:.4f}, chosen on {calibration.calibration_photos:,} photographs for a
-target of {calibration.target:.0%}, the answers for the other {calibration.evaluation_photos:,} were right in
+With {RULES[calibration.rule]} {calibration.threshold:.4f}, chosen on {calibration.calibration_photos:,} photographs for
+a target of {calibration.target:.0%}, the answers for the other {calibration.evaluation_photos:,} were right in
 {calibration.evaluation_accuracy:.1%} of the cases (95 % interval {calibration.evaluation_accuracy_low:.1%} to
 {calibration.evaluation_accuracy_high:.1%}) at a mean depth of {calibration.evaluation_depth:.2f} (species is 7);
 {calibration.abstention_rate:.1%} got no answer.

@@ -2,8 +2,10 @@
 -- Grain: one row per photograph that stays.
 -- Inputs: photos, clean_occurrences, removed (the rejections of the stage species), taxonomy.
 -- Parameters: $unit ('observation' or 'photo'), $seed, $validation (share of the validation side).
--- A side depends on the unit's own identifier and the seed only: nothing changes sides as the data grow. MD5 (its
---   last eight bytes, the lowest first) rather than hash(), which may change between versions of DuckDB.
+-- A side depends on the unit's own identifier and the seed only: nothing changes sides as the data grow. A half depends
+--   on the observation, whatever the unit is: photographs of one observation are alike, and those of the half that
+--   judges must not have chosen. MD5 (its last eight bytes, the lowest first) rather than hash(), which may change
+--   between versions of DuckDB.
 with kept as (
     select
         photos.photo_id,
@@ -23,7 +25,7 @@ bucketed as (
     select
         *,
         md5_number_lower(unit || ':' || $seed) % 1000000 < $validation * 1000000 as validates,
-        md5_number_lower(unit || ':' || $seed || ':half') % 2 = 0 as calibrates
+        md5_number_lower(observation_id || ':' || $seed || ':half') % 2 = 0 as calibrates
     from kept
 )
 

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from ml.__main__ import main
-from ml.training.loop import Objective
+from ml.training.step import Objective
 
 forward, steps = Objective.forward, count()
 
 
-def diverging(self: Objective, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    loss, logits = forward(self, inputs, labels)
+def diverging(self: Objective, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    loss, logits = forward(self, inputs, targets)
     return (loss * torch.inf if next(steps) == 3 else loss), logits
 
 

@@ -196,6 +196,7 @@ def register_spec(folder: Path) -> RegisterSpec:
     (folder / "card.md").write_text("# A tiny network\n", encoding="utf-8")
     (folder / "example.jpg").write_bytes(photograph_bytes())
     pq.write_table(pa.table({"photo_id": ["1"], "licence": ["CC0"]}), folder / "attribution.parquet")
+    assert calibration.tracking is not None
     return RegisterSpec(
         weights=folder / "weights.safetensors",
         network=folder / "network.json",

@@ -56,6 +56,7 @@ def test_what_a_stage_raises_is_told_in_one_line(
 
     monkeypatch.setattr(stage, "run", fails)
     spec = calibrate_spec(tmp_path)
+    assert spec.tracking is not None
     capsys.readouterr()
     assert main(["calibrate", "--spec", str(spec.write(tmp_path / "spec.json"))]) == 1
     assert capsys.readouterr().err == told.format(uri=spec.tracking.uri)

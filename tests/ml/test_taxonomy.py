@@ -25,6 +25,12 @@ def test_a_taxonomy_survives_its_file_whatever_the_order_of_rows(tmp_path: Path,
     np.testing.assert_array_equal(read.leaf_end, birds.leaf_end)
 
 
+def test_parents_are_found_within_the_level_above(birds: Taxonomy) -> None:
+    for depth, places in enumerate(birds.parent_positions, start=1):
+        np.testing.assert_array_equal(birds.levels[depth - 1][places], birds.parent[birds.levels[depth]])
+    assert len(birds.parent_positions) == birds.max_depth
+
+
 def test_ancestors_are_the_lineages_of_the_leaves(birds: Taxonomy) -> None:
     assert birds.ancestors.shape == (4, 8)
     for class_id, leaf in enumerate(birds.leaves):

@@ -14,28 +14,23 @@ from numpy.typing import NDArray
 
 from ml.child.pipes import Reporter
 from ml.devices import Device
-from ml.images.augmentation import Augmentation
 from ml.images.loader import Loader
 from ml.images.pack import Pack, read_split
 from ml.networks.description import NetworkSpec
 from ml.networks.network import build
 from ml.spec import RANKS, TrackingSpec, TrainSpec
-from ml.training.loop import Job
-from ml.training.recipes import Recipe, Segment
+from ml.training.job import Job
+from ml.training.recipes import Recipe
+from ml.training.validation import Validation
+from tests.ml.steady import PROCESSOR as PROCESSOR  # noqa: PLC0414
+from tests.ml.steady import STEADY as STEADY  # noqa: PLC0414
 from tests.mlflow_stores import empty_store
 
 SPECIES = 3
 PER_SPECIES = 8
 
-STEADY = Recipe(
-    name="steady", batch=6, optimiser="tf_adam", eps=1.0, weight_decay=4e-5, dropout=0.0, batch_norm_momentum=0.1,
-    batch_norm_eps=None, batch_norm_frozen=True, probe=None, augmentation=Augmentation(),
-    segments=(Segment(epochs=2, rate=1.0),),
-)  # fmt: skip
-"""Gives the same weights up to rounding however batches are divided: nothing depends on a photograph's neighbours, and
-an epsilon of one keeps Adam from making small differences large."""
-
-PROCESSOR = Device(device=torch.device("cpu"), rank=0, world=1)
+SHOWN_SMALL = NetworkSpec(backbone="none", image_size=32, views=(1.0, 0.5))
+"""Two views of 32 pixels, for what needs no network."""
 
 SMOOTH = "test_convnext"
 """A tiny backbone without kinks. Where a unit of a ReLU is within rounding of its kink, two processors, or two ways
@@ -78,16 +73,20 @@ class World:
         backbone: str = "tf_efficientnet_lite0",
         recipe: Recipe = STEADY,
         device: Device = PROCESSOR,
+        auxiliary: bool = False,
+        validation: Validation | None = None,
         **changes: object,
     ) -> Job:
         """A training of two short epochs that repeats itself in parts: norms frozen, no dropout, a smooth optimiser."""
         torch.manual_seed(1)
+        chosen = self.spec(folder, backbone=backbone, **changes)
         spec = NetworkSpec(
-            backbone=backbone, classes=SPECIES, image_size=32, views=recipe.views, dropout=recipe.dropout
-        )
+            backbone=backbone, classes=SPECIES, image_size=chosen.image_size, views=recipe.views,
+            dropout=recipe.dropout, auxiliary=auxiliary, head=recipe.head,
+        )  # fmt: skip
         pack = Pack(self.index)
         return Job(
-            spec=self.spec(folder, **changes),
+            spec=chosen,
             recipe=recipe,
             network=build(spec),
             photos=read_split(self.split, pack=pack, side="train"),
@@ -95,6 +94,7 @@ class World:
             device=device,
             reporter=Reporter(lambda _: None),
             stop=threading.Event(),
+            validation=validation,
         )
 
     def spec(self, output: Path, **changes: object) -> TrainSpec:

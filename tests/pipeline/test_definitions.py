@@ -7,6 +7,8 @@ import pytest
 
 from pipeline.definitions import defs
 from pipeline.defs.scope_resource import Scope
+from pipeline.defs.together import PROCESSOR, executor_config
+from pipeline.launching import gpus
 from pipeline.tables import CONTRACTS
 
 DATASET = {"taxonomy", "split", "training_photos", "manifest"}
@@ -80,6 +82,22 @@ def test_networks_share_one_pool() -> None:
     for name in NETWORKS:
         node = defs.resolve_asset_graph().get(dg.AssetKey(name))
         assert node.pools == {"gpu"}
+
+
+def test_queries_are_limited_and_trainings_are_not() -> None:
+    for node in defs.resolve_implicit_global_asset_job_def().graph.nodes:
+        limited = PROCESSOR.items() <= node.definition.tags.items()
+        assert limited == (node.name not in NETWORKS), node.name
+
+
+def test_on_a_machine_with_gpus_more_steps_run_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpus, "DRIVER", tmp_path / "no driver")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert executor_config() == {"max_concurrent": 2}
+    monkeypatch.setattr(gpus, "DRIVER", tmp_path)
+    limits = executor_config()
+    assert limits["tag_concurrency_limits"] == [{"key": "naturewatch/uses", "value": "processor", "limit": 2}]
+    assert limits["max_concurrent"] > len(NETWORKS) + 2
 
 
 def test_what_is_only_looked_at_holds_nothing_up() -> None:

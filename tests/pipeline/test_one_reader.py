@@ -11,7 +11,7 @@ from PIL import Image
 
 from ml.errors import PhotoError
 from ml.images.photograph import upright_pixels
-from ml.images.views import decode
+from ml.images.views import decode, resize
 from pipeline.dataset.fingerprint import fingerprint
 from pipeline.dataset.small_jpeg import shrink
 from pipeline.photos.verification import verify
@@ -61,7 +61,7 @@ def assert_read_alike(content: bytes, *, name: object) -> tuple[int, ...]:
     pixels = upright_pixels(content)
     shrunk = shrink(content, side=min(pixels.shape[:2]))
     assert (shrunk.height, shrunk.width) == pixels.shape[:2], name
-    (trained,) = decode(shrunk.content, boxes=[(0, 0, 1, 1)], image_size=16)
+    (trained,) = resize(decode(shrunk.content), boxes=[(0, 0, 1, 1)], image_size=16)
     whole = Image.fromarray(pixels).resize((16, 16), Image.Resampling.BILINEAR)
     assert np.abs(trained.astype(int) - np.asarray(whole)).mean() < 10, name
     assert isinstance(fingerprint(shrunk.content), int)

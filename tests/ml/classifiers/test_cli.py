@@ -16,9 +16,10 @@ import pytest
 from PIL import Image
 
 from ml.classifiers import cli as specificity_cli
-from ml.spec import RANKS
+from ml.spec import RANKS, Rule
 from ml.specificity import calibrate
 from ml.specificity.operating_points import OperatingCurve
+from ml.specificity.thresholds import ThresholdTable
 from ml.taxonomy import Floats, Integers, Taxonomy
 from tests.ml.specificity_fixtures import BIRDS, rows_of, write_taxonomy
 
@@ -111,6 +112,20 @@ def test_a_guarantee_a_temperature_groups_and_a_watch_list_can_be_asked_for(file
     assert promised["threshold"] > plain["threshold"]
 
 
+@pytest.mark.parametrize("rule", ["reward", "distance"])
+def test_rules_can_be_asked_for(files: Path, capsys: Captured, rule: Rule) -> None:
+    rows, labels = _classifier()
+    expected = calibrate(rows, labels, Taxonomy.read(files / "taxonomy.parquet"), 0.9, rule=rule)
+    found = _run(files, capsys, "--rule", rule, "--output", str(files / "out"))
+    assert (found["rule"], found["threshold"], found["depth"]) == (rule, expected.threshold, expected.depth)
+    greatest = 7 * found["threshold"] / (1 - found["threshold"])
+    assert found["lambda"] == pytest.approx(greatest if rule == "reward" else 1 - 2 * found["threshold"])
+    assert ThresholdTable.read(files / "out" / "thresholds.parquet").rule == rule
+    arguments = ["--probabilities", str(files / "p.npy"), "--labels", str(files / "labels.parquet"), "--rule", rule]
+    assert specificity_cli.main([*arguments, "--taxonomy", str(files / "taxonomy.parquet"), "--target", "0.9"]) == 0
+    assert "rule         the " in capsys.readouterr().out
+
+
 def test_what_cannot_be_promised_ends_with_the_number_of_photographs(files: Path, capsys: Captured) -> None:
     arguments = ["--probabilities", str(files / "p.npy"), "--labels", str(files / "y.npy")]
     arguments += ["--taxonomy", str(files / "taxonomy.parquet"), "--target", "0.999", "--delta", "0.05"]
@@ -142,6 +157,8 @@ def test_all_methods_are_compared(files: Path, capsys: Captured) -> None:
         "exact, temperature |",
         "exact, per kingdom",
         "DARTS, reward information",
+        "DARTS, reward depth, guaranteed, delta 0.05",
+        "least expected distance",
     ):
         assert f"| {method}" in table or f": {method}" in table
 
@@ -226,6 +243,19 @@ def test_a_single_observation_cannot_be_divided(
     assert specificity_cli.main([*paths, "--taxonomy", str(files / "taxonomy.parquet"), "--target", "0.5",
                                  *arguments]) == 1  # fmt: skip
     assert reason in capsys.readouterr().err
+
+
+def test_what_the_labels_leave_open_about_observations_is_told(files: Path, capsys: Captured) -> None:
+    paths = ["--probabilities", str(files / "p.npy"), "--taxonomy", str(files / "taxonomy.parquet"), "--target", "0.9"]
+    assert specificity_cli.main([*paths, "--labels", str(files / "y.npy"), "--delta", "0.1"]) == 0
+    assert "the labels have no observation_id" in capsys.readouterr().err
+    assert specificity_cli.main([*paths, "--labels", str(files / "y.npy")]) == 0
+    assert capsys.readouterr().err == ""
+    # Four photographs of each observation, two in each half.
+    assert specificity_cli.main([*paths, "--labels", str(files / "labels.parquet"), "--delta", "0.1"]) == 0
+    told = capsys.readouterr()
+    assert "150 observations have photographs in both halves" in told.err
+    assert "chosen by    150 photographs, one of each observation" in told.out
 
 
 def test_halves_that_are_drawn_are_never_empty(files: Path, capsys: Captured) -> None:

@@ -18,6 +18,7 @@ from ml.evaluation.metrics import Answers, flat, measure
 from ml.evaluation.predict import predict
 from ml.evaluation.predictions import open_probabilities
 from ml.evaluation.report import Assessment, accuracy_by_class_size, assess, sample, training_curves
+from ml.images.loader import Loader
 from ml.images.pack import Pack, Photos, read_split
 from ml.networks.description import NetworkSpec
 from ml.networks.network import Network, create
@@ -33,14 +34,21 @@ def network(world: World) -> Network:
     return create(NetworkSpec(backbone="tf_efficientnet_lite0", image_size=32), Taxonomy.read(world.taxonomy))
 
 
-def run(world: World, network: Network, output: Path, *, photos: Photos | None = None, **changes: Any) -> Any:  # noqa: ANN401
-    pack = Pack(world.index)
+def run(
+    world: World,
+    network: Network,
+    output: Path,
+    *,
+    photos: Photos | None = None,
+    pack: Pack | None = None,
+    **changes: Any,  # noqa: ANN401
+) -> Any:  # noqa: ANN401
+    pack = pack or Pack(world.index)
     validation = photos or read_split(world.split, pack=pack, side="validation")
     with joined() as device:
         common: dict[str, Any] = {
-            "pack": pack,
+            "loader": Loader(pack, network.spec, device=device, workers=1),
             "device": device,
-            "workers": 1,
             "reporter": QUIET,
             "stop": threading.Event(),
         }

@@ -20,7 +20,8 @@ from ml.networks.frozen import KEPT_SECONDS, FrozenLayers
 from ml.networks.network import Network, build
 from ml.networks.pretrained import initialise
 from ml.networks.trainable import count_frozen, freeze, steps_of_all_views
-from ml.training.loop import Job, fit
+from ml.training.job import Job
+from ml.training.loop import fit
 from ml.training.recipes import Recipe
 from tests.ml.training.test_loop import farthest, stop_after, weights
 from tests.ml.world import PROCESSOR, SMOOTH, STEADY, World
@@ -110,7 +111,9 @@ def test_networks_that_begin_alike_compute_a_view_once(world: World, photos: Pho
     assert all(path.read_bytes() == content for path, content in written.items())
 
 
-@pytest.mark.parametrize("changes", [None, RandomChanges(Augmentation(), seed=1, epoch=0)], ids=["centre", "random"])
+@pytest.mark.parametrize(
+    "changes", [None, RandomChanges(Augmentation(), seed=1, stage="species", epoch=0)], ids=["centre", "random"]
+)
 @pytest.mark.parametrize("first", [HALF, TWO_VIEWS, THREE_VIEWS])
 @pytest.mark.parametrize("recipe", [HALF, TWO_VIEWS, THREE_VIEWS])
 def test_features_are_the_networks_own_whichever_network_ran_first(
@@ -144,7 +147,7 @@ def test_what_decides_the_features_names_them(world: World, photos: Photos, tmp_
         return len(files(tmp_path))
 
     def changes(epoch: int, augmentation: Augmentation) -> RandomChanges:
-        return RandomChanges(augmentation, seed=1, epoch=epoch)
+        return RandomChanges(augmentation, seed=1, stage="species", epoch=epoch)
 
     assert asked(kept) == 1
     assert asked(layers(begun(HALF, seed=2), world, tmp_path)) == 2, "other weights"

@@ -13,8 +13,9 @@ from ml.child.pipes import Reporter
 from ml.evaluation.class_means import ClassSums
 from ml.evaluation.predict import predict
 from ml.evaluation.predictions import EMBEDDING, StoredProbabilities
+from ml.images.loader import Loader
 from ml.images.pack import Pack, read_split
-from ml.images.views import CENTRE, decode, region_boxes, standardise, view_boxes
+from ml.images.views import CENTRE, Box, decode, region_boxes, resize, standardise, view_boxes
 from ml.networks.description import NetworkSpec
 from ml.networks.inference import CORNERS, cuts_of, look, mirrored, seen_boxes
 from ml.networks.network import Network, build, save
@@ -38,9 +39,13 @@ def content(world: World, row: int = 0) -> bytes:
     return Pack(world.index).jpeg(row)
 
 
-def seen_of(network: Network, jpeg: bytes, boxes: list[tuple[float, float, float, float]]) -> torch.Tensor:
+def parts_of(jpeg: bytes, boxes: list[Box]) -> torch.Tensor:
+    return torch.from_numpy(resize(decode(jpeg), boxes=boxes, image_size=32))[None]
+
+
+def seen_of(network: Network, jpeg: bytes, boxes: list[Box]) -> torch.Tensor:
     """Probabilities of the plain network, for one cut."""
-    parts = torch.from_numpy(decode(jpeg, boxes=boxes, image_size=32))[None]
+    parts = parts_of(jpeg, boxes)
     with torch.inference_mode():
         pixels = standardise(PROCESSOR.pixels(parts), network.spec.mean, network.spec.std)
         logits: torch.Tensor = network(pixels)
@@ -53,7 +58,7 @@ def test_probabilities_are_the_mean_over_the_cuts(world: World, test_time: TestT
     network, jpeg = small(test_time, views=views), content(world)
     cuts = {"none": [CENTRE], "mirror": [CENTRE, mirrored(CENTRE)], "crops": [CENTRE, *CORNERS]}[test_time]
     expected = torch.stack([seen_of(network, jpeg, view_boxes(cut, views=views)) for cut in cuts]).mean(0)
-    parts = torch.from_numpy(decode(jpeg, boxes=seen_boxes(network.spec), image_size=32))[None]
+    parts = parts_of(jpeg, seen_boxes(network.spec))
     with torch.inference_mode():
         pixels = standardise(PROCESSOR.pixels(parts), network.spec.mean, network.spec.std)
         found = look(network, pixels, device=PROCESSOR)
@@ -69,8 +74,9 @@ def test_what_is_served_is_what_is_evaluated(
     network, pack = small(test_time, views=views), Pack(world.index)
     photos = read_split(world.split, pack=pack, side="validation")
     sums = ClassSums(SPECIES)
+    loader = Loader(pack, network.spec, device=PROCESSOR, workers=1, boxes=seen_boxes(network.spec))
     predict(
-        network, photos=photos, pack=pack, device=PROCESSOR, workers=1, reporter=Reporter(lambda _: None),
+        network, photos=photos, loader=loader, device=PROCESSOR, reporter=Reporter(lambda _: None),
         stop=threading.Event(), title="x", output=tmp_path / "validation.parquet", distributions=True, embeddings=True,
         sums=sums,
     )  # fmt: skip
@@ -89,7 +95,7 @@ def test_what_is_served_is_what_is_evaluated(
 
 def test_a_mirror_image_is_the_same_photograph(world: World) -> None:
     network = small("mirror")
-    parts = torch.from_numpy(decode(content(world), boxes=seen_boxes(network.spec), image_size=32))[None]
+    parts = parts_of(content(world), seen_boxes(network.spec))
     with torch.inference_mode():
         pixels = standardise(PROCESSOR.pixels(parts), network.spec.mean, network.spec.std)
         one, other = (look(network, way, device=PROCESSOR) for way in (pixels, pixels.flip(4)))

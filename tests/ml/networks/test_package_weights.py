@@ -8,7 +8,7 @@ import timm
 import torch
 
 from ml.errors import WeightsError
-from ml.images.views import CENTRE, decode, standardise
+from ml.images.views import CENTRE, decode, resize, standardise
 from ml.networks import package_weights
 
 
@@ -26,7 +26,7 @@ def test_the_loaded_network_recognises_real_monarchs(shared: Path) -> None:
         pytest.skip("Danaus plexippus is not among the real photographs")
     network = timm.create_model("tf_efficientnet_lite0").eval()
     network.load_state_dict(package_weights.from_package("tf_efficientnet_lite0"))
-    views = np.concatenate([decode(path.read_bytes(), boxes=[CENTRE], image_size=224) for path in photographs])
+    views = np.concatenate([resize(decode(path.read_bytes()), boxes=[CENTRE], image_size=224) for path in photographs])
     pixels = standardise(torch.from_numpy(views).permute(0, 3, 1, 2).float() / 255, (0.5,) * 3, (0.5,) * 3)
     with torch.no_grad():
         classes = network(pixels).argmax(1)

@@ -50,6 +50,6 @@ def test_an_unreachable_hub_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> 
     def unreachable(*_: object, **__: object) -> None:
         raise OSError("Network is unreachable")
 
-    monkeypatch.setattr("ml.networks.network.timm.create_model", unreachable)
+    monkeypatch.setattr("ml.networks.backbones.timm.create_model", unreachable)
     with pytest.raises(WeightsError, match="connect to the network, fill the hub's cache"):
         weights.initialise(network, source="hub")

@@ -6,7 +6,7 @@ from tests.ml.networks.test_cuts import views
 
 
 def test_a_family_that_is_not_in_the_table_is_fine_tuned_by_its_blocks() -> None:
-    network = build(views("tf_efficientnet_lite0", backbone="mobilenetv3_small_050"))
+    network = build(views("tf_efficientnet_lite0", backbone="ghostnet_050"))
     assert network.plan is None
     assert {f"blocks.{number}" for number in range(6)} < trainable_steps(network, share=1)
 

@@ -1,5 +1,6 @@
 """`python -m ml calibrate`: one half chooses, the other judges, and a second run changes nothing."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from ml.__main__ import main
 from ml.errors import DataError
 from ml.evaluation.predictions import StoredProbabilities
 from ml.evaluation.reliability import clopper_pearson
-from ml.spec import RESULT_FILE, CalibrateResult, CalibrateSpec
+from ml.spec import RESULT_FILE, CalibrateResult, CalibrateSpec, Reward, Rule
 from ml.specificity import answer, calibrate, candidates, select, tree_sums
 from ml.specificity.novelty import Novelty
 from ml.specificity.operating_points import OperatingCurve
@@ -65,6 +66,7 @@ def test_the_labels_of_the_evaluation_half_do_not_move_the_threshold(spec: Calib
 
 def test_the_run_is_nested_and_holds_metrics_curve_and_figures(spec: CalibrateSpec) -> None:
     result = CalibrateResult.read(spec.output / RESULT_FILE)
+    assert spec.tracking is not None
     client = MlflowClient(tracking_uri=spec.tracking.uri)
     run = client.get_run(result.mlflow_run_id)
     assert run.data.tags["mlflow.parentRunId"] == spec.tracking.parent_run_id
@@ -93,6 +95,7 @@ def test_operating_points_and_watch_list_are_judged_and_shown(spec: CalibrateSpe
     page = result.report.read_text(encoding="utf-8")
     assert "| 95.0% |" in page
     assert "Dodo" in page
+    assert spec.tracking is not None
     run = MlflowClient(tracking_uri=spec.tracking.uri).get_run(result.mlflow_run_id)
     assert run.data.metrics["depth_at_95"] == pytest.approx(result.points[2].depth)
     assert run.data.metrics["abstention_at_99"] == pytest.approx(result.points[3].abstention)
@@ -127,6 +130,32 @@ def test_thresholds_per_group_with_temperature_and_guarantee_are_judged_on_the_o
     assert result.groups[2].accuracy == pytest.approx(right[plants].mean())
     assert result.groups[2].evaluation_photos == plants.sum()
     assert "| Plantae |" in result.report.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("rule", "reward"), [("reward", "depth"), ("reward", "information"), ("distance", "depth")])
+def test_the_rule_is_written_and_told(spec: CalibrateSpec, tmp_path: Path, rule: Rule, reward: Reward) -> None:
+    chosen = {"rule": rule, "reward": reward, "groups": "kingdom", "group_photos": 10, "delta": 0.2, "target": 0.8}
+    other = spec.model_copy(update={**chosen, "output": tmp_path / "out", "spec_hash": rule + reward})
+    assert main(["calibrate", "--spec", str(other.write(tmp_path / "spec.json"))]) == 0
+    result, tree = CalibrateResult.read(other.output / RESULT_FILE), Taxonomy.read(spec.taxonomy)
+    table = ThresholdTable.read(result.thresholds)
+    assert (result.rule, result.reward) == (table.rule, table.reward) == (rule, reward)
+    predictions = pq.read_table(spec.predictions)
+    judges = np.array(predictions["half"].to_pylist()) == "evaluation"
+    found = candidates(np.load(spec.probabilities)[judges], tree, rule=rule, reward=reward)
+    nodes = select(found, table.of_groups(table.position(0.8))[table.group_of(found)]).node_ids
+    right = tree.contains(nodes, predictions["class_id"].to_numpy()[judges])
+    assert result.evaluation_accuracy == pytest.approx(right.mean())
+    assert f"t of the {rule} rule" in result.report.read_text(encoding="utf-8")
+    assert spec.tracking is not None
+    assert MlflowClient(tracking_uri=spec.tracking.uri).get_run(result.mlflow_run_id).data.params["rule"] == rule
+
+
+def test_a_result_of_an_earlier_version_is_one_of_thresholds(spec: CalibrateSpec, tmp_path: Path) -> None:
+    written = json.loads((spec.output / RESULT_FILE).read_text(encoding="utf-8"))
+    del written["rule"], written["reward"]
+    (tmp_path / RESULT_FILE).write_text(json.dumps(written), encoding="utf-8")
+    assert CalibrateResult.read(tmp_path / RESULT_FILE).rule == "threshold"
 
 
 def test_a_homonym_on_the_watch_list_is_refused(
@@ -225,6 +254,7 @@ def test_novelty_is_calibrated_on_one_half_and_judged_on_the_other(
     assert result.novelty_auroc is not None
     assert result.novelty_auroc > 0.9
     assert "| unlike known species, alarm from | false alarms (95 % interval) |" in result.report.read_text("utf-8")
+    assert spec.tracking is not None
     run = MlflowClient(tracking_uri=spec.tracking.uri).get_run(result.mlflow_run_id)
     assert run.data.metrics["novelty_auroc"] == pytest.approx(result.novelty_auroc)
     wrong = spec.model_copy(update={"prototypes": tmp_path / "gone", "output": tmp_path / "out", "spec_hash": "wrong"})

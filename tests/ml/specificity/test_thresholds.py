@@ -120,6 +120,10 @@ def test_a_guarantee_keeps_the_temperatures_photographs_apart_by_observation() -
     estimate = divide(data, SpecificityOptions(target=0.9, temperature=True))
     assert (estimate[0] == chooses).all()
     assert (estimate[1] == chooses).all()
+    # The recall of a watch-list is promised with or without a guarantee of the answers.
+    watched = divide(data, SpecificityOptions(target=0.9, temperature=True, watch_list=("Morus",)))
+    assert (watched[0] == fits).all()
+    assert (watched[1] == left).all()
 
 
 def test_reliability_tells_an_honest_network_from_a_boaster() -> None:

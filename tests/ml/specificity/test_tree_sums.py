@@ -14,12 +14,13 @@ from ml.specificity.tree_sums import (
     HALF_ONE,
     HALVES,
     SpecificityError,
+    best_paths,
     best_per_depth,
     blocks,
     node_probabilities,
     range_sums,
 )
-from ml.taxonomy import Taxonomy
+from ml.taxonomy import Floats, Taxonomy
 from tests.ml.specificity_fixtures import BIRDS, random_rows, random_tree, rows_of
 
 
@@ -47,6 +48,35 @@ def test_the_best_of_each_depth_is_what_all_sums_say(*, kind: type[np.floating],
             assert (tree.depth[node_ids[:, depth]] == depth).all()
             np.testing.assert_allclose(nodes[np.arange(4), node_ids[:, depth]], best[:, depth], atol=1e-15)
         assert (np.diff(best, axis=1) <= 0).all()
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("uneven", [False, True])
+def test_the_best_lineage_to_each_depth_is_what_adding_along_all_of_them_gives(
+    *, kind: type[np.floating], uneven: bool
+) -> None:
+    generator = np.random.default_rng(4)
+    for _ in range(60):
+        tree = random_tree(generator, leaves=int(generator.integers(1, 25)), uneven=uneven)
+        rows = random_rows(generator, photos=4, classes=tree.class_count).astype(kind)
+        # In half precision a row may sum to a little more than one, and so may its lineages.
+        nodes = sum_up_freely(rows.astype(np.float64), tree)
+        sums = np.stack([nodes[:, list(tree.lineage(node)[1:])].sum(axis=1) for node in range(tree.node_count)], axis=1)
+        node_ids, probabilities, along = best_paths(rows, tree)
+        photos = np.arange(4)
+        assert (along[:, 0] == 0).all()
+        for depth, level in enumerate(tree.levels):
+            assert (tree.depth[node_ids[:, depth]] == depth).all()
+            np.testing.assert_allclose(along[:, depth], sums[:, level].max(axis=1), atol=1e-14)
+            np.testing.assert_allclose(sums[photos, node_ids[:, depth]], along[:, depth], atol=1e-14)
+            expected = np.minimum(nodes[photos, node_ids[:, depth]], 1)
+            np.testing.assert_allclose(probabilities[:, depth], expected, atol=1e-15)
+
+
+def sum_up_freely(rows: Floats, tree: Taxonomy) -> Floats:
+    return np.stack(
+        [rows[:, begin:end].sum(axis=1) for begin, end in zip(tree.leaf_begin, tree.leaf_end, strict=True)], 1
+    )
 
 
 def test_sums_of_half_precision_do_not_depend_on_their_order(birds: Taxonomy) -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from ml.specificity.operating_points import DECIMALS
 from ml.specificity.temperature import temper
 from ml.specificity.watch_list import find_watched, watch
 from ml.taxonomy import Floats, Integers, TaxonError, Taxonomy
@@ -85,3 +86,44 @@ def test_alarms_look_at_sums_at_the_temperature(birds: Taxonomy) -> None:
     )
     own = np.sort(temper(rows, 3.0)[labels < 3, :3].sum(axis=1))
     assert found.threshold == pytest.approx(own[int((len(own) + 1) * 0.1) - 1])
+
+
+def test_several_photographs_of_one_observation_count_once(birds: Taxonomy) -> None:
+    """Five almost equal photographs of each observation: counted one by one, they would promise too much.
+
+    The recall is that of a photograph of an observation that chose nothing, over 300 calibrations.
+    """
+    node, recall, per = birds.find("Morus alba"), 0.9, 5
+    together, alone, chosen = [], [], []
+    for seed in range(300):
+        rows, labels = _photographs(120, seed=seed)
+        rows, labels = np.repeat(rows, per, axis=0), np.repeat(labels, per)
+        observations = np.repeat(np.arange(120), per).astype(object)
+        first = observations < 60
+        arguments = {"chooses": first.astype(bool), "judges": ~first.astype(bool), "recall": recall}
+        (found,) = watch(rows, labels, [node], birds, observations=observations, seed=seed, **arguments)  # type: ignore[arg-type]
+        (naive,) = watch(rows, labels, [node], birds, **arguments)  # type: ignore[arg-type]
+        taken = int((labels[:300] == 3).sum() / per)
+        assert found.calibration_photos == taken
+        assert naive.calibration_photos == taken * per
+        if found.basis == "taxon":
+            assert found.threshold <= naive.threshold
+            chosen.append(taken)
+            together.append(found.recall)
+            alone.append(naive.recall)
+    assert len(chosen) > 200
+    assert recall <= np.mean(np.array(together, dtype=float))
+    assert np.mean(np.array(alone, dtype=float)) < recall
+
+
+def test_an_alarm_is_raised_by_a_photograph_like_the_one_that_chose_it(birds: Taxonomy) -> None:
+    """However the sums are rounded: in integers here, in another order where they are served."""
+    generator = np.random.default_rng(5)
+    rows = generator.dirichlet(np.ones(4), size=40)
+    every = np.ones(40, dtype=bool)
+    (found,) = watch(
+        rows, np.zeros(40, dtype=np.int32), [birds.find("Aves")], birds, chooses=every, judges=every, recall=0.9
+    )
+    served = np.round(rows[:, :3].sum(axis=1), DECIMALS)
+    assert (served == found.threshold).any()
+    assert (served >= found.threshold).sum() == 37

@@ -16,9 +16,12 @@ from safetensors.torch import load_file
 from ml.child.pipes import Reporter
 from ml.devices import Device, joined
 from ml.errors import TrainingError
+from ml.networks import embeddings
+from ml.networks.description import HeadName
 from ml.spec import RESULT_FILE, TrainResult, TrainSpec
 from ml.taxonomy import Taxonomy
-from ml.training import train
+from ml.training import head_fit, train
+from ml.training.recipes import FROZEN, Probe, Segment
 from ml.training.start import first_network
 from tests.ml.world import SMOOTH, STEADY, World
 
@@ -70,6 +73,56 @@ def test_two_processes_give_the_weights_of_one(world: World, tmp_path: Path, ste
     )
     for row, other in zip(rows, again, strict=True):
         assert other == pytest.approx(row, rel=1e-3)
+
+
+def test_shares_of_one_photograph_and_of_two_end_in_the_same_state(world: World, tmp_path: Path) -> None:
+    # Norms in training mode, which cannot normalise one photograph by itself; an average; patience; a validation.
+    uneven = STEADY.model_copy(
+        update={"batch": 3, "batch_norm_frozen": False, "ema": 0.5, "patience": 5.0,
+                "segments": (Segment(epochs=1, rate=0.1),)}
+    )  # fmt: skip
+    recipes = tmp_path / "recipes.json"
+    recipes.write_text(json.dumps({"baseline": uneven.model_dump(mode="json")}))
+    spec = world.spec(tmp_path / "out", spec_hash="three photographs", recipe=str(recipes), tracking=None)
+    done = two_processes("ml", spec)
+    assert done.returncode == 0, done.stderr
+    (row,) = pq.read_table(TrainResult.read(spec.output / RESULT_FILE).history).to_pylist()
+    assert row["step"] == 6
+    assert row["validation_loss"] > 0
+    kept = load_file(spec.output / "weights.safetensors")
+    assert all(torch.isfinite(tensor).all() for tensor in kept.values())
+
+
+@pytest.mark.parametrize(
+    ("head", "exact_bytes"), [("linear", "1000000000"), ("cosine", "0"), ("prototype", "0")], ids=lambda value: value
+)
+def test_two_processes_fit_the_head_of_one(
+    world: World, tmp_path: Path, head: HeadName, exact_bytes: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Of 18 photographs in pieces of five, one process has ten and the other eight, one of which is unreadable.
+    broken = world.spoiled(tmp_path / "world", "013")
+    probe = Probe(views=2, weight_decay=(0.1, 1.0), iterations=100, passes=30, shrink=(0.0, 1.0))
+    recipe = FROZEN.model_copy(update={"head": head, "probe": probe})
+    path = tmp_path / "recipes.json"
+    path.write_text(json.dumps({"baseline": recipe.model_dump(mode="json")}))
+    one = broken.spec(tmp_path / "one", spec_hash=f"one {head} {exact_bytes}", backbone=SMOOTH, recipe=str(path))
+    two = broken.spec(tmp_path / "two", spec_hash=f"two {head} {exact_bytes}", backbone=SMOOTH, recipe=str(path))
+    monkeypatch.setenv("EXACT_BYTES", exact_bytes)
+    done = two_processes("tests.ml.small_pieces", two)
+    assert done.returncode == 0, done.stderr
+    monkeypatch.setattr(embeddings, "PIECE", 5)
+    monkeypatch.setattr(head_fit, "EXACT_BYTES", int(exact_bytes))
+    processor = Device(device=torch.device("cpu"), rank=0, world=1)
+    result = train.run(one, device=processor, reporter=Reporter(lambda _: None), stop=threading.Event())
+    assert result is not None
+    weights, again = (load_file(spec.output / "weights.safetensors") for spec in (one, two))
+    answers = [
+        pq.read_table(TrainResult.read(spec.output / RESULT_FILE).predictions, columns=["probability"])["probability"]
+        for spec in (one, two)
+    ]
+    assert answers[1].to_pylist() == pytest.approx(answers[0].to_pylist(), abs=1e-2)
+    for name in weights:
+        torch.testing.assert_close(again[name], weights[name], rtol=1e-2, atol=1e-3)
 
 
 def test_all_processes_end_when_the_loss_of_one_is_not_finite(world: World, tmp_path: Path, steady: str) -> None:

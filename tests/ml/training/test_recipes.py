@@ -57,7 +57,19 @@ def test_every_paper_recipe_takes_the_printed_steps_at_the_printed_rates(
 def test_the_papers_last_half_epoch_can_be_trained_as_printed() -> None:
     literal = recipe_of("paper", "knowledge_transfer", literal=True)
     assert [segment.rate for segment in literal.segments] == [0.1, 0.01, 0.001, 0.001]
-    assert recipe_of("paper", "multi_view", literal=True) is RECIPES["paper"]["multi_view"]
+    family = recipe_of("paper", "knowledge_transfer", literal=True, rank="family")
+    assert (family.rank, family.segments) == ("family", literal.segments)
+
+
+def test_the_literal_reading_is_refused_where_there_is_no_other(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"paper/multi_view of multi_view has no other reading.* paper/knowledge"):
+        recipe_of("paper", "multi_view", literal=True)
+    own = tmp_path / "recipes.yaml"
+    same = recipe_of("paper", "knowledge_transfer").model_copy(update={"name": "own"})
+    own.write_text(yaml.safe_dump({"knowledge_transfer": same.model_dump(mode="json")}), encoding="utf-8")
+    for recipes in ("sample", str(own)):
+        with pytest.raises(RecipeError, match="write the rate into the last segment of your own recipe"):
+            recipe_of(recipes, "knowledge_transfer", literal=True)
 
 
 @given(share=st.floats(0, 1, exclude_max=True))
@@ -73,7 +85,7 @@ def test_recipes_of_ones_own_come_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "recipes.yaml"
     file.write_text(yaml.safe_dump({"baseline": own.model_dump(mode="json")}), encoding="utf-8")
     assert recipe_of(str(file), "baseline") == own
-    with pytest.raises(RecipeError, match=r"recipes\.yaml is neither one of paper, sample nor .* for multi_view"):
+    with pytest.raises(RecipeError, match=r"recipes\.yaml is neither one of paper, .* for multi_view"):
         recipe_of(str(file), "multi_view")
     with pytest.raises(RecipeError, match="neither one of paper, sample"):
         recipe_of("papers", "baseline")
@@ -82,7 +94,7 @@ def test_recipes_of_ones_own_come_from_a_file(tmp_path: Path) -> None:
 def test_nothing_is_trained_beyond_the_end() -> None:
     with pytest.raises(ValueError, match="ends after 6"):
         rate_at(PAPER, done=6)
-    assert set(RECIPES) == {"paper", "sample"}
+    assert set(RECIPES) == {"paper", "sample", "frozen"}
 
 
 @pytest.mark.parametrize("name", ["paper", "sample"])

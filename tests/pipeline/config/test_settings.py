@@ -202,6 +202,11 @@ def test_a_file_that_says_something_else_than_it_seems_to_is_refused(
         ("split: {seed: -1}", r"split\.seed is '-1'"),
         ("training: {seed: 4294967296}", r"training\.seed"),
         ("training: {backbone: incepton_v4}", r"training\.backbone is 'incepton_v4': timm has no network of this name"),
+        (
+            "training: {backbone: 'hf-hub:bioclip-2'}",
+            r"training\.backbone is .*: it must be a timm network, hf-hub:owner/",
+        ),
+        ("training: {backbone: 'local-dir:/absent'}", r"training\.backbone is .*: /absent holds neither config\.json"),
         ("training: {weights: imagenet}", r"training\.weights is 'imagenet': it must be hub, package, none or a saf"),
         ("training: {weights: absent.safetensors}", r"training\.weights .* there is no file /"),
         (
@@ -209,8 +214,14 @@ def test_a_file_that_says_something_else_than_it_seems_to_is_refused(
             "weights package are those of tf_efficientnet_lite0, not of backbone inception",
         ),
         ("training: {recipe: absent.yaml}", r"training\.recipe is 'absent\.yaml': there is no file /"),
-        ("training: {recipe: }", r"training\.recipe is empty: it must be paper, sample or a file"),
+        ("training: {recipe: }", r"training\.recipe is empty: it must be paper, sample, frozen or a file"),
         ("training: {processes: 0}", r"training\.processes is '0'"),
+        ("training: {batch_scale: 0.5}", r"training\.batch_scale is '0\.5'"),
+        (
+            "training: {recipe: sample, literal_schedule: true}",
+            "literal_schedule is about the schedule that the paper prints, and recipe is sample: take recipe paper, or",
+        ),
+        ("training: {sync_batch_norm: true}", "sync_batch_norm has nothing to synchronise: processes is 1"),
         ("training: {image_size: 8}", r"training\.image_size is '8'"),
         ("training: {transfer_ranks: []}", "transfer_ranks must name ranks above species"),
         ("specificity: {target: 90}", r"specificity\.target is '90': it must be a share between 0 and 1, as 0\.9"),
@@ -228,6 +239,14 @@ def test_what_would_fail_late_is_refused_at_once_with_key_and_value(tmp_path: Pa
     with pytest.raises(ConfigurationError, match=said) as refused:
         read(tmp_path, f"{MINE}{section}\n")
     assert "\n" not in str(refused.value)
+
+
+def test_a_backbone_may_be_a_repository_or_a_folder(tmp_path: Path) -> None:
+    hub = read(tmp_path, f"{MINE}training: {{backbone: 'hf-hub:imageomics/bioclip-2'}}\n")
+    assert hub.training.backbone == "hf-hub:imageomics/bioclip-2"
+    (tmp_path / "open_clip_config.json").touch()
+    folder = read(tmp_path, f"{MINE}training: {{backbone: 'local-dir:{tmp_path}'}}\n")
+    assert folder.training.backbone == f"local-dir:{tmp_path}"
 
 
 def test_a_recipe_file_is_read_before_it_is_needed(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The pack: small upright RGB JPEGs, appended, never lost by a kill."""
 
 import io
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,9 +11,11 @@ import simplejpeg
 from PIL import Image
 
 from ml.images.jpeg import PhotoError
+from ml.spec import MAGNIFIED
+from ml.training.recipes import PAPER
 from pipeline.config.settings import Settings
 from pipeline.dataset.pack import INDEX, RECIPE, build_training_photos
-from pipeline.dataset.small_jpeg import short_side, shrink
+from pipeline.dataset.small_jpeg import SMALLEST_CROP, short_side, shrink, whole_view_side
 from pipeline.errors import TableError
 from pipeline.files import sha256_of
 from pipeline.tables import check_table
@@ -38,8 +41,15 @@ def rotated(width: int, height: int, *, orientation: int) -> bytes:
 class TestShrink:
     """One photograph."""
 
-    def test_the_short_side_leaves_room_for_crops(self) -> None:
-        assert [short_side(size) for size in (224, 299, 128)] == [512, 684, 293]
+    def test_the_short_side_shows_the_magnified_view_of_the_smallest_crop_pixel_by_pixel(self) -> None:
+        assert [short_side(size) for size in (224, 299, 112)] == [1417, 1892, 709]
+        for size in (112, 224, 299):
+            smallest_crop = math.sqrt(SMALLEST_CROP) * short_side(size)
+            assert size <= smallest_crop * MAGNIFIED < size + 1
+        assert PAPER.augmentation.covered == SMALLEST_CROP
+
+    def test_the_customary_margin_is_256_for_224_in_each_view(self) -> None:
+        assert [whole_view_side(size) for size in (224, 299, 128)] == [512, 684, 293]
 
     @pytest.mark.parametrize(("width", "height", "small"), [(800, 600, (133, 100)), (600, 1200, (100, 200))])
     def test_a_large_photograph_is_reduced(self, width: int, height: int, small: tuple[int, int]) -> None:
@@ -132,8 +142,8 @@ def folder_bytes(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def small(make_settings: Callable[..., Settings]) -> Settings:
-    """Networks that read 64 pixels."""
-    return make_settings(training={"image_size": 64})
+    """Photographs of a short side of 147 pixels."""
+    return make_settings(training={"image_size": 64, "pack_side": 147})
 
 
 PHOTOS = {f"p{number}": jpeg(300 + number, 200, seed=number) for number in range(8)}
@@ -145,7 +155,7 @@ def test_every_photograph_of_the_split_is_in_the_pack(small: Settings) -> None:
     assert set(index) == set(PHOTOS)
     for row in index.values():
         assert simplejpeg.decode_jpeg_header(packed(small, row))[:2] == (row["height"], row["width"])
-        assert min(row["height"], row["width"]) == short_side(64)
+        assert min(row["height"], row["width"]) == 147
 
 
 def test_photographs_for_the_genus_stage_are_packed_too(small: Settings) -> None:
@@ -203,7 +213,7 @@ def test_a_photograph_with_other_bytes_is_packed_again(small: Settings) -> None:
 def test_a_kill_loses_nothing_and_ends_in_the_same_bytes(
     small: Settings, make_settings: Callable[..., Settings], tmp_path: Path
 ) -> None:
-    whole = make_settings(training={"image_size": 64}, data_root=tmp_path / "whole")
+    whole = make_settings(training={"image_size": 64, "pack_side": 147}, data_root=tmp_path / "whole")
     place(whole, PHOTOS)
     build(whole)
     place(small, dict(list(PHOTOS.items())[:4]))
@@ -240,13 +250,47 @@ def test_large_packs_are_followed_by_others(small: Settings, monkeypatch: pytest
 
 
 def test_another_image_size_builds_the_pack_anew(make_settings: Callable[..., Settings]) -> None:
-    place(make_settings(), PHOTOS)
-    build(make_settings(training={"image_size": 64}))
-    index = build(make_settings(training={"image_size": 70}))
-    assert {min(row["height"], row["width"]) for row in index.values()} == {short_side(70)}
+    photographs = {f"p{number}": jpeg(700 + number, 500, seed=number) for number in range(3)}
+    place(make_settings(), photographs)
+    build(make_settings(training={"image_size": 32}))
+    index = build(make_settings(training={"image_size": 40}))
+    assert {min(row["height"], row["width"]) for row in index.values()} == {short_side(40)}
     folder = make_settings().paths.training_photos
     assert (folder / "pack-00000.bin").stat().st_size == sum(row["length"] for row in index.values())
-    assert '"short_side": 160' in (folder / RECIPE).read_text()
+    assert f'"short_side": {short_side(40)}' in (folder / RECIPE).read_text()
+
+
+def test_photographs_of_the_usual_size_are_packed_as_they_were_fetched(make_settings: Callable[..., Settings]) -> None:
+    settings = make_settings(training={"image_size": 299})
+    photographs = {"wide": jpeg(1024, 768), "square": jpeg(1024, 1024), "turned": rotated(1024, 768, orientation=6)}
+    place(settings, photographs)
+    index = build(settings)
+    assert packed(settings, index["wide"]) == photographs["wide"]
+    assert packed(settings, index["square"]) == photographs["square"]
+    assert (index["turned"]["width"], index["turned"]["height"]) == (768, 1024)
+
+
+def test_a_pack_with_the_customary_margin_is_kept_until_a_side_is_asked_for(
+    make_settings: Callable[..., Settings],
+) -> None:
+    photographs = {f"p{number}": jpeg(300 + number, 300, seed=number) for number in range(3)}
+    earlier = make_settings(training={"image_size": 64, "pack_side": whole_view_side(64)})
+    place(earlier, photographs)
+    before = build(earlier)
+    plain, said = make_settings(training={"image_size": 64}), list[str]()
+    old = folder_bytes(plain.paths.training_photos)
+    build_training_photos(plain.paths, plain, log=said.append)
+    assert folder_bytes(plain.paths.training_photos) == old
+    assert any(f"training.pack_side: {short_side(64)} builds it again" in line for line in said)
+    # What is fetched later is packed like the rest.
+    place(plain, {**photographs, "q": jpeg(400, 320)})
+    after = build(plain)
+    assert {key: after[key] for key in before} == before
+    assert after["q"]["height"] == whole_view_side(64)
+    asked = make_settings(training={"image_size": 64, "pack_side": short_side(64)})
+    assert {row["height"] for row in build(asked).values()} == {300, 320}
+    # A pack of that side does not go back by itself.
+    assert {row["height"] for row in build(plain).values()} == {300, 320}
 
 
 def test_a_pack_that_lost_bytes_says_what_to_do(small: Settings) -> None:

@@ -71,11 +71,25 @@ def test_photographs_of_an_observation_may_part_in_the_papers_split(make_setting
     assert straddling_observations(settings.paths) != []
 
 
-def test_the_side_is_the_documented_function(settings: Settings) -> None:
+@pytest.mark.parametrize("unit", ["observation", "photo"])
+def test_the_halves_keep_an_observation_together(make_settings: Callable[..., Settings], unit: str) -> None:
+    """In the paper's split an observation may be in training and validation, but never in both halves."""
+    halves: dict[str, set[str]] = {}
+    for row in split_of(make_settings(split={"unit": unit, "validation": 0.5}), *world(300)):
+        if row["half"] is not None:
+            halves.setdefault(row["observation_id"], set()).add(row["half"])
+    assert set.union(*halves.values()) == {"calibration", "evaluation"}
+    assert all(len(found) == 1 for found in halves.values())
+
+
+@pytest.mark.parametrize("unit", ["observation", "photo"])
+def test_the_side_is_the_documented_function(make_settings: Callable[..., Settings], unit: str) -> None:
+    settings = make_settings(split={"unit": unit})
+    seed = settings.split.seed
     for row in split_of(settings, *world(100)):
-        unit = f"{row['observation_id']}:{settings.split.seed}"
-        validates = bucket(unit) % 1_000_000 < 200_000
-        half = ("calibration" if bucket(f"{unit}:half") % 2 == 0 else "evaluation") if validates else None
+        validates = bucket(f"{row[f'{unit}_id']}:{seed}") % 1_000_000 < 200_000
+        calibrates = bucket(f"{row['observation_id']}:{seed}:half") % 2 == 0
+        half = ("calibration" if calibrates else "evaluation") if validates else None
         assert (row["split"], row["half"]) == ("validation" if validates else "train", half)
 
 

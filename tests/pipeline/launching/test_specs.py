@@ -47,7 +47,10 @@ def test_what_does_not_decide_the_outcome_trains_nothing_again(
     assert hashes(make_settings(training=change), manifest) == hashes(make_settings(), manifest)
 
 
-@pytest.mark.parametrize("change", [{"processes": 2}, {"precision": "bf16"}, {"compile": True}, {"accumulate": 2}])
+@pytest.mark.parametrize(
+    "change",
+    [{"processes": 2}, {"batch_scale": 2}, {"precision": "bf16"}, {"compile": True}, {"accumulate": 2}],
+)
 def test_how_training_computes_changes_the_last_digits_and_hence_the_hash(
     make_settings: Make, manifest: DatasetManifest, change: dict[str, object]
 ) -> None:
@@ -129,7 +132,7 @@ def test_every_option_of_the_configuration_is_in_the_specifications(
     make_settings: Make, manifest: DatasetManifest, with_store: None
 ) -> None:
     training = TrainingOptions(
-        image_size=64, workers=3, precision="fp16", compile=True, accumulate=2, deterministic=True
+        image_size=64, workers=3, batch_scale=4, precision="fp16", compile=True, accumulate=2, deterministic=True
     )
     specificity = ThresholdOptions(
         target=0.8, method="hill_climb", reward="information", delta=0.1, temperature=True, groups="class",
