@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +16,7 @@ from ml.networks.description import NetworkSpec
 from ml.networks.inference import seen_boxes
 from ml.serving.answering import Answering
 from ml.serving.versions import Version
+from ml.spec import Rule
 from ml.specificity.novelty import Novelty
 
 COPIED: Final = ("taxonomy", "thresholds", "attribution", "model_card")
@@ -34,6 +36,7 @@ HERE = Path(__file__).parent
 MODEL = json.loads((HERE / "model.json").read_text(encoding="utf-8"))
 TREE = pq.read_table(HERE / "taxonomy.parquet").sort_by("node_id").to_pydict()
 TABLE = pq.read_table(HERE / "thresholds.parquet")
+DECIMALS = 12
 
 
 def parts_of(photo):
@@ -63,22 +66,43 @@ def run(pixels):
     return dict(zip(MODEL["outputs"], outputs))
 
 
+def scores_of(best, along, gains, greatest):
+    """For each depth the greatest threshold at which the answer is as deep: 1 for the root, and falling with depth."""
+    best, depths = np.round(best, DECIMALS), np.arange(len(best))
+    if MODEL["rule"] == "threshold":
+        return best
+    if MODEL["rule"] == "distance":
+        preferred = (along[None] - along[:, None]) / np.maximum(depths[None] - depths[:, None], 1)
+    else:
+        certain = np.append(1.0, best[1:])
+        gained = np.round((certain * gains)[None] - (certain * gains)[:, None], DECIMALS)
+        total = gained + greatest * (certain[:, None] - certain[None])
+        preferred = np.where(gained < 0, -1, np.where(total > 0, gained / np.where(total > 0, total, 1), 1))
+    scores = [1.0] + [preferred[:depth, depth:].min(axis=0).max() for depth in depths[1:]]
+    return np.round(scores, DECIMALS)
+
+
 def answer(probabilities):
-    """The deepest taxon that is probable enough, with its probability and the threshold."""
-    masses = np.array(
-        [probabilities[begin:end].sum() for begin, end in zip(TREE["leaf_begin"], TREE["leaf_end"])]
-    )
-    depth = np.array(TREE["depth"])
+    """The deepest taxon that the rule prefers at the threshold, with its probability."""
+    begin, end, depth = (np.array(TREE[name]) for name in ("leaf_begin", "leaf_end", "depth"))
+    masses = np.array([probabilities[first:last].sum() for first, last in zip(begin, end)])
+    along = masses.copy()
+    along[0] = 0
+    for node in range(1, len(along)):
+        along[node] += along[TREE["parent_id"][node]]
+    chosen_by = along if MODEL["rule"] == "distance" else masses
+    # Of each depth one taxon; the first of equals.
+    nodes = [max(np.flatnonzero(depth == level), key=lambda node: chosen_by[node]) for level in range(max(depth) + 1)]
+    gains = depth if MODEL["reward"] == "depth" else np.log2(len(probabilities)) - np.log2(end - begin)
     group = int((TABLE.schema.metadata or {}).get(b"group_depth", 0))
-    taken_for = max(np.flatnonzero(depth == group), key=lambda node: masses[node])
     chosen = [row for row in TABLE.to_pylist() if abs(row["target"] - MODEL["target"]) < 1e-9]
-    rows = {row["group_node_id"]: row["threshold"] for row in chosen}
-    threshold = rows.get(int(taken_for), rows[0])
-    enough = [node for node in range(len(masses)) if masses[node] >= threshold or node == 0]
-    node = max(enough, key=lambda node: (depth[node], masses[node]))
+    thresholds = {row["group_node_id"]: row["threshold"] for row in chosen}
+    threshold = thresholds.get(int(nodes[group]), thresholds[0])
+    scores = scores_of(masses[nodes], along[nodes], gains[nodes], gains.max())
+    node = nodes[int((scores[1:] >= round(threshold, DECIMALS)).sum())]
     return {
         "taxon": TREE["name"][node], "rank": TREE["rank"][node], "taxon_key": TREE["taxon_key"][node],
-        "probability": float(masses[node]), "threshold": threshold,
+        "probability": float(masses[node]), "threshold": threshold, "rule": MODEL["rule"],
     }
 
 
@@ -104,6 +128,16 @@ DISTANCE: Final = """;
 - `distance` (N): how unlike all known species a photograph looks. `novelty.parquet` turns it into shares, in the first
   row whose distance is not less: of photographs of known species (`known`) and of unknown genera (`novel`) that look at
   least so unlike"""
+
+
+RULES: Final[Mapping[Rule, str]] = {
+    "threshold": "the deepest taxon with a probability of at least the threshold",
+    "reward": "the taxon with the greatest (reward + R t / (1 - t)) x probability, the deepest of equals; t is the "
+    "threshold, the reward of a taxon its {reward}{unit}, and R that of a species",
+    "distance": "the taxon of depth d with the greatest S - t d, the deepest of equals; t is the threshold, and S the "
+    "sum of the probabilities along the taxon's lineage without the root",
+}
+"""What the answer is under each rule (`ml.specificity.rules`)."""
 
 
 def copy_artifacts(artifacts: Mapping[str, str], *, folder: Path) -> None:
@@ -145,6 +179,8 @@ def describe(
         "parts": seen_boxes(spec),
         "outputs": list(outputs),
         "target": answering.calibration.target,
+        "rule": answering.thresholds.rule,
+        "reward": answering.thresholds.reward,
         "watch": [taxon.model_dump(include={"taxon", "node_id", "threshold"}) for taxon in answering.calibration.watch],
     }
     _write(folder / "labels.json", json.dumps(labels, indent=1, ensure_ascii=False))
@@ -182,14 +218,26 @@ ratio, bilinear with antialiasing; where left is beyond right, then mirrored. It
 - `probabilities` (N, species): calibrated, in the order of `labels.json`;
 - `embedding` (N, F): the features that the probabilities are computed from{distance}.
 
-The probability of a taxon is the sum over its species, `leaf_begin` to `leaf_end` in `taxonomy.parquet`. The answer is
-the deepest taxon with a probability of at least the threshold. `thresholds.parquet` has one for each target accuracy
-and group: the group of a photograph is its most probable taxon of the depth `group_depth` (metadata of the file), or
-else node 0. The target that was calibrated for is {facts["target"]:g}.
+{_paragraph(facts)}
 
 `python answer.py PHOTO...` does all of this, with NumPy, PyArrow, Pillow, and ONNX Runtime or PyTorch. Licences and
 rights holders of the training photographs are in `attribution.parquet`.
 """
+
+
+def _paragraph(facts: Mapping[str, Any]) -> str:
+    """How probabilities become an answer."""
+    rule = RULES[facts["rule"]].format(
+        reward=facts["reward"], unit=" in bits" if facts["reward"] == "information" else ""
+    )
+    group = "the taxon with the greatest S" if facts["rule"] == "distance" else "its most probable taxon"
+    return textwrap.fill(
+        "The probability of a taxon is the sum over its species, `leaf_begin` to `leaf_end` in `taxonomy.parquet`. The "
+        f"answer is {rule}. `thresholds.parquet` has one for each target accuracy and group: the group of a photograph "
+        f"is {group} of the depth `group_depth` (metadata of the file), or else node 0. The target that was calibrated "
+        f"for is {facts['target']:g}.",
+        width=120, break_on_hyphens=False,
+    )  # fmt: skip
 
 
 def _write(path: Path, text: str) -> None:

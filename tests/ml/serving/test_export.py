@@ -2,26 +2,32 @@
 
 import importlib.util
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
 
+from ml.child.pipes import Reporter
 from ml.networks.description import NetworkSpec
 from ml.networks.network import build, save
 from ml.serving import export
-from ml.serving.answering import Answering
+from ml.serving.answering import Answering, Looks
 from ml.serving.classifier import Classifier
 from ml.serving.export import Exported, FormatName
+from ml.serving.export_folder import copy_artifacts, describe
 from ml.serving.identify import main as identify
-from ml.spec import TestTime
+from ml.serving.question import Question
+from ml.serving.versions import Version
+from ml.spec import RESULT_FILE, CalibrateResult, Reward, Rule, TestTime
+from ml.specificity.stage import run as calibrate
 from ml.specificity.temperature import temper
-from tests.ml.specificity_fixtures import photograph_bytes, release
+from tests.ml.specificity_fixtures import calibrate_spec, photograph_bytes, release
 from tests.ml.world import PROCESSOR
 
 NEEDS_ONNX = pytest.mark.skipif(
@@ -57,12 +63,44 @@ def test_a_stranger_s_script_gives_the_served_answers(
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300, cwd=tmp_path)
     found = [json.loads(line) for line in done.stdout.splitlines()]
     for ours, theirs in zip(served, found, strict=True):
-        names = ("photo", "taxon", "rank", "taxon_key", "threshold")
+        names = ("photo", "taxon", "rank", "taxon_key", "threshold", "rule")
         assert {name: theirs[name] for name in names} == {name: ours[name] for name in names}
         # Pillow's resizing rounds in other places than torch's.
         assert theirs["probability"] == pytest.approx(ours["probability"], abs=5e-3)
         for share in ("known", "novel"):
             assert theirs["novelty"][share] == pytest.approx(ours["novelty"][share], abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("rule", "reward", "groups"),
+    [("threshold", "depth", "none"), ("reward", "depth", "kingdom"), ("reward", "information", "none"),
+     ("distance", "depth", "kingdom")],
+)  # fmt: skip
+def test_a_stranger_s_script_answers_by_the_rule_of_the_calibration(
+    tmp_path: Path, rule: Rule, reward: Reward, groups: Literal["none", "kingdom"]
+) -> None:
+    chosen = {"rule": rule, "reward": reward, "groups": groups, "group_photos": 10, "target": 0.8}
+    spec = calibrate_spec(tmp_path / "calibration").model_copy(update={**chosen, "tracking": None})
+    calibrate(spec, reporter=Reporter(lambda _: None))
+    result = spec.output / RESULT_FILE
+    thresholds = CalibrateResult.read(result).thresholds
+    artifacts = {"taxonomy": str(spec.taxonomy), "specificity": str(result), "thresholds": str(thresholds)}
+    served, folder = Answering.read(artifacts), tmp_path / "exported"
+    copy_artifacts(artifacts, folder=folder)
+    network = NetworkSpec(backbone="test_convnext", classes=4, image_size=32)
+    version = Version(name="tiny", number="1", folder="")
+    describe(folder, model="model.pt2", version=version, answering=served, spec=network, outputs=["probabilities"])
+    script = runpy.run_path(str(folder / "answer.py"))
+    # As a network gives them, in single precision.
+    rows = np.random.default_rng(1).dirichlet(np.full(4, 0.4), size=200).astype(np.float32).astype(np.float64)
+    answers = served.answers(Looks(rows, np.zeros((len(rows), 1), np.float32)), served.plan(Question()))
+    found = [script["answer"](row) for row in rows]
+    names = ("taxon", "rank", "taxon_key", "threshold", "rule")
+    assert [[one[name] for name in names] for one in found] == [[one[name] for name in names] for one in answers]
+    assert [one["probability"] for one in found] == pytest.approx([one["probability"] for one in answers])
+    assert len({one["rank"] for one in found}) > 2
+    told = {"threshold": "at least the threshold", "reward": f"its {reward}", "distance": "S - t d"}
+    assert told[rule] in " ".join((folder / "README.md").read_text("utf-8").split())
 
 
 def test_the_folder_holds_what_an_answer_needs(exported: Path) -> None:
