@@ -58,7 +58,7 @@ class TrainingOptions(Options):
     """Width and height of the network's input, in pixels."""
     workers: int | None = Field(default=None, ge=0)
     """Workers that decode photographs, per training process: processes where it has a GPU, else threads. Empty: its
-    share of the processor's cores, less one."""
+    share of the processor's cores, of which trainings that may run side by side have equal shares, less one."""
     batch_scale: float = Field(default=1.0, ge=1, le=1024, allow_inf_nan=False)
     """Multiplies the recipe's batch, over all processes. Learning rates grow with it, linearly where the optimiser acts
     as SGD (the paper's epsilon of 1) and by the square root where it acts as Adam; the epochs stay

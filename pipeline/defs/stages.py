@@ -13,7 +13,7 @@ from pipeline.dataset.manifest import DatasetManifest
 from pipeline.defs.metadata import Metadata, mapping_table, records_table, result, thumbnail
 from pipeline.defs.mlflow_runs import mlflow_answers, run_tags
 from pipeline.files import digest_of, sha256_of
-from pipeline.launching.gpus import reserved
+from pipeline.launching.gpus import decoding_workers, reserved
 from pipeline.launching.launch import run_child
 from pipeline.launching.specs import calibrate_spec, result_of, train_specs
 from pipeline.tracking.runs import run_url
@@ -45,11 +45,13 @@ def train_network(
     mlflow_answers(settings)
     manifest, tags = DatasetManifest.read(settings.paths), run_tags(settings, context)
     results, processes = [], settings.training.processes
+    workers = decoding_workers(processes=processes)
     with reserved(processes=processes, what=f"{settings.name}: {network}", say=context.log.info) as devices:
         for seed in settings.training.seeds:
+            specs = train_specs(settings, manifest, network=network, seed=seed, tags=tags, workers=workers)
             files = [
                 _run(spec, stage="train", context=context, pipes=pipes, processes=processes, variables=devices)
-                for spec in train_specs(settings, manifest, network=network, seed=seed, tags=tags)
+                for spec in specs
             ]
             results.append(result_of(TrainResult, files[-1]))
     version = digest_of(*(sha256_of(each.weights) for each in results))

@@ -75,6 +75,19 @@ def slots(*, processes: int, environment: Mapping[str, str] = os.environ) -> int
     return max(1, len(_usable(gpus(environment), processes=processes)) // processes)
 
 
+def decoding_workers(*, processes: int, environment: Mapping[str, str] = os.environ) -> int | None:
+    """Decoding workers for each process of a training: its share of the cores, less one, and at least one.
+
+    None where one training runs at a time: its processes divide the cores among themselves.
+    """
+    trainings = slots(processes=processes, environment=environment)
+    if trainings == 1:
+        return None
+    # `os.sched_getaffinity` is Linux's.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // (trainings * processes) - 1)
+
+
 @contextlib.contextmanager
 def reserved(
     *, processes: int, what: str, say: Callable[[str], None], environment: Mapping[str, str] = os.environ

@@ -94,11 +94,25 @@ def train_hash(
 
 
 def train_specs(
-    settings: Settings, manifest: DatasetManifest, *, network: NetworkName, seed: int, tags: Mapping[str, str]
+    settings: Settings,
+    manifest: DatasetManifest,
+    *,
+    network: NetworkName,
+    seed: int,
+    tags: Mapping[str, str],
+    workers: int | None = None,
 ) -> list[TrainSpec]:
-    """The specifications to train one after the other: for `genus_stage` one per rank, from the highest down."""
+    """The specifications to train one after the other: for `genus_stage` one per rank, from the highest down.
+
+    `workers` decode photographs where the configuration does not say how many.
+    """
     ranks: tuple[Rank | None, ...] = settings.training.transfer_ranks if network == "genus_stage" else (None,)
-    return [train_spec(settings, manifest, network=network, seed=seed, rank=rank, tags=tags) for rank in ranks]
+    specs = [train_spec(settings, manifest, network=network, seed=seed, rank=rank, tags=tags) for rank in ranks]
+    return specs if workers is None else [_with_workers(spec, workers) for spec in specs]
+
+
+def _with_workers(spec: TrainSpec, workers: int) -> TrainSpec:
+    return spec if spec.workers is not None else spec.model_copy(update={"workers": workers})
 
 
 def train_spec(

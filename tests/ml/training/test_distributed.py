@@ -78,16 +78,19 @@ def test_two_processes_give_the_weights_of_one(world: World, tmp_path: Path, ste
 def test_shares_of_one_photograph_and_of_two_end_in_the_same_state(world: World, tmp_path: Path) -> None:
     # Norms in training mode, which cannot normalise one photograph by itself; an average; patience; a validation.
     uneven = STEADY.model_copy(
-        update={"batch": 3, "batch_norm_frozen": False, "ema": 0.5, "patience": 5.0,
+        update={"batch": 4, "batch_norm_frozen": False, "ema": 0.5, "patience": 5.0,
                 "segments": (Segment(epochs=1, rate=0.1),)}
     )  # fmt: skip
     recipes = tmp_path / "recipes.json"
     recipes.write_text(json.dumps({"baseline": uneven.model_dump(mode="json")}))
-    spec = world.spec(tmp_path / "out", spec_hash="three photographs", recipe=str(recipes), tracking=None)
+    # Of the first four photographs one cannot be read.
+    job = world.job(tmp_path / "job", recipe=uneven)
+    broken = world.spoiled(tmp_path / "world", job.photos.photo_ids[job.groups(0)[0][0]])
+    spec = broken.spec(tmp_path / "out", spec_hash="uneven", recipe=str(recipes), tracking=None)
     done = two_processes("ml", spec)
     assert done.returncode == 0, done.stderr
     (row,) = pq.read_table(TrainResult.read(spec.output / RESULT_FILE).history).to_pylist()
-    assert row["step"] == 6
+    assert row["step"] == 4
     assert row["validation_loss"] > 0
     kept = load_file(spec.output / "weights.safetensors")
     assert all(torch.isfinite(tensor).all() for tensor in kept.values())

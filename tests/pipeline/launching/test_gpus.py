@@ -15,7 +15,7 @@ from ml.spec import DEVICE_LOCKS
 from pipeline.errors import PoolError
 from pipeline.launching import gpus as module
 from pipeline.launching import pools
-from pipeline.launching.gpus import VISIBLE, gpus, may_have_gpus, reserved, slots
+from pipeline.launching.gpus import VISIBLE, decoding_workers, gpus, may_have_gpus, reserved, slots
 from pipeline.paths import PROJECT_ROOT
 from tests.pipeline.cards import DIVIDED, MIG_1, MIG_2, PAIR, SINGLE, A, B, C, nvidia_smi
 
@@ -82,6 +82,25 @@ def test_the_operators_choice_is_kept_in_its_order_and_its_words(
 def test_trainings_side_by_side_are_gpus_by_processes(processes: int, expected: int) -> None:
     assert slots(processes=processes) == expected
     assert slots(processes=processes, environment={VISIBLE: ""}) == 1, "the processor is one"
+
+
+@pytest.mark.parametrize(
+    ("said", "processes", "cores", "expected"),
+    [
+        (PAIR, 1, 16, 7),
+        (PAIR, 1, 2, 1),
+        (PAIR, 2, 16, None),
+        (SINGLE, 1, 16, None),
+        (DIVIDED, 1, 16, 4),
+        ("", 1, 16, None),
+    ],
+)
+def test_trainings_side_by_side_share_the_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, processes: int, cores: int, expected: int | None
+) -> None:
+    nvidia_smi(said, folder=tmp_path, monkeypatch=monkeypatch)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)))
+    assert decoding_workers(processes=processes, environment={}) == expected
 
 
 def test_two_trainings_have_different_gpus_and_a_third_waits_and_says_for_what(

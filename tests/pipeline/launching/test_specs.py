@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from ml.spec import RESULT_FILE, NetworkName, ThresholdOptions, TrainingOptions
 from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import DatasetManifest
-from pipeline.launching.specs import calibrate_hash, calibrate_spec, train_hash, train_spec, train_specs
+from pipeline.launching.specs import DECIDING, calibrate_hash, calibrate_spec, train_hash, train_spec, train_specs
 from tests.pipeline.trained import dataset, train
 
 STAGES: tuple[NetworkName, ...] = get_args(NetworkName)
@@ -49,13 +49,37 @@ def test_what_does_not_decide_the_outcome_trains_nothing_again(
 
 @pytest.mark.parametrize(
     "change",
-    [{"processes": 2}, {"batch_scale": 2}, {"precision": "bf16"}, {"compile": True}, {"accumulate": 2}],
+    [
+        {"processes": 2},
+        {"batch_scale": 2},
+        {"precision": "bf16"},
+        {"compile": True},
+        {"cuda_graph": False},
+        {"accumulate": 2},
+        {"test_time": "mirror"},
+    ],
 )
 def test_how_training_computes_changes_the_last_digits_and_hence_the_hash(
     make_settings: Make, manifest: DatasetManifest, change: dict[str, object]
 ) -> None:
     before, after = (hashes(settings, manifest) for settings in (make_settings(), make_settings(training=change)))
     assert all(before[network] != after[network] for network in STAGES)
+
+
+def test_every_option_of_training_decides_or_is_known_not_to() -> None:
+    others = {"workers", "recompute", "checkpoint_minutes", "log_steps"}
+    assert set(TrainingOptions.model_fields) - others < DECIDING
+    assert others.isdisjoint(DECIDING)
+
+
+def test_workers_are_those_of_the_launcher_where_the_configuration_leaves_them_to_it(
+    make_settings: Make, manifest: DatasetManifest
+) -> None:
+    for chosen, given, expected in ((None, 3, 3), (None, None, None), (5, 3, 5), (0, 3, 0)):
+        settings = make_settings(training={"workers": chosen})
+        (spec,) = train_specs(settings, manifest, network="baseline", seed=1, tags={}, workers=given)
+        assert spec.workers == expected
+        assert spec.spec_hash == train_hash(make_settings(), manifest, network="baseline", seed=1)
 
 
 @pytest.mark.parametrize("change", [{"transfer_mixing": 0.7}, {"literal_schedule": True}])
