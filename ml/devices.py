@@ -104,14 +104,18 @@ class Device:
         """Choose the fastest kernels of a GPU, or those that give the same bits each time; a processor always does."""
         if self.device.type != "cuda":
             return
-        tf32 = self.precision != "fp32"
-        torch.set_float32_matmul_precision("high" if tf32 else "highest")
-        torch.backends.cudnn.allow_tf32 = tf32
+        self.round_products()
         torch.backends.cudnn.benchmark = not deterministic
         if deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
             # An operation without a deterministic kernel runs with a warning that names it.
             torch.use_deterministic_algorithms(mode=True, warn_only=True)
+
+    def round_products(self) -> None:
+        """Let a GPU round the factors of products of float32, except in the precision `fp32`."""
+        tf32 = self.precision != "fp32"
+        torch.set_float32_matmul_precision("high" if tf32 else "highest")
+        torch.backends.cudnn.allow_tf32 = tf32
 
     def place(self, network: nn.Module) -> nn.Module:
         """Move a network to this device, in the layout that convolutions are fastest in (channels last)."""

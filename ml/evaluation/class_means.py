@@ -110,12 +110,12 @@ class ClassSums:
         """
         if device.world == 1:
             return
-        shapes = {"_sums": (self._classes, features), "_products": (features, features)}
-        for name, shape in shapes.items():
-            own: Tensor | None = getattr(self, name)
-            numbers = torch.zeros(shape, dtype=torch.float64) if own is None else own
-            setattr(self, name, device.add_up(numbers.to(device.device)).cpu())
-        self._photos = device.add_up(self._photos.to(device.device)).cpu()
+        double = torch.float64
+        sums = torch.zeros(self._classes, features, dtype=double) if self._sums is None else self._sums
+        products = torch.zeros(features, features, dtype=double) if self._products is None else self._products
+        self._sums, self._products, self._photos = (
+            device.add_up(numbers.to(device.device)).cpu() for numbers in (sums, products, self._photos)
+        )
 
     def means(self) -> ClassMeans:
         """The means of what was added.

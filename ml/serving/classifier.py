@@ -44,6 +44,8 @@ class Classifier:
         """
         self.network = load(Path(artifacts["network"]), Path(artifacts["weights"]))
         self.device = device or device_for(self.network.spec.precision)
+        if self.device.device.type == "cuda":
+            self.device.round_products()
         # In the layout of evaluation: other kernels would round in other places.
         self.device.place(self.network).eval()
 

@@ -9,6 +9,7 @@ import torch
 from ml.child.pipes import Reporter
 from ml.devices import joined
 from ml.evaluation import predict as evaluate
+from ml.evaluation.class_means import ClassSums
 from ml.images.loader import Loader
 from ml.images.pack import Pack, read_split
 from ml.networks.description import NetworkSpec
@@ -24,15 +25,17 @@ def main(index: str, split: str, taxonomy: str, output: str) -> None:
     pack = Pack(Path(index))
     photos = read_split(Path(split), pack=pack, side="train")
     evaluate.BATCH = 4
+    sums = ClassSums(network.head.out_features)
     with joined() as device:
         found = evaluate.predict(
             network, photos=photos, loader=Loader(pack, network.spec, device=device, workers=1), device=device,
             reporter=Reporter(lambda _: None), stop=threading.Event(), title="x", output=Path(output),
-            distributions=True,
+            distributions=True, embeddings=True, sums=sums,
         )  # fmt: skip
         assert (found is None) == (device.rank > 0)
         if found is not None:
             assert found.unreadable == 1
+            sums.means().write(Path(output).with_suffix(".safetensors"))
 
 
 if __name__ == "__main__":

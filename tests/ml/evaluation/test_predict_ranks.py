@@ -5,8 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 
+from ml.evaluation.class_means import ClassMeans
 from tests.ml.predicting import main
 from tests.ml.world import World
 
@@ -32,3 +34,9 @@ def test_two_processes_write_the_rows_of_one_in_its_order(world: World, tmp_path
     one, two = (pq.read_table(tmp_path / f"{name}.parquet") for name in ("one", "two"))
     assert one.num_rows == 17
     assert two.equals(one), "the same batches, so the same bits"
+    means, again = (ClassMeans.read(tmp_path / f"{name}.safetensors") for name in ("one", "two"))
+    assert again.photos.tolist() == means.photos.tolist()
+    assert means.photos.sum() == 17
+    # Added up in another order.
+    assert np.allclose(again.means, means.means, rtol=1e-6, atol=1e-9)
+    assert np.allclose(again.covariance, means.covariance, rtol=1e-6, atol=1e-9)

@@ -1,6 +1,7 @@
 """Where a served network runs, and in which precision: what was calibrated, where the machine can."""
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -16,7 +17,13 @@ from tests.ml.specificity_fixtures import photograph_bytes
 
 @pytest.mark.parametrize(
     ("precision", "bf16", "expected"),
-    [("fp32", True, "fp32"), ("bf16", True, "bf16"), ("bf16", False, "fp32"), ("fp16", False, "fp16")],
+    [
+        ("fp32", True, "fp32"),
+        ("tf32", True, "tf32"),
+        ("bf16", True, "bf16"),
+        ("bf16", False, "fp32"),
+        ("fp16", False, "fp16"),
+    ],
 )
 def test_a_gpu_computes_in_what_was_calibrated_where_it_can(
     monkeypatch: pytest.MonkeyPatch, *, precision: PrecisionName, bf16: bool, expected: PrecisionName
@@ -30,6 +37,12 @@ def test_a_gpu_computes_in_what_was_calibrated_where_it_can(
 def test_a_processor_computes_in_full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert device_for("bf16").dtype == torch.float32
+
+
+@pytest.mark.parametrize("precision", get_args(PrecisionName))
+def test_what_is_stored_is_what_was_computed_in(precision: PrecisionName) -> None:
+    device = Device(device=torch.device("cpu"), rank=0, world=1, precision=precision)
+    assert device.computes_in == ("fp32" if precision == "auto" else precision)
 
 
 def test_in_short_numbers_the_head_is_still_in_full_precision(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from pydantic import ValidationError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -161,6 +162,19 @@ def test_a_fitted_head_is_moved_to_the_prior_that_training_goes_on_with(
     )
     log_prior = torch.tensor(np.log(np.array(TRAINING) / sum(TRAINING)), dtype=torch.float32)
     assert torch.allclose(plain["head.bias"] - adjusted["head.bias"], log_prior, atol=1e-6)
+
+
+def test_class_means_hold_no_prior_that_could_be_moved(world: World, uneven: Path, tmp_path: Path) -> None:
+    prototypes = recipe(head="prototype", segments=(Segment(epochs=0.25, rate=1e-9),), warmup=0.0)
+    plain, adjusted = (
+        weights(run(world, tmp_path / str(tau), split=uneven, recipe=recipe(prototypes, logit_adjustment=tau)))
+        for tau in (0.0, 1.0)
+    )
+    assert torch.allclose(plain["head.bias"], adjusted["head.bias"], atol=1e-6)
+    options: list[dict[str, Any]] = [{"logit_adjustment": 1.0}, {"sampling": 0.5}]
+    for option in options:
+        with pytest.raises(ValidationError, match="class means hold no prior"):
+            recipe(head="prototype", segments=(), **option)
 
 
 def test_a_photograph_that_is_drawn_twice_is_cropped_twice(world: World, tmp_path: Path) -> None:

@@ -25,10 +25,12 @@ from ml.child.tracking import child_run, find_run
 from ml.devices import joined
 from ml.errors import CheckpointError, DataError, InterruptedTrainingError, TrackingError, TrainingError
 from ml.evaluation.class_means import ClassMeans
-from ml.evaluation.predictions import StoredProbabilities, open_probabilities
+from ml.evaluation.predictions import EMBEDDING, StoredProbabilities, open_probabilities
 from ml.images.augmentation import Augmentation
+from ml.images.pack import Pack, read_split
 from ml.networks.description import NetworkSpec
 from ml.networks.network import build, load
+from ml.serving.classifier import Classifier
 from ml.spec import RANKS, RESULT_FILE, TrainResult, TrainSpec
 from ml.taxonomy import Taxonomy
 from ml.training import recipes, train
@@ -97,6 +99,29 @@ def test_a_specification_becomes_a_result(world: World, tmp_path: Path, fast: Re
     said: list[str] = []
     assert run(spec, said=said) == result
     assert "nothing to do" in said[0]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"probe": None}, {"segments": ()}, {"probe": None, "trainable": 0.25, "reuse_frozen": True}],
+    ids=["photographs", "embeddings", "frozen layers"],
+)
+def test_whatever_training_learns_from_several_looks_are_evaluated_as_they_are_served(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, object]
+) -> None:
+    short = {"segments": (Segment(epochs=0.5, rate=1e-3),), "views": (1.0, 0.5), "batch_norm_frozen": True}
+    monkeypatch.setitem(recipes.RECIPES["sample"], "baseline", FAST.model_copy(update=short | changes))
+    result = run(world.spec(tmp_path / "out", test_time="mirror", tracking=None))
+    assert (NetworkSpec.read(result.network).test_time, NetworkSpec.read(result.network).precision) == (
+        "mirror", "fp32"
+    )  # fmt: skip
+    served, pack = Classifier({"network": str(result.network), "weights": str(result.weights)}), Pack(world.index)
+    photos = read_split(world.split, pack=pack, side="validation")
+    looks = served.look([served.views(pack.jpeg(int(row))) for row in photos.rows])
+    assert len(served.views(pack.jpeg(0))) == 4
+    assert np.allclose(looks.probabilities, StoredProbabilities(result.probabilities)[:], atol=2**-11)
+    embeddings = StoredProbabilities(result.predictions, column=EMBEDDING)[:]
+    assert np.allclose(looks.embeddings, embeddings, rtol=1e-4, atol=1e-5)
 
 
 def test_the_run_in_mlflow_is_nested_tagged_and_found_again(world: World, tmp_path: Path, fast: Recipe) -> None:
