@@ -15,7 +15,7 @@ import torch
 
 from bench.harness import PHOTOS, Goal, Report
 from ml.devices import Device
-from ml.evaluation.class_means import ClassSums
+from ml.evaluation.class_sums import ClassSums
 from ml.evaluation.reliability import clopper_pearson
 from ml.images.photograph import upright_pixels
 from ml.images.views import resize, standardise

@@ -20,7 +20,7 @@ from ml.child.pipes import Reporter
 from ml.child.progress import meter
 from ml.devices import Device
 from ml.errors import DataError, InterruptedTrainingError
-from ml.evaluation.class_means import ClassSums
+from ml.evaluation.class_sums import ClassSums
 from ml.evaluation.metrics import Answers
 from ml.evaluation.predictions import prediction_writer
 from ml.images.loader import Batch, Loader

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from ml.child.pipes import Reporter
 from ml.devices import Device
-from ml.evaluation.class_means import ClassSums
+from ml.evaluation.class_sums import ClassSums
 from ml.evaluation.drawing import BLUE, GREEN, GRID, INK, ORANGE, figure_of, save, tidy
 from ml.evaluation.metrics import SIZE_NAMES, Measured, confused_pairs, flat, measure, write_metrics, write_pairs
 from ml.evaluation.predict import Evaluation, predict

@@ -9,7 +9,7 @@ import torch
 from ml.child.pipes import Reporter
 from ml.devices import joined
 from ml.evaluation import predict as evaluate
-from ml.evaluation.class_means import ClassSums
+from ml.evaluation.class_sums import ClassSums
 from ml.images.loader import Loader
 from ml.images.pack import Pack, read_split
 from ml.networks.description import NetworkSpec

@@ -19,7 +19,7 @@ from PIL import ExifTags, Image
 from safetensors.torch import save_file
 
 from ml.child.pipes import Reporter
-from ml.evaluation.class_means import ClassSums
+from ml.evaluation.class_sums import ClassSums
 from ml.networks.description import NetworkSpec
 from ml.networks.network import create
 from ml.serving.register import run as register_run

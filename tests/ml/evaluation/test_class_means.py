@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from ml.errors import DataError
-from ml.evaluation.class_means import ClassMeans, ClassSums
+from ml.evaluation.class_means import ClassMeans
+from ml.evaluation.class_sums import ClassSums
 
 
 def test_means_and_covariance_do_not_depend_on_batches(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ml.child.pipes import Reporter
-from ml.evaluation.class_means import ClassSums
+from ml.evaluation.class_sums import ClassSums
 from ml.evaluation.predict import predict
 from ml.evaluation.predictions import EMBEDDING, StoredProbabilities
 from ml.images.loader import Loader
