@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
 
 from ml.errors import CheckpointError
 from ml.files import replacing
+from ml.networks.network import Network
 from ml.training.background import Background
 
 FILE = Path("checkpoints") / "latest.pt"
@@ -61,10 +62,10 @@ class Restored(NamedTuple):
 class Trained:
     """What has a state that training changes."""
 
-    network: nn.Module
+    network: Network
     optimiser: Optimizer
     scaler: torch.amp.GradScaler
-    average: nn.Module | None = None
+    average: Network | None = None
     """The network with averaged weights, where they are averaged."""
 
     def state(self) -> dict[str, Any]:

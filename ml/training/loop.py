@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from timm.layers.norm_act import convert_sync_batchnorm
-from timm.utils.model_ema import ModelEmaV3
 
 from ml.child.pipes import Reporter
 from ml.child.progress import Meter, meter
@@ -30,10 +29,12 @@ from ml.networks.trainable import freeze, set_training_mode
 from ml.spec import TrainSpec
 from ml.taxonomy import Taxonomy
 from ml.training import checkpoints, losses, mixing, optimiser, sampling, throughput, validation
+from ml.training.averaging import Average, settle_statistics
 from ml.training.checkpoints import Best, Position, Restored, Trained, Writer, on_processor
 from ml.training.optimiser import Rates
 from ml.training.recipes import Recipe, rate_at
 from ml.training.seeds import seed_of as seed_of  # noqa: PLC0414 (head_fit takes it from here)
+from ml.training.statistics import share_statistics
 from ml.training.step import Objective, Step, recordable
 from ml.training.step_log import StepLog
 from ml.training.validation import Quality, Validation
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
     from ml.child.tracking import ChildRun
 
 PHASE = "train"
+STATISTICS_BATCHES = 100
+"""Batches that the statistics of batch norms are taken anew from after a short training; at the end of an epoch within
+it a twentieth of the epoch, and at least four."""
 CHECKPOINT_SECONDS = 60.0
 """Between two checkpoints, at least; see `ml.training.checkpoints.Writer`."""
 
@@ -64,8 +68,7 @@ class Job:
     tracked: "ChildRun | None" = None
     """The run that each epoch is logged to."""
     checkpoint_seconds: float = CHECKPOINT_SECONDS
-    taxonomy: Taxonomy | None = None
-    """The tree of the classes; needed for a hierarchical loss only."""
+    taxonomy: Taxonomy | None = None  # A hierarchical loss needs it.
     validation: Validation | None = None
     """What is looked at after each epoch."""
 
@@ -79,32 +82,23 @@ class Job:
         """Steps of the whole recipe; none when it only fits the head."""
         return max(1, round(self.recipe.epochs * self.steps_per_epoch)) if self.recipe.segments else 0
 
-    @property
-    def counts(self) -> NDArray[np.int64]:
-        """Training photographs of each class."""
-        return np.bincount(self.photos.labels, minlength=self.network.head.out_features)
-
     def shown(self, epoch: int) -> Photos:
-        """What the positions of `groups` point to: the training side, or what is drawn from it for this epoch.
-
-        A photograph that is drawn several times is there as often: each time it is cropped and coloured anew.
-        """
-        return self.photos if self.recipe.sampling == 1 else self.photos.take(self._order(epoch))
+        """What the positions of `groups` point to."""
+        return sampling.drawn(self.photos, self.recipe, seed=self.spec.seed, epoch=epoch)[0]
 
     def groups(self, epoch: int) -> list[NDArray[np.intp]]:
         """Positions of each batch of an epoch in what is `shown`, over all processes."""
-        order = self._order(epoch) if self.recipe.sampling == 1 else np.arange(len(self.photos))
+        order = sampling.drawn(self.photos, self.recipe, seed=self.spec.seed, epoch=epoch)[1]
         batch = self.recipe.batch
         return [order[step * batch : (step + 1) * batch] for step in range(self.steps_per_epoch)]
+
+    def changes(self, epoch: int) -> RandomChanges:
+        """The random changes of an epoch's photographs."""
+        return RandomChanges(self.recipe.augmentation, seed=self.spec.seed, stage=self.recipe.stage, epoch=epoch)
 
     def share(self, group: NDArray[np.intp], *, rank: int) -> NDArray[np.intp]:
         """The part of a batch that the process `rank` computes."""
         return group[rank :: self.device.world]
-
-    def _order(self, epoch: int) -> NDArray[np.intp]:
-        return sampling.order(
-            self.photos.labels, seed=self.spec.seed, stage=self.recipe.stage, epoch=epoch, power=self.recipe.sampling
-        )
 
 
 def fit(job: Job) -> list[dict[str, Any]]:
@@ -148,10 +142,10 @@ class Loop:
         self.optimiser = optimiser.create(network, recipe)
         self.rates = Rates(self.optimiser, device=device)
         self.scaler = device.scaler()
-        self.average = averaged(network, decay=recipe.ema) if recipe.ema is not None else None
+        self.average = Average(network, decay=recipe.ema) if recipe.ema is not None else None
         self.trained = Trained(
             network=network, optimiser=self.optimiser, scaler=self.scaler,
-            average=self.average.module if self.average is not None else None,
+            average=cast("Network", self.average.module) if self.average is not None else None,
         )  # fmt: skip
         file = job.spec.output / checkpoints.FILE
         restored = checkpoints.restore(file, self.trained, spec_hash=job.spec.spec_hash)
@@ -160,7 +154,8 @@ class Loop:
         self.position, self.history, self.best = restored or Restored(Position(step=0), [], None)
         if restored:
             job.reporter.info(f"going on at step {self.position.step} of {job.steps}")
-        loss = losses.create(recipe, counts=job.counts, taxonomy=job.taxonomy, rank=recipe.rank)
+        counts = sampling.counts(job.photos, classes=network.head.out_features)
+        loss = losses.create(recipe, counts=counts, taxonomy=job.taxonomy, rank=recipe.rank)
         self.mixing = mixing.create(recipe, classes=network.head.out_features)
         self.steps = Step(
             Objective(network, loss=loss.to(device.device), auxiliary_weight=recipe.auxiliary_weight),
@@ -203,7 +198,7 @@ class Loop:
         groups = [job.share(group, rank=job.device.rank) for group in job.groups(epoch)[begin:end]]
         set_training_mode(job.network, branches=job.recipe.branches, batch_norm_frozen=job.recipe.batch_norm_frozen)
         job.device.forget_peak()
-        changes = RandomChanges(job.recipe.augmentation, seed=job.spec.seed, stage=job.recipe.rank, epoch=epoch)
+        changes = job.changes(epoch)
         started, waited, before = time.monotonic(), 0.0, self.position.seen
         title = f"epoch {epoch + 1} of {math.ceil(job.recipe.epochs)}"
         with meter(title, total=sum(map(len, groups)), reporter=job.reporter) as progress:
@@ -237,6 +232,9 @@ class Loop:
             self.job.reporter.info(f"kept the network of epoch {epoch}, with a validation loss of {self.best.loss:.3f}")
         elif self.average is not None:
             self.job.network.load_state_dict(self.average.module.state_dict())
+        steps = self.best.step if self.best is not None else self.position.step
+        if steps:
+            self._settle_statistics(self.job.network, steps=steps, batches=STATISTICS_BATCHES)
 
     def step(self, batch: Batch, *, changes: RandomChanges, progress: Meter, last: bool = False) -> None:
         """Take one step, and read the numbers of the one before while the device computes.
@@ -269,7 +267,8 @@ class Loop:
             stop, due = wanted_before
         else:
             stop = job.stop.is_set()
-        if stop or due:
+        # What was due before the step before may be written by now.
+        if stop or (due and self.writer.due):
             self._save()
         self._end_when(asked=stop)
 
@@ -315,11 +314,9 @@ class Loop:
         self._loss = sum(losses) / max(1, photos)
         rate = rate_at(self.job.recipe, done=(self.position.step - 1) / self.job.steps_per_epoch)
         self.log.add(step=self.position.step, loss=self._loss, norm=norm, rate=rate)
+        loss_sum, seen = self.position.loss_sum + sum(losses), self.position.seen + int(photos)
         self.position = replace(
-            self.position,
-            loss_sum=self.position.loss_sum + sum(losses),
-            correct=self.position.correct + int(correct),
-            seen=self.position.seen + int(photos),
+            self.position, loss_sum=loss_sum, correct=self.position.correct + int(correct), seen=seen
         )
         return stop > 0, save > 0
 
@@ -329,15 +326,18 @@ class Loop:
         epoch, index = divmod(step, job.steps_per_epoch)
         bad = [rank for rank, loss in enumerate(losses) if not math.isfinite(loss)]
         suspects = np.concatenate([job.share(job.groups(epoch)[index], rank=rank) for rank in bad])
-        return (
-            f"the loss is {losses[bad[0]]} at step {step} of {job.steps}; lower the learning rate of recipe "
-            f"{job.recipe.name}, or look at the batch's photographs: "
-            + ", ".join(job.shown(epoch).photo_ids[position] for position in suspects)
-        )
+        names = ", ".join(job.shown(epoch).take(suspects).photo_ids)
+        return (f"the loss is {losses[bad[0]]} at step {step} of {job.steps}; lower the learning rate of recipe "
+                f"{job.recipe.name}, or look at the batch's photographs: {names}")  # fmt: skip
 
     def _close_epoch(self, epoch: int, *, speed: float, data_wait: float) -> None:
         job, step, seen = self.job, self.position.step, max(1, self.position.seen)
         memory = job.device.peak_mib()
+        for network in (job.network, self.trained.average):
+            # Each process has its own statistics, and an average of these.
+            if network is not None:
+                set_training_mode(network, branches=job.recipe.branches, batch_norm_frozen=job.recipe.batch_norm_frozen)
+                share_statistics(network, device=job.device)
         quality = self._validate()
         numbers = {
             "train_loss": self.position.loss_sum / seen,
@@ -369,31 +369,32 @@ class Loop:
         job = self.job
         if job.validation is None or not len(job.validation.positions):
             return None
-        network = cast("Network", self.average.module) if self.average is not None else job.network
+        network = self.trained.average or job.network
+        few = min(STATISTICS_BATCHES, max(4, job.steps_per_epoch // 20))
+        self._settle_statistics(network, steps=self.position.step, batches=few)
         quality = job.validation.measure(network, loader=job.loader, device=job.device, stop=job.stop)
         if job.recipe.patience is not None and (self.best is None or quality.loss < self.best.loss):
             weights = {name: on_processor(tensor) for name, tensor in network.state_dict().items()}
             self.best = Best(step=self.position.step, loss=quality.loss, weights=weights)
         return quality
 
+    def _settle_statistics(self, network: Network, *, steps: int, batches: int) -> None:
+        """Take running statistics anew where `steps` steps are too few: from the last epoch's first batches."""
+        job, epoch = self.job, (steps - 1) // self.job.steps_per_epoch
+        seen = settle_statistics(
+            network, recipe=job.recipe, steps=steps, photos=job.shown(epoch), changes=job.changes(epoch),
+            positions=np.concatenate(job.groups(epoch)[:batches]), loader=job.loader, device=job.device, stop=job.stop,
+        )  # fmt: skip
+        if seen:
+            job.reporter.info(f"took the statistics of batch norms anew from {seen} photographs")
+
     def _end_when(self, *, asked: bool) -> None:
         if asked:
             self.writer.wait()
-            raise InterruptedTrainingError(
-                f"interrupted after step {self.position.step} of {self.job.steps}; run again to go on from there"
-            )
+            done = f"after step {self.position.step} of {self.job.steps}"
+            raise InterruptedTrainingError(f"interrupted {done}; run again to go on from there")
 
     def _save(self) -> None:
         self._settle()
         if self.job.device.first:
             self.writer.save(self.trained, position=self.position, history=self.history, best=self.best)
-
-
-def averaged(network: Network, *, decay: float) -> ModelEmaV3:
-    """The exponential moving average of the network's weights and running statistics, which `update` moves on.
-
-    Statistics are averaged as the weights are: they describe what the weights of all these steps gave. After t steps
-    the decay is the lesser of `decay` and (1 + t) / (10 + t), as in TensorFlow's `ExponentialMovingAverage`.
-    """
-    # timm's warm-up is 1 - (1 + s / gamma) ^ -power; at step t, s is t less `update_after_step`, less 1.
-    return ModelEmaV3(network, decay=decay, use_warmup=True, warmup_gamma=9.0, warmup_power=1.0, update_after_step=-2)

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
 from torch.optim import Optimizer
 
 from ml.errors import CheckpointError
@@ -41,7 +40,7 @@ def writer(file: Path, *, spec_hash: str = "mine", seconds: float = 0.0) -> Writ
     return Writer(file, spec_hash=spec_hash, seconds=seconds)
 
 
-def keep(file: Path, network: nn.Module, optimiser: Optimizer, *, step: int, spec_hash: str = "mine") -> None:
+def keep(file: Path, network: Network, optimiser: Optimizer, *, step: int, spec_hash: str = "mine") -> None:
     written = writer(file, spec_hash=spec_hash)
     try:
         written.save(
@@ -53,7 +52,7 @@ def keep(file: Path, network: nn.Module, optimiser: Optimizer, *, step: int, spe
         written.close()
 
 
-def load(file: Path, network: nn.Module, optimiser: Optimizer) -> Restored | None:
+def load(file: Path, network: Network, optimiser: Optimizer) -> Restored | None:
     return restore(file, Trained(network=network, optimiser=optimiser, scaler=SCALER), spec_hash="mine")
 
 

@@ -19,6 +19,7 @@ from ml.errors import TrainingError
 from ml.spec import RESULT_FILE, TrainResult, TrainSpec
 from ml.taxonomy import Taxonomy
 from ml.training import train
+from ml.training.recipes import Segment
 from ml.training.start import first_network
 from tests.ml.world import SMOOTH, STEADY, World
 
@@ -70,6 +71,24 @@ def test_two_processes_give_the_weights_of_one(world: World, tmp_path: Path, ste
     )
     for row, other in zip(rows, again, strict=True):
         assert other == pytest.approx(row, rel=1e-3)
+
+
+def test_shares_of_one_photograph_and_of_two_end_in_the_same_state(world: World, tmp_path: Path) -> None:
+    # Norms in training mode, which cannot normalise one photograph by itself; an average; patience; a validation.
+    uneven = STEADY.model_copy(
+        update={"batch": 3, "batch_norm_frozen": False, "ema": 0.5, "patience": 5.0,
+                "segments": (Segment(epochs=1, rate=0.1),)}
+    )  # fmt: skip
+    recipes = tmp_path / "recipes.json"
+    recipes.write_text(json.dumps({"baseline": uneven.model_dump(mode="json")}))
+    spec = world.spec(tmp_path / "out", spec_hash="three photographs", recipe=str(recipes), tracking=None)
+    done = two_processes("ml", spec)
+    assert done.returncode == 0, done.stderr
+    (row,) = pq.read_table(TrainResult.read(spec.output / RESULT_FILE).history).to_pylist()
+    assert row["step"] == 6
+    assert row["validation_loss"] > 0
+    kept = load_file(spec.output / "weights.safetensors")
+    assert all(torch.isfinite(tensor).all() for tensor in kept.values())
 
 
 def test_all_processes_end_when_the_loss_of_one_is_not_finite(world: World, tmp_path: Path, steady: str) -> None:

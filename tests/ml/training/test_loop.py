@@ -133,6 +133,19 @@ def test_two_views_in_parts_stopped_after_any_step_end_in_the_same_weights(
     assert [row["train_loss"] for row in again] == [row["train_loss"] for row in rows]
 
 
+def test_the_stages_of_a_transfer_draw_dropout_of_their_own(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds: dict[str, list[int]] = {"genus": [], "species": []}
+    for rank, drawn in seeds.items():
+        with monkeypatch.context() as patched:
+            job = world.job(tmp_path / rank, recipe=HALF_STEP.model_copy(update={"rank": rank}))
+            patched.setattr(torch, "manual_seed", drawn.append)
+            fit(job)
+    assert len(seeds["genus"]) == len(seeds["species"]) == 2
+    assert len({*seeds["genus"], *seeds["species"]}) == 4
+
+
 def test_the_history_tells_what_limits_training(world: World, tmp_path: Path) -> None:
     rows = fit(world.job(tmp_path, recipe=HALF_STEP))
     assert [row["step"] for row in rows] == [1, 2]
@@ -156,26 +169,39 @@ def test_the_average_of_weights_follows_its_formula_after_every_step(
 ) -> None:
     job = world.job(tmp_path, recipe=LIVELY)
     seen: list[dict[str, Tensor]] = []
+    averages: list[dict[str, Tensor]] = []
     original = Loop.take
 
     def take(self: Loop, batch: Batch, **keywords: Any) -> Fetched:  # noqa: ANN401
         numbers = original(self, batch, **keywords)
         assert self.average is not None
         seen.append(weights(self.job))
+        averages.append({name: tensor.clone() for name, tensor in self.average.module.state_dict().items()})
         return numbers
 
     monkeypatch.setattr(Loop, "take", take)
-    expected = weights(job)
+    # Weights and running statistics; whole numbers are counts.
+    expected = {name: tensor.double() for name, tensor in weights(job).items() if tensor.is_floating_point()}
     fit(job)
     assert len(seen) == 6
-    for done, now in enumerate(seen):
+    for done, (now, average) in enumerate(zip(seen, averages, strict=True)):
         decay = min(0.5, (1 + done) / (10 + done))
-        expected = {name: decay * expected[name].double() + (1 - decay) * now[name].double() for name in expected}
-    counts = {name for name, tensor in job.network.state_dict().items() if not tensor.is_floating_point()}
-    assert all("num_batches_tracked" in name for name in counts), "whole numbers are copied"
-    averages = {name: tensor for name, tensor in weights(job).items() if name not in counts}
-    assert farthest(averages, {name: expected[name] for name in averages}) < 1e-5
-    assert farthest(weights(job), seen[-1]) > 1e-3, "the average is kept, not the last weights"
+        expected = {name: decay * expected[name] + (1 - decay) * now[name].double() for name in expected}
+        for name, wanted in expected.items():
+            assert torch.allclose(average[name].double(), wanted, rtol=1e-4, atol=1e-5), name
+    kept = dict(job.network.named_parameters())
+    assert all(torch.equal(parameter, averages[-1][name]) for name, parameter in kept.items()), "the average is kept"
+    assert any(not torch.equal(parameter, seen[-1][name]) for name, parameter in kept.items())
+
+
+def test_an_average_follows_recorded_steps_as_it_does_eager_ones(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    eager, recorded = (world.job(tmp_path / name, recipe=LIVELY) for name in ("eager", "recorded"))
+    fit(eager)
+    monkeypatch.setattr("ml.training.loop.recordable", lambda *_, **__: True)
+    fit(recorded)
+    assert farthest(weights(eager), weights(recorded)) == 0
 
 
 @pytest.mark.parametrize("after", [1, 3, 5])

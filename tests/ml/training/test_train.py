@@ -115,6 +115,42 @@ def test_the_run_in_mlflow_is_nested_tagged_and_found_again(world: World, tmp_pa
     assert run(spec).mlflow_run_id == result.mlflow_run_id, "a retry continues its run"
 
 
+def test_steps_and_validation_are_in_mlflow(world: World, tmp_path: Path, fast: Recipe) -> None:
+    spec = world.spec(tmp_path / "out", spec_hash="steps", log_steps=3)
+    result = run(spec)
+    assert spec.tracking is not None
+    client = MlflowClient(spec.tracking.uri)
+    found = {
+        name: client.get_metric_history(result.mlflow_run_id, name)
+        for name in ("step_loss", "step_learning_rate", "step_gradient_norm", "validation_loss", "validation_accuracy")
+    }
+    for name in ("step_loss", "step_gradient_norm"):
+        assert all(metric.value > 0 for metric in found[name])
+    rates = [(metric.step, metric.value) for metric in found["step_learning_rate"]]
+    assert rates[0][0] == 3
+    for step, rate in rates:
+        assert rate == pytest.approx(recipes.rate_at(fast, done=(step - 1) / 4))
+    history = pq.read_table(result.history).to_pylist()
+    for name in ("validation_loss", "validation_accuracy"):
+        assert [metric.value for metric in found[name]] == [row[name] for row in history[1:]]
+    assert history[0]["phase"] == "probe"
+    assert history[0]["validation_loss"] is None, "the probe is not validated"
+
+
+def test_the_stages_of_a_transfer_draw_weights_of_their_own(world: World, tmp_path: Path) -> None:
+    taxonomy = Taxonomy.read(world.taxonomy)
+    genus, species, other = (
+        first_network(world.spec(tmp_path, network=network), recipe=FAST.model_copy(update={"rank": rank}),
+                      taxonomy=taxonomy).backbone.get_submodule("conv_stem").weight
+        for network, rank in (("genus_stage", "genus"), ("knowledge_transfer", "species"), ("baseline", "species"))
+    )  # fmt: skip
+    assert isinstance(genus, torch.Tensor)
+    assert isinstance(species, torch.Tensor)
+    assert isinstance(other, torch.Tensor)
+    assert not torch.equal(genus, species)
+    assert torch.equal(species, other), "networks of one rank are compared on equal terms"
+
+
 def test_an_interrupted_run_is_killed_and_a_failed_one_failed(world: World, tmp_path: Path) -> None:
     tracking = world.spec(tmp_path).tracking
     assert tracking is not None
