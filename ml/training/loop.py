@@ -69,8 +69,7 @@ class Job:
     tracked: "ChildRun | None" = None
     """The run that each epoch is logged to."""
     checkpoint_seconds: float = CHECKPOINT_SECONDS
-    taxonomy: Taxonomy | None = None
-    """The tree of the classes; needed for a hierarchical loss only."""
+    taxonomy: Taxonomy | None = None  # A hierarchical loss needs it.
     validation: Validation | None = None
     """What is looked at after each epoch."""
 
@@ -84,21 +83,13 @@ class Job:
         """Steps of the whole recipe; none when it only fits the head."""
         return max(1, round(self.recipe.epochs * self.steps_per_epoch)) if self.recipe.segments else 0
 
-    @property
-    def counts(self) -> NDArray[np.int64]:
-        """Training photographs of each class."""
-        return np.bincount(self.photos.labels, minlength=self.network.head.out_features)
-
     def shown(self, epoch: int) -> Photos:
-        """What the positions of `groups` point to: the training side, or what is drawn from it for this epoch.
-
-        A photograph that is drawn several times is there as often: each time it is cropped and coloured anew.
-        """
-        return self.photos if self.recipe.sampling == 1 else self.photos.take(self._order(epoch))
+        """What the positions of `groups` point to."""
+        return sampling.drawn(self.photos, self.recipe, seed=self.spec.seed, epoch=epoch)[0]
 
     def groups(self, epoch: int) -> list[NDArray[np.intp]]:
         """Positions of each batch of an epoch in what is `shown`, over all processes."""
-        order = self._order(epoch) if self.recipe.sampling == 1 else np.arange(len(self.photos))
+        order = sampling.drawn(self.photos, self.recipe, seed=self.spec.seed, epoch=epoch)[1]
         batch = self.recipe.batch
         return [order[step * batch : (step + 1) * batch] for step in range(self.steps_per_epoch)]
 
@@ -109,11 +100,6 @@ class Job:
     def share(self, group: NDArray[np.intp], *, rank: int) -> NDArray[np.intp]:
         """The part of a batch that the process `rank` computes."""
         return group[rank :: self.device.world]
-
-    def _order(self, epoch: int) -> NDArray[np.intp]:
-        return sampling.order(
-            self.photos.labels, seed=self.spec.seed, stage=self.recipe.stage, epoch=epoch, power=self.recipe.sampling
-        )
 
 
 def fit(job: Job) -> list[dict[str, Any]]:
@@ -169,7 +155,8 @@ class Loop:
         self.position, self.history, self.best = restored or Restored(Position(step=0), [], None)
         if restored:
             job.reporter.info(f"going on at step {self.position.step} of {job.steps}")
-        loss = losses.create(recipe, counts=job.counts, taxonomy=job.taxonomy, rank=recipe.rank)
+        counts = sampling.counts(job.photos, classes=network.head.out_features)
+        loss = losses.create(recipe, counts=counts, taxonomy=job.taxonomy, rank=recipe.rank)
         self.mixing = mixing.create(recipe, classes=network.head.out_features)
         self.steps = Step(
             Objective(network, loss=loss.to(device.device), auxiliary_weight=recipe.auxiliary_weight),
@@ -328,11 +315,9 @@ class Loop:
         self._loss = sum(losses) / max(1, photos)
         rate = rate_at(self.job.recipe, done=(self.position.step - 1) / self.job.steps_per_epoch)
         self.log.add(step=self.position.step, loss=self._loss, norm=norm, rate=rate)
+        loss_sum, seen = self.position.loss_sum + sum(losses), self.position.seen + int(photos)
         self.position = replace(
-            self.position,
-            loss_sum=self.position.loss_sum + sum(losses),
-            correct=self.position.correct + int(correct),
-            seen=self.position.seen + int(photos),
+            self.position, loss_sum=loss_sum, correct=self.position.correct + int(correct), seen=seen
         )
         return stop > 0, save > 0
 
@@ -342,11 +327,9 @@ class Loop:
         epoch, index = divmod(step, job.steps_per_epoch)
         bad = [rank for rank, loss in enumerate(losses) if not math.isfinite(loss)]
         suspects = np.concatenate([job.share(job.groups(epoch)[index], rank=rank) for rank in bad])
-        return (
-            f"the loss is {losses[bad[0]]} at step {step} of {job.steps}; lower the learning rate of recipe "
-            f"{job.recipe.name}, or look at the batch's photographs: "
-            + ", ".join(job.shown(epoch).photo_ids[position] for position in suspects)
-        )
+        names = ", ".join(job.shown(epoch).take(suspects).photo_ids)
+        return (f"the loss is {losses[bad[0]]} at step {step} of {job.steps}; lower the learning rate of recipe "
+                f"{job.recipe.name}, or look at the batch's photographs: {names}")  # fmt: skip
 
     def _close_epoch(self, epoch: int, *, speed: float, data_wait: float) -> None:
         job, step, seen = self.job, self.position.step, max(1, self.position.seen)
@@ -409,9 +392,8 @@ class Loop:
     def _end_when(self, *, asked: bool) -> None:
         if asked:
             self.writer.wait()
-            raise InterruptedTrainingError(
-                f"interrupted after step {self.position.step} of {self.job.steps}; run again to go on from there"
-            )
+            done = f"after step {self.position.step} of {self.job.steps}"
+            raise InterruptedTrainingError(f"interrupted {done}; run again to go on from there")
 
     def _save(self) -> None:
         self._settle()
