@@ -97,7 +97,8 @@ class Device:
         """Choose the fastest kernels of a GPU, or those that give the same bits each time; a processor always does."""
         if self.device.type != "cuda":
             return
-        tf32 = self.precision != "fp32"
+        # In half precision, what is computed in float32 is the head: its logits are to be full numbers.
+        tf32 = self.precision == "tf32"
         torch.set_float32_matmul_precision("high" if tf32 else "highest")
         torch.backends.cudnn.allow_tf32 = tf32
         torch.backends.cudnn.benchmark = not deterministic
