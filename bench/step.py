@@ -28,7 +28,8 @@ from ml.networks.network import Network, build
 from ml.networks.trainable import freeze, set_training_mode
 from ml.spec import TrackingSpec, TrainSpec
 from ml.training import optimiser
-from ml.training.loop import Job, Loop
+from ml.training.job import Job
+from ml.training.loop import Loop
 from ml.training.optimiser import TFAdam
 from ml.training.recipes import SAMPLE, Recipe
 

@@ -84,6 +84,13 @@ class Device:
             return torch.float32
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
 
+    @property
+    def computes_in(self) -> PrecisionName:
+        """The name of the precision that `auto` stands for here, or that was asked for."""
+        if self.precision != "auto":
+            return self.precision
+        return next(name for name, dtype in PRECISIONS.items() if dtype == self.dtype)
+
     def autocast(self) -> torch.autocast:
         """The context that a network's forward pass runs in."""
         half = self.dtype != torch.float32

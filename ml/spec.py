@@ -6,12 +6,23 @@ reads one specification and writes `result.json` into its output folder last.
 
 import math
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal
 from urllib.parse import unquote
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import Field
 
-# The pipeline knows the names of documents from here.
+# The pipeline knows the names of options and of documents from here.
+from ml.choices import Line as Line  # noqa: PLC0414
+from ml.choices import Method as Method  # noqa: PLC0414
+from ml.choices import Options as Options  # noqa: PLC0414
+from ml.choices import PrecisionName as PrecisionName  # noqa: PLC0414
+from ml.choices import Reward as Reward  # noqa: PLC0414
+from ml.choices import Rule as Rule  # noqa: PLC0414
+from ml.choices import Share as Share  # noqa: PLC0414
+from ml.choices import TestTime as TestTime  # noqa: PLC0414
+from ml.choices import ThresholdOptions as ThresholdOptions  # noqa: PLC0414
+from ml.choices import TrainingOptions as TrainingOptions  # noqa: PLC0414
+from ml.choices import one_line as one_line  # noqa: PLC0414
 from ml.documents import RESULT_FILE as RESULT_FILE  # noqa: PLC0414
 from ml.documents import Document, Result
 from ml.documents import DocumentError as DocumentError  # noqa: PLC0414
@@ -50,19 +61,6 @@ PACKAGE_BACKBONE = "tf_efficientnet_lite0"
 SIZE_METRIC = "top1_classes_of"
 """Accuracy by the number of training photographs of a class in `metrics.parquet`; the group says how many."""
 
-PrecisionName = Literal["auto", "fp32", "tf32", "bf16", "fp16"]
-"""`auto`: bf16 on a GPU that has it, fp16 with scaled losses on an older one, fp32 on a processor. `fp32` keeps all 24
-bits of every product; `tf32` keeps 11 in convolutions and matrix products on a GPU, and stores float32."""
-
-Method = Literal["exact", "hill_climb", "binary_search"]
-"""How a threshold is searched: at every breakpoint, as in the paper, or as in Deng et al. (2012)."""
-
-Reward = Literal["depth", "information"]
-"""What is wanted besides accuracy: the paper's depth, or the information gain in bits of Deng et al. (2012)."""
-
-Rule = Literal["threshold", "reward", "distance"]
-"""What is answered: the paper's threshold, the reward of Deng et al. (2012), or the expected distance in the tree."""
-
 
 def size_title(group: str) -> str:
     """A group of `SIZE_METRIC` for people: `10-19`, `500+`."""
@@ -78,107 +76,6 @@ def sqlite_file(address: str) -> Path | None:
     scheme, _, rest = address.partition(":///")
     name = unquote(rest.partition("?")[0])
     return Path(name) if scheme.partition("+")[0] == "sqlite" and name not in {"", ":memory:"} else None
-
-
-def _share(value: float) -> float:
-    if not 0 < value < 1:
-        instead = f", as {value / 100:g}" if 1 < value < 100 else ""
-        raise ValueError(f"it must be a share between 0 and 1{instead}")
-    return value
-
-
-def one_line(value: str) -> str:
-    """Refuse a text that is blank, or that would break a line (ValueError)."""
-    if not value.strip():
-        raise ValueError("it is empty")
-    if not value.isprintable():
-        raise ValueError("it must be one line of printable text")
-    return value
-
-
-Share = Annotated[
-    float, AfterValidator(_share), WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1})
-]
-"""Above 0 and below 1."""
-Line = Annotated[str, AfterValidator(one_line)]
-"""One line of printable text."""
-
-
-class Options(BaseModel):
-    """What a person may choose: these fields, with defaults and descriptions, are in the configuration and in specs."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class TrainingOptions(Options):
-    """How networks are trained."""
-
-    image_size: int = Field(default=299, ge=32, le=4096)
-    """Width and height of the network's input, in pixels."""
-    workers: int | None = Field(default=None, ge=0)
-    """Workers that decode photographs, per training process: processes where it has a GPU, else threads. Empty: its
-    share of the processor's cores, less one."""
-    batch_scale: float = Field(default=1.0, ge=1, le=1024, allow_inf_nan=False)
-    """Multiplies the recipe's batch, over all processes. Learning rates grow with it, linearly where the optimiser acts
-    as SGD (the paper's epsilon of 1) and by the square root where it acts as Adam; the epochs stay
-    (`ml.training.scaling`)."""
-    precision: PrecisionName = "auto"
-    """`auto`: bf16 on a GPU that has it, fp16 with scaled losses on an older one, fp32 on a processor. `fp32` computes
-    in full precision everywhere; `tf32` rounds the factors of products on a GPU to 11 bits."""
-    compile: bool = False
-    """Compile the network and its loss with `torch.compile`: minutes at the start, faster steps on a GPU."""
-    cuda_graph: bool = True
-    """On one GPU, record a training step once and replay it: the same numbers, and no waiting for Python to launch
-    the kernels one by one. Not in float16, nor with recompute, nor with several GPUs per training."""
-    accumulate: int = Field(default=1, ge=1)
-    """Parts that each process computes its share of a batch in: the recipe's batch on a smaller card."""
-    recompute: bool = False
-    """Gradient checkpointing: less memory for a third more time, the same gradients."""
-    sync_batch_norm: bool = False
-    """Normalise over the batches of all GPUs together: the paper's batch is small once it is divided among them."""
-    deterministic: bool = False
-    """On a GPU, choose kernels that give the same bits each time, where there are such; a processor always does."""
-
-    checkpoint_minutes: float = Field(default=1.0, gt=0)
-    """Least minutes between two checkpoints; they are further apart where they would take more than 1 % of the time."""
-    log_steps: int = Field(default=50, ge=1)
-    """Steps between two points of loss, learning rate and gradient norm in MLflow; each is a mean over these steps."""
-
-    @model_validator(mode="after")
-    def _possible_together(self) -> Self:
-        if self.compile and self.recompute:
-            raise ValueError("compile and recompute exclude each other: torch cannot compile recomputed blocks")
-        if self.sync_batch_norm and self.accumulate > 1:
-            raise ValueError("sync_batch_norm and accumulate exclude each other: only one part is there at a time")
-        return self
-
-
-class ThresholdOptions(Options):
-    """How the thresholds of a network are chosen; `docs/specificity.md` explains it."""
-
-    target: Share = 0.9
-    """Target accuracy of the answers."""
-    rule: Rule = "threshold"
-    """What is answered: `threshold`, the deepest taxon that is probable enough (the paper); `reward`, the taxon with
-    the greatest (reward + λ) x probability (Deng et al. 2012); `distance`, that with the least expected distance in the
-    tree less λ x depth. The threshold, or λ, is chosen for the target."""
-    method: Method = "exact"
-    """How the threshold is searched; `hill_climb` is the paper's."""
-    reward: Reward = "depth"
-    """What to have most of at the target accuracy: depth (the paper), or information in bits (Deng et al. 2012). The
-    rule `reward` rewards the same."""
-    delta: Share | None = None
-    """With a number, the target is guaranteed, and broken with at most this probability."""
-    temperature: bool = False
-    """Whether temperature scaling is fitted and applied before the sums."""
-    groups: Literal["none", "kingdom", "phylum", "class", "order"] = "none"
-    """The rank whose taxa get their own thresholds."""
-    group_photos: int = Field(default=100, ge=1)
-    """Calibration photographs that a taxon needs for its own threshold."""
-    watch_list: tuple[Line, ...] = ()
-    """Names, lineages (`Plantae > Morus`) or keys of taxa; their probabilities are always reported."""
-    watch_recall: Share = 0.95
-    """Share of a watched taxon's observations that must raise its alarm."""
 
 
 class TrackingSpec(Document):
@@ -250,7 +147,9 @@ class TrainResult(Result):
     """Validation photographs x classes, float16: the column `probabilities` of `validation.parquet`."""
     predictions: Path
     """`validation.parquet`: photo_id, class_id, half, predicted_class_id, probability (of the prediction),
-    top_class_ids, top_probabilities (five), probabilities. Classes are taxa of the network's rank."""
+    top_class_ids, top_probabilities (five), probabilities, embedding (of species). Classes: of the recipe's rank."""
+    prototypes: Path | None = None
+    """`prototypes.safetensors`: means of the species' embeddings; None for other ranks and in earlier results."""
     train_predictions: Path
     """`train.parquet`: the columns of `predictions` except half and probabilities, for all or 100,000 training
     photographs."""
@@ -284,6 +183,8 @@ class CalibrateSpec(SpecificityOptions, StageSpec):
     taxonomy: Path
     split: Path | None = None
     """`split.parquet`: which observation a photograph belongs to; without it each photograph is one."""
+    prototypes: Path | None = None
+    """`prototypes.safetensors` of the training; without it no novelty is scored."""
 
 
 class OperatingPoint(Document):
@@ -392,6 +293,10 @@ class CalibrateResult(Result):
     watch: tuple[WatchedTaxon, ...] = ()
     watch_unknown: tuple[str, ...] = ()
     """Names of the watch-list that the dataset does not hold: the network cannot see them."""
+    novelty: Path | None = None
+    """`novelty.safetensors`: how unlike the known species a photograph looks; None without embeddings."""
+    novelty_auroc: float | None = None
+    """How well photographs of genera that are left out are told by it; None where there is but one genus."""
 
 
 class RegisterSpec(StageSpec):

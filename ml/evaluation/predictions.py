@@ -19,6 +19,7 @@ from ml.errors import DataError
 from ml.files import replacing
 
 COLUMN = "probabilities"
+EMBEDDING = "embedding"
 GROUP_CELLS = 4_000_000
 """Probabilities of one row group, 8 MB as float16: what a writer, and each thread of a reader, holds in memory."""
 GROUP_ROWS = 65_536
@@ -44,6 +45,7 @@ class PredictionWriter:
         top_ids: npt.NDArray[np.integer],
         top_probabilities: npt.NDArray[np.floating],
         distributions: npt.NDArray[np.float16] | None,
+        embeddings: npt.NDArray[np.float32] | None = None,
     ) -> None:
         """Take the answers for N photographs.
 
@@ -54,6 +56,7 @@ class PredictionWriter:
             top_ids: The most probable classes, the first is the prediction. Shape N x top.
             top_probabilities: Their probabilities. Shape N x top.
             distributions: All probabilities. Shape N x classes; None where the file does not keep them.
+            embeddings: What the head saw. Shape N x F; None where the file does not keep them.
         """
         columns: dict[str, Any] = {
             "photo_id": photo_ids,
@@ -64,6 +67,7 @@ class PredictionWriter:
             "top_class_ids": top_ids,
             "top_probabilities": top_probabilities,
             COLUMN: distributions,
+            EMBEDDING: embeddings,
         }
         schema = self._parquet.schema
         arrays = [_array(columns[field.name], field.type) for field in schema]
@@ -80,17 +84,21 @@ class PredictionWriter:
 
 
 @contextlib.contextmanager
-def prediction_writer(path: Path, *, classes: int, top: int, distributions: bool) -> Iterator[PredictionWriter]:
+def prediction_writer(
+    path: Path, *, classes: int, top: int, distributions: bool, embeddings: int = 0
+) -> Iterator[PredictionWriter]:
     """Write answers to `path`; the file is in its place once the block has ended well, else nothing is.
 
     Columns: photo_id, class_id (the truth), predicted_class_id, probability (of the prediction), top_class_ids and
-    top_probabilities (the most probable first); with `distributions` also half, after class_id, and probabilities.
+    top_probabilities (the most probable first); with `distributions` also half, after class_id, and probabilities; with
+    `embeddings` also embedding.
 
     Args:
         path: The Parquet file.
         classes: Outputs of the network.
         top: Length of the lists of the most probable classes.
         distributions: Whether the halves of validation and the probabilities of all classes are kept.
+        embeddings: Numbers of an embedding, which is kept as float32; 0 where it is not.
     """
     fields = [("photo_id", pa.string()), ("class_id", pa.int32())]
     fields += [("half", pa.string())] if distributions else []
@@ -101,8 +109,9 @@ def prediction_writer(path: Path, *, classes: int, top: int, distributions: bool
         ("top_probabilities", _lists(pa.float32(), top)),
     ]
     fields += [(COLUMN, _lists(pa.float16(), classes))] if distributions else []
+    fields += [(EMBEDDING, _lists(pa.float32(), embeddings))] if embeddings else []
     schema = pa.schema([pa.field(name, kind, nullable=name == "half") for name, kind in fields])
-    kept = [name for name in schema.names if name != COLUMN]
+    kept = [name for name in schema.names if name not in {COLUMN, EMBEDDING}]
     with (
         replacing(path) as partial,
         pq.ParquetWriter(
@@ -114,35 +123,38 @@ def prediction_writer(path: Path, *, classes: int, top: int, distributions: bool
             write_statistics=kept,
         ) as parquet,
     ):
-        group_rows = min(GROUP_ROWS, max(1, GROUP_CELLS // classes)) if distributions else GROUP_ROWS
+        # A number of an embedding takes the memory of two probabilities.
+        cells = (classes if distributions else 0) + 2 * embeddings
+        group_rows = min(GROUP_ROWS, max(1, GROUP_CELLS // max(1, cells)))
         writer = PredictionWriter(parquet, group_rows=group_rows)
         yield writer
         writer.flush()
 
 
 class StoredProbabilities:
-    """Photographs x classes in the column `probabilities` of a Parquet file; stands in for a memory-mapped array.
+    """Photographs x classes in a column of a Parquet file, by default `probabilities`; like a memory-mapped array.
 
     Rows are read when they are asked for, by slice or by an array of rows. Each thread holds one row group.
     """
 
     ndim = 2
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, column: str = COLUMN) -> None:
         """Open `path`.
 
         Raises:
-            DataError: the file cannot be read, or its column `probabilities` is not a fixed-size list of floats.
+            DataError: the file cannot be read, or its column is not a fixed-size list of floats.
         """
         self.path = path
+        self._column = column
         try:
             self._metadata = pq.read_metadata(path)
             schema = pq.read_schema(path)
         except (OSError, pa.ArrowException) as error:
             raise DataError(f"cannot read {path} as Parquet: {error}") from error
-        if not holds_distributions(schema):
-            raise DataError(f"{path} has no column {COLUMN} of fixed-size lists of floating point numbers")
-        kind = schema.field(COLUMN).type
+        if not holds_distributions(schema, column=column):
+            raise DataError(f"{path} has no column {column} of fixed-size lists of floating point numbers")
+        kind = schema.field(column).type
         self.shape = (int(self._metadata.num_rows), int(kind.list_size))
         self.dtype: np.dtype[Any] = np.dtype(kind.value_type.to_pandas_dtype())
         counts = [self._metadata.row_group(group).num_rows for group in range(self._metadata.num_row_groups)]
@@ -192,9 +204,9 @@ class StoredProbabilities:
             try:
                 # A reader is not safe for several threads; with known metadata, opening is cheap.
                 with pq.ParquetFile(self.path, metadata=self._metadata) as file:
-                    column = file.read_row_group(group, columns=[COLUMN], use_threads=False)[COLUMN]
+                    column = file.read_row_group(group, columns=[self._column], use_threads=False)[self._column]
             except (OSError, pa.ArrowException) as error:
-                raise DataError(f"cannot read the probabilities of {self.path}: {error}") from error
+                raise DataError(f"cannot read the {self._column} of {self.path}: {error}") from error
             blocks = [distributions_of(chunk, self.path) for chunk in column.chunks]
             self._held.values = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
             self._held.group = group
@@ -232,11 +244,11 @@ def is_parquet(path: Path) -> bool:
     return path.suffix.casefold() in {".parquet", ".pq"}
 
 
-def holds_distributions(schema: pa.Schema) -> bool:
-    """Whether there is a column `probabilities` of fixed-size lists of floating point numbers."""
-    if COLUMN not in schema.names:
+def holds_distributions(schema: pa.Schema, *, column: str = COLUMN) -> bool:
+    """Whether there is such a column of fixed-size lists of floating point numbers."""
+    if column not in schema.names:
         return False
-    kind = schema.field(COLUMN).type
+    kind = schema.field(column).type
     return bool(pa.types.is_fixed_size_list(kind) and pa.types.is_floating(kind.value_type))
 
 

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 
 from ml.child.pipes import Reporter
 from ml.devices import Device
+from ml.evaluation.class_means import ClassSums
 from ml.evaluation.drawing import BLUE, GREEN, GRID, INK, ORANGE, figure_of, save, tidy
 from ml.evaluation.metrics import SIZE_NAMES, Measured, confused_pairs, flat, measure, write_metrics, write_pairs
 from ml.evaluation.predict import Evaluation, predict
@@ -44,6 +45,8 @@ class Assessment:
     """`confusions.parquet`."""
     figures: dict[str, Path]
     """PNG pictures by title."""
+    prototypes: Path | None
+    """`prototypes.safetensors`, of species."""
 
 
 def assess(
@@ -83,10 +86,13 @@ def assess(
         DataError: none of the photographs of a side can be decoded.
     """
     sides: dict[str, Evaluation] = {}
+    species = network.spec.rank == "species"
+    sums = ClassSums(network.head.out_features)
     for side, photos in ((VALIDATION, validation), (TRAINING, sample(train, seed=seed))):
         found = predict(
             network, photos=photos, loader=loader, device=device, reporter=reporter, stop=stop,
             title=f"{side} photographs", output=output / f"{side}.parquet", distributions=side == VALIDATION,
+            embeddings=species and side == VALIDATION, sums=sums if species and side == TRAINING else None,
         )  # fmt: skip
         if found is not None:
             sides[side] = found
@@ -109,6 +115,7 @@ def assess(
                 measured, title=f"{title}: right by class size", path=output / "accuracy_by_class_size.png"
             ),
         },
+        prototypes=sums.means().write(output / "prototypes.safetensors") if species else None,
     )
 
 

@@ -3,10 +3,9 @@
 All that is needed travels with a batch, and is small: the files are opened where they are read.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +13,7 @@ from numpy.typing import NDArray
 from ml.errors import PhotoError
 from ml.images.augmentation import RandomChanges
 from ml.images.pack import PackFiles, Place
-from ml.images.resizing import Method
 from ml.images.views import CENTRE, Box, decode, resize, view_boxes
-
-EVALUATED: Final[tuple[Box, Method]] = (CENTRE, "antialias")
-"""What evaluation sees of every photograph."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,25 +25,35 @@ class Group:
     places: tuple[Place, ...]
     """Where their bytes are (N)."""
     changes: RandomChanges | None
-    """Random crops; without them, the central part."""
+    """Random crops; without them, the same parts of each."""
 
 
 class Decoder:
     """Decodes photographs of one pack as one network sees them. Can be sent to another process."""
 
-    def __init__(self, folder: Path, *, views: tuple[float, ...], image_size: int) -> None:
+    def __init__(
+        self, folder: Path, *, views: tuple[float, ...], image_size: int, boxes: Sequence[Box] | None = None
+    ) -> None:
         """Decode from the pack in `folder`.
 
         Args:
             folder: The pack's.
-            views: Share of each side that each view shows.
+            views: Share of each side that each view shows, of a random crop.
             image_size: Side of a view in pixels.
+            boxes: The parts of a photograph where nothing is drawn at random; None: the views of its centre.
         """
         self.files, self.views, self.image_size = PackFiles(folder), views, image_size
+        self.boxes = view_boxes(CENTRE, views=views) if boxes is None else list(boxes)
 
-    def shape(self, photos: int) -> tuple[int, ...]:
-        """Of the bytes of a batch: (views, N, H, W, 3), all photographs' first views first, as networks run them."""
-        return len(self.views), photos, self.image_size, self.image_size, 3
+    def shape(self, photos: int, *, cropped: bool) -> tuple[int, ...]:
+        """Of the bytes of a batch: (parts, N, H, W, 3), all photographs' first parts first, as networks run them.
+
+        Args:
+            photos: N.
+            cropped: Whether the parts are views of random crops.
+        """
+        parts = len(self.views) if cropped else len(self.boxes)
+        return parts, photos, self.image_size, self.image_size, 3
 
     def photograph(
         self, place: Place, position: int, pixels: NDArray[np.uint8], *, changes: RandomChanges | None
@@ -58,7 +63,7 @@ class Decoder:
         Args:
             place: Where its bytes are.
             position: Decides its random changes.
-            pixels: (views, H, W, 3), where the views are written.
+            pixels: (parts, H, W, 3), where the parts are written.
             changes: Random crops.
 
         Returns:
@@ -72,13 +77,16 @@ class Decoder:
         except PhotoError as error:
             return f"{place.photo_id}: {error}"
         height, width = whole.shape[:2]
-        box, method = changes.crop(position, width=width, height=height) if changes else EVALUATED
-        boxes = view_boxes(box, views=self.views)
-        resize(whole, boxes=boxes, image_size=self.image_size, method=method, out=pixels)
+        if changes is None:
+            resize(whole, boxes=self.boxes, image_size=self.image_size, out=pixels)
+        else:
+            crop, method = changes.crop(position, width=width, height=height)
+            boxes = view_boxes(crop, views=self.views)
+            resize(whole, boxes=boxes, image_size=self.image_size, method=method, out=pixels)
         return None
 
     def work(self, group: Group, pixels: NDArray[np.uint8]) -> Iterable[Callable[[], str | None]]:
-        """What decodes `group` into `pixels` (views, N, H, W, 3), photograph by photograph, in any order."""
+        """What decodes `group` into `pixels` (parts, N, H, W, 3), photograph by photograph, in any order."""
 
         def one(row: int) -> Callable[[], str | None]:
             place, position = group.places[row], int(group.positions[row])

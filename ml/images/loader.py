@@ -21,7 +21,7 @@ from ml.devices import Device
 from ml.images.augmentation import RandomChanges, key
 from ml.images.decoding import Decoder, Group
 from ml.images.pack import Pack, Photos
-from ml.images.views import standardise
+from ml.images.views import Box, standardise
 from ml.images.workers import Workers
 
 
@@ -42,7 +42,7 @@ class Batch:
     """Decoded photographs, not yet standardised."""
 
     pixels: Tensor
-    """Bytes (N, views, H, W, 3). In memory all photographs' first views come first, as networks run them."""
+    """Bytes (N, parts, H, W, 3). In memory all photographs' first parts come first, as networks run them."""
     labels: Tensor
     """Class ids (N)."""
     positions: NDArray[np.int64]
@@ -79,7 +79,14 @@ class Loader:
     """
 
     def __init__(
-        self, pack: Pack, shown: Shown, *, device: Device, workers: int | None, processes: bool | None = None
+        self,
+        pack: Pack,
+        shown: Shown,
+        *,
+        device: Device,
+        workers: int | None,
+        processes: bool | None = None,
+        boxes: Sequence[Box] | None = None,
     ) -> None:
         """Load from `pack`.
 
@@ -89,8 +96,9 @@ class Loader:
             device: Where the network runs.
             workers: How many decode; 0 decodes in the calling thread, None takes `default_workers`.
             processes: Whether workers are processes; None: where the network runs on a GPU.
+            boxes: The parts of a photograph where nothing is drawn at random; None: the views of its centre.
         """
-        self.pack, self.shown, self.device = pack, shown, device
+        self.pack, self.shown, self.device, self.boxes = pack, shown, device, boxes
         self.workers = default_workers() if workers is None else workers
         self._pinned = device.device.type == "cuda"
         self._processes = self._pinned if processes is None else processes
@@ -110,7 +118,7 @@ class Loader:
         Args:
             photos: Where the positions point to.
             groups: Positions in `photos`, one array per batch.
-            changes: Random crops; without them, the central part.
+            changes: Random crops; without them, the parts `boxes`.
             ahead: Batches that threads decode before they are asked for; processes: `ml.images.workers.AHEAD` each.
 
         Raises:
@@ -124,7 +132,7 @@ class Loader:
                 yield _batch(positions, batch.pixels, batch.failures, photos=photos)
         elif self.workers == 0:
             for group in wanted:
-                pixels = self._buffer(len(group.positions))
+                pixels = self._buffer(group)
                 failures = [decode() for decode in self._decoder.work(group, pixels.numpy())]
                 yield _batch(group.positions, pixels, failures, photos=photos)
         else:
@@ -134,12 +142,12 @@ class Loader:
         """A batch, or a part of one, as the network takes it.
 
         Args:
-            pixels: Bytes (N, views, H, W, 3) of `batches`.
+            pixels: Bytes (N, parts, H, W, 3) of `batches`.
             positions: Their positions in the `Photos` (N).
             changes: Random colours; those that the crops of `batches` were drawn with.
 
         Returns:
-            Standardised numbers (N, views, 3, H, W) on the device.
+            Standardised numbers (N, parts, 3, H, W) on the device.
         """
         scaled = self.device.pixels(pixels)
         if changes is not None:
@@ -148,7 +156,8 @@ class Loader:
 
     @cached_property
     def _decoder(self) -> Decoder:
-        return Decoder(self.pack.files.folder, views=self.shown.views, image_size=self.shown.image_size)
+        shown = self.shown
+        return Decoder(self.pack.files.folder, views=shown.views, image_size=shown.image_size, boxes=self.boxes)
 
     @cached_property
     def _workers(self) -> Workers:
@@ -167,7 +176,7 @@ class Loader:
 
             try:
                 for group in groups:
-                    pixels = self._buffer(len(group.positions))
+                    pixels = self._buffer(group)
                     waiting.append((group, pixels, pool.map(_call, self._decoder.work(group, pixels.numpy()))))
                     if len(waiting) > ahead:
                         yield first()
@@ -180,9 +189,10 @@ class Loader:
         places = tuple(self.pack.place(int(row)) for row in photos.rows[positions])
         return Group(positions=np.asarray(positions, dtype=np.int64), places=places, changes=changes)
 
-    def _buffer(self, photos: int) -> Tensor:
+    def _buffer(self, group: Group) -> Tensor:
         """Memory for the bytes of a batch; from pinned memory a GPU copies by itself, while it computes."""
-        return torch.empty(self._decoder.shape(photos), dtype=torch.uint8, pin_memory=self._pinned)
+        shape = self._decoder.shape(len(group.positions), cropped=group.changes is not None)
+        return torch.empty(shape, dtype=torch.uint8, pin_memory=self._pinned)
 
 
 def _call(work: Callable[[], str | None]) -> str | None:
@@ -190,7 +200,7 @@ def _call(work: Callable[[], str | None]) -> str | None:
 
 
 def _batch(group: NDArray[np.intp], pixels: Tensor, failures: Sequence[str | None], *, photos: Photos) -> Batch:
-    """The batch without the photographs that cannot be decoded; `pixels` are (views, N, H, W, 3)."""
+    """The batch without the photographs that cannot be decoded; `pixels` are (parts, N, H, W, 3)."""
     positions = np.asarray(group, dtype=np.int64)
     if any(failures):
         good = [index for index, failure in enumerate(failures) if failure is None]

@@ -5,6 +5,7 @@ batch, where its photographs are and how they are changed: workers outlive epoch
 """
 
 import atexit
+import math
 import multiprocessing
 import os
 import shutil
@@ -33,7 +34,7 @@ class Decoded(NamedTuple):
     """What a worker made of a batch."""
 
     pixels: Tensor
-    """Bytes (views, N, H, W, 3)."""
+    """Bytes (parts, N, H, W, 3)."""
     failures: list[str | None]
     """For each photograph, why it could not be decoded."""
     broken: str | None
@@ -47,7 +48,7 @@ class _Batches(Dataset[Decoded]):
         self._decoder = decoder
 
     def __getitem__(self, group: Group) -> Decoded:
-        shape = self._decoder.shape(len(group.positions))
+        shape = self._decoder.shape(len(group.positions), cropped=group.changes is not None)
         # What is decoded here is read by another process: no copy between the two.
         pixels = torch.empty(shape, dtype=torch.uint8).share_memory_()  # type: ignore[no-untyped-call]
         try:
@@ -140,9 +141,9 @@ class Workers:
 
     def _check_shared_memory(self, largest: int) -> None:
         """A worker that writes to shared memory beyond its size is killed without a word: look before."""
-        views, photos, height, width, channels = self._decoder.shape(largest)
+        size = max(math.prod(self._decoder.shape(largest, cropped=cropped)) for cropped in (False, True))
         # One more batch is being copied, and one may be held by the consumer.
-        needed = (AHEAD * self._count + 2) * views * photos * height * width * channels
+        needed = (AHEAD * self._count + 2) * size
         if SHARED.is_dir() and (free := shutil.disk_usage(SHARED).free) < needed:
             raise LoaderError(
                 f"{SHARED} has {free // _MIB} MiB left, and {self._count} processes that decode photographs need "

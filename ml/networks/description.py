@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 from ml.errors import NetworkError
 from ml.files import replacing
-from ml.spec import FusionStart, Rank, problem_of
+from ml.spec import FusionStart, PrecisionName, Rank, TestTime, problem_of
 
 Channels = tuple[float, float, float]
 """A number for red, green and blue."""
@@ -70,6 +70,10 @@ class NetworkSpec(Shape):
     """Whether there is an auxiliary classifier on the whole-view branch; only training uses it."""
     mean: Channels = HALF
     std: Channels = HALF
+    test_time: TestTime = "none"
+    """Looks at a photograph whose probabilities are averaged (`ml.networks.inference`)."""
+    precision: PrecisionName = "fp32"
+    """What the network was evaluated in, and is served in on a GPU."""
 
     @property
     def timm_name(self) -> str:

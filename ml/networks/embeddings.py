@@ -41,6 +41,8 @@ HELD_PIECES = 2
 """In memory, for whoever asks for photographs in their order."""
 KEPT_SECONDS = 30 * 86_400.0
 """A file that was not read for this time is removed."""
+NO_FEATURES = ("classes", "rank", "head", "dropout", "auxiliary", "test_time", "precision")
+"""Of a network's description, what decides no embedding of a photograph's centre; the precision is the device's."""
 NO_HEAD = ("head.", "auxiliary.")
 """Parameters that decide no embedding."""
 
@@ -237,7 +239,7 @@ class Embeddings:
 
     def _hash(self) -> str:
         network, device = self.network, self.loader.device
-        shape = network.spec.model_dump(exclude={"classes", "rank", "head", "dropout", "auxiliary"})
+        shape = network.spec.model_dump(exclude={*NO_FEATURES})
         computed = (device.device.type, device.dtype, torch.are_deterministic_algorithms_enabled(), self._batch)
         libraries = tuple(library.__version__ for library in (torch, timm, simplejpeg))
         found = hashlib.sha256(repr((libraries, shape, computed, network.begun)).encode())

@@ -151,7 +151,7 @@ class Network(nn.Module):
             return pooled, pooled
         # All views go through the shared stem as one batch: batch norms see what they will be used on.
         shared = run(self._steps(self.plan.stem[self.begun :]), pixels.transpose(0, 1).flatten(0, 1))
-        each = shared.chunk(len(self.spec.views))
+        each = shared.view(len(self.spec.views), pixels.shape[0], *shared.shape[1:]).unbind()
         apart = max(0, self.begun - len(self.plan.stem))
         whole = run(self._steps(self.plan.branch[apart:]), each[0])
         joined = whole

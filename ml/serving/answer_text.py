@@ -12,6 +12,10 @@ Answer = dict[str, Any]
 version)."""
 
 
+UNLIKE = 0.05
+"""Share of known species' photographs that are told to be unlike them."""
+
+
 class OutputError(MlError):
     """The answers cannot be written."""
 
@@ -31,7 +35,20 @@ def readable(answer: Answer) -> str:
         first += f"  by {answer['model']['name']} version {answer['model']['version']}"
     width = max((len(species["name"]) for species in answer["top"]), default=0)
     lines = [f"    {species['name']:<{width}}  {100 * species['probability']:5.1f} %" for species in answer["top"]]
-    return "\n".join([first, *lines, *(watched(taxon) for taxon in answer.get("watch", ()))])
+    lines += [watched(taxon) for taxon in answer.get("watch", ())]
+    novelty = answer.get("novelty")
+    if novelty is not None and novelty["known"] <= UNLIKE:
+        lines.append(unlike(novelty))
+    return "\n".join([first, *lines])
+
+
+def unlike(novelty: dict[str, Any]) -> str:
+    """A line about a photograph that looks less like any known species than nearly all photographs of these do."""
+    found = "" if novelty["novel"] is None else f" and {100 * novelty['novel']:.0f} % of those of unknown genera"
+    return (
+        f"    ! maybe a species that the model does not know: only {100 * novelty['known']:.2g} % of photographs of "
+        f"known species{found} look so unlike them"
+    )
 
 
 def watched(taxon: dict[str, Any]) -> str:

@@ -3,18 +3,29 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from ml.serving.question import Question, QuestionError
 from ml.spec import CalibrateResult, Rule
 from ml.specificity import candidates, restrict, select
+from ml.specificity.novelty import Novelty
 from ml.specificity.operating_points import DECIMALS
 from ml.specificity.temperature import temper
 from ml.specificity.thresholds import ThresholdTable
 from ml.specificity.tree_sums import sum_up
 from ml.taxonomy import Floats, TaxonError, Taxonomy
+
+
+class Looks(NamedTuple):
+    """What a network makes of N photographs."""
+
+    probabilities: Floats
+    """Of species, before any temperature. Shape N x classes."""
+    embeddings: npt.NDArray[np.float32]
+    """Pooled features, what the head sees. Shape N x F."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -31,6 +42,7 @@ class Plan:
     """Node ids; empty: any taxon."""
     renormalise: bool
     top: int
+    embedding: bool
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -40,10 +52,12 @@ class Answering:
     taxonomy: Taxonomy
     calibration: CalibrateResult
     thresholds: ThresholdTable
+    novelty: Novelty | None = None
+    """None in versions of networks that were trained without embeddings."""
 
     @classmethod
     def read(cls, artifacts: Mapping[str, str]) -> Self:
-        """Read the artifacts `taxonomy`, `specificity` and `thresholds`, given by their paths.
+        """Read the artifacts `taxonomy`, `specificity`, `thresholds` and, if there is one, `novelty`, by their paths.
 
         Raises:
             KeyError: one of them is not among the artifacts.
@@ -54,6 +68,7 @@ class Answering:
             taxonomy=Taxonomy.read(artifacts["taxonomy"]),
             calibration=CalibrateResult.read(Path(artifacts["specificity"])),
             thresholds=ThresholdTable.read(Path(artifacts["thresholds"])),
+            novelty=Novelty.read(Path(artifacts["novelty"])) if "novelty" in artifacts else None,
         )
 
     def plan(self, question: Question) -> Plan:
@@ -70,7 +85,7 @@ class Answering:
             raise QuestionError(str(error)) from error
         return Plan(
             target=target, thresholds=thresholds, rule="threshold" if target is None else self.thresholds.rule,
-            within=within, renormalise=question.renormalise, top=question.top,
+            within=within, renormalise=question.renormalise, top=question.top, embedding=question.embedding,
         )  # fmt: skip
 
     def _thresholds(self, question: Question) -> tuple[float | None, Floats]:
@@ -84,17 +99,24 @@ class Answering:
         target = self.calibration.target
         return target, thresholds.of_groups(thresholds.position(target))
 
-    def answers(self, probabilities: Floats, plan: Plan) -> list[dict[str, Any]]:
-        """One answer for each row of a network's species probabilities. Shape: photographs x classes.
+    def answers(self, looks: Looks, plan: Plan) -> list[dict[str, Any]]:
+        """One answer for each photograph.
+
+        Args:
+            looks: What the network makes of the photographs.
+            plan: What is asked.
 
         Returns:
             Dictionaries: taxon, rank, taxon_key, depth, probability, threshold and the rule that it is of
             (`ml.specificity.rules`), lineage (kingdom to the answer) and top, each with probabilities. Rank `root` and
             depth 0 mean: not sure of any kingdom. `watch` has an entry per watched taxon: its probability before
-            `within` is applied, and whether it raises the alarm.
+            `within` is applied, and whether it raises the alarm. `novelty` says how unlike all known species the
+            photograph looks, whatever `within` says, as `ml.specificity.novelty.Novelty.judge` explains; None where the
+            version cannot tell. `embedding` is there where it was asked for.
         """
-        taxonomy, tempered = self.taxonomy, temper(probabilities, self.calibration.temperature)
+        taxonomy, tempered = self.taxonomy, temper(looks.probabilities, self.calibration.temperature)
         watch = self._watch(tempered)
+        novelty = [None] * len(tempered) if self.novelty is None else self.novelty.judge(looks.embeddings)
         found = candidates(
             tempered, taxonomy, plan.within or None, rule=plan.rule, reward=self.thresholds.reward,
             renormalise=plan.renormalise,
@@ -102,8 +124,10 @@ class Answering:
         thresholds = plan.thresholds[self.thresholds.group_of(found)]
         allowed = restrict(tempered, taxonomy, plan.within, renormalise=plan.renormalise) if plan.within else tempered
         species = np.argsort(-allowed, axis=1, kind="stable")[:, : plan.top]
-        rows = zip(*select(found, thresholds), thresholds, sum_up(allowed, taxonomy), species, watch, strict=True)
-        return [
+        rows = zip(
+            *select(found, thresholds), thresholds, sum_up(allowed, taxonomy), species, watch, novelty, strict=True
+        )
+        answers: list[dict[str, Any]] = [
             {
                 "taxon": taxonomy.name[node],
                 "rank": taxonomy.rank[node],
@@ -115,9 +139,14 @@ class Answering:
                 "lineage": [self._describe(step, float(masses[step])) for step in taxonomy.lineage(int(node))[1:]],
                 "top": [self._describe(int(leaf), float(masses[leaf])) for leaf in taxonomy.leaves[best]],
                 "watch": watched,
+                "novelty": unlike,
             }
-            for node, probability, used, masses, best, watched in rows
+            for node, probability, used, masses, best, watched, unlike in rows
         ]
+        if plan.embedding:
+            for answer, embedding in zip(answers, looks.embeddings.tolist(), strict=True):
+                answer["embedding"] = embedding
+        return answers
 
     def _watch(self, probabilities: Floats) -> list[list[dict[str, Any]]]:
         """For each photograph an entry per watched taxon, independent of the answer and of filters."""

@@ -86,7 +86,7 @@ class Identification:
         remaining = iter(entries)
         while batch := [self._look(*entry) for entry in itertools.islice(remaining, BATCH)]:
             seen = [views for _, views in batch if not isinstance(views, PhotoError)]
-            answers = iter(self.answering.answers(self.classifier.probabilities(seen), self.plan) if seen else [])
+            answers = iter(self.answering.answers(self.classifier.look(seen), self.plan) if seen else [])
             for photo, views in batch:
                 yield photo, views if isinstance(views, PhotoError) else {"photo": photo, **said, **next(answers)}
 
@@ -123,6 +123,7 @@ def _run(options: argparse.Namespace) -> int:
             "renormalise": not options.literal,
             "top": options.top,
             "region": options.region,
+            "embedding": options.embedding,
         }
     )
     entries = photographs(options.photo)
@@ -229,6 +230,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar=("LEFT", "UPPER", "RIGHT", "LOWER"),
         help="where the organism is, as fractions of the photograph",
     )
+    parser.add_argument("--embedding", action="store_true", help="add the network's features to the answers of --json")
     parser.add_argument("--json", action="store_true", help="print a JSON array with an answer or an error for each")
     parser.add_argument("--tracking-uri", required=True, help="MLflow's store")
     parser.add_argument("--model-name", default="naturewatch", help="the registered model (default naturewatch)")

@@ -52,7 +52,7 @@ class Identifier(PythonModel):
                 names or keys of taxa that contain the photographs; `renormalise`, whether that conditions
                 the probabilities (default) or only rules out the others (the paper's literal reading); `top`, how many
                 species to list (default 5); `region`, left, upper, right and lower edge of the region of interest as
-                fractions of every photograph.
+                fractions of every photograph; `embedding`, whether to answer with the pooled features, too.
 
         Returns:
             One dictionary per photograph; see `ml.serving.answering.Answering.answers`.
@@ -69,7 +69,7 @@ class Identifier(PythonModel):
             plan = self.answering.plan(question)
             answers: list[dict[str, Any]] = []
             for batch in self._batches(photographs_of(data), region=question.region, paths=paths):
-                answers.extend(self.answering.answers(self.classifier.probabilities(batch), plan))
+                answers.extend(self.answering.answers(self.classifier.look(batch), plan))
         except (MlError, ValueError) as error:
             raise MlflowException(str(error), error_code=INVALID_PARAMETER_VALUE) from error
         return answers

@@ -42,6 +42,8 @@ class Question:
     """How many species to list."""
     region: Region | None = None
     """Where the organism is."""
+    embedding: bool = False
+    """Whether to answer with the photograph's embedding, too."""
 
     def __post_init__(self) -> None:
         """Refuse values out of range (QuestionError)."""
@@ -151,5 +153,5 @@ def _short(name: object) -> str:
 
 _READERS: Final[Mapping[str, Callable[[str, object], Any]]] = {
     "target": _number, "threshold": _number, "within": _taxa, "renormalise": _truth, "top": _whole_number,
-    "region": _region,
+    "region": _region, "embedding": _truth,
 }  # fmt: skip

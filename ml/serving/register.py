@@ -20,8 +20,8 @@ from ml.child.pipes import Reporter
 from ml.child.tracking import ChildRun, child_run
 from ml.errors import DataError, MlError
 from ml.images.photograph import upright_pixels
+from ml.networks.network import load
 from ml.serving.answering import Answering
-from ml.serving.classifier import Classifier
 from ml.serving.versions import Version, files_of
 from ml.spec import RESULT_FILE, CalibrateResult, RegisterResult, RegisterSpec
 
@@ -108,7 +108,7 @@ def unusable(client: MlflowClient, version: ModelVersion, *, spec: RegisterSpec)
         found = Version(name=version.name, number=number, folder=folder)
         with files_of(found, uri=spec.tracking.uri) as artifacts:
             Answering.read(artifacts)
-            Classifier(artifacts)
+            load(Path(artifacts["network"]), Path(artifacts["weights"]))
             share(Path(artifacts["weights"]).parents[1])
             for name, path in made_of.items():
                 if path.exists() and not filecmp.cmp(artifacts[name], path, shallow=False):
@@ -136,6 +136,9 @@ def signature() -> ModelSignature:
         Property("probability", "double"),
     ]
     alarm = [Property("lineage", "string"), Property("threshold", "double"), Property("alarm", "boolean")]
+    novelty = [
+        Property("distance", "double"), Property("known", "double"), Property("novel", "double", required=False),
+    ]  # fmt: skip
     return ModelSignature(
         inputs=Schema([ColSpec(AnyType())]),  # type: ignore[no-untyped-call]
         outputs=Schema(
@@ -150,6 +153,8 @@ def signature() -> ModelSignature:
                 ColSpec(Array(Object(taxon)), "lineage"),
                 ColSpec(Array(Object(taxon)), "top"),
                 ColSpec(Array(Object([*taxon, *alarm])), "watch"),
+                ColSpec(Object(novelty), "novelty", required=False),
+                ColSpec(Array("double"), "embedding", required=False),
             ]
         ),
         params=ParamSchema(
@@ -160,6 +165,7 @@ def signature() -> ModelSignature:
                 ParamSpec("renormalise", "boolean", True),  # noqa: FBT003 (MLflow's signature)
                 ParamSpec("top", "long", 5),
                 ParamSpec("region", "double", [], shape=(-1,)),
+                ParamSpec("embedding", "boolean", False),  # noqa: FBT003 (MLflow's signature)
             ]
         ),
     )
@@ -238,6 +244,7 @@ def _log_model(spec: RegisterSpec) -> ModelInfo:
         "thresholds": calibration.thresholds,
         "attribution": spec.attribution,
         "model_card": spec.model_card,
+        **({} if calibration.novelty is None else {"novelty": calibration.novelty}),
     }
     with TemporaryDirectory(prefix="naturewatch-") as folder:
         info: ModelInfo = mlflow.pyfunc.log_model(
@@ -257,6 +264,8 @@ def _log_model(spec: RegisterSpec) -> ModelInfo:
 def _refuse_missing_files(spec: RegisterSpec) -> None:
     """Nothing is logged of a specification that is not complete."""
     files = [spec.weights, spec.network, spec.taxonomy, spec.specificity, spec.model_card, spec.attribution]
+    novelty = CalibrateResult.read(spec.specificity).novelty if spec.specificity.is_file() else None
+    files += [] if novelty is None else [novelty]
     missing = [str(path) for path in (*files, spec.example, *spec.figures.values()) if not path.is_file()]
     if missing:
         raise DataError(f"cannot register, missing: {', '.join(missing)}; materialise the assets that write them")

@@ -51,7 +51,7 @@ class Version:
 
 
 def find_version(*, uri: str, name: str, alias: str) -> Version:
-    """The version of `name` that has the alias.
+    """The version of `name` that has the alias, or the number, that is given as `alias`.
 
     Raises:
         ModelError: the registry cannot be read, or has no such model, or the model no such alias.
@@ -163,6 +163,8 @@ def _number(client: Any, *, uri: str, name: str, alias: str) -> str:  # noqa: AN
     from mlflow.exceptions import MlflowException  # noqa: PLC0415
 
     try:
+        if alias.isdecimal():
+            return str(client.get_model_version(name, alias).version)
         return str(client.get_model_version_by_alias(name, alias).version)
     except MlflowException as error:
         if error.error_code not in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:

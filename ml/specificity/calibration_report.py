@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from ml.files import replacing
 from ml.spec import GroupPoint, OperatingPoint, WatchedTaxon
 from ml.specificity.calibration import Outcome
+from ml.specificity.novelty import NoveltyQuality
 from ml.specificity.rules import describe_rule, parameter_name
 from ml.taxonomy import Taxonomy
 
@@ -112,6 +113,16 @@ def watch_table(watch: Sequence[WatchedTaxon]) -> str:
         found = "" if taxon.recall is None else f"{taxon.recall:.1%} of {taxon.evaluation_photos}"
         rows.append([taxon.taxon, f"{taxon.threshold:.2g}", basis, found, f"{taxon.false_alarms:.1%}"])
     return markdown_table(["watched", "alarm from:", "chosen on", "found:", "false alarms:"], rows)
+
+
+def novelty_table(quality: NoveltyQuality) -> str:
+    """A row per level at which an alarm may be raised: how many known species raise it, and how many unknown ones."""
+    rows = []
+    for alarm in quality.alarms:
+        false = interval(alarm.false_alarms, alarm.low, alarm.high)
+        rows.append([f"{alarm.level:.0%}", false, "" if alarm.found is None else f"{alarm.found:.1%}"])
+    heads = ["unlike known species, alarm from:", "false alarms (95 % interval):", "genera left out, found:"]
+    return markdown_table(heads, rows)
 
 
 def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -15,10 +15,14 @@ import pyarrow.parquet as pq
 from ml.child.pipes import Reporter
 from ml.child.tracked import run_of
 from ml.errors import DataError
-from ml.evaluation.predictions import open_probabilities
+from ml.evaluation.class_means import ClassMeans
+from ml.evaluation.predictions import EMBEDDING, StoredProbabilities, open_probabilities
+from ml.files import replacing
 from ml.spec import RESULT_FILE, CalibrateResult, CalibrateSpec, DocumentError, SpecificityOptions
 from ml.specificity.calibration import Labelled, Outcome, calibrate_network
-from ml.specificity.calibration_report import CURVE_FILE, HASH_KEY, write_files
+from ml.specificity.calibration_report import CURVE_FILE, HASH_KEY, novelty_table, write_files
+from ml.specificity.guarantee import one_per_group
+from ml.specificity.novelty import NOVELTY_FILE, Prototypes, calibrate_novelty, distances_of
 from ml.specificity.rules import describe_rule
 from ml.taxonomy import Taxonomy
 
@@ -43,6 +47,7 @@ def run(spec: CalibrateSpec, *, reporter: Reporter) -> CalibrateResult:
         outcome = calibrate_network(data, taxonomy, spec)
         _warn(outcome, spec=spec, reporter=reporter)
         result = write_outcome(outcome, spec=spec, taxonomy=taxonomy, mlflow_run_id=tracked.run_id if tracked else "")
+        result = with_novelty(result, data, spec=spec, taxonomy=taxonomy)
         if tracked is not None:
             _log(tracked, spec=spec, result=result, reachable=outcome.judged.reachable)
     reporter.info(
@@ -136,6 +141,37 @@ def write_outcome(outcome: Outcome, *, spec: CalibrateSpec, taxonomy: Taxonomy, 
         watch=outcome.watch,
         watch_unknown=outcome.watch_unknown,
     )
+
+
+def with_novelty(
+    result: CalibrateResult, data: Labelled, *, spec: CalibrateSpec, taxonomy: Taxonomy
+) -> CalibrateResult:
+    """Calibrate the novelty score on one half and judge it on the other, where the training has left embeddings.
+
+    Of each observation one photograph takes part: a conformal share needs photographs that are exchangeable.
+
+    Raises:
+        DataError: the embeddings or the class means are damaged, or do not fit together.
+    """
+    if spec.prototypes is None:
+        return result
+    means = ClassMeans.read(spec.prototypes)
+    prototypes = Prototypes.of(means=means.means, photos=means.photos, covariance=means.covariance)
+    embeddings = StoredProbabilities(spec.predictions, column=EMBEDDING)
+    if embeddings.shape != (len(data.labels), means.means.shape[1]) or len(means.means) != taxonomy.class_count:
+        raise DataError(f"{spec.prototypes} and the embeddings of {spec.predictions} do not fit together; train again")
+    halves = []
+    for half in (data.chooses, data.judges):
+        rows = np.flatnonzero(half)
+        if data.observations is not None:
+            rows = rows[one_per_group(data.observations[rows], seed=spec.seed)]
+        halves.append(distances_of(embeddings, data.labels, prototypes, taxonomy, rows=rows))
+    novelty, quality = calibrate_novelty(prototypes, calibration=halves[0], evaluation=halves[1])
+    file = novelty.write(spec.output / NOVELTY_FILE)
+    page = result.report.read_text(encoding="utf-8") + "\n" + novelty_table(quality)
+    with replacing(result.report) as partial:
+        partial.write_text(page, encoding="utf-8")
+    return result.model_copy(update={"novelty": file, "novelty_auroc": quality.auroc})
 
 
 def _warn(outcome: Outcome, *, spec: CalibrateSpec, reporter: Reporter) -> None:

@@ -29,7 +29,7 @@ from ml.training import checkpoints
 from ml.training.cross_validation import FOLDS, choose, folds_of, observations_of
 from ml.training.feature_rows import Moments, Rows, Streamed, moments_of
 from ml.training.head_solvers import HISTORY, Problem, chunk_of, solve_exactly, solve_in_batches
-from ml.training.loop import Job
+from ml.training.job import Job
 from ml.training.output_folder import HISTORY as COLUMNS
 from ml.training.prototypes import Sums, fit_prototypes, means
 from ml.training.recipes import Probe

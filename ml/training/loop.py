@@ -1,4 +1,4 @@
-"""The training loop: which photographs come when, the history, and resuming at a step.
+"""The training loop: steps and epochs, the history, and resuming at a step.
 
 Every random number is drawn from (seed, epoch or step, photograph). On a processor, and on a GPU with `deterministic`,
 an interrupted training therefore ends in the same weights as one that nothing disturbed. Without it, kernels of a GPU
@@ -6,100 +6,37 @@ add up in an order that changes from run to run, and so do the last digits.
 """
 
 import math
-import threading
 import time
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from ml.child.pipes import Reporter
 from ml.child.progress import Meter, meter
-from ml.devices import Device, Fetched
+from ml.devices import Fetched
 from ml.errors import InterruptedTrainingError, TrainingError
 from ml.images.augmentation import RandomChanges
-from ml.images.loader import Batch, Loader
-from ml.images.pack import Photos
-from ml.networks.embeddings import Embeddings
-from ml.networks.frozen import FrozenLayers
+from ml.images.loader import Batch
 from ml.networks.network import Network
 from ml.networks.trainable import freeze, set_training_mode
-from ml.spec import TrainSpec
-from ml.taxonomy import Taxonomy
 from ml.training import checkpoints, losses, mixing, optimiser, sampling, throughput, validation
 from ml.training.averaging import Average, settle_statistics
 from ml.training.checkpoints import Best, Position, Restored, Trained, Writer, on_processor
 from ml.training.distributed import synchronise_norms
+from ml.training.job import Job
 from ml.training.optimiser import Rates
-from ml.training.recipes import Recipe, rate_at
+from ml.training.recipes import rate_at
 from ml.training.seeds import seed_of
 from ml.training.statistics import share_statistics
 from ml.training.step import Objective, Step, recordable
 from ml.training.step_log import StepLog
-from ml.training.validation import Quality, Validation
-
-if TYPE_CHECKING:
-    from ml.child.tracking import ChildRun
+from ml.training.validation import Quality
 
 PHASE = "train"
 STATISTICS_BATCHES = 100
 """Batches that the statistics of batch norms are taken anew from after a short training; at the end of an epoch within
 it a twentieth of the epoch, and at least four."""
-CHECKPOINT_SECONDS = 60.0
-"""Between two checkpoints, at least; see `ml.training.checkpoints.Writer`."""
-
-
-@dataclass(kw_only=True)
-class Job:
-    """One training: what it works on, and the order in which photographs come."""
-
-    spec: TrainSpec
-    recipe: Recipe
-    network: Network
-    photos: Photos
-    """The training side, labelled by the network's classes."""
-    loader: Loader | FrozenLayers | Embeddings
-    """Gives photographs as the network takes them, features of its frozen layers, or embeddings."""
-    device: Device
-    reporter: Reporter
-    stop: threading.Event
-    """Set to end after the running step (of several processes: after the next), with a checkpoint."""
-    tracked: "ChildRun | None" = None
-    """The run that each epoch is logged to."""
-    checkpoint_seconds: float = CHECKPOINT_SECONDS
-    taxonomy: Taxonomy | None = None  # A hierarchical loss needs it.
-    validation: Validation | None = None
-    """What is looked at after each epoch."""
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Whole batches of one pass; a side smaller than a batch is one batch."""
-        return max(1, len(self.photos) // self.recipe.batch)
-
-    @property
-    def steps(self) -> int:
-        """Steps of the whole recipe; none when it only fits the head."""
-        return max(1, round(self.recipe.epochs * self.steps_per_epoch)) if self.recipe.segments else 0
-
-    def shown(self, epoch: int) -> Photos:
-        """What the positions of `groups` point to."""
-        return sampling.drawn(self.photos, self.recipe, seed=self.spec.seed, epoch=epoch)[0]
-
-    def groups(self, epoch: int) -> list[NDArray[np.intp]]:
-        """Positions of each batch of an epoch in what is `shown`, over all processes."""
-        order = sampling.drawn(self.photos, self.recipe, seed=self.spec.seed, epoch=epoch)[1]
-        batch = self.recipe.batch
-        return [order[step * batch : (step + 1) * batch] for step in range(self.steps_per_epoch)]
-
-    def changes(self, epoch: int) -> RandomChanges:
-        """The random changes of an epoch's photographs."""
-        return RandomChanges(self.recipe.augmentation, seed=self.spec.seed, stage=self.recipe.stage, epoch=epoch)
-
-    def share(self, group: NDArray[np.intp], *, rank: int) -> NDArray[np.intp]:
-        """The part of a batch that the process `rank` computes."""
-        return group[rank :: self.device.world]
 
 
 def fit(job: Job) -> list[dict[str, Any]]:
@@ -139,6 +76,8 @@ class Loop:
         if job.spec.sync_batch_norm and device.world > 1 and device.device.type == "cuda":
             synchronise_norms(network)
         device.place(network)
+        # Once: a recorded step takes its memory when it is recorded.
+        device.forget_peak()
         self.job = job
         self.optimiser = optimiser.create(network, recipe)
         self.rates = Rates(self.optimiser, device=device)
@@ -198,7 +137,6 @@ class Loop:
         end = min(job.steps_per_epoch, job.steps - epoch * job.steps_per_epoch)
         groups = [job.share(group, rank=job.device.rank) for group in job.groups(epoch)[begin:end]]
         set_training_mode(job.network, branches=job.recipe.branches, batch_norm_frozen=job.recipe.batch_norm_frozen)
-        job.device.forget_peak()
         changes = job.changes(epoch)
         started, waited, before = time.monotonic(), 0.0, self.position.seen
         title = f"epoch {epoch + 1} of {math.ceil(job.recipe.epochs)}"

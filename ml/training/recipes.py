@@ -148,6 +148,11 @@ class Recipe(Shape):
     def _prototypes_are_measured(self) -> Self:
         if self.head == "prototype" and self.probe is None:
             raise ValueError("a prototype head needs a probe, which measures the class means")
+        if self.head == "prototype" and not self.segments and (self.sampling != 1 or self.logit_adjustment):
+            raise ValueError(
+                "class means hold no prior: with a prototype head, sampling and logit_adjustment need segments, which "
+                "train it further"
+            )
         return self
 
     @property

@@ -51,6 +51,7 @@ def first_network(spec: TrainSpec, *, recipe: Recipe, taxonomy: Taxonomy) -> Net
         **backbone.described(),
         rank=recipe.rank,
         image_size=spec.image_size,
+        test_time=spec.test_time,
         auxiliary=recipe.auxiliary_weight > 0 and has_auxiliary(backbone, image_size=spec.image_size),
         **recipe.model_dump(include=set(Shape.model_fields)),
     )

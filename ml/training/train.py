@@ -16,13 +16,15 @@ from ml.images.loader import Loader
 from ml.images.pack import Pack, Photos
 from ml.networks.embeddings import Embeddings, Pass
 from ml.networks.frozen import MOST_PHOTOS, FrozenLayers
+from ml.networks.inference import seen_boxes
 from ml.networks.network import count_parameters, save
 from ml.networks.trainable import count_frozen, freeze
 from ml.spec import RESULT_FILE, TrainResult, TrainSpec
 from ml.taxonomy import Taxonomy
 from ml.training import sampling
 from ml.training.head_fit import embeddings_of, probe
-from ml.training.loop import Job, fit
+from ml.training.job import Job
+from ml.training.loop import fit
 from ml.training.losses import move_bias, prior_taken
 from ml.training.options import remarks
 from ml.training.output_folder import claim, clear, locked, write_history
@@ -106,15 +108,16 @@ def _train(
         _reuse_frozen_layers(job)
     counts = sampling.counts(train, classes=network.head.out_features)
     history = probe(job)
-    if history:
-        # The head was fitted to photographs as they come; training goes on with the prior that its loss supposes.
+    if history and network.spec.head != "prototype":
+        # The head was fitted to photographs as they come; training goes on with the prior that its loss supposes. Class
+        # means hold no prior.
         move_bias(network.head, by=-prior_taken(recipe, counts=counts))
     history += fit(job)
     if recipe.restore_prior:
         move_bias(network.head, by=prior_taken(recipe, counts=counts))
-    if isinstance(job.loader, Embeddings):
+    if isinstance(job.loader, Embeddings) and network.spec.test_time == "none":
         job.loader.keep([Pass(validation)], title="features of the validation photographs")
-    return _finish(job, history=history, tracked=tracked, taxonomy=taxonomy, validation=validation)
+    return _finish(job, history=history, tracked=tracked, taxonomy=taxonomy, validation=validation, pack=pack)
 
 
 def _reuse_frozen_layers(job: Job) -> None:
@@ -147,14 +150,23 @@ def _finish(
     tracked: "ChildRun | None",
     taxonomy: Taxonomy,
     validation: Photos,
+    pack: Pack,
 ) -> TrainResult | None:
     """Evaluate the network on both sides; the first rank writes it, and logs what a person looks at."""
-    output, name = job.spec.output, job.spec.tracking.stage if job.spec.tracking else job.spec.network
+    output, network = job.spec.output, job.network
+    name = job.spec.tracking.stage if job.spec.tracking else job.spec.network
+    network.spec = network.spec.model_copy(update={"precision": job.device.computes_in})
+    if network.spec.test_time != "none":
+        # Features that are kept are of the centre of photographs only.
+        network.begun = 0
+        job.loader = Loader(
+            pack, network.spec, device=job.device, workers=job.spec.workers, boxes=seen_boxes(network.spec)
+        )
     if job.device.first:
-        description, weights = save(job.network, folder=output)
+        description, weights = save(network, folder=output)
         written = write_history(history, output / "history.parquet")
     assessed = assess(
-        job.network, validation=validation, train=job.photos, taxonomy=taxonomy, seed=job.spec.seed, title=name,
+        network, validation=validation, train=job.photos, taxonomy=taxonomy, seed=job.spec.seed, title=name,
         output=output, loader=job.loader, device=job.device, reporter=job.reporter, stop=job.stop,
     )  # fmt: skip
     if assessed is None:
@@ -184,6 +196,7 @@ def _finish(
         train_predictions=assessed.train_predictions,
         metrics_table=assessed.metrics_table,
         confusions=assessed.confusions,
+        prototypes=assessed.prototypes,
         figures=pictures,
         metrics=numbers,
     )

@@ -1,7 +1,7 @@
 """The command `naturewatch`: parses arguments and hands over. Exit 0 only when the work is done.
 
-`identify`, `specificity` and `replica` become the module that does the work: the pipeline never loads the networks.
-Slow imports are made where they are used, so that a wrong option or configuration is reported at once.
+`identify`, `export`, `specificity` and `replica` become the module that does the work: the pipeline never loads the
+networks. Slow imports are made where they are used, so that a wrong option or configuration is reported at once.
 """
 
 from pipeline.launching.interrupts import Interrupted, ignore_signals, leave_on_signals, quiet_pipe, supervised
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 HANDED_OVER: Final = {
     "identify": ("ml.serving.identify", "name what is on photographs, with the registered champion"),
+    "export": ("ml.serving.export", "write a registered model as a file for other programs (ONNX, torch.export)"),
     "specificity": ("ml.classifiers.cli", "calibrate specificity for anybody's classifier"),
     "replica": ("demo", "serve the embedded GBIF and photo replica"),
 }
@@ -108,10 +109,10 @@ def _settings(file: Path | None) -> "Settings":
 
 
 def _hand_over(command: str, arguments: list[str]) -> int:
-    """Become `python -m <module>`; `identify` gets the registry that the configuration names."""
+    """Become `python -m <module>`; `identify` and `export` get the registry that the configuration names."""
     module, _ = HANDED_OVER[command]
-    if command == "identify":
-        arguments = _with_registry(arguments)
+    if command in {"identify", "export"}:
+        arguments = _with_registry(arguments, command=command)
     if importlib.util.find_spec(module.split(".", maxsplit=1)[0]) is None:
         sys.path.insert(0, str(PROJECT_ROOT))
         os.environ["PYTHONPATH"] = os.pathsep.join([str(PROJECT_ROOT), os.environ.get("PYTHONPATH", "")])
@@ -120,9 +121,9 @@ def _hand_over(command: str, arguments: list[str]) -> int:
     return 0
 
 
-def _with_registry(arguments: list[str]) -> list[str]:
-    """The arguments of `identify` with `--config FILE` replaced by the registry that this configuration names."""
-    parser = _Parser(add_help=False, allow_abbrev=False, prog="naturewatch identify")
+def _with_registry(arguments: list[str], *, command: str = "identify") -> list[str]:
+    """The arguments of a command with `--config FILE` replaced by the registry that this configuration names."""
+    parser = _Parser(add_help=False, allow_abbrev=False, prog=f"naturewatch {command}")
     parser.add_argument("--config", type=Path)
     options, rest = parser.parse_known_args(arguments)
     if {"-h", "--help"} & set(rest):

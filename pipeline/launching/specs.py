@@ -25,7 +25,7 @@ from pipeline.tracking.runs import tracking_spec
 
 Result = TypeVar("Result", TrainResult, CalibrateResult, RegisterResult)
 
-TRAINING_CODE = "3"
+TRAINING_CODE = "4"
 """Raised by hand when a change of `ml` should retrain on unchanged data."""
 CALIBRATION_CODE = "3"
 """Raised by hand when a change of `ml.specificity` should recalibrate on unchanged probabilities."""
@@ -33,8 +33,8 @@ PACKAGING_CODE = "3"
 """Raised by hand when a change of `ml.serving.model` should register unchanged weights anew."""
 
 DECIDING = {
-    "backbone", "weights", "image_size", "processes", "batch_scale", "precision", "compile", "accumulate",
-    "sync_batch_norm", "deterministic",
+    "backbone", "weights", "image_size", "processes", "batch_scale", "precision", "compile", "cuda_graph", "accumulate",
+    "sync_batch_norm", "deterministic", "test_time",
 }  # fmt: skip
 """Settings of training that change the weights, if only in the last digits; the others are handled one by one.
 
@@ -206,6 +206,7 @@ def calibrate_spec(
         network=network,
         probabilities=result.probabilities,
         predictions=result.predictions,
+        prototypes=result.prototypes,
         taxonomy=settings.paths.table("taxonomy"),
         output=settings.paths.evaluation(network, spec_hash),
         spec_hash=spec_hash,

@@ -19,6 +19,7 @@ from PIL import ExifTags, Image
 from safetensors.torch import save_file
 
 from ml.child.pipes import Reporter
+from ml.evaluation.class_means import ClassSums
 from ml.networks.description import NetworkSpec
 from ml.networks.network import create
 from ml.serving.register import run as register_run
@@ -137,8 +138,12 @@ def tracking_in(folder: Path, *, stage: str) -> TrackingSpec:
     return TrackingSpec(uri=uri, experiment=EXPERIMENT, parent_run_id=parent.info.run_id, stage=stage)
 
 
-def calibrate_spec(folder: Path, *, photos: int = 400, target: float = 0.9) -> CalibrateSpec:
-    """Predictions of a noisy classifier over the taxa of BIRDS, as training would leave them."""
+def calibrate_spec(folder: Path, *, photos: int = 400, target: float = 0.9, embeddings: int = 0) -> CalibrateSpec:
+    """Predictions of a noisy classifier over the taxa of BIRDS, as training would leave them.
+
+    `embeddings` is how many numbers the embedding of a photograph has, if it has one: about 1 in the direction of
+    its species, and noise in all others.
+    """
     generator = np.random.default_rng(5)
     labels = generator.integers(4, size=photos)
     logits = generator.normal(size=(photos, 4)) * 2
@@ -153,8 +158,18 @@ def calibrate_spec(folder: Path, *, photos: int = 400, target: float = 0.9) -> C
         "half": halves,
         "predicted_class_id": pa.array(logits.argmax(axis=1), pa.int32()),
     }
-    pq.write_table(pa.table(columns), folder / "validation.parquet")
+    table, prototypes = pa.table(columns), None
+    if embeddings:
+        numbers = generator.normal(size=(2 * photos, embeddings), scale=0.3).astype(np.float32)
+        numbers[np.arange(2 * photos), np.tile(labels, 2)] += 1
+        column = pa.FixedSizeListArray.from_arrays(pa.array(numbers[:photos].ravel()), embeddings)
+        table = table.append_column("embedding", column)
+        sums = ClassSums(4)
+        sums.add(torch.from_numpy(numbers[photos:]), torch.from_numpy(labels))
+        prototypes = sums.means().write(folder / "prototypes.safetensors")
+    pq.write_table(table, folder / "validation.parquet")
     return CalibrateSpec(
+        prototypes=prototypes,
         network="baseline",
         probabilities=folder / "p.npy",
         predictions=folder / "validation.parquet",
@@ -171,7 +186,7 @@ def calibrate_spec(folder: Path, *, photos: int = 400, target: float = 0.9) -> C
 
 def register_spec(folder: Path) -> RegisterSpec:
     """A tiny random network over the taxa of BIRDS, calibrated, with all that a version carries."""
-    calibration = calibrate_spec(folder)
+    calibration = calibrate_spec(folder, embeddings=1280)
     calibrate_run(calibration, reporter=QUIET)
     torch.manual_seed(3)
     spec = NetworkSpec(backbone="tf_efficientnet_lite0", image_size=64)

@@ -19,7 +19,7 @@ from ml.images.pack import Pack, read_split
 from ml.networks.description import NetworkSpec
 from ml.networks.network import build
 from ml.spec import RANKS, TrackingSpec, TrainSpec
-from ml.training.loop import Job
+from ml.training.job import Job
 from ml.training.recipes import Recipe
 from ml.training.validation import Validation
 from tests.ml.steady import PROCESSOR as PROCESSOR  # noqa: PLC0414

@@ -20,7 +20,8 @@ from ml.networks.frozen import KEPT_SECONDS, FrozenLayers
 from ml.networks.network import Network, build
 from ml.networks.pretrained import initialise
 from ml.networks.trainable import count_frozen, freeze, steps_of_all_views
-from ml.training.loop import Job, fit
+from ml.training.job import Job
+from ml.training.loop import fit
 from ml.training.recipes import Recipe
 from tests.ml.training.test_loop import farthest, stop_after, weights
 from tests.ml.world import PROCESSOR, SMOOTH, STEADY, World

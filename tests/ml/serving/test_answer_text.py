@@ -37,6 +37,18 @@ def test_an_alarm_cannot_be_overlooked() -> None:
     assert watched({**taxon, "alarm": False}) == "    watched Plantae > Morus: 2 % (alarm from 1.3 %)"
 
 
+def test_a_photograph_unlike_all_known_species_is_told_apart() -> None:
+    novelty = {"distance": 0.9, "known": 0.021, "novel": 0.38}
+    *_, last = readable({**ANSWER, "novelty": novelty}).splitlines()
+    assert last == (
+        "    ! maybe a species that the model does not know: only 2.1 % of photographs of known species and 38 % of "
+        "those of unknown genera look so unlike them"
+    )
+    assert "unknown genera" not in readable({**ANSWER, "novelty": {**novelty, "novel": None}})
+    for usual in ({**novelty, "known": 0.06}, None):
+        assert readable({**ANSWER, "novelty": usual}) == readable(ANSWER)
+
+
 @pytest.mark.parametrize(
     ("name", "shown"),
     [

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ml.serving.answer_text import readable
-from ml.serving.answering import Answering
+from ml.serving.answering import Answering, Looks
 from ml.serving.question import Question
 from ml.spec import RESULT_FILE, CalibrateResult, Reward, Rule
 from ml.specificity import answer
@@ -35,7 +35,7 @@ def test_the_rule_of_the_calibration_answers(tmp_path: Path, rule: Rule, reward:
     tree = served.taxonomy
     for question, within in ((Question(), None), (Question(target=0.8), None), (Question(within=("Aves",)), ["Aves"])):
         plan = served.plan(question)
-        answers = served.answers(rows, plan)
+        answers = served.answers(Looks(rows, np.zeros((len(rows), 1), np.float32)), plan)
         nodes = None if within is None else [tree.find(name) for name in within]
         expected = answer(rows, tree, plan.thresholds[0], nodes, rule=rule, reward=reward)
         assert [one["taxon"] for one in answers] == [tree.name[node] for node in expected.node_ids]
@@ -45,7 +45,7 @@ def test_the_rule_of_the_calibration_answers(tmp_path: Path, rule: Rule, reward:
 
 def test_a_threshold_that_is_asked_for_is_a_probability_that_the_answer_has(tmp_path: Path) -> None:
     served, rows = answering(tmp_path, rule="reward"), photographs()
-    answers = served.answers(rows, served.plan(Question(threshold=0.9)))
+    answers = served.answers(Looks(rows, np.zeros((len(rows), 1), np.float32)), served.plan(Question(threshold=0.9)))
     assert all(one["probability"] >= 0.9 - 1e-9 for one in answers)
     assert {one["rule"] for one in answers} == {"threshold"}
     expected = answer(rows, served.taxonomy, 0.9).node_ids

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import mlflow
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -14,7 +15,7 @@ from mlflow.exceptions import MlflowException
 
 from ml.child.pipes import Reporter
 from ml.networks.network import load
-from ml.serving.answering import Answering
+from ml.serving.answering import Answering, Looks
 from ml.serving.identify import main as identify
 from ml.serving.question import Question
 from ml.serving.register import run
@@ -152,3 +153,5 @@ def test_the_documents_that_versions_carry_are_read(tmp_path: Path) -> None:
     )  # fmt: skip
     assert answering.plan(Question()).thresholds.tolist() == [0.58]
     assert answering.plan(Question(target=0.8)).thresholds.tolist() == [0.14]
+    looks = Looks(np.full((1, 4), 0.25), np.zeros((1, 1280), np.float32))
+    assert answering.answers(looks, answering.plan(Question()))[0]["novelty"] is None

@@ -37,11 +37,12 @@ def test_a_photograph_is_named_with_lineage_and_likely_species(
     registry: list[str], kea: Path, capsys: Captured
 ) -> None:
     assert identify.main([str(kea), *registry, "--threshold", "0", "--within", "Aves", "--top", "2"]) == 0
-    first, *species, watched = capsys.readouterr().out.splitlines()
+    first, *species, watched, unlike = capsys.readouterr().out.splitlines()
     assert first.startswith(f"{kea}: species ")
     assert "[Animalia > Chordata > Aves > " in first
     assert len(species) == 2
     assert "watched Plantae > Tracheophyta > Magnoliopsida > Rosales > Moraceae > Morus: " in watched
+    assert unlike.startswith("    ! maybe a species that the model does not know: only ")
 
 
 def test_a_homonym_is_asked_for_by_lineage(registry: list[str], kea: Path, capsys: Captured) -> None:

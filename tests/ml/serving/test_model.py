@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 import mlflow
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -19,8 +20,12 @@ from fastapi.testclient import TestClient
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.scoring_server import init
 from PIL import Image
+from scipy.special import softmax
 
+from ml.networks.network import load
+from ml.serving.classifier import Classifier
 from ml.spec import CalibrateResult
+from ml.specificity.novelty import Novelty
 from ml.specificity.operating_points import OperatingCurve
 from tests.ml.specificity_fixtures import photograph_bytes, release
 
@@ -116,6 +121,36 @@ def test_a_watched_taxon_is_reported_whatever_the_filter_says(model: Model) -> N
     (alarm,) = CalibrateResult.read(spec.specificity).watch
     assert watched["threshold"] == alarm.threshold
     assert watched["alarm"] == (watched["probability"] >= alarm.threshold)
+
+
+def test_novelty_is_answered_whatever_the_filter_says(model: Model) -> None:
+    spec, _ = release()
+    (answer,) = model.predict([photograph_bytes()])
+    (filtered,) = model.predict([photograph_bytes()], params={"within": ["Aves"]})
+    (whole,) = model.predict([photograph_bytes()], params={"embedding": True})
+    kept = CalibrateResult.read(spec.specificity).novelty
+    assert kept is not None
+    embedding = np.array([whole["embedding"]], dtype=np.float32)
+    assert answer["novelty"] == filtered["novelty"] == Novelty.read(kept).judge(embedding)[0]
+    assert 0 < answer["novelty"]["known"] <= 1
+
+
+def test_an_embedding_is_answered_where_it_is_asked_for(model: Model, client: TestClient) -> None:
+    spec, _ = release()
+    (plain,) = model.predict([photograph_bytes()])
+    first, second = model.predict([photograph_bytes(), photograph_bytes(mode="L")], params={"embedding": True})
+    assert plain.items() <= model.predict([photograph_bytes()], params={"embedding": True})[0].items()
+    assert "embedding" not in plain
+    network = load(spec.network, spec.weights)
+    classifier = Classifier({"network": str(spec.network), "weights": str(spec.weights)})
+    looks = classifier.look([classifier.views(photograph_bytes()), classifier.views(photograph_bytes(mode="L"))])
+    assert [len(first["embedding"]), len(second["embedding"])] == [network.head.in_features] * 2
+    assert np.allclose([first["embedding"], second["embedding"]], looks.embeddings)
+    weight, bias = (numbers.detach().numpy() for numbers in (network.head.weight, network.head.bias))
+    logits = np.array([first["embedding"]]) @ weight.T + bias
+    assert np.allclose(softmax(logits, axis=1), looks.probabilities[:1], atol=1e-5)
+    told = client.post("/invocations", json={"inputs": [TEXT], "params": {"embedding": True}}).json()["predictions"]
+    assert np.allclose(told[0]["embedding"], first["embedding"], atol=1e-5)
 
 
 def test_the_literal_reading_does_not_condition(model: Model) -> None:

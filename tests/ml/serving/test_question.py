@@ -14,7 +14,7 @@ def test_nothing_asked_is_what_was_calibrated() -> None:
 
 
 def test_null_is_as_good_as_absent() -> None:
-    nulls = dict.fromkeys(("target", "threshold", "within", "renormalise", "top", "region"))
+    nulls = dict.fromkeys(("target", "threshold", "within", "renormalise", "top", "region", "embedding"))
     assert Question.of(nulls) == Question()
 
 
@@ -30,6 +30,7 @@ def test_null_is_as_good_as_absent() -> None:
         ({"renormalise": np.False_}, Question(renormalise=False)),
         ({"top": np.int64(0)}, Question(top=0)),
         ({"region": []}, Question()),
+        ({"embedding": np.True_}, Question(embedding=True)),
         ({"region": (0, 0, 0.5, 1)}, Question(region=(0.0, 0.0, 0.5, 1.0))),
     ],
 )

@@ -12,8 +12,11 @@ from PIL import Image
 
 from ml.__main__ import main
 from ml.errors import DataError
+from ml.evaluation.predictions import StoredProbabilities
+from ml.evaluation.reliability import clopper_pearson
 from ml.spec import RESULT_FILE, CalibrateResult, CalibrateSpec, Reward, Rule
 from ml.specificity import answer, calibrate, candidates, select, tree_sums
+from ml.specificity.novelty import Novelty
 from ml.specificity.operating_points import OperatingCurve
 from ml.specificity.stage import read_predictions
 from ml.specificity.thresholds import TABULATED_TARGETS, ThresholdTable
@@ -228,3 +231,48 @@ def test_an_empty_half_is_refused(spec: CalibrateSpec, tmp_path: Path) -> None:
         read_predictions(
             spec.model_copy(update={"predictions": tmp_path / "lone.parquet"}), taxonomy=Taxonomy.read(spec.taxonomy)
         )
+
+
+def test_novelty_is_calibrated_on_one_half_and_judged_on_the_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = calibrate_spec(tmp_path / "with", embeddings=8)
+    assert main(["calibrate", "--spec", str(spec.write(tmp_path / "spec.json"))]) == 0
+    result = CalibrateResult.read(spec.output / RESULT_FILE)
+    # What is served comes out of the file: three species of other genera are far from the direction of one's own.
+    assert result.novelty is not None
+    novelty = Novelty.read(result.novelty)
+    known, unknown = np.eye(8, dtype=np.float32)[:1], np.eye(8, dtype=np.float32)[7:]
+    assert novelty.judge(known)[0]["known"] == pytest.approx(1)
+    assert novelty.judge(unknown)[0]["known"] == pytest.approx(1 / 201)
+    embeddings = StoredProbabilities(spec.predictions, column="embedding")[:]
+    judges = np.array(pq.read_table(spec.predictions)["half"].to_pylist()) == "evaluation"
+    shares = np.array([answer["known"] for answer in novelty.judge(embeddings[judges])])
+    low, high = clopper_pearson(int((shares <= 0.05).sum()), 200)
+    row = f"| 5% | {100 * (shares <= 0.05).mean():.1f} % ({100 * low:.1f} to {100 * high:.1f}) |"
+    assert row in result.report.read_text("utf-8")
+    assert result.novelty_auroc is not None
+    assert result.novelty_auroc > 0.9
+    assert "| unlike known species, alarm from | false alarms (95 % interval) |" in result.report.read_text("utf-8")
+    assert spec.tracking is not None
+    run = MlflowClient(tracking_uri=spec.tracking.uri).get_run(result.mlflow_run_id)
+    assert run.data.metrics["novelty_auroc"] == pytest.approx(result.novelty_auroc)
+    wrong = spec.model_copy(update={"prototypes": tmp_path / "gone", "output": tmp_path / "out", "spec_hash": "wrong"})
+    assert main(["calibrate", "--spec", str(wrong.write(tmp_path / "spec.json"))]) == 1
+    assert "cannot read the class means" in capsys.readouterr().err
+
+
+def test_of_an_observation_one_photograph_calibrates_novelty(tmp_path: Path) -> None:
+    spec = calibrate_spec(tmp_path / "with", embeddings=8)
+    rows = [{"photo_id": str(row), "observation_id": f"o{row // 4}"} for row in range(400)]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "split.parquet")
+    grouped = spec.model_copy(update={"split": tmp_path / "split.parquet"})
+    assert main(["calibrate", "--spec", str(grouped.write(tmp_path / "spec.json"))]) == 0
+    file = CalibrateResult.read(spec.output / RESULT_FILE).novelty
+    assert file is not None
+    assert len(Novelty.read(file).known) == 100
+
+
+def test_without_embeddings_there_is_no_novelty(spec: CalibrateSpec) -> None:
+    result = CalibrateResult.read(spec.output / RESULT_FILE)
+    assert (result.novelty, result.novelty_auroc) == (None, None)

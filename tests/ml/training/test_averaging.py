@@ -11,7 +11,8 @@ from torch import nn
 
 from ml.networks.trainable import set_training_mode
 from ml.training.averaging import settle_statistics
-from ml.training.loop import Job, fit
+from ml.training.job import Job
+from ml.training.loop import fit
 from tests.ml.world import STEADY, World
 
 SHORT = STEADY.model_copy(update={"batch_norm_frozen": False, "batch": 6})

@@ -23,7 +23,7 @@ from ml.training import head_fit, head_solvers, train
 from ml.training.feature_rows import Held, moments_of
 from ml.training.head_fit import EXACT_BYTES, embeddings_of, exact_bytes, fit_head
 from ml.training.head_solvers import Problem, solve_exactly, solve_in_batches
-from ml.training.loop import Job
+from ml.training.job import Job
 from ml.training.recipes import FROZEN, Probe
 from tests.ml.world import PROCESSOR, World
 

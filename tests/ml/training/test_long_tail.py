@@ -18,7 +18,8 @@ from ml.errors import InterruptedTrainingError
 from ml.images.augmentation import RandomChanges
 from ml.spec import TrainResult
 from ml.training import loop, recipes, train
-from ml.training.loop import Job, fit
+from ml.training.job import Job
+from ml.training.loop import fit
 from ml.training.losses import prior_taken
 from ml.training.recipes import Recipe, Segment
 from tests.ml.training.test_loop import stop_after

@@ -17,7 +17,8 @@ from ml.errors import InterruptedTrainingError, TrainingError
 from ml.images.loader import Batch, Loader
 from ml.images.pack import Pack, Photos, read_split
 from ml.training.checkpoints import FILE
-from ml.training.loop import Job, Loop, fit
+from ml.training.job import Job
+from ml.training.loop import Loop, fit
 from ml.training.recipes import Segment
 from ml.training.validation import Quality, Validation
 from tests.ml.world import SMOOTH, STEADY, World

@@ -24,7 +24,8 @@ from ml.child.pipes import Reporter
 from ml.child.tracking import child_run, find_run
 from ml.devices import joined
 from ml.errors import CheckpointError, DataError, InterruptedTrainingError, TrackingError, TrainingError
-from ml.evaluation.predictions import open_probabilities
+from ml.evaluation.class_means import ClassMeans
+from ml.evaluation.predictions import StoredProbabilities, open_probabilities
 from ml.images.augmentation import Augmentation
 from ml.networks.description import NetworkSpec
 from ml.networks.network import build, load
@@ -82,6 +83,10 @@ def test_a_specification_becomes_a_result(world: World, tmp_path: Path, fast: Re
     assert names | {f"train_{name}" for name in names} <= set(result.metrics)
     assert result.metrics["accuracy_genus"] == 1.0
     assert result.metrics["accuracy_species"] == result.metrics["top1"]
+    assert result.prototypes is not None
+    means = ClassMeans.read(result.prototypes)
+    assert means.photos.tolist() == [6, 6, 6]
+    assert StoredProbabilities(result.predictions, column="embedding").shape == (6, means.means.shape[1])
     history = pq.read_table(result.history)
     assert history["phase"].to_pylist() == ["probe", "train", "train", "train"]
     assert history["step"].to_pylist() == [0, 4, 8, 10]

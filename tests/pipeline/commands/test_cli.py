@@ -62,6 +62,7 @@ def told(capfd: pytest.CaptureFixture[str], *arguments: str, status: int = 1) ->
         (["run"], {"DAGSTER_HOME": "/dev/null/home"}, "/dev/null/home"),
         (["identify", "--config", "absent.yaml", "photo.jpg"], {}, "absent.yaml"),
         (["identify", "--config=absent.yaml", "photo.jpg"], {}, "absent.yaml"),
+        (["export", "--config", "absent.yaml", "--output", "folder"], {}, "absent.yaml"),
     ],
 )
 def test_what_can_be_known_before_is_told_in_one_line(
@@ -115,7 +116,7 @@ def test_a_wrong_selection_and_a_server_that_is_down_are_told_before_anything_ru
     assert not (home / "data" / "downloads").exists()
 
 
-@pytest.mark.parametrize("command", ["identify", "specificity", "replica"])
+@pytest.mark.parametrize("command", ["identify", "export", "specificity", "replica"])
 def test_every_command_that_is_handed_over_explains_itself(command: str) -> None:
     answer = naturewatch(command, "--help")
     assert answer.returncode == 0, answer.stderr
