@@ -19,6 +19,7 @@ PARTS: Final = {
     "novelty": "genera that training never saw, told from known ones, against the maximum probability",
     "step": "the trainer's step against a bare PyTorch step of the same network and batch",
     "gpu": "the paper's networks on a GPU: the recorded step, the loader, and both together",
+    "gpu_training": "the loader on a GPU machine, and the paper's training from JPEGs",
     "specificity": "one pass and calibration at the paper's scale, against the paper's hill climb",
     "heads": "a head for 20,000 species on a million embeddings: memory over the steps, and what a pass costs",
     "dataset": "the SQL from occurrences to the split, at the scale of the paper and beyond",

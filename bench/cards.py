@@ -1,4 +1,4 @@
-"""What cards were measured to do: `results/cards.yaml`, a list of records that the part `step` adds to on a GPU."""
+"""What cards were measured to do: `results/cards.yaml`, a list of records that the part `gpu` adds to."""
 
 import datetime as dt
 from collections.abc import Iterable

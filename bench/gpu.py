@@ -4,19 +4,21 @@ InceptionResNetV2 at 299 pixels with 19,027 classes and the auxiliary classifier
 precision that training takes by itself. Each rate is that of many steps that follow one another, as in training.
 """
 
+import datetime as dt
 import gc
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bench.cards import Measurement, append
 from bench.harness import Goal, Report, UnavailableError
 from bench.step import job_of
 from ml.child.pipes import Reporter
@@ -41,6 +43,7 @@ CASES: Final = ((1, 32), (2, 16), (1, 128), (2, 128))
 WANTED: Final = {(1, 32): (800, 4.5), (2, 16): (330, 4.7)}
 """Photographs a second on an H100 at least, and GiB at most (what the eager step took)."""
 ALLOWED: Final = 1.1
+PRECISIONS: Final = {torch.bfloat16: "bf16", torch.float16: "fp16", torch.float32: "fp32"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +74,7 @@ def run(*, folder: Path, runs: int) -> Report:
             }
             for name, each in measured.items()
         ]  # fmt: skip
+        append(_records(measured, views=views, batch=batch, precision=device.dtype))
         if (views, batch) in WANTED:
             goals += _goals(measured, views=views, batch=batch)
     return Report(
@@ -86,6 +90,21 @@ def run(*, folder: Path, runs: int) -> Report:
             "recorded: as a CUDA graph, replayed.",
         ],
     )
+
+
+def _records(measured: dict[str, Measured], *, views: int, batch: int, precision: torch.dtype) -> Iterator[Measurement]:
+    """The trainer's steps, for `results/cards.yaml`."""
+    paths: dict[str, Literal["eager", "captured"]] = {
+        "the trainer's": "eager", "the trainer's, recorded": "captured",
+    }  # fmt: skip
+    for name, path in paths.items():
+        each = measured[name]
+        yield Measurement(
+            card=torch.cuda.get_device_name(), torch=torch.__version__, backbone=BACKBONE, image_size=SIDE,
+            classes=CLASSES, views=views, batch=batch, path=path, precision=PRECISIONS[precision],
+            milliseconds=round(each.milliseconds, 1), photos_per_second=round(1000 * batch / each.milliseconds),
+            peak_gib=round(each.gibibytes, 1), date=dt.datetime.now(tz=dt.UTC).date(),
+        )  # fmt: skip
 
 
 def _goals(measured: dict[str, Measured], *, views: int, batch: int) -> list[Goal]:

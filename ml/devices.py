@@ -112,8 +112,9 @@ class Device:
             torch.use_deterministic_algorithms(mode=True, warn_only=True)
 
     def round_products(self) -> None:
-        """Let a GPU round the factors of products of float32, except in the precision `fp32`."""
-        tf32 = self.precision != "fp32"
+        """Let a GPU round the factors of products of float32 in the precision `tf32`, and only there."""
+        # In half precision, what is computed in float32 is the head: its logits are to be full numbers.
+        tf32 = self.precision == "tf32"
         torch.set_float32_matmul_precision("high" if tf32 else "highest")
         torch.backends.cudnn.allow_tf32 = tf32
 

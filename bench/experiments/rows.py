@@ -11,7 +11,7 @@ from ml.spec import MAGNIFIED, PACKAGE_BACKBONE, NetworkName, Rank
 from ml.training.recipes import SAMPLE, Probe, Recipe, Segment
 
 IMAGE_SIZE: Final = 224
-EPOCHS: Final = 12.0
+EPOCHS: Final = 8.0
 """Passes over the training photographs that each row of the paper's setting takes, all its stages together."""
 GENUS_SHARE: Final = 1.5 / 4.5
 """Of these, before species are learnt: the paper's share."""

@@ -98,11 +98,11 @@ def train_row(row: Row, *, dataset: Dataset, folder: Path, ends: float | None) -
     from ml.specificity import stage as specificity  # noqa: PLC0415
     from ml.training import train  # noqa: PLC0415
 
+    if ends is not None and time.time() > ends:
+        return None
     before: Path | None = None
     seconds = 0.0
     for stage in row.stages:
-        if ends is not None and time.time() > ends:
-            return None
         spec = train_spec(row, stage, dataset=dataset, folder=folder, before=before)
         with _timed(spec.output) as timed, joined() as device:
             train.run(spec, device=device, reporter=timed.reporter, stop=threading.Event())

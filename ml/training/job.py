@@ -61,21 +61,16 @@ class Job:
         """Steps of the whole recipe; none when it only fits the head."""
         return max(1, round(self.recipe.epochs * self.steps_per_epoch)) if self.recipe.segments else 0
 
-    @property
-    def counts(self) -> NDArray[np.int64]:
-        """Training photographs of each class."""
-        return np.bincount(self.photos.labels, minlength=self.network.head.out_features)
-
     def shown(self, epoch: int) -> Photos:
         """What the positions of `groups` point to: the training side, or what is drawn from it for this epoch.
 
         A photograph that is drawn several times is there as often: each time it is cropped and coloured anew.
         """
-        return self.photos if self.recipe.sampling == 1 else self.photos.take(self._order(epoch))
+        return sampling.drawn(self.photos, self.recipe, seed=self.spec.seed, epoch=epoch)[0]
 
     def groups(self, epoch: int) -> list[NDArray[np.intp]]:
         """Positions of each batch of an epoch in what is `shown`, over all processes."""
-        order = self._order(epoch) if self.recipe.sampling == 1 else np.arange(len(self.photos))
+        order = sampling.drawn(self.photos, self.recipe, seed=self.spec.seed, epoch=epoch)[1]
         batch = self.recipe.batch
         return [order[step * batch : (step + 1) * batch] for step in range(self.steps_per_epoch)]
 
@@ -86,8 +81,3 @@ class Job:
     def share(self, group: NDArray[np.intp], *, rank: int) -> NDArray[np.intp]:
         """The part of a batch that the process `rank` computes."""
         return group[rank :: self.device.world]
-
-    def _order(self, epoch: int) -> NDArray[np.intp]:
-        return sampling.order(
-            self.photos.labels, seed=self.spec.seed, stage=self.recipe.stage, epoch=epoch, power=self.recipe.sampling
-        )

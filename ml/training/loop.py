@@ -20,7 +20,7 @@ from ml.images.augmentation import RandomChanges
 from ml.images.loader import Batch
 from ml.networks.network import Network
 from ml.networks.trainable import freeze, set_training_mode
-from ml.training import checkpoints, losses, mixing, optimiser, throughput, validation
+from ml.training import checkpoints, losses, mixing, optimiser, sampling, throughput, validation
 from ml.training.averaging import Average, settle_statistics
 from ml.training.checkpoints import Best, Position, Restored, Trained, Writer, on_processor
 from ml.training.distributed import synchronise_norms
@@ -76,6 +76,8 @@ class Loop:
         if job.spec.sync_batch_norm and device.world > 1 and device.device.type == "cuda":
             synchronise_norms(network)
         device.place(network)
+        # Once: a recorded step takes its memory when it is recorded.
+        device.forget_peak()
         self.job = job
         self.optimiser = optimiser.create(network, recipe)
         self.rates = Rates(self.optimiser, device=device)
@@ -92,7 +94,8 @@ class Loop:
         self.position, self.history, self.best = restored or Restored(Position(step=0), [], None)
         if restored:
             job.reporter.info(f"going on at step {self.position.step} of {job.steps}")
-        loss = losses.create(recipe, counts=job.counts, taxonomy=job.taxonomy, rank=recipe.rank)
+        counts = sampling.counts(job.photos, classes=network.head.out_features)
+        loss = losses.create(recipe, counts=counts, taxonomy=job.taxonomy, rank=recipe.rank)
         self.mixing = mixing.create(recipe, classes=network.head.out_features)
         self.steps = Step(
             Objective(network, loss=loss.to(device.device), auxiliary_weight=recipe.auxiliary_weight),
@@ -134,7 +137,6 @@ class Loop:
         end = min(job.steps_per_epoch, job.steps - epoch * job.steps_per_epoch)
         groups = [job.share(group, rank=job.device.rank) for group in job.groups(epoch)[begin:end]]
         set_training_mode(job.network, branches=job.recipe.branches, batch_norm_frozen=job.recipe.batch_norm_frozen)
-        job.device.forget_peak()
         changes = job.changes(epoch)
         started, waited, before = time.monotonic(), 0.0, self.position.seen
         title = f"epoch {epoch + 1} of {math.ceil(job.recipe.epochs)}"
@@ -251,11 +253,9 @@ class Loop:
         self._loss = sum(losses) / max(1, photos)
         rate = rate_at(self.job.recipe, done=(self.position.step - 1) / self.job.steps_per_epoch)
         self.log.add(step=self.position.step, loss=self._loss, norm=norm, rate=rate)
+        loss_sum, seen = self.position.loss_sum + sum(losses), self.position.seen + int(photos)
         self.position = replace(
-            self.position,
-            loss_sum=self.position.loss_sum + sum(losses),
-            correct=self.position.correct + int(correct),
-            seen=self.position.seen + int(photos),
+            self.position, loss_sum=loss_sum, correct=self.position.correct + int(correct), seen=seen
         )
         return stop > 0, save > 0
 
@@ -265,11 +265,9 @@ class Loop:
         epoch, index = divmod(step, job.steps_per_epoch)
         bad = [rank for rank, loss in enumerate(losses) if not math.isfinite(loss)]
         suspects = np.concatenate([job.share(job.groups(epoch)[index], rank=rank) for rank in bad])
-        return (
-            f"the loss is {losses[bad[0]]} at step {step} of {job.steps}; lower the learning rate of recipe "
-            f"{job.recipe.name}, or look at the batch's photographs: "
-            + ", ".join(job.shown(epoch).photo_ids[position] for position in suspects)
-        )
+        names = ", ".join(job.shown(epoch).take(suspects).photo_ids)
+        return (f"the loss is {losses[bad[0]]} at step {step} of {job.steps}; lower the learning rate of recipe "
+                f"{job.recipe.name}, or look at the batch's photographs: {names}")  # fmt: skip
 
     def _close_epoch(self, epoch: int, *, speed: float, data_wait: float) -> None:
         job, step, seen = self.job, self.position.step, max(1, self.position.seen)
@@ -332,9 +330,8 @@ class Loop:
     def _end_when(self, *, asked: bool) -> None:
         if asked:
             self.writer.wait()
-            raise InterruptedTrainingError(
-                f"interrupted after step {self.position.step} of {self.job.steps}; run again to go on from there"
-            )
+            done = f"after step {self.position.step} of {self.job.steps}"
+            raise InterruptedTrainingError(f"interrupted {done}; run again to go on from there")
 
     def _save(self) -> None:
         self._settle()

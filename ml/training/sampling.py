@@ -4,6 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.images.loader import epoch_order
+from ml.images.pack import Photos
+from ml.training.recipes import Recipe
 from ml.training.seeds import seed_of
 
 TURN = (5**0.5 - 1) / 2
@@ -11,6 +13,23 @@ TURN = (5**0.5 - 1) / 2
 
 _POINTS, _ROUND, _EPOCH = 1, 2, 3
 """What is drawn: where sampling begins, a class's order of one round, the order of an epoch."""
+
+
+def counts(photos: Photos, *, classes: int) -> NDArray[np.int64]:
+    """Photographs of each class. Shape: classes."""
+    return np.bincount(photos.labels, minlength=classes)
+
+
+def drawn(photos: Photos, recipe: Recipe, *, seed: int, epoch: int) -> tuple[Photos, NDArray[np.intp]]:
+    """What an epoch shows of `photos`, and in which order.
+
+    With a `sampling` below 1, what is drawn takes the place of the photographs: one that is drawn several times is
+    there as often, and is cropped and coloured anew each time.
+    """
+    positions = order(photos.labels, seed=seed, stage=recipe.stage, epoch=epoch, power=recipe.sampling)
+    if recipe.sampling == 1:
+        return photos, positions
+    return photos.take(positions), np.arange(len(photos))
 
 
 def order(labels: NDArray[np.int64], *, seed: int, stage: str, epoch: int, power: float) -> NDArray[np.intp]:

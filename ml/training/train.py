@@ -21,6 +21,7 @@ from ml.networks.network import count_parameters, save
 from ml.networks.trainable import count_frozen, freeze
 from ml.spec import RESULT_FILE, TrainResult, TrainSpec
 from ml.taxonomy import Taxonomy
+from ml.training import sampling
 from ml.training.head_fit import embeddings_of, probe
 from ml.training.job import Job
 from ml.training.loop import fit
@@ -105,14 +106,15 @@ def _train(
         job.loader = embeddings_of(job)
     elif recipe.reuse_frozen and device.world == 1 and len(train) <= MOST_PHOTOS:
         _reuse_frozen_layers(job)
+    counts = sampling.counts(train, classes=network.head.out_features)
     history = probe(job)
     if history and network.spec.head != "prototype":
         # The head was fitted to photographs as they come; training goes on with the prior that its loss supposes. Class
         # means hold no prior.
-        move_bias(network.head, by=-prior_taken(recipe, counts=job.counts))
+        move_bias(network.head, by=-prior_taken(recipe, counts=counts))
     history += fit(job)
     if recipe.restore_prior:
-        move_bias(network.head, by=prior_taken(recipe, counts=job.counts))
+        move_bias(network.head, by=prior_taken(recipe, counts=counts))
     if isinstance(job.loader, Embeddings) and network.spec.test_time == "none":
         job.loader.keep([Pass(validation)], title="features of the validation photographs")
     return _finish(job, history=history, tracked=tracked, taxonomy=taxonomy, validation=validation, pack=pack)
