@@ -61,7 +61,8 @@ def region_boxes(region: Box, *, views: Sequence[float]) -> list[Box]:
         return [region]
     grown = view_boxes(region, views=[share / min(views) for share in views[1:]])
     inside = [(max(0.0, box[0]), max(0.0, box[1]), min(1.0, box[2]), min(1.0, box[3])) for box in grown]
-    return [CENTRE, *inside]
+    # The region itself is not computed from its centre: of the thinnest ones nothing would be left.
+    return [CENTRE, *(region if share == min(views) else box for share, box in zip(views[1:], inside, strict=True))]
 
 
 def decode(jpeg: bytes) -> NDArray[np.uint8]:
