@@ -100,12 +100,18 @@ class Device:
         """Scale losses so that gradients do not vanish in float16; nothing is scaled in other precisions."""
         return torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
 
-    def tune(self, *, deterministic: bool) -> None:
-        """Choose the fastest kernels of a GPU, or those that give the same bits each time; a processor always does."""
+    def tune(self, *, deterministic: bool, search: bool = True) -> None:
+        """Choose the fastest kernels of a GPU, or those that give the same bits each time; a processor always does.
+
+        Args:
+            deterministic: Whether the same bits are wanted.
+            search: Whether convolutions try which kernels are fastest, which takes half a minute for a network; if not,
+                cuDNN's own choice is taken.
+        """
         if self.device.type != "cuda":
             return
         self.round_products()
-        torch.backends.cudnn.benchmark = not deterministic
+        torch.backends.cudnn.benchmark = search and not deterministic
         if deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
             # An operation without a deterministic kernel runs with a warning that names it.

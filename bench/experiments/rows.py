@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ml.spec import MAGNIFIED, PACKAGE_BACKBONE, NetworkName, Rank
-from ml.training.recipes import SAMPLE, Probe, Recipe, Segment
+from ml.training.recipes import FROZEN, SAMPLE, Probe, Recipe, Segment
 
 IMAGE_SIZE: Final = 224
 EPOCHS: Final = 8.0
@@ -119,9 +119,48 @@ BEST_VIEWS: Final = of(
     BEST, "two views, head first, then the upper half", views=(1.0, MAGNIFIED), branches="pretrained", fusion="average",
 )  # fmt: skip
 
+FROZEN_HEADS: Final = {
+    "linear": of(FROZEN, "linear head, penalty by cross-validation"),
+    "cosine": of(FROZEN, "cosine head, penalty by cross-validation", head="cosine"),
+    "prototype": of(FROZEN, "class means, shrunk towards relatives", head="prototype"),
+}
+FROZEN_VIEWS: Final = of(
+    FROZEN, "linear head, two views", views=(1.0, MAGNIFIED), branches="pretrained", fusion="average",
+)  # fmt: skip
+MIRRORED: Final = (("test_time", "mirror"),)
+
+
+def best(name: str, title: str, **changes: Any) -> Row:  # noqa: ANN401 (fields of a recipe)
+    """Two views, the head first, then the upper half, with changes."""
+    recipe = of(BEST_VIEWS, f"two views, {title}", **changes)
+    return Row(name=name, title=recipe.name, stages=(Stage(network="multi_view", recipe=recipe),))
+
+
 BEST_OF_ALL: Final = (
     Row(name="probe", title="linear probe on frozen features", stages=(Stage(network="baseline", recipe=PROBE),)),
+    *(
+        Row(name=f"frozen_{head}", title=recipe.name, stages=(Stage(network="baseline", recipe=recipe),))
+        for head, recipe in FROZEN_HEADS.items()
+    ),
+    Row(
+        name="frozen_two", title=FROZEN_VIEWS.name, stages=(Stage(network="multi_view", recipe=FROZEN_VIEWS),),
+        options=MIRRORED,
+    ),
     Row(name="best_one", title=BEST.name, stages=(Stage(network="baseline_matched", recipe=BEST),)),
     Row(name="best_two", title=BEST_VIEWS.name, stages=(Stage(network="multi_view", recipe=BEST_VIEWS),)),
-)
-"""The second table."""
+    Row(
+        name="best_mirror", title=f"{BEST_VIEWS.name}, mirror images averaged",
+        stages=(Stage(network="multi_view", recipe=BEST_VIEWS),), options=MIRRORED,
+    ),
+    Row(
+        name="best_transfer", title=f"{BEST_VIEWS.name}, knowledge transfer, a = 1",
+        stages=transferred(BEST_VIEWS, mixing=1.0),
+    ),
+    best("best_ema", "average of the weights", ema=0.998),
+    best("best_layers", "all layers, rates falling by layer", trainable=1.0, layer_decay=0.75),
+    best("best_hierarchy", "loss at genus and family", hierarchy={"genus": 0.5, "family": 0.25}),
+    best("best_prior", "logit adjustment, prior given back", logit_adjustment=1.0, restore_prior=True),
+    best("best_root", "square-root sampling", sampling=0.5),
+    best("best_mixed", "mixup and cutmix", mixup=0.2, cutmix=1.0),
+)  # fmt: skip
+"""The second table. EfficientNet-Lite2 is not among them: `training.weights: package` knows Lite0's package alone."""

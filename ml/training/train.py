@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 LOGGED = ("network", "backbone", "weights", "image_size", "seed", "mixing", "spec_hash", "precision", "compile",
           "accumulate")  # fmt: skip
 """Fields of the specification that MLflow shows as parameters."""
+SEARCH_STEPS = 5_000
+"""A shorter training on a GPU does not look for the fastest kernels: it would be over before they pay."""
 
 
 def run(spec: TrainSpec, *, device: Device, reporter: Reporter, stop: threading.Event) -> TrainResult | None:
@@ -80,10 +82,11 @@ def _train(
     spec: TrainSpec, *, device: Device, reporter: Reporter, stop: threading.Event, tracked: "ChildRun | None"
 ) -> TrainResult | None:
     device = replace(device, precision=spec.precision)
-    device.tune(deterministic=spec.deterministic)
     recipe = scaled(recipe_of(spec.recipe, spec.network, literal=spec.literal, rank=spec.rank), spec.batch_scale)
     taxonomy, pack = Taxonomy.read(spec.taxonomy), Pack(spec.photos)
     train, validation = read_sides(spec, recipe=recipe, taxonomy=taxonomy, pack=pack)
+    steps = recipe.epochs * len(train) / recipe.batch
+    device.tune(deterministic=spec.deterministic, search=steps >= SEARCH_STEPS)
     network = first_network(spec, recipe=recipe, taxonomy=taxonomy)
     for remark in remarks(spec, recipe=recipe, network=network, device=device, photos=len(train)):
         reporter.info(remark)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.experiments.rows import EPOCHS, PAPERS_SETTING, PLAIN_VIEWS, Row, Stage, transferred
+from bench.experiments.rows import BEST, BEST_OF_ALL, EPOCHS, PAPERS_SETTING, PLAIN_VIEWS, Row, Stage, transferred
 from bench.experiments.table import insert, interval
 from ml.training.recipes import rate_at
 
@@ -17,6 +17,13 @@ def test_every_row_of_the_papers_setting_takes_the_same_steps_with_the_same_batc
     assert len({stage.recipe.batch for stage in stages}) == 1
     assert stages[-1].recipe.rank == "species"
     assert all(rate_at(stage.recipe, done=0) >= 0 for stage in stages)
+
+
+@pytest.mark.parametrize("row", BEST_OF_ALL, ids=lambda row: row.name)
+def test_every_row_of_the_best_fits_the_head_before_anything_else(row: Row) -> None:
+    assert row.stages[0].recipe.probe is not None
+    epochs = sum(stage.recipe.epochs for stage in row.stages)
+    assert epochs == 0 or epochs == pytest.approx(BEST.epochs)
 
 
 def test_the_paper_gives_a_third_of_the_steps_to_the_genera() -> None:
