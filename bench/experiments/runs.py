@@ -172,6 +172,7 @@ def train_spec(row: Row, stage: Stage, *, dataset: Dataset, folder: Path, before
         parent=before,
         rare_photos=dataset.table("genus_photos") if rare else None,
         image_size=row.image_size,
+        features=folder / "features",
         seed=dataset.seed,
         tracking=None,
         **options,
