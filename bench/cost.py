@@ -121,7 +121,7 @@ def unknown_card(measurements: Sequence[Measurement]) -> list[str]:
     here = torch.cuda.get_device_name()
     if any(each.card == here for each in measurements):
         return []
-    return [f"hours on this machine's {here} are left out: `make bench PART=step` measures it"]
+    return [f"hours on this machine's {here} are left out: `make bench PART=gpu` measures it"]
 
 
 def multiply_adds(network: Network) -> float:

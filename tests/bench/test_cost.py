@@ -75,6 +75,6 @@ def test_a_card_of_which_nothing_is_known_is_said(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "NVIDIA L4")
     assert unknown_card([measured()]) == [
-        "hours on this machine's NVIDIA L4 are left out: `make bench PART=step` measures it"
+        "hours on this machine's NVIDIA L4 are left out: `make bench PART=gpu` measures it"
     ]
     assert unknown_card([measured(card="NVIDIA L4")]) == []
