@@ -52,9 +52,8 @@ def test_gradients_are_views_of_what_is_sent_and_statistics_stay_apart(tmp_path:
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    assert sorted(line for line in done.stdout.splitlines() if "done" in line) == [
-        "process 0 is done", "process 1 is done",
-    ]  # fmt: skip
+    # Two processes write to one pipe: a line's end may come after the other's line.
+    assert all(f"process {rank} is done" in done.stdout for rank in range(2)), done.stdout
 
 
 def test_synchronised_norms_count_their_batches_as_torch_needs() -> None:

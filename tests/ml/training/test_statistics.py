@@ -241,6 +241,5 @@ def test_two_processes_end_with_the_same_statistics(tmp_path: Path) -> None:
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    assert sorted(line for line in done.stdout.splitlines() if "done" in line) == [
-        "process 0 is done", "process 1 is done",
-    ]  # fmt: skip
+    # Two processes write to one pipe: a line's end may come after the other's line.
+    assert all(f"process {rank} is done" in done.stdout for rank in range(2)), done.stdout
