@@ -11,7 +11,8 @@ from matplotlib.ticker import PercentFormatter
 
 from bench.guarantee import population
 from ml.classifiers.classes import taxonomy_of_classes
-from ml.evaluation.drawing import BLUE, GREY, INK, ORANGE, figure_of, save, tidy
+from ml.evaluation.drawing import figure_of, save, tidy
+from ml.palette import BLUE, INK, MUTED, VERMILION
 from ml.spec import RANKS
 from ml.specificity import answer, node_probabilities, restrict
 from ml.specificity.guarantee import guaranteed_threshold
@@ -52,24 +53,24 @@ def draw_tree() -> Path:
             parent, on_path = tree.parent[node], node in path
             axes.plot(
                 [tree.depth[parent], tree.depth[node]], [-height[parent], -height[node]],
-                color=ORANGE if on_path else GREY, linewidth=0.6 + 5 * nodes[node], alpha=1 if on_path else 0.5,
+                color=VERMILION if on_path else MUTED, linewidth=0.6 + 5 * nodes[node], alpha=1 if on_path else 0.5,
                 solid_capstyle="round", zorder=1,
             )  # fmt: skip
         for node in range(1, tree.node_count):
             enough = nodes[node] >= threshold
             axes.plot(tree.depth[node], -height[node], "o", markersize=7, zorder=2,
-                      color=ORANGE if node == chosen else BLUE if enough else "white",
-                      markeredgecolor=BLUE if node != chosen else ORANGE)  # fmt: skip
+                      color=VERMILION if node == chosen else BLUE if enough else "white",
+                      markeredgecolor=BLUE if node != chosen else VERMILION)  # fmt: skip
             _label(axes, tree, node, nodes[node], chosen=node == chosen)
         axes.set_title(
             f"Threshold {threshold:.0%}: the answer is {tree.rank[chosen]} {tree.name[chosen]}, {nodes[chosen]:.0%}",
-            loc="left", color=ORANGE, fontsize=11, fontweight="bold",
+            loc="left", color=VERMILION, fontsize=11, fontweight="bold",
         )  # fmt: skip
         axes.set_xlim(-0.1, 8.6)
         axes.set_ylim(-tree.class_count + 0.3, 0.7)
         axes.set_yticks([])
         axes.set_xticks(range(1, 8), RANKS)
-        axes.tick_params(length=0, colors=GREY)
+        axes.tick_params(length=0, colors=MUTED)
         axes.spines[:].set_visible(False)
     return save(figure, FOLDER / "specificity-tree.png")
 
@@ -87,11 +88,11 @@ def draw_promise() -> Path:
     left, right = figure.subplots(1, 2)
     tidy(left, title="What it costs")
     tidy(right, title="What it yields")
-    for thresholds, colour, name in ((guess, GREY, "best guess"), (kept, BLUE, "promised, delta 5 %")):
+    for thresholds, colour, name in ((guess, MUTED, "best guess"), (kept, BLUE, "promised, delta 5 %")):
         entries = truth.entries(np.array(thresholds))
         left.plot(targets[: len(entries)], truth.depth[entries], color=colour, linewidth=2, label=name)
         right.plot(targets[: len(entries)], truth.accuracy[entries], color=colour, linewidth=2, label=name)
-    right.plot([0.6, 1], [0.6, 1], color=ORANGE, linestyle=":", label="what was asked for")
+    right.plot([0.6, 1], [0.6, 1], color=VERMILION, linestyle=":", label="what was asked for")
     left.set_ylabel("mean depth of the answers (species is 7)")
     right.set_ylabel("accuracy for everyone")
     right.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
@@ -116,15 +117,15 @@ def draw_watch() -> Path:
         panels, (row[0], filtered[0]), ("What the network sees", 'Filtered: "it was a plant"'), strict=True
     ):
         inside = tree.contains(watched, np.arange(tree.class_count))
-        bars = axes.barh(names, shares, color=[ORANGE if member else BLUE for member in inside])
-        axes.bar_label(bars, labels=[f"{100 * share:.3g} %" for share in shares], padding=3, color=GREY)
+        bars = axes.barh(names, shares, color=[VERMILION if member else BLUE for member in inside])
+        axes.bar_label(bars, labels=[f"{100 * share:.3g} %" for share in shares], padding=3, color=MUTED)
         tidy(axes, title=title, grid=False)
         axes.set(xlim=(0, 1.15), xticks=[])
         axes.spines["bottom"].set_visible(False)
         axes.tick_params(left=False)
     panels[0].invert_yaxis()
     alarm = f"watched genus Mustela: {mass:.0%} - ALARM,\nwhatever the filter or the answer says"
-    panels[1].text(0.35, 2.4, alarm, color=ORANGE, fontweight="bold", va="center")
+    panels[1].text(0.35, 2.4, alarm, color=VERMILION, fontweight="bold", va="center")
     return save(figure, FOLDER / "specificity-watch.png")
 
 
@@ -138,7 +139,7 @@ def _label(axes: Axes, tree: Taxonomy, node: int, probability: float, *, chosen:
     text = percent if only else f"{tree.name[node]} {percent}"
     axes.annotate(
         text, (tree.depth[node], -(tree.leaf_begin[node] + tree.leaf_end[node] - 1) / 2), textcoords="offset points",
-        fontsize=7.5, color=ORANGE if chosen else INK, fontweight="bold" if chosen else "normal", **place,
+        fontsize=7.5, color=VERMILION if chosen else INK, fontweight="bold" if chosen else "normal", **place,
     )  # fmt: skip
 
 

@@ -7,8 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ml.files import replacing
-
-INK, BLUE, GREEN, ORANGE, GREY, GRID = "#1f2933", "#2b6cb0", "#2f855a", "#c05621", "#8a8f94", "#d9e2ec"
+from ml.palette import GRID, INK
 
 
 def figure_of(width: float, height: float) -> Figure:

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from ml.child.pipes import Reporter
 from ml.devices import Device
 from ml.evaluation.class_sums import ClassSums
-from ml.evaluation.drawing import BLUE, GREEN, GRID, INK, ORANGE, figure_of, save, tidy
+from ml.evaluation.drawing import figure_of, save, tidy
 from ml.evaluation.metrics import SIZE_NAMES, Measured, confused_pairs, flat, measure, write_metrics, write_pairs
 from ml.evaluation.predict import Evaluation, predict
 from ml.images.loader import Loader
@@ -20,6 +20,7 @@ from ml.images.pack import Photos
 from ml.networks.embeddings import Embeddings
 from ml.networks.frozen import FrozenLayers
 from ml.networks.network import Network
+from ml.palette import BLUE, GREEN, GRID, INK, VERMILION
 from ml.spec import RANKS, SIZE_METRIC, size_title
 from ml.taxonomy import Integers, Taxonomy
 
@@ -172,14 +173,14 @@ def training_curves(history: Sequence[dict[str, Any]], *, title: str, top1: floa
     )
     for row in probes:
         accuracy.plot(
-            [row["epoch"]], [100 * row["train_accuracy"]], color=ORANGE, marker="D", linestyle="none",
+            [row["epoch"]], [100 * row["train_accuracy"]], color=VERMILION, marker="D", linestyle="none",
             label="training, head on frozen features",
         )  # fmt: skip
     accuracy.axhline(100 * top1, color=GREEN, linestyle="--", label=f"validation, at the end: {top1:.1%}")
     accuracy.set_ylim(0, 104)
     accuracy.legend(frameon=False, fontsize=8, loc="lower right")
     _over_epochs(accuracy, title="Species accuracy", label="%", epochs=[row["epoch"] for row in probes] + epochs)
-    rate.plot(epochs, [row["learning_rate"] for row in steps], color=ORANGE, marker="o")
+    rate.plot(epochs, [row["learning_rate"] for row in steps], color=VERMILION, marker="o")
     rate.set_yscale("log")
     _over_epochs(rate, title="Learning rate at the epoch's end", label="", epochs=epochs)
     figure.suptitle(title, color=INK, fontweight="bold")

@@ -7,8 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from ml.evaluation.drawing import BLUE, GREY, ORANGE, figure_of, save, tidy
+from ml.evaluation.drawing import figure_of, save, tidy
 from ml.evaluation.reliability import Reliability
+from ml.palette import BLUE, MUTED, VERMILION
 from ml.spec import RANKS, Rule
 from ml.specificity.calibration import Outcome
 from ml.specificity.rules import parameter_name
@@ -56,10 +57,10 @@ def _depth_against_target(outcome: Outcome, *, depths: int) -> Figure:
     )  # fmt: skip
     offered = [point for point in outcome.points if lowest <= point.target and point.reachable]
     axes.plot(
-        [point.target for point in offered], [point.depth for point in offered], "s", color=GREY, markersize=5,
+        [point.target for point in offered], [point.depth for point in offered], "s", color=MUTED, markersize=5,
         label="operating points of this model",
     )  # fmt: skip
-    axes.plot(judged.target, judged.depth, "o", color=ORANGE, markersize=9, zorder=3)
+    axes.plot(judged.target, judged.depth, "o", color=VERMILION, markersize=9, zorder=3)
     axes.annotate(
         f"target {judged.target:.0%}: depth {judged.depth:.2f}\n"
         f"threshold {judged.threshold:.3f}, reached {judged.accuracy:.1%}",
@@ -68,7 +69,7 @@ def _depth_against_target(outcome: Outcome, *, depths: int) -> Figure:
         textcoords="offset points",
         ha="right",
         va="top",
-        color=ORANGE,
+        color=VERMILION,
     )
     tidy(axes, title="Classification depth against target accuracy (evaluation half)")
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
@@ -85,15 +86,15 @@ def _against_threshold(outcome: Outcome, *, parameter: str, depths: int) -> Figu
     tidy(below)
     grid, target, threshold = np.linspace(0, 1, 501), outcome.judged.target, outcome.judged.threshold
     for name, curve, colour, style in (
-        ("calibration half", outcome.calibration_curve, GREY, "--"),
+        ("calibration half", outcome.calibration_curve, MUTED, "--"),
         ("evaluation half", outcome.evaluation_curve, BLUE, "-"),
     ):
         entries = curve.entries(grid)
         above.plot(grid, curve.accuracy[entries], color=colour, linestyle=style, label=name)
         below.plot(grid, curve.depth[entries], color=colour, linestyle=style, label=name)
-    above.axhline(target, color=ORANGE, linewidth=1, linestyle=":", label=f"target {target:.0%}")
+    above.axhline(target, color=VERMILION, linewidth=1, linestyle=":", label=f"target {target:.0%}")
     for axes in (above, below):
-        axes.axvline(threshold, color=ORANGE, linewidth=1.2, label=f"chosen threshold {threshold:.3f}")
+        axes.axvline(threshold, color=VERMILION, linewidth=1.2, label=f"chosen threshold {threshold:.3f}")
     above.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     above.set_ylabel("accuracy of the answers")
     above.legend(frameon=False, loc="upper left")
@@ -105,7 +106,7 @@ def _against_threshold(outcome: Outcome, *, parameter: str, depths: int) -> Figu
 def _reliability(bins: Reliability, *, temperature: float) -> Figure:
     figure = figure_of(5.2, 5.0)
     axes = figure.subplots()
-    axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":", label="an honest network")
+    axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=":", label="an honest network")
     spread = np.stack([bins.accuracy - bins.low, bins.high - bins.accuracy])
     axes.errorbar(
         bins.stated, bins.accuracy, yerr=np.maximum(spread, 0), color=BLUE, marker="o", capsize=3,

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ml.palette import INK
 from ml.spec import RANKS, size_title
 from pipeline.comparison.networks import NETWORKS
-from pipeline.pages.figures import INK, Bar, add_series, figure_of, style
+from pipeline.pages.figures import Bar, add_series, figure_of, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -5,22 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ml.palette import BLUE, GOLD, GREEN, INK, MUTED, PURPLE, SERIES
 from pipeline.history.changes import Comparison, changed_species
-from pipeline.pages.figures import (
-    BLUE,
-    GREEN,
-    INK,
-    MUTED,
-    PALETTE,
-    SAND,
-    VIOLET,
-    Bar,
-    draw_bars,
-    draw_once,
-    figure_of,
-    figure_saying,
-    style,
-)
+from pipeline.pages.figures import Bar, draw_bars, draw_once, figure_of, figure_saying, style
 from pipeline.paths import Paths
 from pipeline.query import rows
 from pipeline.rejections import counts
@@ -110,7 +97,7 @@ def changes_chart(paths: Paths, comparison: Comparison) -> Path:
 
 def _draw_classes(found: list[Row]) -> "Figure":
     kingdoms = list(dict.fromkeys(row["kingdom"] for row in found))
-    palette = dict(zip(kingdoms, [*PALETTE, *[MUTED] * len(kingdoms)], strict=False))
+    palette = dict(zip(kingdoms, [*SERIES, *[MUTED] * len(kingdoms)], strict=False))
     named = [(row["name"], row["kingdom"], row["species"]) for row in found[:_CLASSES]]
     if len(found) > _CLASSES:
         rest = sum(row["species"] for row in found[_CLASSES:])
@@ -133,7 +120,7 @@ def _draw_licences(found: list[Row]) -> "Figure":
 
 def _draw_rejections(found: dict[str, dict[str, int]]) -> "Figure":
     removed = [(stage, rule, number) for stage, rules in found.items() for rule, number in rules.items()]
-    palette = dict(zip(found, PALETTE, strict=False))
+    palette = dict(zip(found, SERIES, strict=False))
     bars = [
         Bar(place=place, value=number, text=f"{number:,}", colour=palette[stage], series=stage.replace("_", " "))
         for place, (stage, _, number) in enumerate(removed)
@@ -147,7 +134,7 @@ def _draw_long_tail(found: list[Row]) -> "Figure":
     figure = figure_of(height=2.9)
     axes = figure.add_subplot()
     axes.hist(
-        [removed, kept], bins=edges, stacked=True, color=[SAND, GREEN], edgecolor="white", linewidth=0.6,
+        [removed, kept], bins=edges, stacked=True, color=[GOLD, GREEN], edgecolor="white", linewidth=0.6,
         label=[f"removed: {len(removed):,} species", f"kept: {len(kept):,} species"],
     )  # fmt: skip
     axes.set_xscale("log")
@@ -171,7 +158,7 @@ def _draw_changes(title: str, before: int | None, kinds: dict[str, int], species
     figure = figure_of(width=7.2, height=above + below)
     upper, lower = figure.subplots(2, 1, height_ratios=(above, below))
     bars = []
-    for place, (number, colour) in enumerate(zip(kinds.values(), (GREEN, SAND, BLUE, VIOLET), strict=True)):
+    for place, (number, colour) in enumerate(zip(kinds.values(), (GREEN, GOLD, BLUE, PURPLE), strict=True)):
         share = f"  ({number / before:.1%} of the snapshot before)" if before and number else ""
         bars.append(Bar(place=place, value=number, colour=colour, text=f"{number:,}{share}"))
     draw_bars(upper, list(kinds), bars, x="photographs", logarithmic=True)
@@ -189,7 +176,7 @@ def _draw_species(axes: "Axes", found: list[Row]) -> None:
         return
     series = (
         ("gained", 1, GREEN, "gained: new, or identified as it"),
-        ("lost", -1, SAND, "lost: gone, or identified otherwise"),
+        ("lost", -1, GOLD, "lost: gone, or identified otherwise"),
     )
     bars = [
         Bar(place=place, value=sign * row[name], colour=colour, series=title,

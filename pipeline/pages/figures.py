@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVarTuple
 
 from PIL import Image, PngImagePlugin
 
+from ml.palette import INK, MUTED
 from pipeline.files import digest_of, write_bytes
 
 if TYPE_CHECKING:
@@ -17,11 +18,9 @@ if TYPE_CHECKING:
 
 Shown = TypeVarTuple("Shown")
 
-GREEN, SAND, BLUE, RED, VIOLET = PALETTE = ("#2f6b4f", "#d9a441", "#4a7fa5", "#a5574a", "#7d5a8c")
-INK, MUTED = "#22302a", "#7a867f"
 WIDTH = 5.4
 """Inches of a chart: two of them beside each other fill the dataset page."""
-LOOK = 1
+LOOK = 2
 """Raised when a picture is drawn in another way, so that old files are drawn again."""
 _SHOWS = "naturewatch.shows"
 """The text chunk of a PNG that says what it shows, as a hash."""

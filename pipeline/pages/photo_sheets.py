@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageOps
 
 from ml.images.jpeg import Jpeg, PhotoError
+from ml.palette import INK, MUTED
 from pipeline.errors import TableError
-from pipeline.pages.figures import INK, MUTED, draw_once, figure_of, figure_saying
+from pipeline.pages.figures import draw_once, figure_of, figure_saying
 from pipeline.paths import Paths
 from pipeline.query import rows
 
