@@ -32,7 +32,12 @@ def main() -> int:
     names = [row.name for rows, _ in TABLES.values() for row in rows]
     parser.add_argument("--rows", nargs="+", choices=names, metavar="ROW", help=f"only these; writes no table: {names}")
     parser.add_argument("--jobs", type=int, default=2, help="trainings at a time (default 2)")
-    parser.add_argument("--image-size", type=int, default=IMAGE_SIZE, help=f"pixels of a side (default {IMAGE_SIZE})")
+    parser.add_argument(
+        "--image-size",
+        type=int,
+        default=IMAGE_SIZE,
+        help=f"pixels of a side (default {IMAGE_SIZE}); rows of a larger backbone in proportion",
+    )
     parser.add_argument("--seconds", type=float, help="begin no row after this time")
     parser.add_argument("--write", action="store_true", help="write the tables into docs/experiments.md")
     options = parser.parse_args()
@@ -46,7 +51,11 @@ def main() -> int:
         dataset.prepare(photos=options.photos.absolute(), folder=folder, seeds=options.seeds, image_size=IMAGE_SIZE)
     datasets = [each for each in dataset.read(folder) if each.seed in options.seeds]
     chosen = {
-        name: [replace(row, image_size=options.image_size) for row in rows if row.name in (options.rows or names)]
+        name: [
+            replace(row, image_size=round(row.image_size * options.image_size / IMAGE_SIZE))
+            for row in rows
+            if row.name in (options.rows or names)
+        ]
         for name, (rows, _) in TABLES.items()
     }
     wanted = [row for rows in chosen.values() for row in rows]
