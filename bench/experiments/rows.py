@@ -4,7 +4,7 @@ Two questions. *The paper's setting*: the head starts at random and all layers l
 *The best that these photographs allow*: the head is fitted first, and what today's practice adds.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ml.spec import MAGNIFIED, PACKAGE_BACKBONE, NetworkName, Rank
@@ -52,6 +52,22 @@ def of(recipe: Recipe, name: str, **changes: Any) -> Recipe:  # noqa: ANN401 (fi
 def falling(*, epochs: float, rate: float) -> tuple[Segment, ...]:
     """A rate that falls along a half cosine."""
     return (Segment(epochs=epochs, rate=rate, cosine=True),)
+
+
+def longer(row: Row, *, times: float) -> Row:
+    """A row whose stages all take `times` the passes, their rates falling as before over the longer time."""
+    stages = [
+        replace(
+            stage,
+            recipe=of(
+                stage.recipe,
+                stage.recipe.name,
+                segments=[each.model_copy(update={"epochs": each.epochs * times}) for each in stage.recipe.segments],
+            ),
+        )
+        for stage in row.stages
+    ]
+    return replace(row, stages=tuple(stages))
 
 
 RATE: Final = 1e-3
