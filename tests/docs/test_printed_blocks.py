@@ -167,6 +167,8 @@ def test_the_picture_of_the_flow_shows_the_assets_of_today() -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_pictures_are_there_and_described(page: str) -> None:
-    for words, file in re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", text_of(page)):
+    sized = re.findall(r'<img src="([^"]+)" width="\d+" alt="([^"]+)">', text_of(page))
+    assert len(sized) == text_of(page).count("<img")
+    for words, file in [*re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", text_of(page)), *((alt, src) for src, alt in sized)]:
         assert len(words) > 20, f"{page}: {file} needs words for those who do not see it"
         assert (ROOT / page).parent.joinpath(file).is_file()
