@@ -21,7 +21,7 @@ SPECIES: Final = 2
 """How many of the most probable species are shown below the answer."""
 
 
-def draw(answers: Sequence[Mapping[str, Any]]) -> Path:
+def draw(answers: Sequence[Mapping[str, Any]], *, file: Path = FILE) -> Path:
     """One row for each answer: the photograph, and its bars."""
     figure = figure_of(5.2, 2.5 * len(answers))
     grid = figure.subplots(len(answers), 2, squeeze=False, width_ratios=(1, 1.9))
@@ -29,7 +29,7 @@ def draw(answers: Sequence[Mapping[str, Any]]) -> Path:
         picture.imshow(imread(answer["photo"]))
         picture.set_axis_off()
         _bars(bars, answer)
-    return save(figure, FILE)
+    return save(figure, file)
 
 
 def _bars(axes: Axes, answer: Mapping[str, Any]) -> None:

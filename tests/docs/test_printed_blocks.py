@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 import yaml
+from PIL import Image
 
-from docs.pictures import draw_flow
+from docs.pictures import draw_answer, draw_flow
 from pipeline.config.settings import COL_XR_CHECKLIST, load_settings
 from pipeline.folder.table import read_table
 from pipeline.gbif.scope import search_parameters
@@ -172,3 +173,18 @@ def test_pictures_are_there_and_described(page: str) -> None:
     for words, file in [*re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", text_of(page)), *((alt, src) for src, alt in sized)]:
         assert len(words) > 20, f"{page}: {file} needs words for those who do not see it"
         assert (ROOT / page).parent.joinpath(file).is_file()
+
+
+def test_answers_are_drawn_with_and_without_a_taxon(tmp_path: Path) -> None:
+    Image.new("RGB", (40, 30), "green").save(tmp_path / "photo.jpg")
+    path = [
+        {"rank": "kingdom", "name": "Animalia", "probability": 0.9},
+        {"rank": "genus", "name": "A", "probability": 0.7},
+    ]
+    top = [{"rank": "species", "name": "A b", "probability": 0.4}]
+    common = {"photo": str(tmp_path / "photo.jpg"), "threshold": 0.6, "top": top}
+    genus = {**common, "rank": "genus", "taxon": "A", "probability": 0.7, "lineage": path}
+    nothing = {**common, "rank": None, "taxon": None, "probability": 1.0, "lineage": []}
+    for answers in ([genus], [genus, nothing]):
+        with Image.open(draw_answer.draw(answers, file=tmp_path / "answer.png")) as drawn:
+            assert drawn.size == (780, 375 * len(answers))
