@@ -68,8 +68,8 @@ def test_statements_run_on_the_tables(tables: Path) -> None:
     assert [row for row in rows if row[0] in {"baseline", "genus_stage"}] == [
         ("baseline", "Nestor notabilis", 1, 100.0)
     ]
-    with (tables / "species.csv").open() as written:
-        assert [row["species"] for row in csv.DictReader(written)] == ["Nestor notabilis"]
+    with (tables / "attribution.csv").open() as written:
+        assert [row["rights_holder"] for row in csv.DictReader(written)] == ["A. Ngata"]
 
 
 def test_python_runs_on_the_tables(tables: Path, capsys: pytest.CaptureFixture[str]) -> None:
