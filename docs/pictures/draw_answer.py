@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from ml.evaluation.drawing import figure_of, save
 from ml.palette import BLUE, GRID, INK, MUTED, VERMILION
 
 FILE: Final = Path(__file__).resolve().parent / "answer.png"
@@ -23,13 +23,14 @@ SPECIES: Final = 2
 
 def draw(answers: Sequence[Mapping[str, Any]], *, file: Path = FILE) -> Path:
     """One row for each answer: the photograph, and its bars."""
-    figure = figure_of(5.2, 2.5 * len(answers))
+    figure = Figure(figsize=(5.2, 2.5 * len(answers)), layout="constrained")
     grid = figure.subplots(len(answers), 2, squeeze=False, width_ratios=(1, 1.9))
     for (picture, bars), answer in zip(grid, answers, strict=True):
         picture.imshow(imread(answer["photo"]))
         picture.set_axis_off()
         _bars(bars, answer)
-    return save(figure, file)
+    figure.savefig(file, dpi=150, facecolor="white")
+    return file
 
 
 def _bars(axes: Axes, answer: Mapping[str, Any]) -> None:
