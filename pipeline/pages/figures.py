@@ -1,6 +1,7 @@
-"""How every picture looks: colours, axes, bars. Each is drawn once for what it shows. Knows nothing of tables."""
+"""How every picture looks and is written: once for what it shows, as PNG and SVG. Knows nothing of tables."""
 
 import contextlib
+import hashlib
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,8 +21,10 @@ Shown = TypeVarTuple("Shown")
 
 WIDTH = 5.4
 """Inches of a chart: two of them beside each other fill the dataset page."""
-LOOK = 2
+LOOK = 3
 """Raised when a picture is drawn in another way, so that old files are drawn again."""
+PREVIEW = 480
+"""Pixels of the width of a preview: what Dagster and a phone show without shrinking it."""
 _SHOWS = "naturewatch.shows"
 """The text chunk of a PNG that says what it shows, as a hash."""
 
@@ -42,21 +45,42 @@ class Bar:
     """Low and high end of its error bar; all bars of a series have one, or none has."""
 
 
-def draw_once(path: Path, draw: "Callable[[*Shown], Figure]", *shown: *Shown) -> Path:
-    """Write a picture unless the file shows the same already, and return its path.
+def draw_once(path: Path, draw: "Callable[[*Shown], Figure]", *shown: *Shown, vector: bool = True) -> Path:
+    """Write a picture and its SVG twin unless the files show the same already, and return the PNG's path.
 
     Args:
-        path: The PNG file.
+        path: The PNG file. The SVG file has the same name, with its own ending.
         draw: Makes the figure of `shown`, from nothing else.
         *shown: All that decides what is drawn, JSON-serialisable.
+        vector: Whether there is an SVG twin; a sheet of photographs has nothing to gain from one.
     """
     version = digest_of(LOOK, path.name, shown)
-    with contextlib.suppress(OSError), Image.open(path) as present:
-        if present.info.get(_SHOWS) == version:
-            return path
-    facts = PngImagePlugin.PngInfo()
-    facts.add_text(_SHOWS, version)
-    return write_bytes(path, _png(draw(*shown), facts))
+    twin = path.with_suffix(".svg")
+    if _shows(path) == version and (not vector or version in _head(twin)):
+        return path
+    figure = draw(*shown)
+    if vector:
+        write_bytes(twin, _svg(figure, version))
+    return write_bytes(path, _png(figure, version))
+
+
+def preview(png: Path) -> Path:
+    """A copy of a picture of at most `PREVIEW` pixels in width, `NAME-480.png` beside it, made once.
+
+    Args:
+        png: The PNG file.
+
+    Raises:
+        OSError: `png` is missing, or not a picture.
+    """
+    path = png.with_name(f"{png.stem}-{PREVIEW}.png")
+    version = digest_of(LOOK, path.name, hashlib.sha256(png.read_bytes()).hexdigest())
+    if _shows(path) == version:
+        return path
+    with Image.open(png) as picture:
+        small = picture.convert("RGB")
+    small.thumbnail((PREVIEW, small.height), Image.Resampling.LANCZOS)
+    return write_bytes(path, _packed(small, version))
 
 
 def figure_of(*, width: float = WIDTH, height: float) -> "Figure":
@@ -142,10 +166,42 @@ def add_series(
     axes.bar_label(drawn, [bar.text for bar in bars], padding=3, fontsize=8, color=INK)
 
 
-def _png(figure: "Figure", facts: PngImagePlugin.PngInfo) -> bytes:
-    """The figure as a PNG in 256 colours: a third of the bytes, and pictures are kept with every run."""
-    drawn, packed = io.BytesIO(), io.BytesIO()
+def _shows(path: Path) -> str | None:
+    """What a PNG says that it shows; None where there is no such file, or it does not say."""
+    with contextlib.suppress(OSError), Image.open(path) as present:
+        return present.info.get(_SHOWS)
+    return None
+
+
+def _head(path: Path) -> str:
+    """The first characters of a file, where an SVG has its metadata; empty where there is no such file."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            return file.read(2000)
+    except OSError:
+        return ""
+
+
+def _png(figure: "Figure", version: str) -> bytes:
+    drawn = io.BytesIO()
     figure.savefig(drawn, format="png")
     with Image.open(drawn) as picture:
-        picture.convert("RGB").quantize(256).save(packed, format="png", pnginfo=facts)
+        return _packed(picture.convert("RGB"), version)
+
+
+def _packed(picture: Image.Image, version: str) -> bytes:
+    """A PNG in 256 colours: a third of the bytes, and pictures are kept with every run."""
+    facts, packed = PngImagePlugin.PngInfo(), io.BytesIO()
+    facts.add_text(_SHOWS, version)
+    picture.quantize(256).save(packed, format="png", pnginfo=facts)
     return packed.getvalue()
+
+
+def _svg(figure: "Figure", version: str) -> bytes:
+    """The figure as SVG, the same bytes each time; its text stays text, which can be searched and edited."""
+    import matplotlib as mpl  # noqa: PLC0415 (as in `figure_of`)
+
+    mpl.rcParams.update({"svg.hashsalt": "naturewatch", "svg.fonttype": "none"})
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="svg", metadata={"Date": None, "Identifier": version})
+    return drawn.getvalue()

@@ -52,7 +52,7 @@ def test_the_page_needs_no_other_file(whole: Settings) -> None:
     assert re.search(rf"1 of {counts['validation']} validation photographs\s+\({1 / counts['validation']:.2%}\)", html)
     assert MEANING["above_species"] in html
     assert "38" in html
-    assert {path.suffix for path in page.html.parent.iterdir()} == {".html", ".png"}
+    assert {path.suffix for path in page.html.parent.iterdir()} == {".html", ".png", ".svg"}
 
 
 def test_a_taxon_is_chosen_by_name_or_by_key(whole: Settings) -> None:
