@@ -8,7 +8,7 @@ _ABOVE_SPECIES: Final = RANKS[:-1]
 
 COMMON: Final[dict[str, str]] = {
     "occurrence_key": "GBIF's key of the record (gbifID).",
-    "observation_id": "iNaturalist's number of the observation; all photographs of one observation share it.",
+    "observation_id": "Number of the observation at iNaturalist; all its photographs share it.",
     "photo_id": "Number of the photograph at iNaturalist; of other sources, a hash of its address.",
     "dataset_key": "GBIF's key of the dataset that the record belongs to.",
     "checklist_key": "GBIF's key of the taxonomy that names and keys follow.",
@@ -134,7 +134,10 @@ OF_TABLE: Final[dict[str, dict[str, str]]] = {
         "taxon_key": "Key of the rare species in the checklist.",
         "node_id": "Node of its genus in the tree.",
     },
-    "attribution": {"taxon_key": "Key of the species in the checklist."},
+    "attribution": {
+        "taxon_key": "Key of the species in the checklist.",
+        "credit": "Whom to name under the photograph: the holder, else the creator, else `unknown holder`.",
+    },
     "rejections": {
         "stage": "Asset that removed the row.",
         "key": "Key of the row there: a record, a photograph, or a line of a file.",
