@@ -1,4 +1,4 @@
-"""MLflow for the pipeline: the client, the run of a dataset version, the run of a comparison, addresses for people.
+"""MLflow for the pipeline: the client, the run of a dataset version, the run of a comparison.
 
 Runs are found by tag, never passed as handles. Children (training, calibration, registration) log through
 `ml.child.tracking`, nested in the run of their dataset version.
@@ -6,18 +6,19 @@ Runs are found by tag, never passed as handles. Children (training, calibration,
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
 
 from ml.spec import MLFLOW_DEFAULTS, TrackingSpec, sqlite_file
 from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import TABLES, DatasetManifest
 from pipeline.errors import TrackingError
 from pipeline.files import exclusive
-from pipeline.tracking.server import check_answers, is_remote
+from pipeline.tracking.server import check_answers, is_remote, without_password
 from pipeline.tracking.store import ensure_store, first_line, relocate
 
 if TYPE_CHECKING:
@@ -65,12 +66,12 @@ def client(settings: Settings) -> "MlflowClient":
                 location = None if is_remote(settings) else artifacts.as_uri()
                 connected.create_experiment(name, artifact_location=location)
         except MlflowException as error:
-            told = first_line(error).replace(uri, _address(uri))
-            raise TrackingError(f"MLflow's store {_address(uri)} cannot be used: {told}") from error
+            told = first_line(error).replace(uri, without_password(uri))
+            raise TrackingError(f"MLflow's store {without_password(uri)} cannot be used: {told}") from error
     if experiment is not None and experiment.lifecycle_stage != "active":
         raise TrackingError(
-            f"the experiment {name!r} of {_address(uri)} was deleted: restore it with `mlflow experiments restore "
-            f"--experiment-id {experiment.experiment_id}`, or name another in registry.experiment"
+            f"the experiment {name!r} of {without_password(uri)} was deleted: restore it with `mlflow experiments "
+            f"restore --experiment-id {experiment.experiment_id}`, or name another in registry.experiment"
         )
     return connected
 
@@ -157,10 +158,27 @@ def tracking_spec(
     )
 
 
-def run_url(settings: Settings, run_id: str) -> str:
-    """The address of an MLflow run, for people."""
-    experiment = experiment_id(settings, client(settings))
-    return f"{settings.registry.mlflow_url.rstrip('/')}/#/experiments/{experiment}/runs/{run_id}"
+def log_files(settings: Settings, run_id: str, files: Mapping[str, Path]) -> None:
+    """Store files with a run; a file that it has already is replaced.
+
+    Args:
+        settings: The configuration.
+        run_id: The run.
+        files: Files by their place in the run's artifacts (`dataset/index.html`).
+
+    Raises:
+        FileNotFoundError: one of the files does not exist; nothing is stored.
+    """
+    missing = [str(file) for file in files.values() if not file.is_file()]
+    if missing:
+        raise FileNotFoundError(f"cannot be logged to MLflow, missing: {', '.join(missing)}")
+    connected = client(settings)
+    for place, file in files.items():
+        folder, _, name = place.rpartition("/")
+        with TemporaryDirectory(prefix="naturewatch-") as scratch:
+            # MLflow keeps the name of the file that it is given.
+            named = file if file.name == name else Path(shutil.copy(file, Path(scratch) / name))
+            connected.log_artifact(run_id, str(named), artifact_path=folder or None)
 
 
 def _log_facts(connected: "MlflowClient", run: "Run", *, settings: Settings, manifest: DatasetManifest) -> None:
@@ -247,9 +265,3 @@ def _version_tags(settings: Settings, manifest: DatasetManifest) -> dict[str, st
 
 def _lock(settings: Settings) -> Path:
     return settings.paths.data_root / ".mlflow.lock"
-
-
-def _address(uri: str) -> str:
-    """The address for people: without a user's name and password."""
-    parts = urlsplit(uri)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if parts.netloc else uri
