@@ -162,6 +162,10 @@ class TrainResult(Result):
     (peak), data_wait (share of the time that steps waited for photographs)."""
     figures: dict[str, Path]
     """PNG pictures by title, the training curves among them."""
+    seconds: float | None = None
+    """From the last start to the end, evaluation included; None in earlier results."""
+    hardware: str | None = None
+    """What it was computed on: `2 x NVIDIA H100 80GB HBM3`; None in earlier results."""
     metrics: dict[str, float]
     """At least top1, top5, macro_top1, ece, and accuracy_<rank> for each rank down to the classes' own, on the
     validation side; with `train_` before them on the training side."""
@@ -308,6 +312,9 @@ class RegisterSpec(StageSpec):
     specificity: Path
     """`result.json` of the calibration."""
     model_card: Path
+    """Markdown: the version's description."""
+    model_page: Path | None = None
+    """The card with its pictures, as one HTML file."""
     attribution: Path
     figures: dict[str, Path]
     example: Path

@@ -5,6 +5,7 @@ Killed at any moment, the next start goes on from the checkpoint.
 
 import contextlib
 import threading
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,7 @@ def run(spec: TrainSpec, *, device: Device, reporter: Reporter, stop: threading.
         MlError: the inputs are unusable, the folder is in use, training was interrupted or diverged.
         TaxonomyError: `taxonomy.parquet` is unusable.
     """
+    began = time.monotonic()
     with locked(spec.output) if device.first else contextlib.nullcontext():
         if device.first:
             claim(spec)
@@ -72,6 +74,7 @@ def run(spec: TrainSpec, *, device: Device, reporter: Reporter, stop: threading.
         with run_of(spec, system_metrics=True) as tracked:
             result = _train(spec, device=device, reporter=reporter, stop=stop, tracked=tracked)
             assert result is not None  # noqa: S101 (the first rank's)
+        result = result.model_copy(update={"seconds": time.monotonic() - began, "hardware": device.hardware})
         # Written when MLflow's run has ended: a training that is found done does not enter it again.
         result.write(spec.output / RESULT_FILE)
         clear(spec.output)

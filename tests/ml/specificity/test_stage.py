@@ -93,7 +93,7 @@ def test_operating_points_and_watch_list_are_judged_and_shown(spec: CalibrateSpe
     assert watched.recall > 0.85
     assert result.watch_unknown == ("Dodo",)
     page = result.report.read_text(encoding="utf-8")
-    assert "| 95.0% |" in page
+    assert "| 95 % |" in page
     assert "Dodo" in page
     assert spec.tracking is not None
     run = MlflowClient(tracking_uri=spec.tracking.uri).get_run(result.mlflow_run_id)
@@ -253,7 +253,9 @@ def test_novelty_is_calibrated_on_one_half_and_judged_on_the_other(
     assert row in result.report.read_text("utf-8")
     assert result.novelty_auroc is not None
     assert result.novelty_auroc > 0.9
-    assert "| unlike known species, alarm from | false alarms (95 % interval) |" in result.report.read_text("utf-8")
+    page = result.report.read_text("utf-8")
+    assert "| novelty alarm at | false alarms (95 % interval) | unknown genera found |" in page
+    assert f"AUROC {result.novelty_auroc:.3f}" in page
     assert spec.tracking is not None
     run = MlflowClient(tracking_uri=spec.tracking.uri).get_run(result.mlflow_run_id)
     assert run.data.metrics["novelty_auroc"] == pytest.approx(result.novelty_auroc)
