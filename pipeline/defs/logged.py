@@ -19,6 +19,16 @@ from pipeline.tracking.runs import log_files
 
 FIGURES: Final = "figures"
 """Folder of pictures among the artifacts of a run."""
+PAGES: Final = {
+    "dataset page": "index.html", "what was left out": "rejections.html", "what changed": "changes.html"
+}  # fmt: skip
+"""Pages of the dataset by title, in `reports/dataset/`."""
+DATASET_PAGE: Final = "dataset/index.html"
+"""Place of the dataset page among the artifacts of the run of its dataset version; the other pages are beside it."""
+REPORT: Final = "comparison.html"
+"""Place of the comparison's report among the artifacts of its run."""
+CARD: Final = "model_card.html"
+"""Place of the model card among the artifacts of the run that registered the version."""
 
 
 def pictures(settings: Settings, run_id: str, files: Mapping[str, Path]) -> dict[str, Metadata]:
@@ -54,12 +64,21 @@ def pages(settings: Settings, run_id: str, files: Mapping[str, tuple[str, Path]]
 
 def page(settings: Settings, run_id: str, place: str) -> dg.MetadataValue:
     """A link to a file that a run keeps already."""
-    return dg.MetadataValue.url(artifact_page(settings, run_id, place))
+    return link(artifact_page(settings, run_id, place))
 
 
 def run_link(settings: Settings, run_id: str) -> dg.MetadataValue:
     """A link to an MLflow run."""
-    return dg.MetadataValue.url(run_url(settings, run_id))
+    return link(run_url(settings, run_id))
+
+
+def link(address: str, *, words: str = "open") -> dg.MetadataValue:
+    """A link of a word or two.
+
+    Dagster writes out the address of a `UrlMetadataValue`, without breaking it: MLflow's make the table of metadata
+    wider than its column, and cut off the pictures.
+    """
+    return dg.MetadataValue.md(f"[{words}]({address})")
 
 
 def shown_by(asset: str) -> dg.MetadataValue:

@@ -3,7 +3,6 @@
 People read the metadata from the top: the headline facts come first, then small tables and pictures, then files.
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -17,6 +16,7 @@ from pipeline.column_descriptions import column_description
 from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import content_hash
 from pipeline.files import digest_of
+from pipeline.pages.dataset_page import MEANING
 from pipeline.query import select
 from pipeline.tables import CONTRACTS, DUCKDB_TYPES
 
@@ -26,8 +26,6 @@ TABLE: Final = {"duckdb", "parquet"}
 """Kinds of an asset that is a table."""
 PERCENT_DIGITS: Final = 1
 """Digits after the point of a percentage: a tenth of a point is a photograph in a thousand."""
-DASH: Final = "–"
-"""Shown where there is no number."""
 
 
 def code_version(*queries: str, python: int) -> str:
@@ -155,14 +153,24 @@ def _version(table: Path, exclude: tuple[str, ...] = ()) -> str:
     return content_hash(table, columns=[name for name in pq.read_schema(table).names if name not in exclude])
 
 
-def percent(share: float) -> str:
-    """A share for people: 0.98773 is `98.8 %`; what is not known is a dash."""
-    return DASH if math.isnan(share) else f"{100 * share:.{PERCENT_DIGITS}f} %"
-
-
 def percentage(share: float) -> dg.MetadataValue:
     """A share as a number that the UI can plot: 0.98773 is 98.8. The label names the unit."""
     return dg.MetadataValue.float(round(100 * share, PERCENT_DIGITS))
+
+
+def doi(settings: Settings, identifier: str | None) -> Metadata:
+    """A DOI as the link to cite; the one that the embedded server makes up leads nowhere."""
+    if identifier is None:
+        return "none"
+    if settings.source.mode == "replica":
+        return f"{identifier} (sample, not citable)"
+    return dg.MetadataValue.url(f"https://doi.org/{identifier}")
+
+
+def removed_table(removed: Mapping[str, int], *, unit: str) -> dg.MetadataValue:
+    """What each rule left out, in words: rule, how many of what, and what the rule means."""
+    rows = [{"rule": rule, unit: number, "why": MEANING.get(rule, "")} for rule, number in removed.items()]
+    return records_table(rows, none=f"no {unit}")
 
 
 def mapping_table(rows: Mapping[str, object], *, columns: tuple[str, str]) -> dg.MetadataValue:

@@ -30,8 +30,16 @@ def test_a_contract_speaks_of_its_own_columns_only(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "rows", "broken"),
     [
-        ("clean_occurrences", [occurrence("1"), occurrence("1")], "occurrence_key is unique: 1 value is repeated (occurrence_key 1)"),
-        ("clean_occurrences", [occurrence("1", species=None)], "species is never null: 1 row breaks it (occurrence_key 1)"),
+        (
+            "clean_occurrences",
+            [occurrence("1"), occurrence("1")],
+            "occurrence_key is unique: 1 value is repeated (occurrence_key 1)",
+        ),
+        (
+            "clean_occurrences",
+            [occurrence("1", species=None)],
+            "species is never null: 1 row breaks it (occurrence_key 1)",
+        ),
         ("occurrences", [occurrence("1", taxon_rank="Species")], "taxon_rank is upper case: 1 row breaks it"),
         (
             "photos",
