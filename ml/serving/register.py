@@ -23,7 +23,7 @@ from ml.images.photograph import upright_pixels
 from ml.networks.network import load
 from ml.serving.answering import Answering
 from ml.serving.versions import Version, files_of
-from ml.spec import RESULT_FILE, CalibrateResult, RegisterResult, RegisterSpec
+from ml.spec import MODEL_DESCRIPTION, RESULT_FILE, CalibrateResult, RegisterResult, RegisterSpec, final_metric
 
 # ml.child.tracking settles MLflow's telemetry before mlflow is imported.
 import mlflow  # isort: skip
@@ -67,7 +67,7 @@ def run(spec: RegisterSpec, *, reporter: Reporter) -> RegisterResult:
         known = None
     if known is None:
         _refuse_missing_files(spec)
-        with child_run(spec.tracking, spec_hash=spec.spec_hash, name=spec.tracking.stage) as tracked:
+        with child_run(spec.tracking, spec_hash=spec.spec_hash) as tracked:
             known = _register(client, tracked, spec=spec)
         reporter.info(f"registered {spec.model_name} version {known.version}")
     else:
@@ -209,13 +209,14 @@ def input_example(photograph: Path, *, side: int = 256) -> str:
 def _register(client: MlflowClient, tracked: ChildRun, *, spec: RegisterSpec) -> ModelVersion:
     for name, path in {"model_card": spec.model_card, **spec.figures}.items():
         tracked.log_file(path, folder="card" if name == "model_card" else "figures")
-    tracked.log_metrics(spec.metrics)
+    metrics = {final_metric(name): number for name, number in spec.metrics.items()}
+    tracked.log_metrics(metrics)
     tracked.set_tags(spec.version_tags)
     with mlflow.start_run(run_id=tracked.run_id):
         model = _log_model(spec)
-        mlflow.log_metrics(spec.metrics, model_id=model.model_id)
+        mlflow.log_metrics(metrics, model_id=model.model_id)
     try:
-        client.create_registered_model(spec.model_name)
+        client.create_registered_model(spec.model_name, description=MODEL_DESCRIPTION)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
