@@ -7,8 +7,9 @@ from pipeline.comparison.wording import percent
 from pipeline.config.settings import Settings
 from pipeline.defs.logged import CARD, DATASET_PAGE, REPORT, link, page, run_link
 from pipeline.defs.metadata import Metadata
+from pipeline.tracking.descriptions import COMPARISON_STAGE
 from pipeline.tracking.links import version_url
-from pipeline.tracking.runs import COMPARISON_STAGE, client, experiment_id
+from pipeline.tracking.runs import client, experiment_id
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
