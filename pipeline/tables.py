@@ -205,9 +205,9 @@ CONTRACTS: dict[str, Contract] = {
         required=("photo_id", "occurrence_key", "observation_id", "taxon_key", "species", "node_id", "path"),
     ),
     "attribution": Contract(
-        schema=_schema("photo_id taxon_key species licence rights_holder creator url"),
+        schema=_schema("photo_id taxon_key species licence rights_holder creator credit url"),
         unique=("photo_id",),
-        required=("photo_id", "taxon_key", "species", "url"),
+        required=("photo_id", "taxon_key", "species", "credit", "url"),
     ),
     "rejections": Contract(
         schema=REJECTIONS,

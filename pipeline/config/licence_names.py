@@ -17,6 +17,10 @@ LICENCES: Final = (
 )
 """Licences of photographs; PDM is the Public Domain Mark, `other` any text that is none of the rest."""
 
+OPEN: Final = ("CC0", "PDM", *(name for name in LICENCES if name.startswith("CC-BY")))
+"""Licences under which anyone may copy and show a photograph that is credited: every licence of Creative Commons, and
+both of its marks for the public domain. See docs/adr/0048-open-licences.md."""
+
 RECORD_LICENCES: Final = {"CC0": "CC0_1_0", "CC-BY": "CC_BY_4_0", "CC-BY-NC": "CC_BY_NC_4_0"}
 """Licences that a GBIF record may have, and GBIF's names for them (vocabulary License)."""
 
