@@ -22,6 +22,7 @@ from pydantic_settings import (
 )
 
 from ml.spec import Line
+from pipeline.config.licence_names import licences_of
 from pipeline.config.problems import (
     CONFIG_VARIABLE,
     PREFIX,
@@ -121,6 +122,21 @@ class Settings(BaseSettings):
     def paths(self) -> Paths:
         """Where the files of this scope are."""
         return Paths(data_root=self.data_root.absolute())
+
+    @property
+    def own_photographs(self) -> bool:
+        """Whether the photographs are one's own, listed in a CSV, rather than GBIF's."""
+        return self.source.mode == "folder" or (
+            self.source.mode == "replica" and self.source.replica.photos is not None
+        )
+
+    @property
+    def allowed_licences(self) -> tuple[str, ...]:
+        """The licences of photographs that are used: those of `photos.licences`, else the default of the source.
+
+        Canonical (`pipeline.config.licence_names.LICENCES`) and in their order there; never empty.
+        """
+        return licences_of(self.photos.licences or ("all" if self.own_photographs else "open",))
 
     @property
     def tracking_uri(self) -> str:

@@ -9,13 +9,16 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from pipeline.config.licence_names import OPEN
 from pipeline.config.settings import Settings
+from pipeline.dataset.attribution import build_attribution
 from pipeline.dataset.clean import build_clean_occurrences
 from pipeline.dataset.invariants import tree
 from pipeline.dataset.manifest import balance
 from pipeline.dataset.species import build_species
 from pipeline.dataset.split import build_genus_photos, build_split
 from pipeline.dataset.taxonomy import build_taxonomy
+from pipeline.gbif.licences import canonical_licence
 from pipeline.history.taxonomy_history import build_taxonomy_history
 from pipeline.photos.index import build_photo_index
 from pipeline.query import count
@@ -33,7 +36,7 @@ OCCURRENCE = st.fixed_dictionaries({
     "observation_id": st.sampled_from([f"o{number}" for number in range(12)]),
 })  # fmt: skip
 MEDIA = st.fixed_dictionaries({
-    "licence": st.sampled_from(["http://creativecommons.org/licenses/by/4.0/", None]),
+    "licence": st.sampled_from([*["http://creativecommons.org/licenses/by/4.0/"] * 3, "All rights reserved", None]),
     "format": st.sampled_from([*["image/jpeg"] * 5, "image/png", "audio/mp4"]),
     "status": st.sampled_from([*["ok"] * 6, "gone", "corrupt"]),
     "sha256": st.integers(0, 40),
@@ -58,9 +61,22 @@ def ledger(settings: Settings, media: dict[str, Row]) -> None:
     write_rejections(settings.paths, "photos", table)
 
 
+def unlicensed(settings: Settings, media: dict[str, Row]) -> set[str]:
+    """Photographs that are used although their licence is not allowed; everyone is credited with a licence."""
+    if settings.photos.licences == ("all",):
+        return set()
+    build_attribution(settings.paths)
+    credited = {row["photo_id"]: row["licence"] for row in read(settings.paths.table("attribution"))}
+    used = {row["photo_id"] for name in ("split", "genus_photos") for row in read(settings.paths.table(name))}
+    assert credited.keys() == used
+    assert set(credited.values()) <= set(OPEN)
+    return {photo_id for photo_id in used if canonical_licence(media[photo_id]["licence"]) not in OPEN}
+
+
 @given(
     world=WORLD,
     unusual=st.sampled_from(["placeholder", "drop"]),
+    licences=st.sampled_from([(), ("open",), ("all",)]),
     split=st.fixed_dictionaries({
         "unit": st.sampled_from(["observation", "photo"]),
         "min_images": st.integers(1, 4),
@@ -76,9 +92,10 @@ def test_every_row_ends_in_the_dataset_or_in_the_rejections(
     make_settings: Callable[..., Settings],
     world: list[tuple[Row, list[Row], bool]],
     unusual: str,
+    licences: tuple[str, ...],
     split: dict[str, Any],
 ) -> None:
-    settings = make_settings(taxonomy={"unusual": unusual}, split=split)
+    settings = make_settings(taxonomy={"unusual": unusual}, photos={"licences": licences}, split=split)
     paths = settings.paths
     occurrences, rows, media = [], [], {}
     for number, (changes, pictures, twice) in enumerate(world):
@@ -117,6 +134,7 @@ def test_every_row_ends_in_the_dataset_or_in_the_rejections(
         assert check_table(name, paths.table(name)) == []
     assert tree(paths) == []
     assert balance(paths) == []
+    assert unlicensed(settings, media) == set()
     usable = [row["photo_id"] for row in read(paths.table("photos")) if row["status"] == "ok"]
     ends = Counter(row["photo_id"] for row in read(paths.table("split")))
     ends += Counter(row["key"] for row in read(paths.rejections_of("species")))

@@ -188,7 +188,7 @@ def test_a_file_that_says_something_else_than_it_seems_to_is_refused(
         ("source: {licences: [GPL]}", r"source\.licences\.0 is 'GPL': it must be 'CC0_1_0'"),
         (
             "photos: {licences: [CC BY 4.0]}",
-            r"photos\.licences\.0 is 'CC BY 4\.0': the canonical licences are CC0, CC-BY",
+            r"photos\.licences\.0 is 'CC BY 4\.0': it must be open, all or one of the licences CC0",
         ),
         ("photos: {requests_per_second: inf}", r"photos\.requests_per_second is 'inf': it must be a finite number"),
         ("photos: {ask_again_days: 1e9}", r"photos\.ask_again_days"),
