@@ -159,7 +159,8 @@ class PhotoSettings(HostLimits):
     """Days after which a photograph that failed permanently (gone, not_jpeg, corrupt, too_large, blocked) is requested
     again."""
     contact: Line = "https://github.com/naturewatch/naturewatch"
-    """Address for the operators of photo hosts, sent in the User-Agent; what is not ASCII is percent-encoded."""
+    """Your e-mail address or web page, for the operators of GBIF and of photo hosts, sent in the User-Agent; what is
+    not ASCII is percent-encoded. The default names the software alone: a run that fetches from GBIF says so."""
 
     @field_validator("licences")
     @classmethod

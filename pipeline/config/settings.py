@@ -139,6 +139,16 @@ class Settings(BaseSettings):
         return licences_of(self.photos.licences or ("all" if self.own_photographs else "open",))
 
     @property
+    def contact_advice(self) -> str | None:
+        """What to do about `photos.contact`, in one line; None where it is set, or where no foreign host is asked."""
+        if self.source.mode in {"replica", "folder"} or "contact" in self.photos.model_fields_set:
+            return None
+        return (
+            "photos.contact is not set, so GBIF and the photo hosts cannot reach you if something goes wrong: "
+            "set it to your e-mail address or web page, such as mailto:you@example.org"
+        )
+
+    @property
     def tracking_uri(self) -> str:
         """MLflow's store as an absolute address."""
         return self.registry.tracking_uri or sqlite_address(self.paths.mlflow_database)

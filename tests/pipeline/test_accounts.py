@@ -22,7 +22,7 @@ from pipeline.gbif.licences import canonical_licence
 from pipeline.history.taxonomy_history import build_taxonomy_history
 from pipeline.photos.index import build_photo_index
 from pipeline.query import count
-from pipeline.rejections import write_rejections
+from pipeline.rejections import removed_by, write_rejections
 from pipeline.tables import check_table
 from tests.pipeline.tiny import Row, occurrence, photo, read, write
 
@@ -62,14 +62,12 @@ def ledger(settings: Settings, media: dict[str, Row]) -> None:
 
 
 def unlicensed(settings: Settings, media: dict[str, Row]) -> set[str]:
-    """Photographs that are used although their licence is not allowed; everyone is credited with a licence."""
-    if settings.photos.licences == ("all",):
-        return set()
-    build_attribution(settings.paths)
-    credited = {row["photo_id"]: row["licence"] for row in read(settings.paths.table("attribution"))}
+    """Photographs that are used although their licence is not allowed; whoever is used is credited."""
     used = {row["photo_id"] for name in ("split", "genus_photos") for row in read(settings.paths.table(name))}
-    assert credited.keys() == used
-    assert set(credited.values()) <= set(OPEN)
+    assert {row["photo_id"] for row in read(build_attribution(settings.paths))} == used
+    if settings.photos.licences == ("all",):
+        assert "licence" not in removed_by(settings.paths, "photo_index")
+        return set()
     return {photo_id for photo_id in used if canonical_licence(media[photo_id]["licence"]) not in OPEN}
 
 

@@ -130,12 +130,23 @@ def test_the_table_is_what_the_replica_changed(make_settings: Make) -> None:
     assert {"left", "stays"} <= {row["effect"] for row in named.values()}
 
 
+def test_with_all_licences_nothing_is_kept_out(make_settings: Make) -> None:
+    every = photographs(RenderedSource(release=1).occurrences())
+    assert {licence for _, licence in every.values()} - set(OPEN) == {"all rights reserved", "unknown"}
+    settings = make_settings(photos={"licences": ["all"]})
+    assert compare(settings).counts["new"] == len(every)
+    assert {row["photo_id"]: row["licence"] for row in tiny.read(settings.paths.table("photo_index"))} == {
+        photo: licence for photo, (_, licence) in every.items()
+    }
+
+
 def test_a_snapshot_asks_for_its_own_photographs_and_withdraws_what_is_gone(make_settings: Make) -> None:
     one, two = (served(make_settings, number, years=YEARS) for number in (1, 2))
     paths = one.paths
     first = compare(one)
     assert fetch(one) == first.snapshot.photographs == first.counts["new"]
     build_dataset(one)
+    files = {row["photo_id"]: row["path"] for row in tiny.read(paths.table("photos"))}
     trained_on = {photo for side in ("train", "validation") for photo in handed_out(one, side)}
 
     compare(one)
@@ -157,6 +168,8 @@ def test_a_snapshot_asks_for_its_own_photographs_and_withdraws_what_is_gone(make
     assert left <= gone
     assert left & trained_on, "something that was trained on must leave by its licence"
     assert gone & trained_on & set(Pack(paths.pack_index).photo_ids) == gone & trained_on - left
+    # What was fetched stays where nothing shows it.
+    assert all((paths.data_root / files[photo]).is_file() for photo in left)
 
     # A re-identified photograph is taught under its new name, with the licence of today.
     species = {row["photo_id"]: row["species"] for row in tiny.read(paths.table("attribution"))}
