@@ -46,7 +46,7 @@ _RECORD: Final = {
 
 _CHANGED: Final = {
     f"{column}_{side}": f"{words} {'in the last snapshot' if side == 'before' else 'in this snapshot'}; "
-    f"null for a {'new' if side == 'before' else 'gone'} photograph."
+    f"null where the photograph {'was' if side == 'before' else 'is'} not in the index."
     for column, words in {
         "occurrence_key": "Record of the photograph",
         "species_key": "Key of its species",

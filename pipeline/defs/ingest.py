@@ -29,7 +29,7 @@ from pipeline.fetching.own_photographs import read_photos
 from pipeline.gbif.download import FRESH
 from pipeline.gbif.occurrences import build_occurrences
 from pipeline.gbif.source import fetch_source
-from pipeline.history.changes import Comparison, build_changes, changed_species, history, replaced
+from pipeline.history.changes import Comparison, build_changes, changed_species, history, relicensed, replaced
 from pipeline.launching.replica import photo_hosts, source_api
 from pipeline.paths import Paths
 from pipeline.photos.index import build_photo_index
@@ -143,7 +143,9 @@ def photo_index(context: dg.AssetExecutionContext, scope: Scope) -> dg.Materiali
     op_tags=PROCESSOR,
     kinds=TABLE,
     deps=["gbif_download", "clean_occurrences", "photo_index"],
-    code_version=code_version("snapshot_index", "changes", "changes_species", "changes_replaced", python=1),
+    code_version=code_version(
+        "snapshot_index", "changes", "changes_species", "changes_replaced", "changes_relicensed", python=1
+    ),
 )
 def changes(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
     """What GBIF's last snapshot brought and took away: new, gone, re-identified and relicensed photographs."""
@@ -156,6 +158,11 @@ def changes(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeRe
 def _what_changed(paths: Paths, comparison: Comparison) -> dict[str, Metadata]:
     """What the UI shows of a snapshot: the numbers, then the species and licences behind them."""
     species = [{name: row[name] for name in ("species", "gained", "lost")} for row in changed_species(paths, most=10)]
+    left = [
+        {"photograph": row["photo_id"], "species": row["species"], "licence now": row["licence_after"]}
+        for row in relicensed(paths, most=30)
+        if row["effect"] == "left"
+    ]
     snapshots = [{name: row[name] for name in ("snapshot", "indexed", "new", "gone")} for row in history(paths)]
     return {
         "in short": ", ".join(f"{number:,} {kind}" for kind, number in comparison.counts.items()),
@@ -166,6 +173,7 @@ def _what_changed(paths: Paths, comparison: Comparison) -> dict[str, Metadata]:
         "gained and lost": records_table(species, none="no species has more or fewer photographs"),
         "re-identified": records_table(replaced(paths, "re-identified", most=30), none="no photograph"),
         "relicensed": records_table(replaced(paths, "relicensed", most=100), none="no photograph"),
+        "left for their new licence": records_table(left, none="no photograph"),
         "snapshots": records_table(snapshots, none="no snapshot was indexed"),
         "page and picture": shown_by("dataset_page"),
     }

@@ -32,8 +32,10 @@ COMMAND_TAGS: Final = (PROCESS_TAG, "naturewatch.log")
 
 
 class PhotoLicence(enum.Enum):
-    """Licences of photographs, as the Launchpad completes them."""
+    """Licences of photographs, and words for several, as the Launchpad completes them."""
 
+    OPEN = "open"
+    ALL = "all"
     CC0 = "CC0"
     PDM = "PDM"
     CC_BY = "CC-BY"

@@ -67,7 +67,7 @@ def test_a_contract_speaks_of_its_own_columns_only(name: str) -> None:
                 {"change": "gone", "photo_id": "1", "occurrence_key_before": "2", "occurrence_key_after": "2"}
                 | {f"species_{what}{side}": "3" for what in ("", "key_") for side in ("before", "after")}
             ],
-            "only a gone photograph has nothing after: 1 row breaks it (photo_id 1, change gone)",
+            "a gone photograph is not in the index after: 1 row breaks it (photo_id 1, change gone)",
         ),
         ("rejections", [{"stage": "elsewhere", "key": "1", "rule": "r"}], "stage is one of occurrences"),
         (

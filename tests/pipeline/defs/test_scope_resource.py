@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 
 from pipeline.commands.run_watch import RUN_TAG
-from pipeline.config.licence_names import LICENCES
+from pipeline.config.licence_names import LICENCES, SETS
 from pipeline.config.settings import Settings, load_settings
 from pipeline.definitions import defs
 from pipeline.defs.scope_resource import ORIGIN_TAG, SCOPE_TAG, PhotoLicence, Scope, origin, record_of
@@ -96,9 +96,7 @@ def test_what_the_launchpad_says_decides_and_is_kept_with_the_run(
 
 
 def test_the_launchpad_chooses_taxon_country_years_and_licences(file: Path, instance: dg.DagsterInstance) -> None:
-    file.write_text(
-        FILE.replace("folder, folder: photos.csv", "download, country: AU").format(root="d", uri="sqlite://")
-    )
+    file.write_text(f"name: birds\ndata_root: {file.parent}/data\nsource: {{mode: download, country: AU}}\n")
     (settings, _), _ = run(instance, taxon_keys=["V2"], country="NZ", years=[2015, 2024], licences=["CC0", "CC_BY_NC"])
     assert settings.source.taxon_keys == ("V2",)
     assert (settings.source.country, settings.source.years) == ("NZ", (2015, 2024))
@@ -114,7 +112,7 @@ def test_a_licence_that_does_not_exist_is_refused_before_anything_runs(
 
 
 def test_the_launchpad_completes_every_licence() -> None:
-    assert {licence.value for licence in PhotoLicence} == set(LICENCES)
+    assert {licence.value for licence in PhotoLicence} == {*SETS, *LICENCES}
 
 
 @pytest.mark.parametrize(
