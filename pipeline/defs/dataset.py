@@ -25,7 +25,7 @@ from pipeline.defs.metadata import (
 )
 from pipeline.defs.mlflow_runs import mlflow_answers, run_tags
 from pipeline.defs.scope_resource import Scope
-from pipeline.defs.together import PROCESSOR
+from pipeline.defs.together import PROCESSOR, SOON
 from pipeline.files import sha256_of
 from pipeline.history.taxonomy_history import build_taxonomy_history
 from pipeline.pages.charts import long_tail, rejections_chart
@@ -99,7 +99,7 @@ HISTORY_VERSION = code_version("species_of_occurrences", "class_map", "taxonomy_
 
 
 @dg.multi_asset(
-    op_tags=PROCESSOR,
+    op_tags=SOON,
     specs=[
         dg.AssetSpec(
             "class_map",
@@ -253,7 +253,7 @@ class PageConfig(dg.Config):
 
 
 @dg.asset(
-    op_tags=PROCESSOR,
+    op_tags=SOON,
     kinds={"html"},
     deps=[
         "clean_occurrences", "photos", "species", "rejections", "taxonomy", "taxonomy_diff", "split", "attribution",
