@@ -184,7 +184,7 @@ def _run(settings: "Settings", *, selection: str) -> int:
         )
     from pipeline.commands.summary import print_summary  # noqa: PLC0415
 
-    print_summary(settings, assets=outcome.assets, seconds=time.monotonic() - started, log=outcome.log)
+    print_summary(settings, assets=outcome.assets, seconds=time.monotonic() - started)
     return 0
 
 

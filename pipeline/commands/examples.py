@@ -57,9 +57,13 @@ def examples(training: TrainResult, calibration: CalibrateResult, *, taxonomy: P
         [one for one in found if one.right and one.rank != "species"],
         [one for one in found if not one.right],
     )
-    chosen = [next(iter(kind), None) for kind in kinds]
-    told = [one for one in chosen if one is not None]
-    return (told + [one for one in found if one not in told])[:most]
+    chosen: list[Example] = []
+    for kind in (*kinds, *([found] * most)):
+        # Another species each time, where there is one.
+        shown = {one.species for one in chosen}
+        others = [one for one in kind if one not in chosen]
+        chosen += [one for one in others if one.species not in shown][:1] or others[:1]
+    return chosen[:most]
 
 
 def _answer(row: dict[str, Any], nodes: dict[str, list[Any]], *, calibration: CalibrateResult) -> Example:

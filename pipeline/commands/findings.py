@@ -3,6 +3,7 @@
 Every number is read from the files of the scope, so that it is right however the asset was made, and whenever.
 """
 
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -137,15 +138,15 @@ def _network(settings: Settings, asset: str) -> str:
 def _promise(settings: Settings, network: str) -> str:
     name: NetworkName = network  # type: ignore[assignment]
     found = calibrated(settings, DatasetManifest.read(settings.paths), network=name)
-    interval = f"{found.evaluation_accuracy_low:.0%}-{found.evaluation_accuracy_high:.0%}"
-    return f"{found.evaluation_accuracy:.1%} right ({interval}), depth {found.evaluation_depth:.1f} of 7"
+    interval = f"{found.evaluation_accuracy_low * 100:.0f}-{found.evaluation_accuracy_high:.0%}"
+    return f"{found.evaluation_accuracy:.1%} right ({interval}), depth {found.evaluation_depth:.1f}"
 
 
 def _best(settings: Settings) -> str:
     manifest = DatasetManifest.read(settings.paths)
     name = best_network(settings, manifest)
     top1 = trained(settings, manifest, network=name).metrics["top1"]
-    return f"{name} has the best accuracy: {top1:.1%}"
+    return f"best: {name}, {top1:.1%}"
 
 
 def _registered(settings: Settings) -> str:
@@ -195,8 +196,6 @@ def _below(settings: Settings, path: Path) -> str:
 
 def finding_or_nothing(settings: Settings, asset: str, message: str) -> str:
     """As `finding`; a file that cannot be read is told on standard error, which is the log, and ends nothing."""
-    import sys  # noqa: PLC0415
-
     try:
         return finding(settings, asset, message=message)
     except (NatureWatchError, OSError, KeyError, ValueError) as error:

@@ -24,6 +24,13 @@ class RunLog:
     """Where people read."""
     terminal: bool
     """Whether that is a terminal that can draw."""
+    file: int
+    """The descriptor of the log: steps and their children are captured before they reach it."""
+
+    def note(self, line: str) -> None:
+        """Write a line to the log, unless the disk is full."""
+        with contextlib.suppress(OSError):
+            os.write(self.file, f"{line}\n".encode())
 
 
 def log_file(paths: Paths, *, run_id: str) -> Path:
@@ -45,20 +52,19 @@ def logging_to(path: Path) -> Iterator[RunLog]:
     _flush()
     saved = {number: _copy(number) for number in (1, 2)}
     terminal = os.isatty(saved[2]) and os.environ.get("TERM", "dumb") != "dumb"
+    people = open(saved[2], "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115 (a descriptor, closed below)
     try:
-        # Line buffered; a disk, pipe or terminal that is gone must not end the run.
-        with open(saved[2], "w", buffering=1, encoding="utf-8", errors="replace", closefd=False) as people:
-            for number in saved:
-                os.dup2(file, number)
-            try:
-                yield RunLog(path=path, people=people, terminal=terminal)
-            finally:
-                with contextlib.suppress(OSError):
-                    # The disk may be full.
-                    _flush()
-                for number, copy in saved.items():
-                    os.dup2(copy, number)
+        for number in saved:
+            os.dup2(file, number)
+        yield RunLog(path=path, people=people, terminal=terminal, file=file)
     finally:
+        # The disk may be full, and the terminal closed: what is left to be written is lost then.
+        with contextlib.suppress(OSError):
+            _flush()
+        with contextlib.suppress(OSError):
+            people.close()
+        for number, copy in saved.items():
+            os.dup2(copy, number)
         for descriptor in (file, *saved.values()):
             os.close(descriptor)
 

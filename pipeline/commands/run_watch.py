@@ -51,6 +51,8 @@ class Watch:
 
     def __enter__(self) -> Self:
         """Begin to follow."""
+        with contextlib.suppress(OSError):
+            self._print(f"All that is printed goes to {self._log.path}")
         if self._log.terminal:
             self._live = self._table()
         Watch.current = self
@@ -63,14 +65,17 @@ class Watch:
         self._thread.join()
         Watch.current = None
         if self._live is not None:
-            self._live.stop()
-            self._console.print(whole(self._state, width=self._size.width, now=time.time()))
+            with contextlib.suppress(OSError):
+                # The terminal may have been closed.
+                self._live.stop()
+                self._console.print(whole(self._state, width=self._size.width, now=time.time()))
 
     def stopping(self) -> None:
         """Say that the run stops."""
-        if self._live is None:
-            self._print(f"naturewatch: {STOPPING}")
         self._says = STOPPING
+        if self._live is None:
+            with contextlib.suppress(OSError):
+                self._print(f"naturewatch: {STOPPING}")
 
     def _follow(self) -> None:
         while True:
@@ -78,7 +83,9 @@ class Watch:
             ended = self._ended.is_set()
             try:
                 self._read()
-                self._draw()
+                with contextlib.suppress(OSError):
+                    # Whoever looked is gone.
+                    self._draw()
             except Exception:  # noqa: BLE001 (the run goes on without its picture; the log tells why)
                 traceback.print_exc()
             if ended:
@@ -96,7 +103,8 @@ class Watch:
             self._cursor, more = found.cursor, found.has_more
             for record in found.records:
                 for asset in self._state.apply(record.event_log_entry):
-                    self._line(asset, at=record.event_log_entry.timestamp)
+                    with contextlib.suppress(OSError):
+                        self._line(asset, at=record.event_log_entry.timestamp)
 
     def _draw(self) -> None:
         now = time.time()
@@ -122,10 +130,12 @@ class Watch:
         return table
 
     def _line(self, asset: Asset, *, at: float) -> None:
-        """One line about an asset that was made, or failed."""
+        """One line about an asset that was made, or failed: in the log, and where there is no table."""
+        words = f"failed: {asset.finding}" if asset.state is State.FAILED else asset.finding
+        line = f"{_clock(at)} {asset.name:<18} {words} ({duration(asset.seconds)})"
+        self._log.note(line)
         if self._live is None:
-            words = f"failed: {asset.finding}" if asset.state is State.FAILED else asset.finding
-            self._print(f"{_clock(at)} {asset.name:<18} {words} ({duration(asset.seconds)})")
+            self._print(line)
 
     def _lines(self, now: float) -> None:
         """A line a minute about what goes on."""
@@ -136,10 +146,7 @@ class Watch:
             self._print(f"{_clock(now)} {asset.name:<18} {short(asset.message) or 'goes on'}")
 
     def _print(self, line: str) -> None:
-        with contextlib.suppress(OSError):
-            # Whoever read it is gone.
-            self._log.people.write(f"{line}\n")
-            self._log.people.flush()
+        self._log.people.write(f"{line}\n")
 
     def _window(self) -> Size:
         """The window as it is now: a process that is not the terminal's own gets no signal when it changes."""

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -46,14 +47,13 @@ STEPS: Final = {
 """What is counted of a dataset: the stage whose rules removed rows before it, and the unit."""
 
 
-def print_summary(settings: Settings, *, assets: Collection[str], seconds: float, log: Path) -> None:
+def print_summary(settings: Settings, *, assets: Collection[str], seconds: float) -> None:
     """Print what this run made; of what it did not touch, nothing is said.
 
     Args:
         settings: The configuration of the run.
         assets: The assets that were materialised.
         seconds: How long it took.
-        log: The file with all that was printed.
     """
     console = Console(highlight=False) if sys.stdout.isatty() else Console(width=WIDTH, highlight=False)
     made = set(assets)
@@ -71,7 +71,7 @@ def print_summary(settings: Settings, *, assets: Collection[str], seconds: float
             console.print(networks)
         if "champion" in made:
             _print(console, _champion(settings, manifest))
-    _print(console, _links(settings, made=made, seconds=seconds, log=log))
+    _print(console, _links(settings, made=made, seconds=seconds))
 
 
 def _print(console: Console, lines: Iterator[str]) -> None:
@@ -115,10 +115,14 @@ def _from_here(path: Path) -> str:
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 2, 0, 0))
+
+
 def _counts_table(settings: Settings, manifest: DatasetManifest) -> Table:
-    table = Table(title=f"Dataset {manifest.dataset_version}", title_justify="left")
-    table.add_column("asset")
-    table.add_column("holds", justify="right")
+    table = _table(f"Dataset {manifest.dataset_version}")
+    table.add_column("asset", no_wrap=True)
+    table.add_column("holds", justify="right", no_wrap=True)
     table.add_column("left out, by rule")
     rejected = counts(settings.paths)
     for step, (stage, unit) in STEPS.items():
@@ -146,20 +150,19 @@ def _news(settings: Settings) -> Iterator[str]:
 
 def _networks_table(settings: Settings, manifest: DatasetManifest, *, names: Collection[NetworkName]) -> Table:
     target = settings.specificity.target
-    table = Table(title=f"Networks, on validation photographs; asked to be right in {target:.0%}", title_justify="left")
-    for column in ("network", "species", "genus", "answers right", "95 % interval", "depth of 7"):
-        table.add_column(column, justify="left" if column == "network" else "right")
+    table = _table(f"Networks, on validation photographs; asked to be right in {target:.0%}")
+    for column in ("network", "species", "genus", "answers right", "95% interval", "depth"):
+        table.add_column(column, justify="left" if column == "network" else "right", no_wrap=True)
     for name in names:
-        title = NETWORKS[name].title
         folder = settings.paths.model(name, train_hash(settings, manifest, network=name))
         if not (folder / RESULT_FILE).exists():
             continue
         try:
             metrics = result_of(TrainResult, folder / RESULT_FILE).metrics
         except ChildError:
-            table.add_row(title, "of another version", *[""] * 4)
+            table.add_row(name, "of another version", *[""] * 4)
             continue
-        row = [title, f"{metrics['top1']:.1%}", f"{metrics['accuracy_genus']:.1%}"]
+        row = [name, f"{metrics['top1']:.1%}", f"{metrics['accuracy_genus']:.1%}"]
         try:
             found = calibrated(settings, manifest, network=name)
         except ChildError:
@@ -199,12 +202,10 @@ def _promise(settings: Settings, manifest: DatasetManifest, *, network: NetworkN
         return
     yield (
         f"  Asked to be right in {found.target:.0%}, it was in {found.evaluation_accuracy:.1%} "
-        f"(95 % interval {_interval(found)})"
+        f"(95% interval {_interval(found)})"
     )
-    yield (
-        f"  of {found.evaluation_photos:,} photographs that it had not seen, at a mean depth of "
-        f"{found.evaluation_depth:.1f} of 7 ranks; {found.abstention_rate:.0%} got no answer."
-    )
+    yield f"  of {found.evaluation_photos:,} photographs that decided nothing before, at a mean depth of"
+    yield f"  {found.evaluation_depth:.1f} of 7 ranks; {found.abstention_rate:.0%} got no answer."
     shown = examples(training, found, taxonomy=settings.paths.table("taxonomy"), most=EXAMPLES)
     if shown:
         yield "  Three of them:" if len(shown) == EXAMPLES else "  For example:"
@@ -219,7 +220,7 @@ def _older(version: "ModelVersion", manifest: DatasetManifest) -> Iterator[str]:
     yield "  its model card in the registry says what it promises."
 
 
-def _links(settings: Settings, *, made: set[str], seconds: float, log: Path) -> Iterator[str]:
+def _links(settings: Settings, *, made: set[str], seconds: float) -> Iterator[str]:
     environment, program = os.environ, called()
     reports = settings.paths.reports
     yield f"Done in {duration(seconds)}."
@@ -232,7 +233,6 @@ def _links(settings: Settings, *, made: set[str], seconds: float, log: Path) -> 
         if asset in made and page.exists():
             yield f"  {label:<13}{page.as_uri()}"
     yield f"  {'tables':<13}{settings.paths.tables}"
-    yield f"  {'log':<13}{log}"
-    yield f"  {'look':<13}{command('ui', environment=environment, program=program)}"
+    yield f"  {'open':<13}{command('ui', environment=environment, program=program)}"
     if "champion" in made:
         yield f"  {'identify':<13}{command('identify', environment=environment, program=program)} PHOTO.jpg"
