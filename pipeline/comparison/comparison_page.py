@@ -59,7 +59,8 @@ def as_html(table: Shown) -> dict[str, object]:
         "columns": table.heads,
         "rows": [[_cell(cell) for cell in row] for row in table.rows],
         "numbers": table.heads[table.words :],
-        "caption": table.title,
+        "title": table.title,
+        "caption": table.caption,
     }
 
 

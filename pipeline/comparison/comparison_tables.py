@@ -20,6 +20,9 @@ class Shown(NamedTuple):
     """A table with a text that says what is in it."""
 
     title: str
+    """Heads the section."""
+    caption: str
+    """What the rows are."""
     heads: tuple[str, ...]
     rows: list[list[Cell]]
     """Cells by row; the first of each names the row."""
@@ -52,7 +55,8 @@ def recognised(summary: Sequence[Row]) -> Shown:
         [Cell(network.title), *(_percent(found[name, quantity]) for quantity in RECOGNISED)]
         for name, network in NETWORKS.items()
     ]
-    return Shown("How often the species is recognised", ("network", *RECOGNISED.values()), rows)
+    caption = "Table 1, first part: the right species, as a share of photographs"
+    return Shown("How often the species is recognised", caption, ("network", *RECOGNISED.values()), rows)
 
 
 def controlled(summary: Sequence[Row], *, target: float) -> Shown:
@@ -65,7 +69,8 @@ def controlled(summary: Sequence[Row], *, target: float) -> Shown:
         unanswered = percent(found[name, "abstention"]["value"])
         rows.append([Cell(network.title), _percent(right), Cell(f"{depth['value']:.2f}", span), Cell(unanswered)])
     heads = ("network", "right", "mean depth", "no answer")
-    return Shown(f"What it answers when {plain_percent(target)} should be right", heads, rows)
+    caption = "Table 1, second part: answers for the half that did not choose the threshold"
+    return Shown(f"What it answers when {plain_percent(target)} should be right", caption, heads, rows)
 
 
 def changed(differences: Sequence[Row]) -> Shown:
@@ -86,7 +91,8 @@ def changed(differences: Sequence[Row]) -> Shown:
     if not any(row[3].value for row in rows):
         del heads[3]
         rows = [row[:3] + row[4:] for row in rows]
-    return Shown("What each change brings", tuple(heads), rows, words=2)
+    caption = "Differences of validation top-1, in percentage points"
+    return Shown("What each change brings", caption, tuple(heads), rows, words=2)
 
 
 def printed() -> Shown:
@@ -100,7 +106,7 @@ def printed() -> Shown:
             accuracy, depth = percent(paper["specificity_accuracy"]), f"{paper['specificity_depth']:.2f}"
             rows.append([Cell(network.title), *shares, Cell(accuracy), Cell(depth)])
     heads = ("network", "validation top-1", "training top-1", "gap", "right", "mean depth")
-    return Shown("What the paper reports", heads, rows)
+    return Shown("What the paper reports", "The paper's Table 1", heads, rows)
 
 
 def _by_network(summary: Sequence[Row]) -> dict[tuple[str, str], Row]:
