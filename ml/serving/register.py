@@ -240,7 +240,8 @@ def _register(client: MlflowClient, tracked: ChildRun, *, spec: RegisterSpec) ->
         tracked.log_file(card, folder="card")
     for figure in spec.figures.values():
         tracked.log_file(figure, folder="figures")
-    tracked.log_metrics({final_metric(name): number for name, number in spec.metrics.items()})
+    metrics = {final_metric(name): number for name, number in spec.metrics.items()}
+    tracked.log_metrics(metrics)
     tracked.set_tags(spec.version_tags)
     with mlflow.start_run(run_id=tracked.run_id):
         model = _log_model(spec)
