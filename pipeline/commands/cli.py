@@ -71,7 +71,7 @@ def _answer(arguments: list[str]) -> int:
             return supervised(lambda: _run(settings, selection=options.select), stopping=_stopping)
     from pipeline.commands.ui import serve  # noqa: PLC0415
 
-    return serve(settings, port=options.port, mlflow_port=options.mlflow_port)
+    return serve(settings, port=options.port, mlflow_port=options.mlflow_port, browser=not options.no_browser)
 
 
 def _stopping() -> None:
@@ -108,6 +108,7 @@ def build_parser() -> argparse.ArgumentParser:
     ui = commands.add_parser("ui", help="open the Dagster UI, and MLflow's beside it")
     ui.add_argument("--port", type=_port, default=3000, help="the Dagster UI's port (default 3000)")
     ui.add_argument("--mlflow-port", type=_port, default=5000, help="the MLflow UI's port (default 5000)")
+    ui.add_argument("--no-browser", action="store_true", help="do not open a browser when the UIs are ready")
     for command in (run, ui):
         command.add_argument("--config", type=Path, help="the scope's YAML file (default conf/sample.yaml)")
     for name, (_, purpose) in HANDED_OVER.items():

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 
-GRACE_SECONDS = 20.0
+GRACE_SECONDS = 10.0
 LEFT_SECONDS = 5.0
 """How long processes that the command leaves behind may take to end."""
 LOOK_SECONDS = 0.2
