@@ -14,6 +14,7 @@ from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.errors import NatureWatchError
 from pipeline.gbif.source import SourceRecord
+from pipeline.history.changes import KINDS
 from pipeline.history.snapshots import read_snapshots
 from pipeline.launching.specs import calibrated, result_of, trained
 from pipeline.query import count, rows, tally
@@ -90,7 +91,7 @@ def changes(settings: Settings) -> str:
     *before, last = read_snapshots(settings.paths)
     if not before:
         return f"the first snapshot: {plural(last.photographs, 'photograph')}"
-    news = [f"{number:,} {kind}" for kind, number in last.changes.items() if number]
+    news = [f"{last.changes[kind]:,} {kind}" for kind in KINDS if last.changes.get(kind)]
     return f"{', '.join(news)} since snapshot {before[-1].number}" if news else "the same photographs as before"
 
 

@@ -47,20 +47,25 @@ STEPS: Final = {
 """What is counted of a dataset: the stage whose rules removed rows before it, and the unit."""
 
 
-def print_summary(settings: Settings, *, assets: Collection[str], seconds: float) -> None:
+def print_summary(
+    settings: Settings, *, assets: Collection[str], seconds: float, console: Console | None = None
+) -> None:
     """Print what this run made; of what it did not touch, nothing is said.
 
     Args:
         settings: The configuration of the run.
         assets: The assets that were materialised.
         seconds: How long it took.
+        console: Where to; default standard output.
     """
-    console = Console(highlight=False) if sys.stdout.isatty() else Console(width=WIDTH, highlight=False)
+    if console is None:
+        console = Console(highlight=False) if sys.stdout.isatty() else Console(width=WIDTH, highlight=False)
     made = set(assets)
     console.print()
     if "manifest" in made:
         manifest = DatasetManifest.read(settings.paths)
         console.print(_counts_table(settings, manifest))
+        console.print()
     if "changes" in made:
         _print(console, _news(settings))
     if settings.paths.dataset_manifest.exists():
@@ -69,6 +74,7 @@ def print_summary(settings: Settings, *, assets: Collection[str], seconds: float
         networks = _networks_table(settings, manifest, names=trainings)
         if networks.row_count:
             console.print(networks)
+            console.print()
         if "champion" in made:
             _print(console, _champion(settings, manifest))
     _print(console, _links(settings, made=made, seconds=seconds))

