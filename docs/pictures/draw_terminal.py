@@ -50,7 +50,12 @@ def replayed(events: list[dg.EventLogEntry], settings: Settings, *, until: float
 
 def moment(events: list[dg.EventLogEntry], step: str) -> float:
     """The time half-way through a step."""
-    times = [entry.timestamp for entry in events if entry.step_key == step]
+    between = {dg.DagsterEventType.STEP_START, dg.DagsterEventType.STEP_SUCCESS}
+    times = [
+        entry.timestamp
+        for entry in events
+        if entry.step_key == step and entry.dagster_event and entry.dagster_event.event_type in between
+    ]
     if not times:
         raise SystemExit(f"the last run has no step {step}")
     return (times[0] + times[-1]) / 2

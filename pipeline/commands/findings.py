@@ -3,6 +3,7 @@
 Every number is read from the files of the scope, so that it is right however the asset was made, and whenever.
 """
 
+import json
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -103,11 +104,19 @@ def _species(settings: Settings) -> str:
 
 def _changed(table: str, what: str) -> Finding:
     def told(settings: Settings) -> str:
-        found = tally(settings.paths.table(table), "change")
-        parts = [f"{number:,} {change}" for (change,), number in found.items() if change != "same"]
-        return f"{what}: {', '.join(parts)}" if parts else f"{what}: no change"
+        found = {str(change): number for (change,), number in tally(settings.paths.table(table), "change").items()}
+        if len(trees(settings)) < 2:
+            return f"{sum(found.values()):,} {what}: the first taxonomy"
+        parts = [f"{number:,} {change}" for change, number in found.items() if change != "same"]
+        return f"{what}: {', '.join(parts)} since the taxonomy before" if parts else f"{what}: as before"
 
     return told
+
+
+def trees(settings: Settings) -> list[str]:
+    """The hashes of the taxonomies that were made so far, the first first."""
+    order = settings.paths.taxonomies_order
+    return list(json.loads(order.read_text(encoding="utf-8"))) if order.exists() else []
 
 
 def _split(settings: Settings) -> str:
@@ -171,8 +180,8 @@ SENTENCES: Final[Mapping[str, Finding]] = {
     "species": _species,
     "rejections": _rows("rejections", "row", "rows", after=" left out so far, each with its reason"),
     "taxonomy": _rows("taxonomy", "taxon", "taxa", after=" in seven ranks"),
-    "class_map": _changed("class_map", "species since the last taxonomy"),
-    "taxonomy_diff": _changed("taxonomy_diff", "taxa since the last taxonomy"),
+    "class_map": _changed("class_map", "species"),
+    "taxonomy_diff": _changed("taxonomy_diff", "taxa"),
     "split": _split,
     "genus_photos": _rows("genus_photos", "photograph", "photographs", after=" of rare species"),
     "attribution": _rows("attribution", "photograph", "photographs", after=" with licence and holder"),
