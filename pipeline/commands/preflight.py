@@ -144,6 +144,8 @@ def advice(settings: Settings) -> list[str]:
             f"no GPU was found: to train {backbone} takes days on processors alone "
             "(training.recipe frozen takes a fraction of it)"
         )
+    if settings.contact_advice:
+        told.append(settings.contact_advice)
     free, wanted = _free(settings), ROOMY.get(settings.source.mode, 0)
     if free < wanted:
         told.append(

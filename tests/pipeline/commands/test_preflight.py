@@ -85,8 +85,14 @@ def test_a_disk_without_room_is_told(configured: Path, monkeypatch: pytest.Monke
     (told,) = problems(settings(configured))
     assert told.startswith(f"5 MB are free below {configured / 'data'}, and a run needs at least 1 GB")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(free=3_000_000_000))
-    lines = advice(settings(configured, source={"mode": "search"}, training={"backbone": "tf_efficientnet_lite0"}))
+    small = {"backbone": "tf_efficientnet_lite0"}
+    lines = advice(settings(configured, source={"mode": "search"}, photos={"contact": "me@here.test"}, training=small))
     assert [line.partition(":")[0] for line in lines] == [f"3.0 GB are free below {configured / 'data'}"]
+
+
+def test_an_operator_without_an_address_is_told(configured: Path) -> None:
+    told, *_ = advice(settings(configured, source={"mode": "search"}, training={"backbone": "tf_efficientnet_lite0"}))
+    assert told.startswith("photos.contact is not set")
 
 
 def test_several_problems_are_told_together(configured: Path, monkeypatch: pytest.MonkeyPatch) -> None:
