@@ -256,8 +256,8 @@ class PageConfig(dg.Config):
     op_tags=PROCESSOR,
     kinds={"html"},
     deps=[
-        "gbif_download", "occurrences", "media", "clean_occurrences", "changes", "photos", "species", "rejections", "taxonomy",
-        "taxonomy_diff", "split", "attribution", "leakage", "manifest",
+        "gbif_download", "occurrences", "media", "clean_occurrences", "changes", "photos", "species", "rejections",
+        "taxonomy", "taxonomy_diff", "split", "attribution", "leakage", "manifest",
     ],
     code_version=code_version(
         "species_per_class", "long_tail", "observation_places", "licence_counts", "leakage_examples", "chosen_taxa",
