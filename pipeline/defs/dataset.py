@@ -180,8 +180,8 @@ def attribution(context: dg.AssetExecutionContext, scope: Scope) -> dg.Materiali
 @dg.asset(
     op_tags=PROCESSOR,
     kinds={"jpeg"},
-    deps=["photos", "split", "genus_photos"],
-    code_version=code_version("pack_missing", python=2),
+    deps=["photo_index", "photos", "split", "genus_photos"],
+    code_version=code_version("pack_missing", "pack_withdrawn", python=2),
 )
 def training_photos(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
     """The pack of pre-resized JPEGs that training reads, and its index."""

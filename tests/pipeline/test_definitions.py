@@ -32,7 +32,7 @@ PARENTS = {
     "split": {"clean_occurrences", "photos", "species", "taxonomy"},
     "genus_photos": {"clean_occurrences", "photos", "species", "taxonomy"},
     "attribution": {"clean_occurrences", "photos", "taxonomy", "split", "genus_photos"},
-    "training_photos": {"photos", "split", "genus_photos"},
+    "training_photos": {"photo_index", "photos", "split", "genus_photos"},
     "leakage": {"split", "training_photos"},
     "manifest": {
         "gbif_download", "occurrences", "media", "clean_occurrences", "photo_index", "photos", "species", "rejections",
