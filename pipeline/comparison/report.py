@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.comparison import measures
-from pipeline.comparison.comparison_figures import accuracy_by_class_size, depth_against_target
+from pipeline.comparison.comparison_figures import depth_against_target, networks_by_class_size
 from pipeline.comparison.networks import NETWORKS, results_of
 from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import DatasetManifest
@@ -61,8 +61,8 @@ def build_comparison(settings: Settings, manifest: DatasetManifest) -> Compariso
         "Depth at each target accuracy": draw_once(
             folder / "depth_against_target.png", depth_against_target, by_target, settings.specificity.target
         ),
-        "Accuracy by class size": draw_once(
-            folder / "accuracy_by_class_size.png", accuracy_by_class_size, by_class_size
+        "Accuracy of the networks by class size": draw_once(
+            folder / "networks_by_class_size.png", networks_by_class_size, by_class_size
         ),
     }
     tables = (

@@ -109,7 +109,7 @@ def draw_sheet(path: Path, sheet: Sequence[Tile], *, nothing: str = "no photogra
     """
     # Names, not paths: a data root that was moved shows the same. Sizes: a file that was lost or replaced does not.
     shown = [(tile.path.name, tile.title, tile.note, tile.credit, _size(tile.path)) for tile in sheet]
-    return draw_once(path, lambda *_: _draw_tiles(sheet, nothing), shown, nothing)
+    return draw_once(path, lambda *_: _draw_tiles(sheet, nothing), shown, nothing, vector=False)
 
 
 def _draw_tiles(sheet: Sequence[Tile], nothing: str) -> "Figure":
