@@ -144,9 +144,10 @@ def photo_index(context: dg.AssetExecutionContext, scope: Scope) -> dg.Materiali
     kinds=TABLE,
     deps=["gbif_download", "clean_occurrences", "photo_index"],
     code_version=code_version(
-        "snapshot_index", "changes", "changes_species", "changes_replaced", "changes_relicensed", python=1
+        "snapshot_index", "snapshot_photographs", "changes", "changes_species", "changes_replaced",
+        "changes_relicensed", python=1,
     ),
-)
+)  # fmt: skip
 def changes(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
     """What GBIF's last snapshot brought and took away: new, gone, re-identified and relicensed photographs."""
     settings = scope.settings()

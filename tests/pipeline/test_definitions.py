@@ -39,8 +39,9 @@ PARENTS = {
         "taxonomy", "split", "genus_photos", "attribution", "leakage",
     },
     "dataset_page": {
-        "clean_occurrences", "photos", "species", "rejections", "taxonomy", "taxonomy_diff", "split", "attribution",
-        "leakage", "manifest",
+        "gbif_download", "occurrences", "media", "clean_occurrences", "changes", "photos", "species", "rejections",
+        "taxonomy",
+        "taxonomy_diff", "split", "attribution", "leakage", "manifest",
     },
     "baseline": DATASET,
     "baseline_matched": DATASET,
@@ -64,7 +65,7 @@ GROUPS = {
     "release": {"candidate", "champion"},
 }  # fmt: skip
 ALL = set().union(*GROUPS.values())
-BESIDE = {"changes", "class_map", "dataset_page"}
+BESIDE = {"class_map", "dataset_page"}
 """Assets that nothing waits for."""
 
 
