@@ -40,7 +40,8 @@ def shots(dagster: str, mlflow: str) -> list[Shot]:
     view = "?workflowType=machine_learning"
     experiment = _experiment(mlflow)
     return [
-        Shot(name="lineage", address=f"{dagster}/locations/naturewatch/jobs/pipeline", ready=_text("Materialize all")),
+        Shot(name="lineage", address=f"{dagster}/asset-groups", ready=_text("release")),
+        Shot(name="runs", address=f"{dagster}/runs", ready=_text("Success")),
         Shot(name="run", address=f"{dagster}/runs/{run}", ready=_text("Success")),
         Shot(name="asset", address=f"{dagster}/assets/manifest", ready=_picture, into_view=True),
         Shot(name="champion", address=f"{dagster}/assets/champion", ready=_text("model card")),
