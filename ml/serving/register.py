@@ -23,7 +23,15 @@ from ml.images.photograph import upright_pixels
 from ml.networks.network import load
 from ml.serving.answering import Answering
 from ml.serving.versions import Version, files_of
-from ml.spec import RESULT_FILE, CalibrateResult, RegisterResult, RegisterSpec, sqlite_file
+from ml.spec import (
+    MODEL_DESCRIPTION,
+    RESULT_FILE,
+    CalibrateResult,
+    RegisterResult,
+    RegisterSpec,
+    final_metric,
+    sqlite_file,
+)
 
 # ml.child.tracking settles MLflow's telemetry before mlflow is imported.
 import mlflow  # isort: skip
@@ -39,8 +47,8 @@ from PIL import Image
 CHALLENGER: Final = "challenger"
 HASH_TAG: Final = "naturewatch.spec_hash"
 """Tag of the model version: a specification is registered once."""
-DESCRIPTION: Final = 5_000
-"""Characters of a version's description that MLflow's tables hold."""
+MOST_CHARACTERS: Final = 5_000
+"""Of a version's description, in MLflow's tables."""
 MODEL: Final = Path(__file__).resolve().with_name("model.py")
 """What MLflow runs when it loads a version."""
 DISTRIBUTIONS: Final = (
@@ -69,7 +77,7 @@ def run(spec: RegisterSpec, *, reporter: Reporter) -> RegisterResult:
         known = None
     if known is None:
         _refuse_missing_files(spec)
-        with child_run(spec.tracking, spec_hash=spec.spec_hash, name=spec.tracking.stage) as tracked:
+        with child_run(spec.tracking, spec_hash=spec.spec_hash) as tracked:
             known = _register(client, tracked, spec=spec)
         reporter.info(f"registered {spec.model_name} version {known.version}")
     else:
@@ -209,16 +217,16 @@ def input_example(photograph: Path, *, side: int = 256) -> str:
 
 
 def description(card: str, *, uri: str) -> str:
-    """What the registry shows of a card: all of it, or the paragraphs that fit into `DESCRIPTION` characters.
+    """What the registry shows of a card: all of it, or the paragraphs that fit into `MOST_CHARACTERS` characters.
 
     Args:
         card: Markdown.
         uri: Of MLflow's store; SQLite keeps a text of any length.
     """
-    if len(card) <= DESCRIPTION or sqlite_file(uri) is not None:
+    if len(card) <= MOST_CHARACTERS or sqlite_file(uri) is not None:
         return card
     rest = "\n\nThe whole card is the artifact `model_card.md` of this version.\n"
-    kept = card[: DESCRIPTION - len(rest)]
+    kept = card[: MOST_CHARACTERS - len(rest)]
     return kept[: kept.rfind("\n\n")] + rest
 
 
@@ -232,13 +240,14 @@ def _register(client: MlflowClient, tracked: ChildRun, *, spec: RegisterSpec) ->
         tracked.log_file(card, folder="card")
     for figure in spec.figures.values():
         tracked.log_file(figure, folder="figures")
-    tracked.log_metrics(spec.metrics)
+    metrics = {final_metric(name): number for name, number in spec.metrics.items()}
+    tracked.log_metrics(metrics)
     tracked.set_tags(spec.version_tags)
     with mlflow.start_run(run_id=tracked.run_id):
         model = _log_model(spec)
-        mlflow.log_metrics(spec.metrics, model_id=model.model_id)
+        mlflow.log_metrics(metrics, model_id=model.model_id)
     try:
-        client.create_registered_model(spec.model_name)
+        client.create_registered_model(spec.model_name, description=MODEL_DESCRIPTION)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise

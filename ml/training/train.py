@@ -20,7 +20,7 @@ from ml.networks.frozen import MOST_PHOTOS, FrozenLayers
 from ml.networks.inference import seen_boxes
 from ml.networks.network import count_parameters, save
 from ml.networks.trainable import count_frozen, freeze
-from ml.spec import RESULT_FILE, TrainResult, TrainSpec
+from ml.spec import RESULT_FILE, TrainResult, TrainSpec, final_metric
 from ml.taxonomy import Taxonomy
 from ml.training import sampling
 from ml.training.head_fit import embeddings_of, probe
@@ -183,11 +183,13 @@ def _finish(
             history, title=f"{name}: {job.spec.backbone}", top1=numbers["top1"], path=output / "training_curves.png"
         )
     if tracked is not None:
-        tracked.log_metrics(numbers, step=int(history[-1]["step"]))
+        # At step 0 MLflow draws bars; single points of a curve say nothing.
+        tracked.log_metrics({final_metric(name): number for name, number in numbers.items()})
         for picture in pictures.values():
             tracked.log_figure(picture)
-        for file in (description, written, assessed.metrics_table, assessed.confusions):
-            tracked.log_file(file)
+        tracked.log_file(description)
+        for table in (written, assessed.metrics_table, assessed.confusions):
+            tracked.log_table(table)
     job.reporter.info(
         f"validation: {job.recipe.rank} {numbers['top1']:.1%}, five guesses {numbers['top5']:.1%}; "
         f"training photographs {numbers['train_top1']:.1%}"

@@ -14,7 +14,7 @@ from mlflow.tracking import MlflowClient
 from ml.__main__ import main
 from ml.child.pipes import Reporter
 from ml.serving.register import description, run, unusable
-from ml.spec import RESULT_FILE, RegisterResult
+from ml.spec import MODEL_DESCRIPTION, RESULT_FILE, RegisterResult
 from pipeline.tracking.store import relocate
 from tests.ml.specificity_fixtures import QUIET, Copied, photograph_bytes, release
 from tests.mlflow_stores import mlflow_server
@@ -33,7 +33,8 @@ def test_the_version_has_its_tags_alias_card_and_metrics(client: MlflowClient) -
     assert version.tags["naturewatch.spec_hash"] == spec.spec_hash
     assert spec.version_tags.items() <= version.tags.items()
     assert version.description == "# A tiny network\n"
-    assert client.get_run(result.mlflow_run_id).data.metrics["top1"] == 0.5
+    assert client.get_registered_model(spec.model_name).description == MODEL_DESCRIPTION
+    assert client.get_run(result.mlflow_run_id).data.metrics["final/top1"] == 0.5
     assert client.get_run(result.mlflow_run_id).data.tags["mlflow.parentRunId"] == spec.tracking.parent_run_id
 
 
