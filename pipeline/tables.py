@@ -107,8 +107,10 @@ CONTRACTS: dict[str, Contract] = {
         required=("change", "photo_id"),
         allowed={"change": ("new", "gone", "re-identified", "relicensed")},
         rules={
-            "only a new photograph has nothing before": "(occurrence_key_before is null) = (change = 'new')",
-            "only a gone photograph has nothing after": "(occurrence_key_after is null) = (change = 'gone')",
+            "a new photograph was not in the index before": "change <> 'new' or occurrence_key_before is null",
+            "a gone photograph is not in the index after": "change <> 'gone' or occurrence_key_after is null",
+            "what enters the index is new": "change in ('new', 'relicensed') or occurrence_key_before is not null",
+            "what leaves the index is gone": "change in ('gone', 'relicensed') or occurrence_key_after is not null",
             "a photograph has a species wherever it is": _SPECIES_WHERE_OCCURRENCE,
             "a re-identified photograph has another species": "change <> 're-identified' or "
             "species_key_before <> species_key_after or species_before <> species_after",
@@ -205,9 +207,9 @@ CONTRACTS: dict[str, Contract] = {
         required=("photo_id", "occurrence_key", "observation_id", "taxon_key", "species", "node_id", "path"),
     ),
     "attribution": Contract(
-        schema=_schema("photo_id taxon_key species licence rights_holder creator url"),
+        schema=_schema("photo_id taxon_key species licence rights_holder creator credit url"),
         unique=("photo_id",),
-        required=("photo_id", "taxon_key", "species", "url"),
+        required=("photo_id", "taxon_key", "species", "credit", "url"),
     ),
     "rejections": Contract(
         schema=REJECTIONS,

@@ -84,10 +84,11 @@ def counts_add_up(scope: Scope) -> dg.AssetCheckResult:
     return _verdict(balance(scope.settings().paths))
 
 
-@dg.asset_check(op_tags=PROCESSOR, asset="leakage", additional_deps=["split", "taxonomy"], blocking=False)
+@dg.asset_check(op_tags=PROCESSOR, asset="leakage", additional_deps=["split", "photos", "taxonomy"], blocking=False)
 def no_near_duplicates_across_sides(scope: Scope) -> dg.AssetCheckResult:
     """No validation photograph looks like a training photograph. If some do, the run goes on with a warning."""
-    paths = scope.settings().paths
+    settings = scope.settings()
+    paths = settings.paths
     found = leakage(paths)
     return dg.AssetCheckResult(
         passed=not found.leaked,
@@ -98,6 +99,6 @@ def no_near_duplicates_across_sides(scope: Scope) -> dg.AssetCheckResult:
             "share": found.share,
             "pairs": found.pairs,
             "pairs_of_one_species": found.same_species,
-            "examples": thumbnail(leaked_pairs(paths), title="Near-identical photographs"),
+            "examples": thumbnail(leaked_pairs(paths, settings), title="Near-identical photographs"),
         },
     )

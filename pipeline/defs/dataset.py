@@ -143,7 +143,7 @@ def split(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResu
     return table_result(
         context,
         table,
-        contact_sheet=thumbnail(contact_sheet(settings.paths, seed=settings.split.seed), title="Photographs"),
+        contact_sheet=thumbnail(contact_sheet(settings.paths, settings, seed=settings.split.seed), title="Photographs"),
         species_without_validation=mapping_table(
             {unit: _named(found.without_validation) for unit, found in gaps.items()}, columns=("unit", "species")
         ),
@@ -181,8 +181,8 @@ def attribution(context: dg.AssetExecutionContext, scope: Scope) -> dg.Materiali
 @dg.asset(
     op_tags=PROCESSOR,
     kinds={"jpeg"},
-    deps=["photos", "split", "genus_photos"],
-    code_version=code_version("pack_missing", python=2),
+    deps=["photo_index", "photos", "split", "genus_photos"],
+    code_version=code_version("pack_missing", "pack_withdrawn", python=2),
 )
 def training_photos(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
     """The pack of pre-resized JPEGs that training reads, and its index."""
@@ -223,7 +223,7 @@ def manifest(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeR
     paths = settings.paths
     found = build_manifest(paths, settings)
     kept = keep_attribution(paths, version=found.dataset_version)
-    pictures = [contact_sheet(paths, seed=settings.split.seed), long_tail(paths), rejections_chart(paths)]
+    pictures = [contact_sheet(paths, settings, seed=settings.split.seed), long_tail(paths), rejections_chart(paths)]
     run_id = dataset_run(settings, found, tags=run_tags(settings, context), figures=pictures)
     return result(
         context,
@@ -257,12 +257,14 @@ class PageConfig(dg.Config):
     op_tags=PROCESSOR,
     kinds={"html"},
     deps=[
-        "clean_occurrences", "photos", "species", "rejections", "taxonomy", "taxonomy_diff", "split", "attribution",
-        "leakage", "manifest",
+        "gbif_download", "occurrences", "media", "clean_occurrences", "changes", "photos", "species", "rejections",
+        "taxonomy", "taxonomy_diff", "split", "attribution", "leakage", "manifest",
     ],
     code_version=code_version(
         "species_per_class", "long_tail", "observation_places", "licence_counts", "leakage_examples", "chosen_taxa",
-        "taxon_sheet", "taxonomy_changes", python=1,
+        "taxon_sheet", "taxonomy_changes", "dataset_summary", "species_kingdoms", "species_list", "same_photographs",
+        "rejection_examples", "rejection_records", "changes_species", "changes_replaced", "changed_photographs",
+        "changed_species", python=2,
     ),
 )  # fmt: skip
 def dataset_page(context: dg.AssetExecutionContext, scope: Scope, config: PageConfig) -> dg.MaterializeResult[None]:

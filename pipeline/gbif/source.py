@@ -114,6 +114,9 @@ def fetch_source(settings: Settings, *, api: Api, log: Log, max_age: dt.timedelt
             case "download" | "replica":
                 record = _download(settings, api=api, log=log, max_age=max_age)
         write_json(settings.paths.current_download, record.model_dump(mode="json"))
+    # Most requests are still to come: those for the photographs.
+    if settings.contact_advice:
+        log(settings.contact_advice)
     return record
 
 

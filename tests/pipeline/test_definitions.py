@@ -32,15 +32,16 @@ PARENTS = {
     "split": {"clean_occurrences", "photos", "species", "taxonomy"},
     "genus_photos": {"clean_occurrences", "photos", "species", "taxonomy"},
     "attribution": {"clean_occurrences", "photos", "taxonomy", "split", "genus_photos"},
-    "training_photos": {"photos", "split", "genus_photos"},
+    "training_photos": {"photo_index", "photos", "split", "genus_photos"},
     "leakage": {"split", "training_photos"},
     "manifest": {
         "gbif_download", "occurrences", "media", "clean_occurrences", "photo_index", "photos", "species", "rejections",
         "taxonomy", "split", "genus_photos", "attribution", "leakage",
     },
     "dataset_page": {
-        "clean_occurrences", "photos", "species", "rejections", "taxonomy", "taxonomy_diff", "split", "attribution",
-        "leakage", "manifest",
+        "gbif_download", "occurrences", "media", "clean_occurrences", "changes", "photos", "species", "rejections",
+        "taxonomy",
+        "taxonomy_diff", "split", "attribution", "leakage", "manifest",
     },
     "baseline": DATASET,
     "baseline_matched": DATASET,
@@ -64,7 +65,7 @@ GROUPS = {
     "release": {"candidate", "champion"},
 }  # fmt: skip
 ALL = set().union(*GROUPS.values())
-BESIDE = {"changes", "class_map", "dataset_page"}
+BESIDE = {"class_map", "dataset_page"}
 """Assets that nothing waits for."""
 
 
