@@ -205,6 +205,8 @@ class TrainResult(Result):
     (peak), data_wait (share of the time that steps waited for photographs)."""
     figures: dict[str, Path]
     """PNG pictures by title, the training curves among them."""
+    report: Path | None = None
+    """`evaluation.md`: the numbers and the confused taxa in words; None in earlier results."""
     seconds: float | None = None
     """From the last start to the end, evaluation included; None in earlier results."""
     hardware: str | None = None

@@ -190,7 +190,8 @@ def _finish(
         tracked.log_metrics({final_metric(name): number for name, number in numbers.items()})
         for picture in pictures.values():
             tracked.log_figure(picture)
-        tracked.log_file(description)
+        for file in (description, assessed.text):
+            tracked.log_file(file)
         for table in (written, assessed.metrics_table, assessed.confusions):
             tracked.log_table(table)
     job.reporter.info(
@@ -207,6 +208,7 @@ def _finish(
         train_predictions=assessed.train_predictions,
         metrics_table=assessed.metrics_table,
         confusions=assessed.confusions,
+        report=assessed.text,
         prototypes=assessed.prototypes,
         figures=pictures,
         metrics=numbers,
