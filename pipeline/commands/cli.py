@@ -180,9 +180,7 @@ def _run(settings: "Settings", *, selection: str) -> int:
     if outcome.problems:
         for problem in outcome.problems:
             _complain(problem, status=1)
-        return _complain(
-            f"what is done is kept: run the same command again to go on from here (the log is {outcome.log})", status=1
-        )
+        return _complain(f"what is done is kept; the log is {outcome.log}", status=1)
     from pipeline.commands.summary import print_summary  # noqa: PLC0415
 
     print_summary(settings, assets=outcome.assets, seconds=time.monotonic() - started)

@@ -3,6 +3,7 @@
 Every number is read from the files of the scope, so that it is right however the asset was made, and whenever.
 """
 
+import json
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.errors import NatureWatchError
 from pipeline.gbif.source import SourceRecord
+from pipeline.history.changes import KINDS
 from pipeline.history.snapshots import read_snapshots
 from pipeline.launching.specs import calibrated, result_of, trained
 from pipeline.query import count, rows, tally
@@ -90,7 +92,7 @@ def changes(settings: Settings) -> str:
     *before, last = read_snapshots(settings.paths)
     if not before:
         return f"the first snapshot: {plural(last.photographs, 'photograph')}"
-    news = [f"{number:,} {kind}" for kind, number in last.changes.items() if number]
+    news = [f"{last.changes[kind]:,} {kind}" for kind in KINDS if last.changes.get(kind)]
     return f"{', '.join(news)} since snapshot {before[-1].number}" if news else "the same photographs as before"
 
 
@@ -102,11 +104,19 @@ def _species(settings: Settings) -> str:
 
 def _changed(table: str, what: str) -> Finding:
     def told(settings: Settings) -> str:
-        found = tally(settings.paths.table(table), "change")
-        parts = [f"{number:,} {change}" for (change,), number in found.items() if change != "same"]
-        return f"{what}: {', '.join(parts)}" if parts else f"{what}: no change"
+        found = {str(change): number for (change,), number in tally(settings.paths.table(table), "change").items()}
+        if len(trees(settings)) < 2:
+            return f"{sum(found.values()):,} {what}: the first taxonomy"
+        parts = [f"{number:,} {change}" for change, number in found.items() if change != "same"]
+        return f"{what}: {', '.join(parts)} since the taxonomy before" if parts else f"{what}: as before"
 
     return told
+
+
+def trees(settings: Settings) -> list[str]:
+    """The hashes of the taxonomies that were made so far, the first first."""
+    order = settings.paths.taxonomies_order
+    return list(json.loads(order.read_text(encoding="utf-8"))) if order.exists() else []
 
 
 def _split(settings: Settings) -> str:
@@ -170,8 +180,8 @@ SENTENCES: Final[Mapping[str, Finding]] = {
     "species": _species,
     "rejections": _rows("rejections", "row", "rows", after=" left out so far, each with its reason"),
     "taxonomy": _rows("taxonomy", "taxon", "taxa", after=" in seven ranks"),
-    "class_map": _changed("class_map", "species since the last taxonomy"),
-    "taxonomy_diff": _changed("taxonomy_diff", "taxa since the last taxonomy"),
+    "class_map": _changed("class_map", "species"),
+    "taxonomy_diff": _changed("taxonomy_diff", "taxa"),
     "split": _split,
     "genus_photos": _rows("genus_photos", "photograph", "photographs", after=" of rare species"),
     "attribution": _rows("attribution", "photograph", "photographs", after=" with licence and holder"),

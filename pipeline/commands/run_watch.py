@@ -52,7 +52,7 @@ class Watch:
     def __enter__(self) -> Self:
         """Begin to follow."""
         with contextlib.suppress(OSError):
-            self._print(f"All that is printed goes to {self._log.path}")
+            self._print(f"Log: {self._log.path}")
         if self._log.terminal:
             self._live = self._table()
         Watch.current = self

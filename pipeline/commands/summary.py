@@ -14,7 +14,7 @@ from rich.table import Table
 
 from ml.spec import RESULT_FILE, CalibrateResult, NetworkName, TrainResult
 from pipeline.commands.examples import examples
-from pipeline.commands.findings import changes, plural
+from pipeline.commands.findings import changes, finding, plural, trees
 from pipeline.commands.run_state import duration
 from pipeline.comparison.networks import NETWORKS
 from pipeline.config.problems import CONFIG_VARIABLE
@@ -35,7 +35,7 @@ DEFAULT: Final = PROJECT_ROOT / "conf" / "sample.yaml"
 WIDTH: Final = 100
 """Columns where there is no terminal."""
 EXAMPLES: Final = 3
-SPECIES: Final = 5
+SPECIES: Final = 3
 """Species that gained or lost photographs, and are named."""
 STEPS: Final = {
     "occurrences": ("occurrences", "record"),
@@ -47,15 +47,19 @@ STEPS: Final = {
 """What is counted of a dataset: the stage whose rules removed rows before it, and the unit."""
 
 
-def print_summary(settings: Settings, *, assets: Collection[str], seconds: float) -> None:
+def print_summary(
+    settings: Settings, *, assets: Collection[str], seconds: float, console: Console | None = None
+) -> None:
     """Print what this run made; of what it did not touch, nothing is said.
 
     Args:
         settings: The configuration of the run.
         assets: The assets that were materialised.
         seconds: How long it took.
+        console: Where to; default standard output.
     """
-    console = Console(highlight=False) if sys.stdout.isatty() else Console(width=WIDTH, highlight=False)
+    if console is None:
+        console = Console(highlight=False) if sys.stdout.isatty() else Console(width=WIDTH, highlight=False)
     made = set(assets)
     console.print()
     if "manifest" in made:
@@ -116,7 +120,7 @@ def _from_here(path: Path) -> str:
 
 
 def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 2, 0, 0))
+    return Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
 
 
 def _counts_table(settings: Settings, manifest: DatasetManifest) -> Table:
@@ -128,9 +132,7 @@ def _counts_table(settings: Settings, manifest: DatasetManifest) -> Table:
     for step, (stage, unit) in STEPS.items():
         rules = ", ".join(f"{rule.replace('_', ' ')} {n:,}" for rule, n in sorted(rejected.get(stage, {}).items()))
         table.add_row(step.removesuffix("_ok"), plural(manifest.counts[step], unit), rules)
-    sides = f"{manifest.counts['train']:,} to train, {manifest.counts['validation']:,} to validate"
     table.add_row("species", plural(manifest.counts["species"], "species", "species"), "")
-    table.caption, table.caption_justify = f"Of the photographs of the split, {sides}.", "left"
     return table
 
 
@@ -139,19 +141,22 @@ def _news(settings: Settings) -> Iterator[str]:
     snapshots = read_snapshots(settings.paths)
     if len(snapshots) < 2:
         return
-    yield f"Photographs: {changes(settings)} ({snapshots[-1].named()})."
+    yield f"Photographs of this snapshot: {changes(settings)}"
     found = changed_species(settings.paths, most=SPECIES)
-    for verb, column in (("More", "gained"), ("Fewer", "lost")):
-        named = [f"{one['species']} ({one[column]:,})" for one in found if one[column]]
+    for verb, column in (("more", "gained"), ("fewer", "lost")):
+        most = sorted((one for one in found if one[column]), key=lambda one: -int(one[column]))[:SPECIES]
+        named = [f"{one['species']} ({one[column]:,})" for one in most]
         if named:
-            yield f"  {verb} of {', '.join(named[:SPECIES])}"
+            yield f"  {verb} of {', '.join(named)}"
+    if len(trees(settings)) > 1:
+        yield f"  {finding(settings, 'class_map')}"
     yield ""
 
 
 def _networks_table(settings: Settings, manifest: DatasetManifest, *, names: Collection[NetworkName]) -> Table:
     target = settings.specificity.target
-    table = _table(f"Networks, on validation photographs; asked to be right in {target:.0%}")
-    for column in ("network", "species", "genus", "answers right", "95% interval", "depth"):
+    table = _table(f"Networks, on validation photographs; answers shall be right in {target:.0%}")
+    for column in ("network", "species", "genus", "right", "95% interval", "depth"):
         table.add_column(column, justify="left" if column == "network" else "right", no_wrap=True)
     for name in names:
         folder = settings.paths.model(name, train_hash(settings, manifest, network=name))
@@ -231,8 +236,8 @@ def _links(settings: Settings, *, made: set[str], seconds: float) -> Iterator[st
     for label, (asset, page) in pages.items():
         # Of an earlier dataset, where it was not made by this run.
         if asset in made and page.exists():
-            yield f"  {label:<13}{page.as_uri()}"
-    yield f"  {'tables':<13}{settings.paths.tables}"
-    yield f"  {'open':<13}{command('ui', environment=environment, program=program)}"
+            yield f"  {label:<14}{page.as_uri()}"
+    yield f"  {'tables':<14}{settings.paths.tables}"
+    yield f"  {'open':<14}{command('ui', environment=environment, program=program)}"
     if "champion" in made:
-        yield f"  {'identify':<13}{command('identify', environment=environment, program=program)} PHOTO.jpg"
+        yield f"  {'identify':<14}{command('identify', environment=environment, program=program)} PHOTO.jpg"
