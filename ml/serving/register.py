@@ -229,7 +229,8 @@ def _register(client: MlflowClient, tracked: ChildRun, *, spec: RegisterSpec) ->
         source=model.model_uri,
         run_id=tracked.run_id,
         tags={**spec.version_tags, HASH_TAG: spec.spec_hash},
-        description=spec.model_card.read_text(encoding="utf-8"),
+        # Lists show its beginning as it stands, and the page has a heading of its own.
+        description=spec.model_card.read_text(encoding="utf-8").removeprefix("# "),
         model_id=model.model_id,
     )
 
