@@ -11,6 +11,7 @@ from pipeline.defs.scope_resource import Scope
 from pipeline.defs.stages import calibrate_network
 from pipeline.defs.together import PROCESSOR
 from pipeline.files import digest_of, sha256_of
+from pipeline.pages.dataset_page import show_accuracy
 from pipeline.tracking.runs import comparison_run, run_url
 
 DATASET = ["taxonomy", "split", "manifest"]
@@ -70,6 +71,8 @@ def comparison(context: dg.AssetExecutionContext, scope: Scope) -> dg.Materializ
         files=[found.page, *found.tables, *found.pictures.values()],
         tags=run_tags(settings, context),
     )
+    # The species table of the dataset page says from now on how often each species is right.
+    show_accuracy(settings.paths, settings)
     return result(
         context,
         data_version=digest_of(*(sha256_of(table) for table in found.tables)),
