@@ -15,7 +15,7 @@ from pipeline.dataset.pack import build_training_photos
 from pipeline.dataset.species import build_species
 from pipeline.dataset.split import build_genus_photos, build_split, split_gaps
 from pipeline.dataset.taxonomy import build_taxonomy
-from pipeline.defs.logged import DATASET_PAGE, PAGES, pages, pictures, run_link, shown_by
+from pipeline.defs.logged import dataset_pages, pages, pictures, run_link, shown_by
 from pipeline.defs.metadata import (
     TABLE,
     code_version,
@@ -303,14 +303,12 @@ def dataset_page(context: dg.AssetExecutionContext, scope: Scope, config: PageCo
     mlflow_answers(settings)
     page = build_dataset_page(settings.paths, settings, taxa=config.taxa)
     run_id = dataset_run(settings, DatasetManifest.read(settings.paths), tags={})
-    beside = DATASET_PAGE.rpartition("/")[0]
-    files = {title: (f"{beside}/{name}", page.files[name]) for title, name in PAGES.items()}
     return result(
         context,
         settings,
         data_version=sha256_of(page.html),
         metadata={
-            **pages(settings, run_id, files),
+            **pages(settings, run_id, dataset_pages(page)),
             "MLflow run": run_link(settings, run_id),
             **pictures(settings, run_id, page.pictures),
             "path": dg.MetadataValue.path(str(page.html)),
