@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from ml.palette import DASHES, GRID, INK, MARKERS, MUTED
+from ml.palette import DASHES, GRID, INK, MARKERS, MUTED, SMALL
 from ml.spec import RANKS, NetworkName, size_title
 from pipeline.comparison.networks import NETWORKS
 from pipeline.pages.figures import chart_of, legend_outside, short_number, style
@@ -98,7 +98,7 @@ def networks_by_class_size(rows: Sequence[Row]) -> "Figure":
         )  # fmt: skip
     photos = [next(row["photos"] for (_, known), row in found.items() if known == size) for size in sizes]
     names = [f"{size_title(size)}\n{short_number(number)}" for size, number in zip(sizes, photos, strict=True)]
-    axes.set_xticks(range(len(sizes)), names)
+    axes.set_xticks(range(len(sizes)), names, fontsize=SMALL)
     axes.set_xlim(-0.5, max(len(sizes), 1) - 0.5)
     style(axes, x="training photographs of a species\nbelow: validation photographs of such species", y="% right")
     low = min((100 * row["low"] for row in found.values()), default=0.0)

@@ -235,8 +235,8 @@ def _draw_changes(title: str, before: int | None, kinds: dict[str, int], species
     for place, number in enumerate(kinds.values()):
         share = f" ({number / before:.1%})" if before and number else ""
         dots.append(Mark(place=place, value=number, colour=BLUE, text=f"{number:,}{share}"))
-    draw_dots(upper, list(kinds), dots, x="photographs" + (" (share of the snapshot before)" if before else ""))
-    figure.suptitle("\n".join(textwrap.wrap(title, 52)), fontsize=POINTS + 1, color=INK, x=0.01, ha="left")
+    draw_dots(upper, list(kinds), dots, x="photographs" + ("\n(share of the snapshot before)" if before else ""))
+    figure.suptitle("\n".join(textwrap.wrap(title, 46)), fontsize=POINTS + 1, color=INK, x=0.01, ha="left")
     _draw_species(figure, lower, species)
     return figure
 
@@ -259,7 +259,7 @@ def _draw_species(figure: "Figure", axes: "Axes", found: list[Row]) -> None:
         for place, row in enumerate(found)
     ]  # fmt: skip
     names = [shortened(row["species"], 26) for row in found]
-    draw_bars(axes, names, bars, x="photographs of the species that changed most")
+    draw_bars(axes, names, bars, x="photographs of the species\nthat changed most")
     axes.margins(x=0.45)
     axes.axvline(0, color=INK, linewidth=0.8)
     for label in axes.get_yticklabels():

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Shown = TypeVarTuple("Shown")
 Place = Literal["outside upper left", "outside lower left", "outside lower center"]
 
-LOOK = 3
+LOOK = 4
 """Raised when a picture is drawn in another way, so that old files are drawn again."""
 PREVIEW = 480
 """Pixels of the width of a preview: what Dagster and a phone show without shrinking it."""
@@ -122,7 +122,7 @@ def style(axes: "Axes", *, x: str, y: str) -> None:
 def legend_outside(figure: "Figure", axes: "Axes", *, place: Place = "outside upper left") -> None:
     """Explain the series of `axes` outside it, where nothing is drawn, in as many columns as there is room for."""
     lines, names = axes.get_legend_handles_labels()
-    columns = max(1, min(len(names), int(66 / (8 + max(map(len, names))))))
+    columns = max(1, min(len(names), int(59 / (8 + max(map(len, names))))))
     figure.legend(lines, names, loc=place, ncols=columns, frameon=False, fontsize=SMALL, handlelength=2.6)
 
 

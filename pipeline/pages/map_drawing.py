@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 
 _LAND: Final = "#eceee8"
-_COAST: Final = "#8d9791"
+_COAST: Final = "#75807a"
 _RAMP: Final = ("#d2601a", "#a8324a", "#6a1d5e", "#2a0f3f")
 """Few observations to many: darker in each step, and the lightest with 3:1 contrast on the land."""
 _CELLS: Final = 80
