@@ -81,20 +81,20 @@ def preview(png: Path) -> Path:
     return write_bytes(path, _packed(small, version))
 
 
-def figure_of(*, width: float = WIDTH, height: float) -> "Figure":
+def figure_of(*, width: float = WIDTH, height: float, dpi: int = 160) -> "Figure":
     """A figure with its own canvas, in inches: pyplot's global state does not suit several threads."""
     # Every step of a run imports this module, and few of them draw: matplotlib costs a second.
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
+    figure = Figure(figsize=(width, height), dpi=dpi, facecolor="white")
     FigureCanvasAgg(figure)
     return figure
 
 
 def chart_of(*, height: float) -> "Figure":
     """A figure that finds room for all that is written around its axes."""
-    figure = figure_of(height=height)
+    figure = figure_of(height=height, dpi=DPI)
     figure.set_layout_engine("constrained")
     return figure
 

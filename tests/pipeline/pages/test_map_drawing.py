@@ -68,9 +68,9 @@ def test_every_cell_has_contrast_on_land_and_sea() -> None:
 
 
 def test_the_frame_follows_the_places_and_ends_at_the_poles() -> None:
-    frame = frame_of(np.array([10.0, 20.0]), np.array([88.0, 90.0]))
-    assert frame.left == pytest.approx(9.3)
-    assert frame.top == 90
+    frame = frame_of(np.array([10.0, 20.0]), np.array([-4.0, 4.0]))
+    assert (frame.left, frame.right, frame.bottom, frame.top) == pytest.approx((8.5, 21.5, -5.5, 5.5), abs=0.01)
+    assert frame_of(np.array([10.0, 20.0]), np.array([88.0, 90.0])).top == 90
     world = frame_of(np.array([-180.0, 180.0]), np.array([-60.0, 80.0]))
     assert (world.left, world.right) == (-180, 180)
 
