@@ -19,14 +19,12 @@ from pipeline.launching.gpus import slots
 from pipeline.launching.interrupts import raise_on_signals
 from pipeline.launching.pools import end_killed_runs, set_slots
 from pipeline.paths import PROJECT_ROOT
-from pipeline.tracking.server import check_answers, is_remote
+from pipeline.tracking.server import check_answers, is_remote, web_address
 
 HOST = "127.0.0.1"
 LOOK_SECONDS = 0.2
 CHECK_SECONDS = 10.0
 """Between two checks for runs of `naturewatch run` that were killed."""
-OWN_MLFLOW = "http://127.0.0.1:5000"
-"""The default of `registry.mlflow_url`: the address of a remote server's UI was not configured."""
 
 
 def serve(settings: Settings, *, port: int, mlflow_port: int) -> NoReturn:
@@ -45,8 +43,7 @@ def serve(settings: Settings, *, port: int, mlflow_port: int) -> NoReturn:
     remote = is_remote(settings)
     _check_ports({"--port": port} if remote else {"--port": port, "--mlflow-port": mlflow_port})
     if remote:
-        own = settings.registry.mlflow_url.rstrip("/") == OWN_MLFLOW
-        mlflow_url = settings.tracking_uri if own else settings.registry.mlflow_url
+        mlflow_url = web_address(settings)
         try:
             check_answers(settings)
         except RegistryError as error:

@@ -1,6 +1,6 @@
 """The paper's Figures 3 and 4 for this dataset, one line or row of marks per network. Numbers come from `measures`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -18,19 +18,6 @@ Row = dict[str, Any]
 
 LOOKS: Final = dict(zip(NETWORKS, zip(MARKERS, DASHES, strict=False), strict=False))
 """Marker and line style of each network, beside its colour."""
-
-WHAT_TO_SEE: Final[Mapping[str, str]] = {
-    "depth_against_target": (
-        "How far down the tree the answers go when so many of them must be right: higher is better. The more has to be "
-        "right, the more answers stop at the genus, the family or above. Hollow marks are the paper's own results, of "
-        "another dataset."
-    ),
-    "networks_by_class_size": (
-        "How often each network names the right species, by the number of photographs of the species that it was "
-        "trained on. Lines are 95 % intervals."
-    ),
-}
-"""A caption for each picture, by the stem of its file."""
 
 
 def depth_against_target(rows: Sequence[Row], target: float) -> "Figure":

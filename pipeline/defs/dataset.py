@@ -33,7 +33,8 @@ from pipeline.pages.dataset_page import build_dataset_page
 from pipeline.pages.photo_sheets import contact_sheet
 from pipeline.query import rows
 from pipeline.rejections import counts, gather_rejections, removed_by
-from pipeline.tracking.runs import dataset_run, run_url
+from pipeline.tracking.links import run_url
+from pipeline.tracking.runs import dataset_run
 
 
 @dg.asset(

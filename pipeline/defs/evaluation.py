@@ -11,7 +11,8 @@ from pipeline.defs.scope_resource import Scope
 from pipeline.defs.stages import calibrate_network
 from pipeline.defs.together import PROCESSOR
 from pipeline.files import digest_of, sha256_of
-from pipeline.tracking.runs import comparison_run, run_url
+from pipeline.tracking.links import run_url
+from pipeline.tracking.runs import comparison_run
 
 DATASET = ["taxonomy", "split", "manifest"]
 """What every calibration reads of the dataset."""

@@ -14,7 +14,7 @@ from pipeline.launching.launch import run_child
 from pipeline.launching.specs import result_of
 from pipeline.registry.candidate import candidate_spec
 from pipeline.registry.gate import promote
-from pipeline.tracking.runs import run_url
+from pipeline.tracking.links import run_url
 
 
 @dg.asset(

@@ -16,7 +16,7 @@ from pipeline.files import digest_of, sha256_of
 from pipeline.launching.gpus import decoding_workers, reserved
 from pipeline.launching.launch import run_child
 from pipeline.launching.specs import calibrate_spec, result_of, train_specs
-from pipeline.tracking.runs import run_url
+from pipeline.tracking.links import run_url
 
 CONFUSED = 10
 """Pairs of taxa that the UI shows."""
