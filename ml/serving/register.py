@@ -47,8 +47,8 @@ from PIL import Image
 CHALLENGER: Final = "challenger"
 HASH_TAG: Final = "naturewatch.spec_hash"
 """Tag of the model version: a specification is registered once."""
-DESCRIPTION: Final = 5_000
-"""Characters of a version's description that MLflow's tables hold."""
+MOST_CHARACTERS: Final = 5_000
+"""Of a version's description, in MLflow's tables."""
 MODEL: Final = Path(__file__).resolve().with_name("model.py")
 """What MLflow runs when it loads a version."""
 DISTRIBUTIONS: Final = (
@@ -217,16 +217,16 @@ def input_example(photograph: Path, *, side: int = 256) -> str:
 
 
 def description(card: str, *, uri: str) -> str:
-    """What the registry shows of a card: all of it, or the paragraphs that fit into `DESCRIPTION` characters.
+    """What the registry shows of a card: all of it, or the paragraphs that fit into `MOST_CHARACTERS` characters.
 
     Args:
         card: Markdown.
         uri: Of MLflow's store; SQLite keeps a text of any length.
     """
-    if len(card) <= DESCRIPTION or sqlite_file(uri) is not None:
+    if len(card) <= MOST_CHARACTERS or sqlite_file(uri) is not None:
         return card
     rest = "\n\nThe whole card is the artifact `model_card.md` of this version.\n"
-    kept = card[: DESCRIPTION - len(rest)]
+    kept = card[: MOST_CHARACTERS - len(rest)]
     return kept[: kept.rfind("\n\n")] + rest
 
 
@@ -260,7 +260,8 @@ def _register(client: MlflowClient, tracked: ChildRun, *, spec: RegisterSpec) ->
         source=model.model_uri,
         run_id=tracked.run_id,
         tags={**spec.version_tags, HASH_TAG: spec.spec_hash},
-        description=description(spec.model_card.read_text(encoding="utf-8"), uri=spec.tracking.uri),
+        # Lists show its beginning as it stands, and the page has a heading of its own.
+        description=description(spec.model_card.read_text(encoding="utf-8").removeprefix("# "), uri=spec.tracking.uri),
         model_id=model.model_id,
     )
 

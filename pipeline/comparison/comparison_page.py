@@ -18,6 +18,7 @@ def comparison_page(found: Findings) -> str:
         dataset_version=found.manifest.dataset_version,
         date=found.day.isoformat(),
         day=day(found.day),
+        pages=neighbours(found),
         sections=sections(
             ("recognised", "Recognition"), ("controlled", "Answers"), ("changed", "What changes bring"),
             ("figures", "Figures"), ("paper", "The paper"), ("reading", "How to read"), ("runs", "Runs"),
@@ -37,6 +38,13 @@ def comparison_page(found: Findings) -> str:
         printed=as_html(printed),
         runs=run_links(found),
     )  # fmt: skip
+
+
+def neighbours(found: Findings) -> list[Link]:
+    """The pages beside this one, for its navigation."""
+    if not (found.settings.paths.reports / "dataset" / "index.html").exists():
+        return []
+    return [Link(text="Dataset", href="dataset/index.html"), Link(text="Networks compared", href="")]
 
 
 def run_links(found: Findings) -> list[list[object]]:

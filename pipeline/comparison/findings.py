@@ -17,7 +17,7 @@ from pipeline.dataset.manifest import DatasetManifest
 
 Row = dict[str, Any]
 
-DEPTHS, SIZES = "Depth at each target accuracy", "Accuracy by class size"
+DEPTHS, SIZES = "Depth at each target accuracy", "Accuracy of the networks by class size"
 """Titles of the pictures: the paper's Figures 3 and 4."""
 
 
@@ -120,7 +120,7 @@ class Findings:
         at_target = {row["network"]: row["depth"] for row in self.by_target if row["target"] == target}
         seen = (
             "The more often answers should be right, the less precise they become. A line further up is better: at the "
-            "same accuracy it names lower ranks."
+            "same accuracy it names lower ranks. Hollow marks are the paper's results, of another dataset."
         )
         if not at_target:
             return f"{seen} At the target of {plain_percent(target)} no network has an answer for every seed."

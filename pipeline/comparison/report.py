@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.comparison import measures
-from pipeline.comparison.comparison_figures import accuracy_by_class_size, depth_against_target
+from pipeline.comparison.comparison_figures import depth_against_target, networks_by_class_size
 from pipeline.comparison.comparison_page import comparison_page
 from pipeline.comparison.comparison_text import comparison_text
 from pipeline.comparison.findings import DEPTHS, SIZES, Findings
@@ -70,7 +70,7 @@ def build_comparison(settings: Settings, manifest: DatasetManifest) -> Compariso
         verdict=verdict(summary, differences),
         pictures={
             DEPTHS: draw_once(folder / "depth_against_target.png", depth_against_target, by_target, target),
-            SIZES: draw_once(folder / "accuracy_by_class_size.png", accuracy_by_class_size, by_class_size),
+            SIZES: draw_once(folder / "networks_by_class_size.png", networks_by_class_size, by_class_size),
         },
         registered=best_network(settings, manifest),
         day=datetime.now(UTC).date(),

@@ -40,10 +40,9 @@ weekly_refresh = dg.ScheduleDefinition(
     cron_schedule=_CONFIGURED.refresh.cron,
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.STOPPED,
-    description=f"Runs the pipeline of the scope {_SCOPE} on what changed, as GBIF ingests the iNaturalist dataset "
-    f"once a week: at {_CONFIGURED.refresh.cron} (refresh.cron: minute, hour, day, month, weekday; UTC). "
-    f"{COST[_CONFIGURED.source.mode]} If photographs changed, all networks are trained anew: hours to days on a GPU "
-    "for a country. Off until you switch it on; then its next times are shown here.",
+    description=f"Runs the pipeline of the scope {_SCOPE} on what changed: once a week (refresh.cron), as GBIF ingests "
+    f"the iNaturalist dataset once a week. {COST[_CONFIGURED.source.mode]} If photographs changed, all networks are "
+    "trained anew: hours to days on a GPU for a country. Off until you switch it on; then Dagster shows its next time.",
 )
 
 

@@ -123,6 +123,7 @@ def train_share_is_near_target(scope: Scope) -> dg.AssetCheckResult:
 def counts_add_up(scope: Scope) -> dg.AssetCheckResult:
     """From occurrences to the split, every row that left the pipeline left a line in `rejections`."""
     paths = scope.settings().paths
+    found = accounts(paths)
     lines = [
         {
             "from": f"{each.before}: {each.rows_before:,}",
@@ -130,9 +131,13 @@ def counts_add_up(scope: Scope) -> dg.AssetCheckResult:
             "left out": each.rows_removed,
             "adds up": "yes" if each.is_balanced() else "no",
         }
-        for each in accounts(paths)
+        for each in found
     ]
-    return _verdict(balance(paths), {"rows": records_table(lines, none="")})
+    measured: dict[str, Metadata] = {
+        "rows": records_table(lines, none=""),
+        "left out in all": sum(each.rows_removed for each in found),
+    }
+    return _verdict(balance(paths), measured)
 
 
 @dg.asset_check(op_tags=PROCESSOR, asset="leakage", additional_deps=["split", "taxonomy"], blocking=False)

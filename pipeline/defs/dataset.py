@@ -15,7 +15,7 @@ from pipeline.dataset.pack import build_training_photos
 from pipeline.dataset.species import build_species
 from pipeline.dataset.split import build_genus_photos, build_split, split_gaps
 from pipeline.dataset.taxonomy import build_taxonomy
-from pipeline.defs.logged import DATASET_PAGE, PAGES, pages, pictures, run_link, shown_by
+from pipeline.defs.logged import dataset_pages, pages, pictures, run_link, shown_by
 from pipeline.defs.metadata import (
     TABLE,
     code_version,
@@ -249,7 +249,7 @@ def manifest(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeR
     kept = keep_attribution(paths, version=found.dataset_version)
     run_id = dataset_run(settings, found, tags=run_tags(settings, context))
     drawn = {
-        "Photographs of the dataset": contact_sheet(paths, seed=settings.split.seed),
+        "Photographs of the dataset": contact_sheet(paths, settings, seed=settings.split.seed),
         "Photographs per species": long_tail(paths),
         "What each rule removed": rejections_chart(paths),
     }
@@ -287,12 +287,14 @@ class PageConfig(dg.Config):
     op_tags=SOON,
     kinds={"html", "mlflow"},
     deps=[
-        "clean_occurrences", "photos", "species", "rejections", "taxonomy", "taxonomy_diff", "split", "attribution",
-        "leakage", "manifest",
+        "gbif_download", "occurrences", "media", "clean_occurrences", "changes", "photos", "species", "rejections",
+        "taxonomy", "taxonomy_diff", "split", "attribution", "leakage", "manifest",
     ],
     code_version=code_version(
         "species_per_class", "long_tail", "observation_places", "licence_counts", "leakage_examples", "chosen_taxa",
-        "taxon_sheet", "taxonomy_changes", python=1,
+        "taxon_sheet", "taxonomy_changes", "dataset_summary", "species_kingdoms", "species_list", "same_photographs",
+        "rejection_examples", "rejection_records", "changes_species", "changes_replaced", "changed_photographs",
+        "changed_species", python=2,
     ),
 )  # fmt: skip
 def dataset_page(context: dg.AssetExecutionContext, scope: Scope, config: PageConfig) -> dg.MaterializeResult[None]:
@@ -301,15 +303,12 @@ def dataset_page(context: dg.AssetExecutionContext, scope: Scope, config: PageCo
     mlflow_answers(settings)
     page = build_dataset_page(settings.paths, settings, taxa=config.taxa)
     run_id = dataset_run(settings, DatasetManifest.read(settings.paths), tags={})
-    folder = page.html.parent
-    beside = DATASET_PAGE.rpartition("/")[0]
-    files = {title: (f"{beside}/{name}", folder / name) for title, name in PAGES.items() if (folder / name).exists()}
     return result(
         context,
         settings,
         data_version=sha256_of(page.html),
         metadata={
-            **pages(settings, run_id, files),
+            **pages(settings, run_id, dataset_pages(page)),
             "MLflow run": run_link(settings, run_id),
             **pictures(settings, run_id, page.pictures),
             "path": dg.MetadataValue.path(str(page.html)),

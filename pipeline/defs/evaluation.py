@@ -8,14 +8,15 @@ from pipeline.comparison.networks import NETWORKS
 from pipeline.comparison.report import build_comparison
 from pipeline.comparison.wording import percent
 from pipeline.dataset.manifest import DatasetManifest
-from pipeline.defs.logged import REPORT, pages, pictures, run_link
+from pipeline.defs.logged import REPORT, dataset_pages, pages, pictures, run_link
 from pipeline.defs.metadata import records_table, result
 from pipeline.defs.mlflow_runs import mlflow_answers, run_tags
 from pipeline.defs.scope_resource import Scope
 from pipeline.defs.stages import calibrate_network
 from pipeline.defs.together import PROCESSOR
 from pipeline.files import digest_of, sha256_of
-from pipeline.tracking.runs import comparison_run
+from pipeline.pages.dataset_page import show_accuracy
+from pipeline.tracking.runs import comparison_run, dataset_run
 
 DATASET = ["taxonomy", "split", "manifest"]
 """What every calibration reads of the dataset."""
@@ -73,6 +74,9 @@ def comparison(context: dg.AssetExecutionContext, scope: Scope) -> dg.Materializ
         files=[found.page, *found.tables, *found.pictures.values()],
         tags=run_tags(settings, context),
     )
+    # The species table of the dataset page says from now on how often each species is right.
+    if (shown := show_accuracy(settings.paths, settings)) is not None:
+        pages(settings, dataset_run(settings, dataset, tags={}), dataset_pages(shown))
     return result(
         context,
         settings,

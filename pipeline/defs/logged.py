@@ -13,6 +13,7 @@ import dagster as dg
 
 from pipeline.config.settings import Settings
 from pipeline.defs.metadata import Metadata
+from pipeline.pages.dataset_page import DatasetPage
 from pipeline.pages.figures import preview
 from pipeline.tracking.links import artifact_page, artifact_url, run_url
 from pipeline.tracking.runs import log_files
@@ -60,6 +61,12 @@ def pages(settings: Settings, run_id: str, files: Mapping[str, tuple[str, Path]]
     """
     log_files(settings, run_id, dict(files.values()))
     return {title: page(settings, run_id, place) for title, (place, _) in files.items()}
+
+
+def dataset_pages(written: DatasetPage) -> dict[str, tuple[str, Path]]:
+    """The pages of the dataset for `pages`, below the folder of `DATASET_PAGE`."""
+    folder = DATASET_PAGE.rpartition("/")[0]
+    return {title: (f"{folder}/{name}", written.files[name]) for title, name in PAGES.items()}
 
 
 def page(settings: Settings, run_id: str, place: str) -> dg.MetadataValue:

@@ -16,7 +16,7 @@ from pipeline.column_descriptions import column_description
 from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import content_hash
 from pipeline.files import digest_of
-from pipeline.pages.dataset_page import MEANING
+from pipeline.pages.rule_meanings import MEANING
 from pipeline.query import select
 from pipeline.tables import CONTRACTS, DUCKDB_TYPES
 
@@ -189,8 +189,10 @@ def records_table(records: Sequence[Mapping[str, object]], *, none: str) -> dg.M
 
 
 def _cell(value: object) -> str | int | float | bool | None:
-    """A value as Dagster's tables take it."""
-    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+    """A value as Dagster's tables take it; a number and its sign stay on one line."""
+    if isinstance(value, str):
+        return value.replace(" %", "\N{NO-BREAK SPACE}%")
+    return value if value is None or isinstance(value, int | float | bool) else str(value)
 
 
 def _type(rows: Sequence[Mapping[str, object]], column: str) -> str:

@@ -177,7 +177,7 @@ def origin(tags: Mapping[str, str]) -> str:
     for tag, kind in ((SCHEDULE_NAME_TAG, "schedule"), (SENSOR_NAME_TAG, "sensor")):
         if tag in tags:
             return f"{kind} {tags[tag]}"
-    return "naturewatch run" if any(tag in tags for tag in COMMAND_TAGS) else "Dagster's UI"
+    return "command" if any(tag in tags for tag in COMMAND_TAGS) else "UI"
 
 
 def record_of(instance: dg.DagsterInstance, run_id: str) -> Path:

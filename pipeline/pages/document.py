@@ -57,7 +57,7 @@ def render(template: str, **facts: object) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["number"] = "{:,}".format
+    environment.filters["number"] = cell
     environment.filters["share"] = share
     environment.filters["cell"] = cell
     environment.filters["data_url"] = data_url

@@ -1,5 +1,6 @@
 """What a model card is about: the numbers of one trained and calibrated network, read from its results and tables."""
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -11,7 +12,10 @@ from pipeline.comparison.intervals import over_photographs
 from pipeline.comparison.networks import NETWORKS
 from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import DatasetManifest
+from pipeline.gbif.source import SourceRecord
 from pipeline.launching.specs import calibrated, trained
+from pipeline.pages.addresses import Catalogue, catalogue
+from pipeline.pages.species_table import SpeciesTable
 from pipeline.query import rows
 
 CONFUSED = 10
@@ -29,8 +33,10 @@ class CardFacts:
     network: NetworkName
     training: TrainResult
     calibration: CalibrateResult
-    species: list[Row]
-    """Rows of `species_accuracy.sql`."""
+    species: SpeciesTable
+    """All that it knows, with what it recognises of their validation photographs."""
+    found_at: Catalogue
+    """Where GBIF shows these species."""
     classes: list[Row]
     """Rows of `group_accuracy.sql` by taxonomic class, those with validation photographs; with `low` and `high`."""
     orders: list[Row]
@@ -56,12 +62,12 @@ class CardFacts:
     @property
     def known(self) -> int:
         """Species that the network can name."""
-        return len(self.species)
+        return len(self.species.rows)
 
     @property
     def unjudged(self) -> int:
         """Species without a validation photograph."""
-        return sum(not row["judged"] for row in self.species)
+        return sum(row["correct"] is None for row in self.species.rows)
 
 
 def card_facts(settings: Settings, manifest: DatasetManifest, *, network: NetworkName, commit: str) -> CardFacts:
@@ -70,13 +76,13 @@ def card_facts(settings: Settings, manifest: DatasetManifest, *, network: Networ
     Raises:
         ChildError: the network is not trained and calibrated.
         TableError: a table is missing.
+        GbifError: `download.json` is missing.
     """
     training = trained(settings, manifest, network=network)
     paths = settings.paths
     tree, predictions = paths.table("taxonomy"), training.predictions
-    species = rows(
-        "species_accuracy", inputs={"taxonomy": tree, "split": paths.table("split"), "predictions": predictions}
-    )
+    inputs = {"taxonomy": tree, "split": paths.table("split"), "predictions": predictions}
+    species = SpeciesTable(rows=rows("species_list", inputs=inputs), network=NETWORKS[network].title)
     history = pq.read_table(training.history, columns=["epoch", "step"]).to_pylist()
     groups = {
         rank: rows("group_accuracy", inputs={"taxonomy": tree, "predictions": predictions}, rank=rank)
@@ -89,10 +95,11 @@ def card_facts(settings: Settings, manifest: DatasetManifest, *, network: Networ
         training=training,
         calibration=calibrated(settings, manifest, network=network),
         species=species,
+        found_at=catalogue(SourceRecord.read(paths), manifest.checklist_key),
         classes=_judged(groups["class"]),
         orders=_judged(groups["order"]),
         sizes=_sizes(training),
-        confusions=_confusions(training, species),
+        confusions=_confusions(training),
         licences=rows("licence_counts", inputs={"attribution": paths.table("attribution")}),
         epochs=max((row["epoch"] for row in history), default=0),
         steps=max((row["step"] for row in history), default=0),
@@ -120,9 +127,9 @@ def _sizes(training: TrainResult) -> list[Row]:
     return [row | _interval(row["value"], row["photos"]) for row in found]
 
 
-def _confusions(training: TrainResult, species: list[Row]) -> list[Row]:
+def _confusions(training: TrainResult) -> list[Row]:
     """The pairs of species that are most often taken for each other, the more frequent direction first."""
-    photos = {row["class_id"]: row["judged"] for row in species}
+    photos = Counter(pq.read_table(training.predictions, columns=["class_id"])["class_id"].to_pylist())
     found = []
     for pair in pq.read_table(training.confusions, filters=[("side", "=", "validation")]).to_pylist()[:CONFUSED]:
         one, other = (pair["class_id"], pair["name"]), (pair["other_class_id"], pair["other_name"])

@@ -5,6 +5,7 @@ from typing import Final
 
 from ml.spec import RANKS, Rule
 from pipeline.comparison.wording import between, counted, day, duration, listed, percent, plain_percent
+from pipeline.pages.addresses import doi_address
 from pipeline.registry.card_facts import CardFacts
 
 PAPER: Final = (
@@ -149,10 +150,12 @@ def citations(facts: CardFacts) -> list[tuple[str, str]]:
         f"NatureWatch ({facts.day.year}): model {settings.registry.model_name}, {facts.title}, for the scope "
         f"{settings.name}. Dataset version {manifest.dataset_version}.{commit}"
     )
-    if manifest.citation and not manifest.origin:
+    if manifest.citation and not manifest.origin and doi_address(manifest.doi):
         source = manifest.citation
-    elif manifest.doi:
-        source = f"A sample, not citable: {manifest.origin or 'made up'}. Its DOI {manifest.doi} leads nowhere."
+    elif manifest.doi and not doi_address(manifest.doi):
+        source = (
+            f"A sample, not citable: {manifest.source}. The DOI {manifest.doi} was made up and resolves to nothing."
+        )
     else:
         source = f"Not citable: {manifest.source}."
     return [("the model, with its version number", model), ("the method", PAPER), ("the data", source)]

@@ -20,6 +20,7 @@ from ml.specificity.stage import read_predictions, write_outcome
 from ml.taxonomy import Taxonomy
 from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import TABLES, DatasetManifest
+from pipeline.files import write_json
 from pipeline.launching.specs import calibrate_hash, train_hash
 from pipeline.paths import Paths
 from tests.ml.specificity_fixtures import BIRDS, rows_of, write_taxonomy
@@ -49,6 +50,15 @@ def dataset(paths: Paths) -> DatasetManifest:
     pq.write_table(pa.Table.from_pylist([*validation, *training]), paths.table("split"))
     licences = [{"photo_id": row["photo_id"], "licence": LICENCES[row["class_id"]]} for row in (*validation, *training)]
     pq.write_table(pa.Table.from_pylist(licences), paths.table("attribution"))
+    source: dict[str, object] = {
+        "mode": "download",
+        "key": "k",
+        "predicate": {},
+        "checklist_key": None,
+        "archive": "a",
+        "sha256": "s",
+    }
+    write_json(paths.current_download, source)
     return DatasetManifest(
         scope="test", dataset_version="v1", split_hash="s1", taxonomy_hash="t1",
         table_hashes={name: f"{name}-hash" for name in TABLES},

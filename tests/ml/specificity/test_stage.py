@@ -251,7 +251,7 @@ def test_novelty_is_calibrated_on_one_half_and_judged_on_the_other(
     judges = np.array(pq.read_table(spec.predictions)["half"].to_pylist()) == "evaluation"
     shares = np.array([answer["known"] for answer in novelty.judge(embeddings[judges])])
     low, high = clopper_pearson(int((shares <= 0.05).sum()), 200)
-    row = f"| 5% | {100 * (shares <= 0.05).mean():.1f} % ({100 * low:.1f} to {100 * high:.1f}) |"
+    row = f"| 5 % | {100 * (shares <= 0.05).mean():.1f} % ({100 * low:.1f} to {100 * high:.1f}) |"
     assert row in result.report.read_text("utf-8")
     assert result.novelty_auroc is not None
     assert result.novelty_auroc > 0.9

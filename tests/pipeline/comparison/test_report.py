@@ -18,7 +18,8 @@ from pipeline.dataset.manifest import DatasetManifest
 from pipeline.errors import TableError
 from pipeline.launching.specs import trained
 from pipeline.tracking.runs import client, comparison_run, dataset_run
-from tests.pipeline.chromium import cells, chromium, opened, stumbling_blocks
+from tests.pipeline.pages.browser import chromium, opened
+from tests.pipeline.report_pages import cells, stumbling_blocks
 from tests.pipeline.trained import PHOTOS, dataset, train, train_all
 
 SKILLS: dict[NetworkName, float] = {
@@ -178,32 +179,33 @@ def test_the_page_can_be_read_by_everyone_on_every_screen(compared: Compared, br
 def test_the_page_says_what_the_tables_say(compared: Compared, browser: Browser) -> None:
     _, _, found = compared(1)
     summary = {(row["network"], row["quantity"]): row for row in pq.read_table(found.tables[0]).to_pylist()}
-    with opened(browser, found.html) as (page, problems):
-        assert found.verdict in page.locator(".verdict").inner_text()
-        rows = {row[0]: row[1:] for row in cells(page, "Table 1, first part")}
-        for name, network in NETWORKS.items():
-            top1 = summary[name, "top1"]
-            span = f"{100 * top1['low']:.1f} to {100 * top1['high']:.1f}"
-            assert rows[network.title][0] == f"{100 * top1['value']:.1f} % {span}"
-        depths = {row[0]: row[2] for row in cells(page, "Table 1, second part")}
-        for name, network in NETWORKS.items():
-            assert depths[network.title] == f"{summary[name, 'specificity_depth']['value']:.2f}"
-        changes = cells(page, "Differences of validation top-1")
-        for row, shown in zip(pq.read_table(found.tables[1]).to_pylist(), changes, strict=True):
-            span = f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}"
-            assert shown[2] == f"{100 * row['difference']:+.1f} {span}"
-        assert cells(page, "The paper's Table 1")[0][1] == "46.6 %"
-        assert page.locator("figure img").count() == len(found.pictures)
-        links = page.locator("#runs ~ .scroll a").all()
-        assert len(links) == 2 * len(NETWORKS)
-        assert all("workflowType=machine_learning" in (link.get_attribute("href") or "") for link in links)
-    assert problems == []
+    shown = opened(browser, found.html)
+    page = shown.page
+    assert found.verdict in page.locator(".verdict").inner_text()
+    rows = {row[0]: row[1:] for row in cells(page, "Table 1, first part")}
+    for name, network in NETWORKS.items():
+        top1 = summary[name, "top1"]
+        span = f"{100 * top1['low']:.1f} to {100 * top1['high']:.1f}"
+        assert rows[network.title][0] == f"{100 * top1['value']:.1f} % {span}"
+    depths = {row[0]: row[2] for row in cells(page, "Table 1, second part")}
+    for name, network in NETWORKS.items():
+        assert depths[network.title] == f"{summary[name, 'specificity_depth']['value']:.2f}"
+    changes = cells(page, "Differences of validation top-1")
+    for row, cell_texts in zip(pq.read_table(found.tables[1]).to_pylist(), changes, strict=True):
+        span = f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}"
+        assert cell_texts[2] == f"{100 * row['difference']:+.1f} {span}"
+    assert cells(page, "The paper's Table 1")[0][1] == "46.6 %"
+    assert page.locator("figure img").count() == len(found.pictures)
+    links = page.locator("#runs ~ .scroll a").all()
+    assert len(links) == 2 * len(NETWORKS)
+    assert all("workflowType=machine_learning" in (link.get_attribute("href") or "") for link in links)
+    assert shown.complaints == []
 
 
 def test_several_seeds_are_shown_with_their_intervals(compared: Compared, browser: Browser) -> None:
     _, _, found = compared(2)
-    with opened(browser, found.html) as (page, _):
-        (first, *_) = cells(page, "Differences of validation top-1")
-        row = pq.read_table(found.tables[1]).to_pylist()[0]
-        assert first[3] == f"{100 * row['low_over_seeds']:+.1f} to {100 * row['high_over_seeds']:+.1f}"
-        assert len(cells(page, "Trainings and calibrations")) == 2 * len(NETWORKS)
+    page = opened(browser, found.html).page
+    (first, *_) = cells(page, "Differences of validation top-1")
+    row = pq.read_table(found.tables[1]).to_pylist()[0]
+    assert first[3] == f"{100 * row['low_over_seeds']:+.1f} to {100 * row['high_over_seeds']:+.1f}"
+    assert len(cells(page, "Trainings and calibrations")) == 2 * len(NETWORKS)

@@ -91,7 +91,7 @@ def test_what_the_launchpad_says_decides_and_is_kept_with_the_run(
     recorded = instance.get_run_by_id(result.run_id)
     assert recorded is not None
     assert recorded.tags[SCOPE_TAG] == "birds"
-    assert recorded.tags[ORIGIN_TAG] == "Dagster's UI"
+    assert recorded.tags[ORIGIN_TAG] == "UI"
     assert cast("dict[str, Any]", recorded.run_config)["resources"]["scope"]["config"]["target"] == 0.95
 
 
@@ -120,9 +120,9 @@ def test_the_launchpad_completes_every_licence() -> None:
     [
         ({"dagster/schedule_name": "weekly_refresh"}, "schedule weekly_refresh"),
         ({"dagster/sensor_name": "growth"}, "sensor growth"),
-        ({PROCESS_TAG: "process 1 on kea"}, "naturewatch run"),
-        ({RUN_TAG: "run.log"}, "naturewatch run"),
-        ({"dagster/code_location": "naturewatch"}, "Dagster's UI"),
+        ({PROCESS_TAG: "process 1 on kea"}, "command"),
+        ({RUN_TAG: "run.log"}, "command"),
+        ({"dagster/code_location": "naturewatch"}, "UI"),
     ],
 )
 def test_a_run_says_who_started_it(tags: dict[str, str], expected: str) -> None:

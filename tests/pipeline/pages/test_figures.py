@@ -6,13 +6,13 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from pipeline.pages.figures import Bar, draw_bars, draw_once, figure_of, preview
+from pipeline.pages.figures import Mark, draw_bars, draw_once, figure_of, preview
 
 
 def drawing(value: int) -> Figure:
     """A chart of one bar."""
     figure = figure_of(height=1.5)
-    draw_bars(figure.add_subplot(), ["Nestor notabilis"], [Bar(place=0, value=value, colour="#0a4c8a")], x="birds")
+    draw_bars(figure.add_subplot(), ["Nestor notabilis"], [Mark(place=0, value=value, colour="#0a4c8a")], x="birds")
     return figure
 
 
