@@ -7,7 +7,13 @@ import dagster as dg
 from pydantic import Field
 
 from ml.spec import RANKS
-from pipeline.dataset.attribution import build_attribution, derived_dataset_path, keep_attribution
+from pipeline.dataset.attribution import (
+    build_attribution,
+    derived_dataset_path,
+    keep_attribution,
+    licence_counts,
+    licence_statement,
+)
 from pipeline.dataset.leakage import build_leakage
 from pipeline.dataset.leakage import leakage as leakage_found
 from pipeline.dataset.manifest import DatasetManifest, build_manifest
@@ -182,13 +188,14 @@ def attribution(context: dg.AssetExecutionContext, scope: Scope) -> dg.Materiali
     """Licence, holder and creator of every photograph that training uses, and the counts that GBIF asks for."""
     settings = scope.settings()
     table = build_attribution(settings.paths)
-    licences = {licence or "unknown": number for (licence,), number in tally(table, "licence").items()}
+    licences = licence_counts(table)
     return table_result(
         context,
         settings,
         table,
         metadata={
             "licences": mapping_table(licences, columns=("licence", "photographs")),
+            "what they mean for a model": dg.MetadataValue.text(licence_statement(licences)),
             "for GBIF's derived datasets": dg.MetadataValue.path(str(derived_dataset_path(settings.paths))),
         },
     )
