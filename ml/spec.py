@@ -100,7 +100,7 @@ def final_metric(name: str) -> str:
 
 
 def run_name(*, scope: str, title: str, started_ms: int) -> str:
-    """The name of a run in MLflow's list: `sample 2026-11-26: two views`.
+    """The name of a run in MLflow's list, which cuts what is long: `two views: sample 2026-11-26`.
 
     Args:
         scope: The configuration's name.
@@ -108,7 +108,7 @@ def run_name(*, scope: str, title: str, started_ms: int) -> str:
         started_ms: When the run began, in milliseconds since 1970; the day is that of this machine's time zone.
     """
     day = datetime.fromtimestamp(started_ms / 1000).astimezone()
-    return f"{scope} {day:%Y-%m-%d}: {title}".strip()
+    return f"{title}: {f'{scope} ' if scope else ''}{day:%Y-%m-%d}"
 
 
 def sqlite_file(address: str) -> Path | None:
@@ -132,7 +132,7 @@ class TrackingSpec(Document):
     stage: str
     """Tag `naturewatch.stage`: with `spec_hash` it finds the run to continue after a retry."""
     title: str = ""
-    """What the run is, for people; its name begins with scope and date. Empty: the stage."""
+    """What the run is, for people; scope and date follow in its name. Empty: the stage."""
     scope: str = ""
     """The configuration's name, for the run's name."""
     tags: dict[str, str] = Field(default={})
@@ -210,6 +210,12 @@ class TrainResult(Result):
     (peak), data_wait (share of the time that steps waited for photographs)."""
     figures: dict[str, Path]
     """PNG pictures by title, the training curves among them."""
+    report: Path | None = None
+    """`evaluation.md`: the numbers and the confused taxa in words; None in earlier results."""
+    seconds: float | None = None
+    """From the last start to the end, evaluation included; None in earlier results."""
+    hardware: str | None = None
+    """What it was computed on: `2 x NVIDIA H100 80GB HBM3`; None in earlier results."""
     metrics: dict[str, float]
     """At least top1, top5, macro_top1, ece, and accuracy_<rank> for each rank down to the classes' own, on the
     validation side; with `train_` before them on the training side."""
@@ -356,6 +362,9 @@ class RegisterSpec(StageSpec):
     specificity: Path
     """`result.json` of the calibration."""
     model_card: Path
+    """Markdown: the version's description."""
+    model_page: Path | None = None
+    """The card with its pictures, as one HTML file."""
     attribution: Path
     figures: dict[str, Path]
     example: Path

@@ -1,4 +1,4 @@
-"""Draws the pictures of docs/specificity.md: `python docs/pictures/draw_specificity.py` from the project's folder.
+"""Draws the pictures of docs/specificity.md: `.venv/bin/python -m docs.pictures.draw_specificity`.
 
 The probabilities of the small example are made up; what is answered from them is computed by the product.
 """
@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import PercentFormatter
 
 from bench.guarantee import population
 from ml.classifiers.classes import taxonomy_of_classes
-from ml.evaluation.drawing import figure_of, save, tidy
-from ml.palette import BLUE, INK, MUTED, VERMILION
+from ml.evaluation.drawing import figure_of, legend_outside, save_figure, tidy
+from ml.palette import BLUE, INK, MUTED, POINTS, SMALL, VERMILION, WIDTH
 from ml.spec import RANKS
 from ml.specificity import answer, node_probabilities, restrict
 from ml.specificity.guarantee import guaranteed_threshold
@@ -45,7 +46,7 @@ def draw_tree() -> Path:
     tree, row = example()
     nodes = node_probabilities(row, tree)[0]
     height = (tree.leaf_begin + tree.leaf_end - 1) / 2
-    figure = figure_of(11, 6.6)
+    figure = figure_of(8, 6.4)
     for axes, threshold in zip(figure.subplots(2, 1), (0.9, 0.5), strict=True):
         chosen = int(answer(row, tree, threshold).node_ids[0])
         path = tree.lineage(chosen)
@@ -64,15 +65,15 @@ def draw_tree() -> Path:
             _label(axes, tree, node, nodes[node], chosen=node == chosen)
         axes.set_title(
             f"Threshold {threshold:.0%}: the answer is {tree.rank[chosen]} {tree.name[chosen]}, {nodes[chosen]:.0%}",
-            loc="left", color=VERMILION, fontsize=11, fontweight="bold",
+            loc="left", color=VERMILION, fontsize=POINTS + 1, fontweight="bold",
         )  # fmt: skip
-        axes.set_xlim(-0.1, 8.6)
+        axes.set_xlim(0, 9.2)
         axes.set_ylim(-tree.class_count + 0.3, 0.7)
         axes.set_yticks([])
         axes.set_xticks(range(1, 8), RANKS)
-        axes.tick_params(length=0, colors=MUTED)
+        axes.tick_params(length=0, colors=MUTED, labelsize=POINTS)
         axes.spines[:].set_visible(False)
-    return save(figure, FOLDER / "specificity-tree.png")
+    return save_figure(figure, FOLDER / "specificity-tree.png")
 
 
 def draw_promise() -> Path:
@@ -84,23 +85,23 @@ def draw_promise() -> Path:
     guess = [float(curve.threshold[curve.choose(target)]) for target in targets]
     promised = [guaranteed_threshold(curve, target=float(target), delta=0.05) for target in targets]
     kept = [threshold for threshold in promised if threshold is not None]
-    figure = figure_of(11, 3.9)
-    left, right = figure.subplots(1, 2)
-    tidy(left, title="What it costs")
-    tidy(right, title="What it yields")
-    for thresholds, colour, name in ((guess, MUTED, "best guess"), (kept, BLUE, "promised, delta 5 %")):
+    figure = figure_of(WIDTH, 6.4)
+    above, below = figure.subplots(2, 1, sharex=True)
+    tidy(above, title="What it costs", y="mean depth of the answers\n(species is 7)")
+    tidy(below, title="What it yields", x="target accuracy", y="accuracy for everyone")
+    for thresholds, colour, dash, name in (
+        (guess, VERMILION, "--", "best guess"),
+        (kept, BLUE, "-", "promised, delta 5 %"),
+    ):
         entries = truth.entries(np.array(thresholds))
-        left.plot(targets[: len(entries)], truth.depth[entries], color=colour, linewidth=2, label=name)
-        right.plot(targets[: len(entries)], truth.accuracy[entries], color=colour, linewidth=2, label=name)
-    right.plot([0.6, 1], [0.6, 1], color=VERMILION, linestyle=":", label="what was asked for")
-    left.set_ylabel("mean depth of the answers (species is 7)")
-    right.set_ylabel("accuracy for everyone")
-    right.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    for axes in (left, right):
-        axes.set_xlabel("target accuracy")
-        axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        axes.legend(frameon=False)
-    return save(figure, FOLDER / "specificity-promise.png")
+        for axes, values in ((above, truth.depth), (below, truth.accuracy)):
+            shown = targets[: len(entries)]
+            axes.plot(shown, values[entries], color=colour, linewidth=1.8, linestyle=dash, label=name)
+    below.plot([0.6, 1], [0.6, 1], color=INK, linewidth=1, linestyle=":", label="what was asked for")
+    for axis in (below.xaxis, below.yaxis):
+        axis.set_major_formatter(PercentFormatter(1, decimals=0))
+    legend_outside(figure, below)
+    return save_figure(figure, FOLDER / "specificity-promise.png")
 
 
 def draw_watch() -> Path:
@@ -110,28 +111,33 @@ def draw_watch() -> Path:
     filtered = restrict(row, tree, [plants])
     watched = tree.find("Mustela")
     mass = float(node_probabilities(row, tree)[0, watched])
-    figure = figure_of(11, 3.2)
-    panels = figure.subplots(1, 2, sharey=True)
+    figure = figure_of(WIDTH, 4.6)
+    panels = figure.subplots(2, 1, sharex=True)
     names = [tree.name[leaf] for leaf in tree.leaves]
+    inside = tree.contains(watched, np.arange(tree.class_count))
+    alarm = f"watched genus Mustela: {mass:.0%}: alarm, whatever the filter or the answer says"
     for axes, shares, title in zip(
         panels, (row[0], filtered[0]), ("What the network sees", 'Filtered: "it was a plant"'), strict=True
     ):
-        inside = tree.contains(watched, np.arange(tree.class_count))
-        bars = axes.barh(names, shares, color=[VERMILION if member else BLUE for member in inside])
-        axes.bar_label(bars, labels=[f"{100 * share:.3g} %" for share in shares], padding=3, color=MUTED)
+        for chosen, colour, hatch, label in ((inside, VERMILION, "///", alarm), (~inside, BLUE, "", "other species")):
+            places = np.flatnonzero(chosen)
+            bars = axes.barh(places, shares[places], color=colour, edgecolor="white", linewidth=0, hatch=hatch,
+                             label=label)  # fmt: skip
+            percents = [f"{100 * share:.3g} %" for share in shares[places]]
+            axes.bar_label(bars, labels=percents, padding=3, color=INK, fontsize=SMALL)
         tidy(axes, title=title, grid=False)
+        axes.set_yticks(range(len(names)), names)
+        axes.set_ylim(len(names) - 0.4, -0.6)
         axes.set(xlim=(0, 1.15), xticks=[])
         axes.spines["bottom"].set_visible(False)
         axes.tick_params(left=False)
-    panels[0].invert_yaxis()
-    alarm = f"watched genus Mustela: {mass:.0%} - ALARM,\nwhatever the filter or the answer says"
-    panels[1].text(0.35, 2.4, alarm, color=VERMILION, fontweight="bold", va="center")
-    return save(figure, FOLDER / "specificity-watch.png")
+    legend_outside(figure, panels[0])
+    return save_figure(figure, FOLDER / "specificity-watch.png")
 
 
 def _label(axes: Axes, tree: Taxonomy, node: int, probability: float, *, chosen: bool) -> None:
     leaf = tree.class_id[node] >= 0
-    place = {"xytext": (9, -3), "ha": "left"} if leaf else {"xytext": (0, 10), "ha": "center"}
+    place = {"xytext": (9, -3), "ha": "left"} if leaf else {"xytext": (0, 13), "ha": "center"}
     # A chain of single taxa says the same number again and again: only its ends are named.
     alone = any(tree.parent[node] == tree.parent[other] for other in range(tree.node_count) if other != node)
     only = not alone and not chosen and not leaf and tree.depth[node] > 1
@@ -139,7 +145,8 @@ def _label(axes: Axes, tree: Taxonomy, node: int, probability: float, *, chosen:
     text = percent if only else f"{tree.name[node]} {percent}"
     axes.annotate(
         text, (tree.depth[node], -(tree.leaf_begin[node] + tree.leaf_end[node] - 1) / 2), textcoords="offset points",
-        fontsize=7.5, color=VERMILION if chosen else INK, fontweight="bold" if chosen else "normal", **place,
+        fontsize=7.5, color=VERMILION if chosen else INK, fontweight="bold" if chosen else "normal",
+        path_effects=[withStroke(linewidth=2.5, foreground="white")], **place,
     )  # fmt: skip
 
 

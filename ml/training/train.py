@@ -5,13 +5,16 @@ Killed at any moment, the next start goes on from the checkpoint.
 
 import contextlib
 import threading
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ml.child.pipes import Reporter
 from ml.child.tracked import run_of
 from ml.devices import Device
-from ml.evaluation.report import assess, training_curves
+from ml.evaluation.accuracy_figures import training_curves
+from ml.evaluation.drawing import save_figure
+from ml.evaluation.report import assess
 from ml.images.loader import Loader
 from ml.images.pack import Pack, Photos
 from ml.networks.embeddings import Embeddings, Pass
@@ -59,6 +62,7 @@ def run(spec: TrainSpec, *, device: Device, reporter: Reporter, stop: threading.
         MlError: the inputs are unusable, the folder is in use, training was interrupted or diverged.
         TaxonomyError: `taxonomy.parquet` is unusable.
     """
+    began = time.monotonic()
     with locked(spec.output) if device.first else contextlib.nullcontext():
         if device.first:
             claim(spec)
@@ -72,6 +76,7 @@ def run(spec: TrainSpec, *, device: Device, reporter: Reporter, stop: threading.
         with run_of(spec, system_metrics=True) as tracked:
             result = _train(spec, device=device, reporter=reporter, stop=stop, tracked=tracked)
             assert result is not None  # noqa: S101 (the first rank's)
+        result = result.model_copy(update={"seconds": time.monotonic() - began, "hardware": device.hardware})
         # Written when MLflow's run has ended: a training that is found done does not enter it again.
         result.write(spec.output / RESULT_FILE)
         clear(spec.output)
@@ -176,15 +181,17 @@ def _finish(
         return None
     numbers, pictures = assessed.numbers, dict(assessed.figures)
     if job.steps:
-        pictures["Training curves"] = training_curves(
-            history, title=f"{name}: {job.spec.backbone}", top1=numbers["top1"], path=output / "training_curves.png"
+        curves = training_curves(
+            history, title=f"{name}: {job.spec.backbone}", rank=network.spec.rank, top1=numbers["top1"]
         )
+        pictures["Training curves"] = save_figure(curves, output / "training_curves.png")
     if tracked is not None:
         # At step 0 MLflow draws bars; single points of a curve say nothing.
         tracked.log_metrics({final_metric(name): number for name, number in numbers.items()})
         for picture in pictures.values():
             tracked.log_figure(picture)
-        tracked.log_file(description)
+        for file in (description, assessed.text):
+            tracked.log_file(file)
         for table in (written, assessed.metrics_table, assessed.confusions):
             tracked.log_table(table)
     job.reporter.info(
@@ -201,6 +208,7 @@ def _finish(
         train_predictions=assessed.train_predictions,
         metrics_table=assessed.metrics_table,
         confusions=assessed.confusions,
+        report=assessed.text,
         prototypes=assessed.prototypes,
         figures=pictures,
         metrics=numbers,

@@ -7,7 +7,7 @@ import socket
 import sys
 import time
 import webbrowser
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -69,10 +69,12 @@ def serve(settings: Settings, *, port: int, mlflow_port: int, browser: bool = Tr
         "NATUREWATCH__REGISTRY__DAGSTER_URL": f"http://{HOST}:{port}",
         "NATUREWATCH__REGISTRY__MLFLOW_URL": mlflow_url,
     }
-    raise_on_signals()
     with dg.DagsterInstance.get() as instance, running(environment=environment, log=log) as servers:
+        # From here on there is something to end.
+        raise_on_signals()
         try:
-            set_slots(instance, TRAININGS, slots(processes=settings.training.processes))
+            with _undisturbed():
+                set_slots(instance, TRAININGS, slots(processes=settings.training.processes))
             with Console().status("starting"):
                 servers.start(_dagster(port))
                 mlflow_page = _mlflow_page(settings, mlflow_url, remote=remote)
@@ -99,18 +101,15 @@ def _mlflow_page(settings: Settings, mlflow_url: str, *, remote: bool) -> str:
     Dagster's UI is useful without a remote server: then this says why, and returns the server's address.
     """
     registry = settings.registry.model_copy(update={"mlflow_url": mlflow_url})
-    # MLflow is imported, which takes seconds; an exception in the middle of an import may be lost.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
-        describe_store(settings, client(settings))
-        return experiment_url(settings.model_copy(update={"registry": registry}))
+        with _undisturbed():
+            describe_store(settings, client(settings))
+            return experiment_url(settings.model_copy(update={"registry": registry}))
     except (RegistryError, TrackingError) as error:
         if not remote:
             raise
         sys.stderr.write(f"naturewatch: {error}\n")
         return mlflow_url
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _wait_until_ready(servers: Servers, *, log: Path) -> None:
@@ -129,9 +128,20 @@ def _watch(instance: dg.DagsterInstance, servers: Servers) -> NoReturn:
     while True:
         servers.check()
         if time.monotonic() - looked >= CHECK_SECONDS:
-            end_killed_runs(instance)
+            with _undisturbed():
+                end_killed_runs(instance)
             looked = time.monotonic()
         time.sleep(LOOK_SECONDS)
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let signals wait until the block ends: an import may lose their exception, a database prints it as a trace."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _check_ports(ports: Mapping[str, int]) -> None:

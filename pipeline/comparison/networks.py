@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from ml.palette import BLUE, GOLD, GREEN, MUTED
+from ml.palette import BLUE, GOLD, GREEN, VERMILION
 from ml.spec import NETWORK_TITLES, CalibrateResult, NetworkName, TrainResult
 from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import DatasetManifest
@@ -32,7 +32,7 @@ def _paper(*, top1: float, train_top1: float | None = None, depth: float) -> dic
 
 
 NETWORKS: Final[dict[NetworkName, Network]] = {
-    "baseline": Network(title=NETWORK_TITLES["baseline"], colour=MUTED, paper=_paper(top1=0.466, depth=4.78)),
+    "baseline": Network(title=NETWORK_TITLES["baseline"], colour=VERMILION, paper=_paper(top1=0.466, depth=4.78)),
     "baseline_matched": Network(title=NETWORK_TITLES["baseline_matched"], colour=GOLD),
     "multi_view": Network(
         title=NETWORK_TITLES["multi_view"], colour=BLUE, paper=_paper(top1=0.548, train_top1=0.682, depth=4.96)

@@ -137,8 +137,11 @@ class PhotoSettings(HostLimits):
     size: Literal["original", "large", "medium"] = "large"
     """iNaturalist's size variant: 2048, 1024 or 500 pixels on the long side."""
     licences: tuple[Licence, ...] = ()
-    """Allowed licences of photographs, whatever the licence of the record; empty allows all. `other` is a text that is
-    not understood to its end, `PDM` the Public Domain Mark."""
+    """Licences of the photographs that are fetched, trained on and shown, whatever the licence of the record. `open`
+    stands for those of Creative Commons and the public domain (`CC0`, `PDM`, `CC-BY` and all that begin with it), `all`
+    for every one; `other` is a text that is not understood to its end, `PDM` the Public Domain Mark. Empty: `open` for
+    photographs from GBIF (modes `search`, `download`, `archive`, and `replica` without `source.replica.photos`), `all`
+    for one's own (mode `folder`, and `replica` with a CSV). See docs/adr/0048-open-licences.md."""
     skip_rare: bool = False
     """Do not fetch photographs of species with fewer than `split.min_images` of them in the index (rule
     `rare_species`): such a species can never be kept. The genus stage then lacks them, too (`split.rare_species`)."""
@@ -156,7 +159,15 @@ class PhotoSettings(HostLimits):
     """Days after which a photograph that failed permanently (gone, not_jpeg, corrupt, too_large, blocked) is requested
     again."""
     contact: Line = "https://github.com/naturewatch/naturewatch"
-    """Address for the operators of photo hosts, sent in the User-Agent; what is not ASCII is percent-encoded."""
+    """Your e-mail address or web page, for the operators of GBIF and of photo hosts, sent in the User-Agent; what is
+    not ASCII is percent-encoded. The default names the software alone: a run that fetches from GBIF says so."""
+
+    @field_validator("licences")
+    @classmethod
+    def _nothing_beside_all(cls, words: tuple[str, ...]) -> tuple[str, ...]:
+        if "all" in words and len(set(words)) > 1:
+            raise ValueError("all stands for every licence; write [all], or the licences without it")
+        return words
 
     def limits_of(self, host: str) -> HostLimits:
         """The limits of a host: the general ones, those it is known to ask for, and those that `hosts` gives it."""

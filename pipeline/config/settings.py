@@ -22,6 +22,7 @@ from pydantic_settings import (
 )
 
 from ml.spec import Line
+from pipeline.config.licence_names import licences_of
 from pipeline.config.problems import (
     CONFIG_VARIABLE,
     PREFIX,
@@ -121,6 +122,31 @@ class Settings(BaseSettings):
     def paths(self) -> Paths:
         """Where the files of this scope are."""
         return Paths(data_root=self.data_root.absolute())
+
+    @property
+    def own_photographs(self) -> bool:
+        """Whether the photographs are one's own, listed in a CSV, rather than GBIF's."""
+        return self.source.mode == "folder" or (
+            self.source.mode == "replica" and self.source.replica.photos is not None
+        )
+
+    @property
+    def allowed_licences(self) -> tuple[str, ...]:
+        """The licences of photographs that are used: those of `photos.licences`, else the default of the source.
+
+        Canonical (`pipeline.config.licence_names.LICENCES`) and in their order there; never empty.
+        """
+        return licences_of(self.photos.licences or ("all" if self.own_photographs else "open",))
+
+    @property
+    def contact_advice(self) -> str | None:
+        """What to do about `photos.contact`, in one line; None where it is set, or where no foreign host is asked."""
+        if self.source.mode in {"replica", "folder"} or "contact" in self.photos.model_fields_set:
+            return None
+        return (
+            "photos.contact is not set, so GBIF and the photo hosts cannot reach you if something goes wrong: "
+            "set it to your e-mail address or web page, such as mailto:you@example.org"
+        )
 
     @property
     def tracking_uri(self) -> str:

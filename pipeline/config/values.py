@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote, urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from ml.spec import NetworkName, one_line
-from pipeline.config.licence_names import LICENCES, canonical
+from pipeline.config.licence_names import LICENCES, SETS, canonical
 from pipeline.config.yaml_file import read_mapping
 from pipeline.errors import ConfigurationError
 
@@ -242,7 +242,8 @@ GbifKey = Annotated[
 ]
 TaxonKey = Annotated[str, _matching(r"\S+", "it must be a key of the checklist, without blanks"), _called("key")]
 Years = Annotated[tuple[int, int], AfterValidator(_years)]
-Licence = Annotated[str, AfterValidator(canonical), WithJsonSchema({"enum": LICENCES})]
+Licence = Annotated[str, AfterValidator(canonical), WithJsonSchema({"enum": (*SETS, *LICENCES)})]
+"""A licence of photographs, or a word for several (`pipeline.config.licence_names.SETS`)."""
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 """What every random number generator accepts."""
 WebAddress = Annotated[str, AfterValidator(_address), _called("address")]

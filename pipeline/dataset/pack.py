@@ -4,10 +4,11 @@
 """
 
 import contextlib
+import itertools
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from pipeline.dataset.small_jpeg import QUALITY, Shrunk, short_side, shrink, who
 from pipeline.errors import TableError
 from pipeline.files import atomic_path, exclusive, work_folder, write_json
 from pipeline.paths import Paths
-from pipeline.query import count, to_parquet
+from pipeline.query import count, rows, to_parquet
 from pipeline.tables import CONTRACTS
 
 INDEX = "index.parquet"
@@ -46,9 +47,10 @@ _SCHEMA: pa.Schema = CONTRACTS["training_photos"].schema
 def build_training_photos(paths: Paths, settings: Settings, log: Callable[[str], object]) -> Path:
     """Append the photographs of `split` and `genus_photos` that the pack lacks, and refresh its index.
 
-    Rows of the index are kept, also for photographs that have left the split; a photograph with changed bytes is
-    appended again. The index is written after the bytes that it names, so a kill leaves at most bytes without a
-    row, which the next run cuts off. A build from nothing packs by photo_id and ends in the same bytes. Where the side
+    Rows of the index are kept, also for photographs that have left the split, unless their licence is no longer an
+    allowed one: their bytes are overwritten with zeros. A photograph with changed bytes is appended again. The index
+    is written after the bytes that it names, so a kill leaves at most bytes without a row, which the next run cuts
+    off. A build from nothing packs by photo_id and ends in the same bytes. Where the side
     (`training.pack_side`, else by `training.image_size`) or `photos.size` changes, the pack is deleted and built again.
     Without `training.pack_side`, a pack with the customary margin for random crops is kept as it is
     (`pipeline.dataset.small_jpeg.whole_view_side`): more detail would cost hours and more disk than may be there.
@@ -73,6 +75,17 @@ def build_training_photos(paths: Paths, settings: Settings, log: Callable[[str],
         _start_anew_for_another_recipe(folder, _recipe(side, settings), log)
         writer = stack.enter_context(contextlib.closing(_Writer(folder)))
         scratch = stack.enter_context(work_folder(paths.work("training_photos")))
+        withdrawn = rows(
+            "pack_withdrawn",
+            inputs={
+                "packed": writer.index,
+                "photo_index": paths.table("photo_index"),
+                "removed": paths.rejections_of("photo_index"),
+            },
+        )
+        if withdrawn:
+            writer.erase(withdrawn)
+            log(f"{len(withdrawn)} photographs are erased from the pack: their licence no longer allows their use")
         missing = to_parquet(
             "pack_missing",
             inputs={
@@ -168,18 +181,40 @@ class _Writer:
             }
         )
 
+    def erase(self, places: Sequence[Mapping[str, Any]]) -> None:
+        """Overwrite photographs with zeros, then forget them; a kill between leaves rows that are erased again.
+
+        Args:
+            places: photo_id, pack, offset and length of each.
+        """
+        for name, those in itertools.groupby(sorted(places, key=_pack_of), key=_pack_of):
+            with (self._folder / name).open("r+b") as pack:
+                for place in those:
+                    pack.seek(place["offset"])
+                    pack.write(bytes(place["length"]))
+                pack.flush()
+                os.fsync(pack.fileno())
+        self._forget(pa.array([place["photo_id"] for place in places], pa.string()))
+        self._write_index()
+
     def checkpoint(self) -> None:
         """Make everything that was added durable; the index is replaced atomically."""
         if not self._new and self._indexed:
             return
         self._sync()
         added = pa.Table.from_pylist(self._new, schema=_SCHEMA)
-        stale = pc.is_in(self.index["photo_id"], value_set=added["photo_id"].combine_chunks())
-        kept = self.index.select(_SCHEMA.names).filter(pc.invert(stale))
-        self.index = pa.concat_tables([kept, added]).sort_by("photo_id")
+        self._forget(added["photo_id"].combine_chunks())
+        self.index = pa.concat_tables([self.index, added]).sort_by("photo_id")
+        self._write_index()
+        self._new, self._indexed = [], True
+
+    def _forget(self, photo_ids: pa.Array) -> None:
+        gone = pc.is_in(self.index["photo_id"], value_set=photo_ids)
+        self.index = self.index.select(_SCHEMA.names).filter(pc.invert(gone))
+
+    def _write_index(self) -> None:
         with atomic_path(self._folder / INDEX) as partial:
             pq.write_table(self.index, partial, compression="zstd")
-        self._new, self._indexed = [], True
 
     def close(self) -> None:
         """Close the open pack."""
@@ -188,6 +223,10 @@ class _Writer:
     def _sync(self) -> None:
         self._stream.flush()
         os.fsync(self._stream.fileno())
+
+
+def _pack_of(place: Mapping[str, Any]) -> str:
+    return str(place["pack"])
 
 
 def _pack_name(number: int) -> str:

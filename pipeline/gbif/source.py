@@ -114,7 +114,18 @@ def fetch_source(settings: Settings, *, api: Api, log: Log, max_age: dt.timedelt
             case "download" | "replica":
                 record = _download(settings, api=api, log=log, max_age=max_age)
         write_json(settings.paths.current_download, record.model_dump(mode="json"))
+    # Most requests are still to come: those for the photographs.
+    if settings.contact_advice:
+        log(settings.contact_advice)
     return record
+
+
+def needs_account(settings: Settings) -> bool:
+    """Whether the next run may ask GBIF for a download, for which it needs an account."""
+    source = settings.source
+    if source.mode != "download" or source.download_key is not None:
+        return False
+    return remembered_key(source, settings.paths.downloads / _scope_hash(settings)) is None
 
 
 def _download(settings: Settings, *, api: Api, log: Log, max_age: dt.timedelta) -> SourceRecord:

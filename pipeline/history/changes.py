@@ -4,11 +4,13 @@ Which snapshots are compared is decided in `pipeline.history.snapshots`; the rul
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import pyarrow as pa
 
+from pipeline.config.licence_names import SETS
 from pipeline.config.settings import Settings
 from pipeline.files import exclusive
 from pipeline.history.snapshots import Snapshot, copy_index, forget_old_indices, read_snapshots
@@ -46,7 +48,7 @@ class Comparison:
         if not changed:
             return []
         meaning = "The scope changed: what is gone may only have left it, what is new may only have entered it."
-        return [meaning, *(f"{key} was {_shown(before.get(key))} and is {_shown(after.get(key))}." for key in changed)]
+        return [meaning, *(f"{key} was {_shown(key, before)} and is {_shown(key, after)}." for key in changed)]
 
 
 def build_changes(paths: Paths, settings: Settings) -> Comparison:
@@ -97,6 +99,23 @@ def replaced(paths: Paths, change: str, *, most: int) -> list[dict[str, Any]]:
     return rows("changes_replaced", inputs={"changes": paths.table("changes")}, change=change, most=most)
 
 
+def relicensed(paths: Paths, *, most: int | None = None) -> list[dict[str, Any]]:
+    """The photographs whose licence changed: effect, photo_id, occurrence_key, observation_id, species, licences.
+
+    `effect` is `left` where the new licence is none of `Settings.allowed_licences`, `entered` where the old one was
+    none, else `stays`; `licence_before` and `licence_after` are canonical. Those that left come first.
+
+    Args:
+        paths: The paths of the scope.
+        most: How many; all without it.
+
+    Raises:
+        TableError: `changes.parquet` or `clean_occurrences.parquet` is missing.
+    """
+    inputs = {name: paths.table(name) for name in ("changes", "clean_occurrences")}
+    return rows("changes_relicensed", inputs=inputs, most=most)
+
+
 def history(paths: Paths) -> list[dict[str, Any]]:
     """All snapshots, the last first: snapshot, indexed, photographs, photographs by kind of change, doi."""
     return [
@@ -115,7 +134,12 @@ def _checklist(snapshot: Snapshot) -> object:
     return snapshot.scope.get("source.checklist_key")
 
 
-def _shown(value: object) -> str:
+def _shown(key: str, scope: Mapping[str, Any]) -> str:
+    """A value of the scope as people read it."""
+    value = scope.get(key)
+    if key == "photos.licences":
+        named = set(value or SETS["all"])
+        return next((word for word, licences in SETS.items() if named == set(licences)), ", ".join(sorted(named)))
     if value in (None, "", [], {}):
         return "empty"
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True)

@@ -10,13 +10,14 @@ from typing import Any, Final, Self
 from pydantic import BaseModel, ConfigDict
 
 from ml.spec import problem_of
+from pipeline.config.licence_names import LICENCES
 from pipeline.config.settings import Settings
 from pipeline.dataset.crosswalk import followed_checklist
 from pipeline.errors import TableError
 from pipeline.files import digest_of, sha256_of, write_json
 from pipeline.gbif.source import SourceRecord
 from pipeline.paths import Paths
-from pipeline.query import count, to_parquet
+from pipeline.query import count, rows, to_parquet
 
 KEPT: Final = 2
 """Indices that are kept: those of the last snapshot and of the one before. The records of all snapshots stay."""
@@ -81,7 +82,9 @@ def read_snapshots(paths: Paths) -> list[Snapshot]:
 
 
 def copy_index(paths: Paths, settings: Settings) -> tuple[Snapshot, Snapshot | None]:
-    """Copy what is remembered of the present photo index; the caller holds the lock of `Paths.snapshots`.
+    """Copy what is remembered of the present photo index and of what licences keep out of it.
+
+    The caller holds the lock of `Paths.snapshots`.
 
     While source and scope stay the same, the last snapshot stays the last one: its copy is renewed, and its
     predecessor does not change. Anything else becomes the next snapshot, even if it was indexed once before. A snapshot
@@ -110,10 +113,15 @@ def copy_index(paths: Paths, settings: Settings) -> tuple[Snapshot, Snapshot | N
     index = paths.table("photo_index")
     copied = to_parquet(
         "snapshot_index",
-        inputs={"photo_index": index, "clean_occurrences": paths.table("clean_occurrences")},
+        inputs={
+            "photo_index": index,
+            "clean_occurrences": paths.table("clean_occurrences"),
+            "removed": paths.rejections_of("photo_index"),
+        },
         output=paths.snapshot_index(number),
     )
-    if count(copied) != count(index):
+    (found,) = rows("snapshot_photographs", inputs={"snapshot": copied})
+    if found["photographs"] != count(index):
         raise TableError(f"{index} names occurrences that are not clean; materialise photo_index")
     present = Snapshot(
         number=number,
@@ -123,7 +131,7 @@ def copy_index(paths: Paths, settings: Settings) -> tuple[Snapshot, Snapshot | N
         created=source.created,
         recorded=again.recorded if again else dt.datetime.now(tz=dt.UTC).isoformat(timespec="seconds"),
         scope=scope,
-        photographs=count(copied),
+        photographs=found["photographs"],
     )
     return present, previous
 
@@ -148,7 +156,8 @@ def scope_of(settings: Settings, source: SourceRecord, *, checklist: str | None)
         "taxonomy.fuzzy": settings.taxonomy.fuzzy,
         "taxonomy.crosswalk": None if crosswalk is None else sha256_of(crosswalk),
         "photos.size": settings.photos.size,
-        "photos.licences": sorted(settings.photos.licences),
+        # Empty for all, however it is configured.
+        "photos.licences": [] if set(settings.allowed_licences) == set(LICENCES) else sorted(settings.allowed_licences),
         # Without the option the number does not matter to the index.
         "photos.skip_rare": settings.split.min_images if settings.photos.skip_rare else 0,
     }

@@ -57,7 +57,7 @@ def build_taxonomy_history(paths: Paths, settings: Settings) -> Path:
     if not trees or trees[-1] != digest:
         trees.append(digest)
         write_json(paths.taxonomies_order, trees)
-    previous = next((tree for tree in reversed(trees) if tree != digest), None)
+    previous = last_tree(paths)
     inputs = {
         "old_taxonomy": _old(paths, previous, "taxonomy", schema=CONTRACTS["taxonomy"].schema),
         "old_observations": _old(paths, previous, "observations", schema=_OBSERVATIONS),
@@ -75,6 +75,16 @@ def build_taxonomy_history(paths: Paths, settings: Settings) -> Path:
     for tree in set(trees) - {digest, previous}:
         (paths.kept_taxonomy(tree) / "observations.parquet").unlink(missing_ok=True)
     return diff
+
+
+def last_tree(paths: Paths) -> str | None:
+    """The hash of the tree that the present one is compared with: the last other one, None without any.
+
+    Raises:
+        TableError: the list of earlier trees is damaged.
+    """
+    trees = _read_order(paths.taxonomies_order)
+    return next((tree for tree in reversed(trees) if tree != trees[-1]), None)
 
 
 def _keep(paths: Paths, digest: str) -> None:

@@ -1,13 +1,25 @@
-"""The charts of the dataset's tables, each a PNG file below `reports/`, drawn when what it shows has changed."""
+"""The charts of the dataset's tables, PNG and SVG files below `reports/`, drawn when what they show has changed."""
 
+import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
-from ml.palette import BLUE, GOLD, GREEN, INK, MUTED, PURPLE, SERIES
+from ml.palette import BLUE, GOLD, GREEN, INK, MUTED, POINTS, SERIES, VERMILION
 from pipeline.history.changes import Comparison, changed_species
-from pipeline.pages.figures import Bar, draw_bars, draw_once, figure_of, figure_saying, style
+from pipeline.pages.figures import (
+    Mark,
+    chart_of,
+    draw_bars,
+    draw_dots,
+    draw_once,
+    figure_saying,
+    legend_outside,
+    log_ticks,
+    short_number,
+    shortened,
+    style,
+)
+from pipeline.pages.map_drawing import draw_map
 from pipeline.paths import Paths
 from pipeline.query import rows
 from pipeline.rejections import counts
@@ -18,6 +30,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
+MINUS: Final = "\N{MINUS SIGN}"
 _CLASSES = 24
 """Classes with their own bar; the rest share one."""
 _SPECIES = 10
@@ -45,7 +58,7 @@ def licences(paths: Paths) -> Path:
 
 
 def rejections_chart(paths: Paths) -> Path:
-    """What each rule of each stage removed so far, on a logarithmic scale.
+    """What each rule of each stage removed so far, records and photographs apart.
 
     Raises:
         TableError: `rejections.parquet` is missing.
@@ -54,9 +67,9 @@ def rejections_chart(paths: Paths) -> Path:
 
 
 def long_tail(paths: Paths) -> Path:
-    """How many species have how many usable photographs, kept and removed, with the line between them.
+    """The rank-abundance curve of the species: usable photographs of each, and the line between kept and removed.
 
-    The line is drawn at the smallest species that is kept, which has `split.min_images` photographs or more.
+    The line is drawn below the smallest species that is kept, which has `split.min_images` photographs or more.
 
     Raises:
         TableError: `species.parquet`, `rejections.parquet` or one of the tables that they count is missing.
@@ -67,7 +80,7 @@ def long_tail(paths: Paths) -> Path:
 
 
 def observation_map(paths: Paths) -> Path:
-    """Density of the observations over longitude and latitude, on a logarithmic scale.
+    """Density of the observations over coasts and borders, on a logarithmic scale.
 
     A dataset on both sides of the 180th meridian, such as New Zealand with the Chatham Islands, is drawn in one piece.
 
@@ -75,7 +88,7 @@ def observation_map(paths: Paths) -> Path:
         TableError: `split.parquet` or `clean_occurrences.parquet` is missing.
     """
     inputs = {name: paths.table(name) for name in ("split", "clean_occurrences")}
-    return draw_once(_file(paths, "map"), _draw_map, rows("observation_places", inputs=inputs))
+    return draw_once(_file(paths, "map"), draw_map, rows("observation_places", inputs=inputs))
 
 
 def changes_chart(paths: Paths, comparison: Comparison) -> Path:
@@ -98,12 +111,12 @@ def changes_chart(paths: Paths, comparison: Comparison) -> Path:
 def _draw_classes(found: list[Row]) -> "Figure":
     kingdoms = list(dict.fromkeys(row["kingdom"] for row in found))
     palette = dict(zip(kingdoms, [*SERIES, *[MUTED] * len(kingdoms)], strict=False))
-    named = [(row["name"], row["kingdom"], row["species"]) for row in found[:_CLASSES]]
+    named = [(shortened(row["name"]), row["kingdom"], row["species"]) for row in found[:_CLASSES]]
     if len(found) > _CLASSES:
         rest = sum(row["species"] for row in found[_CLASSES:])
-        named.append((f"{len(found) - _CLASSES} other classes", None, rest))
+        named.append((f"{len(found) - _CLASSES} other classes", "all kingdoms", rest))
     bars = [
-        Bar(place=place, value=species, text=f"{species:,}", colour=palette.get(kingdom, MUTED), series=kingdom)
+        Mark(place=place, value=species, text=f"{species:,}", colour=palette.get(kingdom, MUTED), series=kingdom)
         for place, (_, kingdom, species) in enumerate(named)
     ]
     return _bar_figure([name for name, _, _ in named], bars, x="species")
@@ -112,151 +125,130 @@ def _draw_classes(found: list[Row]) -> "Figure":
 def _draw_licences(found: list[Row]) -> "Figure":
     total = sum(row["photos"] for row in found)
     bars = [
-        Bar(place=place, value=photos, text=f"{photos:,} ({photos / total:.1%})", colour=GREEN)
+        Mark(place=place, value=photos, text=f"{photos:,} ({photos / total:.1%})", colour=GREEN)
         for place, photos in enumerate(row["photos"] for row in found)
     ]
-    return _bar_figure([row["licence"] for row in found], bars, x="photographs")
+    return _bar_figure([shortened(row["licence"]) for row in found], bars, x="photographs")
+
+
+def _bar_figure(labels: list[str], bars: list[Mark], *, x: str) -> "Figure":
+    if not bars:
+        return figure_saying(f"no {x}")
+    figure = chart_of(height=0.9 + 0.22 * len(labels))
+    axes = figure.add_subplot()
+    draw_bars(axes, labels, bars, x=x)
+    if any(bar.series for bar in bars):
+        legend_outside(figure, axes)
+    return figure
 
 
 def _draw_rejections(found: dict[str, dict[str, int]]) -> "Figure":
-    removed = [(stage, rule, number) for stage, rules in found.items() for rule, number in rules.items()]
-    palette = dict(zip(found, SERIES, strict=False))
-    bars = [
-        Bar(place=place, value=number, text=f"{number:,}", colour=palette[stage], series=stage.replace("_", " "))
-        for place, (stage, _, number) in enumerate(removed)
-    ]
-    return _bar_figure([rule.replace("_", " ") for _, rule, _ in removed], bars, x="rows removed", logarithmic=True)
+    removed: dict[str, dict[str, int]] = {}
+    for stage, rules in found.items():
+        for rule, number in rules.items():
+            removed.setdefault(_unit(stage, rule), {})[rule.replace("_", " ")] = number
+    if not removed:
+        return figure_saying("no rule removed anything")
+    heights = [0.62 + 0.2 * len(lines) for lines in removed.values()]
+    figure = chart_of(height=sum(heights) + 0.3)
+    panels = figure.subplots(len(removed), 1, height_ratios=heights, squeeze=False)[:, 0]
+    for axes, (unit, lines) in zip(panels, removed.items(), strict=True):
+        dots = [
+            Mark(place=place, value=number, text=f"{number:,}", colour=BLUE)
+            for place, number in enumerate(lines.values())
+        ]
+        draw_dots(axes, list(lines), dots, x=f"{unit} left out")
+    return figure
+
+
+def _unit(stage: str, rule: str) -> str:
+    """What a rule counts: the stages remove lines of files, then records, then photographs."""
+    if stage == "occurrences":
+        return "lines of the archive"
+    return "records" if stage == "clean_occurrences" or rule == "no_photo" else "photographs"
 
 
 def _draw_long_tail(found: list[Row]) -> "Figure":
-    kept, removed = ([row["photos"] for row in found if row["kept"] is side] for side in (True, False))
-    edges = _log_edges(max([1, *kept, *removed]))
-    figure = figure_of(height=2.9)
+    """The rank-abundance curve: photographs of each species, the species in the order of their photographs."""
+    if not found:
+        return figure_saying("no species has a usable photograph")
+    ranked = sorted(found, key=lambda row: (-row["photos"], not row["kept"]))
+    figure = chart_of(height=3.1)
     axes = figure.add_subplot()
-    axes.hist(
-        [removed, kept], bins=edges, stacked=True, color=[GOLD, GREEN], edgecolor="white", linewidth=0.6,
-        label=[f"removed: {len(removed):,} species", f"kept: {len(kept):,} species"],
-    )  # fmt: skip
-    axes.set_xscale("log")
-    axes.set_xlim(edges[0], edges[-1])
-    axes.margins(y=0.15)
-    if kept:
-        axes.axvline(min(kept) - 0.5, color=INK, linewidth=1, linestyle=(0, (4, 3)))
-        axes.annotate(
-            f"fewest kept: {min(kept):,}", xy=(min(kept) - 0.5, 0.98), xycoords=("data", "axes fraction"),
-            xytext=(5, 0), textcoords="offset points", va="top", fontsize=8, color=INK,
-        )  # fmt: skip
-    axes.xaxis.set_major_formatter("{x:,.0f}")
-    style(axes, x="usable photographs of a species", y="species")
-    axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderpad=0.2)
-    figure.tight_layout()
+    for kept, colour, marker, title in ((True, BLUE, "o", "kept"), (False, VERMILION, "s", "too few, left out")):
+        own = [(rank, row["photos"]) for rank, row in enumerate(ranked, 1) if row["kept"] is kept]
+        if own:
+            steps = _corners(own)
+            axes.plot(
+                [rank for rank, _ in steps], [photos for _, photos in steps], color=colour, linewidth=1.2,
+                marker=marker, markersize=3.5 if len(own) < 200 else 5, markerfacecolor=colour if kept else "white",
+                markevery=max(1, len(steps) // 60), label=f"{title}: {len(own):,} species",
+            )  # fmt: skip
+    fewest = min((row["photos"] for row in found if row["kept"]), default=None)
+    if fewest is not None:
+        axes.axhline(
+            fewest - 0.5, color=INK, linewidth=1, linestyle=(0, (4, 3)), label=f"fewest of a kept species: {fewest:,}"
+        )
+    axes.set_yscale("log")
+    axes.set_ylim(0.45 if fewest == 1 else 0.7, 1.6 * max(10, ranked[0]["photos"]))
+    axes.set_xlim(1 - 0.02 * len(found) - 0.5, len(found) * 1.02 + 0.5)
+    log_ticks(axes.yaxis, *axes.get_ylim())
+    axes.locator_params(axis="x", integer=True)
+    axes.xaxis.set_major_formatter(short_number)
+    style(axes, x="species, the one with most photographs first", y="usable photographs")
+    legend_outside(figure, axes)
     return figure
+
+
+def _corners(points: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The points without those between two of the same height: 20,000 species have few different numbers."""
+    return [
+        point
+        for place, point in enumerate(points)
+        if len(points) < 200 or place in {0, len(points) - 1}
+        or not points[place - 1][1] == point[1] == points[place + 1][1]
+    ]  # fmt: skip
 
 
 def _draw_changes(title: str, before: int | None, kinds: dict[str, int], species: list[Row]) -> "Figure":
-    above, below = 1.9, 0.9 + 0.24 * max(2, len(species))
-    figure = figure_of(width=7.2, height=above + below)
+    above, below = 1.6, 0.9 + 0.2 * max(2, len(species))
+    figure = chart_of(height=above + below + 0.5)
     upper, lower = figure.subplots(2, 1, height_ratios=(above, below))
-    bars = []
-    for place, (number, colour) in enumerate(zip(kinds.values(), (GREEN, GOLD, BLUE, PURPLE), strict=True)):
-        share = f"  ({number / before:.1%} of the snapshot before)" if before and number else ""
-        bars.append(Bar(place=place, value=number, colour=colour, text=f"{number:,}{share}"))
-    draw_bars(upper, list(kinds), bars, x="photographs", logarithmic=True)
-    upper.set_title(title, fontsize=10, color=INK, loc="left")
-    _draw_species(lower, species)
-    figure.tight_layout(h_pad=1.6)
+    dots = []
+    for place, number in enumerate(kinds.values()):
+        share = f" ({number / before:.1%})" if before and number else ""
+        dots.append(Mark(place=place, value=number, colour=BLUE, text=f"{number:,}{share}"))
+    draw_dots(upper, list(kinds), dots, x="photographs" + ("\n(share of the snapshot before)" if before else ""))
+    figure.suptitle("\n".join(textwrap.wrap(title, 46)), fontsize=POINTS + 1, color=INK, x=0.01, ha="left")
+    _draw_species(figure, lower, species)
     return figure
 
 
-def _draw_species(axes: "Axes", found: list[Row]) -> None:
+def _draw_species(figure: "Figure", axes: "Axes", found: list[Row]) -> None:
     """What each species gained to the right of the line, what it lost to the left."""
     if not found:
         axes.set_axis_off()
-        axes.text(0.5, 0.5, "no species has more or fewer photographs", ha="center", va="center", color=MUTED)
+        axes.text(0.5, 0.5, "no species has more or fewer photographs", ha="center", va="center", color=MUTED,
+                  fontsize=POINTS)  # fmt: skip
         return
     series = (
         ("gained", 1, GREEN, "gained: new, or identified as it"),
         ("lost", -1, GOLD, "lost: gone, or identified otherwise"),
     )
     bars = [
-        Bar(place=place, value=sign * row[name], colour=colour, series=title,
-            text=f"{sign * row[name]:+,}".replace("-", "\N{MINUS SIGN}") if row[name] else "")
+        Mark(place=place, value=sign * row[name], colour=colour, series=title,
+             text=f"{'+' if sign > 0 else MINUS}{short_number(row[name])}" if row[name] else "")
         for name, sign, colour, title in series
         for place, row in enumerate(found)
     ]  # fmt: skip
-    draw_bars(axes, [row["species"] for row in found], bars, x="photographs of the species that gained and lost most")
+    names = [shortened(row["species"], 26) for row in found]
+    draw_bars(axes, names, bars, x="photographs of the species\nthat changed most")
+    axes.margins(x=0.45)
     axes.axvline(0, color=INK, linewidth=0.8)
     for label in axes.get_yticklabels():
         label.set_fontstyle("italic")
+    legend_outside(figure, axes, place="outside lower left")
 
 
 def _file(paths: Paths, name: str) -> Path:
     return paths.reports / "dataset" / f"{name}.png"
-
-
-def _bar_figure(labels: list[str], bars: list[Bar], *, x: str, logarithmic: bool = False) -> "Figure":
-    if not bars:
-        return figure_saying(f"no {x}")
-    figure = figure_of(height=0.9 + 0.22 * len(labels))
-    draw_bars(figure.add_subplot(), labels, bars, x=x, logarithmic=logarithmic)
-    figure.tight_layout()
-    return figure
-
-
-def _draw_map(found: list[Row]) -> "Figure":
-    if not found:
-        return figure_saying("no observation has coordinates")
-    from matplotlib.colors import LogNorm  # noqa: PLC0415 (as in `figure_of`)
-    from matplotlib.ticker import LogFormatter  # noqa: PLC0415
-
-    east, north, number = (np.array([row[name] for row in found]) for name in ("longitude", "latitude", "observations"))
-    if np.ptp(east % 360) < np.ptp(east):
-        east = east % 360
-    left, right = _frame(east)
-    bottom, top = _frame(north)
-    bottom, top = max(bottom, -90.0), min(top, 90.0)
-    # A cell is as wide as it is high on the ground, in the middle of the map.
-    squeeze = max(0.2, float(np.cos(np.radians((bottom + top) / 2))))
-    ratio = (right - left) * squeeze / (top - bottom)
-    across = max(8, round(110 * min(1.0, ratio)))
-    figure = figure_of(height=min(4.4, 1.0 + 3.8 / ratio))
-    axes = figure.add_subplot()
-    drawn = axes.hist2d(
-        east, north, bins=(across, max(8, round(across / ratio))), range=((left, right), (bottom, top)),
-        weights=number, cmin=1, cmap="YlGn", norm=LogNorm(),
-    )  # fmt: skip
-    axes.set_facecolor("#f4f5f2")
-    axes.grid(color="white", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.set_aspect(1 / squeeze)
-    axes.xaxis.set_major_formatter(lambda value, _: _degrees((value + 180) % 360 - 180, "E", "W"))
-    axes.yaxis.set_major_formatter(lambda value, _: _degrees(value, "N", "S"))
-    axes.tick_params(labelsize=8, colors=INK)
-    axes.spines[:].set_color(MUTED)
-    bar = figure.colorbar(drawn[3], ax=axes, shrink=0.7)
-    bar.set_label("observations in a cell", fontsize=8, color=INK)
-    bar.ax.yaxis.set_major_formatter("{x:,.0f}")
-    # Between two powers of ten nothing is named unless there is room for it.
-    bar.ax.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.5)))
-    bar.ax.tick_params(which="both", labelsize=8, colors=INK)
-    figure.tight_layout()
-    return figure
-
-
-def _log_edges(most: float) -> list[float]:
-    """One bin per count up to ten, then bins of equal width on a logarithmic scale; none splits a count."""
-    edges = [value - 0.5 for value in range(1, 12)]
-    while edges[-1] < most:
-        edges.append(np.ceil(edges[-1] * 1.25) + 0.5)
-    return edges
-
-
-def _frame(values: np.ndarray) -> tuple[float, float]:
-    """The range of the values with a margin of a twentieth, at least half a degree."""
-    margin = max(0.5, float(np.ptp(values)) / 20)
-    return float(values.min()) - margin, float(values.max()) + margin
-
-
-def _degrees(value: float, positive: str, negative: str) -> str:
-    letter = "" if value == 0 else positive if value > 0 else negative
-    return f"{abs(value):g}\N{DEGREE SIGN}{letter}"

@@ -1,125 +1,175 @@
-"""The dataset page: one HTML file that needs no other, made from a template, the tables and their pictures."""
+"""The pages of the dataset: what it is, what was left out, what changed. HTML and CSV below `reports/dataset/`.
 
-import base64
+Each page needs no other file to be read; the pages link to each other as files of one folder.
+"""
+
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from pipeline.config.settings import Settings
+from pipeline.dataset.attribution import licence_counts, licence_statement
 from pipeline.dataset.leakage import DISTANCE
 from pipeline.dataset.manifest import DatasetManifest
-from pipeline.files import write_bytes
-from pipeline.pages.charts import licences, long_tail, observation_map, rejections_chart, species_per_class
-from pipeline.pages.photo_sheets import leaked_pairs, taxon_sheets
+from pipeline.errors import TableError
+from pipeline.files import write_bytes, write_json
+from pipeline.gbif.source import SourceRecord
+from pipeline.history.snapshots import read_snapshots
+from pipeline.pages.addresses import SEARCH_INATURALIST, catalogue, citable, doi_address
+from pipeline.pages.changes_page import build_changes_page, last_comparison
+from pipeline.pages.charts import licences, long_tail, observation_map, species_per_class
+from pipeline.pages.document import Link, render, sections
+from pipeline.pages.photo_grids import leaked_grid, taxon_grids
+from pipeline.pages.photo_sheets import any_licence
+from pipeline.pages.rejections_page import build_rejections_page
+from pipeline.pages.rule_meanings import MEANING, rows_in_words
+from pipeline.pages.species_table import PLAIN, species_table
 from pipeline.paths import Paths
 from pipeline.query import rows
 
-MEANING = {
-    "unreadable_line": "A line of the archive that is not a row of its file.",
-    "no_gbif_id": "A line of the archive that does not say which record it belongs to.",
-    "duplicate_occurrence": "The record came more than once; one copy is kept.",
-    "absent": "The record says that the organism was looked for and not found.",
-    "out_of_scope": "Outside the dataset, taxa, country, years or licences that the configuration asks for (source).",
-    "no_taxonomy": "GBIF found no taxon for the name.",
-    "other_checklist": "The record follows another taxonomy, and the crosswalk does not translate it.",
-    "hybrid": "A cross of two species is neither of them.",
-    "bold_bin": "A cluster of DNA barcodes, not a named species.",
-    "provisional_name": "An open name, such as sp., cf. or aff., or an uncertain identification.",
-    "higher_rank_match": "GBIF matched only the genus, family or a higher group of the name.",
-    "above_species": "Identified to a genus, family or higher group.",
-    "doubtful_match": "GBIF is not sure which species the name means.",
-    "missing_species_key": "The species has no key.",
-    "missing_species_name": "The species has no name.",
-    "unusual_taxonomy": "A rank between kingdom and species is missing (taxonomy.unusual: drop).",
-    "no_address": "The photograph has no address.",
-    "not_image": "A sound, a film or a document.",
-    "not_jpeg": "An image in another format than JPEG.",
-    "unsupported_address": "An address that nothing can be fetched from.",
-    "licence": "The licence is not among the allowed ones (photos.licences).",
-    "conflicting_address": "The same photograph is listed under two species; neither is used.",
-    "duplicate_address": "The photograph is listed already, mostly by another record.",
-    "rare_species": "The species has too few photographs to be kept, so they are not fetched (photos.skip_rare).",
-    "no_photo": "The observation has no photograph left to fetch.",
-    "gone": "The photograph is no longer at its address.",
-    "corrupt": "The image is damaged or cut short.",
-    "too_large": "The image has more bytes or pixels than allowed (photos.max_bytes, photos.max_pixels).",
-    "blocked": "The address leads into a private network.",
-    "failed": "The host did not deliver it; the next run tries again.",
-    "unknown_occurrence": "The observation of the photograph was removed after the photograph was fetched.",
-    "conflicting_photo": "The same bytes are listed under two species; neither is used.",
-    "duplicate_photo": "The same bytes are in the dataset already.",
-    "observation_cap": "The observation has enough photographs (split.photos_per_observation).",
-    "too_few_images": "The species has fewer photographs than split.min_images.",
-    "species_cap": "The species has enough photographs (split.photos_per_species).",
-}
-"""What each rule, and each status of the ledger, means for people."""
+_SECTIONS: Final = (
+    ("species", "Species"),
+    ("tail", "Long tail"),
+    ("map", "Map"),
+    ("left-out", "Left out"),
+    ("licences", "Licences"),
+    ("split", "Split"),
+    ("near-identical", "Near-identical"),
+    ("photographs", "Photographs"),
+)
+_PAGES: Final = {"Dataset": "index.html", "Left out": "rejections.html", "Changes": "changes.html"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetPage:
-    """The files of one dataset page."""
+    """The files of the pages."""
 
     html: Path
+    """`index.html`; the other pages lie beside it."""
     pictures: Mapping[str, Path]
     """PNG files by title."""
+    files: Mapping[str, Path]
+    """All files that people open, by name: three pages, and two tables as CSV."""
 
 
-def build_dataset_page(paths: Paths, settings: Settings, *, taxa: Sequence[str] = ()) -> DatasetPage:
-    """Write `reports/dataset/index.html`, and its pictures where they are not up to date.
+def build_dataset_page(paths: Paths, settings: Settings, *, taxa: Sequence[str] | None = None) -> DatasetPage:
+    """Write `index.html`, `rejections.html` and `changes.html`, and their pictures where these are out of date.
 
     Args:
         paths: The files of the scope.
-        settings: `split.seed` chooses the photographs of the contact sheets.
-        taxa: Names or keys of the taxa to show; default the families with the most photographs.
+        settings: `split.seed` chooses the photographs that are shown.
+        taxa: Names or keys of the taxa to show; empty for the families with the most photographs, None for those that
+            the page showed last.
 
     Raises:
         TableError: the dataset is not built yet, or a taxon is unknown.
+        GbifError: `download.json` is missing.
     """
-    manifest = DatasetManifest.read(paths)
-    sheets = taxon_sheets(paths, taxa=taxa, seed=settings.split.seed)
+    manifest, source = DatasetManifest.read(paths), SourceRecord.read(paths)
+    folder = paths.reports / "dataset"
+    chosen = _last_taxa(folder) if taxa is None else list(taxa)
+    every = any_licence(settings)
+    grids = taxon_grids(paths, source, taxa=chosen, seed=settings.split.seed, any_licence=every)
     charts = {
         "Species per class": species_per_class(paths),
         "Photographs per licence": licences(paths),
         "Photographs per species": long_tail(paths),
-        "What each rule removed": rejections_chart(paths),
         "Where the observations were made": observation_map(paths),
     }
-    pairs = {"Near-identical photographs": leaked_pairs(paths)} if manifest.leakage["pairs"] else {}
-    folder = paths.reports / "dataset"
-    # Sheets of taxa of an earlier page would look as if they belonged to this one.
-    for old in set(folder.glob("taxon-*.png")).difference(sheet.picture for sheet in sheets):
-        old.unlink()
-    html = _rendered(
-        "dataset_page.html",
-        scope=settings.name,
+    species, found_at = species_table(paths), catalogue(source, manifest.checklist_key)
+    html = render(
+        "dataset.html",
+        **_frame(paths, manifest, source, page="Dataset"),
+        sections=sections(*_SECTIONS),
         manifest=manifest,
-        meaning=MEANING,
-        distance=DISTANCE,
-        changes=rows("taxonomy_changes", inputs={"taxonomy_diff": paths.table("taxonomy_diff")}),
+        sample=source.mode == "replica" or (source.doi is not None and not doi_address(source.doi)),
+        citable=citable(source),
+        doi=doi_address(source.doi),
+        summary=_summary(paths),
+        changes=last_comparison(paths),
+        kingdoms=rows("species_kingdoms", inputs={"taxonomy": paths.table("taxonomy")}),
+        species=species,
+        plain=PLAIN,
+        packed=species.packed(found_at),
+        found_at=found_at,
+        inaturalist=SEARCH_INATURALIST,
         charts=charts,
-        pairs=pairs,
-        sheets=sheets,
+        licences=licence_statement(licence_counts(paths.table("attribution"))),
+        left_out=_left_out(manifest),
+        unit=settings.split.unit,
+        distance=DISTANCE,
+        pairs=leaked_grid(paths, source, any_licence=every) if manifest.leakage["pairs"] else [],
+        grids=grids,
     )
-    pictures = {**charts, **pairs, **{sheet.title: sheet.picture for sheet in sheets}}
-    return DatasetPage(html=write_bytes(folder / "index.html", html.encode()), pictures=pictures)
+    files = {
+        "index.html": write_bytes(folder / "index.html", html.encode()),
+        "rejections.html": build_rejections_page(paths, source, frame=_frame(paths, manifest, source, page="Left out")),
+        "changes.html": build_changes_page(paths, source, frame=_frame(paths, manifest, source, page="Changes")),
+        "rejections.csv": folder / "rejections.csv",
+        "species.csv": species.write_csv(folder / "species.csv"),
+    }
+    write_json(folder / "taxa.json", {"taxa": chosen})
+    _remove_earlier(folder)
+    return DatasetPage(html=files["index.html"], pictures=charts, files=files)
 
 
-def _rendered(template: str, **facts: object) -> str:
-    """A page of `templates/`; all that is inserted is escaped."""
-    # Every step of a run imports this module, and one of them writes a page.
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
+def show_accuracy(paths: Paths, settings: Settings) -> DatasetPage | None:
+    """Write the pages again, with the taxa that they show, now that networks were measured; None where none stand.
 
-    environment = Environment(
-        loader=PackageLoader("pipeline.pages"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = "{:,}".format
-    environment.filters["data_url"] = _data_url
-    return environment.get_template(template).render(facts)
+    Raises:
+        TableError: as for `build_dataset_page`.
+        GbifError: as for `build_dataset_page`.
+    """
+    if not (paths.reports / "dataset" / "index.html").exists():
+        return None
+    return build_dataset_page(paths, settings)
 
 
-def _data_url(png: Path) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png.read_bytes()).decode()}"
+def _frame(paths: Paths, manifest: DatasetManifest, source: SourceRecord, *, page: str) -> dict[str, object]:
+    """What every page of the dataset shows around its content."""
+    snapshots = read_snapshots(paths)
+    # GBIF's date, else when the snapshot was first indexed: the same data make the same bytes on any day.
+    date = source.created or (snapshots[-1].recorded if snapshots else "an unknown date")
+    pages = [Link(text=text, href="" if text == page else name) for text, name in _PAGES.items()]
+    if (paths.reports / "comparison.html").exists():
+        pages.append(Link(text="Networks compared", href="../comparison.html"))
+    version = manifest.dataset_version
+    return {"scope": manifest.scope, "dataset_version": version, "date": date[:10], "pages": pages}
+
+
+def _summary(paths: Paths) -> dict[str, object]:
+    inputs = {name: paths.table(name) for name in ("split", "clean_occurrences")}
+    (found,) = rows("dataset_summary", inputs=inputs, most=3)
+    return found
+
+
+def _left_out(manifest: DatasetManifest) -> list[list[object]]:
+    """One row per rule: its name, leading to its examples, what it left out, and what it means."""
+    return [
+        [
+            Link(text=rule.replace("_", " "), href=f"rejections.html#{stage}-{rule.replace('_', '-')}"),
+            rows_in_words(stage, rule, number),
+            MEANING.get(rule),
+        ]
+        for stage, rules in manifest.rejections.items()
+        for rule, number in rules.items()
+    ]
+
+
+def _last_taxa(folder: Path) -> list[str]:
+    """The taxa that were asked for when the page was written last."""
+    file = folder / "taxa.json"
+    if not file.exists():
+        return []
+    try:
+        return [str(taxon) for taxon in json.loads(file.read_bytes())["taxa"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise TableError(f"cannot read {file}: {error}; remove it") from error
+
+
+def _remove_earlier(folder: Path) -> None:
+    """Sheets of one picture each that earlier versions wrote would look as if they belonged to this page."""
+    for old in folder.glob("taxon-*.png"):
+        old.unlink()

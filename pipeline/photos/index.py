@@ -49,8 +49,9 @@ def build_photo_index(paths: Paths, settings: "Settings") -> Path:
 
     Args:
         paths: The files of the scope.
-        settings: `photos.size` is the size that addresses of iNaturalist are rewritten to; `photos.licences` are the
-            allowed ones; `photos.skip_rare` leaves out species with fewer than `split.min_images` photographs here.
+        settings: `photos.size` is the size that addresses of iNaturalist are rewritten to; `allowed_licences` are
+            those of photographs that may be used; `photos.skip_rare` leaves out species with fewer than
+            `split.min_images` photographs here.
 
     Returns:
         The path of `photo_index.parquet`.
@@ -70,7 +71,7 @@ def build_photo_index(paths: Paths, settings: "Settings") -> Path:
             addresses=OWN if settings.source.mode == "folder" else WEB,
             sized=SIZED,
             size=settings.photos.size,
-            licences=list(settings.photos.licences),
+            licences=list(settings.allowed_licences),
             least=settings.split.min_images if settings.photos.skip_rare else 0,
         )
         rejected = to_parquet(

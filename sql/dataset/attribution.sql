@@ -2,6 +2,7 @@
 -- Grain: one row per photograph of the split or of the genus stage.
 -- Inputs: split, genus_photos, photos, taxonomy.
 -- Parameters: none.
+-- credit is whom to name under the photograph: the holder, else the creator; where the source gave neither, it says so.
 with used as (
     select
         split.photo_id,
@@ -24,6 +25,7 @@ select
     photos.licence,
     photos.rights_holder,
     photos.creator,
+    coalesce(photos.rights_holder, photos.creator, 'unknown holder') as credit,
     photos.url
 from used
 inner join photos on used.photo_id = photos.photo_id

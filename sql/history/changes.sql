@@ -1,13 +1,14 @@
 -- Purpose: what is different in the photo index of a snapshot: new, gone, re-identified and relicensed photographs.
--- Grain: one row per photo_id and change; a photograph can be both re-identified and relicensed.
--- Inputs: earlier, later (the rows of snapshot_index.sql for two snapshots).
+-- Grain: one row per photo_id and change; a photograph can be relicensed beside any other change.
+-- Inputs: earlier, later (the rows of snapshot_index.sql for two snapshots). Without an address a photograph is not in
+--   the index: its licence keeps it out.
 -- Parameters: $same_checklist, whether species keys of the two snapshots mean the same; where not, names are compared.
 -- A photograph that moved to another occurrence of the same species is the same photograph.
 with paired as (
     select
         coalesce(later.photo_id, earlier.photo_id) as photo_id,
-        earlier.photo_id is null as is_new,
-        later.photo_id is null as is_gone,
+        earlier.url is not null as was_used,
+        later.url is not null as is_used,
         earlier.occurrence_key as occurrence_key_before,
         later.occurrence_key as occurrence_key_after,
         earlier.species_key as species_key_before,
@@ -20,22 +21,20 @@ with paired as (
         later.url as url_after
     from earlier
     full outer join later on earlier.photo_id = later.photo_id
+    where earlier.url is not null or later.url is not null
 ),
 
 named as (
     select
         case
-            when is_new then ['new']
-            when is_gone then ['gone']
-            else
-                case
-                    when $same_checklist and species_key_before <> species_key_after then ['re-identified']
-                    when not $same_checklist and species_before <> species_after then ['re-identified']
-                    else []
-                end
-                || case when licence_before <> licence_after then ['relicensed'] else [] end
-        end as kinds,
-        * exclude (is_new, is_gone)
+            when not was_used then ['new']
+            when not is_used then ['gone']
+            when $same_checklist and species_key_before <> species_key_after then ['re-identified']
+            when not $same_checklist and species_before <> species_after then ['re-identified']
+            else []
+        end
+        || case when licence_before <> licence_after then ['relicensed'] else [] end as kinds,
+        * exclude (was_used, is_used)
     from paired
 )
 

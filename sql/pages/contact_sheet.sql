@@ -1,20 +1,24 @@
 -- Purpose: photographs for the contact sheet: one of each species, and of as many higher groups as there are.
 -- Grain: one row per photograph shown.
--- Inputs: split, taxonomy.
--- Parameters: $photos, how many at most; $seed, which ones.
+-- Inputs: split, taxonomy, photos.
+-- Parameters: $photos, how many at most; $seed, which ones; $any_licence, whether photographs without an open licence
+--   (Creative Commons, public domain) are shown, too.
 with picked as (
     select
-        class_id,
-        path,
-        md5(photo_id || ':' || $seed) as dice
+        split.class_id,
+        split.path,
+        coalesce(photos.licence, 'unknown') as licence,
+        coalesce(photos.rights_holder, photos.creator, 'unknown holder') as credit,
+        md5(split.photo_id || ':' || $seed) as dice
     from split
-    qualify row_number() over (partition by class_id order by md5(photo_id || ':' || $seed)) = 1
+    inner join photos on split.photo_id = photos.photo_id
+    where $any_licence or regexp_matches(photos.licence, '^(CC|PDM)')
+    qualify row_number() over (partition by split.class_id order by md5(split.photo_id || ':' || $seed)) = 1
 ),
 
 named as (
     select
-        picked.path,
-        picked.dice,
+        picked.*,
         leaf.name as species,
         ancestor.name as group_name
     from picked
@@ -39,6 +43,8 @@ chosen as (
 
 select
     path,
+    licence,
+    credit,
     species,
     group_name
 from chosen

@@ -3,8 +3,8 @@
 -- Inputs: media, clean_occurrences, licences (text, licence: the reading of each distinct text).
 -- Parameters: $addresses, a pattern of the addresses that photographs may have; $sized, a pattern of addresses that
 --   exist in several sizes (groups: everything up to the size, the photo id, the size, the extension); $size, the
---   wanted one; $licences, the allowed canonical licences (empty allows every one); $least, the photographs that a
---   species needs here to be worth fetching (0 fetches all).
+--   wanted one; $licences, the allowed canonical licences; $least, the photographs that a species needs here to be
+--   worth fetching (0 fetches all).
 -- The query part of a sized address is a cache key of the original and is left out of the rewritten address.
 -- A photograph is known by its number where the address has one, else by its address without the scheme: the same
 --   file is served by http and https. Where rows give several addresses of one, other_url is one that is not url.
@@ -65,7 +65,7 @@ ruled as (
                 or (format = '' and extension in ('png', 'gif', 'tif', 'tiff', 'bmp', 'webp', 'heic', 'svg'))
                 then 'not_jpeg'
             when not regexp_matches(url, $addresses) or length(url) > 2000 then 'unsupported_address'
-            when len($licences::varchar[]) > 0 and not list_contains($licences::varchar[], licence) then 'licence'
+            when not list_contains($licences::varchar[], licence) then 'licence'
         end as own_rule
     from keyed
 ),

@@ -209,7 +209,7 @@ def dataset(outcome: Outcome) -> Outcome:
     for build in (build_species, build_taxonomy, build_split, build_genus_photos):
         build(settings.paths, settings)
     build_training_photos(settings.paths, settings, outcome.said.append)
-    assert contact_sheet(settings.paths).is_file()
+    assert contact_sheet(settings.paths, settings).is_file()
     for table in ("species", "taxonomy", "split"):
         assert check_table(table, settings.paths.table(table)) == []
     return outcome

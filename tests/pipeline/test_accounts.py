@@ -9,17 +9,20 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from pipeline.config.licence_names import OPEN
 from pipeline.config.settings import Settings
+from pipeline.dataset.attribution import build_attribution
 from pipeline.dataset.clean import build_clean_occurrences
 from pipeline.dataset.invariants import tree
 from pipeline.dataset.manifest import balance
 from pipeline.dataset.species import build_species
 from pipeline.dataset.split import build_genus_photos, build_split
 from pipeline.dataset.taxonomy import build_taxonomy
+from pipeline.gbif.licences import canonical_licence
 from pipeline.history.taxonomy_history import build_taxonomy_history
 from pipeline.photos.index import build_photo_index
 from pipeline.query import count
-from pipeline.rejections import write_rejections
+from pipeline.rejections import removed_by, write_rejections
 from pipeline.tables import check_table
 from tests.pipeline.tiny import Row, occurrence, photo, read, write
 
@@ -33,7 +36,7 @@ OCCURRENCE = st.fixed_dictionaries({
     "observation_id": st.sampled_from([f"o{number}" for number in range(12)]),
 })  # fmt: skip
 MEDIA = st.fixed_dictionaries({
-    "licence": st.sampled_from(["http://creativecommons.org/licenses/by/4.0/", None]),
+    "licence": st.sampled_from([*["http://creativecommons.org/licenses/by/4.0/"] * 3, "All rights reserved", None]),
     "format": st.sampled_from([*["image/jpeg"] * 5, "image/png", "audio/mp4"]),
     "status": st.sampled_from([*["ok"] * 6, "gone", "corrupt"]),
     "sha256": st.integers(0, 40),
@@ -58,9 +61,20 @@ def ledger(settings: Settings, media: dict[str, Row]) -> None:
     write_rejections(settings.paths, "photos", table)
 
 
+def unlicensed(settings: Settings, media: dict[str, Row]) -> set[str]:
+    """Photographs that are used although their licence is not allowed; whoever is used is credited."""
+    used = {row["photo_id"] for name in ("split", "genus_photos") for row in read(settings.paths.table(name))}
+    assert {row["photo_id"] for row in read(build_attribution(settings.paths))} == used
+    if settings.photos.licences == ("all",):
+        assert "licence" not in removed_by(settings.paths, "photo_index")
+        return set()
+    return {photo_id for photo_id in used if canonical_licence(media[photo_id]["licence"]) not in OPEN}
+
+
 @given(
     world=WORLD,
     unusual=st.sampled_from(["placeholder", "drop"]),
+    licences=st.sampled_from([(), ("open",), ("all",)]),
     split=st.fixed_dictionaries({
         "unit": st.sampled_from(["observation", "photo"]),
         "min_images": st.integers(1, 4),
@@ -76,9 +90,10 @@ def test_every_row_ends_in_the_dataset_or_in_the_rejections(
     make_settings: Callable[..., Settings],
     world: list[tuple[Row, list[Row], bool]],
     unusual: str,
+    licences: tuple[str, ...],
     split: dict[str, Any],
 ) -> None:
-    settings = make_settings(taxonomy={"unusual": unusual}, split=split)
+    settings = make_settings(taxonomy={"unusual": unusual}, photos={"licences": licences}, split=split)
     paths = settings.paths
     occurrences, rows, media = [], [], {}
     for number, (changes, pictures, twice) in enumerate(world):
@@ -117,6 +132,7 @@ def test_every_row_ends_in_the_dataset_or_in_the_rejections(
         assert check_table(name, paths.table(name)) == []
     assert tree(paths) == []
     assert balance(paths) == []
+    assert unlicensed(settings, media) == set()
     usable = [row["photo_id"] for row in read(paths.table("photos")) if row["status"] == "ok"]
     ends = Counter(row["photo_id"] for row in read(paths.table("split")))
     ends += Counter(row["key"] for row in read(paths.rejections_of("species")))

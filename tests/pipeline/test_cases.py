@@ -76,7 +76,8 @@ def test_inaturalists_own_export_is_told_early_and_truly(run: Run) -> None:
 
 
 def test_what_is_messy_but_fine_stays_fine(run: Run) -> None:
-    outcome = dataset(fetched(run("messy_but_fine")))
+    # One of its photographs states no licence.
+    outcome = dataset(fetched(run("messy_but_fine", photos={"licences": ["all"]})))
     assert outcome.removed["occurrences"] == {"no_gbif_id": 1}
     assert outcome.removed["clean_occurrences"] == {"duplicate_occurrence": 1}
     assert outcome.removed["photo_index"] == {"no_address": 1, "not_image": 2, "duplicate_address": 2, "no_photo": 1}

@@ -14,10 +14,12 @@ from ml.child.pipes import Reporter
 from ml.devices import joined
 from ml.errors import DataError, InterruptedTrainingError
 from ml.evaluation import predict as evaluate
+from ml.evaluation.accuracy_figures import accuracy_by_class_size, training_curves
+from ml.evaluation.drawing import save_figure
 from ml.evaluation.metrics import Answers, flat, measure
 from ml.evaluation.predict import predict
 from ml.evaluation.predictions import open_probabilities
-from ml.evaluation.report import Assessment, accuracy_by_class_size, assess, sample, training_curves
+from ml.evaluation.report import Assessment, assess, sample
 from ml.images.loader import Loader
 from ml.images.pack import Pack, Photos, read_split
 from ml.networks.description import NetworkSpec
@@ -83,6 +85,9 @@ def test_the_file_says_what_the_numbers_say(world: World, assessed: Assessment) 
     logged = {(f"train_{row['metric']}" if row["side"] == "train" else row["metric"]): row["value"] for row in rows}
     assert logged["top1"] == assessed.numbers["top1"]
     assert logged["train_ece"] == assessed.numbers["train_ece"]
+    text = assessed.text.read_text(encoding="utf-8")
+    shares = [100 * assessed.numbers[name] for name in ("top1", "train_top1")]
+    assert f"| top-1 | {shares[0]:.1f} % | {shares[1]:.1f} % |" in text
 
 
 @pytest.mark.parametrize("batch", [1, 4, 64])
@@ -133,11 +138,14 @@ def test_a_sample_of_the_training_side_keeps_its_order_and_depends_on_the_seed_o
 def test_pictures(assessed: Assessment, tmp_path: Path) -> None:
     row = {"phase": "train", "epoch": 1, "train_loss": 1.0, "train_accuracy": 0.5, "learning_rate": 0.01}
     history = [row | {"phase": "probe", "epoch": 0, "learning_rate": 0.0}, row, row | {"epoch": 2}]
-    curves = training_curves(history, title="baseline", top1=0.5, path=tmp_path / "curves.png")
+    drawn = training_curves(history, title="baseline", rank="species", top1=0.5)
+    curves = save_figure(drawn, tmp_path / "curves.png")
     empty = Answers(labels=np.array([0]), top_ids=np.array([[0]]), top_probabilities=np.ones((1, 1), np.float32))
     measured = measure(empty, lineage=np.array([[1, 2, 3]], dtype=np.int32), sizes=np.array([700]))
-    sizes = accuracy_by_class_size({"validation": measured, "train": []}, title="x", path=tmp_path / "sizes.png")
+    drawn = accuracy_by_class_size({"validation": measured, "train": []}, title="x")
+    sizes = save_figure(drawn, tmp_path / "sizes.png")
     for path in (*assessed.figures.values(), curves, sizes):
         with Image.open(path) as picture:
             assert picture.format == "PNG"
             assert picture.width > 900
+        assert path.with_suffix(".svg").read_bytes().startswith(b"<?xml")

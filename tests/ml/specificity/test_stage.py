@@ -95,7 +95,7 @@ def test_operating_points_and_watch_list_are_judged_and_shown(spec: CalibrateSpe
     assert watched.recall > 0.85
     assert result.watch_unknown == ("Dodo",)
     page = result.report.read_text(encoding="utf-8")
-    assert "| 95.0% |" in page
+    assert "| 95 % |" in page
     assert "Dodo" in page
     assert spec.tracking is not None
     run = MlflowClient(tracking_uri=spec.tracking.uri).get_run(result.mlflow_run_id)
@@ -251,11 +251,13 @@ def test_novelty_is_calibrated_on_one_half_and_judged_on_the_other(
     judges = np.array(pq.read_table(spec.predictions)["half"].to_pylist()) == "evaluation"
     shares = np.array([answer["known"] for answer in novelty.judge(embeddings[judges])])
     low, high = clopper_pearson(int((shares <= 0.05).sum()), 200)
-    row = f"| 5% | {100 * (shares <= 0.05).mean():.1f} % ({100 * low:.1f} to {100 * high:.1f}) |"
+    row = f"| 5 % | {100 * (shares <= 0.05).mean():.1f} % ({100 * low:.1f} to {100 * high:.1f}) |"
     assert row in result.report.read_text("utf-8")
     assert result.novelty_auroc is not None
     assert result.novelty_auroc > 0.9
-    assert "| unlike known species, alarm from | false alarms (95 % interval) |" in result.report.read_text("utf-8")
+    page = result.report.read_text("utf-8")
+    assert "| novelty alarm at | false alarms (95 % interval) | unknown genera found |" in page
+    assert f"AUROC {result.novelty_auroc:.3f}" in page
     assert spec.tracking is not None
     run = MlflowClient(tracking_uri=spec.tracking.uri).get_run(result.mlflow_run_id)
     assert run.data.metrics["specificity/novelty_auroc"] == pytest.approx(result.novelty_auroc)

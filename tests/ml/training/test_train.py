@@ -141,6 +141,12 @@ def test_the_run_in_mlflow_is_nested_tagged_and_found_again(world: World, tmp_pa
     assert steps == [4, 8, 10]
     tables = {file.path for file in client.list_artifacts(result.mlflow_run_id)}
     assert {f"{name}.{kind}" for name in ("history", "metrics", "confusions") for kind in ("parquet", "csv")} <= tables
+    assert result.report is not None
+    assert result.report.name in tables
+    assert (result.hardware or "").endswith(" threads")
+    assert result.seconds is not None
+    assert result.seconds > 0
+    assert TrainResult.read(spec.output / RESULT_FILE) == result
     assert {"training_curves.png", "accuracy_by_rank.png", "accuracy_by_class_size.png"} == {
         Path(file.path).name for file in client.list_artifacts(result.mlflow_run_id, "figures")
     }

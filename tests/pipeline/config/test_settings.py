@@ -1,13 +1,16 @@
 """One YAML file per scope; the environment overrides; what is unknown is named."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import make_url
 
 from ml.spec import sqlite_file
 from pipeline.commands.dagster_home import prepare_dagster_home
+from pipeline.config.licence_names import LICENCES, OPEN
 from pipeline.config.settings import (
     COL_XR_CHECKLIST,
     INATURALIST_DATASET,
@@ -29,7 +32,7 @@ def read(folder: Path, text: str | bytes) -> Settings:
     return load_settings(file)
 
 
-@pytest.mark.parametrize("scope", ["sample", "nz-birds", "nz", "paper"])
+@pytest.mark.parametrize("scope", ["sample", "frozen", "nz-birds", "nz", "paper"])
 def test_every_scope_of_the_project_loads(repository: Path, scope: str) -> None:
     settings = load_settings(repository / "conf" / f"{scope}.yaml")
     assert settings.name == scope
@@ -188,7 +191,7 @@ def test_a_file_that_says_something_else_than_it_seems_to_is_refused(
         ("source: {licences: [GPL]}", r"source\.licences\.0 is 'GPL': it must be 'CC0_1_0'"),
         (
             "photos: {licences: [CC BY 4.0]}",
-            r"photos\.licences\.0 is 'CC BY 4\.0': the canonical licences are CC0, CC-BY",
+            r"photos\.licences\.0 is 'CC BY 4\.0': it must be open, all or one of the licences CC0",
         ),
         ("photos: {requests_per_second: inf}", r"photos\.requests_per_second is 'inf': it must be a finite number"),
         ("photos: {ask_again_days: 1e9}", r"photos\.ask_again_days"),
@@ -206,6 +209,8 @@ def test_a_file_that_says_something_else_than_it_seems_to_is_refused(
             "training: {backbone: 'hf-hub:bioclip-2'}",
             r"training\.backbone is .*: it must be a timm network, hf-hub:owner/",
         ),
+        ("photos: {licences: all}", r"photos\.licences is 'all': it must be a list, as \[one, two\]"),
+        ("photos: {licences: [all, CC0]}", "all stands for every licence; write"),
         ("training: {backbone: 'local-dir:/absent'}", r"training\.backbone is .*: /absent holds neither config\.json"),
         ("training: {weights: imagenet}", r"training\.weights is 'imagenet': it must be hub, package, none or a saf"),
         ("training: {weights: absent.safetensors}", r"training\.weights .* there is no file /"),
@@ -239,6 +244,48 @@ def test_what_would_fail_late_is_refused_at_once_with_key_and_value(tmp_path: Pa
     with pytest.raises(ConfigurationError, match=said) as refused:
         read(tmp_path, f"{MINE}{section}\n")
     assert "\n" not in str(refused.value)
+
+
+GBIFS = [
+    {"mode": "search"},
+    {"mode": "download"},
+    {"mode": "archive", "archive": "nz.zip"},
+    {"mode": "replica"},
+    {"mode": "replica", "replica": {"release": 2}},
+]
+ONES_OWN = [{"mode": "folder", "folder": "mine.csv"}, {"mode": "replica", "replica": {"photos": "mine.csv"}}]
+
+
+@pytest.mark.parametrize(
+    ("source", "default"), [*((each, OPEN) for each in GBIFS), *((each, LICENCES) for each in ONES_OWN)]
+)
+def test_photographs_from_gbif_must_be_open_and_ones_own_need_not_unless_it_is_said(
+    make_settings: Callable[..., Settings], source: dict[str, Any], default: tuple[str, ...]
+) -> None:
+    assert make_settings(source=source).allowed_licences == tuple(each for each in LICENCES if each in default)
+    for words, allowed in {
+        ("all",): LICENCES,
+        ("OPEN",): OPEN,
+        ("open", "Unknown"): (*OPEN, "unknown"),
+        ("pdm", "cc-by", "CC-BY"): ("CC-BY", "PDM"),
+    }.items():
+        chosen = make_settings(source=source, photos={"licences": words}).allowed_licences
+        assert chosen == tuple(each for each in LICENCES if each in allowed), words
+
+
+def test_the_environment_widens_the_licences(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NATUREWATCH__PHOTOS__LICENCES", '["all"]')
+    assert load_settings().allowed_licences == LICENCES
+
+
+@pytest.mark.parametrize("source", GBIFS)
+def test_who_asks_gbif_without_an_address_of_their_own_is_told_so(
+    make_settings: Callable[..., Settings], source: dict[str, Any]
+) -> None:
+    advice = make_settings(source=source).contact_advice
+    assert (advice is None) == (source["mode"] == "replica")
+    assert advice is None or ("photos.contact" in advice and "\n" not in advice)
+    assert make_settings(source=source, photos={"contact": "mailto:me@example.org"}).contact_advice is None
 
 
 def test_a_backbone_may_be_a_repository_or_a_folder(tmp_path: Path) -> None:

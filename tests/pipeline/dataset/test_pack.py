@@ -2,10 +2,12 @@
 
 import io
 import math
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import simplejpeg
 from PIL import Image
@@ -18,6 +20,7 @@ from pipeline.dataset.pack import INDEX, RECIPE, build_training_photos
 from pipeline.dataset.small_jpeg import SMALLEST_CROP, short_side, shrink, whole_view_side
 from pipeline.errors import TableError
 from pipeline.files import sha256_of
+from pipeline.rejections import write_rejections
 from pipeline.tables import check_table
 from tests.pipeline.tiny import Row, photo, read, write
 
@@ -97,8 +100,12 @@ class TestShrink:
             shrink(content, side=100)
 
 
-def place(settings: Settings, photos: dict[str, bytes]) -> None:
-    """Put photographs where the ledger and the split say."""
+def place(settings: Settings, photos: dict[str, bytes], *, closed: Sequence[str] = ()) -> None:
+    """Put photographs where the ledger and the split say; `closed` are kept out by their licence."""
+    lines = {"key": [*closed, "q"], "rule": [*("licence" for _ in closed), "not_jpeg"], "detail": ["x", *closed]}
+    write_rejections(settings.paths, "photo_index", pa.table(lines))
+    index = [{"photo_id": each, "occurrence_key": "1", "observation_id": "o1", "url": each} for each in photos]
+    write(settings.paths, "photo_index", index)
     ledger: list[Row] = []
     for photo_id, content in photos.items():
         path = settings.data_root / "photos" / f"{photo_id}.jpg"
@@ -197,6 +204,43 @@ def test_a_photograph_that_left_the_split_stays_in_the_pack(small: Settings) -> 
     before = build(small)
     place(small, {"p0": PHOTOS["p0"]})
     assert build(small) == before
+
+
+def test_a_photograph_whose_licence_no_longer_allows_it_is_erased(
+    small: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.dataset.pack.PACK_BYTES", 2000)
+    place(small, PHOTOS)
+    before = build(small)
+    place(
+        small, {key: PHOTOS[key] for key in PHOTOS if key not in {"p1", "p2", "p6"}}, closed=["p1", "p6", "p0", "new"]
+    )
+    after = build(small)
+    # p2 has left without a reason to erase it, and p0 is there under another licence, too.
+    assert after == {key: row for key, row in before.items() if key not in {"p1", "p6"}}
+    for key in after:
+        assert simplejpeg.decode_jpeg_header(packed(small, after[key]))[0] == after[key]["height"]
+    for key in ("p1", "p6"):
+        pack = small.paths.training_photos / str(before[key]["pack"])
+        assert not pack.exists() or not any(packed(small, before[key]))
+    assert build(small) == after
+    # Opened again, it is packed again, from the file that was fetched before.
+    place(small, PHOTOS)
+    assert set(build(small)) == set(PHOTOS)
+
+
+def test_a_kill_while_photographs_are_erased_leaves_what_is_erased_again(
+    small: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place(small, PHOTOS)
+    before = build(small)
+    place(small, {key: PHOTOS[key] for key in PHOTOS if key != "p1"}, closed=["p1"])
+    with monkeypatch.context() as killed:
+        killed.setattr("pipeline.dataset.pack.atomic_path", lambda _: sys.exit(1))
+        with pytest.raises(SystemExit):
+            build(small)
+    assert not any(packed(small, before["p1"])), "the bytes go first: without their row nobody would find them"
+    assert set(build(small)) == set(PHOTOS) - {"p1"}
 
 
 def test_a_photograph_with_other_bytes_is_packed_again(small: Settings) -> None:

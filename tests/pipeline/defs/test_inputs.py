@@ -35,9 +35,13 @@ STEPS = {
 """The functions of ingest and dataset by name, each with the assets that it writes."""
 CONDITIONAL = {
     "clean_occurrences": {"absent_taxa", "occurrence_translation"},
-    "dataset_page": {"leakage_examples"},
-}
-"""Queries that only some scopes need: those with named taxa, with leaked photographs, or with a crosswalk."""
+    "dataset_page": {
+        "leakage_examples", "same_photographs", "changes_species", "changes_replaced", "changed_photographs",
+        "taxonomy_changes", "changed_species",
+    },
+}  # fmt: skip
+"""Queries that only some scopes need: those with named taxa, with leaked photographs, with a crosswalk, with a trained
+network, or with an earlier snapshot or taxonomy."""
 
 
 class Runs:

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from demo.organisms.source import RenderedSource
 from demo.records import Occurrence
 from ml.images.pack import Pack, read_split
+from pipeline.config.licence_names import OPEN
 from pipeline.config.settings import Settings
 from pipeline.dataset.attribution import build_attribution
 from pipeline.dataset.clean import build_clean_occurrences
@@ -20,9 +21,10 @@ from pipeline.dataset.species import build_species
 from pipeline.dataset.split import build_genus_photos, build_split
 from pipeline.dataset.taxonomy import build_taxonomy
 from pipeline.fetching.fetch import fetch_photos
+from pipeline.gbif.licences import canonical_licence
 from pipeline.gbif.occurrences import build_occurrences
 from pipeline.gbif.source import fetch_source
-from pipeline.history.changes import KINDS, Comparison, build_changes
+from pipeline.history.changes import KINDS, Comparison, build_changes, relicensed
 from pipeline.launching.replica import PUBLIC_HOST, photo_hosts, source_api
 from pipeline.photos.index import build_photo_index
 from pipeline.tables import check_table
@@ -79,9 +81,9 @@ def build_dataset(settings: Settings) -> None:
 
 
 def photographs(occurrences: Sequence[Occurrence]) -> dict[str, tuple[str, str]]:
-    """What the replica holds: photo_id -> (species, licence as published), of records that identify a species."""
+    """What the replica holds: photo_id -> (species, canonical licence), of records that identify a species."""
     return {
-        media.photo_id: (one.taxon.lineage["species"].name, media.licence)
+        media.photo_id: (one.taxon.lineage["species"].name, canonical_licence(media.licence))
         for one in occurrences
         if one.taxon.rank in {"SPECIES", "SUBSPECIES"} and "\N{MULTIPLICATION SIGN}" not in one.taxon.scientific_name
         for media in one.media
@@ -90,7 +92,10 @@ def photographs(occurrences: Sequence[Occurrence]) -> dict[str, tuple[str, str]]
 
 
 def test_the_table_is_what_the_replica_changed(make_settings: Make) -> None:
-    before, after = (photographs(RenderedSource(release=number).occurrences()) for number in (1, 2))
+    all_before, all_after = (photographs(RenderedSource(release=number).occurrences()) for number in (1, 2))
+    before, after = (
+        {photo: row for photo, row in every.items() if row[1] in OPEN} for every in (all_before, all_after)
+    )
     first = compare(served(make_settings, 1))
     assert {row["photo_id"] for row in tiny.read(served(make_settings, 1).paths.table("photo_index"))} == set(before)
     second = compare(served(make_settings, 2))
@@ -107,9 +112,32 @@ def test_the_table_is_what_the_replica_changed(make_settings: Make) -> None:
         "re-identified": {
             (photo, before[photo][0], after[photo][0]) for photo in both if before[photo][0] != after[photo][0]
         },
-        "relicensed": {(photo,) for photo in both if before[photo][1] != after[photo][1]},
+        "relicensed": {
+            (photo,)
+            for photo in all_before.keys() & all_after.keys()
+            if all_before[photo][1] != all_after[photo][1] and photo in before.keys() | after.keys()
+        },
     }
     assert all(found.values())
+    named = {row["photo_id"]: row for row in relicensed(served(make_settings, 2).paths)}
+    assert {(photo,) for photo in named} == found["relicensed"]
+    assert {photo: row["effect"] for photo, row in named.items()} == {
+        photo: "stays" if photo in both else "left" if photo in before else "entered" for photo in named
+    }
+    for photo, row in named.items():
+        assert (row["licence_before"], row["licence_after"]) == (all_before[photo][1], all_after[photo][1])
+        assert row["observation_id"]
+    assert {"left", "stays"} <= {row["effect"] for row in named.values()}
+
+
+def test_with_all_licences_nothing_is_kept_out(make_settings: Make) -> None:
+    every = photographs(RenderedSource(release=1).occurrences())
+    assert {licence for _, licence in every.values()} - set(OPEN) == {"all rights reserved", "unknown"}
+    settings = make_settings(photos={"licences": ["all"]})
+    assert compare(settings).counts["new"] == len(every)
+    assert {row["photo_id"]: row["licence"] for row in tiny.read(settings.paths.table("photo_index"))} == {
+        photo: licence for photo, (_, licence) in every.items()
+    }
 
 
 def test_a_snapshot_asks_for_its_own_photographs_and_withdraws_what_is_gone(make_settings: Make) -> None:
@@ -118,6 +146,7 @@ def test_a_snapshot_asks_for_its_own_photographs_and_withdraws_what_is_gone(make
     first = compare(one)
     assert fetch(one) == first.snapshot.photographs == first.counts["new"]
     build_dataset(one)
+    files = {row["photo_id"]: row["path"] for row in tiny.read(paths.table("photos"))}
     trained_on = {photo for side in ("train", "validation") for photo in handed_out(one, side)}
 
     compare(one)
@@ -133,9 +162,14 @@ def test_a_snapshot_asks_for_its_own_photographs_and_withdraws_what_is_gone(make
     assert gone & trained_on, "something that was trained on must go"
     for name in DATASET_TABLES:
         assert gone.isdisjoint(pq.read_table(paths.table(name), columns=["photo_id"])["photo_id"].to_pylist()), name
-    # The pack keeps the bytes; what is handed out for training is what the split names.
-    assert gone & trained_on <= set(Pack(paths.training_photos / "index.parquet").photo_ids)
     assert gone.isdisjoint(handed_out(two, "train") + handed_out(two, "validation"))
+    # The pack keeps the bytes of a withdrawn record, and erases those that its licence no longer allows.
+    left = {row["photo_id"] for row in relicensed(paths) if row["effect"] == "left"}
+    assert left <= gone
+    assert left & trained_on, "something that was trained on must leave by its licence"
+    assert gone & trained_on & set(Pack(paths.pack_index).photo_ids) == gone & trained_on - left
+    # What was fetched stays where nothing shows it.
+    assert all((paths.data_root / files[photo]).is_file() for photo in left)
 
     # A re-identified photograph is taught under its new name, with the licence of today.
     species = {row["photo_id"]: row["species"] for row in tiny.read(paths.table("attribution"))}
@@ -143,7 +177,7 @@ def test_a_snapshot_asks_for_its_own_photographs_and_withdraws_what_is_gone(make
     for row in tiny.read(paths.table("changes")):
         if row["change"] == "re-identified":
             assert species.get(row["photo_id"], row["species_after"]) == row["species_after"]
-        if row["change"] == "relicensed":
+        if row["change"] == "relicensed" and row["photo_id"] not in left:
             assert licences[row["photo_id"]] == row["licence_after"]
 
 

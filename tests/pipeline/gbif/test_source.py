@@ -55,6 +55,13 @@ def test_the_predicate_says_the_whole_scope_with_the_taxonomy_it_is_in(settings:
     assert (body["format"], body["checklistKey"]) == ("DWCA", settings.source.checklist_key)
 
 
+def test_a_run_without_an_address_of_the_operator_says_so_once(make_settings: Make, gbif: Gbif) -> None:
+    for photos, lines in (({}, 1), ({"contact": "mailto:me@example.org"}, 0)):
+        said: list[str] = []
+        fetch_source(make_settings(source=KEA, photos=photos), api=gbif.api, log=said.append)
+        assert sum("photos.contact is not set" in line for line in said) == lines
+
+
 def test_a_second_run_goes_on_with_the_same_download_and_fetches_nothing(settings: Settings, gbif: Gbif) -> None:
     first = fetch(settings, gbif)
     assert fetch(settings, gbif) == first

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from pipeline.config.licence_names import OPEN
 from pipeline.config.settings import Settings
 from pipeline.errors import GbifError, TableError
 from pipeline.files import write_json
@@ -22,11 +23,13 @@ from pipeline.history.changes import (
     build_changes,
     changed_species,
     history,
+    relicensed,
     replaced,
 )
 from pipeline.history.snapshots import read_snapshots
 from pipeline.pages.charts import changes_chart
 from pipeline.query import rows
+from pipeline.rejections import write_rejections
 from pipeline.tables import check_table
 from tests.pipeline import tiny
 
@@ -51,9 +54,17 @@ SECOND: Index = {
 }
 
 
-def write_index(settings: Settings, index: Index, *, checklist: str = "backbone") -> None:
+def write_index(settings: Settings, photographs: Index, *, checklist: str = "backbone") -> None:
     """The tables of an indexed snapshot."""
-    species = {occurrence: key for occurrence, key, _ in index.values()}
+    index = {photo: row for photo, row in photographs.items() if row[2] in OPEN}
+    kept_out = {photo: licence for photo, (_, _, licence) in photographs.items() if photo not in index}
+    lines = {
+        "key": [*kept_out, "9"],
+        "rule": [*("licence" for _ in kept_out), "not_jpeg"],
+        "detail": [*kept_out.values(), "png"],
+    }
+    write_rejections(settings.paths, "photo_index", pa.table(lines))
+    species = {occurrence: key for occurrence, key, _ in photographs.values()}
     tiny.write(
         settings.paths,
         "clean_occurrences",
@@ -224,7 +235,7 @@ def test_a_change_of_the_scope_is_a_snapshot_and_is_told_apart_from_growth(make_
     assert comparison.counts["gone"] == 3
     assert comparison.scope_sentences() == [
         "The scope changed: what is gone may only have left it, what is new may only have entered it.",
-        'photos.licences was empty and is ["CC0"].',
+        "photos.licences was open and is CC0.",
         "photos.size was large and is medium.",
         'source was {"country": "all"} and is {"country": "NZ"}.',
     ]
@@ -313,14 +324,61 @@ def test_nothing_changed_is_drawn_too(settings: Settings) -> None:
     assert changed_species(settings.paths, most=5) == []
 
 
+CLOSED = "all rights reserved"
+
+
+def test_a_photograph_that_is_no_longer_open_leaves_and_is_named(settings: Settings) -> None:
+    receive(settings, "a", FIRST)
+    comparison = receive(settings, "b", {**FIRST, "2": ("10", MERULA, CLOSED), "3": ("30", PHILOMELOS, "CC-BY")})
+    assert kinds(settings) == [("2", "gone"), ("2", "relicensed"), ("3", "relicensed")]
+    assert comparison.counts == {"new": 0, "gone": 1, "re-identified": 0, "relicensed": 2}
+    assert comparison.snapshot.photographs == 3
+    common = {"photo_id": "2", "occurrence_key": "10", "observation_id": "o10", "species": "Turdus merula"}
+    left = {"effect": "left", **common, "licence_before": "CC-BY", "licence_after": CLOSED}
+    assert relicensed(settings.paths, most=1) == [left]
+    assert [(row["effect"], row["photo_id"]) for row in relicensed(settings.paths)] == [("left", "2"), ("stays", "3")]
+
+
+def test_a_photograph_that_became_open_enters_and_one_that_stays_closed_is_not_heard_of(settings: Settings) -> None:
+    receive(settings, "a", {**FIRST, "6": ("40", PHILOMELOS, CLOSED), "7": ("40", PHILOMELOS, CLOSED)})
+    receive(settings, "b", {**FIRST, "6": ("40", PHILOMELOS, "CC0"), "7": ("40", PHILOMELOS, "unknown")})
+    assert kinds(settings) == [("6", "new"), ("6", "relicensed")]
+    (row,) = relicensed(settings.paths)
+    assert (row["effect"], row["licence_before"], row["licence_after"]) == ("entered", CLOSED, "CC0")
+
+
+def test_a_scope_that_becomes_narrower_takes_photographs_away_and_relicenses_none(make_settings: Make) -> None:
+    # As an index was copied when every licence was used, too.
+    wide, narrow = make_settings(photos={"licences": ["all"]}), make_settings()
+    receive(wide, "a", FIRST)
+    index = tiny.read(wide.paths.snapshot_index(1))
+    index[1]["licence"] = CLOSED
+    pq.write_table(pa.Table.from_pylist(index, schema=NOTHING.schema), wide.paths.snapshot_index(1))
+    comparison = receive(narrow, "a", {**FIRST, "2": ("10", MERULA, CLOSED)})
+    assert comparison.scope_sentences()[1:] == ["photos.licences was all and is open."]
+    (gone,) = table(narrow)
+    assert (gone["change"], gone["licence_before"], gone["licence_after"]) == ("gone", CLOSED, CLOSED)
+    assert relicensed(narrow.paths) == []
+
+
+def test_every_licence_is_the_same_scope_however_it_is_said(make_settings: Make, tmp_path: Path) -> None:
+    (tmp_path / "photos.csv").write_text("path\n")
+    own = {"mode": "folder", "folder": str(tmp_path / "photos.csv")}
+    receive(make_settings(source=own), "a", FIRST)
+    assert receive(make_settings(source=own, photos={"licences": ["all"]}), "a", FIRST).snapshot.number == 1
+    assert read_snapshots(make_settings().paths)[0].scope["photos.licences"] == []
+
+
 indices = st.dictionaries(
     st.integers(0, 12).map(str),
-    st.tuples(st.sampled_from("abcd"), st.sampled_from([MERULA, PHILOMELOS]), st.sampled_from(["CC0", "CC-BY"])),
+    st.tuples(
+        st.sampled_from("abcd"), st.sampled_from([MERULA, PHILOMELOS]), st.sampled_from(["CC0", "CC-BY", CLOSED])
+    ),
 )
 
 
 def _snapshot(index: Index) -> pa.Table:
-    records = [
+    records: list[dict[str, str | None]] = [
         {
             "photo_id": photo,
             "occurrence_key": occurrence,
@@ -331,6 +389,9 @@ def _snapshot(index: Index) -> pa.Table:
         }
         for photo, (occurrence, key, licence) in index.items()
     ]
+    for record in records:
+        if record["licence"] == CLOSED:
+            record.update(dict.fromkeys(("occurrence_key", "species_key", "species", "url")))
     return pa.Table.from_pylist(records, schema=NOTHING.schema)
 
 
@@ -338,7 +399,11 @@ def _snapshot(index: Index) -> pa.Table:
 @hypothesis_settings(max_examples=30, deadline=None)
 def test_the_changes_applied_to_the_old_index_give_the_new_one(before: Index, after: Index) -> None:
     found = rows("changes", inputs={"earlier": _snapshot(before), "later": _snapshot(after)}, same_checklist=True)
-    state = {photo: {"species_key": key, "licence": licence} for photo, (_, key, licence) in before.items()}
+    state = {
+        photo: {"species_key": key, "licence": licence}
+        for photo, (_, key, licence) in before.items()
+        if licence != CLOSED
+    }
     for row in found:
         photo = row["photo_id"]
         match row["change"]:
@@ -351,9 +416,16 @@ def test_the_changes_applied_to_the_old_index_give_the_new_one(before: Index, af
                 assert state[photo]["species_key"] == row["species_key_before"] != row["species_key_after"]
                 state[photo]["species_key"] = row["species_key_after"]
             case "relicensed":
-                assert state[photo]["licence"] == row["licence_before"] != row["licence_after"]
-                state[photo]["licence"] = row["licence_after"]
-    assert state == {photo: {"species_key": key, "licence": licence} for photo, (_, key, licence) in after.items()}
+                assert before[photo][2] == row["licence_before"] != row["licence_after"] == after[photo][2]
+                if row["licence_after"] == CLOSED:
+                    assert photo not in state, "gone stands before it"
+                else:
+                    state[photo]["licence"] = row["licence_after"]
+    assert state == {
+        photo: {"species_key": key, "licence": licence}
+        for photo, (_, key, licence) in after.items()
+        if licence != CLOSED
+    }
     # Nothing is said twice, and nothing that did not happen.
     assert len({(row["photo_id"], row["change"]) for row in found}) == len(found)
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from pipeline.config.licence_names import LICENCES
+from pipeline.config.licence_names import LICENCES, OPEN
 from pipeline.config.settings import Settings
 from pipeline.errors import TableError
 from pipeline.paths import Paths
@@ -102,7 +102,7 @@ def test_each_size_can_be_wanted(make_settings: Callable[..., Settings]) -> None
         assert row["url"] == f"{S3}/12/{size}.jpg"
 
 
-def test_licences_are_canonical(settings: Settings) -> None:
+def test_licences_are_canonical(make_settings: Callable[..., Settings]) -> None:
     received = {
         "http://creativecommons.org/licenses/by-nc/4.0/": "CC-BY-NC",
         "CC BY\N{NON-BREAKING HYPHEN}NC 4.0": "CC-BY-NC",
@@ -112,7 +112,7 @@ def test_licences_are_canonical(settings: Settings) -> None:
         None: "unknown",
     }
     rows = [media(str(n), f"{S3}/{n}/original.jpg", licence=text) for n, text in enumerate(received)]
-    kept, _ = index(settings, *rows)
+    kept, _ = index(make_settings(photos={"licences": ["all"]}), *rows)
     assert [row["licence"] for row in kept] == list(received.values())
 
 
@@ -171,6 +171,23 @@ def test_only_allowed_licences_stay(make_settings: Callable[..., Settings]) -> N
         ("3", "CC-BY-NC"),
         ("4", "unknown"),
     }
+
+
+@pytest.mark.parametrize(("chosen", "allowed"), [((), OPEN), (("open",), OPEN), (("all",), LICENCES)])
+def test_only_open_licences_stay_unless_all_are_asked_for(
+    make_settings: Callable[..., Settings], chosen: tuple[str, ...], allowed: tuple[str, ...]
+) -> None:
+    stated = {
+        **{licence: licence for licence in LICENCES if licence.startswith("CC")},
+        "PDM": "http://creativecommons.org/publicdomain/mark/1.0/",
+        "all rights reserved": "(c) A. Ngata, all rights reserved",
+        "unknown": None,
+        "other": "ask me",
+    }
+    rows = [media(str(n), f"{S3}/{n}/original.jpg", licence=text) for n, text in enumerate(stated.values())]
+    kept, rejected = index(make_settings(photos={"licences": list(chosen)}), *rows)
+    assert {row["licence"] for row in kept} == set(allowed)
+    assert {line["detail"] for line in rejected if line["rule"] == "licence"} == set(LICENCES) - set(allowed)
 
 
 def test_the_oldest_occurrence_keeps_a_repeated_photograph(settings: Settings) -> None:

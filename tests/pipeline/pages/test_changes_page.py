@@ -1,0 +1,49 @@
+"""What changed since the snapshot before, on a page: only what did change, and only when there was one."""
+
+import re
+
+from pipeline.config.settings import Settings
+from pipeline.history.taxonomy_history import build_taxonomy_history
+from pipeline.pages.dataset_page import build_dataset_page
+from tests.pipeline.dataset.test_manifest import built
+from tests.pipeline.pages.whole import second_snapshot, whole
+from tests.pipeline.tiny import read, write
+
+__all__ = ["built", "whole"]
+
+
+def pages(settings: Settings) -> tuple[str, str]:
+    """The dataset page and the page of changes."""
+    files = build_dataset_page(settings.paths, settings).files
+    return files["index.html"].read_text("utf-8"), files["changes.html"].read_text("utf-8")
+
+
+def test_of_the_first_snapshot_nothing_is_called_new(whole: Settings) -> None:
+    index, changes = pages(whole)
+    assert "This is the first snapshot" in changes
+    assert "Changes since the last other taxonomy" not in changes
+    assert "Since the snapshot before" not in index
+
+
+def test_a_second_snapshot_is_told_photograph_by_photograph(whole: Settings) -> None:
+    second_snapshot(whole)
+    index, changes = pages(whole)
+    (sentence,) = re.findall(r"<p>(Since the snapshot before.*?)</p>", index, re.DOTALL)
+    told = " ".join(re.sub("<[^>]+>", "", sentence).split())
+    assert told == (
+        "Since the snapshot before, 1 photographs are new, 1 are gone, 1 got another species and 1 another licence: "
+        "what changed."
+    )
+    row = r'<th scope="row">.*?>?p4(?:</a>)?</th>\s*<td>Turdus s0</td>\s*<td>CC-BY</td>\s*<td>all rights reserved</td>'
+    assert re.search(row, changes)
+    assert re.search(r'<th scope="row">Turdus s1</th>\s*<td>Turdus s0</td>\s*<td class="number">1</td>', changes)
+    assert "Changes since the last other taxonomy" not in changes, "the tree is the same"
+
+
+def test_another_taxonomy_is_told_by_rank(whole: Settings) -> None:
+    tree = read(whole.paths.table("taxonomy"))
+    write(whole.paths, "taxonomy", [{**row, "name": row["name"].replace("Turdidae", "Muscicapidae")} for row in tree])
+    build_taxonomy_history(whole.paths, whole)
+    _, changes = pages(whole)
+    assert "Changes since the last other taxonomy" in changes
+    assert re.search(r'<th scope="row">family</th>\s*<td>renamed</td>\s*<td class="number">1</td>', changes)
