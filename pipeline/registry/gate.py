@@ -69,6 +69,11 @@ def promote(settings: Settings) -> Promotion:
     return Promotion(challenger=str(challenger.version), champion=str(champion), promoted=promoted, reason=reason)
 
 
+def champion_of(settings: Settings) -> "ModelVersion | None":
+    """The version that users are served; None where there is none yet."""
+    return _under_alias(client(settings), settings.registry.model_name, CHAMPION)
+
+
 def _under_alias(connected: "MlflowClient", name: str, alias: str) -> "ModelVersion | None":
     from mlflow.exceptions import MlflowException  # noqa: PLC0415 (see `pipeline.tracking.runs.client`)
 

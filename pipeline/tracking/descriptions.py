@@ -24,9 +24,9 @@ CANDIDATE_STAGE: Final = "candidate"
 SPECIFICITY: Final = "specificity_"
 """Begins the tag `naturewatch.stage` of a calibration; the network follows."""
 EXPERIMENT: Final = (
-    "Datasets, networks, calibrations and comparisons made by NatureWatch.\n\n"
-    "Each run called *dataset* is one version of the data. The `+` before it unfolds what was made of it: a run for "
-    "each network, for the calibration of its specificity, for the comparison of all networks, and for each model "
+    "Datasets of NatureWatch and the networks trained on them: the `+` before a dataset unfolds its runs.\n\n"
+    "Each run called *dataset* is one version of the data. The runs below it are what was made of it: one for each "
+    "network, for the calibration of its specificity, for the comparison of all networks, and for each model "
     "version in the registry. A run's tab *Artifacts* holds its reports, figures and tables; its tag `dagster.run_url` "
     "leads to the Dagster run that made it."
 )
@@ -41,7 +41,7 @@ def title_of(stage: str) -> str:
 
 
 def name_of(tags: Mapping[str, str], *, started_ms: int) -> str:
-    """The name of a run, by its tags: `sample 2026-11-26: two views`.
+    """The name of a run, by its tags: `two views: sample 2026-11-26`.
 
     Args:
         tags: The run's.

@@ -27,6 +27,11 @@ def run_url(settings: Settings, run_id: str) -> str:
 def artifact_page(settings: Settings, run_id: str, path: str) -> str:
     """The page that shows a file of a run: a picture, Markdown, or an HTML page drawn within MLflow's.
 
+    MLflow draws HTML in a frame with `sandbox="allow-scripts"`, from a blob: address. Scripts run there (a search
+    works), styles and data: pictures are shown, and that is all: no link opens, neither to another site, nor to a file
+    beside the page, nor to an anchor within it (a script may scroll to it), and `localStorage` raises a SecurityError.
+    The arrow at the top of MLflow's page downloads the file; opened from disk, its links work.
+
     Args:
         settings: The configuration.
         run_id: The run that the file was logged to.

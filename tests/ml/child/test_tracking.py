@@ -23,12 +23,12 @@ def where(tmp_path: Path) -> TrackingSpec:
     )  # fmt: skip
 
 
-def test_a_run_is_named_by_scope_day_and_subject(where: TrackingSpec) -> None:
+def test_a_run_is_named_by_subject_scope_and_day(where: TrackingSpec) -> None:
     with child_run(where, spec_hash="s1") as first:
         pass
     run = MlflowClient(where.uri).get_run(first.run_id)
     day = dt.datetime.fromtimestamp(run.info.start_time / 1000).astimezone()
-    assert run.info.run_name == f"sample {day:%Y-%m-%d}: two views"
+    assert run.info.run_name == f"two views: sample {day:%Y-%m-%d}"
     assert run.data.tags["mlflow.note.content"] == "Two views."
 
 
@@ -42,7 +42,7 @@ def test_a_run_that_is_continued_is_renamed_by_the_day_it_began(where: TrackingS
     earlier = client.create_run(experiment, start_time=began, run_name="multi_view", tags=tags)
     with child_run(where, spec_hash="s1") as again:
         assert again.run_id == earlier.info.run_id
-    assert client.get_run(again.run_id).info.run_name == "sample 2026-03-01: two views"
+    assert client.get_run(again.run_id).info.run_name == "two views: sample 2026-03-01"
 
 
 def test_a_small_table_is_stored_as_csv_too(

@@ -32,7 +32,7 @@ def test_the_version_has_its_tags_alias_card_and_metrics(client: MlflowClient) -
     assert str(version.version) == result.version
     assert version.tags["naturewatch.spec_hash"] == spec.spec_hash
     assert spec.version_tags.items() <= version.tags.items()
-    assert version.description == "# A tiny network\n"
+    assert version.description == "A tiny network\n"
     assert client.get_registered_model(spec.model_name).description == MODEL_DESCRIPTION
     assert client.get_run(result.mlflow_run_id).data.metrics["final/top1"] == 0.5
     assert client.get_run(result.mlflow_run_id).data.tags["mlflow.parentRunId"] == spec.tracking.parent_run_id

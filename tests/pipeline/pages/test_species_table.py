@@ -3,6 +3,7 @@
 import csv
 import json
 import logging
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from ml.spec import TrainResult
 from pipeline.config.settings import Settings
 from pipeline.pages.addresses import Catalogue
+from pipeline.pages.dataset_page import build_dataset_page, show_accuracy
 from pipeline.pages.species_table import SpeciesTable, best_measured, species_table
 from tests.pipeline.dataset.test_manifest import built
 from tests.pipeline.pages.whole import whole
@@ -76,6 +78,22 @@ def test_the_best_network_of_this_dataset_is_shown(
     assert "knowledge_transfer" in caplog.text, "a result that cannot be read is named"
     table = species_table(whole.paths)
     assert [row["correct"] for row in table.rows] == [judged.count(0) * (frequent == 0), judged.count(1) * frequent]
+
+
+def test_the_page_that_stands_shows_the_accuracy_once_a_network_is_measured(
+    whole: Settings, train: Callable[..., Path]
+) -> None:
+    train("baseline", always=0)
+    assert show_accuracy(whole.paths, whole) is None, "no page stands yet"
+    shutil.rmtree(whole.paths.model("baseline", "v1"))
+    page = build_dataset_page(whole.paths, whole, taxa=["Aves"])
+    assert 'data-sort="right"' not in page.html.read_text(encoding="utf-8")
+    train("baseline", always=0)
+    assert show_accuracy(whole.paths, whole) is not None
+    html = page.html.read_text(encoding="utf-8")
+    assert 'data-sort="right">right</th>' in html
+    assert "network (baseline) names right" in " ".join(html.split())
+    assert "<h3>Aves (class of" in html, "the photographs that were asked for stay"
 
 
 def test_twenty_thousand_species_fit_into_a_megabyte() -> None:

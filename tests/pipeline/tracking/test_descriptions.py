@@ -32,14 +32,14 @@ def earlier_run(settings: Settings, connected: MlflowClient, *, name: str, **tag
 @pytest.mark.parametrize(
     ("tags", "name"),
     [
-        ({"stage": "dataset"}, "sample 2026-11-26: dataset 92a64784"),
-        ({"stage": "multi_view"}, "sample 2026-11-26: two views"),
-        ({"stage": "specificity_baseline"}, "sample 2026-11-26: specificity of one view (baseline)"),
-        ({"stage": "candidate", "network": "multi_view"}, "sample 2026-11-26: candidate, two views"),
-        ({"stage": "comparison"}, "sample 2026-11-26: comparison"),
+        ({"stage": "dataset"}, "dataset 92a64784: sample 2026-11-26"),
+        ({"stage": "multi_view"}, "two views: sample 2026-11-26"),
+        ({"stage": "specificity_baseline"}, "specificity of one view (baseline): sample 2026-11-26"),
+        ({"stage": "candidate", "network": "multi_view"}, "candidate, two views: sample 2026-11-26"),
+        ({"stage": "comparison"}, "comparison: sample 2026-11-26"),
     ],
 )
-def test_runs_are_named_by_scope_day_and_subject(tags: dict[str, str], name: str) -> None:
+def test_runs_are_named_by_subject_scope_and_day(tags: dict[str, str], name: str) -> None:
     assert name_of(TAGS | {f"naturewatch.{key}": value for key, value in tags.items()}, started_ms=NOON) == name
 
 
@@ -55,7 +55,7 @@ def test_a_description_says_which_data_and_where_the_report_is(stage: str) -> No
 def test_experiment_and_model_say_what_they_are(settings: Settings, connected: MlflowClient) -> None:
     connected.create_registered_model(settings.registry.model_name)
     describe_store(settings, connected)
-    assert "made by NatureWatch" in connected.get_experiment(experiment_id(settings, connected)).tags[NOTE]
+    assert "Datasets of NatureWatch" in connected.get_experiment(experiment_id(settings, connected)).tags[NOTE]
     default = connected.get_experiment_by_name("Default")
     assert default is not None
     assert "leaves it empty. Its runs are in *naturewatch*" in default.tags[NOTE]
@@ -84,7 +84,7 @@ def test_runs_of_earlier_versions_get_name_and_description(settings: Settings, c
     others = connected.create_run(experiment_id(settings, connected), run_name="baseline").info.run_id
     describe_store(settings, connected)
     run = connected.get_run(network)
-    assert run.info.run_name == run.data.tags["mlflow.runName"] == "sample 2026-11-26: two views, knowledge transfer"
+    assert run.info.run_name == run.data.tags["mlflow.runName"] == "two views, knowledge transfer: sample 2026-11-26"
     assert run.data.tags[NOTE] == description_of("knowledge_transfer", TAGS)
-    assert connected.get_run(dataset).info.run_name == "sample 2026-11-26: dataset 92a64784"
+    assert connected.get_run(dataset).info.run_name == "dataset 92a64784: sample 2026-11-26"
     assert connected.get_run(others).info.run_name == "baseline", "it is not NatureWatch's"

@@ -61,7 +61,7 @@ def test_the_facts_are_logged_once_and_the_run_is_found_again(settings: Settings
     assert run.data.tags["naturewatch.source"] == "GBIF.org (2026)"
     assert run.data.tags["naturewatch.split_hash"] == "s1"
     assert run.data.tags["dagster.run_id"] == "two"
-    assert re.fullmatch(r"test \d{4}-\d\d-\d\d: dataset v1", run.info.run_name)
+    assert re.fullmatch(r"dataset v1: test \d{4}-\d\d-\d\d", run.info.run_name)
     assert "`v1` of the scope **test**" in run.data.tags["mlflow.note.content"]
     assert run.inputs is not None
     assert {entry.dataset.name for entry in run.inputs.dataset_inputs} == set(TABLES)

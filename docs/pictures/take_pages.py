@@ -1,0 +1,78 @@
+"""Takes the pictures of the pages: `.venv/bin/python -m docs.pictures.take_pages [DATA_ROOT]` (default `data/sample`).
+
+Each page that stands below `DATA_ROOT/reports/` is opened in Chromium at 1280 and 390 pixels, light and dark, and its
+upper part is written to docs/pictures/ as `page-NAME-WIDTH-SCHEME.png`: 256 colours, at most 200 KiB.
+"""
+
+import io
+import shutil
+import sys
+from pathlib import Path
+from typing import Final
+
+from PIL import Image
+from playwright.sync_api import Browser, sync_playwright
+
+FOLDER: Final = Path(__file__).resolve().parent
+PAGES: Final = {
+    "dataset": "dataset/index.html",
+    "rejections": "dataset/rejections.html",
+    "changes": "dataset/changes.html",
+    "comparison": "comparison.html",
+}
+"""Addresses below `reports/`; a page that does not stand yet has no picture."""
+SIZES: Final = {1280: 1600, 390: 1400}
+"""Width of the window -> how much of the page is shown, in pixels."""
+MOST_BYTES: Final = 200 * 1024
+
+
+def take(browser: Browser, file: Path, *, width: int, scheme: str) -> bytes:
+    """A PNG of the upper part of a page.
+
+    Args:
+        browser: Chromium.
+        file: The page.
+        width: Of the window, in pixels.
+        scheme: `light` or `dark`.
+    """
+    page = browser.new_page(
+        viewport={"width": width, "height": SIZES[width]}, color_scheme="dark" if scheme == "dark" else "light"
+    )
+    page.goto(file.as_uri())
+    shot = page.screenshot()
+    page.close()
+    return shot
+
+
+def packed(png: bytes) -> bytes:
+    """The same picture in 256 colours, cut at the bottom until it takes at most `MOST_BYTES`."""
+    with Image.open(io.BytesIO(png)) as opened:
+        picture = opened.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    while True:
+        written = io.BytesIO()
+        picture.save(written, format="png", optimize=True)
+        if len(written.getvalue()) <= MOST_BYTES:
+            return written.getvalue()
+        picture = picture.crop((0, 0, picture.width, picture.height * 9 // 10))
+
+
+def main() -> None:
+    """Take all pictures that can be taken."""
+    reports = Path(sys.argv[1] if len(sys.argv) > 1 else "data/sample").resolve() / "reports"
+    standing = {name: reports / place for name, place in PAGES.items() if (reports / place).exists()}
+    if not standing:
+        sys.exit(f"there is no page below {reports}; run `naturewatch run` first")
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        for name, file in standing.items():
+            for width in SIZES:
+                for scheme in ("light", "dark"):
+                    target = FOLDER / f"page-{name}-{width}-{scheme}.png"
+                    target.write_bytes(packed(take(browser, file, width=width, scheme=scheme)))
+                    print(target.name, target.stat().st_size)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
