@@ -1,7 +1,9 @@
 # make demo   the whole pipeline on the embedded sample, offline
 # make test   lint, types and all tests
 # make ui     the Dagster UI on http://127.0.0.1:3000
-# make env    the environment in .venv, and nothing else
+# make env    the environment in .venv, and nothing else: fetches 3.4 GB, takes 6.8 GB of disk and five to ten minutes;
+#             2.4 GB of it, and 4.1 GB of the disk, are CUDA's libraries, which PyPI's torch needs on Linux, GPU or not
+# make env TORCH=cpu  without them, on a machine without a GPU: torch comes from download.pytorch.org, all else from PyPI
 # make audit  dist/sbom.cdx.json, and the lock held against known vulnerabilities (needs the network)
 # make bench  measurements against peers; PART=fetch picks one part
 # make reference  docs/configuration.md and docs/commands.md, from the settings and the commands
@@ -9,6 +11,27 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+TORCH ?= pypi
+TORCH_CPU := https://download.pytorch.org/whl/cpu
+
+# What a pipe returns is what its first command returns, if that failed.
+SHELL := bash
+.SHELLFLAGS := -o pipefail -c
+# pip's lines as one line, where a person looks; its errors are on standard error, and stay.
+define COUNTED
+import sys
+looks, number = sys.stdout.isatty(), 0
+for line in sys.stdin:
+    words = line.split()
+    package = words[1].rpartition("/")[2] if words[:1] in (["Collecting"], ["Processing"]) else ""
+    number += bool(package)
+    if looks and package:
+        print(f"\r\033[K  {number} of {max(number, int(sys.argv[1]))} packages: {package[:40]}", end="", flush=True)
+    elif looks and words[:1] == ["Installing"]:
+        print(f"\r\033[K  unpacking {number} packages", end="", flush=True)
+print("\r\033[K" * looks, end="")
+endef
+export COUNTED
 
 .PHONY: demo test lint types pytest chromium ui bench reference experiments env audit lock clean
 
@@ -16,8 +39,14 @@ env: $(READY)
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("NatureWatch needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
+	@echo "Making the environment in .venv, once: $(if $(filter cpu,$(TORCH)),torch for processors from $(TORCH_CPU),3.4 GB to fetch and 6.8 GB on disk, most of it CUDA (none of it with TORCH=cpu))"
+	@echo "It takes five to ten minutes on an ordinary connection; what was fetched is kept if you stop it."
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+ifeq ($(TORCH),cpu)
+	@# A version without a label, as in the lock, is satisfied by the one with +cpu.
+	@$(BIN)/python -u -m pip install --index-url $(TORCH_CPU) $$(grep -E '^torch(vision)?==' requirements.lock) | $(PYTHON) -c "$$COUNTED" 12
+endif
+	@$(BIN)/python -u -m pip install --requirement requirements.lock | $(PYTHON) -c "$$COUNTED" $$(grep -c == requirements.lock)
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $(READY)
 

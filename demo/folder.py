@@ -61,8 +61,11 @@ def _read(csv: Path) -> list[dict[str, str]]:
             if missing:
                 raise FolderError(f"{csv} has no column {', '.join(missing)}; needed are {', '.join(COLUMNS)}")
             rows = [{column: (row[column] or "").strip() for column in COLUMNS} for row in reader]
+    except FileNotFoundError as error:
+        raise FolderError(f"there is no file {csv}; name a CSV of photographs") from error
     except (OSError, UnicodeDecodeError, csv_format.Error) as error:
-        raise FolderError(f"{csv} cannot be read as a CSV of photographs: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise FolderError(f"{csv} cannot be read as a CSV of photographs: {reason}") from error
     seen: set[str] = set()
     for line, row in enumerate(rows, start=2):
         _check(row, where=f"{csv}, row {line}", folder=csv.parent, seen=seen)

@@ -3,10 +3,12 @@
 import contextlib
 import functools
 import os
+import platform
 import resource
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import torch.distributed as dist
@@ -60,6 +62,16 @@ def constant(numbers: tuple[float, ...], device: torch.device) -> Tensor:
     return to_device(torch.tensor(numbers), device)
 
 
+def processor_name() -> str:
+    """The processor's model, as the system calls it; the architecture where it does not say."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name" and value.strip():
+                return value.strip()
+    return platform.processor() or platform.machine()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Device:
     """This process's device and its place among all."""
@@ -74,6 +86,14 @@ class Device:
     def first(self) -> bool:
         """Whether this process is the one that writes files and logs."""
         return self.rank == 0
+
+    @property
+    def hardware(self) -> str:
+        """What computes, for people: `2 x NVIDIA H100 80GB HBM3`, or `AMD EPYC 7B13, 2 threads`."""
+        if self.device.type == "cuda":
+            name = torch.cuda.get_device_name(self.device)
+            return name if self.world == 1 else f"{self.world} x {name}"
+        return f"{processor_name()}, {self.world * torch.get_num_threads()} threads"
 
     @property
     def dtype(self) -> torch.dtype:

@@ -30,9 +30,9 @@ GRID: Final = "#d9dfdb"
 
 WIDTH: Final = 4.8
 """Inches of a picture: text of `POINTS` can be read when it fills a telephone."""
-POINTS: Final = 9.0
+POINTS: Final = 10.0
 """Size of text."""
-SMALL: Final = 8.0
+SMALL: Final = 9.0
 """Size of numbers beside marks."""
 DPI: Final = 200
 """Pixels of an inch in PNG files."""

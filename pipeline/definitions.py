@@ -1,11 +1,13 @@
 """Everything Dagster loads, listed one by one: `dagster dev -w workspace.yaml`."""
 
+import functools
 import os
 from types import ModuleType
 
 import dagster as dg
 
 from ml.spec import MLFLOW_DEFAULTS
+from pipeline.config.settings import load_settings
 from pipeline.defs import automation, checks, dataset, evaluation, ingest, release, training
 from pipeline.defs.console import console
 from pipeline.defs.metadata import described
@@ -21,7 +23,8 @@ pools.install()
 def _group(module: ModuleType, name: str) -> list[dg.AssetsDefinition]:
     """The assets of one module as the group `name`."""
     loaded = dg.load_assets_from_modules([module], group_name=name)
-    return [asset.map_asset_specs(described) for asset in loaded if isinstance(asset, dg.AssetsDefinition)]
+    shown = functools.partial(described, scope=load_settings().name)
+    return [asset.map_asset_specs(shown) for asset in loaded if isinstance(asset, dg.AssetsDefinition)]
 
 
 defs = dg.Definitions(

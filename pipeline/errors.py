@@ -1,5 +1,7 @@
 """The errors of the pipeline. Each says what happened, to what, and what to do about it."""
 
+from collections.abc import Sequence
+
 
 class NatureWatchError(Exception):
     """Base of every error that a person can act upon; its message is one readable line."""
@@ -7,6 +9,22 @@ class NatureWatchError(Exception):
 
 class ConfigurationError(NatureWatchError):
     """A configuration file or an environment override is wrong."""
+
+
+class NotReadyError(NatureWatchError):
+    """A run lacks what it needs from its surroundings: files, an account, room on the disk, a server.
+
+    Attributes:
+        problems: Each in one sentence.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = tuple(problems)
+
+
+class RunError(NatureWatchError):
+    """A run ended although none of its steps had failed."""
 
 
 class GbifError(NatureWatchError):

@@ -13,6 +13,9 @@ from pipeline.launching.interrupts import Interrupted
 INTERRUPTS = {"DagsterExecutionInterruptedError", "KeyboardInterrupt", "Interrupted"}
 """Names of the errors of a step that a signal ended."""
 
+FULL = ("no space left on device", "disk is full", "disk quota exceeded", "not enough space")
+"""How the system, SQLite and DuckDB say that nothing can be written any more."""
+
 
 class Failures:
     """The errors of the steps that failed, as they were raised: Dagster's events keep only their text."""
@@ -67,11 +70,16 @@ class Failures:
 
 
 def reason(error: BaseException) -> str:
-    """An error in one line: the message of the outermost `NatureWatchError` in its chain, if there is one."""
+    """An error in one line: the message of the outermost `NatureWatchError` in its chain, if there is one.
+
+    A full disk is told as such, whoever noticed it: a table, DuckDB, Dagster's own storage.
+    """
     first = error
     for found in _chain(error):
-        if isinstance(found, NatureWatchError):
+        if isinstance(found, NatureWatchError) and not _tells_full_disk(str(found)):
             return _one_line(str(found))
+        if _tells_full_disk(str(found)):
+            return _full_disk(getattr(found, "filename", None))
         if isinstance(first, dg.DagsterError | BaseExceptionGroup):
             # Only wraps what happened.
             first = found
@@ -81,6 +89,8 @@ def reason(error: BaseException) -> str:
 def written_reason(error: SerializableErrorInfo) -> str:
     """As `reason`, of an error of another process, of which Dagster keeps the words."""
     chain = list(_written_chain(error))
+    if any(_tells_full_disk(each.message) for each in chain):
+        return _full_disk(None)
     ours = {cls.__name__ for cls in _subclasses(NatureWatchError)}
     own = [each for each in chain if each.cls_name in ours]
     # Dagster wraps what happened.
@@ -143,6 +153,16 @@ def _run_failure(result: dg.ExecuteInProcessResult | dg.JobExecutionResult) -> s
             error = event.job_failure_data.error
             return _one_line(error.message.removeprefix(f"{error.cls_name}: ").removeprefix("pipeline.errors."))
     return f"run {result.run_id} failed; see it in the Dagster UI"
+
+
+def _tells_full_disk(message: str) -> bool:
+    """Whether a message, of whatever library, says that a disk or an account's share of it is full."""
+    return any(words in message.lower() for words in FULL)
+
+
+def _full_disk(file: object) -> str:
+    where = f" (writing {file})" if file else ""
+    return f"the disk is full{where}: make room below data_root, then run the same command again"
 
 
 def _one_line(text: str) -> str:

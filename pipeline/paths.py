@@ -125,6 +125,11 @@ class Paths:
         return self.data_root / "release"
 
     @property
+    def logs(self) -> Path:
+        """One file per `naturewatch run`: all that its steps, their children and their libraries print."""
+        return self.data_root / "logs"
+
+    @property
     def dagster_home(self) -> Path:
         """Dagster's instance of this scope: its runs, their events and logs."""
         return self.data_root / "dagster"

@@ -22,6 +22,8 @@ DUCKDB_TYPES = {
     pa.timestamp("us"): "TIMESTAMP",
 }
 """How DuckDB names the types of the contracts."""
+EXAMPLES = 3
+"""How many of the rows that break a promise are named."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +40,10 @@ class Contract:
     """Columns of a closed vocabulary; null is left to `required`."""
     rules: dict[str, str] = field(default_factory=dict)
     """Sentence -> SQL condition that holds for every row."""
+
+    def promises(self) -> int:
+        """How many things are checked of the table: types of columns, nulls, vocabularies, rules, uniqueness."""
+        return sum(map(len, (self.schema.names, self.required, self.allowed, self.rules))) + bool(self.unique)
 
 
 def _schema(text: str, **others: pa.DataType) -> pa.Schema:
@@ -279,7 +285,10 @@ def _broken_columns(contract: Contract, found: dict[str, str]) -> list[str]:
 
 
 def _broken_rows(contract: Contract, connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """Promises about values, each with the number of rows that break it; one scan for all but uniqueness."""
+    """Promises about values, each with the number of rows that break it and the first of them.
+
+    One scan for all promises but uniqueness.
+    """
     conditions = {f"{name} is never null": f'"{name}" is not null' for name in contract.required}
     for name, values in contract.allowed.items():
         listed = ", ".join(f"'{value}'" for value in values)
@@ -288,16 +297,32 @@ def _broken_rows(contract: Contract, connection: duckdb.DuckDBPyConnection) -> l
     # A condition that is unknown (a null inside it) does not hold.
     counted = ", ".join(f"count(*) filter (where ({condition}) is not true)" for condition in conditions.values())
     numbers = connection.execute(f"select {counted} from checked").fetchone()  # noqa: S608 (the contract's own text)
+    key = contract.unique or contract.required[:2]
     problems = [
-        f"{sentence}: {number} rows break it"
-        for sentence, number in zip(conditions, numbers or (), strict=True)
+        f"{sentence}: {number:,} {'row breaks' if number == 1 else 'rows break'} it "
+        f"({_first(connection, key, f'where ({condition}) is not true')})"
+        for (sentence, condition), number in zip(conditions.items(), numbers or (), strict=True)
         if number
     ]
     if contract.unique:
-        key = ", ".join(f'"{name}"' for name in contract.unique)
-        repeated = connection.execute(
-            f"select count(*) from (select {key} from checked group by all having count(*) > 1)"  # noqa: S608
-        ).fetchone()
-        if repeated and repeated[0]:
-            problems.append(f"{', '.join(contract.unique)} is unique: {repeated[0]} values are repeated")
+        twice = f"group by {_listed(key)} having count(*) > 1"
+        (repeated,) = connection.execute(
+            f"select count(*) from (select {_listed(key)} from checked {twice})"  # noqa: S608 (as above)
+        ).fetchone() or (0,)
+        if repeated:
+            problems.append(
+                f"{', '.join(key)} is unique: {repeated:,} {'value is' if repeated == 1 else 'values are'} repeated "
+                f"({_first(connection, key, twice)})"
+            )
     return problems
+
+
+def _first(connection: duckdb.DuckDBPyConnection, key: tuple[str, ...], which: str) -> str:
+    """The keys of the first rows of `checked` that a clause chooses: `photo_id 1; photo_id 2`."""
+    chosen = f"select {_listed(key)} from checked {which} order by {_listed(key)} limit {EXAMPLES}"  # noqa: S608 (as above)
+    rows = connection.execute(chosen).fetchall()
+    return "; ".join(", ".join(f"{name} {value}" for name, value in zip(key, row, strict=True)) for row in rows)
+
+
+def _listed(columns: tuple[str, ...]) -> str:
+    return ", ".join(f'"{name}"' for name in columns)

@@ -4,13 +4,15 @@ Two questions. *The paper's setting*: the head starts at random and all layers l
 *The best that these photographs allow*: the head is fitted first, and what today's practice adds.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ml.spec import MAGNIFIED, PACKAGE_BACKBONE, NetworkName, Rank
 from ml.training.recipes import FROZEN, SAMPLE, Probe, Recipe, Segment
 
 IMAGE_SIZE: Final = 224
+LITE2, LITE2_SIZE = "tf_efficientnet_lite2", 260
+"""The larger backbone, at the image size that it was made for."""
 EPOCHS: Final = 8.0
 """Passes over the training photographs that each row of the paper's setting takes, all its stages together."""
 GENUS_SHARE: Final = 1.5 / 4.5
@@ -50,6 +52,22 @@ def of(recipe: Recipe, name: str, **changes: Any) -> Recipe:  # noqa: ANN401 (fi
 def falling(*, epochs: float, rate: float) -> tuple[Segment, ...]:
     """A rate that falls along a half cosine."""
     return (Segment(epochs=epochs, rate=rate, cosine=True),)
+
+
+def longer(row: Row, *, times: float) -> Row:
+    """A row whose stages all take `times` the passes, their rates falling as before over the longer time."""
+    stages = [
+        replace(
+            stage,
+            recipe=of(
+                stage.recipe,
+                stage.recipe.name,
+                segments=[each.model_copy(update={"epochs": each.epochs * times}) for each in stage.recipe.segments],
+            ),
+        )
+        for stage in row.stages
+    ]
+    return replace(row, stages=tuple(stages))
 
 
 RATE: Final = 1e-3
@@ -162,5 +180,13 @@ BEST_OF_ALL: Final = (
     best("best_prior", "logit adjustment, prior given back", logit_adjustment=1.0, restore_prior=True),
     best("best_root", "square-root sampling", sampling=0.5),
     best("best_mixed", "mixup and cutmix", mixup=0.2, cutmix=1.0),
+    Row(
+        name="frozen_lite2", title=f"EfficientNet-Lite2, {FROZEN_HEADS['linear'].name}", backbone=LITE2,
+        image_size=LITE2_SIZE, stages=(Stage(network="baseline", recipe=FROZEN_HEADS["linear"]),),
+    ),
+    Row(
+        name="best_lite2", title=f"EfficientNet-Lite2, {BEST_VIEWS.name}", backbone=LITE2, image_size=LITE2_SIZE,
+        stages=(Stage(network="multi_view", recipe=BEST_VIEWS),),
+    ),
 )  # fmt: skip
-"""The second table. EfficientNet-Lite2 is not among them: `training.weights: package` knows Lite0's package alone."""
+"""The second table."""

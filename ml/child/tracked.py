@@ -23,9 +23,7 @@ def run_of(spec: StageSpec, *, system_metrics: bool = False) -> "Iterator[ChildR
         return
     from ml.child.tracking import child_run  # noqa: PLC0415 (loads MLflow)
 
-    with child_run(
-        spec.tracking, spec_hash=spec.spec_hash, name=spec.tracking.stage, system_metrics=system_metrics
-    ) as run:
+    with child_run(spec.tracking, spec_hash=spec.spec_hash, system_metrics=system_metrics) as run:
         yield run
 
 

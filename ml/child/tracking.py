@@ -8,9 +8,13 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyarrow.csv
+import pyarrow.parquet as pq
 
 from ml.errors import InterruptedTrainingError, TrackingError
-from ml.spec import MLFLOW_DEFAULTS, TrackingSpec, sqlite_file
+from ml.spec import MLFLOW_DEFAULTS, TrackingSpec, run_name, sqlite_file
 
 os.environ.update({**MLFLOW_DEFAULTS, **os.environ})
 
@@ -21,6 +25,8 @@ from mlflow.tracking import MlflowClient
 
 SYSTEM_METRICS_SECONDS = 5.0
 """Between two samples of processor, memory and disk."""
+CSV_ROWS = 10_000
+"""Tables of at most so many rows are stored as CSV, too: MLflow's UI shows no Parquet."""
 
 
 class ChildRun:
@@ -61,13 +67,22 @@ class ChildRun:
         """Store the file `path` with the run, in `folder` of its artifacts."""
         self.client.log_artifact(self.run_id, str(path), artifact_path=folder)
 
+    def log_table(self, path: Path) -> None:
+        """Store the Parquet file `path` with the run, and a small one as CSV beside it."""
+        self.log_file(path)
+        if pq.read_metadata(path).num_rows <= CSV_ROWS:
+            with TemporaryDirectory(prefix="naturewatch-") as folder:
+                text = Path(folder) / f"{path.stem}.csv"
+                pyarrow.csv.write_csv(pq.read_table(path), text)
+                self.log_file(text)
+
     def log_figure(self, path: Path) -> None:
         """Store a picture under `figures`."""
         self.log_file(path, folder="figures")
 
 
 @contextlib.contextmanager
-def child_run(tracking: TrackingSpec, *, spec_hash: str, name: str, system_metrics: bool = False) -> Iterator[ChildRun]:
+def child_run(tracking: TrackingSpec, *, spec_hash: str, system_metrics: bool = False) -> Iterator[ChildRun]:
     """Continue the run of this stage and specification, or start it.
 
     The run ends as FINISHED, as FAILED on an error, or as KILLED on an interrupt.
@@ -75,7 +90,6 @@ def child_run(tracking: TrackingSpec, *, spec_hash: str, name: str, system_metri
     Args:
         tracking: Where to log, and which run to nest in.
         spec_hash: Content version of the stage's inputs.
-        name: The run's name for people.
         system_metrics: Also sample processor, memory and disk while the block runs.
 
     Yields:
@@ -85,8 +99,13 @@ def child_run(tracking: TrackingSpec, *, spec_hash: str, name: str, system_metri
     run_id = find_run(client, tracking=tracking, spec_hash=spec_hash)
     resumed = run_id is not None
     if run_id is None:
-        run_id = _start(client, tracking=tracking, spec_hash=spec_hash, name=name)
-    client.update_run(run_id, status=RunStatus.to_string(RunStatus.RUNNING))
+        run_id = _start(client, tracking=tracking, spec_hash=spec_hash)
+    name = run_name(
+        scope=tracking.scope,
+        title=tracking.title or tracking.stage,
+        started_ms=client.get_run(run_id).info.start_time,
+    )
+    client.update_run(run_id, status=RunStatus.to_string(RunStatus.RUNNING), name=name)
     run = ChildRun(client=client, run_id=run_id)
     run.set_tags(tracking.tags)
     monitor = _monitor(run_id, uri=tracking.uri, resumed=resumed) if system_metrics else None
@@ -151,10 +170,9 @@ def experiment_id(client: MlflowClient, *, tracking: TrackingSpec) -> str:
         return str(experiment.experiment_id)
 
 
-def _start(client: MlflowClient, *, tracking: TrackingSpec, spec_hash: str, name: str) -> str:
+def _start(client: MlflowClient, *, tracking: TrackingSpec, spec_hash: str) -> str:
     run = client.create_run(
         experiment_id(client, tracking=tracking),
-        run_name=name,
         tags={
             "naturewatch.stage": tracking.stage,
             "naturewatch.spec_hash": spec_hash,

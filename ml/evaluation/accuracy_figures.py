@@ -16,19 +16,6 @@ from ml.spec import SIZE_METRIC, size_title
 VALIDATION, TRAINING = "validation", "train"
 """The sides, as `split.parquet` and `metrics.parquet` call them."""
 
-WHAT_TO_SEE: Final[Mapping[str, str]] = {
-    "training_curves": (
-        "Loss should fall and accuracy rise. Where the training line goes on and the validation line does not follow, "
-        "the network learns its training photographs by heart."
-    ),
-    "accuracy_by_rank": "How often the most probable answer is right at each rank: higher groups are easier.",
-    "accuracy_by_class_size": (
-        "How often the network is right, by the number of training photographs of a class. A wide gap between the "
-        "sides means that it knows its training photographs better than the organisms. Lines are 95 % intervals."
-    ),
-}
-"""A caption for each picture, by the stem of its file."""
-
 _LOOKS: Final = {TRAINING: (BLUE, "o", "-"), VALIDATION: (VERMILION, "s", "--")}
 """Colour, marker and dash of each side."""
 

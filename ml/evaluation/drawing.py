@@ -19,7 +19,7 @@ def figure_of(width: float, height: float, *, title: str = "") -> Figure:
     """An empty figure, in inches, with a heading above all its axes; it belongs to no window."""
     figure = Figure(figsize=(width, height), layout="constrained")
     if title:
-        heading = "\n".join(textwrap.wrap(title, int(10.5 * width)))
+        heading = "\n".join(textwrap.wrap(title, int(9.5 * width)))
         figure.suptitle(heading, color=INK, fontweight="bold", fontsize=POINTS + 1, x=0.01, ha="left")
     return figure
 
@@ -39,7 +39,7 @@ def tidy(axes: Axes, *, title: str = "", x: str = "", y: str = "", grid: bool = 
 def legend_outside(figure: Figure, axes: Axes, *, place: Place = "outside lower left") -> None:
     """Explain the series of `axes` outside it, where nothing is drawn, in as many columns as there is room for."""
     lines, names = axes.get_legend_handles_labels()
-    columns = max(1, min(len(names), int(14 * figure.get_figwidth() / (8 + max(map(len, names))))))
+    columns = max(1, min(len(names), int(12.4 * figure.get_figwidth() / (8 + max(map(len, names))))))
     figure.legend(lines, names, loc=place, ncols=columns, frameon=False, fontsize=SMALL, handlelength=2.6)
 
 

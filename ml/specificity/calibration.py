@@ -71,6 +71,8 @@ class Fitted(NamedTuple):
 class Outcome:
     """What a calibration found."""
 
+    options: SpecificityOptions
+    """What was asked for."""
     temperature: float
     table: ThresholdTable
     calibration_curve: OperatingCurve
@@ -109,6 +111,7 @@ def calibrate_network(data: Labelled, taxonomy: Taxonomy, options: SpecificityOp
         for target in table.targets.tolist()
     }
     return Outcome(
+        options=options,
         temperature=fitted.temperature,
         table=table,
         calibration_curve=calibration.curve(taxonomy),

@@ -1,6 +1,5 @@
 """Pictures of a calibration: the paper's Figure 3, what each threshold does, and how honest the network is."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -19,21 +18,6 @@ from ml.taxonomy import Taxonomy
 
 FEW = 30
 """Answers of a bin below which its share is drawn hollow: its interval is 35 points wide, or wider."""
-WHAT_TO_SEE: Final[Mapping[str, str]] = {
-    "depth_against_target": (
-        "How far down the tree the answers go when so many of them must be right. The more has to be right, the more "
-        "answers stop at the genus, the family or above."
-    ),
-    "accuracy_and_depth": (
-        "What each threshold does: a higher one makes more answers right and fewer of them species. Where the two "
-        "halves of the validation side agree, the threshold can be relied on."
-    ),
-    "reliability": (
-        "Whether the network can be taken at its word: on the dotted line, of the answers given with 80 % four in five "
-        "are right. Hollow points are of few answers; lines are 95 % intervals."
-    ),
-}
-"""A caption for each picture, by the stem of its file."""
 _RULES: Final[dict[Rule, str]] = {"threshold": "threshold", "reward": "reward rule", "distance": "distance rule"}
 
 

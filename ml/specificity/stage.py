@@ -185,6 +185,14 @@ def _warn(outcome: Outcome, *, spec: CalibrateSpec, reporter: Reporter) -> None:
         reporter.info(f"the watch-list names {name!r}, which this dataset does not hold: the network cannot see it")
 
 
+def _metric(name: str) -> str:
+    """The name in MLflow, which groups charts by what stands before the slash: `evaluation/depth`."""
+    if name in {"abstention_rate", "calibration_error"}:
+        return f"evaluation/{name}"
+    half, _, rest = name.partition("_")
+    return f"{half}/{rest}" if half in {"calibration", "evaluation"} else f"specificity/{name}"
+
+
 def _log(tracked: "ChildRun", *, spec: CalibrateSpec, result: CalibrateResult, reachable: bool) -> None:
     tracked.log_params({name: getattr(spec, name) for name in ("network", *SpecificityOptions.model_fields)})
     numbers = {
@@ -193,11 +201,13 @@ def _log(tracked: "ChildRun", *, spec: CalibrateSpec, result: CalibrateResult, r
         if isinstance(value, float | int) and name not in {"target", "delta"}
     }
     numbers |= {"evaluation_depth_incl_root": result.evaluation_depth + 1, "target_reachable": float(reachable)}
+    numbers = {_metric(name): value for name, value in numbers.items()}
     for point in result.points:
         for name in ("threshold", "accuracy", "depth", "abstention"):
-            numbers[f"{name}_at_{100 * point.target:g}"] = getattr(point, name)
+            numbers[f"at_{100 * point.target:g}/{name}"] = getattr(point, name)
     tracked.log_metrics(numbers)
-    for file in (result.curve, result.thresholds, result.by_target, result.report):
-        tracked.log_file(file)
+    for table in (result.curve, result.thresholds, result.by_target):
+        tracked.log_table(table)
+    tracked.log_file(result.report)
     for figure in result.figures.values():
         tracked.log_figure(figure)

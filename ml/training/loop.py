@@ -30,7 +30,7 @@ from ml.training.recipes import rate_at
 from ml.training.seeds import seed_of
 from ml.training.statistics import share_statistics
 from ml.training.step import Objective, Step, recordable
-from ml.training.step_log import StepLog
+from ml.training.step_log import StepLog, epoch_metrics
 from ml.training.validation import Quality
 
 PHASE = "train"
@@ -293,7 +293,7 @@ class Loop:
         self.history.append({"phase": PHASE, "epoch": epoch + 1, "step": step, **known})
         self.position = Position(step=step)
         if job.tracked is not None:
-            job.tracked.log_metrics(known, step=step)
+            job.tracked.log_metrics(epoch_metrics(known), step=step)
         told = [f"epoch {epoch + 1}: loss {numbers['train_loss']:.3f}, accuracy {numbers['train_accuracy']:.1%}"]
         if quality:
             told += [f"validation loss {quality.loss:.3f}, accuracy {quality.accuracy:.1%}"]

@@ -1,11 +1,34 @@
-"""Loss, learning rate and norm of the gradients in MLflow, every so many steps, beside the computation."""
+"""What MLflow shows of a training: numbers of an epoch, and of every so many steps, sent beside the computation.
 
-from typing import TYPE_CHECKING
+MLflow groups charts by what stands before the slash of a name.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
 
 from ml.training.background import Background
 
 if TYPE_CHECKING:
     from ml.child.tracking import ChildRun
+
+
+EPOCH_METRICS: Final[Mapping[str, str]] = {
+    "train_loss": "epoch/loss",
+    "train_accuracy": "epoch/top1",
+    "validation_loss": "epoch/validation_loss",
+    "validation_accuracy": "epoch/validation_top1",
+    "learning_rate": "epoch/learning_rate",
+    "photos_per_second": "speed/photographs_per_second",
+    "data_wait": "speed/share_of_time_waiting_for_data",
+    "peak_share": "speed/share_of_peak",
+    "memory_mib": "speed/memory_mib",
+}
+"""Columns of `history.parquet` by their names in MLflow."""
+
+
+def epoch_metrics(numbers: Mapping[str, float]) -> dict[str, float]:
+    """The numbers of a row of the history as MLflow shows them."""
+    return {EPOCH_METRICS[name]: number for name, number in numbers.items()}
 
 
 class StepLog:
@@ -34,9 +57,9 @@ class StepLog:
         if self._steps < self._every or self._background.busy:
             return
         numbers = {
-            "step_loss": self._loss / self._steps,
-            "step_gradient_norm": self._norm / self._steps,
-            "step_learning_rate": rate,
+            "step/loss": self._loss / self._steps,
+            "step/gradient_norm": self._norm / self._steps,
+            "step/learning_rate": rate,
         }
         self._background.start(lambda: tracked.log_metrics(numbers, step=step))
         self._steps, self._loss, self._norm = 0, 0.0, 0.0

@@ -5,6 +5,7 @@ Killed at any moment, the next start goes on from the checkpoint.
 
 import contextlib
 import threading
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from ml.networks.frozen import MOST_PHOTOS, FrozenLayers
 from ml.networks.inference import seen_boxes
 from ml.networks.network import count_parameters, save
 from ml.networks.trainable import count_frozen, freeze
-from ml.spec import RESULT_FILE, TrainResult, TrainSpec
+from ml.spec import RESULT_FILE, TrainResult, TrainSpec, final_metric
 from ml.taxonomy import Taxonomy
 from ml.training import sampling
 from ml.training.head_fit import embeddings_of, probe
@@ -61,6 +62,7 @@ def run(spec: TrainSpec, *, device: Device, reporter: Reporter, stop: threading.
         MlError: the inputs are unusable, the folder is in use, training was interrupted or diverged.
         TaxonomyError: `taxonomy.parquet` is unusable.
     """
+    began = time.monotonic()
     with locked(spec.output) if device.first else contextlib.nullcontext():
         if device.first:
             claim(spec)
@@ -74,6 +76,7 @@ def run(spec: TrainSpec, *, device: Device, reporter: Reporter, stop: threading.
         with run_of(spec, system_metrics=True) as tracked:
             result = _train(spec, device=device, reporter=reporter, stop=stop, tracked=tracked)
             assert result is not None  # noqa: S101 (the first rank's)
+        result = result.model_copy(update={"seconds": time.monotonic() - began, "hardware": device.hardware})
         # Written when MLflow's run has ended: a training that is found done does not enter it again.
         result.write(spec.output / RESULT_FILE)
         clear(spec.output)
@@ -183,11 +186,14 @@ def _finish(
         )
         pictures["Training curves"] = save_figure(curves, output / "training_curves.png")
     if tracked is not None:
-        tracked.log_metrics(numbers, step=int(history[-1]["step"]))
+        # At step 0 MLflow draws bars; single points of a curve say nothing.
+        tracked.log_metrics({final_metric(name): number for name, number in numbers.items()})
         for picture in pictures.values():
             tracked.log_figure(picture)
-        for file in (description, written, assessed.metrics_table, assessed.confusions):
+        for file in (description, assessed.text):
             tracked.log_file(file)
+        for table in (written, assessed.metrics_table, assessed.confusions):
+            tracked.log_table(table)
     job.reporter.info(
         f"validation: {job.recipe.rank} {numbers['top1']:.1%}, five guesses {numbers['top5']:.1%}; "
         f"training photographs {numbers['train_top1']:.1%}"
@@ -202,6 +208,7 @@ def _finish(
         train_predictions=assessed.train_predictions,
         metrics_table=assessed.metrics_table,
         confusions=assessed.confusions,
+        report=assessed.text,
         prototypes=assessed.prototypes,
         figures=pictures,
         metrics=numbers,

@@ -4,7 +4,16 @@
 networks. Slow imports are made where they are used, so that a wrong option or configuration is reported at once.
 """
 
-from pipeline.launching.interrupts import Interrupted, ignore_signals, leave_on_signals, quiet_pipe, supervised
+from pipeline.launching.interrupts import (
+    STOPPING,
+    Interrupted,
+    cursor_restored,
+    ignore_signals,
+    leave_on_signals,
+    quiet_pipe,
+    say,
+    supervised,
+)
 
 leave_on_signals()
 
@@ -19,12 +28,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from pipeline.errors import NatureWatchError
+from pipeline.errors import NatureWatchError, NotReadyError
 from pipeline.paths import PROJECT_ROOT
 
 if TYPE_CHECKING:
     from pipeline.config.settings import Settings
 
+EVERYTHING: Final = "*"
+"""The selection of a run that is not given one."""
 HANDED_OVER: Final = {
     "identify": ("ml.serving.identify", "name what is on photographs, with the registered champion"),
     "export": ("ml.serving.export", "write a registered model as a file for other programs (ONNX, torch.export)"),
@@ -40,6 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with quiet_pipe():
             return _answer(arguments)
+    except NotReadyError as error:
+        return max(_complain(problem, status=1) for problem in error.problems)
     except NatureWatchError as error:
         return _complain(str(error), status=1)
     except KeyboardInterrupt as interrupt:
@@ -54,10 +67,20 @@ def _answer(arguments: list[str]) -> int:
     options = build_parser().parse_args(arguments)
     settings = _settings(options.config)
     if options.command == "run":
-        return supervised(lambda: _run(settings, selection=options.select))
+        with cursor_restored():
+            return supervised(lambda: _run(settings, selection=options.select), stopping=_stopping)
     from pipeline.commands.ui import serve  # noqa: PLC0415
 
-    return serve(settings, port=options.port, mlflow_port=options.mlflow_port)
+    return serve(settings, port=options.port, mlflow_port=options.mlflow_port, browser=not options.no_browser)
+
+
+def _stopping() -> None:
+    """Say that the run stops: in its table, once there is one."""
+    watch = sys.modules.get("pipeline.commands.run_watch")
+    if watch is not None:
+        watch.stopping()
+    else:
+        say(STOPPING)
 
 
 def _complain(message: str, *, status: int) -> int:
@@ -79,10 +102,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="run the pipeline, or a part of it")
-    run.add_argument("--select", default="*", help="Dagster's asset selection, e.g. 'group:ingest or group:dataset'")
+    run.add_argument(
+        "--select", default=EVERYTHING, help="Dagster's asset selection, e.g. 'group:ingest or group:dataset'"
+    )
     ui = commands.add_parser("ui", help="open the Dagster UI, and MLflow's beside it")
     ui.add_argument("--port", type=_port, default=3000, help="the Dagster UI's port (default 3000)")
     ui.add_argument("--mlflow-port", type=_port, default=5000, help="the MLflow UI's port (default 5000)")
+    ui.add_argument("--no-browser", action="store_true", help="do not open a browser when the UIs are ready")
     for command in (run, ui):
         command.add_argument("--config", type=Path, help="the scope's YAML file (default conf/sample.yaml)")
     for name, (_, purpose) in HANDED_OVER.items():
@@ -138,20 +164,26 @@ def _with_registry(arguments: list[str], *, command: str = "identify") -> list[s
 
 
 def _run(settings: "Settings", *, selection: str) -> int:
-    # Loading the pipeline takes seconds.
-    what = "the whole pipeline" if selection == "*" else selection
+    from pipeline.commands.preflight import advice, require_ready  # noqa: PLC0415
+
+    if selection == EVERYTHING:
+        # Loading the pipeline takes seconds; which assets a selection names is known after that.
+        require_ready(settings, assets=None)
+    for line in advice(settings):
+        print(f"naturewatch: {line}", file=sys.stderr)
+    what = "the whole pipeline" if selection == EVERYTHING else selection
     print(f"Running {what} for the scope {settings.name}; data in {settings.paths.data_root}", flush=True)
     from pipeline.commands.run import materialise  # noqa: PLC0415
 
     started = time.monotonic()
-    problems = materialise(settings, selection=selection)
-    if problems:
-        for problem in problems:
+    outcome = materialise(settings, selection=selection)
+    if outcome.problems:
+        for problem in outcome.problems:
             _complain(problem, status=1)
-        return 1
+        return _complain(f"what is done is kept; the log is {outcome.log}", status=1)
     from pipeline.commands.summary import print_summary  # noqa: PLC0415
 
-    print_summary(settings, seconds=time.monotonic() - started)
+    print_summary(settings, assets=outcome.assets, seconds=time.monotonic() - started)
     return 0
 
 

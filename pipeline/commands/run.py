@@ -1,30 +1,50 @@
 """Runs the pipeline in this process: what `naturewatch run` does. The same assets run from the UI and on schedules."""
 
+import contextlib
+import functools
+import traceback
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import dagster as dg
+from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 
+from pipeline.commands.findings import finding_or_nothing
+from pipeline.commands.preflight import require_ready
+from pipeline.commands.run_log import log_file, logging_to
+from pipeline.commands.run_state import RunState
+from pipeline.commands.run_watch import RUN_TAG, Watch
 from pipeline.commands.selection import assets_of
 from pipeline.config.settings import Settings
 from pipeline.definitions import defs, whole_pipeline
 from pipeline.defs.together import TRAININGS
-from pipeline.failures import Failures
+from pipeline.errors import NatureWatchError, RunError
+from pipeline.failures import Failures, reason
 from pipeline.files import exclusive
 from pipeline.launching import pools
 from pipeline.launching.gpus import slots
 from pipeline.launching.interrupts import raise_on_signals
-from pipeline.tracking.server import check_answers
-
-NEEDS_MLFLOW = frozenset({"training", "evaluation", "release"})
-"""Groups whose assets log to MLflow."""
 
 RUN_CONFIG: Final[dict[str, Any]] = {"loggers": {"console": {"config": {"log_level": "INFO"}}}}
 
 
-def materialise(settings: Settings, *, selection: str) -> list[str]:
-    """Materialise the selected assets in the Dagster instance of `DAGSTER_HOME`.
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a run ended."""
+
+    problems: list[str]
+    """One line for each step or check that failed; empty when all is done."""
+    assets: frozenset[str]
+    """The assets that were selected."""
+    log: Path
+    """The file with all that was printed."""
+
+
+def materialise(settings: Settings, *, selection: str) -> Outcome:
+    """Materialise the selected assets in the Dagster instance of `DAGSTER_HOME`, and show how that goes on.
 
     One after the other, unless several trainings are selected and there are GPUs for more than one at a time.
 
@@ -32,47 +52,69 @@ def materialise(settings: Settings, *, selection: str) -> list[str]:
         settings: The configuration; the run reads it once more and keeps it.
         selection: Dagster's asset selection syntax.
 
-    Returns:
-        One line for each step or check that failed; empty when all is done.
-
     Raises:
-        ConfigurationError: the selection is malformed or selects nothing, or MLflow's server does not answer.
+        ConfigurationError: the selection is malformed or selects nothing.
+        NotReadyError: the selected assets need what is not there (`preflight`).
         LockedError: another run works in this `data_root`.
+        RunError: the run itself, and none of its steps, came to an end.
         Interrupted: a signal ended the run.
     """
     graph = defs.resolve_asset_graph()
     keys = assets_of(selection, graph=graph)
-    if any(graph.get(key).group_name in NEEDS_MLFLOW for key in keys):
-        check_answers(settings)
+    names = frozenset(key.to_user_string() for key in keys)
+    require_ready(settings, assets=names)
     raise_on_signals()
     side_by_side = slots(processes=settings.training.processes)
     trainings = sum(TRAININGS in (graph.get(key).pools or ()) for key in keys)
-    with exclusive(settings.paths.data_root / ".run.lock"), dg.DagsterInstance.get() as instance:
-        pools.end_killed_runs(instance)
-        pools.set_slots(instance, TRAININGS, side_by_side)
-        if min(side_by_side, trainings) > 1:
-            return _in_processes(instance, sorted(keys))
-        return _in_this_process(instance, sorted(keys))
+    with exclusive(settings.paths.data_root / ".run.lock"):
+        run_id = str(uuid.uuid4())
+        path = log_file(settings.paths, run_id=run_id)
+        with logging_to(path) as log, _explained(path), dg.DagsterInstance.get() as instance:
+            pools.end_killed_runs(instance)
+            pools.set_slots(instance, TRAININGS, side_by_side)
+            state = _state(settings, keys, graph=graph)
+            with Watch(instance=instance, state=state, log=log, title=f"NatureWatch: {settings.name}"):
+                if min(side_by_side, trainings) > 1:
+                    problems = _in_processes(instance, sorted(keys), log=path.name)
+                else:
+                    problems = _in_this_process(instance, sorted(keys), run_id=run_id, log=path.name)
+    return Outcome(problems=problems, assets=names, log=path)
 
 
-def _in_this_process(instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey]) -> list[str]:
+def _state(settings: Settings, keys: frozenset[dg.AssetKey], *, graph: AssetGraph) -> RunState:
+    return RunState.of(keys, graph=graph, finding_of=functools.partial(finding_or_nothing, settings))
+
+
+@contextlib.contextmanager
+def _explained(log: Path) -> Iterator[None]:
+    """What nobody expected, Dagster's own storage on a full disk for instance, is a trace in the log and one line."""
+    try:
+        yield
+    except NatureWatchError:
+        raise
+    except Exception as error:
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
+        raise RunError(f"the run stopped: {reason(error)} (the log is {log})") from error
+
+
+def _in_this_process(instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey], *, run_id: str, log: str) -> list[str]:
     """Materialise assets one after the other."""
     failures = Failures()
     job = defs.resolve_implicit_global_asset_job_def().with_hooks({failures.hook()})
-    run_id = str(uuid.uuid4())
     with pools.alive(instance, run_id):
         result = job.execute_in_process(
             asset_selection=keys,
             instance=instance,
             raise_on_error=False,
             run_id=run_id,
-            tags={pools.PROCESS_TAG: pools.this_process()},
+            tags={pools.PROCESS_TAG: pools.this_process(), RUN_TAG: log},
             run_config=RUN_CONFIG,
         )
     return [] if result.success else failures.lines(result)
 
 
-def _in_processes(instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey]) -> list[str]:
+def _in_processes(instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey], *, log: str) -> list[str]:
     """Materialise assets in processes of their own, as the UI does: several trainings side by side.
 
     The run shows that it lives by its claims of slots (`pools.MultiprocessSlotClaims`).
@@ -82,6 +124,7 @@ def _in_processes(instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey]) -> 
         instance=instance,
         asset_selection=keys,
         run_config=RUN_CONFIG,
+        tags={RUN_TAG: log},
         raise_on_error=False,
     ) as result:
         return [] if result.success else Failures().lines(result)

@@ -1,11 +1,11 @@
 """The paper's Figures 3 and 4 for this dataset, one line or row of marks per network. Numbers come from `measures`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from ml.palette import DASHES, GRID, INK, MARKERS, MUTED
+from ml.palette import DASHES, GRID, INK, MARKERS, MUTED, SMALL
 from ml.spec import RANKS, NetworkName, size_title
 from pipeline.comparison.networks import NETWORKS
 from pipeline.pages.figures import chart_of, legend_outside, short_number, style
@@ -18,19 +18,6 @@ Row = dict[str, Any]
 
 LOOKS: Final = dict(zip(NETWORKS, zip(MARKERS, DASHES, strict=False), strict=False))
 """Marker and line style of each network, beside its colour."""
-
-WHAT_TO_SEE: Final[Mapping[str, str]] = {
-    "depth_against_target": (
-        "How far down the tree the answers go when so many of them must be right: higher is better. The more has to be "
-        "right, the more answers stop at the genus, the family or above. Hollow marks are the paper's own results, of "
-        "another dataset."
-    ),
-    "networks_by_class_size": (
-        "How often each network names the right species, by the number of photographs of the species that it was "
-        "trained on. Lines are 95 % intervals."
-    ),
-}
-"""A caption for each picture, by the stem of its file."""
 
 
 def depth_against_target(rows: Sequence[Row], target: float) -> "Figure":
@@ -98,7 +85,7 @@ def networks_by_class_size(rows: Sequence[Row]) -> "Figure":
         )  # fmt: skip
     photos = [next(row["photos"] for (_, known), row in found.items() if known == size) for size in sizes]
     names = [f"{size_title(size)}\n{short_number(number)}" for size, number in zip(sizes, photos, strict=True)]
-    axes.set_xticks(range(len(sizes)), names)
+    axes.set_xticks(range(len(sizes)), names, fontsize=SMALL)
     axes.set_xlim(-0.5, max(len(sizes), 1) - 0.5)
     style(axes, x="training photographs of a species\nbelow: validation photographs of such species", y="% right")
     low = min((100 * row["low"] for row in found.values()), default=0.0)

@@ -52,13 +52,16 @@ def summary(results: Results) -> list[Row]:
     ]  # fmt: skip
 
 
-def differences(results: Results, *, split: Path, seed: int) -> list[Row]:
-    """Rows of `DIFFERENCES`: the contrasts, each on the validation photographs that both networks answered for.
+def differences(
+    results: Results, *, split: Path, seed: int, pairs: Sequence[tuple[NetworkName, NetworkName]] = CONTRASTS
+) -> list[Row]:
+    """Rows of `DIFFERENCES`, one for each pair, on the validation photographs that both networks answered for.
 
     Args:
         results: By network, the same seeds in the same order.
         split: `split.parquet`: the observation of each photograph.
         seed: Seed of the bootstrap.
+        pairs: Which networks are compared.
 
     Raises:
         TableError: two trainings answered for different photographs.
@@ -73,7 +76,7 @@ def differences(results: Results, *, split: Path, seed: int) -> list[Row]:
     known = dict(zip(table["photo_id"].to_pylist(), table["observation_id"].to_pylist(), strict=True))
     observations = [known[photo_id] for photo_id in photo_ids.tolist()]
     rows: list[Row] = []
-    for one, other in CONTRASTS:
+    for one, other in pairs:
         gap = difference(right[one], right[other], observations=observations, seed=seed)
         rows.append(
             {

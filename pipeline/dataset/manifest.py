@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
@@ -132,17 +132,48 @@ def build_manifest(paths: Paths, settings: Settings) -> DatasetManifest:
     return manifest
 
 
-def balance(paths: Paths) -> list[str]:
-    """The accounting equations that fail; empty when every row that was removed left one line.
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """One accounting equation with its numbers: before = after + removed, in rows."""
+
+    before: str
+    after: str
+    removed: str
+    rows_before: int
+    rows_after: int
+    rows_removed: int
+
+    def is_balanced(self) -> bool:
+        """Whether every row that was removed left one line."""
+        return self.rows_before == self.rows_after + self.rows_removed
+
+
+def accounts(paths: Paths) -> list[Account]:
+    """The accounting equations of `EQUATIONS` with their numbers.
 
     Raises:
         TableError: a table is missing.
     """
     numbers = _counts(paths, without=("genus_photos",))
     return [
-        f"{before} {numbers[before]} is not {after} {numbers[after]} + {removed} {numbers[removed]}"
+        Account(
+            before=before, after=after, removed=removed,
+            rows_before=numbers[before], rows_after=numbers[after], rows_removed=numbers[removed],
+        )
         for before, after, removed in EQUATIONS
-        if numbers[before] != numbers[after] + numbers[removed]
+    ]  # fmt: skip
+
+
+def balance(paths: Paths) -> list[str]:
+    """The accounting equations that fail; empty when every row that was removed left one line.
+
+    Raises:
+        TableError: a table is missing.
+    """
+    return [
+        f"{each.before} {each.rows_before} is not {each.after} {each.rows_after} + {each.removed} {each.rows_removed}"
+        for each in accounts(paths)
+        if not each.is_balanced()
     ]
 
 

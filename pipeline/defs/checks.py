@@ -1,26 +1,35 @@
 """Checks: each reads what an asset wrote and states one property. A blocking one that fails stops what follows."""
 
+from collections.abc import Mapping, Sequence
+
 import dagster as dg
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from pipeline.dataset import invariants
 from pipeline.dataset.leakage import leakage
-from pipeline.dataset.manifest import balance
-from pipeline.defs.metadata import thumbnail
+from pipeline.dataset.manifest import accounts, balance
+from pipeline.defs.logged import shown_by
+from pipeline.defs.metadata import Metadata, percentage, records_table
 from pipeline.defs.scope_resource import Scope
 from pipeline.defs.together import PROCESSOR
-from pipeline.pages.photo_sheets import leaked_pairs
+from pipeline.query import count, tally
 from pipeline.tables import CONTRACTS, check_table
 
+PAIRS = 10
+"""How many near-identical photographs are named."""
+BROKEN = 20
+"""How many of the rows that break a rule are named."""
 
-def _verdict(broken: list[str], **metadata: float) -> dg.AssetCheckResult:
-    """Passed when no rule is broken; the broken ones are listed."""
+
+def _verdict(broken: Sequence[str], measured: Mapping[str, Metadata]) -> dg.AssetCheckResult:
+    """Passed when no rule is broken; what was measured comes first, then the rules or rows that are broken."""
+    more = [f"and {len(broken) - BROKEN:,} more"] if len(broken) > BROKEN else []
+    lines = "\n".join(f"- {line}" for line in [*broken[:BROKEN], *more])
     return dg.AssetCheckResult(
         passed=not broken,
         severity=dg.AssetCheckSeverity.ERROR,
-        metadata={
-            "broken": dg.MetadataValue.md("\n".join(f"- {line}" for line in broken) or "none"),
-            **metadata,
-        },
+        metadata={**measured, **({"broken": dg.MetadataValue.md(lines)} if broken else {})},
     )
 
 
@@ -33,8 +42,16 @@ def _contract(table: str) -> dg.AssetChecksDefinition:
         blocking=True,
     )
     def contract(scope: Scope) -> dg.AssetCheckResult:
-        paths = scope.settings().paths
-        return _verdict(check_table(table, paths.pack_index if table == "training_photos" else paths.table(table)))
+        paths, promised = scope.settings().paths, CONTRACTS[table]
+        file = paths.pack_index if table == "training_photos" else paths.table(table)
+        broken = check_table(table, file)
+        measured: dict[str, Metadata] = {
+            "rows": count(file),
+            "columns": len(promised.schema),
+            "promises checked": promised.promises(),
+            "promises broken": len(broken),
+        }
+        return _verdict(broken, measured)
 
     return contract
 
@@ -47,30 +64,54 @@ contracts = [_contract(table) for table in CONTRACTS]
 def species_have_enough_photographs(scope: Scope) -> dg.AssetCheckResult:
     """No species has fewer usable photographs than `split.min_images`."""
     settings = scope.settings()
-    return _verdict(invariants.small_species(settings.paths, minimum=settings.split.min_images))
+    photographs = pq.read_table(settings.paths.table("species"), columns=["photos"])["photos"]
+    measured: dict[str, Metadata] = {
+        "species": len(photographs),
+        "fewest photographs of a species": pc.min(photographs).as_py() or 0,
+        "limit (split.min_images)": settings.split.min_images,
+    }
+    return _verdict(invariants.small_species(settings.paths, minimum=settings.split.min_images), measured)
 
 
 @dg.asset_check(op_tags=PROCESSOR, asset="taxonomy", blocking=True)
 def taxonomy_is_a_tree(scope: Scope) -> dg.AssetCheckResult:
     """There is one root, every other node has a parent, and nodes are numbered in preorder with nested leaf ranges."""
-    return _verdict(invariants.tree(scope.settings().paths))
+    paths = scope.settings().paths
+    nodes = tally(paths.table("taxonomy"), "rank")
+    measured: dict[str, Metadata] = {
+        "nodes": sum(nodes.values()),
+        "roots": nodes.get(("root",), 0),
+        "species": nodes.get(("species",), 0),
+    }
+    return _verdict(invariants.tree(paths), measured)
 
 
 @dg.asset_check(op_tags=PROCESSOR, asset="split", blocking=True)
 def no_observation_on_both_sides(scope: Scope) -> dg.AssetCheckResult:
     """Photographs of one observation are all on one side (does not apply to the split by photograph)."""
     settings = scope.settings()
-    return _verdict(invariants.straddling_observations(settings.paths) if settings.split.unit != "photo" else [])
+    straddling = invariants.straddling_observations(settings.paths)
+    measured: dict[str, Metadata] = {
+        "photographs": count(settings.paths.table("split")),
+        "observations on both sides": len(straddling),
+        "unit of the split": settings.split.unit,
+    }
+    return _verdict(straddling if settings.split.unit != "photo" else [], measured)
 
 
 @dg.asset_check(op_tags=PROCESSOR, asset="split", blocking=True)
 def train_share_is_near_target(scope: Scope) -> dg.AssetCheckResult:
     """The training share is as near to 1 - `split.validation` as chance allows (five standard errors)."""
     settings = scope.settings()
-    share, broken = invariants.train_share(
+    share, allowed, broken = invariants.train_share(
         settings.paths, unit=settings.split.unit, validation=settings.split.validation
     )
-    return _verdict(broken, train_share=share)
+    measured = {
+        "training share (%)": percentage(share),
+        "wanted (%)": percentage(1 - settings.split.validation),
+        "allowed difference (%)": percentage(allowed),
+    }
+    return _verdict(broken, measured)
 
 
 @dg.asset_check(
@@ -81,24 +122,42 @@ def train_share_is_near_target(scope: Scope) -> dg.AssetCheckResult:
 )
 def counts_add_up(scope: Scope) -> dg.AssetCheckResult:
     """From occurrences to the split, every row that left the pipeline left a line in `rejections`."""
-    return _verdict(balance(scope.settings().paths))
+    paths = scope.settings().paths
+    found = accounts(paths)
+    lines = [
+        {
+            "from": f"{each.before}: {each.rows_before:,}",
+            "to": f"{each.after}: {each.rows_after:,}",
+            "left out": each.rows_removed,
+            "adds up": "yes" if each.is_balanced() else "no",
+        }
+        for each in found
+    ]
+    measured: dict[str, Metadata] = {
+        "rows": records_table(lines, none=""),
+        "left out in all": sum(each.rows_removed for each in found),
+    }
+    return _verdict(balance(paths), measured)
 
 
-@dg.asset_check(op_tags=PROCESSOR, asset="leakage", additional_deps=["split", "photos", "taxonomy"], blocking=False)
+@dg.asset_check(op_tags=PROCESSOR, asset="leakage", additional_deps=["split", "taxonomy"], blocking=False)
 def no_near_duplicates_across_sides(scope: Scope) -> dg.AssetCheckResult:
     """No validation photograph looks like a training photograph. If some do, the run goes on with a warning."""
-    settings = scope.settings()
-    paths = settings.paths
+    paths = scope.settings().paths
     found = leakage(paths)
+    pairs = pq.read_table(paths.table("leakage")).sort_by("distance").slice(length=PAIRS).to_pylist()
+    names = {"validation photograph": "validation_photo", "training photograph": "train_photo", "bits": "distance"}
+    examples = [{title: pair[column] for title, column in names.items()} for pair in pairs]
     return dg.AssetCheckResult(
         passed=not found.leaked,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
-            "leaked": found.leaked,
-            "validation": found.validation,
-            "share": found.share,
+            "validation photographs": found.validation,
+            "like a training photograph": found.leaked,
+            "share (%)": percentage(found.share),
             "pairs": found.pairs,
-            "pairs_of_one_species": found.same_species,
-            "examples": thumbnail(leaked_pairs(paths, settings), title="Near-identical photographs"),
+            "pairs of one species": found.same_species,
+            "most alike": records_table(examples, none="no pair"),
+            "pictures": shown_by("dataset_page"),
         },
     )

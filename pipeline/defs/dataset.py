@@ -1,60 +1,58 @@
 """Group `dataset`: from usable photographs to a taxonomy, a stable split and a pack that training reads."""
 
+import math
 from collections.abc import Iterator
 
 import dagster as dg
 from pydantic import Field
 
+from ml.spec import RANKS
 from pipeline.dataset.attribution import build_attribution, derived_dataset_path, keep_attribution
 from pipeline.dataset.leakage import build_leakage
 from pipeline.dataset.leakage import leakage as leakage_found
-from pipeline.dataset.manifest import build_manifest
+from pipeline.dataset.manifest import DatasetManifest, build_manifest
 from pipeline.dataset.pack import build_training_photos
 from pipeline.dataset.species import build_species
 from pipeline.dataset.split import build_genus_photos, build_split, split_gaps
 from pipeline.dataset.taxonomy import build_taxonomy
+from pipeline.defs.logged import dataset_pages, pages, pictures, run_link, shown_by
 from pipeline.defs.metadata import (
     TABLE,
     code_version,
+    doi,
     mapping_table,
+    percentage,
     records_table,
+    removed_table,
     result,
     table_result,
     table_results,
-    thumbnail,
 )
 from pipeline.defs.mlflow_runs import mlflow_answers, run_tags
 from pipeline.defs.scope_resource import Scope
-from pipeline.defs.together import PROCESSOR
+from pipeline.defs.together import PROCESSOR, SOON
 from pipeline.files import sha256_of
 from pipeline.history.taxonomy_history import build_taxonomy_history
 from pipeline.pages.charts import long_tail, rejections_chart
 from pipeline.pages.dataset_page import build_dataset_page
 from pipeline.pages.photo_sheets import contact_sheet
-from pipeline.query import rows
+from pipeline.query import rows, tally
 from pipeline.rejections import counts, gather_rejections, removed_by
-from pipeline.tracking.runs import dataset_run, run_url
+from pipeline.tracking.runs import dataset_run
 
 
 @dg.asset(
     op_tags=PROCESSOR,
     kinds=TABLE,
     deps=["clean_occurrences", "photos"],
-    code_version=code_version(
-        "photo_verdicts", "species_rejections", "species", "rejection_lines", "long_tail", python=2
-    ),
+    code_version=code_version("photo_verdicts", "species_rejections", "species", "rejection_lines", python=2),
 )
 def species(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
     """Species with at least `split.min_images` usable photographs: the classes of the networks."""
     settings = scope.settings()
     table = build_species(settings.paths, settings)
-    removed = removed_by(settings.paths, "species")
-    return table_result(
-        context,
-        table,
-        long_tail=thumbnail(long_tail(settings.paths), title="Photographs per species"),
-        removed=mapping_table(removed, columns=("rule", "photographs removed")),
-    )
+    removed = removed_table(removed_by(settings.paths, "species"), unit="photographs")
+    return table_result(context, settings, table, metadata={"left out": removed, "picture": shown_by("manifest")})
 
 
 @dg.asset(
@@ -68,18 +66,16 @@ def rejections(context: dg.AssetExecutionContext, scope: Scope) -> dg.Materializ
 
     Each asset that removes rows writes its lines to a file; this table is the union of these files.
     """
-    paths = scope.settings().paths
-    table = gather_rejections(paths)
+    settings = scope.settings()
+    table = gather_rejections(settings.paths)
     lines = [
         {"asset": stage, "rule": rule, "rows": number}
-        for stage, rules in counts(paths).items()
+        for stage, rules in counts(settings.paths).items()
         for rule, number in rules.items()
     ]
+    removed = records_table(lines, none="no rule removed a row")
     return table_result(
-        context,
-        table,
-        chart=thumbnail(rejections_chart(paths), title="What each rule removed"),
-        removed=records_table(lines, none="no rule removed a row"),
+        context, settings, table, metadata={"left out": removed, "page and picture": shown_by("dataset_page")}
     )
 
 
@@ -92,14 +88,17 @@ def rejections(context: dg.AssetExecutionContext, scope: Scope) -> dg.Materializ
 def taxonomy(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
     """The tree of the kept species: one node per taxon in preorder, seven ranks below the root."""
     settings = scope.settings()
-    return table_result(context, build_taxonomy(settings.paths, settings))
+    table = build_taxonomy(settings.paths, settings)
+    taxa = tally(table, "rank")
+    by_rank = {rank: taxa.get((rank,), 0) for rank in RANKS}
+    return table_result(context, settings, table, metadata={"taxa": mapping_table(by_rank, columns=("rank", "taxa"))})
 
 
 HISTORY_VERSION = code_version("species_of_occurrences", "class_map", "taxonomy_diff", "taxonomy_changes", python=2)
 
 
 @dg.multi_asset(
-    op_tags=PROCESSOR,
+    op_tags=SOON,
     specs=[
         dg.AssetSpec(
             "class_map",
@@ -125,30 +124,39 @@ def taxonomy_history(context: dg.AssetExecutionContext, scope: Scope) -> Iterato
     tables = {name: settings.paths.table(name) for name in ("class_map", "taxonomy_diff")}
     found = rows("taxonomy_changes", inputs={"taxonomy_diff": tables["taxonomy_diff"]})
     changes = records_table(found, none="nothing has changed since the last taxonomy")
-    yield from table_results(context, tables, taxonomy_diff={"changes": changes})
+    classes = {str(change): number for (change,), number in tally(tables["class_map"], "change").items()}
+    metadata = {
+        "class_map": {"classes": mapping_table(classes, columns=("change", "classes"))},
+        "taxonomy_diff": {"changes": changes},
+    }
+    yield from table_results(context, settings, tables, metadata=metadata)
 
 
 @dg.asset(
     op_tags=PROCESSOR,
     kinds=TABLE,
     deps=["clean_occurrences", "photos", "species", "taxonomy"],
-    code_version=code_version("split", "split_gaps", "contact_sheet", python=2),
+    code_version=code_version("split", "split_gaps", python=2),
 )
 def split(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
     """Training and validation photographs. An observation never changes sides as the data grow."""
     settings = scope.settings()
     table = build_split(settings.paths, settings)
-    gaps = split_gaps(settings.paths, settings)
+    sides = tally(table, "split")
+    train, validation = (sides.get((side,), 0) for side in ("train", "validation"))
+    gaps = split_gaps(settings.paths, settings)[settings.split.unit]
     return table_result(
         context,
+        settings,
         table,
-        contact_sheet=thumbnail(contact_sheet(settings.paths, settings, seed=settings.split.seed), title="Photographs"),
-        species_without_validation=mapping_table(
-            {unit: _named(found.without_validation) for unit, found in gaps.items()}, columns=("unit", "species")
-        ),
-        species_without_training=mapping_table(
-            {unit: _named(found.without_training) for unit, found in gaps.items()}, columns=("unit", "species")
-        ),
+        metadata={
+            "training photographs": train,
+            "validation photographs": validation,
+            "training share (%)": percentage(train / (train + validation) if train + validation else math.nan),
+            "species without validation photographs": _named(gaps.without_validation),
+            "species without training photographs": _named(gaps.without_training),
+            "picture": shown_by("manifest"),
+        },
     )
 
 
@@ -161,7 +169,7 @@ def split(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResu
 def genus_photos(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
     """Photographs of species too rare to be classes, by genus: the genus stage learns from them too."""
     settings = scope.settings()
-    return table_result(context, build_genus_photos(settings.paths, settings))
+    return table_result(context, settings, build_genus_photos(settings.paths, settings))
 
 
 @dg.asset(
@@ -172,9 +180,18 @@ def genus_photos(context: dg.AssetExecutionContext, scope: Scope) -> dg.Material
 )
 def attribution(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
     """Licence, holder and creator of every photograph that training uses, and the counts that GBIF asks for."""
-    paths = scope.settings().paths
-    table = build_attribution(paths)
-    return table_result(context, table, derived_dataset=dg.MetadataValue.path(str(derived_dataset_path(paths))))
+    settings = scope.settings()
+    table = build_attribution(settings.paths)
+    licences = {licence or "unknown": number for (licence,), number in tally(table, "licence").items()}
+    return table_result(
+        context,
+        settings,
+        table,
+        metadata={
+            "licences": mapping_table(licences, columns=("licence", "photographs")),
+            "for GBIF's derived datasets": dg.MetadataValue.path(str(derived_dataset_path(settings.paths))),
+        },
+    )
 
 
 @dg.asset(
@@ -186,7 +203,7 @@ def attribution(context: dg.AssetExecutionContext, scope: Scope) -> dg.Materiali
 def training_photos(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
     """The pack of pre-resized JPEGs that training reads, and its index."""
     settings = scope.settings()
-    return table_result(context, build_training_photos(settings.paths, settings, log=context.log.info))
+    return table_result(context, settings, build_training_photos(settings.paths, settings, log=context.log.info))
 
 
 @dg.asset(
@@ -197,10 +214,18 @@ def training_photos(context: dg.AssetExecutionContext, scope: Scope) -> dg.Mater
 )
 def leakage(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
     """Pairs of near-identical photographs with one on each side of the split."""
-    paths = scope.settings().paths
-    table = build_leakage(paths)
-    found = leakage_found(paths)
-    return table_result(context, table, share_of_validation=dg.MetadataValue.float(found.share))
+    settings = scope.settings()
+    table = build_leakage(settings.paths)
+    found = leakage_found(settings.paths)
+    return table_result(
+        context,
+        settings,
+        table,
+        metadata={
+            "validation photographs like a training photograph": found.leaked,
+            "share of the validation side (%)": percentage(found.share),
+        },
+    )
 
 
 @dg.asset(
@@ -222,24 +247,30 @@ def manifest(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeR
     paths = settings.paths
     found = build_manifest(paths, settings)
     kept = keep_attribution(paths, version=found.dataset_version)
-    pictures = [contact_sheet(paths, settings, seed=settings.split.seed), long_tail(paths), rejections_chart(paths)]
-    run_id = dataset_run(settings, found, tags=run_tags(settings, context), figures=pictures)
+    run_id = dataset_run(settings, found, tags=run_tags(settings, context))
+    drawn = {
+        "Photographs of the dataset": contact_sheet(paths, settings, seed=settings.split.seed),
+        "Photographs per species": long_tail(paths),
+        "What each rule removed": rejections_chart(paths),
+    }
     return result(
         context,
+        settings,
         data_version=sha256_of(paths.dataset_manifest),
         metadata={
-            "dataset_version": found.dataset_version,
-            "counts": mapping_table(found.counts, columns=("step", "rows")),
+            "dataset version": found.dataset_version,
+            "species": found.counts["species"],
+            "training photographs": found.counts["train"],
+            "validation photographs": found.counts["validation"],
             "source": found.source,
-            "path": dg.MetadataValue.path(str(paths.dataset_manifest)),
+            "DOI": doi(settings, found.doi),
+            "MLflow run": run_link(settings, run_id),
+            "rows at each step": mapping_table(found.counts, columns=("step", "rows")),
+            **pictures(settings, run_id, drawn),
             "attribution": dg.MetadataValue.path(str(kept)),
-            "mlflow_run": dg.MetadataValue.url(run_url(settings, run_id)),
+            "path": dg.MetadataValue.path(str(paths.dataset_manifest)),
         },
     )
-
-
-SHOWN = ("Species per class", "Where the observations were made", "Photographs per licence")
-"""Pictures of the dataset page that no other asset shows."""
 
 
 class PageConfig(dg.Config):
@@ -253,8 +284,8 @@ class PageConfig(dg.Config):
 
 
 @dg.asset(
-    op_tags=PROCESSOR,
-    kinds={"html"},
+    op_tags=SOON,
+    kinds={"html", "mlflow"},
     deps=[
         "gbif_download", "occurrences", "media", "clean_occurrences", "changes", "photos", "species", "rejections",
         "taxonomy", "taxonomy_diff", "split", "attribution", "leakage", "manifest",
@@ -269,13 +300,18 @@ class PageConfig(dg.Config):
 def dataset_page(context: dg.AssetExecutionContext, scope: Scope, config: PageConfig) -> dg.MaterializeResult[None]:
     """A page for people: classes, long tail, map, licences, what each rule removed, photographs of chosen taxa."""
     settings = scope.settings()
+    mlflow_answers(settings)
     page = build_dataset_page(settings.paths, settings, taxa=config.taxa)
+    run_id = dataset_run(settings, DatasetManifest.read(settings.paths), tags={})
     return result(
         context,
+        settings,
         data_version=sha256_of(page.html),
         metadata={
-            "page": dg.MetadataValue.path(str(page.html)),
-            **{title: thumbnail(page.pictures[title], title=title) for title in SHOWN},
+            **pages(settings, run_id, dataset_pages(page)),
+            "MLflow run": run_link(settings, run_id),
+            **pictures(settings, run_id, page.pictures),
+            "path": dg.MetadataValue.path(str(page.html)),
         },
     )
 

@@ -1,18 +1,22 @@
 """Group `evaluation`: the specificity threshold of each network, and the networks side by side."""
 
+from collections.abc import Mapping
+
 import dagster as dg
 
 from pipeline.comparison.networks import NETWORKS
 from pipeline.comparison.report import build_comparison
+from pipeline.comparison.wording import percent
 from pipeline.dataset.manifest import DatasetManifest
-from pipeline.defs.metadata import result, thumbnail
+from pipeline.defs.logged import REPORT, dataset_pages, pages, pictures, run_link
+from pipeline.defs.metadata import records_table, result
 from pipeline.defs.mlflow_runs import mlflow_answers, run_tags
 from pipeline.defs.scope_resource import Scope
 from pipeline.defs.stages import calibrate_network
 from pipeline.defs.together import PROCESSOR
 from pipeline.files import digest_of, sha256_of
 from pipeline.pages.dataset_page import show_accuracy
-from pipeline.tracking.runs import comparison_run, run_url
+from pipeline.tracking.runs import comparison_run, dataset_run
 
 DATASET = ["taxonomy", "split", "manifest"]
 """What every calibration reads of the dataset."""
@@ -62,7 +66,6 @@ def comparison(context: dg.AssetExecutionContext, scope: Scope) -> dg.Materializ
     mlflow_answers(settings)
     dataset = DatasetManifest.read(settings.paths)
     found = build_comparison(settings, dataset)
-    page = found.page.read_text(encoding="utf-8")
     run_id = comparison_run(
         settings,
         dataset,
@@ -72,14 +75,32 @@ def comparison(context: dg.AssetExecutionContext, scope: Scope) -> dg.Materializ
         tags=run_tags(settings, context),
     )
     # The species table of the dataset page says from now on how often each species is right.
-    show_accuracy(settings.paths, settings)
+    if (shown := show_accuracy(settings.paths, settings)) is not None:
+        pages(settings, dataset_run(settings, dataset, tags={}), dataset_pages(shown))
     return result(
         context,
+        settings,
         data_version=digest_of(*(sha256_of(table) for table in found.tables)),
         metadata={
-            "table": dg.MetadataValue.md(page.partition("\n\n![")[0]),
-            "path": dg.MetadataValue.path(str(found.page)),
-            "mlflow_run": dg.MetadataValue.url(run_url(settings, run_id)),
-            **{title: thumbnail(path, title=title) for title, path in found.pictures.items()},
+            "in short": found.verdict,
+            "networks": _networks(found.metrics),
+            **pages(settings, run_id, {"report": (REPORT, found.html)}),
+            "MLflow run": run_link(settings, run_id),
+            **pictures(settings, run_id, found.pictures),
+            "path": dg.MetadataValue.path(str(found.html)),
         },
     )
+
+
+def _networks(metrics: Mapping[str, float]) -> dg.MetadataValue:
+    """A row per network: how often the species is right, and the promise of its threshold."""
+    rows = [
+        {
+            "network": network.title,
+            "species right": percent(metrics[f"top1/{name}"]),
+            "right at target": percent(metrics[f"specificity_accuracy/{name}"]),
+            "mean depth": f"{metrics[f'specificity_depth/{name}']:.2f}",
+        }
+        for name, network in NETWORKS.items()
+    ]
+    return records_table(rows, none="")

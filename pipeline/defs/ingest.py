@@ -1,21 +1,26 @@
 """Group `ingest`: from GBIF's download to verified photographs with their licences."""
 
 import datetime as dt
+import math
 from collections.abc import Iterator
 
 import dagster as dg
 from pydantic import Field
 
 from pipeline.dataset.clean import build_clean_occurrences
+from pipeline.defs.logged import shown_by
 from pipeline.defs.metadata import (
     TABLE,
+    Metadata,
     code_version,
+    doi,
     mapping_table,
+    percentage,
     records_table,
+    removed_table,
     result,
     table_result,
     table_results,
-    thumbnail,
 )
 from pipeline.defs.scope_resource import Scope
 from pipeline.defs.together import PROCESSOR
@@ -24,9 +29,9 @@ from pipeline.fetching.own_photographs import read_photos
 from pipeline.gbif.download import FRESH
 from pipeline.gbif.occurrences import build_occurrences
 from pipeline.gbif.source import fetch_source
-from pipeline.history.changes import build_changes, changed_species, history, replaced
+from pipeline.history.changes import Comparison, build_changes, changed_species, history, relicensed, replaced
 from pipeline.launching.replica import photo_hosts, source_api
-from pipeline.pages.charts import changes_chart
+from pipeline.paths import Paths
 from pipeline.photos.index import build_photo_index
 from pipeline.rejections import removed_by
 
@@ -57,13 +62,14 @@ def gbif_download(
         record = fetch_source(settings, api=api, log=context.log.info, max_age=max_age)
     return result(
         context,
+        settings,
         data_version=record.sha256,
         metadata={
-            "download_key": record.key,
-            "doi": record.doi or "none",
-            "source": record.origin or record.citation or "none",
             "records": record.total_records or 0,
-            "archive": dg.MetadataValue.path(str(settings.paths.data_root / record.archive)),
+            "source": record.origin or record.citation or "none",
+            "DOI": doi(settings, record.doi),
+            "download key": record.key,
+            "path": dg.MetadataValue.path(str(settings.paths.data_root / record.archive)),
         },
     )
 
@@ -95,7 +101,9 @@ def occurrences(context: dg.AssetExecutionContext, scope: Scope) -> Iterator[dg.
     """Read the archive once, and write both tables."""
     settings = scope.settings()
     build_occurrences(settings.paths, settings)
-    yield from table_results(context, {name: settings.paths.table(name) for name in ("occurrences", "media")})
+    tables = {name: settings.paths.table(name) for name in ("occurrences", "media")}
+    removed = removed_table(removed_by(settings.paths, "occurrences"), unit="lines")
+    yield from table_results(context, settings, tables, metadata={"occurrences": {"left out": removed}})
 
 
 @dg.asset(
@@ -111,8 +119,8 @@ def clean_occurrences(context: dg.AssetExecutionContext, scope: Scope) -> dg.Mat
     """Occurrences of accepted species within the scope. Every row that a rule removes leaves a line in `rejections`."""
     settings = scope.settings()
     table = build_clean_occurrences(settings.paths, settings)
-    removed = removed_by(settings.paths, "clean_occurrences")
-    return table_result(context, table, removed=mapping_table(removed, columns=("rule", "occurrences removed")))
+    removed = removed_table(removed_by(settings.paths, "clean_occurrences"), unit="records")
+    return table_result(context, settings, table, metadata={"left out": removed})
 
 
 @dg.asset(
@@ -127,34 +135,49 @@ def photo_index(context: dg.AssetExecutionContext, scope: Scope) -> dg.Materiali
     """One row per JPEG photograph to fetch: address of the wanted size, canonical licence, holder, creator."""
     settings = scope.settings()
     table = build_photo_index(settings.paths, settings)
-    removed = removed_by(settings.paths, "photo_index")
-    return table_result(context, table, removed=mapping_table(removed, columns=("rule", "photographs removed")))
+    removed = removed_table(removed_by(settings.paths, "photo_index"), unit="photographs")
+    return table_result(context, settings, table, metadata={"left out": removed})
 
 
 @dg.asset(
     op_tags=PROCESSOR,
     kinds=TABLE,
     deps=["gbif_download", "clean_occurrences", "photo_index"],
-    code_version=code_version("snapshot_index", "changes", "changes_species", "changes_replaced", python=1),
-)
+    code_version=code_version(
+        "snapshot_index", "snapshot_photographs", "changes", "changes_species", "changes_replaced",
+        "changes_relicensed", python=1,
+    ),
+)  # fmt: skip
 def changes(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
     """What GBIF's last snapshot brought and took away: new, gone, re-identified and relicensed photographs."""
     settings = scope.settings()
     paths = settings.paths
     comparison = build_changes(paths, settings)
-    return table_result(
-        context,
-        paths.table("changes"),
-        snapshot=dg.MetadataValue.text(comparison.snapshot.named()),
-        compared_with=dg.MetadataValue.text(comparison.compared_with()),
-        scope=dg.MetadataValue.text(" ".join(comparison.scope_sentences()) or "unchanged"),
-        picture=thumbnail(changes_chart(paths, comparison), title="What the snapshot changed"),
-        changes=mapping_table(comparison.counts, columns=("change", "photographs")),
-        species=records_table(changed_species(paths, most=10), none="no species has more or fewer photographs"),
-        reidentified=records_table(replaced(paths, "re-identified", most=30), none="no photograph was re-identified"),
-        relicensed=records_table(replaced(paths, "relicensed", most=100), none="no photograph was relicensed"),
-        snapshots=records_table(history(paths), none="no snapshot was indexed"),
-    )
+    return table_result(context, settings, paths.table("changes"), metadata=_what_changed(paths, comparison))
+
+
+def _what_changed(paths: Paths, comparison: Comparison) -> dict[str, Metadata]:
+    """What the UI shows of a snapshot: the numbers, then the species and licences behind them."""
+    species = [{name: row[name] for name in ("species", "gained", "lost")} for row in changed_species(paths, most=10)]
+    left = [
+        {"photograph": row["photo_id"], "species": row["species"], "licence now": row["licence_after"]}
+        for row in relicensed(paths, most=30)
+        if row["effect"] == "left"
+    ]
+    snapshots = [{name: row[name] for name in ("snapshot", "indexed", "new", "gone")} for row in history(paths)]
+    return {
+        "in short": ", ".join(f"{number:,} {kind}" for kind, number in comparison.counts.items()),
+        "snapshot": comparison.snapshot.named(),
+        "compared with": comparison.compared_with(),
+        "changes of the scope": " ".join(comparison.scope_sentences()) or "none",
+        "photographs that changed": mapping_table(comparison.counts, columns=("change", "photographs")),
+        "gained and lost": records_table(species, none="no species has more or fewer photographs"),
+        "re-identified": records_table(replaced(paths, "re-identified", most=30), none="no photograph"),
+        "relicensed": records_table(replaced(paths, "relicensed", most=100), none="no photograph"),
+        "left for their new licence": records_table(left, none="no photograph"),
+        "snapshots": records_table(snapshots, none="no snapshot was indexed"),
+        "page and picture": shown_by("dataset_page"),
+    }
 
 
 @dg.asset(
@@ -180,10 +203,15 @@ def photos(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeRes
         with photo_hosts(settings) as hosts:
             summary = fetch_photos(settings.paths, settings, hosts=hosts, log=context.log.info)
         summary.require_complete(most_failed=settings.photos.most_failed)
+    asked = sum(summary.statuses.values())
     return table_result(
         context,
+        settings,
         settings.paths.table("photos"),
         exclude=("fetched_at", "attempts"),
-        requested=dg.MetadataValue.int(summary.requests),
-        outcome=mapping_table(summary.statuses, columns=("status", "photographs")),
+        metadata={
+            "usable (%)": percentage(summary.statuses.get("ok", 0) / asked if asked else math.nan),
+            "requests of this run": summary.requests,
+            "outcome": mapping_table(summary.statuses, columns=("status", "photographs")),
+        },
     )

@@ -3,18 +3,20 @@
 import dagster as dg
 
 from ml.spec import RegisterResult
-from pipeline.comparison.networks import best_network
+from pipeline.comparison.networks import NETWORKS, best_network
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.defs.evaluation import COMPARED
+from pipeline.defs.logged import CARD
 from pipeline.defs.metadata import result
 from pipeline.defs.mlflow_runs import mlflow_answers, run_tags
 from pipeline.defs.scope_resource import Scope
 from pipeline.defs.together import PROCESSOR
+from pipeline.defs.version_links import numbers_and_links
 from pipeline.launching.launch import run_child
 from pipeline.launching.specs import result_of
 from pipeline.registry.candidate import candidate_spec
 from pipeline.registry.gate import promote
-from pipeline.tracking.runs import run_url
+from pipeline.tracking.runs import log_files
 
 
 @dg.asset(
@@ -43,15 +45,17 @@ def candidate(
         output=spec.output,
     )
     registered = result_of(RegisterResult, file)
+    if spec.model_page is not None:
+        log_files(settings, registered.mlflow_run_id, {CARD: spec.model_page})
     return result(
         context,
+        settings,
         data_version=spec.spec_hash,
         metadata={
-            "network": network,
-            "model": registered.model_name,
-            "version": registered.version,
-            "mlflow_run": dg.MetadataValue.url(run_url(settings, registered.mlflow_run_id)),
-            "model_card": dg.MetadataValue.md(spec.model_card.read_text(encoding="utf-8")),
+            "network": NETWORKS[network].title,
+            "version": f"{registered.model_name} {registered.version}",
+            **numbers_and_links(settings, registered.version),
+            "model card as text": dg.MetadataValue.md(spec.model_card.read_text(encoding="utf-8")),
         },
     )
 
@@ -68,12 +72,13 @@ def champion(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeR
     context.log.info(decision.reason)
     return result(
         context,
+        settings,
         data_version=decision.champion,
         metadata={
-            "model": settings.registry.model_name,
-            "version": decision.champion,
+            "version": f"{settings.registry.model_name} {decision.champion}",
+            **numbers_and_links(settings, decision.champion),
+            "decision": decision.reason,
             "challenger": decision.challenger,
-            "promoted": decision.promoted,
-            "reason": decision.reason,
+            "promoted": "yes" if decision.promoted else "no",
         },
     )

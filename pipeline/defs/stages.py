@@ -1,5 +1,6 @@
 """What the assets of training and evaluation share: run a child per seed, show its results. Defines no asset."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -7,16 +8,17 @@ from types import MappingProxyType
 import dagster as dg
 import pyarrow.parquet as pq
 
-from ml.spec import CalibrateResult, CalibrateSpec, NetworkName, TrainResult, TrainSpec
+from ml.spec import SIZE_METRIC, CalibrateResult, CalibrateSpec, NetworkName, TrainResult, TrainSpec, size_title
+from pipeline.comparison.wording import between, counted, percent, plain_percent
 from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import DatasetManifest
-from pipeline.defs.metadata import Metadata, mapping_table, records_table, result, thumbnail
+from pipeline.defs.logged import pictures, run_link
+from pipeline.defs.metadata import Metadata, percentage, records_table, result
 from pipeline.defs.mlflow_runs import mlflow_answers, run_tags
 from pipeline.files import digest_of, sha256_of
 from pipeline.launching.gpus import decoding_workers, reserved
 from pipeline.launching.launch import run_child
 from pipeline.launching.specs import calibrate_spec, result_of, train_specs
-from pipeline.tracking.runs import run_url
 
 CONFUSED = 10
 """Pairs of taxa that the UI shows."""
@@ -26,7 +28,18 @@ NUMBERS = {
     "evaluation_accuracy", "evaluation_accuracy_low", "evaluation_accuracy_high", "evaluation_depth",
     "evaluation_photos", "abstention_rate", "calibration_error",
 }  # fmt: skip
-"""What the table `numbers` shows of a calibration."""
+"""What the data version of a calibration is made of, beside its report."""
+
+MEASURED = {
+    "top1": "first answer right (top-1)",
+    "top5": "among the first five (top-5)",
+    "macro_top1": "first answer right, mean over classes",
+    "ece": "calibration error of the probabilities",
+    "errors_within_genus": "wrong answers: right genus",
+    "errors_within_family": "wrong answers: right family only",
+    "errors_beyond_family": "wrong answers: wrong family",
+}
+"""The shares that an evaluation measures, in words."""
 
 
 def train_network(
@@ -55,7 +68,7 @@ def train_network(
             ]
             results.append(result_of(TrainResult, files[-1]))
     version = digest_of(*(sha256_of(each.weights) for each in results))
-    return result(context, data_version=version, metadata=_training_metadata(settings, results))
+    return result(context, settings, data_version=version, metadata=_training_metadata(settings, results))
 
 
 def calibrate_network(
@@ -79,8 +92,8 @@ def calibrate_network(
         results.append(result_of(CalibrateResult, file))
     reports = [each.report.read_text(encoding="utf-8") for each in results]
     numbers = [each.model_dump(include=NUMBERS, mode="json") for each in results]
-    metadata = _calibration_metadata(settings, results, report=reports[0])
-    return result(context, data_version=digest_of(numbers, reports), metadata=metadata)
+    metadata = _calibration_metadata(settings, results)
+    return result(context, settings, data_version=digest_of(numbers, reports), metadata=metadata)
 
 
 def _run(
@@ -104,54 +117,82 @@ def _training_metadata(settings: Settings, results: Sequence[TrainResult]) -> di
     """What the UI shows of a training: the first seed, which is the released one, and a table of all seeds."""
     first = results[0]
     pairs = pq.read_table(first.confusions, filters=[("side", "=", "validation")]).to_pylist()[:CONFUSED]
-    shown = ("name", "other_name", "rank", "taken_for_other", "other_taken_for_it")
-    metadata: dict[str, Metadata] = {
-        "top1": dg.MetadataValue.float(first.metrics["top1"]),
-        "train_top1": dg.MetadataValue.float(first.metrics["train_top1"]),
-        "metrics": records_table(_by_side(first.metrics), none=""),
-        "confused": records_table([{name: pair[name] for name in shown} for pair in pairs], none="no wrong answer"),
-        "mlflow_run": dg.MetadataValue.url(run_url(settings, first.mlflow_run_id)),
-        "folder": dg.MetadataValue.path(str(first.weights.parent)),
-        **{title: thumbnail(path, title=title) for title, path in first.figures.items()},
-    }
-    numbers = [{name: result.metrics[name] for name in ("top1", "train_top1", "top5")} for result in results]
-    return metadata | _by_seed(settings, numbers)
-
-
-def _by_side(metrics: Mapping[str, float]) -> list[dict[str, str | float | None]]:
-    """One row per metric, the two sides of the split beside each other."""
-    validation = {name.removeprefix("validation_"): value for name, value in metrics.items() if name[:6] != "train_"}
-    training = {name.removeprefix("train_"): value for name, value in metrics.items() if name[:6] == "train_"}
-    return [
+    confused = [
         {
-            "metric": name,
-            "validation": round(value, 4),
-            "training": round(training[name], 4) if name in training else None,
+            "taxon": pair["name"],
+            "confused with": pair["other_name"],
+            "times": pair["taken_for_other"] + pair["other_taken_for_it"],
+            "in common": pair["rank"],
         }
+        for pair in pairs
+    ]
+    return {
+        "validation accuracy (%)": percentage(first.metrics["top1"]),
+        "training accuracy (%)": percentage(first.metrics["train_top1"]),
+        "validation photographs": int(first.metrics["validation_photos"]),
+        "MLflow run": run_link(settings, first.mlflow_run_id),
+        **_by_seed(settings, [{"top-1": each.metrics["top1"], "top-5": each.metrics["top5"]} for each in results]),
+        **pictures(settings, first.mlflow_run_id, first.figures),
+        "shares": records_table(_by_side(first.metrics), none=""),
+        "most confused": records_table(confused, none="no wrong answer"),
+        "path": dg.MetadataValue.path(str(first.weights.parent)),
+    }
+
+
+def _by_side(metrics: Mapping[str, float]) -> list[dict[str, str | None]]:
+    """One row per share, the two sides of the split beside each other."""
+    validation = {name.removeprefix("validation_"): value for name, value in metrics.items() if name[:6] != "train_"}
+    return [
+        {"share of photographs": title, "validation": _share(value), "training": _share(metrics.get(f"train_{name}"))}
         for name, value in validation.items()
+        if (title := _title(name)) is not None
     ]
 
 
-def _calibration_metadata(
-    settings: Settings, results: Sequence[CalibrateResult], *, report: str
-) -> dict[str, Metadata]:
+def _title(metric: str) -> str | None:
+    """A share in words; None for what is not a share."""
+    if metric.startswith("accuracy_"):
+        return f"{metric.removeprefix('accuracy_')} right"
+    if metric.startswith(SIZE_METRIC):
+        return f"right, classes of {size_title(metric.removeprefix(SIZE_METRIC))} photographs"
+    return MEASURED.get(metric)
+
+
+def _share(value: float | None) -> str | None:
+    return None if value is None or math.isnan(value) else percent(value)
+
+
+def _calibration_metadata(settings: Settings, results: Sequence[CalibrateResult]) -> dict[str, Metadata]:
     """What the UI shows of a calibration: the first seed, which is the released one, and a table of all seeds."""
     first = results[0]
-    numbers = first.model_dump(include=NUMBERS, mode="json")
-    metadata: dict[str, Metadata] = {
-        "threshold": dg.MetadataValue.float(first.threshold),
-        "evaluation_accuracy": dg.MetadataValue.float(first.evaluation_accuracy),
-        "evaluation_depth": dg.MetadataValue.float(first.evaluation_depth),
-        "numbers": mapping_table(
-            {name: round(value, 4) for name, value in numbers.items()}, columns=("quantity", "value")
-        ),
-        "abstention_rate": dg.MetadataValue.float(first.abstention_rate),
-        "operating_points": dg.MetadataValue.md(report),
-        "mlflow_run": dg.MetadataValue.url(run_url(settings, first.mlflow_run_id)),
-        **{title: thumbnail(path, title=title) for title, path in first.figures.items()},
+    points = [
+        {
+            "target": plain_percent(point.target),
+            "right": percent(point.accuracy),
+            "mean depth": f"{point.depth:.2f}",
+            "no answer": percent(point.abstention),
+        }
+        for point in first.points
+    ]
+    seeds = [
+        {"threshold": each.threshold, "right": each.evaluation_accuracy, "mean depth": each.evaluation_depth}
+        for each in results
+    ]
+    return {
+        "target (%)": percentage(first.target),
+        "right (%)": percentage(first.evaluation_accuracy),
+        "95 % interval": f"{between(first.evaluation_accuracy_low, first.evaluation_accuracy_high)} %, "
+        f"{counted(first.evaluation_photos, 'photograph')} that did not choose the threshold",
+        "mean depth (7: species)": round(first.evaluation_depth, 2),
+        "no answer (%)": percentage(first.abstention_rate),
+        "threshold": round(first.threshold, 4),
+        "calibration error (%)": percentage(first.calibration_error),
+        "MLflow run": run_link(settings, first.mlflow_run_id),
+        **_by_seed(settings, seeds),
+        "operating points": records_table(points, none=""),
+        **pictures(settings, first.mlflow_run_id, first.figures),
+        "path": dg.MetadataValue.path(str(first.report.parent)),
     }
-    shown = ("threshold", "evaluation_accuracy", "evaluation_depth")
-    return metadata | _by_seed(settings, [{name: getattr(result, name) for name in shown} for result in results])
 
 
 def _by_seed(settings: Settings, numbers: Sequence[Mapping[str, float]]) -> dict[str, Metadata]:
@@ -159,5 +200,5 @@ def _by_seed(settings: Settings, numbers: Sequence[Mapping[str, float]]) -> dict
     if len(numbers) == 1:
         return {}
     seeds = zip(settings.training.seeds, numbers, strict=True)
-    rows = [{"seed": str(seed)} | {name: f"{value:.4f}" for name, value in row.items()} for seed, row in seeds]
+    rows = [{"seed": str(seed)} | {name: f"{value:.3f}" for name, value in row.items()} for seed, row in seeds]
     return {"seeds": records_table(rows, none="")}

@@ -10,6 +10,8 @@ from pipeline.query import STEPS_TOGETHER
 
 PROCESSOR: Final = {"naturewatch/uses": "processor"}
 """Tag of every step but trainings. A query may take a share of the machine's memory, so they are limited."""
+SOON: Final = {**PROCESSOR, "dagster/priority": "1"}
+"""Tags of the steps of the dataset page: people shall see it before the first training, which may take days."""
 TRAININGS: Final = "gpu"
 """The pool of trainings; its slots are set by the number of GPUs (`pipeline.launching.gpus.slots`)."""
 ANY_NUMBER: Final = 1_000

@@ -18,7 +18,7 @@ from pipeline.paths import Paths
 from pipeline.photos.journal import open_journal
 from pipeline.photos.ledger import fold, limits_of, plan
 from pipeline.photos.missing import Missing, shortfall
-from pipeline.photos.progress import reporting
+from pipeline.photos.progress import Report
 from pipeline.photos.verification import Verifier, verify
 from pipeline.query import count
 
@@ -85,11 +85,8 @@ def fetch_photos(
             todo = plan(paths, ask_again_days=settings.photos.ask_again_days, limits=limits, output=wanted)
             log(f"{todo.photos:,} of {count(paths.table('photo_index')):,} photographs are to be fetched")
             judge = functools.partial(verify, max_pixels=settings.photos.max_pixels)
-            with (
-                open_journal(paths) as journal,
-                reporting(total=todo.photos, log=log) as report,
-                Verifier(folder=paths.photos, judge=judge) as verifier,
-            ):
+            report = Report(total=todo.photos, log=log)
+            with open_journal(paths) as journal, Verifier(folder=paths.photos, judge=judge) as verifier:
                 fetcher = Fetcher(
                     photos=settings.photos,
                     hosts=hosts,

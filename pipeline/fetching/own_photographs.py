@@ -18,7 +18,7 @@ from pipeline.folder.labelled_records import digest_in, file_of, fragment_of
 from pipeline.paths import Paths
 from pipeline.photos.journal import Attempt, Journal, open_journal
 from pipeline.photos.ledger import fold, limits_of, plan
-from pipeline.photos.progress import Report, reporting
+from pipeline.photos.progress import Report
 from pipeline.photos.verification import WORKERS, Verdict, Verifier, verify
 from pipeline.query import count
 
@@ -57,11 +57,8 @@ def read_photos(paths: Paths, settings: Settings, *, log: Callable[[str], object
         todo = plan(paths, ask_again_days=0.0, limits=limits, output=wanted)
         log(f"{todo.photos:,} of {count(paths.table('photo_index')):,} photographs are to be read")
         judge = functools.partial(verify, max_pixels=settings.photos.max_pixels)
-        with (
-            open_journal(paths) as journal,
-            reporting(total=todo.photos, log=log) as report,
-            Verifier(folder=paths.photos, judge=judge) as verifier,
-        ):
+        report = Report(total=todo.photos, log=log)
+        with open_journal(paths) as journal, Verifier(folder=paths.photos, judge=judge) as verifier:
             reading = _Reading(
                 folder=folder, settings=settings, limits=limits, journal=journal, report=report, verifier=verifier
             )

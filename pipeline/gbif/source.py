@@ -120,6 +120,14 @@ def fetch_source(settings: Settings, *, api: Api, log: Log, max_age: dt.timedelt
     return record
 
 
+def needs_account(settings: Settings) -> bool:
+    """Whether the next run may ask GBIF for a download, for which it needs an account."""
+    source = settings.source
+    if source.mode != "download" or source.download_key is not None:
+        return False
+    return remembered_key(source, settings.paths.downloads / _scope_hash(settings)) is None
+
+
 def _download(settings: Settings, *, api: Api, log: Log, max_age: dt.timedelta) -> SourceRecord:
     """GBIF's asynchronous download of the scope, or the download that the configuration names."""
     source = settings.source

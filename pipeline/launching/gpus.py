@@ -21,7 +21,6 @@ from typing import IO, Final
 
 from ml.spec import DEVICE_LOCKS
 from pipeline.errors import PoolError
-from pipeline.launching import pools
 
 VISIBLE: Final = "CUDA_VISIBLE_DEVICES"
 """The GPUs that CUDA shows to a process: indices, or identifiers as `nvidia-smi -L` prints them."""
@@ -135,6 +134,8 @@ def _wait(
     usable: Sequence[Gpu], *, count: int, what: str, say: Callable[[str], None], held: contextlib.ExitStack
 ) -> list[Gpu]:
     """Claim the first `count` GPUs that are free, all or none, so that two who wait never hold each other up."""
+    from pipeline.launching import pools  # noqa: PLC0415 (it loads Dagster, which to count GPUs does not need)
+
     began, said = time.monotonic(), -pools.SAY_SECONDS
     wanted = f"{'a free GPU' if count == 1 else f'{count} free GPUs'} of {len(usable)}"
     while True:

@@ -46,7 +46,7 @@ def leave_on_signals(*, says: str | None = GO_ON) -> None:
     def leave(number: int, frame: FrameType | None) -> NoReturn:
         del frame
         if says is not None:
-            _say(says)
+            say(says)
         os._exit(128 + number)
 
     _handle(leave)
@@ -77,12 +77,28 @@ def quiet_pipe() -> Iterator[None]:
         sys.exit(128 + signal.SIGPIPE)
 
 
-def supervised(work: Callable[[], int]) -> int:
+@contextlib.contextmanager
+def cursor_restored() -> Iterator[None]:
+    """Show the terminal's cursor after the block, whatever a process that was killed in it left behind."""
+    try:
+        yield
+    finally:
+        if sys.stderr is not None and sys.stderr.isatty():
+            sys.stderr.write("\x1b[?25h")
+            sys.stderr.flush()
+
+
+def supervised(work: Callable[[], int], *, stopping: Callable[[], object] | None = None) -> int:
     """Call `work` in a new process, watch it, and return the status that `work` returns.
 
     The first signal reaches `work` as SIGINT, which ends it at once unless it handles SIGINT. A second signal kills
     `work` with its process group. The new process ends when this one does, even if this one is killed. Call this while
     there is only one thread.
+
+    Args:
+        work: Returns an exit status.
+        stopping: Called in a thread of the new process when the first signal was received, to say so in its own way,
+            beside a live table for instance. By default this process says it on standard error.
 
     Raises:
         Interrupted: a signal ended the work.
@@ -96,7 +112,7 @@ def supervised(work: Callable[[], int]) -> int:
     if worker == 0:
         os.close(writing)
         os.setpgid(0, 0)
-        threading.Thread(target=_end_with, args=(reading,), daemon=True).start()
+        threading.Thread(target=_obey, args=(reading, stopping), daemon=True).start()
         # The process that watches says what happened.
         leave_on_signals(says=None)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -108,7 +124,7 @@ def supervised(work: Callable[[], int]) -> int:
     # A signal whose default is to be ignored may be dropped before it can be waited for.
     signal.signal(signal.SIGCHLD, lambda *_: None)
     try:
-        received, status = _watch(worker, watched)
+        received, status = _watch(worker, watched, writing=None if stopping is None else writing)
     finally:
         os.close(writing)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -138,8 +154,11 @@ def _work(work: Callable[[], int]) -> NoReturn:
     sys.exit(status)
 
 
-def _watch(worker: int, watched: set[signal.Signals]) -> tuple[int | None, int]:
-    """Hand signals on until the worker has ended: the first signal that asked for it, and the worker's status."""
+def _watch(worker: int, watched: set[signal.Signals], *, writing: int | None) -> tuple[int | None, int]:
+    """Hand signals on until the worker has ended: the first signal that asked for it, and the worker's status.
+
+    The worker says that it stops where there is a pipe to tell it so (`writing`).
+    """
     received: int | None = None
     when = 0.0
     while True:
@@ -154,15 +173,21 @@ def _watch(worker: int, watched: set[signal.Signals]) -> tuple[int | None, int]:
             os.killpg(worker, signal.SIGCONT)
         elif received is None:
             received, when = number, time.monotonic()
-            _say(STOPPING)
+            if writing is None:
+                say(STOPPING)
+            else:
+                with contextlib.suppress(OSError):
+                    os.write(writing, b"s")
             os.kill(worker, signal.SIGINT)
         elif time.monotonic() - when > AGAIN_SECONDS:
             os.killpg(worker, signal.SIGKILL)
 
 
-def _end_with(reading: int) -> None:
-    """End this process as if it had been killed when the other end of the pipe is closed."""
-    os.read(reading, 1)
+def _obey(reading: int, stopping: Callable[[], object] | None) -> None:
+    """Call `stopping` for each byte; end this process as if it had been killed when the other end is closed."""
+    while os.read(reading, 1):
+        if stopping is not None:
+            stopping()
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -173,7 +198,7 @@ def _flush() -> None:
             stream.flush()
 
 
-def _say(words: str) -> None:
+def say(words: str) -> None:
     """Write a line to standard error, unless it is closed; safe in a signal handler."""
     with contextlib.suppress(OSError):
         os.write(2, f"naturewatch: {words}\n".encode())

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ml.spec import (
+    NETWORK_TITLES,
     RESULT_FILE,
     CalibrateResult,
     CalibrateSpec,
@@ -140,7 +141,9 @@ def train_spec(
         recipe=str(training.recipe.absolute() if isinstance(training.recipe, Path) else training.recipe),
         seed=training.seed if seed is None else seed,
         **training.model_dump(include=set(TrainingOptions.model_fields)),
-        tracking=tracking_spec(settings, manifest, stage=network, tags=tags),
+        tracking=tracking_spec(
+            settings, manifest, stage=network, title=_title(settings, network, seed=seed, rank=rank), tags=tags
+        ),
     )
     if network == "genus_stage":
         own = rank or training.transfer_ranks[-1]
@@ -155,6 +158,15 @@ def train_spec(
         return spec
     before = paths.model("genus_stage", train_hash(settings, manifest, network="genus_stage", seed=seed, rank=above))
     return spec.model_copy(update={"parent": before / RESULT_FILE, "mixing": training.transfer_mixing})
+
+
+def _title(settings: Settings, network: NetworkName, *, seed: int | None, rank: Rank | None = None) -> str:
+    """A training for people; with rank and seed where there are several."""
+    title = NETWORK_TITLES[network]
+    if network == "genus_stage":
+        title = f"{rank or settings.training.transfer_ranks[-1]} stage"
+    several = len(settings.training.seeds) > 1
+    return f"{title}, seed {settings.training.seed if seed is None else seed}" if several else title
 
 
 def _located(weights: str) -> str:
@@ -227,7 +239,13 @@ def calibrate_spec(
         split=settings.paths.table("split"),
         **settings.specificity.model_dump(),
         seed=settings.split.seed,
-        tracking=tracking_spec(settings, manifest, stage=f"specificity_{network}", tags=tags),
+        tracking=tracking_spec(
+            settings,
+            manifest,
+            stage=f"specificity_{network}",
+            title=f"specificity of {_title(settings, network, seed=seed)}",
+            tags=tags,
+        ),
     )
 
 
@@ -237,6 +255,7 @@ def register_spec(
     *,
     network: NetworkName,
     model_card: Path,
+    model_page: Path,
     attribution: Path,
     example: Path,
     metrics: Mapping[str, float],
@@ -253,6 +272,7 @@ def register_spec(
         taxonomy=settings.paths.table("taxonomy"),
         specificity=settings.paths.evaluation(network, calibration_hash) / RESULT_FILE,
         model_card=model_card,
+        model_page=model_page,
         attribution=attribution,
         figures=dict(figures),
         example=example,
@@ -273,5 +293,7 @@ def register_spec(
             "git.commit": tags.get("git.commit", "unknown"),
         },
         metrics=dict(metrics),
-        tracking=tracking_spec(settings, manifest, stage="candidate", tags=tags),
+        tracking=tracking_spec(
+            settings, manifest, stage="candidate", title=f"candidate, {NETWORK_TITLES[network]}", tags=tags
+        ),
     )

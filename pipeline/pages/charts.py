@@ -1,7 +1,6 @@
 """The charts of the dataset's tables, PNG and SVG files below `reports/`, drawn when what they show has changed."""
 
 import textwrap
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -36,22 +35,6 @@ _CLASSES = 24
 """Classes with their own bar; the rest share one."""
 _SPECIES = 10
 """Species that gained, and as many that lost; more would not be read."""
-
-WHAT_TO_SEE: Final[Mapping[str, str]] = {
-    "species-per-class": "How many species of each class of animals, plants and fungi the network can name.",
-    "licences": "How many photographs stand under each licence.",
-    "rejections": (
-        "How many records and photographs each rule left out. The axis is logarithmic: from one line to the next is "
-        "ten times as many."
-    ),
-    "long-tail": (
-        "Species in the order of their photographs, on a logarithmic axis. Few species have many photographs, many "
-        "have few; those below the line have too few to be learnt."
-    ),
-    "map": "Where the observations were made: the darker a cell, the more observations.",
-    "changes": "What became of the photographs since the snapshot before, and which species gained and lost most.",
-}
-"""A caption for each chart, by the stem of its file."""
 
 
 def species_per_class(paths: Paths) -> Path:
@@ -235,8 +218,8 @@ def _draw_changes(title: str, before: int | None, kinds: dict[str, int], species
     for place, number in enumerate(kinds.values()):
         share = f" ({number / before:.1%})" if before and number else ""
         dots.append(Mark(place=place, value=number, colour=BLUE, text=f"{number:,}{share}"))
-    draw_dots(upper, list(kinds), dots, x="photographs" + (" (share of the snapshot before)" if before else ""))
-    figure.suptitle("\n".join(textwrap.wrap(title, 52)), fontsize=POINTS + 1, color=INK, x=0.01, ha="left")
+    draw_dots(upper, list(kinds), dots, x="photographs" + ("\n(share of the snapshot before)" if before else ""))
+    figure.suptitle("\n".join(textwrap.wrap(title, 46)), fontsize=POINTS + 1, color=INK, x=0.01, ha="left")
     _draw_species(figure, lower, species)
     return figure
 
@@ -259,7 +242,7 @@ def _draw_species(figure: "Figure", axes: "Axes", found: list[Row]) -> None:
         for place, row in enumerate(found)
     ]  # fmt: skip
     names = [shortened(row["species"], 26) for row in found]
-    draw_bars(axes, names, bars, x="photographs of the species that changed most")
+    draw_bars(axes, names, bars, x="photographs of the species\nthat changed most")
     axes.margins(x=0.45)
     axes.axvline(0, color=INK, linewidth=0.8)
     for label in axes.get_yticklabels():

@@ -1,7 +1,7 @@
 """Coasts and borders of the world for the map, kept in `coastline.npz`: 1:50 million, to a hundredth of a degree.
 
-Natural Earth 4.1.0 (naturalearthdata.com, public domain), as packed by the npm package world-atlas 2.0.2. The file was
-made with `npm pack world-atlas` and `python -m pipeline.pages.coastline package/countries-50m.json`.
+Natural Earth 4.1.0 (naturalearthdata.com, public domain), as packed by the npm package world-atlas 2.0.2 (ISC). The
+file was made with `npm pack world-atlas` and `python -m pipeline.pages.coastline package/countries-50m.json`.
 """
 
 import functools

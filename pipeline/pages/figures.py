@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Shown = TypeVarTuple("Shown")
 Place = Literal["outside upper left", "outside lower left", "outside lower center"]
 
-LOOK = 3
+LOOK = 4
 """Raised when a picture is drawn in another way, so that old files are drawn again."""
 PREVIEW = 480
 """Pixels of the width of a preview: what Dagster and a phone show without shrinking it."""
@@ -81,20 +81,20 @@ def preview(png: Path) -> Path:
     return write_bytes(path, _packed(small, version))
 
 
-def figure_of(*, width: float = WIDTH, height: float) -> "Figure":
+def figure_of(*, width: float = WIDTH, height: float, dpi: int = 160) -> "Figure":
     """A figure with its own canvas, in inches: pyplot's global state does not suit several threads."""
     # Every step of a run imports this module, and few of them draw: matplotlib costs a second.
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
+    figure = Figure(figsize=(width, height), dpi=dpi, facecolor="white")
     FigureCanvasAgg(figure)
     return figure
 
 
 def chart_of(*, height: float) -> "Figure":
     """A figure that finds room for all that is written around its axes."""
-    figure = figure_of(height=height)
+    figure = figure_of(height=height, dpi=DPI)
     figure.set_layout_engine("constrained")
     return figure
 
@@ -122,7 +122,7 @@ def style(axes: "Axes", *, x: str, y: str) -> None:
 def legend_outside(figure: "Figure", axes: "Axes", *, place: Place = "outside upper left") -> None:
     """Explain the series of `axes` outside it, where nothing is drawn, in as many columns as there is room for."""
     lines, names = axes.get_legend_handles_labels()
-    columns = max(1, min(len(names), int(66 / (8 + max(map(len, names))))))
+    columns = max(1, min(len(names), int(59 / (8 + max(map(len, names))))))
     figure.legend(lines, names, loc=place, ncols=columns, frameon=False, fontsize=SMALL, handlelength=2.6)
 
 

@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 
 _LAND: Final = "#eceee8"
-_COAST: Final = "#8d9791"
+_COAST: Final = "#75807a"
 _RAMP: Final = ("#d2601a", "#a8324a", "#6a1d5e", "#2a0f3f")
 """Few observations to many: darker in each step, and the lightest with 3:1 contrast on the land."""
 _CELLS: Final = 80
 """Cells across a map that is as wide as high."""
+_MARGIN: Final = 0.12
+"""Share of the longer side that is shown around the places: a coast can be recognised."""
 _LEAST: Final = 3.0
-"""Degrees of a side of the map at least: a coast can be recognised."""
+"""Degrees of a side of the map at least."""
 _LONGEST: Final = 2.5
 """Times that one side of the map is as long as the other, at most."""
 _BEYOND: Final = 5.0
@@ -95,24 +97,24 @@ def draw_map(found: list[dict[str, Any]]) -> "Figure":
 
 
 def frame_of(east: Floats, north: Floats) -> Frame:
-    """The frame around places: a margin on each side, and at least some degrees wide and high."""
-    left, right = _range(east)
-    bottom, top = _range(north)
-    frame = Frame(left=left, right=right, bottom=max(bottom, -90.0), top=min(top, 90.0))
+    """The frame around places: the same margin on each side, and at least some degrees wide and high."""
+    places = Frame(left=float(east.min()), right=float(east.max()), bottom=float(north.min()), top=float(north.max()))
+    width, height = places.right - places.left, places.top - places.bottom
+    margin = max(_MARGIN * max(width * places.squeeze, height), _LEAST / 2)
+    aside = min(margin / places.squeeze, (360 - width) / 2)
+    frame = Frame(
+        left=places.left - aside,
+        right=places.right + aside,
+        bottom=max(places.bottom - margin, -90.0),
+        top=min(places.top + margin, 90.0),
+    )
     if frame.ratio > _LONGEST:
-        missing = (right - left) * frame.squeeze / _LONGEST - (frame.top - frame.bottom)
+        missing = (frame.right - frame.left) * frame.squeeze / _LONGEST - (frame.top - frame.bottom)
         return replace(frame, bottom=max(frame.bottom - missing / 2, -90.0), top=min(frame.top + missing / 2, 90.0))
     if frame.ratio < 1 / _LONGEST:
-        missing = (frame.top - frame.bottom) / _LONGEST / frame.squeeze - (right - left)
-        return replace(frame, left=left - missing / 2, right=right + missing / 2)
+        missing = (frame.top - frame.bottom) / _LONGEST / frame.squeeze - (frame.right - frame.left)
+        return replace(frame, left=frame.left - missing / 2, right=frame.right + missing / 2)
     return frame
-
-
-def _range(values: Floats) -> tuple[float, float]:
-    low, high = float(values.min()), float(values.max())
-    margin = max(0.07 * (high - low), (_LEAST - (high - low)) / 2, 0.3)
-    margin = min(margin, (360 - (high - low)) / 2)
-    return low - margin, high + margin
 
 
 def _draw_outlines(axes: "Axes", frame: Frame, world: Coastline) -> None:

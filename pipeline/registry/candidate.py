@@ -7,12 +7,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ml.spec import NetworkName, RegisterSpec
-from pipeline.comparison.networks import NETWORKS
 from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.errors import TableError
 from pipeline.files import write_bytes
 from pipeline.launching.specs import calibrated, register_spec, trained
+from pipeline.registry.card_facts import card_facts
+from pipeline.registry.card_page import card_page
 from pipeline.registry.model_card import model_card
 
 
@@ -22,13 +23,14 @@ def candidate_spec(
     """Gather all that a model version carries: weights, thresholds, card, attribution, figures, tags."""
     result = trained(settings, manifest, network=network)
     calibration = calibrated(settings, manifest, network=network)
-    title = NETWORKS[network].title
-    card = model_card(settings, manifest, network=title, metrics=result.metrics, calibration=calibration)
+    facts = card_facts(settings, manifest, network=network, commit=tags.get("git.commit", "unknown"))
+    folder = settings.paths.release
     return register_spec(
         settings,
         manifest,
         network=network,
-        model_card=write_bytes(settings.paths.release / "model_card.md", card.encode()),
+        model_card=write_bytes(folder / "model_card.md", model_card(facts).encode()),
+        model_page=write_bytes(folder / "model_card.html", card_page(facts).encode()),
         attribution=settings.paths.table("attribution"),
         example=_example(settings),
         metrics={

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from ml.spec import final_metric
 from pipeline.config.settings import Settings
 from pipeline.errors import RegistryError
 from pipeline.tracking.runs import client
@@ -34,7 +35,7 @@ def promote(settings: Settings) -> Promotion:
     photographs, and the reason says so.
 
     Raises:
-        RegistryError: there is no challenger, or it or the champion has no metric top1.
+        RegistryError: there is no challenger, or it or the champion has no metric final/top1.
     """
     connected, name = client(settings), settings.registry.model_name
     challenger = _under_alias(connected, name, CHALLENGER)
@@ -67,6 +68,11 @@ def promote(settings: Settings) -> Promotion:
     return Promotion(challenger=str(challenger.version), champion=str(champion), promoted=promoted, reason=reason)
 
 
+def champion_of(settings: Settings) -> "ModelVersion | None":
+    """The version that users are served; None where there is none yet."""
+    return _under_alias(client(settings), settings.registry.model_name, CHAMPION)
+
+
 def _under_alias(connected: "MlflowClient", name: str, alias: str) -> "ModelVersion | None":
     from mlflow.exceptions import MlflowException  # noqa: PLC0415 (see `pipeline.tracking.runs.client`)
 
@@ -85,9 +91,13 @@ def _is_lost(connected: "MlflowClient", version: "ModelVersion") -> bool:
 
 
 def _top1(connected: "MlflowClient", version: "ModelVersion") -> float:
-    """Validation top-1 of a registered version; one without the metric cannot pass the gate."""
+    """Validation top-1 of a registered version; one without the metric cannot pass the gate.
+
+    A version that was registered when metrics had no groups has it as `top1`.
+    """
     metrics = connected.get_run(version.run_id).data.metrics if version.run_id else {}
-    if "top1" not in metrics:
-        message = f"version {version.version} of {version.name} has no metric top1; register the model again"
-        raise RegistryError(message)
-    return float(metrics["top1"])
+    for name in (final_metric("top1"), "top1"):
+        if name in metrics:
+            return float(metrics[name])
+    message = f"version {version.version} of {version.name} has no metric {final_metric('top1')}; register it again"
+    raise RegistryError(message)

@@ -1,65 +1,91 @@
-"""The model card: what a version was trained on, how far it can be trusted, and how to cite it. Text only."""
+"""The model card as Markdown, which MLflow shows at the version: what it is for, how far to trust it, how to cite it.
 
-from collections.abc import Mapping
-
-from ml.spec import RANKS, CalibrateResult, Rule
-from pipeline.config.settings import Settings
-from pipeline.dataset.manifest import DatasetManifest
-
-RULES: Mapping[Rule, str] = {
-    "threshold": "the threshold",
-    "reward": "the reward rule (Deng et al. 2012) at t =",
-    "distance": "the rule of the least expected distance at t =",
-}
-"""What the calibrated number is of."""
-
-
-def model_card(
-    settings: Settings,
-    manifest: DatasetManifest,
-    *,
-    network: str,
-    metrics: Mapping[str, float],
-    calibration: CalibrateResult,
-) -> str:
-    """A Markdown page for one model version."""
-    counts = manifest.counts
-    ranks = "\n".join(f"| {rank} | {metrics[f'accuracy_{rank}']:.1%} |" for rank in RANKS)
-    operating_points = calibration.report.read_text(encoding="utf-8")
-    return f"""# {settings.registry.model_name}: {network}
-
-Identifies {counts["species"]:,} species from a photograph. Where the species would be a guess it answers with
-the deepest taxon that it is sure enough of.
-
-## Data
-Scope `{settings.name}`, dataset version `{manifest.dataset_version}`: {counts["train"]:,} training and
-{counts["validation"]:,} validation photographs, divided by {settings.split.unit}. Species with fewer than
-{settings.split.min_images} usable photographs are not known to the model.
-
-Source: {manifest.source}. Licences and holders of every photograph are in the attribution table of this version.
-
-## Accuracy on validation photographs
-Species top-1 {metrics["top1"]:.1%}, top-5 {metrics["top5"]:.1%}; mean over species {metrics["macro_top1"]:.1%}.
-
-| rank | accuracy |
-|---|---:|
-{ranks}
-
-## Specificity
-With {RULES[calibration.rule]} {calibration.threshold:.4f}, chosen on {calibration.calibration_photos:,} photographs for
-a target of {calibration.target:.0%}, the answers for the other {calibration.evaluation_photos:,} were right in
-{calibration.evaluation_accuracy:.1%} of the cases (95 % interval {calibration.evaluation_accuracy_low:.1%} to
-{calibration.evaluation_accuracy_high:.1%}) at a mean depth of {calibration.evaluation_depth:.2f} (species is 7);
-{calibration.abstention_rate:.1%} got no answer.
-
-{operating_points}
-
-## Limits
-The numbers hold for photographs like those of the dataset: what people chose to photograph and could identify.
-A photograph of a species that is not in the dataset gets an answer too; the threshold then tends to answer with
-a higher rank, without a guarantee.
-
-## Training
-Backbone `{settings.training.backbone}`, recipe `{settings.training.recipe}`, {settings.training.image_size} pixels,
-seed {settings.training.seed}.
+Paragraphs are one line each, since MLflow keeps line breaks. The first line is a plain sentence, since MLflow's list of
+models shows the beginning. The same with pictures and all species is `pipeline.registry.card_page`.
 """
+
+from collections.abc import Iterable, Sequence
+
+from ml.spec import size_title
+from pipeline.comparison.wording import between, percent
+from pipeline.registry import card_words as words
+from pipeline.registry.card_facts import CardFacts, Row
+
+CLASSES = 12
+"""Taxonomic classes in the table, those with the most photographs; the page has all."""
+
+
+def model_card(facts: CardFacts) -> str:
+    """A Markdown page for one model version."""
+    points = facts.calibration.report.read_text(encoding="utf-8").strip()
+    most = "" if len(facts.classes) <= CLASSES else f" The {CLASSES} with the most photographs:"
+    classes = ("class", "species", "photographs", "species right (95 % interval)")
+    sizes = ("training photographs", "photographs", "right (95 % interval)")
+    parts = [
+        words.summary(facts),
+        f"# {facts.settings.registry.model_name}: {facts.title}",
+        "The page model_card.html of this version has all of this with pictures, and the list of species with search.",
+        "## What it is for",
+        bullets(words.USES),
+        "## What it must not be used for",
+        bullets(words.MISUSES),
+        "## How it answers",
+        f"{words.answer_rule(facts)} {words.promise(facts)}",
+        points,
+        words.novelty(facts),
+        "## How often the species is right",
+        words.accuracy(facts),
+        table(("rank", "right"), words.by_rank(facts)),
+        f"By taxonomic class.{most}",
+        table(classes, map(_group, facts.classes[:CLASSES])),
+        "By the number of training photographs of the species.",
+        table(sizes, map(_size, facts.sizes)),
+        "## What it confuses",
+        words.confused(facts),
+    ]
+    if facts.confusions:
+        parts.append(table(("species", "taken for", "times", "other way"), map(_confusion, facts.confusions)))
+    parts += [
+        "## Species",
+        words.known_species(facts),
+        "## Limits",
+        bullets(words.limits(facts)),
+        "## Data",
+        words.data(facts),
+        "## Licences",
+        words.photograph_licences(facts),
+        words.weight_licence(facts),
+        "## Training",
+        bullets(f"{name}: {value}" for name, value in words.training_facts(facts)),
+        "## How to cite",
+        bullets(f"{what}: {text}" for what, text in words.citations(facts)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def bullets(lines: Iterable[str]) -> str:
+    """A list."""
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table; every column but the first, and what a species is taken for, is set to the right."""
+    aligned = ["---" if place == 0 or head == "taken for" else "---:" for place, head in enumerate(heads)]
+    lines = [f"| {' | '.join(cells)} |" for cells in (heads, *rows)]
+    return "\n".join([lines[0], f"|{'|'.join(aligned)}|", *lines[1:]])
+
+
+def _group(row: Row) -> tuple[str, ...]:
+    return row["name"], f"{row['species']:,}", f"{row['photos']:,}", _right(row)
+
+
+def _size(row: Row) -> tuple[str, ...]:
+    return size_title(row["group"]), f"{row['photos']:,}", _right(row)
+
+
+def _right(row: Row) -> str:
+    return f"{percent(row['value'])} ({between(row['low'], row['high'])})"
+
+
+def _confusion(row: Row) -> tuple[str, ...]:
+    return row["species"], row["other"], f"{row['times']:,} of {row['photos']:,}", f"{row['back']:,}"

@@ -1,4 +1,4 @@
-"""MLflow for the pipeline: the client, the run of a dataset version, the run of a comparison, addresses for people.
+"""MLflow for the pipeline: the client, the run of a dataset version, the run of a comparison.
 
 Runs are found by tag, never passed as handles. Children (training, calibration, registration) log through
 `ml.child.tracking`, nested in the run of their dataset version.
@@ -6,18 +6,31 @@ Runs are found by tag, never passed as handles. Children (training, calibration,
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
+
+import pyarrow.csv
+import pyarrow.parquet as pq
 
 from ml.spec import MLFLOW_DEFAULTS, TrackingSpec, sqlite_file
 from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import TABLES, DatasetManifest
 from pipeline.errors import TrackingError
 from pipeline.files import exclusive
-from pipeline.tracking.server import check_answers, is_remote
+from pipeline.tracking.descriptions import (
+    COMPARISON_STAGE,
+    DATASET_STAGE,
+    NOTE,
+    describe,
+    description_of,
+    name_of,
+    title_of,
+)
+from pipeline.tracking.server import check_answers, is_remote, without_password
 from pipeline.tracking.store import ensure_store, first_line, relocate
 
 if TYPE_CHECKING:
@@ -26,14 +39,13 @@ if TYPE_CHECKING:
 
 os.environ.update({**MLFLOW_DEFAULTS, **os.environ})
 
-DATASET_STAGE = "dataset"
-"""Tag `naturewatch.stage` of the parent run."""
-COMPARISON_STAGE = "comparison"
-"""Tag `naturewatch.stage` of the run that holds the networks side by side."""
 FINISHED = "FINISHED"
 """Status of a run that was filled to its end."""
 LARGE_BYTES = 50_000_000
 """A table of this size or more is recorded, but not uploaded."""
+PICTURES = (".png", ".svg")
+CSV_ROWS = 10_000
+"""A table of at most so many rows is stored as CSV, too."""
 FILL_SECONDS = 900.0
 """How long a step waits for another that fills the parent run: tables may be uploaded to a distant server."""
 
@@ -65,12 +77,12 @@ def client(settings: Settings) -> "MlflowClient":
                 location = None if is_remote(settings) else artifacts.as_uri()
                 connected.create_experiment(name, artifact_location=location)
         except MlflowException as error:
-            told = first_line(error).replace(uri, _address(uri))
-            raise TrackingError(f"MLflow's store {_address(uri)} cannot be used: {told}") from error
+            told = first_line(error).replace(uri, without_password(uri))
+            raise TrackingError(f"MLflow's store {without_password(uri)} cannot be used: {told}") from error
     if experiment is not None and experiment.lifecycle_stage != "active":
         raise TrackingError(
-            f"the experiment {name!r} of {_address(uri)} was deleted: restore it with `mlflow experiments restore "
-            f"--experiment-id {experiment.experiment_id}`, or name another in registry.experiment"
+            f"the experiment {name!r} of {without_password(uri)} was deleted: restore it with `mlflow experiments "
+            f"restore --experiment-id {experiment.experiment_id}`, or name another in registry.experiment"
         )
     return connected
 
@@ -80,6 +92,12 @@ def experiment_id(settings: Settings, connected: "MlflowClient") -> str:
     experiment = connected.get_experiment_by_name(settings.registry.experiment)
     assert experiment is not None  # noqa: S101 (an invariant of `client`)
     return str(experiment.experiment_id)
+
+
+def describe_store(settings: Settings, connected: "MlflowClient") -> None:
+    """Describe experiment, model and runs in words, as far as they are not described yet."""
+    experiment = experiment_id(settings, connected)
+    describe(connected, experiment, settings=settings, own_store=not is_remote(settings))
 
 
 def dataset_run(
@@ -100,8 +118,9 @@ def dataset_run(
     own = {"naturewatch.stage": DATASET_STAGE, "naturewatch.dataset_version": manifest.dataset_version}
     # Stages that begin together share one parent, and none nests in it before it is filled.
     with exclusive(_lock(settings), wait_seconds=FILL_SECONDS):
-        run = _found_or_created(settings, connected, own, name=f"dataset {manifest.dataset_version[:8]}")
+        run = _found_or_created(settings, connected, own, facts=_version_tags(settings, manifest))
         if run.info.status != FINISHED:
+            describe_store(settings, connected)
             _log_facts(connected, run, settings=settings, manifest=manifest)
             connected.set_terminated(run.info.run_id)
     _log(connected, run, tags=tags)
@@ -135,32 +154,60 @@ def comparison_run(
     connected = client(settings)
     own = {"naturewatch.stage": COMPARISON_STAGE, "naturewatch.spec_hash": version}
     facts = {"mlflow.parentRunId": dataset_run(settings, manifest, tags={}), **_version_tags(settings, manifest)}
-    run = _found_or_created(settings, connected, own, name=COMPARISON_STAGE, facts=facts)
-    _log(connected, run, metrics=metrics, tags=tags)
+    run = _found_or_created(settings, connected, own, facts=facts)
+    note = description_of(COMPARISON_STAGE, facts)
+    _log(connected, run, metrics=metrics, tags={**tags, NOTE: note})
     for file in files:
-        folder = "figures" if file.suffix == ".png" else None
-        connected.log_artifact(run.info.run_id, str(file), artifact_path=folder)
+        _log_file(connected, run, file)
     connected.set_terminated(run.info.run_id)
     return str(run.info.run_id)
 
 
 def tracking_spec(
-    settings: Settings, manifest: DatasetManifest, *, stage: str, tags: Mapping[str, str]
+    settings: Settings, manifest: DatasetManifest, *, stage: str, title: str | None = None, tags: Mapping[str, str]
 ) -> TrackingSpec:
-    """Where a child of this dataset version logs."""
+    """Where a child of this dataset version logs.
+
+    Args:
+        settings: The configuration.
+        manifest: The dataset version.
+        stage: The asset that the child is started for.
+        title: What it does, for people, where that is more than the stage says: one of several seeds or ranks.
+        tags: Further tags, the Dagster run's address among them.
+    """
+    own = {**tags, **_version_tags(settings, manifest)}
     return TrackingSpec(
         uri=settings.tracking_uri,
         experiment=settings.registry.experiment,
         parent_run_id=dataset_run(settings, manifest, tags={}),
         stage=stage,
-        tags={**tags, **_version_tags(settings, manifest)},
+        title=title or title_of(stage),
+        scope=settings.name,
+        tags={**own, NOTE: description_of(stage, own)},
     )
 
 
-def run_url(settings: Settings, run_id: str) -> str:
-    """The address of an MLflow run, for people."""
-    experiment = experiment_id(settings, client(settings))
-    return f"{settings.registry.mlflow_url.rstrip('/')}/#/experiments/{experiment}/runs/{run_id}"
+def log_files(settings: Settings, run_id: str, files: Mapping[str, Path]) -> None:
+    """Store files with a run; a file that it has already is replaced.
+
+    Args:
+        settings: The configuration.
+        run_id: The run.
+        files: Files by their place in the run's artifacts (`dataset/index.html`).
+
+    Raises:
+        FileNotFoundError: one of the files does not exist; nothing is stored.
+    """
+    missing = [str(file) for file in files.values() if not file.is_file()]
+    if missing:
+        raise FileNotFoundError(f"cannot be logged to MLflow, missing: {', '.join(missing)}")
+    connected = client(settings)
+    for place, file in files.items():
+        folder, _, name = place.rpartition("/")
+        with TemporaryDirectory(prefix="naturewatch-") as scratch:
+            # MLflow keeps the name of the file that it is given.
+            named = file if file.name == name else Path(shutil.copy(file, Path(scratch) / name))
+            connected.log_artifact(run_id, str(named), artifact_path=folder or None)
 
 
 def _log_facts(connected: "MlflowClient", run: "Run", *, settings: Settings, manifest: DatasetManifest) -> None:
@@ -174,6 +221,7 @@ def _log_facts(connected: "MlflowClient", run: "Run", *, settings: Settings, man
         "gbif.checklist_key": manifest.checklist_key or "",
         "naturewatch.source": manifest.source,
     }
+    tags[NOTE] = description_of(DATASET_STAGE, tags)
     params = {
         "split_unit": settings.split.unit,
         "split_seed": settings.split.seed,
@@ -182,7 +230,8 @@ def _log_facts(connected: "MlflowClient", run: "Run", *, settings: Settings, man
     }
     # They are write-once, and a run that was killed may have some.
     params = {name: value for name, value in params.items() if name not in run.data.params}
-    _log(connected, run, metrics=manifest.metrics(), params=params, tags=tags)
+    metrics = {name if "/" in name else f"count/{name}": number for name, number in manifest.metrics().items()}
+    _log(connected, run, metrics=metrics, params=params, tags=tags)
     connected.log_dict(run_id, manifest.model_dump(mode="json"), "dataset.json")
     for name in TABLES:
         table = settings.paths.table(name)
@@ -196,7 +245,18 @@ def _log_facts(connected: "MlflowClient", run: "Run", *, settings: Settings, man
         tag = InputTag("mlflow.data.context", "data")
         connected.log_inputs(run_id, datasets=[DatasetInput(dataset=dataset, tags=[tag])])
         if table.stat().st_size < LARGE_BYTES:
-            connected.log_artifact(run_id, str(table), artifact_path="tables")
+            _log_file(connected, run, table, folder="tables")
+
+
+def _log_file(connected: "MlflowClient", run: "Run", file: Path, *, folder: str | None = None) -> None:
+    """Store a file: a picture in `figures`, a small table as CSV, too, since MLflow's UI shows no Parquet."""
+    run_id = run.info.run_id
+    connected.log_artifact(run_id, str(file), artifact_path="figures" if file.suffix in PICTURES else folder)
+    if file.suffix == ".parquet" and pq.read_metadata(file).num_rows <= CSV_ROWS:
+        with TemporaryDirectory(prefix="naturewatch-") as scratch:
+            text = Path(scratch) / f"{file.stem}.csv"
+            pyarrow.csv.write_csv(pq.read_table(file), text)
+            connected.log_artifact(run_id, str(text), artifact_path=folder)
 
 
 def _log(
@@ -226,14 +286,17 @@ def _found_or_created(
     connected: "MlflowClient",
     own: Mapping[str, str],
     *,
-    name: str,
-    facts: Mapping[str, str] | None = None,
+    facts: Mapping[str, str],
 ) -> "Run":
-    """The latest run with the tags `own`, or a new one with these tags, `name` and the further tags `facts`."""
+    """The latest run with the tags `own`, or a new one with these and the further tags `facts`, and with a name."""
     experiment = experiment_id(settings, connected)
     condition = " and ".join(f"tags.`{key}` = '{value}'" for key, value in own.items())
     found = connected.search_runs([experiment], filter_string=condition, max_results=1)
-    return found[0] if found else connected.create_run(experiment, run_name=name, tags={**own, **(facts or {})})
+    if found:
+        return found[0]
+    tags = {**own, **facts}
+    now = int(time.time() * 1000)
+    return connected.create_run(experiment, start_time=now, run_name=name_of(tags, started_ms=now), tags=tags)
 
 
 def _version_tags(settings: Settings, manifest: DatasetManifest) -> dict[str, str]:
@@ -247,9 +310,3 @@ def _version_tags(settings: Settings, manifest: DatasetManifest) -> dict[str, st
 
 def _lock(settings: Settings) -> Path:
     return settings.paths.data_root / ".mlflow.lock"
-
-
-def _address(uri: str) -> str:
-    """The address for people: without a user's name and password."""
-    parts = urlsplit(uri)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if parts.netloc else uri

@@ -78,3 +78,10 @@ def test_a_missing_photograph_is_named(tmp_path: Path) -> None:
 def test_a_photograph_named_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FolderError, match="named twice"):
         FolderSource(csv=_write(tmp_path, _mulberry("a.jpg"), _mulberry("a.jpg")), release=1)
+
+
+def test_a_csv_that_is_not_there_or_is_none_is_said_in_words(tmp_path: Path) -> None:
+    with pytest.raises(FolderError, match=r"^there is no file .*photos\.cvs; name a CSV of photographs$"):
+        FolderSource(csv=tmp_path / "photos.cvs", release=1)
+    with pytest.raises(FolderError, match=r"cannot be read as a CSV of photographs: Is a directory$"):
+        FolderSource(csv=tmp_path, release=1)

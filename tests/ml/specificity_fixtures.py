@@ -194,6 +194,7 @@ def register_spec(folder: Path) -> RegisterSpec:
     save_file(network.state_dict(), folder / "weights.safetensors")
     network.spec.write(folder / "network.json")
     (folder / "card.md").write_text("# A tiny network\n", encoding="utf-8")
+    (folder / "card.html").write_text("<!doctype html><title>A tiny network</title>", encoding="utf-8")
     (folder / "example.jpg").write_bytes(photograph_bytes())
     pq.write_table(pa.table({"photo_id": ["1"], "licence": ["CC0"]}), folder / "attribution.parquet")
     assert calibration.tracking is not None
@@ -203,6 +204,7 @@ def register_spec(folder: Path) -> RegisterSpec:
         taxonomy=calibration.taxonomy,
         specificity=calibration.output / RESULT_FILE,
         model_card=folder / "card.md",
+        model_page=folder / "card.html",
         attribution=folder / "attribution.parquet",
         figures={"Depth": calibration.output / "depth_against_target.png"},
         example=folder / "example.jpg",

@@ -91,6 +91,6 @@ if __name__ == "__main__":
     raise_on_signals()
     try:
         with dg.DagsterInstance.get() as instance:
-            run._in_processes(instance, [dg.AssetKey("endless")])
+            run._in_processes(instance, [dg.AssetKey("endless")], log="run.log")
     except Interrupted as interrupt:
         sys.exit(interrupt.status)

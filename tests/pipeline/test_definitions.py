@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from pipeline.definitions import defs
-from pipeline.defs.scope_resource import Scope
+from pipeline.defs.scope_resource import SCOPE_TAG, Scope
 from pipeline.defs.together import PROCESSOR, executor_config
 from pipeline.launching import gpus
 from pipeline.tables import CONTRACTS
@@ -123,6 +123,14 @@ def test_every_table_shows_its_columns_before_it_is_made() -> None:
         if "dagster/column_schema" in defs.resolve_asset_graph().get(key).metadata
     }
     assert shown == set(CONTRACTS)
+    for name in CONTRACTS:
+        schema = defs.resolve_asset_graph().get(dg.AssetKey(name)).metadata["dagster/column_schema"]
+        assert all(column.description for column in schema.columns), name
+
+
+def test_every_asset_says_for_which_scope_it_is_made() -> None:
+    graph = defs.resolve_asset_graph()
+    assert {graph.get(key).metadata["scope"] for key in graph.get_all_asset_keys()} == {"sample"}
 
 
 def test_every_check_but_the_warning_blocks() -> None:
@@ -155,6 +163,18 @@ def test_refreshing_is_off_until_somebody_switches_it_on() -> None:
     assert schedule.default_status == dg.DefaultScheduleStatus.STOPPED
     assert sensor.default_status == dg.DefaultSensorStatus.STOPPED
     assert schedule.cron_schedule == "0 3 * * 1"
+
+
+def test_job_schedule_and_sensor_say_for_which_scope_they_are_and_what_they_cost() -> None:
+    job, schedule = defs.resolve_job_def("pipeline"), defs.resolve_schedule_def("weekly_refresh")
+    sensor = defs.resolve_sensor_def("growth")
+    assert job.tags[SCOPE_TAG] == "sample"
+    for described in (job.description, schedule.description, sensor.description):
+        assert "the scope sample" in (described or "")
+    for costly in (job.description, schedule.description):
+        assert "GBIF" in (costly or "")
+        assert "hours to days on a GPU" in (costly or "")
+    assert "one small request" in (sensor.description or "")
 
 
 def test_growth_is_not_asked_of_gbif_where_the_data_are_not_a_scope_of_it(

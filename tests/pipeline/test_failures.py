@@ -42,7 +42,7 @@ READABLE = GbifError("GBIF answered with a page, not with records; ask again lat
         (ExceptionGroup("unhandled errors", [ValueError("x"), ExceptionGroup("more", [READABLE])]), str(READABLE)),
         (caused(ExceptionGroup("unhandled errors", [ValueError("x")]), READABLE), str(READABLE)),
         (ExceptionGroup("unhandled errors", [OSError(28, "No space left on device")]),
-         "OSError: [Errno 28] No space left on device"),
+         "the disk is full: make room below data_root, then run the same command again"),
         (caused(ValueError("what happened"), KeyError("far below")), "ValueError: what happened"),
         (TableError("two\n  lines"), "two lines"),
     ],

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.column_descriptions import OF_TABLE, column_description
 from pipeline.config.settings import Settings
 from pipeline.errors import TableError
 from pipeline.tables import CONTRACTS, DUCKDB_TYPES, check_table
@@ -29,28 +30,36 @@ def test_a_contract_speaks_of_its_own_columns_only(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "rows", "broken"),
     [
-        ("clean_occurrences", [occurrence("1"), occurrence("1")], "occurrence_key is unique: 1 values are repeated"),
-        ("clean_occurrences", [occurrence("1", species=None)], "species is never null: 1 rows break it"),
-        ("occurrences", [occurrence("1", taxon_rank="Species")], "taxon_rank is upper case: 1 rows break it"),
+        (
+            "clean_occurrences",
+            [occurrence("1"), occurrence("1")],
+            "occurrence_key is unique: 1 value is repeated (occurrence_key 1)",
+        ),
+        (
+            "clean_occurrences",
+            [occurrence("1", species=None)],
+            "species is never null: 1 row breaks it (occurrence_key 1)",
+        ),
+        ("occurrences", [occurrence("1", taxon_rank="Species")], "taxon_rank is upper case: 1 row breaks it"),
         (
             "photos",
             [photo("a", of="1", status="fine")],
-            "status is one of ok, gone, not_jpeg, corrupt, too_large, blocked, failed: 1 rows break it",
+            "status is one of ok, gone, not_jpeg, corrupt, too_large, blocked, failed: 1 row breaks it (photo_id a)",
         ),
         (
             "photos",
             [photo("a", of="1", sha256=None), photo("b", of="1", bytes=None), photo("c", of="1", width=0)],
-            "a photograph that is ok has its hash, size and path: 3 rows break it",
+            "a photograph that is ok has its hash, size and path: 3 rows break it (photo_id a; photo_id b; photo_id c)",
         ),
         (
             "photos",
             [photo("a", of="1", path="/etc/passwd"), photo("b", of="1", path="../b.jpg")],
-            "a path is relative to the data root: 2 rows break it",
+            "a path is relative to the data root: 2 rows break it (photo_id a; photo_id b)",
         ),
         (
             "species",
             [species("Aus bus", key="1", photos=2, observations=3)],
-            "no species has more observations than photographs: 1 rows break it",
+            "no species has more observations than photographs: 1 row breaks it (taxon_key 1)",
         ),
         (
             "changes",
@@ -58,7 +67,7 @@ def test_a_contract_speaks_of_its_own_columns_only(name: str) -> None:
                 {"change": "gone", "photo_id": "1", "occurrence_key_before": "2", "occurrence_key_after": "2"}
                 | {f"species_{what}{side}": "3" for what in ("", "key_") for side in ("before", "after")}
             ],
-            "only a gone photograph has nothing after: 1 rows break it",
+            "a gone photograph is not in the index after: 1 row breaks it (photo_id 1, change gone)",
         ),
         ("rejections", [{"stage": "elsewhere", "key": "1", "rule": "r"}], "stage is one of occurrences"),
         (
@@ -73,13 +82,33 @@ def test_a_contract_speaks_of_its_own_columns_only(name: str) -> None:
                     "path": "a",
                 }
             ],
-            "validation rows and only they have a half: 1 rows break it",
+            "validation rows and only they have a half: 1 row breaks it (photo_id a)",
         ),
     ],
 )
 def test_a_broken_promise_is_named(settings: Settings, name: str, rows: list[dict[str, Any]], broken: str) -> None:
     (problem,) = check_table(name, write(settings.paths, name, rows))
     assert problem.startswith(broken)
+
+
+def test_the_first_rows_that_break_a_promise_are_named(settings: Settings) -> None:
+    table = write(settings.paths, "photos", [photo(str(number), of="1", status="fine") for number in range(8, 0, -1)])
+    (problem,) = check_table("photos", table)
+    assert problem.endswith(": 8 rows break it (photo_id 1; photo_id 2; photo_id 3)")
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_every_column_has_a_meaning(name: str) -> None:
+    for column in CONTRACTS[name].schema.names:
+        meaning = column_description(name, column)
+        assert meaning[0].isupper(), meaning
+        assert meaning.endswith("."), meaning
+
+
+def test_a_meaning_belongs_to_a_table() -> None:
+    assert OF_TABLE.keys() <= CONTRACTS.keys()
+    with pytest.raises(KeyError):
+        column_description("photos", "colour")
 
 
 def test_columns_and_types_are_strict(tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+from PIL import Image
 
 from ml.evaluation import metrics
 from ml.evaluation.metrics import Answers, measure
@@ -18,6 +20,7 @@ from ml.specificity.stage import read_predictions, write_outcome
 from ml.taxonomy import Taxonomy
 from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import TABLES, DatasetManifest
+from pipeline.files import write_json
 from pipeline.launching.specs import calibrate_hash, train_hash
 from pipeline.paths import Paths
 from tests.ml.specificity_fixtures import BIRDS, rows_of, write_taxonomy
@@ -25,6 +28,8 @@ from tests.ml.specificity_fixtures import BIRDS, rows_of, write_taxonomy
 PHOTOS = 240
 SIZES = np.array([5, 12, 30, 70])
 """Training photographs of the four species."""
+LICENCES = ("CC0", "CC-BY", "CC-BY-NC", "all rights reserved")
+"""Of the photographs of the four species."""
 
 
 def dataset(paths: Paths) -> DatasetManifest:
@@ -33,13 +38,37 @@ def dataset(paths: Paths) -> DatasetManifest:
     for name in TABLES:
         pq.write_table(pa.table({"name": [name]}), paths.table(name))
     write_taxonomy(paths.table("taxonomy"), rows_of(BIRDS))
-    split = {"photo_id": photo_ids(), "observation_id": [f"o{row // 2}" for row in range(PHOTOS)]}
-    pq.write_table(pa.table(split), paths.table("split"))
+    validation: list[dict[str, Any]] = [
+        {"photo_id": photo_id, "observation_id": f"o{row // 2}", "class_id": int(label), "split": "validation"}
+        for row, (photo_id, label) in enumerate(zip(photo_ids(), truth(), strict=True))
+    ]
+    training: list[dict[str, Any]] = [
+        {"photo_id": f"t{label}-{row}", "observation_id": f"t{label}-{row}", "class_id": label, "split": "train"}
+        for label, photos in enumerate(SIZES.tolist())
+        for row in range(photos)
+    ]
+    pq.write_table(pa.Table.from_pylist([*validation, *training]), paths.table("split"))
+    licences = [{"photo_id": row["photo_id"], "licence": LICENCES[row["class_id"]]} for row in (*validation, *training)]
+    pq.write_table(pa.Table.from_pylist(licences), paths.table("attribution"))
+    source: dict[str, object] = {
+        "mode": "download",
+        "key": "k",
+        "predicate": {},
+        "checklist_key": None,
+        "archive": "a",
+        "sha256": "s",
+    }
+    write_json(paths.current_download, source)
     return DatasetManifest(
         scope="test", dataset_version="v1", split_hash="s1", taxonomy_hash="t1",
         table_hashes={name: f"{name}-hash" for name in TABLES},
         counts={"species": 4, "train": int(SIZES.sum()), "validation": PHOTOS}, rejections={},
     )  # fmt: skip
+
+
+def truth() -> npt.NDArray[np.int64]:
+    """The species of the validation photographs."""
+    return np.random.default_rng(1).integers(4, size=PHOTOS)
 
 
 def photo_ids() -> list[str]:
@@ -51,23 +80,27 @@ def train(settings: Settings, manifest: DatasetManifest, *, network: NetworkName
     folder = settings.paths.model(network, train_hash(settings, manifest, network=network, seed=seed))
     folder.mkdir(parents=True, exist_ok=True)
     tree = Taxonomy.read(settings.paths.table("taxonomy"))
-    truth = np.random.default_rng(1).integers(4, size=PHOTOS)
+    labels = truth()
     sides = {
-        "validation": _answer(folder / "validation.parquet", truth, skill=skill, seed=seed),
-        "train": _answer(folder / "train.parquet", truth, skill=skill + 1, seed=seed + 1000),
+        "validation": _answer(folder / "validation.parquet", labels, skill=skill, seed=seed),
+        "train": _answer(folder / "train.parquet", labels, skill=skill + 1, seed=seed + 1000),
     }
     lineage = tree.lineages_at(tree.max_depth)[:, 1:]
     measured = {side: measure(answers, lineage=lineage, sizes=SIZES) for side, answers in sides.items()}
     numbers = metrics.flat(measured["validation"]) | metrics.flat(measured["train"], prefix="train_")
     pairs = {"validation": metrics.confused_pairs(sides["validation"], lineage=lineage)}
     names = ("weights.safetensors", "network.json", "history.parquet")
+    species = [tree.name[node] for node in lineage[:, -1]]
+    pq.write_table(pa.table({"epoch": [1, 2], "step": [30, 60]}), folder / names[2])
+    Image.new("RGB", (64, 48), "white").save(folder / "accuracy_by_rank.png")
     result = TrainResult(
         mlflow_run_id="r", weights=folder / names[0], network=folder / names[1], history=folder / names[2],
         probabilities=folder / "validation.parquet", predictions=folder / "validation.parquet",
         train_predictions=folder / "train.parquet",
         metrics_table=metrics.write_metrics(measured, folder / "metrics.parquet"),
-        confusions=metrics.write_pairs(pairs, folder / "confusions.parquet", names=list("abcd")),
-        figures={}, metrics=numbers | {"validation_photos": PHOTOS, "train_photos": PHOTOS},
+        confusions=metrics.write_pairs(pairs, folder / "confusions.parquet", names=species),
+        figures={"Accuracy by rank": folder / "accuracy_by_rank.png"}, seconds=7_800, hardware="a GPU",
+        metrics=numbers | {"validation_photos": PHOTOS, "train_photos": PHOTOS},
     )  # fmt: skip
     result.write(folder / RESULT_FILE)
     spec = _calibrate_spec(settings, manifest, result, network=network, seed=seed)

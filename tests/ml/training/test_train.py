@@ -135,9 +135,18 @@ def test_the_run_in_mlflow_is_nested_tagged_and_found_again(world: World, tmp_pa
     assert logged.data.tags["mlflow.parentRunId"] == spec.tracking.parent_run_id
     assert logged.data.tags["dagster.run_url"] == "http://127.0.0.1:3000/runs/1"
     assert logged.data.params["backbone"] == "tf_efficientnet_lite0"
-    assert logged.data.metrics["top1"] == result.metrics["top1"]
-    steps = [metric.step for metric in client.get_metric_history(result.mlflow_run_id, "train_loss")]
+    assert logged.data.metrics["final/top1"] == result.metrics["top1"]
+    assert logged.data.metrics["final/train/top1"] == result.metrics["train_top1"]
+    steps = [metric.step for metric in client.get_metric_history(result.mlflow_run_id, "epoch/loss")]
     assert steps == [4, 8, 10]
+    tables = {file.path for file in client.list_artifacts(result.mlflow_run_id)}
+    assert {f"{name}.{kind}" for name in ("history", "metrics", "confusions") for kind in ("parquet", "csv")} <= tables
+    assert result.report is not None
+    assert result.report.name in tables
+    assert (result.hardware or "").endswith(" threads")
+    assert result.seconds is not None
+    assert result.seconds > 0
+    assert TrainResult.read(spec.output / RESULT_FILE) == result
     assert {"training_curves.png", "accuracy_by_rank.png", "accuracy_by_class_size.png"} == {
         Path(file.path).name for file in client.list_artifacts(result.mlflow_run_id, "figures")
     }
@@ -152,17 +161,23 @@ def test_steps_and_validation_are_in_mlflow(world: World, tmp_path: Path, fast: 
     client = MlflowClient(spec.tracking.uri)
     found = {
         name: client.get_metric_history(result.mlflow_run_id, name)
-        for name in ("step_loss", "step_learning_rate", "step_gradient_norm", "validation_loss", "validation_accuracy")
-    }
-    for name in ("step_loss", "step_gradient_norm"):
+        for name in (
+            "step/loss", "step/learning_rate", "step/gradient_norm", "epoch/validation_loss", "epoch/validation_top1"
+        )
+    }  # fmt: skip
+    for name in ("step/loss", "step/gradient_norm"):
         assert all(metric.value > 0 for metric in found[name])
-    rates = [(metric.step, metric.value) for metric in found["step_learning_rate"]]
+    rates = [(metric.step, metric.value) for metric in found["step/learning_rate"]]
     assert rates[0][0] == 3
     for step, rate in rates:
         assert rate == pytest.approx(recipes.rate_at(fast, done=(step - 1) / 4))
     history = pq.read_table(result.history).to_pylist()
-    for name in ("validation_loss", "validation_accuracy"):
-        assert [metric.value for metric in found[name]] == [row[name] for row in history[1:]]
+    for name, column in (
+        ("epoch/validation_loss", "validation_loss"),
+        ("epoch/validation_top1", "validation_accuracy"),
+    ):
+        assert [metric.value for metric in found[name]] == [row[column] for row in history[1:]]
+        assert len(found[name]) > 1, "it is a curve"
     assert history[0]["phase"] == "probe"
     assert history[0]["validation_loss"] is None, "the probe is not validated"
 
@@ -185,10 +200,10 @@ def test_an_interrupted_run_is_killed_and_a_failed_one_failed(world: World, tmp_
     tracking = world.spec(tmp_path).tracking
     assert tracking is not None
     for error, status in ((InterruptedTrainingError, "KILLED"), (ValueError, "FAILED")):
-        with pytest.raises(error), child_run(tracking, spec_hash=status, name="x") as tracked:
+        with pytest.raises(error), child_run(tracking, spec_hash=status) as tracked:
             raise error("enough")
         assert tracked.client.get_run(tracked.run_id).info.status == status
-    with child_run(tracking, spec_hash="p", name="x") as again:
+    with child_run(tracking, spec_hash="p") as again:
         again.log_params({"seed": 1})
         with pytest.raises(TrackingError, match="other values of seed"):
             again.log_params({"seed": 2})

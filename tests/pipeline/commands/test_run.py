@@ -56,7 +56,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 def run_of(*names: str) -> list[str]:
     with instance() as opened:
         pools.set_slots(opened, TRAININGS, slots(processes=1))
-        return run._in_processes(opened, [dg.AssetKey(name) for name in names])
+        return run._in_processes(opened, [dg.AssetKey(name) for name in names], log="run.log")
 
 
 def test_two_trainings_meet_on_two_gpus_and_errors_are_told_in_one_line_each(
@@ -105,7 +105,7 @@ def test_processes_are_started_where_trainings_can_be_side_by_side(
         monkeypatch.setattr(run, name, takes(name))
     monkeypatch.setattr(run, "check_answers", lambda _: None)
     monkeypatch.setattr(run, "raise_on_signals", lambda: None)
-    assert run.materialise(settings, selection=selection) == []
+    assert run.materialise(settings, selection=selection).problems == []
     assert taken == [way]
 
 

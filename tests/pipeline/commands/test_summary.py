@@ -1,14 +1,25 @@
-"""The commands that a run prints last go on with what the run has made, never with the sample's."""
+"""What ends a run: what it made, with units, and commands that go on with it, never with the sample's."""
 
+import io
+import re
 import socket
 from pathlib import Path
+from typing import cast
 
+import pyarrow as pa
 import pytest
+from rich.console import Console
 
 from pipeline.commands.cli import _with_registry
-from pipeline.commands.summary import command
+from pipeline.commands.summary import called, command, print_summary
+from pipeline.config.settings import Settings
 from pipeline.errors import RegistryError
+from pipeline.files import write_json
 from pipeline.paths import PROJECT_ROOT
+from pipeline.registry.gate import CHAMPION
+from pipeline.rejections import write_rejections
+from pipeline.tracking.runs import client, experiment_id
+from tests.pipeline.trained import dataset, train_all
 
 SCOPE = "name: mine\ndata_root: {root}\nregistry: {{model_name: birds}}\n"
 
@@ -54,3 +65,96 @@ def test_identify_tells_a_registry_that_is_down_at_once(monkeypatch: pytest.Monk
 
 def test_help_needs_no_configuration() -> None:
     assert _with_registry(["--help"]) == ["--help"]
+
+
+def printed(settings: Settings, *assets: str, width: int = 80) -> str:
+    console = Console(width=width, file=io.StringIO(), highlight=False)
+    print_summary(settings, assets=assets, seconds=191.0, console=console)
+    return cast("io.StringIO", console.file).getvalue()
+
+
+@pytest.fixture
+def finished(settings: Settings) -> Settings:
+    """A dataset, and two networks with their calibrations."""
+    manifest = dataset(settings.paths)
+    holds = dict.fromkeys(("occurrences", "clean_occurrences", "photo_index", "photos_ok", "split"), 1177)
+    manifest = manifest.model_copy(update={"counts": {**manifest.counts, **holds}})
+    write_json(settings.paths.dataset_manifest, manifest.model_dump(mode="json"))
+    lines = {"key": ["1", "2"], "rule": ["above_species", "above_species"], "detail": ["", ""]}
+    write_rejections(settings.paths, "clean_occurrences", pa.table(lines))
+    train_all(settings, manifest, {"baseline": 1.0, "multi_view": 2.0})
+    return settings
+
+
+def champion(settings: Settings, *, network: str, data: str) -> None:
+    connected, name = client(settings), settings.registry.model_name
+    run = connected.create_run(experiment_id(settings, connected))
+    connected.create_registered_model(name)
+    tags = {"naturewatch.network": network, "naturewatch.data_version": data}
+    version = connected.create_model_version(name, source=f"runs:/{run.info.run_id}/model", tags=tags)
+    connected.set_registered_model_alias(name, CHAMPION, version.version)
+
+
+def test_a_run_that_made_no_dataset_and_no_network_prints_no_table(settings: Settings) -> None:
+    said = printed(settings, "gbif_download", "occurrences")
+    assert said.split() == ["Done", "in", "3:11.", "tables", str(settings.paths.tables), "open", *said.split()[6:]]
+    assert "identify" not in said
+
+
+def test_a_run_of_the_dataset_prints_no_table_of_networks(finished: Settings) -> None:
+    said = printed(finished, "species", "manifest")
+    assert "Dataset v1" in said
+    assert "Networks" not in said
+    assert "Champion" not in said
+
+
+def test_counts_have_units_and_rules_are_words(finished: Settings) -> None:
+    said = printed(finished, "manifest")
+    assert re.search(r"clean_occurrences +1,177 records +above species 2", said)
+    assert re.search(r"photo_index +1,177 photographs", said)
+    assert re.search(r"species +4 species", said)
+
+
+def test_only_networks_of_this_run_are_told(finished: Settings) -> None:
+    said = printed(finished, "multi_view", "specificity_multi_view")
+    assert re.search(r"multi_view +\d+\.\d% +\d+\.\d% +\d+\.\d% +\d+\.\d% to \d+\.\d% +\d\.\d\d", said)
+    assert "baseline" not in said
+
+
+@pytest.mark.usefixtures("with_store")
+def test_the_champion_comes_with_its_promise_and_three_answers(finished: Settings) -> None:
+    champion(finished, network="multi_view", data="v1")
+    said = printed(finished, "champion")
+    assert "Champion: naturewatch version 1, the network multi_view" in said
+    assert re.search(r"Asked to be right in 90%, it was in \d+\.\d% \(95% interval \d+\.\d% to \d+\.\d%\)", said)
+    assert re.search(r"of 120 photographs that decided nothing before, at a mean depth of\n +\d\.\d of 7 ranks", said)
+    assert len(re.findall(r"[✓✗] .+  it is ", said)) == 3
+    assert "identify" in said
+
+
+@pytest.mark.usefixtures("with_store")
+def test_a_champion_of_an_older_dataset_promises_nothing_about_this_one(finished: Settings) -> None:
+    champion(finished, network="multi_view", data="older")
+    said = printed(finished, "champion")
+    assert "It was trained on dataset older, and the present one is v1" in said
+    assert "Asked to be right" not in said
+
+
+def test_pages_that_this_run_made_are_links(finished: Settings) -> None:
+    page = finished.paths.reports / "dataset" / "index.html"
+    page.parent.mkdir(parents=True)
+    page.write_text("<p>", encoding="utf-8")
+    assert page.as_uri() in printed(finished, "dataset_page", width=300)
+    assert page.as_uri() not in printed(finished, "species", width=300)
+
+
+def test_the_command_is_called_as_the_shell_finds_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    program = tmp_path / "bin" / "naturewatch"
+    program.parent.mkdir()
+    program.touch(mode=0o755)
+    monkeypatch.setattr("sys.executable", str(program.with_name("python")))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert called() == "bin/naturewatch"
+    monkeypatch.setenv("PATH", str(program.parent))
+    assert called() == "naturewatch"

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from ml.evaluation.metrics import SIZE_NAMES
 from ml.spec import NetworkName
-from pipeline.comparison.comparison_figures import LOOKS, WHAT_TO_SEE, depth_against_target, networks_by_class_size
+from pipeline.comparison.comparison_figures import LOOKS, depth_against_target, networks_by_class_size
 from pipeline.comparison.networks import NETWORKS
 from tests.pictures import blemishes
 
@@ -63,7 +63,3 @@ def test_networks_differ_without_colour() -> None:
     assert set(LOOKS) == set(NETWORKS)
     assert len({marker for marker, _ in LOOKS.values()}) == len({str(dash) for _, dash in LOOKS.values()}) == 4
     assert len({network.colour for network in NETWORKS.values()}) == 4
-
-
-def test_each_picture_has_a_caption() -> None:
-    assert set(WHAT_TO_SEE) == {"depth_against_target", "networks_by_class_size"}

@@ -1,13 +1,14 @@
 """Four networks side by side: Table 1, the paper's numbers, differences on the same photographs, files and MLflow."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from io import BytesIO
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from playwright.sync_api import Browser
 
 from ml.spec import NetworkName
 from pipeline.comparison.networks import NETWORKS, best_network
@@ -17,6 +18,8 @@ from pipeline.dataset.manifest import DatasetManifest
 from pipeline.errors import TableError
 from pipeline.launching.specs import trained
 from pipeline.tracking.runs import client, comparison_run, dataset_run
+from tests.pipeline.pages.browser import chromium, opened
+from tests.pipeline.report_pages import cells, stumbling_blocks
 from tests.pipeline.trained import PHOTOS, dataset, train, train_all
 
 SKILLS: dict[NetworkName, float] = {
@@ -61,7 +64,7 @@ def test_one_seed_has_intervals_over_photographs(compared: Compared) -> None:
         assert found.metrics[f"top1/{network}"] == values["top1"]
     page = found.page.read_text(encoding="utf-8")
     assert "Clopper-Pearson" in page
-    assert "| the paper: two views | 54.8% | 68.2% | 13.4% |  |  | 90.0% | 4.96 | 5.96 |" in page
+    assert "| two views | 54.8 % | 68.2 % | 13.4 % | 90.0 % | 4.96 |" in page.partition("## What the paper reports")[2]
     assert best_network(settings, manifest) == "multi_view"
 
 
@@ -160,3 +163,49 @@ def test_the_first_seed_decides_which_network_is_released(make_settings: Callabl
         train(settings, manifest, network=network, seed=2017, skill=skill)
         train(settings, manifest, network=network, seed=2018, skill=5.5 - skill)
     assert best_network(settings, manifest) == "multi_view"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
+
+
+def test_the_page_can_be_read_by_everyone_on_every_screen(compared: Compared, browser: Browser) -> None:
+    _, _, found = compared(1)
+    assert stumbling_blocks(browser, found.html) == []
+
+
+def test_the_page_says_what_the_tables_say(compared: Compared, browser: Browser) -> None:
+    _, _, found = compared(1)
+    summary = {(row["network"], row["quantity"]): row for row in pq.read_table(found.tables[0]).to_pylist()}
+    shown = opened(browser, found.html)
+    page = shown.page
+    assert found.verdict in page.locator(".verdict").inner_text()
+    rows = {row[0]: row[1:] for row in cells(page, "Table 1, first part")}
+    for name, network in NETWORKS.items():
+        top1 = summary[name, "top1"]
+        span = f"{100 * top1['low']:.1f} to {100 * top1['high']:.1f}"
+        assert rows[network.title][0] == f"{100 * top1['value']:.1f} % {span}"
+    depths = {row[0]: row[2] for row in cells(page, "Table 1, second part")}
+    for name, network in NETWORKS.items():
+        assert depths[network.title] == f"{summary[name, 'specificity_depth']['value']:.2f}"
+    changes = cells(page, "Differences of validation top-1")
+    for row, cell_texts in zip(pq.read_table(found.tables[1]).to_pylist(), changes, strict=True):
+        span = f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}"
+        assert cell_texts[2] == f"{100 * row['difference']:+.1f} {span}"
+    assert cells(page, "The paper's Table 1")[0][1] == "46.6 %"
+    assert page.locator("figure img").count() == len(found.pictures)
+    links = page.locator("#runs ~ .scroll a").all()
+    assert len(links) == 2 * len(NETWORKS)
+    assert all("workflowType=machine_learning" in (link.get_attribute("href") or "") for link in links)
+    assert shown.complaints == []
+
+
+def test_several_seeds_are_shown_with_their_intervals(compared: Compared, browser: Browser) -> None:
+    _, _, found = compared(2)
+    page = opened(browser, found.html).page
+    (first, *_) = cells(page, "Differences of validation top-1")
+    row = pq.read_table(found.tables[1]).to_pylist()[0]
+    assert first[3] == f"{100 * row['low_over_seeds']:+.1f} to {100 * row['high_over_seeds']:+.1f}"
+    assert len(cells(page, "Trainings and calibrations")) == 2 * len(NETWORKS)

@@ -216,7 +216,7 @@ def test_a_file_that_says_something_else_than_it_seems_to_is_refused(
         ("training: {weights: absent.safetensors}", r"training\.weights .* there is no file /"),
         (
             "training: {weights: package}",
-            "weights package are those of tf_efficientnet_lite0, not of backbone inception",
+            "those of tf_efficientnet_lite0 and tf_efficientnet_lite2, not of backbone inception",
         ),
         ("training: {recipe: absent.yaml}", r"training\.recipe is 'absent\.yaml': there is no file /"),
         ("training: {recipe: }", r"training\.recipe is empty: it must be paper, sample, frozen or a file"),

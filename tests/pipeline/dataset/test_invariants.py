@@ -82,7 +82,7 @@ def test_an_observation_on_both_sides_is_named(paths: Paths) -> None:
 def test_the_training_share_may_differ_by_chance_alone(paths: Paths, *, train: int, accepted: bool) -> None:
     rows = [(str(i), str(i), "train" if i < train else "validation") for i in range(1000)]
     _write_split(paths, rows)
-    share, broken = train_share(paths, unit="observation", validation=0.2)
+    share, _, broken = train_share(paths, unit="observation", validation=0.2)
     assert share == pytest.approx(train / 1000)
     assert (broken == []) is accepted
 
@@ -90,5 +90,5 @@ def test_the_training_share_may_differ_by_chance_alone(paths: Paths, *, train: i
 def test_few_large_observations_excuse_a_larger_difference(paths: Paths) -> None:
     rows = [(f"{o}-{p}", str(o), "train" if o < 8 else "validation") for o in range(20) for p in range(50)]
     _write_split(paths, rows)
-    assert train_share(paths, unit="observation", validation=0.2)[1] == []
-    assert train_share(paths, unit="photo", validation=0.2)[1] != []
+    assert train_share(paths, unit="observation", validation=0.2)[2] == []
+    assert train_share(paths, unit="photo", validation=0.2)[2] != []

@@ -58,7 +58,7 @@ def test_nothing_changes_sides_as_the_data_grow(make_settings: Callable[..., Set
 def test_photographs_of_an_observation_stay_together(settings: Settings) -> None:
     rows = split_of(settings, *world(300))
     assert straddling_observations(settings.paths) == []
-    share, broken = train_share(settings.paths, unit="observation", validation=0.2)
+    share, _, broken = train_share(settings.paths, unit="observation", validation=0.2)
     assert broken == []
     assert 0.7 < share < 0.9
     halves = [row["half"] for row in rows if row["split"] == "validation"]

@@ -1,47 +1,16 @@
 """What the UI shows beside an asset is small, typed, and complete where one function writes several tables."""
 
-import base64
-import io
-import re
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import dagster as dg
-import numpy as np
 import pytest
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
-from PIL import Image
 
 from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import content_hash
-from pipeline.defs.metadata import THUMBNAIL, mapping_table, records_table, table_results, thumbnail
+from pipeline.defs.metadata import doi, mapping_table, percentage, records_table, removed_table, table_results
 from pipeline.tables import CONTRACTS
 from tests.pipeline import tiny
-
-
-def picture(path: Path, width: int, height: int) -> Path:
-    """A photograph, as far as sizes go: noise that is smooth enough."""
-    noise = np.random.default_rng(1).integers(0, 256, size=(height // 40, width // 40, 3), dtype=np.uint8)
-    Image.fromarray(noise).resize((width, height)).save(path)
-    return path
-
-
-def test_a_thumbnail_is_a_small_copy_and_names_the_file(tmp_path: Path) -> None:
-    path = picture(tmp_path / "sheet.png", 1260, 810)
-    shown = str(thumbnail(path, title="Photographs").value)
-    assert len(shown) < 25_000
-    assert shown.endswith(f"`{path}`")
-    found = re.match(r"!\[Photographs\]\(data:image/webp;base64,([^)]+)\)", shown)
-    assert found is not None
-    with Image.open(io.BytesIO(base64.b64decode(found[1]))) as small:
-        assert (small.width, small.height) <= THUMBNAIL
-        assert abs(small.width / small.height - 1260 / 810) < 0.01
-
-
-def test_a_picture_that_is_small_already_is_not_made_larger(tmp_path: Path) -> None:
-    shown = str(thumbnail(picture(tmp_path / "small.png", 100, 60), title="Small").value)
-    with Image.open(io.BytesIO(base64.b64decode(shown.partition(",")[2].partition(")")[0]))) as small:
-        assert small.size == (100, 60)
 
 
 def test_a_table_has_typed_columns() -> None:
@@ -59,6 +28,25 @@ def test_a_table_without_rows_says_so() -> None:
     assert mapping_table({}, columns=("a", "b")) == dg.MetadataValue.text("none")
 
 
+def test_a_percentage_is_a_number_of_few_digits() -> None:
+    assert percentage(0.9877300613496932) == dg.MetadataValue.float(98.8)
+
+
+def test_a_doi_is_a_link_unless_it_was_made_up(make_settings: Callable[..., Settings]) -> None:
+    gbif = make_settings(source={"mode": "download"})
+    assert doi(gbif, "10.15468/dl.abc") == dg.MetadataValue.url("https://doi.org/10.15468/dl.abc")
+    assert doi(make_settings(), "10.21373/dl.24ffb9") == "10.21373/dl.24ffb9 (sample, not citable)"
+    assert doi(gbif, None) == "none"
+
+
+def test_what_a_rule_left_out_is_said_in_words() -> None:
+    shown = removed_table({"hybrid": 2}, unit="records")
+    assert isinstance(shown, dg.TableMetadataValue)
+    assert [record.data for record in shown.records] == [
+        {"rule": "hybrid", "records": 2, "why": "A cross of two species is neither of them."}
+    ]
+
+
 @pytest.mark.parametrize("chosen", [{"occurrences"}, {"occurrences", "species"}])
 def test_a_table_that_was_written_but_not_selected_gets_its_new_version(settings: Settings, chosen: set[str]) -> None:
     tables = {
@@ -69,7 +57,7 @@ def test_a_table_that_was_written_but_not_selected_gets_its_new_version(settings
 
     @dg.multi_asset(specs=[dg.AssetSpec(name) for name in tables], can_subset=True)
     def both(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
-        yield from table_results(context, tables, species={"kept": 1})
+        yield from table_results(context, settings, tables, metadata={"species": {"kept": 1}})
 
     with dg.DagsterInstance.ephemeral() as instance:
         assert dg.materialize([both], selection=sorted(chosen), instance=instance).success
@@ -80,3 +68,4 @@ def test_a_table_that_was_written_but_not_selected_gets_its_new_version(settings
             assert (event.asset_materialization.tags or {})[DATA_VERSION_TAG] == content_hash(path)
             assert event.asset_materialization.metadata["path"].value == str(path)
             assert ("kept" in event.asset_materialization.metadata) == (name == "species")
+            assert event.asset_materialization.metadata["scope"].value == settings.name

@@ -8,10 +8,13 @@ from typing import Any, cast
 import dagster as dg
 import pytest
 
+from pipeline.commands.run_watch import RUN_TAG
+from pipeline.config.licence_names import LICENCES, SETS
 from pipeline.config.settings import Settings, load_settings
 from pipeline.definitions import defs
-from pipeline.defs.scope_resource import SCOPE_TAG, Scope, record_of
+from pipeline.defs.scope_resource import ORIGIN_TAG, SCOPE_TAG, PhotoLicence, Scope, origin, record_of
 from pipeline.errors import ConfigurationError
+from pipeline.launching.pools import PROCESS_TAG
 from pipeline.paths import PROJECT_ROOT
 
 FILE = """
@@ -88,7 +91,42 @@ def test_what_the_launchpad_says_decides_and_is_kept_with_the_run(
     recorded = instance.get_run_by_id(result.run_id)
     assert recorded is not None
     assert recorded.tags[SCOPE_TAG] == "birds"
+    assert recorded.tags[ORIGIN_TAG] == "UI"
     assert cast("dict[str, Any]", recorded.run_config)["resources"]["scope"]["config"]["target"] == 0.95
+
+
+def test_the_launchpad_chooses_taxon_country_years_and_licences(file: Path, instance: dg.DagsterInstance) -> None:
+    file.write_text(f"name: birds\ndata_root: {file.parent}/data\nsource: {{mode: download, country: AU}}\n")
+    (settings, _), _ = run(instance, taxon_keys=["V2"], country="NZ", years=[2015, 2024], licences=["CC0", "CC_BY_NC"])
+    assert settings.source.taxon_keys == ("V2",)
+    assert (settings.source.country, settings.source.years) == ("NZ", (2015, 2024))
+    assert settings.photos.licences == ("CC0", "CC-BY-NC")
+    assert settings.source.mode == "download"
+
+
+def test_a_licence_that_does_not_exist_is_refused_before_anything_runs(
+    file: Path, instance: dg.DagsterInstance
+) -> None:
+    with pytest.raises(dg.DagsterInvalidConfigError, match="CC_BX"):
+        run(instance, licences=["CC_BX"])
+
+
+def test_the_launchpad_completes_every_licence() -> None:
+    assert {licence.value for licence in PhotoLicence} == {*SETS, *LICENCES}
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        ({"dagster/schedule_name": "weekly_refresh"}, "schedule weekly_refresh"),
+        ({"dagster/sensor_name": "growth"}, "sensor growth"),
+        ({PROCESS_TAG: "process 1 on kea"}, "command"),
+        ({RUN_TAG: "run.log"}, "command"),
+        ({"dagster/code_location": "naturewatch"}, "UI"),
+    ],
+)
+def test_a_run_says_who_started_it(tags: dict[str, str], expected: str) -> None:
+    assert origin(tags) == expected
 
 
 def test_without_a_word_in_the_launchpad_it_is_what_the_file_and_the_environment_say(
@@ -126,7 +164,10 @@ def test_a_wrong_value_in_the_launchpad_is_named(file: Path, instance: dg.Dagste
 def test_every_key_of_the_launchpad_is_described() -> None:
     schema = defs.resolve_implicit_global_asset_job_def().run_config_schema.config_type
     scope = schema.fields["resources"].config_type.fields["scope"].config_type.fields["config"].config_type  # type: ignore[attr-defined]
-    assert scope.fields.keys() == {"config_file", "target", "image_size", "backbone", "weights", "recipe"}
+    assert scope.fields.keys() == {
+        "config_file", "taxon_keys", "country", "years", "licences", "target",
+        "image_size", "backbone", "weights", "recipe",
+    }  # fmt: skip
     steps = schema.fields["ops"].config_type.fields  # type: ignore[attr-defined]
     of_steps = {
         name: steps[name].config_type.fields["config"].config_type for name in ("gbif_download", "dataset_page")

@@ -9,7 +9,7 @@ from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 
 from pipeline.pages.coastline import coastline, read_coastline, write_coastline
-from pipeline.pages.map_drawing import _LAND, _RAMP, draw_map, frame_of
+from pipeline.pages.map_drawing import _COAST, _LAND, _RAMP, draw_map, frame_of
 from tests.ml.test_palette import contrast
 from tests.pictures import blemishes
 
@@ -61,15 +61,16 @@ def test_every_cell_has_contrast_on_land_and_sea() -> None:
     assert contrasts[0] >= 3
     assert contrasts == sorted(contrasts)
     assert contrast(_RAMP[0]) >= 3
+    assert contrast(_COAST, _LAND) >= 3
     cells = draw_map(rows(NEW_ZEALAND)).axes[0].collections[-1]
     cells.update_scalarmappable()
     assert min(contrast(to_hex(colour), _LAND) for colour in np.asarray(cells.get_facecolor(), float).tolist()) >= 3
 
 
 def test_the_frame_follows_the_places_and_ends_at_the_poles() -> None:
-    frame = frame_of(np.array([10.0, 20.0]), np.array([88.0, 90.0]))
-    assert frame.left == pytest.approx(9.3)
-    assert frame.top == 90
+    frame = frame_of(np.array([10.0, 20.0]), np.array([-4.0, 4.0]))
+    assert (frame.left, frame.right, frame.bottom, frame.top) == pytest.approx((8.5, 21.5, -5.5, 5.5), abs=0.01)
+    assert frame_of(np.array([10.0, 20.0]), np.array([88.0, 90.0])).top == 90
     world = frame_of(np.array([-180.0, 180.0]), np.array([-60.0, 80.0]))
     assert (world.left, world.right) == (-180, 180)
 

@@ -15,11 +15,13 @@ from pipeline.tracking.runs import client, experiment_id
 pytestmark = pytest.mark.usefixtures("with_store")
 
 
-def challenge(settings: Settings, connected: MlflowClient, *, top1: float | None, split: str = "a") -> str:
+def challenge(
+    settings: Settings, connected: MlflowClient, *, top1: float | None, split: str = "a", metric: str = "final/top1"
+) -> str:
     """Register a version with this validation accuracy under the alias `challenger` and return its number."""
     run = connected.create_run(experiment_id(settings, connected))
     if top1 is not None:
-        connected.log_metric(run.info.run_id, "top1", top1)
+        connected.log_metric(run.info.run_id, metric, top1)
     name = settings.registry.model_name
     if not connected.search_registered_models(f"name = '{name}'"):
         connected.create_registered_model(name)
@@ -58,6 +60,16 @@ def test_a_challenger_may_fall_behind_by_the_tolerance_and_no_more(
     assert "the same validation photographs" in decision.reason
 
 
+def test_a_version_whose_metrics_are_in_no_groups_is_judged_all_the_same(
+    settings: Settings, connected: MlflowClient
+) -> None:
+    first = challenge(settings, connected, top1=0.5, metric="top1")
+    promote(settings)
+    challenge(settings, connected, top1=0.4)
+    decision = promote(settings)
+    assert (decision.promoted, decision.champion) == (False, first)
+
+
 def test_the_reason_says_when_the_photographs_differ(settings: Settings, connected: MlflowClient) -> None:
     challenge(settings, connected, top1=0.5)
     promote(settings)
@@ -79,7 +91,7 @@ def test_a_challenger_without_a_number_never_passes(
 ) -> None:
     settings = make_settings()
     challenge(settings, connected, top1=None)
-    with pytest.raises(RegistryError, match="no metric top1"):
+    with pytest.raises(RegistryError, match="no metric final/top1"):
         promote(settings)
 
 

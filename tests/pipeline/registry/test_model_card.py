@@ -1,44 +1,201 @@
-"""The card says where the photographs come from, and invents no citation."""
+"""The card says what the model is for and how far to trust it, and invents no citation; its page has pictures."""
 
+import dataclasses
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
+from playwright.sync_api import Browser
 
-from ml.spec import RANKS, CalibrateResult
+from ml.spec import NetworkName
 from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import DatasetManifest
+from pipeline.registry import card_words
+from pipeline.registry.card_facts import CardFacts, card_facts
+from pipeline.registry.card_page import card_page
 from pipeline.registry.model_card import model_card
+from tests.pipeline.pages.browser import chromium, opened
+from tests.pipeline.report_pages import cells, stumbling_blocks
+from tests.pipeline.trained import LICENCES, PHOTOS, SIZES, dataset, train, truth
 
 GBIF = "GBIF.org (1 May 2026) GBIF Occurrence Download https://doi.org/10.15468/dl.x"
 SAMPLE = "the embedded sample of NatureWatch: organisms and records drawn in code, nothing of GBIF"
+NOT_CITABLE = f"A sample, not citable: {SAMPLE}. The DOI 10.21373/dl.x was made up and resolves to nothing."
 OWN = "own photographs listed in mine.csv (SHA-256 abc)"
+NETWORK: NetworkName = "multi_view"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, DatasetManifest]:
+    settings = Settings(name="test", data_root=tmp_path_factory.mktemp("card"))
+    manifest = dataset(settings.paths)
+    train(settings, manifest, network=NETWORK, seed=settings.training.seed, skill=3.0)
+    return settings, manifest
+
+
+@pytest.fixture(scope="module")
+def facts(finished: tuple[Settings, DatasetManifest]) -> CardFacts:
+    settings, manifest = finished
+    return card_facts(settings, manifest, network=NETWORK, commit="0123abcd")
+
+
+@pytest.fixture(scope="module")
+def page_file(facts: CardFacts, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("page") / "model_card.html"
+    file.write_text(card_page(facts), encoding="utf-8")
+    return file
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
+
+
+def test_the_first_line_is_a_sentence_and_paragraphs_are_one_line(facts: CardFacts) -> None:
+    card = model_card(facts)
+    top1 = facts.training.metrics["top1"]
+    assert card.startswith(f"Names 4 species from a photograph: {100 * top1:.1f} % right on {PHOTOS} validation")
+    for paragraph in card.strip().split("\n\n"):
+        lines = paragraph.splitlines()
+        assert len(lines) == 1 or all(line.startswith(("| ", "|-", "- ")) for line in lines), paragraph
+    assert not re.search(r"\d%", card), "a space stands before the percent sign"
+
+
+def test_the_numbers_are_those_of_the_results(facts: CardFacts) -> None:
+    predictions = pq.read_table(facts.training.predictions).to_pylist()
+    tree = pq.read_table(facts.settings.paths.table("taxonomy")).to_pylist()
+    classes = {row["name"]: row["class_id"] for row in tree if row["class_id"] is not None}
+    for row in facts.species.rows:
+        label = classes[row["species"]]
+        own = [each for each in predictions if each["class_id"] == label]
+        assert row["train"] == SIZES[label]
+        assert row["validation"] == len(own) == (truth() == label).sum()
+        assert row["correct"] == sum(each["predicted_class_id"] == label for each in own)
+    right = sum(row["correct"] for row in facts.species.rows) / PHOTOS
+    assert right == pytest.approx(facts.training.metrics["top1"])
+    assert sum(row["photos"] for row in facts.classes) == sum(row["photos"] for row in facts.orders) == PHOTOS
+    for group in facts.classes:
+        assert group["recognised"] <= group["within"] <= group["photos"]
+        assert group["low"] <= group["value"] <= group["high"]
+    wrong = sum(row["times"] + row["back"] for row in facts.confusions)
+    assert wrong == PHOTOS - sum(row["correct"] for row in facts.species.rows)
+    assert all(row["times"] >= row["back"] for row in facts.confusions)
+
+
+def test_the_card_tells_the_rule_the_hardware_and_the_time(facts: CardFacts) -> None:
+    card, found = model_card(facts), facts.calibration
+    assert f"the deepest taxon with a probability of at least {found.threshold:.4f}" in card
+    assert "no guarantee" in card
+    assert "Novelty is not scored" in card
+    for line in ("hardware: a GPU", "time: 2 h 10 min", "length: 2 epochs, 60 steps", "code: 0123abcd"):
+        assert f"- {line}\n" in card
 
 
 @pytest.mark.parametrize(
-    ("facts", "source"),
+    ("changes", "said"),
     [
-        ({"doi": "10.15468/dl.x", "citation": GBIF}, GBIF),
-        ({"doi": "10.21373/dl.x", "citation": GBIF, "origin": SAMPLE}, SAMPLE),
-        ({"origin": OWN}, OWN),
-        ({}, "a source that does not say how to cite it"),
+        ({"abstention_rate": 0.0}, "Every photograph got an answer."),
+        ({"abstention_rate": 0.042}, "No answer: 4.2 % of the photographs."),
+        ({"delta": 0.05}, "missed with a probability of at most 5 %"),
+        ({"rule": "distance"}, "the least expected distance in the tree"),
+        ({"novelty": Path("n"), "novelty_auroc": 0.912}, "91.2 % of all pairs (AUROC 0.912; 0.5 is chance)"),
+        ({"novelty": Path("n"), "novelty_auroc": None}, "only one genus"),
     ],
 )
-def test_the_source_is_what_the_data_are(
-    settings: Settings, tmp_path: Path, facts: dict[str, Any], source: str
+def test_what_was_calibrated_is_told_in_words(facts: CardFacts, changes: dict[str, Any], said: str) -> None:
+    other = dataclasses.replace(facts, calibration=facts.calibration.model_copy(update=changes))
+    assert said in model_card(other)
+
+
+@pytest.mark.parametrize(
+    ("told", "source", "citation"),
+    [
+        ({"doi": "10.15468/dl.x", "citation": GBIF}, GBIF, GBIF),
+        (
+            {"doi": "10.21373/dl.x", "citation": GBIF, "origin": SAMPLE},
+            SAMPLE,
+            f"A sample, not citable: {SAMPLE}. The DOI 10.21373/dl.x was made up",
+        ),
+        ({"origin": OWN}, OWN, f"Not citable: {OWN}."),
+        ({}, "a source that does not say how to cite it", "Not citable: a source"),
+    ],
+)
+def test_the_source_is_what_the_data_are(facts: CardFacts, told: dict[str, Any], source: str, citation: str) -> None:
+    other = dataclasses.replace(facts, manifest=facts.manifest.model_copy(update=told))
+    card = model_card(other)
+    assert f"Source: {source}.\n" in card
+    assert f"- the data: {citation}" in card
+    assert ("doi.org/10.15468" in card) == (source == GBIF)
+    assert card_words.PAPER in card
+
+
+def test_licences_are_counted_and_the_weights_are_not_given_away(facts: CardFacts) -> None:
+    photos = {licence: SIZES[label] + (truth() == label).sum() for label, licence in enumerate(LICENCES)}
+    assert {row["licence"]: row["photos"] for row in facts.licences} == photos
+    card = model_card(facts)
+    for licence, number in photos.items():
+        assert f"{licence} ({100 * number / sum(photos.values()):.1f} %)" in card
+    assert f"{photos['CC-BY-NC']} allow no commercial use" in card
+    assert f"{photos['all rights reserved']} are not openly licensed" in card
+
+
+def test_a_card_of_earlier_results_says_what_was_not_recorded(facts: CardFacts) -> None:
+    earlier = facts.training.model_copy(update={"seconds": None, "hardware": None})
+    card = model_card(dataclasses.replace(facts, training=earlier))
+    assert "- hardware: not recorded\n- time: not recorded\n" in card
+
+
+def test_the_page_can_be_read_by_everyone_on_every_screen(page_file: Path, browser: Browser) -> None:
+    assert stumbling_blocks(browser, page_file) == []
+
+
+def test_the_page_says_what_the_results_say(facts: CardFacts, page_file: Path, browser: Browser) -> None:
+    shown = opened(browser, page_file)
+    points = cells(shown.page, "What each target costs")
+    for point, row in zip(facts.calibration.points, points, strict=True):
+        assert row[:3] == [f"{100 * point.target:g} %", f"{point.threshold:.4f}", f"{100 * point.accuracy:.1f} %"]
+    ranks = dict(cells(shown.page, "Accuracy at each rank"))
+    assert ranks["genus"] == f"{100 * facts.training.metrics['accuracy_genus']:.1f} %"
+    species = cells(shown.page, "4 species; ")
+    assert [row[0] for row in species] == sorted(row["species"] for row in facts.species.rows)
+    for known, row in zip(facts.species.rows, species, strict=True):
+        assert row[1:4] == [str(known[name]) for name in ("train", "validation", "correct")]
+    pictures = {**facts.training.figures, **facts.calibration.figures}
+    assert shown.page.locator("figure img").count() == len(pictures)
+    assert shown.complaints == []
+
+
+def test_a_species_is_found_by_its_name_or_its_group(facts: CardFacts, page_file: Path, browser: Browser) -> None:
+    wanted = facts.species.rows[1]
+    of_class = sum(row["class"] == wanted["class"] for row in facts.species.rows)
+    shown = opened(browser, page_file)
+    listed, count = shown.page.locator("#species-table tbody tr"), shown.page.locator("#species-count")
+    assert (listed.count(), count.inner_text()) == (4, "4 species")
+    search = shown.page.get_by_label("Find a species")
+    search.fill(f" {wanted['species'].upper()} ")
+    assert listed.locator("th").all_inner_texts() == [wanted["species"]]
+    assert count.inner_text() == "1 of 4 species"
+    search.fill(wanted["class"])
+    assert listed.count() == of_class
+    search.fill("Dodo")
+    assert count.inner_text() == "0 of 4 species"
+    assert shown.complaints == []
+
+
+def test_what_tables_hold_is_escaped(
+    facts: CardFacts, tmp_path: Path, browser: Browser, make_settings: Callable[..., Settings]
 ) -> None:
-    manifest = DatasetManifest(
-        scope="test", dataset_version="d", split_hash="s", taxonomy_hash="t", table_hashes={}, rejections={},
-        counts={"species": 2, "train": 8, "validation": 2}, **facts,
-    )  # fmt: skip
-    (tmp_path / "points.md").write_text("no points")
-    numbers: dict[str, Any] = {
-        name: 0.5
-        for name, field in CalibrateResult.model_fields.items()
-        if field.annotation in {float, int} and field.is_required()
-    }
-    calibration = CalibrateResult.model_construct(**numbers, report=tmp_path / "points.md")
-    metrics = {"top1": 0.5, "top5": 0.6, "macro_top1": 0.4, **{f"accuracy_{rank}": 0.5 for rank in RANKS}}
-    card = model_card(settings, manifest, network="one view", metrics=metrics, calibration=calibration)
-    assert f"Source: {source}. Licences" in card
-    assert ("doi.org" in card) == (source == GBIF)
+    name = "<img src=x onerror=alert(1)>"
+    species = dataclasses.replace(facts.species, rows=[{**facts.species.rows[0], "species": name}])
+    other = dataclasses.replace(facts, species=species, settings=make_settings(name=name))
+    file = tmp_path / "model_card.html"
+    file.write_text(card_page(other), encoding="utf-8")
+    for script in (True, False):
+        shown = opened(browser, file, script=script)
+        assert cells(shown.page, "1 species; ")[0][0] == name
+        assert shown.page.locator("img[src=x]").count() == 0
+        assert shown.complaints == []

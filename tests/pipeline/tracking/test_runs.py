@@ -1,5 +1,6 @@
 """One parent run per dataset version, found by its tag, with the data facts."""
 
+import re
 import socket
 import threading
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from ml.spec import MLFLOW_DEFAULTS
 from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import TABLES, DatasetManifest
 from pipeline.errors import RegistryError, TrackingError
-from pipeline.tracking.runs import client, comparison_run, dataset_run, experiment_id, run_url, tracking_spec
+from pipeline.tracking.runs import client, comparison_run, dataset_run, experiment_id, log_files, tracking_spec
 from tests.mlflow_stores import forget_artifacts, mlflow_server
 
 pytestmark = pytest.mark.usefixtures("with_store")
@@ -54,12 +55,14 @@ def test_the_facts_are_logged_once_and_the_run_is_found_again(settings: Settings
     assert first == second
     connected = client(settings)
     run = connected.get_run(first)
-    assert run.data.metrics == {"occurrences": 10, "species": 2, "rejected/clean_occurrences/hybrid": 3}
+    assert run.data.metrics == {"count/occurrences": 10, "count/species": 2, "rejected/clean_occurrences/hybrid": 3}
     assert run.data.tags["gbif.doi"] == "10.15468/dl.test"
     assert run.data.tags["gbif.download_key"] == "0000001-1"
     assert run.data.tags["naturewatch.source"] == "GBIF.org (2026)"
     assert run.data.tags["naturewatch.split_hash"] == "s1"
     assert run.data.tags["dagster.run_id"] == "two"
+    assert re.fullmatch(r"dataset v1: test \d{4}-\d\d-\d\d", run.info.run_name)
+    assert "`v1` of the scope **test**" in run.data.tags["mlflow.note.content"]
     assert run.inputs is not None
     assert {entry.dataset.name for entry in run.inputs.dataset_inputs} == set(TABLES)
     assert {file.path for file in connected.list_artifacts(first)} == {"dataset.json", "figures", "tables"}
@@ -75,10 +78,8 @@ def test_children_are_told_their_parent(settings: Settings, manifest: DatasetMan
     spec = tracking_spec(settings, manifest, stage="baseline", tags={"dagster.run_id": "one"})
     assert spec.parent_run_id == dataset_run(settings, manifest, tags={})
     assert spec.tags["naturewatch.dataset_version"] == "v1"
-    connected = client(settings)
-    assert run_url(settings, spec.parent_run_id).endswith(
-        f"/#/experiments/{experiment_id(settings, connected)}/runs/{spec.parent_run_id}"
-    )
+    assert (spec.scope, spec.title) == ("test", "one view (baseline)")
+    assert "one view (baseline)" in spec.tags["mlflow.note.content"]
 
 
 def logged(settings: Settings, run_id: str) -> tuple[object, ...]:
@@ -118,14 +119,14 @@ def test_a_run_that_was_killed_while_it_was_filled_is_filled_by_the_next(
                 dataset_run(settings, manifest, tags={})
     run_id = dataset_run(settings, manifest, tags={})
     metrics, params, tags, inputs, tables, status = logged(settings, run_id)
-    assert metrics == {"occurrences": 10, "species": 2, "rejected/clean_occurrences/hybrid": 3}
+    assert metrics == {"count/occurrences": 10, "count/species": 2, "rejected/clean_occurrences/hybrid": 3}
     assert params == {
         "split_unit": "observation", "split_seed": "2017", "min_images": "5", "unusual_taxonomy": "placeholder"
     }  # fmt: skip
     assert isinstance(tags, dict)
     assert tags["gbif.doi"] == "10.15468/dl.test"
     assert inputs == sorted(TABLES)
-    assert tables == {f"tables/{name}.parquet" for name in TABLES}
+    assert tables == {f"tables/{name}.{kind}" for name in TABLES for kind in ("parquet", "csv")}
     assert status == "FINISHED"
     assert len(client(settings).search_runs([experiment_id(settings, client(settings))])) == 1
 
@@ -193,10 +194,30 @@ def test_a_server_keeps_runs_and_artifacts(
     assert isinstance(tags, dict)
     assert tags["dagster.run_id"] == "one"
     assert inputs == sorted(TABLES)
-    assert tables == {f"tables/{name}.parquet" for name in TABLES}
+    assert tables == {f"tables/{name}.{kind}" for name in TABLES for kind in ("parquet", "csv")}
     assert status == "FINISHED"
     assert str(client(there).get_run(run_id).info.artifact_uri).startswith("mlflow-artifacts:/")
     assert not settings.paths.mlflow_artifacts.exists()
+
+
+def test_files_are_logged_where_and_under_the_name_that_they_are_given(
+    settings: Settings, manifest: DatasetManifest
+) -> None:
+    run_id, connected = dataset_run(settings, manifest, tags={}), client(settings)
+    page = picture(settings, "page.html")
+    log_files(settings, run_id, {"dataset/index.html": page, "page.html": page})
+    page.write_bytes(b"newer")
+    log_files(settings, run_id, {"dataset/index.html": page})
+    assert {file.path for file in connected.list_artifacts(run_id, "dataset")} == {"dataset/index.html"}
+    assert Path(connected.download_artifacts(run_id, "dataset/index.html")).read_bytes() == b"newer"
+    assert Path(connected.download_artifacts(run_id, "page.html")).read_bytes() == b"png"
+
+
+def test_of_files_one_of_which_is_missing_none_is_logged(settings: Settings, manifest: DatasetManifest) -> None:
+    run_id = dataset_run(settings, manifest, tags={})
+    with pytest.raises(FileNotFoundError, match=r"missing: .*gone\.png"):
+        log_files(settings, run_id, {"a.png": picture(settings, "a.png"), "b.png": settings.data_root / "gone.png"})
+    assert "a.png" not in {file.path for file in client(settings).list_artifacts(run_id)}
 
 
 def test_a_deleted_experiment_is_told_with_what_to_do(settings: Settings) -> None:

@@ -1,0 +1,47 @@
+"""`reports/comparison.md`: the comparison as Markdown, for Dagster, MLflow and a terminal. Text only."""
+
+from pipeline.comparison.comparison_tables import HELP, Cell, Shown
+from pipeline.comparison.findings import Findings
+from pipeline.comparison.wording import day
+
+
+def comparison_text(found: Findings) -> str:
+    """The whole text. Paragraphs are one line each: some renderers keep line breaks."""
+    recognised, controlled, changed, printed = found.tables
+    meanings = "; ".join(f"*{name}*: {meaning}" for name, meaning in HELP)
+    parts = [
+        found.verdict.sentence,
+        f"# The networks of the scope {found.settings.name}",
+        f"{found.compared} Dataset version `{found.manifest.dataset_version}`, {day(found.day)}. {found.verdict_notes}",
+        f"## {recognised.title}",
+        markdown(recognised),
+        found.intervals,
+        f"## {controlled.title}",
+        markdown(controlled),
+        found.specificity_note,
+        f"## {changed.title}",
+        markdown(changed),
+        found.differences_note,
+        *(
+            f"![{title}](comparison/{path.name})\n\n{title}. {found.captions[title]}"
+            for title, path in found.pictures.items()
+        ),
+        f"## {printed.title}",
+        markdown(printed),
+        found.paper_note,
+        "## What the columns mean",
+        f"{meanings}.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def markdown(table: Shown) -> str:
+    """A Markdown table; columns of numbers are set to the right."""
+    aligned = ["---"] * table.words + ["---:"] * (len(table.heads) - table.words)
+    lines = [f"| {' | '.join(table.heads)} |", f"|{'|'.join(aligned)}|"]
+    lines += [f"| {' | '.join(_cell(cell) for cell in row)} |" for row in table.rows]
+    return "\n".join(lines)
+
+
+def _cell(cell: Cell) -> str:
+    return f"{cell.value} ({cell.interval})" if cell.interval else cell.value

@@ -1,0 +1,117 @@
+"""The model card as one HTML file with its pictures and all species, from the template `model_card.html`."""
+
+from typing import Final
+
+from ml.spec import GroupPoint, OperatingPoint, WatchedTaxon, size_title
+from pipeline.comparison.wording import between, percent, plain_percent
+from pipeline.pages.addresses import SEARCH_INATURALIST
+from pipeline.pages.document import render, sections
+from pipeline.pages.species_table import PLAIN
+from pipeline.registry import card_words as words
+from pipeline.registry.card_facts import CardFacts, Row
+
+CAPTIONS: Final = {
+    "Accuracy by rank": (
+        "How often the most probable species is right, and how often at least its genus, family and so on are. A step "
+        "between genus and species shows mistakes between close relatives."
+    ),
+    "Accuracy by class size": (
+        "How often it is right, by the number of training photographs of the species. A wide gap between the sides "
+        "means that it knows its training photographs better than the organisms. Lines are 95 % intervals."
+    ),
+    "Training curves": (
+        "Loss should fall and accuracy rise. Where the training line goes on and the validation line does not follow, "
+        "the network learns its training photographs by heart."
+    ),
+    "Depth at each target accuracy": (
+        "How far down the tree the answers go when so many of them must be right. The more has to be right, the more "
+        "answers stop at the genus, the family or above."
+    ),
+    "Accuracy and depth at each threshold": (
+        "A higher threshold makes more answers right and fewer of them species. Where the two halves of the validation "
+        "side agree, the threshold can be relied on."
+    ),
+    "Reliability of the stated probabilities": (
+        "Whether it can be taken at its word: on the dotted line, of the answers given with 80 % four in five are "
+        "right. Lines are 95 % intervals: few answers make long ones."
+    ),
+}
+"""What to see in the pictures of training and calibration, by title."""
+
+
+def card_page(facts: CardFacts) -> str:
+    """The whole document."""
+    found, manifest = facts.calibration, facts.manifest
+    promised = any(point.guaranteed or not point.reachable for point in found.points)
+    pictures = {**facts.training.figures, **found.figures}
+    return render(
+        "model_card.html",
+        scope=facts.settings.name,
+        dataset_version=manifest.dataset_version,
+        date=facts.day.isoformat(),
+        model=facts.settings.registry.model_name,
+        facts=facts,
+        words=words,
+        sections=sections(
+            ("use", "Use"), ("answers", "Answers"), ("accuracy", "Accuracy"), ("confusions", "Confusions"),
+            ("species", "Species"), ("limits", "Limits"), ("data", "Data and licences"), ("training", "Training"),
+            ("cite", "How to cite"),
+        ),
+        headline=[
+            ("species", facts.known),
+            ("species right", percent(facts.training.metrics["top1"])),
+            (f"right, asked for {plain_percent(found.target)}", percent(found.evaluation_accuracy)),
+            ("mean depth then", f"{found.evaluation_depth:.2f} of 7"),
+        ],
+        points=[_point(point)[: 7 if promised else 6] for point in found.points],
+        promised=promised,
+        groups=[_group_point(group) for group in found.groups],
+        watch=[_watched(taxon) for taxon in found.watch],
+        classes=[_group(row) for row in facts.classes],
+        orders=[_group(row) for row in facts.orders],
+        sizes=[[size_title(row["group"]), row["photos"], *_right(row)] for row in facts.sizes],
+        confusions=[_confusion(row) for row in facts.confusions],
+        species=facts.species,
+        plain=PLAIN,
+        packed=facts.species.packed(facts.found_at),
+        found_at=facts.found_at,
+        inaturalist=SEARCH_INATURALIST,
+        licences=[[row["licence"], row["photos"]] for row in facts.licences],
+        pictures={title: (path, CAPTIONS.get(title, "")) for title, path in pictures.items()},
+    )  # fmt: skip
+
+
+def _point(point: OperatingPoint) -> list[object]:
+    spread = between(point.accuracy_low, point.accuracy_high)
+    promised = "out of reach" if not point.reachable else "guaranteed" if point.guaranteed else "estimate"
+    return [
+        plain_percent(point.target), f"{point.threshold:.4f}", percent(point.accuracy), spread, f"{point.depth:.2f}",
+        percent(point.abstention), promised,
+    ]  # fmt: skip
+
+
+def _group_point(group: GroupPoint) -> list[object]:
+    right = None if group.accuracy is None else percent(group.accuracy)
+    depth = None if group.depth is None else f"{group.depth:.2f}"
+    return [
+        group.taxon, f"{group.threshold:.4f}", group.calibration_photos, group.evaluation_photos, right,
+        between(group.accuracy_low, group.accuracy_high), depth,
+    ]  # fmt: skip
+
+
+def _watched(taxon: WatchedTaxon) -> list[object]:
+    basis = f"{taxon.calibration_photos:,} of its own" if taxon.basis == "taxon" else "all taxa of its rank"
+    found = None if taxon.recall is None else f"{percent(taxon.recall)} of {taxon.evaluation_photos:,}"
+    return [taxon.taxon, f"{100 * taxon.threshold:.2g} %", basis, found, percent(taxon.false_alarms)]
+
+
+def _group(row: Row) -> list[object]:
+    return [row["name"], row["species"], row["photos"], *_right(row), percent(row["within"] / row["photos"])]
+
+
+def _right(row: Row) -> list[object]:
+    return [percent(row["value"]), between(row["low"], row["high"])]
+
+
+def _confusion(row: Row) -> list[object]:
+    return [row["species"], row["other"], f"{row['times']:,} of {row['photos']:,}", row["back"], row["rank"] or None]
