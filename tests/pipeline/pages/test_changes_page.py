@@ -34,12 +34,12 @@ def test_a_second_snapshot_is_told_photograph_by_photograph(whole: Settings) -> 
         "Photographs since the snapshot before: 1 new, 2 gone, 1 under another species, 2 under another licence. "
         "What changed"
     )
-    told = re.findall(
+    relicensed = re.findall(
         r'<th scope="row"><a href="[^"]*">(p\d+)</a></th>\s*<td>(.*?)</td>\s*<td>(CC.*?)</td>\s*<td>(.*?)</td>'
         r"\s*<td>(.*?)</td>",
         changes,
     )
-    assert told == [
+    assert relicensed == [
         ("p5", "Turdus s1", "CC-BY", "all rights reserved", "left the dataset"),
         ("p4", "Turdus s0", "CC-BY", "CC0", "stays"),
     ], "what its licence took away comes first"
