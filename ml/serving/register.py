@@ -219,10 +219,14 @@ def input_example(photograph: Path, *, side: int = 256) -> str:
 def description(card: str, *, uri: str) -> str:
     """What the registry shows of a card: all of it, or the paragraphs that fit into `MOST_CHARACTERS` characters.
 
+    MLflow draws tables without any room between their columns; a wide space after each cell makes some.
+
     Args:
         card: Markdown.
         uri: Of MLflow's store; SQLite keeps a text of any length.
     """
+    lines = (line.replace(" |", "&emsp;|") if line.startswith("| ") else line for line in card.splitlines())
+    card = "\n".join(lines) + "\n"
     if len(card) <= MOST_CHARACTERS or sqlite_file(uri) is not None:
         return card
     rest = "\n\nThe whole card is the artifact `model_card.md` of this version.\n"

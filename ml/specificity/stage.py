@@ -20,7 +20,15 @@ from ml.evaluation.predictions import EMBEDDING, StoredProbabilities, open_proba
 from ml.files import replacing
 from ml.spec import RESULT_FILE, CalibrateResult, CalibrateSpec, DocumentError, SpecificityOptions
 from ml.specificity.calibration import Labelled, Outcome, calibrate_network
-from ml.specificity.calibration_report import CURVE_FILE, HASH_KEY, novelty_table, write_files
+from ml.specificity.calibration_report import (
+    CURVE_FILE,
+    HASH_KEY,
+    interval,
+    novelty_table,
+    percent,
+    plain_percent,
+    write_files,
+)
 from ml.specificity.guarantee import one_per_group
 from ml.specificity.novelty import NOVELTY_FILE, Prototypes, calibrate_novelty, distances_of
 from ml.specificity.rules import describe_rule
@@ -51,10 +59,10 @@ def run(spec: CalibrateSpec, *, reporter: Reporter) -> CalibrateResult:
         if tracked is not None:
             _log(tracked, spec=spec, result=result, reachable=outcome.judged.reachable)
     reporter.info(
-        f"{describe_rule(result.rule, result.reward, result.threshold, taxonomy)}: accuracy "
-        f"{result.evaluation_accuracy:.1%} ({result.evaluation_accuracy_low:.1%} to "
-        f"{result.evaluation_accuracy_high:.1%}) at mean depth {result.evaluation_depth:.2f} on "
-        f"{result.evaluation_photos} photographs that did not choose it"
+        f"{describe_rule(result.rule, result.reward, result.threshold, taxonomy)}: "
+        f"{interval(result.evaluation_accuracy, result.evaluation_accuracy_low, result.evaluation_accuracy_high)} "
+        f"right at mean depth {result.evaluation_depth:.2f} on {result.evaluation_photos:,} photographs that did not "
+        "choose it"
     )
     result.write(spec.output / RESULT_FILE)
     return result
@@ -178,8 +186,8 @@ def _warn(outcome: Outcome, *, spec: CalibrateSpec, reporter: Reporter) -> None:
     if not outcome.judged.reachable:
         what = "can be promised to keep" if spec.delta is not None else "reaches"
         reporter.info(
-            f"no threshold {what} {spec.target:.1%} in every group of the calibration half: even at 1 the accuracy is "
-            f"{outcome.chosen.accuracy:.1%} of {outcome.chosen.photos} photographs"
+            f"no threshold {what} {plain_percent(spec.target)} in every group of the calibration half: even at 1 the "
+            f"accuracy is {percent(outcome.chosen.accuracy)} of {outcome.chosen.photos:,} photographs"
         )
     for name in outcome.watch_unknown:
         reporter.info(f"the watch-list names {name!r}, which this dataset does not hold: the network cannot see it")

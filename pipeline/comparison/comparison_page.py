@@ -1,7 +1,7 @@
 """`reports/comparison.html`: the comparison as one file with its pictures, from the template `comparison.html`."""
 
+from pipeline.comparison.comparison_findings import Findings
 from pipeline.comparison.comparison_tables import HELP, Cell, Shown
-from pipeline.comparison.findings import Findings
 from pipeline.comparison.networks import NETWORKS
 from pipeline.comparison.wording import day, plain_percent
 from pipeline.pages.document import Link, render, sections

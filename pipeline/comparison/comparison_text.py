@@ -1,7 +1,7 @@
 """`reports/comparison.md`: the comparison as Markdown, for Dagster, MLflow and a terminal. Text only."""
 
+from pipeline.comparison.comparison_findings import Findings
 from pipeline.comparison.comparison_tables import HELP, Cell, Shown
-from pipeline.comparison.findings import Findings
 from pipeline.comparison.wording import day
 
 

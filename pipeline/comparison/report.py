@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 
 from pipeline.comparison import measures
 from pipeline.comparison.comparison_figures import depth_against_target, networks_by_class_size
+from pipeline.comparison.comparison_findings import DEPTHS, SIZES, Findings
 from pipeline.comparison.comparison_page import comparison_page
 from pipeline.comparison.comparison_text import comparison_text
-from pipeline.comparison.findings import DEPTHS, SIZES, Findings
 from pipeline.comparison.networks import CONTRASTS, best_network, results_of
 from pipeline.comparison.verdict import ranking, rivals, verdict
 from pipeline.config.settings import Settings

@@ -61,6 +61,7 @@ def render(template: str, **facts: object) -> str:
     environment.filters["share"] = share
     environment.filters["cell"] = cell
     environment.filters["data_url"] = data_url
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "ensure_ascii": False}
     about = metadata("naturewatch")
     frame: dict[str, object] = {
         "pages": (),

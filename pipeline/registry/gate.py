@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from ml.spec import final_metric
+from pipeline.comparison.wording import percent, plain_percent
 from pipeline.config.settings import Settings
 from pipeline.errors import RegistryError
 from pipeline.tracking.runs import client
@@ -49,7 +50,7 @@ def promote(settings: Settings) -> Promotion:
             f"version {challenger.version} replaces version {current.version}, whose files are gone",
         )
     elif current is None:
-        promoted, reason = True, f"version {challenger.version} is the first champion (top-1 {accuracy:.1%})"
+        promoted, reason = True, f"version {challenger.version} is the first champion (top-1 {percent(accuracy)})"
     elif current.version == challenger.version:
         promoted, reason = False, f"version {challenger.version} is the champion already"
     else:
@@ -59,8 +60,8 @@ def promote(settings: Settings) -> Promotion:
         photographs = "the same validation photographs" if same else "different validation photographs"
         verdict = "replaces" if promoted else "does not replace"
         reason = (
-            f"version {challenger.version} (top-1 {accuracy:.1%}) {verdict} version {current.version} "
-            f"({before:.1%}), tolerance {settings.registry.tolerance:.1%}, on {photographs}"
+            f"version {challenger.version} (top-1 {percent(accuracy)}) {verdict} version {current.version} "
+            f"({percent(before)}), tolerance {plain_percent(settings.registry.tolerance)}, on {photographs}"
         )
     if promoted:
         connected.set_registered_model_alias(name, CHAMPION, challenger.version)

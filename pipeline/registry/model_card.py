@@ -18,6 +18,9 @@ CLASSES = 12
 def model_card(facts: CardFacts) -> str:
     """A Markdown page for one model version."""
     points = facts.calibration.report.read_text(encoding="utf-8").strip()
+    if not points.startswith("|"):
+        # What its first paragraph says stands above it here.
+        points = points.partition("\n\n")[2]
     most = "" if len(facts.classes) <= CLASSES else f" The {CLASSES} with the most photographs:"
     classes = ("class", "species", "photographs", "species right (95 % interval)")
     sizes = ("training photographs", "photographs", "right (95 % interval)")

@@ -52,13 +52,19 @@ def test_a_card_fits_into_the_tables_of_every_store() -> None:
     paragraphs = [f"Paragraph {number} of a long card." for number in range(400)]
     card = "\n\n".join(paragraphs) + "\n"
     assert description(card, uri="sqlite:///mlflow.db") == card
-    assert description("short", uri="http://127.0.0.1:5000") == "short"
+    assert description("short\n", uri="http://127.0.0.1:5000") == "short\n"
     for uri in ("postgresql://host/mlflow", "http://127.0.0.1:5000"):
         shown = description(card, uri=uri)
         assert len(shown) <= 5_000
         *kept, last = shown.strip().split("\n\n")
         assert kept == paragraphs[: len(kept)]
         assert "model_card.md" in last
+
+
+def test_the_columns_of_tables_stand_apart_in_the_registry() -> None:
+    card = "One | two.\n\n| rank | right |\n|---|---:|\n| genus | 95.1 % |\n"
+    shown = description(card, uri="sqlite:///mlflow.db")
+    assert shown == "One | two.\n\n| rank&emsp;| right&emsp;|\n|---|---:|\n| genus&emsp;| 95.1 %&emsp;|\n"
 
 
 def test_registering_again_reuses_the_version(client: MlflowClient) -> None:

@@ -22,20 +22,28 @@ def test_of_the_first_snapshot_nothing_is_called_new(whole: Settings) -> None:
     index, changes = pages(whole)
     assert "This is the first snapshot" in changes
     assert "Changes since the last other taxonomy" not in changes
-    assert "Since the snapshot before" not in index
+    assert "since the snapshot before" not in index
 
 
 def test_a_second_snapshot_is_told_photograph_by_photograph(whole: Settings) -> None:
     second_snapshot(whole)
     index, changes = pages(whole)
-    (sentence,) = re.findall(r"<p>(Since the snapshot before.*?)</p>", index, re.DOTALL)
+    (sentence,) = re.findall(r"<p>(Photographs since the snapshot before.*?)</p>", index, re.DOTALL)
     told = " ".join(re.sub("<[^>]+>", "", sentence).split())
     assert told == (
-        "Since the snapshot before, 1 photographs are new, 1 are gone, 1 got another species and 1 another licence: "
-        "what changed."
+        "Photographs since the snapshot before: 1 new, 2 gone, 1 under another species, 2 under another licence. "
+        "What changed"
     )
-    row = r'<th scope="row">.*?>?p4(?:</a>)?</th>\s*<td>Turdus s0</td>\s*<td>CC-BY</td>\s*<td>all rights reserved</td>'
-    assert re.search(row, changes)
+    relicensed = re.findall(
+        r'<th scope="row"><a href="[^"]*">(p\d+)</a></th>\s*<td>(.*?)</td>\s*<td>(CC.*?)</td>\s*<td>(.*?)</td>'
+        r"\s*<td>(.*?)</td>",
+        changes,
+    )
+    assert relicensed == [
+        ("p5", "Turdus s1", "CC-BY", "all rights reserved", "left the dataset"),
+        ("p4", "Turdus s0", "CC-BY", "CC0", "stays"),
+    ], "what its licence took away comes first"
+    assert "<strong>1 of those below left it.</strong>" in changes
     assert re.search(r'<th scope="row">Turdus s1</th>\s*<td>Turdus s0</td>\s*<td class="number">1</td>', changes)
     assert "Changes since the last other taxonomy" not in changes, "the tree is the same"
 

@@ -70,6 +70,26 @@ def test_the_keyboard_reaches_the_search_and_the_sorting(folder: Path, browser: 
     assert focus == "solid", "the focus is visible"
 
 
+def test_inside_mlflow_the_page_says_that_its_links_lead_nowhere(folder: Path, browser: Browser) -> None:
+    html = (folder / "index.html").read_text(encoding="utf-8")
+    page = browser.new_page()
+    # As MLflow shows an HTML artifact.
+    page.evaluate(
+        """html => {
+            const frame = document.createElement("iframe");
+            frame.sandbox = "allow-scripts";
+            frame.src = URL.createObjectURL(new Blob([html], {type: "text/html"}));
+            document.body.append(frame);
+        }""",
+        html,
+    )
+    inside = page.frame_locator("iframe")
+    inside.locator("#inside").wait_for(state="visible")
+    inside.locator("#species-query").fill("s1")
+    assert inside.locator("#species-table tbody tr").count() == 1
+    assert not opened(browser, folder / "index.html").page.locator("#inside").is_visible()
+
+
 def test_without_script_the_species_are_a_plain_table(folder: Path, browser: Browser) -> None:
     page = opened(browser, folder / "index.html", script=False).page
     assert page.locator("#species-table tbody th").all_text_contents() == ["Turdus s0", "Turdus s1"]

@@ -93,7 +93,7 @@ def test_the_page_explains_each_rule_and_leads_to_examples(listed: Settings) -> 
     assert '<a href="https://www.gbif.org/occurrence/40">40</a>' in html
     assert '<a href="https://www.inaturalist.org/photos/77">77</a>' in html
     assert "There are 29 photographs; these are" in html
-    assert html.count("<td>enough</td>") == EXAMPLES
+    assert html.count('<td class="sentence">enough</td>') == EXAMPLES
     assert 'href="rejections.csv"' in html
 
 

@@ -2,6 +2,7 @@
 
 import json
 
+import pyarrow as pa
 import pytest
 
 from pipeline.config.settings import Settings
@@ -11,6 +12,7 @@ from pipeline.files import write_json
 from pipeline.history.changes import build_changes
 from pipeline.history.taxonomy_history import build_taxonomy_history
 from pipeline.paths import Paths
+from pipeline.rejections import write_rejections
 from tests.pipeline.tiny import read, write
 
 
@@ -37,14 +39,16 @@ def leak(paths: Paths) -> None:
 
 
 def second_snapshot(settings: Settings) -> None:
-    """The next snapshot: p2 is gone, p3 has another species, p4 all rights reserved, p39 is new."""
+    """The next snapshot: p2 is gone, p3 another species, p4 another licence, p5 none that is allowed, p99 is new."""
     paths = settings.paths
     record = json.loads(paths.current_download.read_text())
     write_json(paths.current_download, {**record, "key": "0002-2", "sha256": "1"})
     index = {row["photo_id"]: row for row in read(paths.table("photo_index"))}
-    del index["p2"]
+    del index["p2"], index["p5"]
     index["p3"]["occurrence_key"] = "0"
-    index["p4"]["licence"] = "all rights reserved"
-    index["p39"] = {**index["p1"], "photo_id": "p39"}
+    index["p4"]["licence"] = "CC0"
+    index["p99"] = {**index["p1"], "photo_id": "p99"}
     write(paths, "photo_index", list(index.values()))
+    lines = {"key": ["p5", "p39"], "rule": ["licence"] * 2, "detail": ["all rights reserved", "not allowed"]}
+    write_rejections(paths, "photo_index", pa.table(lines))
     build_changes(paths, settings)

@@ -160,7 +160,7 @@ def test_the_page_says_what_the_results_say(facts: CardFacts, page_file: Path, b
         assert row[:3] == [f"{100 * point.target:g} %", f"{point.threshold:.4f}", f"{100 * point.accuracy:.1f} %"]
     ranks = dict(cells(shown.page, "Accuracy at each rank"))
     assert ranks["genus"] == f"{100 * facts.training.metrics['accuracy_genus']:.1f} %"
-    species = cells(shown.page, "4 species; ")
+    species = cells(shown.page, "4 species with")
     assert [row[0] for row in species] == sorted(row["species"] for row in facts.species.rows)
     for known, row in zip(facts.species.rows, species, strict=True):
         assert row[1:4] == [str(known[name]) for name in ("train", "validation", "correct")]
@@ -196,6 +196,6 @@ def test_what_tables_hold_is_escaped(
     file.write_text(card_page(other), encoding="utf-8")
     for script in (True, False):
         shown = opened(browser, file, script=script)
-        assert cells(shown.page, "1 species; ")[0][0] == name
+        assert cells(shown.page, "1 species with")[0][0] == name
         assert shown.page.locator("img[src=x]").count() == 0
         assert shown.complaints == []
