@@ -109,7 +109,7 @@ def _group_line(group: str, assets: Sequence[Asset], *, width: int, now: float, 
     began = [asset.began for asset in assets if asset.began]
     # Assets of one step, and steps side by side, have taken their time once.
     spent = max((_ended(asset, now) for asset in assets if asset.began), default=0.0) - min(began, default=0.0)
-    left = Text.assemble((f"{mark} ", style), (f"{group.capitalize():<{NARROW + 2}}", "bold"), (words, "dim"))
+    left = Text.assemble((f"{mark} ", style), (f"{group.capitalize():<{NARROW + 4}}", "bold"), (words, "dim"))
     right = f"{done} of {len(assets)}" if done < len(assets) else duration(spent)
     return _sides(left, Text(right, style="dim"), width=width)
 
