@@ -63,6 +63,8 @@ def moment(events: list[dg.EventLogEntry], step: str) -> float:
 
 def save(console: Console, *, path: Path) -> None:
     """Write what was printed as SVG, without the fonts that Rich would fetch, and as PNG."""
+    # Rich cuts the descenders of the last line.
+    console.print()
     svg = re.sub(r"@font-face \{.*?\}", "", console.export_svg(title="naturewatch run"), flags=re.DOTALL)
     path.write_text(svg, encoding="utf-8")
     chromium = shutil.which("chromium") or shutil.which("google-chrome")

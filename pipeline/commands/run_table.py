@@ -61,21 +61,27 @@ def live(state: RunState, *, size: Size, title: str, now: float, says: str = "")
         width=columns,
     )  # fmt: skip
     tail = [_cut(Text(says, style="yellow"), columns)] if says else []
-    # One line stays free: a terminal scrolls when its last one is written.
-    room = size.height - 2 - len(tail)
+    # The cursor waits on a line of its own: where Ctrl-C is echoed, nothing may be wrapped. Another one stays free:
+    # at the end Rich goes to the next line, and the window must not scroll.
+    room = size.height - 3 - len(tail)
     for folded in range(4):
         body = list(_body(state, width=columns, now=now, folded=folded))
         if len(body) <= room:
             break
-    return Group(head, *body[: max(room, 0)], *tail)
+    return Group(head, *body[: max(room, 0)], *tail, Text())
 
 
 def whole(state: RunState, *, width: int, now: float) -> Group:
-    """The table of a run that has ended, in full: long sentences go on in the next line."""
+    """The table of a run that has ended, in full: long sentences go on in the next line.
+
+    Groups that the run did not reach are one line each.
+    """
     lines: list[Text] = []
     width = min(width, WIDEST)
     for group, assets in state.groups():
         lines.append(_group_line(group, assets, width=width, now=now))
+        if not any(asset.finding or asset.state is not State.WAITING for asset in assets):
+            continue
         names = _names(assets)
         for asset in assets:
             lines += _asset_lines(asset, names=names, width=width, now=now, wrap=True)
@@ -109,7 +115,7 @@ def _group_line(group: str, assets: Sequence[Asset], *, width: int, now: float, 
     began = [asset.began for asset in assets if asset.began]
     # Assets of one step, and steps side by side, have taken their time once.
     spent = max((_ended(asset, now) for asset in assets if asset.began), default=0.0) - min(began, default=0.0)
-    left = Text.assemble((f"{mark} ", style), (f"{group.capitalize():<{NARROW + 2}}", "bold"), (words, "dim"))
+    left = Text.assemble((f"{mark} ", style), (f"{group.capitalize():<{NARROW + 4}}", "bold"), (words, "dim"))
     right = f"{done} of {len(assets)}" if done < len(assets) else duration(spent)
     return _sides(left, Text(right, style="dim"), width=width)
 

@@ -138,7 +138,11 @@ class Watch:
             self._print(line)
 
     def _lines(self, now: float) -> None:
-        """A line a minute about what goes on."""
+        """A line a minute about what goes on, and one about what the whole run waits for."""
+        note = self._state.note
+        if note and note not in self._told:
+            self._told[note] = now
+            self._print(f"{_clock(now)} {note}")
         for asset in self._state.assets:
             if asset.state is not State.RUNNING or now - self._told.setdefault(asset.name, now) < LINE_SECONDS:
                 continue

@@ -95,7 +95,7 @@ def test_processes_are_started_where_trainings_can_be_side_by_side(
     taken: list[str] = []
 
     def takes(name: str) -> Callable[..., list[str]]:
-        def taking(*_: object) -> list[str]:
+        def taking(*_: object, **__: object) -> list[str]:
             taken.append(name)
             return []
 
@@ -103,7 +103,6 @@ def test_processes_are_started_where_trainings_can_be_side_by_side(
 
     for name in ("_in_processes", "_in_this_process"):
         monkeypatch.setattr(run, name, takes(name))
-    monkeypatch.setattr(run, "check_answers", lambda _: None)
     monkeypatch.setattr(run, "raise_on_signals", lambda: None)
     assert run.materialise(settings, selection=selection).problems == []
     assert taken == [way]

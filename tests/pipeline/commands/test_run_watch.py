@@ -37,7 +37,7 @@ def test_no_picture_is_wider_or_higher_than_the_window(narrow: tuple[Shown, str]
     parts = [(narrow[0], 80, 24), (Shown(status=0, raw=small), 60, 20), (Shown(status=wide.status, raw=large), 140, 40)]
     for seen, columns, rows in parts:
         assert seen.status == 0, seen.raw
-        # First there is the name of the log, last the whole table, which may scroll.
+        # First there is the name of the log, last the whole table, which may scroll. At its end a picture is left.
         assert len(seen.pictures) > 3
         assert max(cell_len(line) for picture in seen.pictures[1:] for line in picture) <= columns
         assert max(len(picture) for picture in seen.pictures[1:-1]) <= rows

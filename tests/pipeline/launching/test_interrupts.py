@@ -28,17 +28,18 @@ def work():
         return 7
     if how == "dies":
         os.kill(os.getpid(), signal.SIGBUS)
-    if how == "patient":
+    if how in {"patient", "tells"}:
         signal.signal(signal.SIGINT, noted)
     (folder / "ready").write_text(str(os.getpid()))
-    while how != "patient" or not (folder / "enough").exists():
+    while how not in {"patient", "tells"} or not (folder / "enough").exists():
         time.sleep(0.01)
     return 130
 
 interrupts.AGAIN_SECONDS = 0.0 if len(sys.argv) > 3 else interrupts.AGAIN_SECONDS
 interrupts.raise_on_signals()
 try:
-    status = interrupts.supervised(work)
+    told = (lambda: interrupts.say("the table says it")) if sys.argv[1] == "tells" else None
+    status = interrupts.supervised(work, stopping=told)
 except interrupts.Interrupted as interrupt:
     print(interrupt, file=sys.stderr)
     status = interrupt.status
@@ -98,6 +99,17 @@ def test_each_signal_has_its_status_and_the_same_sentence(
     program.process.send_signal(number)
     program.wait_for_word()
     assert program.end() == (status, GO_ON)
+    assert not worker.is_running()
+
+
+def test_the_work_may_say_itself_that_it_stops(tmp_path: Path, programs: list[Program]) -> None:
+    programs.append(program := Program(tmp_path, "tells"))
+    worker = program.worker()
+    program.process.send_signal(signal.SIGINT)
+    assert program.process.stderr is not None
+    assert program.process.stderr.readline() == "naturewatch: the table says it\n"
+    (tmp_path / "enough").touch()
+    assert program.end() == (130, GO_ON)
     assert not worker.is_running()
 
 
