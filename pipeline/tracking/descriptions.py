@@ -116,12 +116,11 @@ def describe(connected: "MlflowClient", experiment_id: str, *, settings: Setting
     for model in connected.search_registered_models(f"name = '{name}'"):
         if not model.description:
             connected.update_registered_model(model.name, MODEL_DESCRIPTION)
-    for run in _undescribed(connected, experiment_id):
+    for run in _named_by_stage(connected, experiment_id):
         run_id, tags = run.info.run_id, run.data.tags
-        stage = tags["naturewatch.stage"]
-        if run.info.run_name == stage or run.info.run_name.startswith(f"{DATASET_STAGE} "):
-            connected.update_run(run_id, name=name_of(tags, started_ms=run.info.start_time))
-        connected.set_tag(run_id, NOTE, description_of(stage, tags))
+        connected.update_run(run_id, name=name_of(tags, started_ms=run.info.start_time))
+        if NOTE not in tags:
+            connected.set_tag(run_id, NOTE, description_of(tags["naturewatch.stage"], tags))
 
 
 def _describe_experiment(connected: "MlflowClient", experiment_id: str, words: str) -> None:
@@ -129,14 +128,18 @@ def _describe_experiment(connected: "MlflowClient", experiment_id: str, words: s
         connected.set_experiment_tag(experiment_id, NOTE, words)
 
 
-def _undescribed(connected: "MlflowClient", experiment_id: str) -> "list[Run]":
-    """Runs of NatureWatch without a description, which an earlier version made."""
-    condition = (
-        f"tags.`{NOTE}` IS NULL and tags.`naturewatch.stage` IS NOT NULL and tags.`naturewatch.scope` IS NOT NULL"
-    )
-    page = connected.search_runs([experiment_id], filter_string=condition)
-    found = list(page)
-    while page.token:
-        page = connected.search_runs([experiment_id], filter_string=condition, page_token=page.token)
+def _named_by_stage(connected: "MlflowClient", experiment_id: str) -> "list[Run]":
+    """Runs that an earlier version named: by their stage alone, or `dataset 92a64784`."""
+    stages = [*NETWORK_TITLES, *(f"{SPECIFICITY}{name}" for name in NETWORK_TITLES), COMPARISON_STAGE, CANDIDATE_STAGE]
+    # One question for each name: servers know no `OR`, and only recent ones know `IS NULL`.
+    conditions = [*(f"= '{stage}'" for stage in stages), f"LIKE '{DATASET_STAGE} ________'"]
+    found: list[Run] = []
+    for condition in conditions:
+        page = connected.search_runs([experiment_id], filter_string=f"attributes.run_name {condition}")
         found += page
-    return found
+        while page.token:
+            page = connected.search_runs(
+                [experiment_id], filter_string=f"attributes.run_name {condition}", page_token=page.token
+            )
+            found += page
+    return [run for run in found if {"naturewatch.stage", "naturewatch.scope"} <= run.data.tags.keys()]

@@ -383,4 +383,4 @@ def test_sigterm_ends_the_servers_and_all_that_they_have_started(ui: Ui, page: P
     ui.command.signal(signal.SIGTERM)
     assert ui.command.wait(timeout=120) == 143
     assert all_end(started)
-    assert ui.command.said().splitlines()[-1] == f"naturewatch: {GO_ON}"
+    assert ui.command.said().splitlines()[-1] == "naturewatch: Dagster and MLflow ended"

@@ -1,6 +1,7 @@
 """One parent run per dataset version, found by its tag, with the data facts."""
 
 import re
+import shutil
 import socket
 import threading
 from collections.abc import Callable
@@ -174,6 +175,29 @@ def test_a_data_root_that_was_moved_logs_where_it_is_now(
         "figures/one.png", "figures/two.png"
     }  # fmt: skip
     assert not settings.data_root.exists()
+
+
+def test_what_is_logged_in_a_copied_data_root_stays_in_the_copy(
+    make_settings: Callable[..., Settings], settings: Settings, manifest: DatasetManifest
+) -> None:
+    def contents(folder: Path) -> dict[str, bytes]:
+        return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+    run_id = dataset_run(settings, manifest, tags={}, figures=[picture(settings, "one.png")])
+    page = picture(settings, "index.html")
+    log_files(settings, run_id, {"dataset/index.html": page})
+    before = contents(settings.paths.mlflow_artifacts)
+    there = make_settings(data_root=shutil.copytree(settings.data_root, settings.data_root.with_name("copy")))
+    forget_artifacts()
+    page.write_bytes(b"newer")
+    log_files(there, run_id, {"dataset/index.html": page})
+    dataset_run(there, manifest, tags={}, figures=[picture(there, "two.png")])
+    assert contents(settings.paths.mlflow_artifacts) == before
+    copied = contents(there.paths.mlflow_artifacts)
+    assert copied[f"{run_id}/artifacts/dataset/index.html"] == b"newer"
+    assert {name for name in copied if name.endswith(".png")} == {
+        f"{run_id}/artifacts/figures/{name}.png" for name in ("one", "two")
+    }
 
 
 def test_tables_are_named_by_their_place_in_the_data_root(settings: Settings, manifest: DatasetManifest) -> None:
