@@ -3,13 +3,14 @@
 import csv
 import io
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 
-from ml.spec import DocumentError, TrainResult
+from ml.spec import NETWORK_TITLES, DocumentError, TrainResult
 from pipeline.files import write_bytes
 from pipeline.pages.addresses import Catalogue
 from pipeline.paths import Paths
@@ -38,6 +39,7 @@ class SpeciesTable:
     rows: list[dict[str, Any]]
     """species, genus, family, class, taxon_key, train, validation, correct (None: not measured), in order of names."""
     network: str | None
+    """Its title for people; None where no network was measured."""
 
     def packed(self, found_at: Catalogue) -> dict[str, Any]:
         """What the script of the page reads: lists instead of objects, each group of taxa once.
@@ -85,7 +87,8 @@ def species_table(paths: Paths) -> SpeciesTable:
     best = best_measured(paths)
     inputs = {name: paths.table(name) for name in ("taxonomy", "split")}
     found = rows("species_list", inputs={**inputs, "predictions": best.predictions if best else _NOTHING})
-    return SpeciesTable(rows=found, network=best.network if best else None)
+    titles: Mapping[str, str] = {str(name): title for name, title in NETWORK_TITLES.items()}
+    return SpeciesTable(rows=found, network=titles.get(best.network, best.network) if best else None)
 
 
 def best_measured(paths: Paths) -> Measured | None:

@@ -92,7 +92,7 @@ def test_the_page_that_stands_shows_the_accuracy_once_a_network_is_measured(
     assert show_accuracy(whole.paths, whole) is not None
     html = page.html.read_text(encoding="utf-8")
     assert 'data-sort="right">right</th>' in html
-    assert "network (baseline) names right" in " ".join(html.split())
+    assert "the best network, <em>one view (baseline)</em>, names right" in " ".join(html.split())
     assert "<h3>Aves (class of" in html, "the photographs that were asked for stay"
 
 
