@@ -8,9 +8,9 @@ from pipeline.gbif.source import SourceRecord
 from pipeline.history.changes import KINDS, Comparison, changed_species, replaced
 from pipeline.history.snapshots import Snapshot, read_snapshots
 from pipeline.history.taxonomy_history import last_tree
-from pipeline.pages.addresses import doi_address, photo_address, record_address
 from pipeline.pages.charts import changes_chart
 from pipeline.pages.document import Link, render, sections
+from pipeline.pages.web_addresses import doi_address, photo_address, record_address
 from pipeline.paths import Paths
 from pipeline.query import rows
 

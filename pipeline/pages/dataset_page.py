@@ -17,7 +17,6 @@ from pipeline.errors import TableError
 from pipeline.files import write_bytes, write_json
 from pipeline.gbif.source import SourceRecord
 from pipeline.history.snapshots import read_snapshots
-from pipeline.pages.addresses import SEARCH_INATURALIST, catalogue, citable, doi_address
 from pipeline.pages.changes_page import build_changes_page, last_comparison
 from pipeline.pages.charts import licences, long_tail, observation_map, species_per_class
 from pipeline.pages.document import Link, render, sections
@@ -26,6 +25,7 @@ from pipeline.pages.photo_sheets import any_licence
 from pipeline.pages.rejections_page import build_rejections_page
 from pipeline.pages.rule_meanings import MEANING, rows_in_words
 from pipeline.pages.species_table import PLAIN, species_table
+from pipeline.pages.web_addresses import SEARCH_INATURALIST, catalogue, citable, doi_address
 from pipeline.paths import Paths
 from pipeline.query import rows
 

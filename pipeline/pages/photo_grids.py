@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from pipeline.errors import TableError
 from pipeline.gbif.source import SourceRecord
-from pipeline.pages.addresses import photo_address, record_address
 from pipeline.pages.document import Link
 from pipeline.pages.photo_sheets import credit, small_photograph
+from pipeline.pages.web_addresses import photo_address, record_address
 from pipeline.paths import Paths
 from pipeline.query import rows
 

@@ -8,9 +8,9 @@ import pyarrow as pa
 
 from pipeline.files import atomic_path, write_bytes
 from pipeline.gbif.source import SourceRecord
-from pipeline.pages.addresses import photo_address, record_address
 from pipeline.pages.document import Link, render
 from pipeline.pages.rule_meanings import MEANING, STAGES, rows_in_words
+from pipeline.pages.web_addresses import photo_address, record_address
 from pipeline.paths import Paths
 from pipeline.photos.index import SIZED
 from pipeline.query import connect, literal, rows, select

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from ml.spec import NETWORK_TITLES, DocumentError, TrainResult
 from pipeline.files import write_bytes
-from pipeline.pages.addresses import Catalogue
+from pipeline.pages.web_addresses import Catalogue
 from pipeline.paths import Paths
 from pipeline.query import rows
 

@@ -14,8 +14,8 @@ from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.gbif.source import SourceRecord
 from pipeline.launching.specs import calibrated, trained
-from pipeline.pages.addresses import Catalogue, catalogue
 from pipeline.pages.species_table import SpeciesTable
+from pipeline.pages.web_addresses import Catalogue, catalogue
 from pipeline.query import rows
 
 CONFUSED = 10

@@ -4,9 +4,9 @@ from typing import Final
 
 from ml.spec import GroupPoint, OperatingPoint, WatchedTaxon, size_title
 from pipeline.comparison.wording import between, percent, plain_percent
-from pipeline.pages.addresses import SEARCH_INATURALIST
 from pipeline.pages.document import render, sections
 from pipeline.pages.species_table import PLAIN
+from pipeline.pages.web_addresses import SEARCH_INATURALIST
 from pipeline.registry import card_words as words
 from pipeline.registry.card_facts import CardFacts, Row
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from ml.spec import RANKS, Rule
 from pipeline.comparison.wording import between, counted, day, duration, listed, percent, plain_percent
-from pipeline.pages.addresses import doi_address
+from pipeline.pages.web_addresses import doi_address
 from pipeline.registry.card_facts import CardFacts
 
 PAPER: Final = (

@@ -13,9 +13,9 @@ import pytest
 
 from ml.spec import TrainResult
 from pipeline.config.settings import Settings
-from pipeline.pages.addresses import Catalogue
 from pipeline.pages.dataset_page import build_dataset_page, show_accuracy
 from pipeline.pages.species_table import SpeciesTable, best_measured, species_table
+from pipeline.pages.web_addresses import Catalogue
 from tests.pipeline.dataset.test_manifest import built
 from tests.pipeline.pages.whole import whole
 from tests.pipeline.tiny import read

@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.config.settings import COL_XR_CHECKLIST
 from pipeline.gbif.source import SourceRecord
-from pipeline.pages.addresses import BACKBONE, catalogue, citable, doi_address, photo_address, record_address
+from pipeline.pages.web_addresses import BACKBONE, catalogue, citable, doi_address, photo_address, record_address
 
 
 def source(mode: str = "download", **others: str | None) -> SourceRecord:
