@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import PercentFormatter
 
 from bench.guarantee import population
 from ml.classifiers.classes import taxonomy_of_classes
-from ml.evaluation.drawing import figure_of, legend_outside, save_figure, tidy
-from ml.palette import BLUE, INK, MUTED, POINTS, SMALL, VERMILION, WIDTH
+from ml.evaluation.drawing import figure_of, legend_outside, tidy
+from ml.palette import BLUE, DPI, INK, MUTED, POINTS, SMALL, VERMILION, WIDTH
 from ml.spec import RANKS
 from ml.specificity import answer, node_probabilities, restrict
 from ml.specificity.guarantee import guaranteed_threshold
@@ -73,7 +74,7 @@ def draw_tree() -> Path:
         axes.set_xticks(range(1, 8), RANKS)
         axes.tick_params(length=0, colors=MUTED, labelsize=POINTS)
         axes.spines[:].set_visible(False)
-    return save_figure(figure, FOLDER / "specificity-tree.png")
+    return _saved(figure, FOLDER / "specificity-tree.png")
 
 
 def draw_promise() -> Path:
@@ -101,7 +102,7 @@ def draw_promise() -> Path:
     for axis in (below.xaxis, below.yaxis):
         axis.set_major_formatter(PercentFormatter(1, decimals=0))
     legend_outside(figure, below)
-    return save_figure(figure, FOLDER / "specificity-promise.png")
+    return _saved(figure, FOLDER / "specificity-promise.png")
 
 
 def draw_watch() -> Path:
@@ -132,7 +133,13 @@ def draw_watch() -> Path:
         axes.spines["bottom"].set_visible(False)
         axes.tick_params(left=False)
     legend_outside(figure, panels[0])
-    return save_figure(figure, FOLDER / "specificity-watch.png")
+    return _saved(figure, FOLDER / "specificity-watch.png")
+
+
+def _saved(figure: Figure, path: Path) -> Path:
+    """Write a PNG alone: an SVG with photographs in it would be several times as large."""
+    figure.savefig(path, dpi=DPI, facecolor="white")
+    return path
 
 
 def _label(axes: Axes, tree: Taxonomy, node: int, probability: float, *, chosen: bool) -> None:
