@@ -114,7 +114,7 @@ def test_it_ends_with_a_champion_that_carries_its_provenance(finished: Path) -> 
 
 def test_it_prints_the_table_of_results_and_where_to_look(finished: Path) -> None:
     printed = (finished / "run.log").read_text()
-    for expected in ("baseline_matched", "answers right", "Champion: ", "naturewatch ui", "naturewatch identify"):
+    for expected in ("baseline_matched", "answers shall be right", "Champion: ", "naturewatch ui", "naturewatch identify"):
         assert expected in printed
 
 
