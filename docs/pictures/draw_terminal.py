@@ -17,6 +17,7 @@ from pathlib import Path
 import dagster as dg
 from rich.console import Console
 
+from docs.pictures.take_pages import packed
 from pipeline.commands.dagster_home import prepare_dagster_home
 from pipeline.commands.findings import finding_or_nothing
 from pipeline.commands.run_state import RunState
@@ -78,6 +79,8 @@ def save(console: Console, *, path: Path) -> None:
             check=True, capture_output=True,
         )  # fmt: skip
         page.unlink()
+        picture = path.with_suffix(".png")
+        picture.write_bytes(packed(picture.read_bytes()))
     print(path)
 
 

@@ -1,6 +1,6 @@
 """Takes the pictures of the pages: `.venv/bin/python -m docs.pictures.take_pages [DATA_ROOT]` (default `data/sample`).
 
-Each page that stands below `DATA_ROOT/reports/` is opened in Chromium at 1280 and 390 pixels, light and dark, and its
+Each page that stands below `DATA_ROOT` is opened in Chromium at 1280 and 390 pixels, light and dark, and its
 upper part is written to docs/pictures/ as `page-NAME-WIDTH-SCHEME.png`: 256 colours, at most 200 KiB.
 """
 
@@ -15,12 +15,13 @@ from playwright.sync_api import Browser, sync_playwright
 
 FOLDER: Final = Path(__file__).resolve().parent
 PAGES: Final = {
-    "dataset": "dataset/index.html",
-    "rejections": "dataset/rejections.html",
-    "changes": "dataset/changes.html",
-    "comparison": "comparison.html",
+    "dataset": "reports/dataset/index.html",
+    "rejections": "reports/dataset/rejections.html",
+    "changes": "reports/dataset/changes.html",
+    "comparison": "reports/comparison.html",
+    "card": "release/model_card.html",
 }
-"""Addresses below `reports/`; a page that does not stand yet has no picture."""
+"""Addresses below the data root; a page that does not stand yet has no picture."""
 SIZES: Final = {1280: 1600, 390: 1400}
 """Width of the window -> how much of the page is shown, in pixels."""
 MOST_BYTES: Final = 200 * 1024
@@ -58,10 +59,10 @@ def packed(png: bytes) -> bytes:
 
 def main() -> None:
     """Take all pictures that can be taken."""
-    reports = Path(sys.argv[1] if len(sys.argv) > 1 else "data/sample").resolve() / "reports"
-    standing = {name: reports / place for name, place in PAGES.items() if (reports / place).exists()}
+    root = Path(sys.argv[1] if len(sys.argv) > 1 else "data/sample").resolve()
+    standing = {name: root / place for name, place in PAGES.items() if (root / place).exists()}
     if not standing:
-        sys.exit(f"there is no page below {reports}; run `naturewatch run` first")
+        sys.exit(f"there is no page below {root}; run `naturewatch run` first")
     path = shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])

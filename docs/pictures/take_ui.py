@@ -13,6 +13,8 @@ from pathlib import Path
 import requests
 from playwright.sync_api import Locator, Page, sync_playwright
 
+from docs.pictures.take_pages import packed
+
 FOLDER = Path(__file__).resolve().parent
 WIDTH, HEIGHT = 1440, 900
 WAIT_MS = 60_000
@@ -32,6 +34,8 @@ class Shot:
     """What has to be visible."""
     into_view: bool = False
     """Whether to scroll to it."""
+    before: Callable[[Page], None] | None = None
+    """What to do before the picture is taken."""
 
 
 def shots(dagster: str, mlflow: str) -> list[Shot]:
@@ -55,13 +59,36 @@ def shots(dagster: str, mlflow: str) -> list[Shot]:
             address=f"{dagster}/assets/split?view=checks&checkDetail=counts_add_up",
             ready=_text("adds up"),
         ),
-        Shot(name="mlflow-runs", address=f"{mlflow}/#/experiments/{experiment}/runs{view}", ready=_text("dataset")),
-        Shot(name="mlflow-model", address=f"{mlflow}/#/models/naturewatch{view}", ready=_text("champion")),
+        Shot(
+            name="mlflow-runs",
+            address=f"{mlflow}/#/experiments/{experiment}/runs{view}",
+            ready=_text("dataset"),
+            before=_unfold,
+        ),
+        Shot(
+            name="mlflow-model",
+            address=f"{mlflow}/#/models/naturewatch/versions/1{view}",
+            ready=_text("champion"),
+            before=_close_assistant,
+        ),
     ]
 
 
 def _text(words: str) -> Callable[[Page], Locator]:
     return lambda page: page.get_by_text(words).locator("visible=true").first
+
+
+def _close_assistant(page: Page) -> None:
+    """Close the panel that MLflow opens by itself on a local server."""
+    close = page.get_by_role("button", name="Close")
+    if close.count():
+        close.first.click()
+
+
+def _unfold(page: Page) -> None:
+    """Show the runs of the first dataset."""
+    _close_assistant(page)
+    page.locator("[role=gridcell] button").first.click()
 
 
 def _picture(page: Page) -> Locator:
@@ -95,8 +122,11 @@ def take(page: Page, shot: Shot, folder: Path) -> Path:
     if shot.into_view:
         ready.scroll_into_view_if_needed()
     page.wait_for_timeout(SETTLE_MS)
+    if shot.before is not None:
+        shot.before(page)
+        page.wait_for_timeout(SETTLE_MS)
     path = folder / f"ui-{shot.name}.png"
-    page.screenshot(path=path)
+    path.write_bytes(packed(page.screenshot()))
     return path
 
 
