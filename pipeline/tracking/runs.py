@@ -100,16 +100,13 @@ def describe_store(settings: Settings, connected: "MlflowClient") -> None:
     describe(connected, experiment, settings=settings, own_store=not is_remote(settings))
 
 
-def dataset_run(
-    settings: Settings, manifest: DatasetManifest, *, tags: Mapping[str, str], figures: Sequence[Path] = ()
-) -> str:
+def dataset_run(settings: Settings, manifest: DatasetManifest, *, tags: Mapping[str, str]) -> str:
     """The parent run of this dataset version: found by its tags, or created; filled with the data facts until it ended.
 
     Args:
         settings: The configuration.
         manifest: The facts: counts per step, rejections, hashes, download key and DOI.
         tags: Further tags, the Dagster run's address among them.
-        figures: PNG files, logged when given.
 
     Returns:
         The MLflow run's identifier.
@@ -124,8 +121,6 @@ def dataset_run(
             _log_facts(connected, run, settings=settings, manifest=manifest)
             connected.set_terminated(run.info.run_id)
     _log(connected, run, tags=tags)
-    for figure in figures:
-        connected.log_artifact(run.info.run_id, str(figure), artifact_path="figures")
     return str(run.info.run_id)
 
 

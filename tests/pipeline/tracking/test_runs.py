@@ -51,7 +51,8 @@ def picture(settings: Settings, name: str) -> Path:
 
 
 def test_the_facts_are_logged_once_and_the_run_is_found_again(settings: Settings, manifest: DatasetManifest) -> None:
-    first = dataset_run(settings, manifest, tags={"dagster.run_id": "one"}, figures=[picture(settings, "sheet.png")])
+    first = dataset_run(settings, manifest, tags={"dagster.run_id": "one"})
+    log_files(settings, first, {"figures/sheet.png": picture(settings, "sheet.png")})
     second = dataset_run(settings, manifest, tags={"dagster.run_id": "two"})
     assert first == second
     connected = client(settings)
@@ -164,12 +165,14 @@ def test_a_comparison_that_was_killed_is_ended_by_the_next(
 def test_a_data_root_that_was_moved_logs_where_it_is_now(
     make_settings: Callable[..., Settings], settings: Settings, manifest: DatasetManifest
 ) -> None:
-    before = dataset_run(settings, manifest, tags={}, figures=[picture(settings, "one.png")])
+    before = dataset_run(settings, manifest, tags={})
+    log_files(settings, before, {"figures/one.png": picture(settings, "one.png")})
     moved = settings.data_root.with_name("moved")
     settings.data_root.rename(moved)
     forget_artifacts()
     there = make_settings(data_root=moved)
-    assert dataset_run(there, manifest, tags={}, figures=[picture(there, "two.png")]) == before
+    assert dataset_run(there, manifest, tags={}) == before
+    log_files(there, before, {"figures/two.png": picture(there, "two.png")})
     dataset_run(there, manifest.model_copy(update={"dataset_version": "v2"}), tags={})
     assert {file.path for file in client(there).list_artifacts(before, "figures")} == {
         "figures/one.png", "figures/two.png"
@@ -183,7 +186,8 @@ def test_what_is_logged_in_a_copied_data_root_stays_in_the_copy(
     def contents(folder: Path) -> dict[str, bytes]:
         return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
-    run_id = dataset_run(settings, manifest, tags={}, figures=[picture(settings, "one.png")])
+    run_id = dataset_run(settings, manifest, tags={})
+    log_files(settings, run_id, {"figures/one.png": picture(settings, "one.png")})
     page = picture(settings, "index.html")
     log_files(settings, run_id, {"dataset/index.html": page})
     before = contents(settings.paths.mlflow_artifacts)
@@ -191,7 +195,7 @@ def test_what_is_logged_in_a_copied_data_root_stays_in_the_copy(
     forget_artifacts()
     page.write_bytes(b"newer")
     log_files(there, run_id, {"dataset/index.html": page})
-    dataset_run(there, manifest, tags={}, figures=[picture(there, "two.png")])
+    log_files(there, dataset_run(there, manifest, tags={}), {"figures/two.png": picture(there, "two.png")})
     assert contents(settings.paths.mlflow_artifacts) == before
     copied = contents(there.paths.mlflow_artifacts)
     assert copied[f"{run_id}/artifacts/dataset/index.html"] == b"newer"
@@ -212,7 +216,8 @@ def test_a_server_keeps_runs_and_artifacts(
     make_settings: Callable[..., Settings], settings: Settings, manifest: DatasetManifest
 ) -> None:
     there = make_settings(registry={"tracking_uri": mlflow_server(), "experiment": "of test_tracking"})
-    run_id = dataset_run(there, manifest, tags={"dagster.run_id": "one"}, figures=[picture(settings, "sheet.png")])
+    run_id = dataset_run(there, manifest, tags={"dagster.run_id": "one"})
+    log_files(there, run_id, {"figures/sheet.png": picture(settings, "sheet.png")})
     assert dataset_run(there, manifest, tags={}) == run_id
     _, _, tags, inputs, tables, status = logged(there, run_id)
     assert isinstance(tags, dict)
