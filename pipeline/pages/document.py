@@ -5,6 +5,7 @@ and tables. A page's template extends the one and imports the other. What a page
 """
 
 import base64
+import re
 from dataclasses import dataclass
 from html import escape
 from importlib.metadata import metadata
@@ -69,7 +70,9 @@ def render(template: str, **facts: object) -> str:
         "software": about["Version"],
         "software_licence": about["License-Expression"],
     }
-    return environment.get_template(template).render(frame | facts)
+    html = environment.get_template(template).render(frame | facts)
+    # A number and its sign stay in one line.
+    return re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", html)
 
 
 def cell(value: object) -> object:
