@@ -70,7 +70,7 @@ def run(*, folder: Path, runs: int) -> Report:
         rows=rows,
         goals=[
             Goal(name="resident MB", value=max(one.resident_bytes for one in every) / 1e6, bound=1800, kind="at most"),
-            Goal(name="seconds to the end", value=max(one.end_seconds for one in every), bound=30, kind="at most"),
+            Goal(name="seconds to the end", value=max(one.end_seconds for one in every), bound=15, kind="at most"),
             Goal(name="processes left", value=float(max(one.left for one in every)), bound=0, kind="at most"),
         ],
         notes=[f"Memory is read {SETTLE_SECONDS:g} s after both UIs have answered, as the sum of resident sets."],

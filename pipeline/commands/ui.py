@@ -53,7 +53,7 @@ def serve(settings: Settings, *, port: int, mlflow_port: int, browser: bool = Tr
     _check_ports({"--port": port} if remote else {"--port": port, "--mlflow-port": mlflow_port})
     log = settings.paths.logs / f"ui-{time.strftime('%Y%m%d-%H%M%S')}.log"
     names = "Dagster" if remote else "Dagster and MLflow"
-    _say(f"Starting {names} for the scope {settings.name}, data in {settings.paths.data_root}: half a minute or more.")
+    _say(f"Starting {names} for the scope {settings.name}, data in {settings.paths.data_root}: about half a minute.")
     if not settings.paths.tables.exists():
         _say(
             "There are no tables yet: Dagster's *Materialize all* makes them, or `naturewatch run`. To see an earlier "
