@@ -30,7 +30,7 @@ LANGUAGES = {
 ACTIVATED = "source .venv/bin/activate"
 PLACEHOLDERS = {"PHOTO.jpg", "my-photograph.jpg", "photo.jpg", "my-folder", "another-beetle.jpg"}
 REASONS = {
-    "minutes": 14, "hours": 6, "days": 4, "a run": 13, "the internet": 10, "a GBIF account": 4, "GPU": 4, "root": 3,
+    "minutes": 15, "hours": 6, "days": 4, "a run": 13, "the internet": 10, "a GBIF account": 4, "GPU": 4, "root": 3,
     "not run here": 3, "Ctrl-C": 3, "look": 2, "of your own": 2, "while": 2, "the line above": 1, "the service": 1,
     "the server": 1,
 }  # fmt: skip
