@@ -9,7 +9,8 @@ import pytest
 
 from pipeline.commands.dagster_home import prepare_dagster_home
 from pipeline.config.settings import Settings
-from pipeline.paths import PROJECT_ROOT
+from pipeline.errors import ConfigurationError
+from pipeline.paths import PROJECT_ROOT, Paths
 
 Make = Callable[..., Settings]
 
@@ -70,3 +71,31 @@ def test_a_folder_that_a_person_names_is_used_as_it_is(
     assert os.environ["DAGSTER_HOME"] == str(tmp_path / "mine")
     assert list((tmp_path / "mine").iterdir()) == []
     assert not settings.paths.dagster_home.exists()
+
+
+def test_a_named_home_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("DAGSTER_HOME", "~/deep/home")
+    assert prepare_dagster_home(Paths(data_root=tmp_path / "data")) == tmp_path / "deep" / "home"
+    assert os.environ["DAGSTER_HOME"] == str(tmp_path / "deep" / "home")
+    assert (tmp_path / "deep" / "home").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("", "it is empty"),
+        ("home", "it must be absolute, as /"),
+        ("{folder}/file", "a file is in its place"),
+        ("{folder}/file/home", "a file is in its place"),
+        ("/proc/home", "cannot be made: No such file"),
+        ("/proc/self", "cannot be written to"),
+    ],
+)
+def test_a_home_that_cannot_be_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str, said: str
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("DAGSTER_HOME", value.format(folder=tmp_path))
+    with pytest.raises(ConfigurationError, match=said):
+        prepare_dagster_home(Paths(data_root=tmp_path / "data"))

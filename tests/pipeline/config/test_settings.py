@@ -1,26 +1,19 @@
 """One YAML file per scope; the environment overrides; what is unknown is named."""
 
-import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import make_url
 
 from ml.spec import sqlite_file
-from pipeline.commands.dagster_home import prepare_dagster_home
-from pipeline.config.licence_names import LICENCES, OPEN
 from pipeline.config.settings import (
     COL_XR_CHECKLIST,
     INATURALIST_DATASET,
     Settings,
     SplitSettings,
-    configuration_file,
     load_settings,
 )
 from pipeline.errors import ConfigurationError
-from pipeline.paths import Paths
 
 MINE = "name: mine\ndata_root: data\n"
 
@@ -246,48 +239,6 @@ def test_what_would_fail_late_is_refused_at_once_with_key_and_value(tmp_path: Pa
     assert "\n" not in str(refused.value)
 
 
-GBIFS = [
-    {"mode": "search"},
-    {"mode": "download"},
-    {"mode": "archive", "archive": "nz.zip"},
-    {"mode": "replica"},
-    {"mode": "replica", "replica": {"release": 2}},
-]
-ONES_OWN = [{"mode": "folder", "folder": "mine.csv"}, {"mode": "replica", "replica": {"photos": "mine.csv"}}]
-
-
-@pytest.mark.parametrize(
-    ("source", "default"), [*((each, OPEN) for each in GBIFS), *((each, LICENCES) for each in ONES_OWN)]
-)
-def test_photographs_from_gbif_must_be_open_and_ones_own_need_not_unless_it_is_said(
-    make_settings: Callable[..., Settings], source: dict[str, Any], default: tuple[str, ...]
-) -> None:
-    assert make_settings(source=source).allowed_licences == tuple(each for each in LICENCES if each in default)
-    for words, allowed in {
-        ("all",): LICENCES,
-        ("OPEN",): OPEN,
-        ("open", "Unknown"): (*OPEN, "unknown"),
-        ("pdm", "cc-by", "CC-BY"): ("CC-BY", "PDM"),
-    }.items():
-        chosen = make_settings(source=source, photos={"licences": words}).allowed_licences
-        assert chosen == tuple(each for each in LICENCES if each in allowed), words
-
-
-def test_the_environment_widens_the_licences(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NATUREWATCH__PHOTOS__LICENCES", '["all"]')
-    assert load_settings().allowed_licences == LICENCES
-
-
-@pytest.mark.parametrize("source", GBIFS)
-def test_who_asks_gbif_without_an_address_of_their_own_is_told_so(
-    make_settings: Callable[..., Settings], source: dict[str, Any]
-) -> None:
-    advice = make_settings(source=source).contact_advice
-    assert (advice is None) == (source["mode"] == "replica")
-    assert advice is None or ("photos.contact" in advice and "\n" not in advice)
-    assert make_settings(source=source, photos={"contact": "mailto:me@example.org"}).contact_advice is None
-
-
 def test_a_backbone_may_be_a_repository_or_a_folder(tmp_path: Path) -> None:
     hub = read(tmp_path, f"{MINE}training: {{backbone: 'hf-hub:imageomics/bioclip-2'}}\n")
     assert hub.training.backbone == "hf-hub:imageomics/bioclip-2"
@@ -362,100 +313,6 @@ def test_what_kubernetes_says_of_a_service_is_no_configuration(monkeypatch: pyte
     for variable in ("NATUREWATCH_SERVICE_HOST", "NATUREWATCH_SERVICE_PORT_HTTP", "NATUREWATCH_PORT_5000_TCP_ADDR"):
         monkeypatch.setenv(variable, "10.0.0.1")
     assert load_settings().name == "sample"
-
-
-class TestPaths:
-    """Every path is read as a shell reads it."""
-
-    def test_home_and_variables_are_expanded_in_every_key(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("HOME", str(tmp_path))
-        monkeypatch.setenv("PLACE", str(tmp_path))
-        for name in ("mine.safetensors", "walk.csv"):
-            (tmp_path / name).touch()
-        (tmp_path / "recipe.json").write_text('{"baseline": {}}')
-        (tmp_path / "scope.yaml").write_text(
-            "name: mine\ndata_root: ~/data\n"
-            "source: {archive: $PLACE/a.zip, folder: ~/f.csv, replica: {photos: '${PLACE}/p.csv'}}\n"
-            "taxonomy: {crosswalk: ~/walk.csv}\n"
-            "training: {weights: ~/mine.safetensors, recipe: $PLACE/recipe.json}\n"
-            "registry: {tracking_uri: 'sqlite:///~/runs.db'}\n"
-        )
-        monkeypatch.setenv("NATUREWATCH_CONFIG", "~/scope.yaml")
-        settings = load_settings()
-        source, training = settings.source, settings.training
-        found = (settings.data_root, source.archive, source.folder, source.replica.photos, settings.taxonomy.crosswalk)
-        expected = ("data", "a.zip", "f.csv", "p.csv", "walk.csv", "mine.safetensors", "recipe.json")
-        assert list(map(str, (*found, training.weights, training.recipe))) == [
-            str(tmp_path / name) for name in expected
-        ]
-        assert settings.tracking_uri == f"sqlite:///{tmp_path}/runs.db"
-
-    @pytest.mark.parametrize(
-        ("path", "said"),
-        [
-            ("''", "it is empty; name a path"),
-            ("' '", "it is empty"),
-            ("$HOEM/data", "the environment has no variable HOEM"),
-            ("'${HOEM}/data'", "the environment has no variable HOEM"),
-            ("~no-such-user/data", "the home folder of ~no-such-user is not known"),
-            ("scope.yaml/data", r"scope\.yaml is no folder"),
-            ('"a\\0b"', "cannot hold a NUL"),
-            ("", "data_root is empty: it must be a path"),
-        ],
-    )
-    def test_a_data_root_that_cannot_be_is_refused(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, said: str
-    ) -> None:
-        monkeypatch.chdir(tmp_path)
-        with pytest.raises(ConfigurationError, match=said):
-            read(tmp_path, f"name: mine\ndata_root: {path}\n")
-
-    def test_the_configuration_is_absolute_for_children_in_other_folders(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setenv("NATUREWATCH_CONFIG", "mine.yaml")
-        assert configuration_file() == tmp_path / "mine.yaml"
-        assert configuration_file(Path("other.yaml")) == tmp_path / "other.yaml"
-
-    @pytest.mark.parametrize("name", ["", "$HOEM/x.yaml", "~no-such-user/x.yaml", ".", "absent.yaml"])
-    def test_a_configuration_that_cannot_be_is_refused(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-    ) -> None:
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setenv("NATUREWATCH_CONFIG", name)
-        with pytest.raises(ConfigurationError, match=r"NATUREWATCH_CONFIG is|cannot read /"):
-            load_settings()
-
-
-class TestDagsterHome:
-    """The folder of Dagster's instance is there and can be written to, or one sentence says why not."""
-
-    def test_it_is_made(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("HOME", str(tmp_path))
-        monkeypatch.setenv("DAGSTER_HOME", "~/deep/home")
-        assert prepare_dagster_home(Paths(data_root=tmp_path / "data")) == tmp_path / "deep" / "home"
-        assert os.environ["DAGSTER_HOME"] == str(tmp_path / "deep" / "home")
-        assert (tmp_path / "deep" / "home").is_dir()
-
-    @pytest.mark.parametrize(
-        ("value", "said"),
-        [
-            ("", "it is empty"),
-            ("home", "it must be absolute, as /"),
-            ("{folder}/file", "a file is in its place"),
-            ("{folder}/file/home", "a file is in its place"),
-            ("/proc/home", "cannot be made: No such file"),
-            ("/proc/self", "cannot be written to"),
-        ],
-    )
-    def test_it_is_refused(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str, said: str) -> None:
-        (tmp_path / "file").touch()
-        monkeypatch.setenv("DAGSTER_HOME", value.format(folder=tmp_path))
-        with pytest.raises(ConfigurationError, match=said):
-            prepare_dagster_home(Paths(data_root=tmp_path / "data"))
 
 
 def test_a_cap_below_the_minimum_is_refused() -> None:
