@@ -111,4 +111,4 @@ audit: $(READY)
 	  || { echo "AUDIT FAILED: a vulnerability is listed above, or PyPI gave no answer (then nothing is known)" >&2; exit 1; }
 
 clean:
-	rm -rf .venv .venv-audit data dist test-artefacts
+	rm -rf .venv .venv-audit dist test-artefacts
