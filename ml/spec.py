@@ -301,6 +301,18 @@ class WatchedTaxon(Document):
     """Share of the other evaluation photographs that raise it."""
 
 
+class AnswerExample(Document):
+    """The answer for one photograph."""
+
+    species: str
+    """What it shows."""
+    rank: str | None
+    """Of the answer; None where no taxon was sure enough."""
+    taxon: str | None
+    probability: float
+    right: bool
+
+
 class CalibrateResult(Result):
     """The chosen threshold and what it does on photographs that did not choose it."""
 
@@ -351,6 +363,8 @@ class CalibrateResult(Result):
     """`novelty.safetensors`: how unlike the known species a photograph looks; None without embeddings."""
     novelty_auroc: float | None = None
     """How well photographs of genera that are left out are told by it; None where there is but one genus."""
+    examples: tuple[AnswerExample, ...] = ()
+    """A few answers at the target, for photographs of the evaluation half."""
 
 
 class RegisterSpec(StageSpec):

@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.evaluation.reliability import Reliability, binned
-from ml.spec import GroupPoint, OperatingPoint, SpecificityOptions, WatchedTaxon
+from ml.spec import AnswerExample, GroupPoint, OperatingPoint, SpecificityOptions, WatchedTaxon
 from ml.specificity.answers import candidates
+from ml.specificity.examples import examples
 from ml.specificity.operating_points import OperatingCurve
 from ml.specificity.temperature import fit_temperature
 from ml.specificity.thresholds import (
@@ -93,6 +94,7 @@ class Outcome:
     groups: tuple[GroupPoint, ...]
     watch: tuple[WatchedTaxon, ...]
     watch_unknown: tuple[str, ...]
+    examples: tuple[AnswerExample, ...]
 
 
 def calibrate_network(data: Labelled, taxonomy: Taxonomy, options: SpecificityOptions) -> Outcome:
@@ -130,6 +132,7 @@ def calibrate_network(data: Labelled, taxonomy: Taxonomy, options: SpecificityOp
             seed=options.seed,
         ),
         watch_unknown=unknown,
+        examples=examples(table, evaluation, taxonomy, target=options.target),
     )  # fmt: skip
 
 

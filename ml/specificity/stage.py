@@ -148,6 +148,7 @@ def write_outcome(outcome: Outcome, *, spec: CalibrateSpec, taxonomy: Taxonomy, 
         groups=outcome.groups,
         watch=outcome.watch,
         watch_unknown=outcome.watch_unknown,
+        examples=outcome.examples,
     )
 
 

@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.table import Table
 
 from ml.spec import RESULT_FILE, CalibrateResult, NetworkName, TrainResult
-from pipeline.commands.examples import examples
 from pipeline.commands.findings import changes, finding, plural, trees
 from pipeline.commands.run_state import duration
 from pipeline.comparison.networks import NETWORKS
@@ -23,7 +22,7 @@ from pipeline.dataset.manifest import DatasetManifest
 from pipeline.errors import ChildError
 from pipeline.history.changes import changed_species
 from pipeline.history.snapshots import read_snapshots
-from pipeline.launching.specs import calibrated, result_of, train_hash, trained
+from pipeline.launching.specs import calibrated, result_of, train_hash
 from pipeline.paths import PROJECT_ROOT
 from pipeline.rejections import counts
 
@@ -34,7 +33,6 @@ DEFAULT: Final = PROJECT_ROOT / "conf" / "sample.yaml"
 """The configuration of a command without `--config`."""
 WIDTH: Final = 100
 """Columns where there is no terminal."""
-EXAMPLES: Final = 3
 SPECIES: Final = 3
 """Species that gained or lost photographs, and are named."""
 STEPS: Final = {
@@ -200,7 +198,6 @@ def _champion(settings: Settings, manifest: DatasetManifest) -> Iterator[str]:
 
 def _promise(settings: Settings, manifest: DatasetManifest, *, network: NetworkName) -> Iterator[str]:
     try:
-        training = trained(settings, manifest, network=network)
         found = calibrated(settings, manifest, network=network)
     except ChildError as error:
         yield f"  its results cannot be read: {error}"
@@ -211,11 +208,10 @@ def _promise(settings: Settings, manifest: DatasetManifest, *, network: NetworkN
     )
     yield f"  of {found.evaluation_photos:,} photographs that decided nothing before, at a mean depth of"
     yield f"  {found.evaluation_depth:.1f} of 7 ranks; {found.abstention_rate:.0%} got no answer."
-    shown = examples(training, found, taxonomy=settings.paths.table("taxonomy"), most=EXAMPLES)
-    if shown:
-        yield "  Three of them:" if len(shown) == EXAMPLES else "  For example:"
-    for one in shown:
-        answer = f"{one.rank} {one.name} ({one.probability:.0%} sure)" if one.name else "not sure of any kingdom"
+    if found.examples:
+        yield "  For example:"
+    for one in found.examples:
+        answer = f"{one.rank} {one.taxon} ({one.probability:.0%} sure)" if one.taxon else "not sure of any kingdom"
         yield f"    {'✓' if one.right else '✗'} {answer:<44}  it is {one.species}"
 
 
