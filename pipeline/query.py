@@ -23,6 +23,8 @@ SHARE: Final = f"{80 // STEPS_TOGETHER}%"
 """The memory of a connection: each step's share of DuckDB's own default, 80 % of what the machine or its container
 (control group) has."""
 
+PARQUET: Final = "format parquet, compression zstd"
+"""How DuckDB writes a table."""
 Inputs = Mapping[str, Path | pa.Table]
 """Views a query reads, by name: a Parquet file, a folder of Parquet files that are one table, or an Arrow table."""
 
@@ -109,6 +111,19 @@ def to_parquet(
     return output
 
 
+def to_csv(
+    name: str,
+    *,
+    inputs: Inputs,
+    output: Path,
+    **parameters: Any,  # noqa: ANN401
+) -> Path:
+    """As `to_parquet`, as CSV with a header: UTF-8, for spreadsheets and statistics."""
+    with atomic_path(output) as partial, connect(inputs=inputs, spill=partial.with_name("spill")) as connection:
+        _copy(connection, name, partial=partial, parameters=parameters, options="format csv, header")
+    return output
+
+
 def copy(
     connection: "duckdb.DuckDBPyConnection",
     name: str,
@@ -126,8 +141,10 @@ def copy(
         metadata: Key-value metadata for the file's footer.
         **parameters: The parameters of the query.
     """
+    facts = ", ".join(f"{identifier(key)}: {literal(value)}" for key, value in (metadata or {}).items())
+    options = f"{PARQUET}, kv_metadata {{{facts}}}" if facts else PARQUET
     with atomic_path(output) as partial:
-        _copy(connection, name, partial=partial, parameters=parameters, metadata=metadata)
+        _copy(connection, name, partial=partial, parameters=parameters, options=options)
     return output
 
 
@@ -137,10 +154,8 @@ def _copy(
     *,
     partial: Path,
     parameters: Mapping[str, Any],
-    metadata: Mapping[str, str] | None = None,
+    options: str = PARQUET,
 ) -> None:
-    facts = ", ".join(f"{identifier(key)}: {literal(value)}" for key, value in (metadata or {}).items())
-    options = "format parquet, compression zstd" + (f", kv_metadata {{{facts}}}" if facts else "")
     with _explained(name):
         connection.execute(
             f"copy (\n{select(name)}\n) to {literal(str(partial))} ({options})", dict(parameters) or None

@@ -11,6 +11,7 @@ from typing import Final
 
 from ml.spec import RESULT_FILE, NetworkName, RegisterResult
 from pipeline.comparison.networks import NETWORKS, best_network
+from pipeline.comparison.wording import counted
 from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.errors import NatureWatchError
@@ -42,11 +43,6 @@ def finding(settings: Settings, asset: str, *, message: str = "") -> str:
     return SENTENCES[asset](settings) if asset in SENTENCES else message
 
 
-def plural(number: int, one: str, many: str | None = None) -> str:
-    """A number with its unit: `1 photograph`, `1,204 photographs`, `2 species`."""
-    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
-
-
 def _left_out(settings: Settings, stage: str) -> str:
     removed = sum(removed_by(settings.paths, stage).values())
     return f"; {removed:,} left out" if removed else ""
@@ -64,41 +60,41 @@ def _source(settings: Settings) -> str:
 
 
 def _occurrences(settings: Settings) -> str:
-    return plural(count(settings.paths.table("occurrences")), "record") + _left_out(settings, "occurrences")
+    return counted(count(settings.paths.table("occurrences")), "record") + _left_out(settings, "occurrences")
 
 
 def _clean(settings: Settings) -> str:
     table = settings.paths.table("clean_occurrences")
     species = len(tally(table, "species_key"))
-    return f"{plural(count(table), 'record')} of {species:,} species" + _left_out(settings, "clean_occurrences")
+    return f"{counted(count(table), 'record')} of {species:,} species" + _left_out(settings, "clean_occurrences")
 
 
 def _index(settings: Settings) -> str:
     paths = settings.paths
     inputs = {name: paths.table(name) for name in ("photo_index", "clean_occurrences")}
     (found,) = rows("indexed_species", inputs=inputs)
-    words = f"{plural(count(paths.table('photo_index')), 'photograph')} of {found['species']:,} species"
+    words = f"{counted(count(paths.table('photo_index')), 'photograph')} of {found['species']:,} species"
     return words + _left_out(settings, "photo_index")
 
 
 def _photos(settings: Settings) -> str:
     statuses = {str(status): number for (status,), number in tally(settings.paths.table("photos"), "status").items()}
     others = [f"{number:,} {status.replace('_', ' ')}" for status, number in statuses.items() if status != "ok"]
-    return "; ".join([plural(statuses.get("ok", 0), "usable photograph"), *others])
+    return "; ".join([counted(statuses.get("ok", 0), "usable photograph"), *others])
 
 
 def changes(settings: Settings) -> str:
     """What the last snapshot brought and took away."""
     *before, last = read_snapshots(settings.paths)
     if not before:
-        return f"the first snapshot: {plural(last.photographs, 'photograph')}"
+        return f"the first snapshot: {counted(last.photographs, 'photograph')}"
     news = [f"{last.changes[kind]:,} {kind}" for kind in KINDS if last.changes.get(kind)]
     return f"{', '.join(news)} since snapshot {before[-1].number}" if news else "the same photographs as before"
 
 
 def _species(settings: Settings) -> str:
     removed = sum(removed_by(settings.paths, "species").values())
-    rest = f"; {plural(removed, 'photograph')} of rarer ones left out" if removed else ""
+    rest = f"; {counted(removed, 'photograph')} of rarer ones left out" if removed else ""
     return f"{count(settings.paths.table('species')):,} species" + rest
 
 
@@ -121,20 +117,20 @@ def trees(settings: Settings) -> list[str]:
 
 def _split(settings: Settings) -> str:
     sides = {str(side): number for (side,), number in tally(settings.paths.table("split"), "split").items()}
-    return f"{plural(sides.get('train', 0), 'photograph')} to train, {sides.get('validation', 0):,} to validate"
+    return f"{counted(sides.get('train', 0), 'photograph')} to train, {sides.get('validation', 0):,} to validate"
 
 
 def _pack(settings: Settings) -> str:
     folder = settings.paths.training_photos
     size = sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
-    return f"{plural(count(settings.paths.pack_index), 'photograph')} packed, {bytes_in_words(size)}"
+    return f"{counted(count(settings.paths.pack_index), 'photograph')} packed, {bytes_in_words(size)}"
 
 
 def _leakage(settings: Settings) -> str:
     pairs = count(settings.paths.table("leakage"))
     if not pairs:
         return "no near-identical photographs across the split"
-    return f"{plural(pairs, 'pair')} of near-identical photographs across the split"
+    return f"{counted(pairs, 'pair')} of near-identical photographs across the split"
 
 
 def _network(settings: Settings, asset: str) -> str:
@@ -166,7 +162,7 @@ def _registered(settings: Settings) -> str:
 
 
 def _rows(table: str, one: str, many: str, *, after: str = "") -> Finding:
-    return lambda settings: plural(count(settings.paths.table(table)), one, many) + after
+    return lambda settings: counted(count(settings.paths.table(table)), one, many) + after
 
 
 SENTENCES: Final[Mapping[str, Finding]] = {

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
-from ml.spec import WEIGHT_PACKAGES
+from ml.spec import NETWORK_TITLES, WEIGHT_PACKAGES
 from pipeline.config.settings import Settings
 from pipeline.errors import GbifError, NotReadyError, RegistryError
 from pipeline.gbif.client import Credentials
@@ -31,8 +31,9 @@ WITHOUT_GPU: Final = ("inception", "resnet", "convnext", "vit_", "eva", "swin")
 
 READS_SOURCE: Final = frozenset({"gbif_download", "photos"})
 """Assets that read from the source, or from the hosts of photographs."""
-NETWORKS: Final = ("baseline", "baseline_matched", "multi_view", "genus_stage", "knowledge_transfer")
-NEEDS_MLFLOW: Final = (*NETWORKS, *(f"specificity_{name}" for name in NETWORKS), "comparison", "candidate", "champion")
+NETWORKS: Final = frozenset(NETWORK_TITLES)
+"""Assets that train."""
+NEEDS_MLFLOW: Final = NETWORKS | {f"specificity_{name}" for name in NETWORKS} | {"comparison", "candidate", "champion"}
 """Assets that log to MLflow before anything else."""
 
 

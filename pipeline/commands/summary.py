@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.table import Table
 
 from ml.spec import RESULT_FILE, CalibrateResult, NetworkName, TrainResult
-from pipeline.commands.findings import changes, finding, plural, trees
+from pipeline.commands.findings import changes, finding, trees
 from pipeline.commands.run_state import duration
 from pipeline.comparison.networks import NETWORKS
+from pipeline.comparison.wording import counted
 from pipeline.config.problems import CONFIG_VARIABLE
 from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import DatasetManifest
@@ -129,8 +130,8 @@ def _counts_table(settings: Settings, manifest: DatasetManifest) -> Table:
     rejected = counts(settings.paths)
     for step, (stage, unit) in STEPS.items():
         rules = ", ".join(f"{rule.replace('_', ' ')} {n:,}" for rule, n in sorted(rejected.get(stage, {}).items()))
-        table.add_row(step.removesuffix("_ok"), plural(manifest.counts[step], unit), rules)
-    table.add_row("species", plural(manifest.counts["species"], "species", "species"), "")
+        table.add_row(step.removesuffix("_ok"), counted(manifest.counts[step], unit), rules)
+    table.add_row("species", counted(manifest.counts["species"], "species", "species"), "")
     return table
 
 

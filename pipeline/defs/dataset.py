@@ -298,7 +298,7 @@ class PageConfig(dg.Config):
         "taxonomy", "taxonomy_diff", "split", "attribution", "leakage", "manifest",
     ],
     code_version=code_version(
-        "species_per_class", "long_tail", "observation_places", "licence_counts", "leakage_examples", "chosen_taxa",
+        "species_per_class", "long_tail", "observation_places", "leakage_examples", "chosen_taxa",
         "taxon_sheet", "taxonomy_changes", "dataset_summary", "species_kingdoms", "species_list", "same_photographs",
         "rejection_examples", "rejection_records", "changes_species", "changes_replaced", "changed_photographs",
         "changed_species", python=2,

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ml.palette import BLUE, GOLD, GREEN, INK, MUTED, POINTS, SERIES, VERMILION
+from pipeline.dataset.attribution import licence_counts
 from pipeline.history.changes import Comparison, changed_species
 from pipeline.pages.figures import (
     Mark,
@@ -53,8 +54,7 @@ def licences(paths: Paths) -> Path:
     Raises:
         TableError: `attribution.parquet` is missing.
     """
-    found = rows("licence_counts", inputs={"attribution": paths.table("attribution")})
-    return draw_once(_file(paths, "licences"), _draw_licences, found)
+    return draw_once(_file(paths, "licences"), _draw_licences, licence_counts(paths.table("attribution")))
 
 
 def rejections_chart(paths: Paths) -> Path:
@@ -122,13 +122,13 @@ def _draw_classes(found: list[Row]) -> "Figure":
     return _bar_figure([name for name, _, _ in named], bars, x="species")
 
 
-def _draw_licences(found: list[Row]) -> "Figure":
-    total = sum(row["photos"] for row in found)
+def _draw_licences(found: dict[str, int]) -> "Figure":
+    total = sum(found.values())
     bars = [
         Mark(place=place, value=photos, text=f"{photos:,} ({photos / total:.1%})", colour=GREEN)
-        for place, photos in enumerate(row["photos"] for row in found)
+        for place, photos in enumerate(found.values())
     ]
-    return _bar_figure([shortened(row["licence"]) for row in found], bars, x="photographs")
+    return _bar_figure([shortened(licence) for licence in found], bars, x="photographs")
 
 
 def _bar_figure(labels: list[str], bars: list[Mark], *, x: str) -> "Figure":

@@ -6,14 +6,14 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from pipeline.files import atomic_path, write_bytes
+from pipeline.files import write_bytes
 from pipeline.gbif.source import SourceRecord
 from pipeline.pages.document import Link, render
 from pipeline.pages.rule_meanings import MEANING, STAGES, rows_in_words
 from pipeline.pages.web_addresses import photo_address, record_address
 from pipeline.paths import Paths
 from pipeline.photos.index import SIZED
-from pipeline.query import connect, literal, rows, select
+from pipeline.query import rows, to_csv
 from pipeline.rejections import counts
 
 EXAMPLES: Final = 10
@@ -65,20 +65,15 @@ def write_rejections_csv(paths: Paths) -> Path:
     Raises:
         TableError: a table is missing.
     """
-    target = paths.reports / "dataset" / "rejections.csv"
     meanings = pa.table({"rule": list(MEANING), "meaning": list(MEANING.values())})
     inputs = {name: paths.table(name) for name in _INPUTS}
-    escaped = ", ".join(
-        f"case when regexp_matches({name}, '^[=+@\\t\\r-]') then '''' || {name} else {name} end as {name}"
-        for name in ("species", "detail", "photo_address")
+    return to_csv(
+        "rejection_records",
+        inputs={**inputs, "meanings": meanings},
+        output=paths.reports / "dataset" / "rejections.csv",
+        sized=SIZED,
+        spreadsheet=True,
     )
-    with atomic_path(target) as partial, connect(inputs={**inputs, "meanings": meanings}) as connection:
-        connection.execute(
-            f"copy (select * replace ({escaped}) from (\n{select('rejection_records')}\n)) "  # noqa: S608
-            f"to {literal(str(partial))} (format csv, header)",
-            {"sized": SIZED},
-        )
-    return target
 
 
 def build_rejections_page(paths: Paths, source: SourceRecord, *, frame: dict[str, object]) -> Path:
@@ -114,7 +109,12 @@ def _stages(paths: Paths, source: SourceRecord) -> list[Stage]:
     examples = rows("rejection_examples", inputs={"rejections": paths.table("rejections")}, most=EXAMPLES)
     lines = pa.Table.from_pylist(examples, schema=pa.schema([(name, pa.string()) for name in _LINE]))
     meanings = pa.table({"rule": list(MEANING), "meaning": list(MEANING.values())})
-    found = rows("rejection_records", inputs={**inputs, "rejections": lines, "meanings": meanings}, sized=SIZED)
+    found = rows(
+        "rejection_records",
+        inputs={**inputs, "rejections": lines, "meanings": meanings},
+        sized=SIZED,
+        spreadsheet=False,
+    )
     return [
         Stage(
             name=stage,

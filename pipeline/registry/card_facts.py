@@ -11,6 +11,7 @@ from ml.spec import SIZE_METRIC, CalibrateResult, NetworkName, TrainResult
 from pipeline.comparison.intervals import over_photographs
 from pipeline.comparison.networks import NETWORKS
 from pipeline.config.settings import Settings
+from pipeline.dataset.attribution import licence_counts
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.gbif.source import SourceRecord
 from pipeline.launching.specs import calibrated, trained
@@ -45,8 +46,8 @@ class CardFacts:
     """group, value, photos, low and high: accuracy by the number of training photographs of a species."""
     confusions: list[Row]
     """species, other, times, photos (of the species), back (times the other way round), rank (that they share)."""
-    licences: list[Row]
-    """Rows of `licence_counts.sql`."""
+    licences: dict[str, int]
+    """Photographs under each licence."""
     epochs: int
     """Epochs begun."""
     steps: int
@@ -100,7 +101,7 @@ def card_facts(settings: Settings, manifest: DatasetManifest, *, network: Networ
         orders=_judged(groups["order"]),
         sizes=_sizes(training),
         confusions=_confusions(training),
-        licences=rows("licence_counts", inputs={"attribution": paths.table("attribution")}),
+        licences=licence_counts(paths.table("attribution")),
         epochs=max((row["epoch"] for row in history), default=0),
         steps=max((row["step"] for row in history), default=0),
         commit=commit,

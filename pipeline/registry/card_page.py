@@ -76,7 +76,7 @@ def card_page(facts: CardFacts) -> str:
         packed=facts.species.packed(facts.found_at),
         found_at=facts.found_at,
         inaturalist=SEARCH_INATURALIST,
-        licences=[[row["licence"], row["photos"]] for row in facts.licences],
+        licences=[list(item) for item in facts.licences.items()],
         pictures={title: (path, CAPTIONS.get(title, "")) for title, path in pictures.items()},
     )  # fmt: skip
 

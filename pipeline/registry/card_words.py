@@ -113,7 +113,7 @@ def data(facts: CardFacts) -> str:
 
 def photograph_licences(facts: CardFacts) -> str:
     """Under which licences the photographs stand, what these mean, and where their holders are named."""
-    return f"{licence_statement({row['licence']: row['photos'] for row in facts.licences})} {ATTRIBUTION}"
+    return f"{licence_statement(facts.licences)} {ATTRIBUTION}"
 
 
 def weight_licence(facts: CardFacts) -> str:

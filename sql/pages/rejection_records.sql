@@ -2,7 +2,8 @@
 -- Grain: one row per row of rejections.
 -- Inputs: rejections, occurrences, clean_occurrences, media, photos, meanings (rule, meaning).
 -- Parameters: $sized, a pattern of addresses that exist in several sizes (groups: up to the size, the photo id, the
---   size, the extension).
+--   size, the extension); $spreadsheet, whether text that a spreadsheet would take for a formula begins with an
+--   apostrophe.
 -- What the key of a rejection is depends on the stage: the archive's line, the occurrence, or the photograph.
 -- Removed media rows are in no table: those with the same photograph id are matched in their order, copies that the
 --   index keeps last. Their id is made as in photo_index_verdicts.sql.
@@ -87,25 +88,36 @@ located as (
         on
             lines.is_photo and lines.stage = 'photo_index'
             and lines.key = listed.photo_id and lines.copy_number = listed.copy_number
+),
+
+named as (
+    select
+        located.*,
+        records.species,
+        meanings.meaning,
+        nullif(concat_ws(': ', located.line, nullif(located.detail, '')), '') as whole_detail,
+        case
+            when regexp_matches(located.url, '(?i)^https?://[^/]*inaturalist[^/]*/photos/\d+/')
+                then 'https://www.inaturalist.org/photos/' || located.photo_id
+            when regexp_matches(located.url, '(?i)^https?://') then located.url
+        end as photo_address
+    from located
+    left join records on located.occurrence_key = records.occurrence_key
+    left join meanings on located.rule = meanings.rule
 )
 
 select
-    case when located.is_photo then 'photograph' else 'record' end as kind,
-    located.occurrence_key,
-    located.photo_id,
-    records.species,
-    located.stage,
-    located.rule,
-    meanings.meaning,
-    nullif(concat_ws(': ', located.line, nullif(located.detail, '')), '') as detail,
-    case
-        when regexp_matches(located.url, '(?i)^https?://[^/]*inaturalist[^/]*/photos/\d+/')
-            then 'https://www.inaturalist.org/photos/' || located.photo_id
-        when regexp_matches(located.url, '(?i)^https?://') then located.url
-    end as photo_address
-from located
-left join records on located.occurrence_key = records.occurrence_key
-left join meanings on located.rule = meanings.rule
+    case when is_photo then 'photograph' else 'record' end as kind,
+    occurrence_key,
+    photo_id,
+    case when $spreadsheet and regexp_matches(species, '^[=+@\t\r-]') then '''' else '' end || species as species,
+    stage,
+    rule,
+    meaning,
+    case when $spreadsheet and regexp_matches(whole_detail, '^[=+@\t\r-]') then '''' else '' end
+    || whole_detail as detail,
+    photo_address
+from named
 order by
-    list_position(['occurrences', 'clean_occurrences', 'photo_index', 'photos', 'species'], located.stage),
-    located.rule, located.occurrence_key, located.photo_id, located.line
+    list_position(['occurrences', 'clean_occurrences', 'photo_index', 'photos', 'species'], stage),
+    rule, occurrence_key, photo_id, line

@@ -3,7 +3,8 @@
 import pyarrow as pa
 import pytest
 
-from pipeline.commands.findings import bytes_in_words, finding, finding_or_nothing, plural
+from pipeline.commands.findings import bytes_in_words, finding, finding_or_nothing
+from pipeline.comparison.wording import counted
 from pipeline.config.settings import Settings
 from pipeline.files import write_json
 from pipeline.history.snapshots import Snapshot
@@ -90,7 +91,7 @@ def test_a_file_that_cannot_be_read_is_told_in_the_log(settings: Settings, capsy
 
 
 def test_units() -> None:
-    assert [plural(1, "record"), plural(1204, "record"), plural(2, "species", "species")] == [
+    assert [counted(1, "record"), counted(1204, "record"), counted(2, "species", "species")] == [
         "1 record", "1,204 records", "2 species",
     ]  # fmt: skip
     assert [bytes_in_words(41_300_000), bytes_in_words(1_240_000_000)] == ["41 MB", "1.2 GB"]

@@ -47,7 +47,7 @@ def changes(number: int, species: int) -> Figure:
 
 
 def licences(number: int) -> Figure:
-    return charts._draw_licences([{"licence": "all rights reserved", "photos": number}, {"licence": LONG, "photos": 1}])
+    return charts._draw_licences({"all rights reserved": number, LONG: 1})
 
 
 PICTURES: dict[str, Callable[[], Figure]] = {
