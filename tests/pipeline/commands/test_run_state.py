@@ -5,6 +5,8 @@ from dagster._core.execution.api import create_execution_plan
 from dagster._core.execution.plan.outputs import StepOutputHandle
 from dagster._core.execution.retries import RetryMode
 
+from ml.child.pipes import Reporter
+from ml.child.progress import LINE_SECONDS, Meter
 from pipeline.commands.run_state import LEFT, PROGRESS, Progress, RunState, duration, short
 from pipeline.definitions import defs
 from pipeline.photos.progress import Report
@@ -38,6 +40,17 @@ def test_what_a_fetch_says_is_progress() -> None:
     note = LEFT.sub("", match["note"])
     assert note.endswith("100 gone, retries after 2 times stalled")
     assert "left" not in note
+
+
+def test_what_a_training_says_is_progress() -> None:
+    said: list[str] = []
+    meter = Meter(title="epoch 1 of 8", total=3840, reporter=Reporter(said.append), bar=None)
+    meter._last -= LINE_SECONDS
+    meter.advance(864, note="loss 6.210")
+    match = PROGRESS.fullmatch(said[0])
+    assert match is not None
+    assert (match["done"], match["total"], match["unit"]) == ("864", "3840", "photographs")
+    assert match["note"].endswith("a second, loss 6.210")
 
 
 def test_a_fetch_speaks_often_at_its_beginning_and_seldom_later() -> None:
