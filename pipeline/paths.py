@@ -110,6 +110,15 @@ class Paths:
         """Everything one training stage wrote, for one content version of its inputs."""
         return self.data_root / "models" / network / version
 
+    @property
+    def production(self) -> Path:
+        """`production.json`: which training is released next, and why; see `pipeline.production`."""
+        return self.data_root / "models" / "production.json"
+
+    def exam_answers(self, exam: str) -> Path:
+        """What model versions answered in one version of the exam."""
+        return self.data_root / "exam" / exam
+
     def evaluation(self, network: str, version: str) -> Path:
         """Calibration of one trained network, for one content version of its inputs."""
         return self.data_root / "evaluation" / network / version

@@ -2,15 +2,15 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, field_validator, model_validator
+from pydantic import AfterValidator, Field, HttpUrl, field_validator, model_validator
 
 from ml.spec import RANKS, WEIGHT_PACKAGES, Line, Rank, Share, ThresholdOptions, TrainingOptions
 from pipeline.config.licence_names import RECORD_LICENCES
+from pipeline.config.section import Section
 from pipeline.config.values import (
     Archive,
     BackboneText,
     Country,
-    Cron,
     File,
     GbifKey,
     Licence,
@@ -36,13 +36,7 @@ KNOWN_BYTES: dict[str, tuple[float, float]] = {"static.inaturalist.org": (5e9, 2
 its open data bucket."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, allow_inf_nan=False, coerce_numbers_to_str=True, use_attribute_docstrings=True
-    )
-
-
-class ReplicaSettings(_Section):
+class ReplicaSettings(Section):
     """The embedded GBIF and photo server of `source.mode: replica`, for trying and testing."""
 
     photos: PathText | None = None
@@ -54,7 +48,7 @@ class ReplicaSettings(_Section):
     """Names of faults to switch on; `naturewatch replica --help` lists them."""
 
 
-class SourceSettings(_Section):
+class SourceSettings(Section):
     """Which occurrences, and from where."""
 
     mode: Literal["replica", "search", "download", "archive", "folder"] = "replica"
@@ -113,7 +107,7 @@ class SourceSettings(_Section):
         return self
 
 
-class HostLimits(_Section):
+class HostLimits(Section):
     """Limits of one host; a key that is not given keeps the general limit."""
 
     concurrency: int = Field(default=16, ge=1, le=256)
@@ -131,7 +125,7 @@ class HostLimits(_Section):
 class PhotoSettings(HostLimits):
     """Which photographs, and how they are fetched."""
 
-    hosts: Annotated[dict[str, HostLimits], AfterValidator(checked_hosts)] = {}
+    hosts: Annotated[dict[str, HostLimits], AfterValidator(checked_hosts)] = Field(default={})
     """Limits of single hosts by name, as `{host: {concurrency, requests_per_second, bytes_per_hour, bytes_per_day}}`;
     each one given replaces the general limit."""
     size: Literal["original", "large", "medium"] = "large"
@@ -181,7 +175,7 @@ class PhotoSettings(HostLimits):
         return general if own is None else general.model_copy(update=own.model_dump(exclude_unset=True))
 
 
-class TaxonomySettings(_Section):
+class TaxonomySettings(Section):
     """How the taxonomy is cleaned."""
 
     unusual: Literal["placeholder", "drop"] = "placeholder"
@@ -194,7 +188,7 @@ class TaxonomySettings(_Section):
     `source.checklist_key`."""
 
 
-class SplitSettings(_Section):
+class SplitSettings(Section):
     """How photographs are divided into training and validation."""
 
     unit: Literal["observation", "photo"] = "observation"
@@ -222,7 +216,7 @@ class SplitSettings(_Section):
         return self
 
 
-class TrainingSettings(_Section, TrainingOptions):
+class TrainingSettings(Section, TrainingOptions):
     """How networks are trained."""
 
     backbone: BackboneText = "inception_resnet_v2"
@@ -288,11 +282,11 @@ class TrainingSettings(_Section, TrainingOptions):
         return tuple(range(self.seed, self.seed + self.repeats))
 
 
-class SpecificitySettings(_Section, ThresholdOptions):
+class SpecificitySettings(Section, ThresholdOptions):
     """How the answer's rank is chosen; `docs/specificity.md` explains it."""
 
 
-class RegistrySettings(_Section):
+class RegistrySettings(Section):
     """Where runs and models are kept."""
 
     tracking_uri: TrackingUri | None = None
@@ -308,12 +302,3 @@ class RegistrySettings(_Section):
     """Address of the MLflow UI, which Dagster's metadata link to."""
     tolerance: float = Field(default=0.02, ge=0, lt=1)
     """How far a challenger's validation top-1 may be below the champion's and still replace it, as a share."""
-
-
-class RefreshSettings(_Section):
-    """The scheduled refresh as NatureWatch grows."""
-
-    cron: Cron = "0 3 * * 1"
-    """When the weekly refresh runs, in UTC; the schedule is off until it is switched on in the UI."""
-    growth: float = Field(default=0.01, gt=0)
-    """The growth sensor starts a refresh when GBIF has this share more records of the scope than the last download."""

@@ -36,7 +36,6 @@ from pipeline.config.sections import (
     INATURALIST_DATASET,
     HostLimits,
     PhotoSettings,
-    RefreshSettings,
     RegistrySettings,
     SourceSettings,
     SpecificitySettings,
@@ -44,6 +43,7 @@ from pipeline.config.sections import (
     TaxonomySettings,
     TrainingSettings,
 )
+from pipeline.config.upkeep import ExamSettings, GateSettings, LabelSettings, RefreshSettings, RetentionSettings
 from pipeline.config.values import Folder, expanded, sqlite_address
 from pipeline.config.yaml_file import read_mapping
 from pipeline.errors import ConfigurationError
@@ -105,6 +105,10 @@ class Settings(BaseSettings):
     specificity: SpecificitySettings = SpecificitySettings()
     registry: RegistrySettings = RegistrySettings()
     refresh: RefreshSettings = RefreshSettings()
+    exam: ExamSettings = ExamSettings()
+    gate: GateSettings = GateSettings()
+    retention: RetentionSettings = RetentionSettings()
+    labels: LabelSettings = LabelSettings()
 
     @classmethod
     def settings_customise_sources(  # noqa: D102 (pydantic-settings documents it)

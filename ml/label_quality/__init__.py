@@ -1,0 +1,1 @@
+"""How well each photograph's name fits what a classifier that never saw it makes of it."""

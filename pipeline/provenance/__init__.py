@@ -1,0 +1,1 @@
+"""What a model version was made from, in words and as Croissant metadata; GBIF derived datasets."""
