@@ -1,12 +1,30 @@
 """What a child that trains a network is asked, and what it made."""
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from ml.choices import TrainingOptions
-from ml.documents import Result
+from ml.choices import Share, TrainingOptions
+from ml.documents import Document, Result
 from ml.stages.stage_documents import NetworkName, Rank, StageSpec
+
+
+class WarmStart(Document):
+    """The trained network that a refresh goes on from, and where its classes went."""
+
+    network: Path
+    """Its `network.json`."""
+    weights: Path
+    """Its `weights.safetensors`."""
+    taxonomy: Path
+    """The `taxonomy.parquet` that it was trained with."""
+    class_map: Path
+    """`class_map.parquet`: old_class_id, new_class_id, change, occurrences; from `taxonomy` to that of the training."""
+    mixing: float = Field(default=0.5, ge=0, le=1)
+    """The paper's a for rows of new species: 1 starts them as their relatives' mean, 0 by chance."""
+    share: Share = 1 / 3
+    """Steps, at most, as a share of those of a training from nothing."""
 
 
 class TrainSpec(TrainingOptions, StageSpec):
@@ -38,7 +56,15 @@ class TrainSpec(TrainingOptions, StageSpec):
     """`result.json` of the stage of a higher rank that this one goes on from."""
     rare_photos: Path | None = None
     """`genus_photos.parquet`: photographs of species too rare to be classes, which a stage of a higher rank learns."""
+    warm_start: WarmStart | None = Field(default=None, exclude_if=lambda value: value is None)
+    """The network to go on from, for fewer steps; None: a training from nothing."""
     seed: int
+
+    @model_validator(mode="after")
+    def _one_beginning(self) -> Self:
+        if self.warm_start is not None and self.parent is not None:
+            raise ValueError("warm_start and parent exclude each other: a training goes on from one network")
+        return self
 
 
 class TrainResult(Result):
