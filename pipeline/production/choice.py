@@ -1,7 +1,7 @@
 """Which training is released next: kept, adopted, continued from the champion, or made from nothing. Pure functions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Literal
 
 from ml.spec import NetworkName
@@ -27,6 +27,8 @@ class Champion:
     ancestor: str | None = None
     full_photos: int | None = None
     """Training photographs of the last training from nothing among it and its ancestors; None where nobody knows."""
+    first_weights: str | None = None
+    """`training.weights` of that training; None where nobody knows."""
     top1: float | None = None
     """Validation top-1 of its training; None where the training's files are gone."""
     files: Ancestor | None = None
@@ -45,10 +47,10 @@ class Facts:
     photos: int
     """Training photographs of this dataset version."""
     champion: Champion | None
-    research: Mapping[NetworkName, float] = field(default_factory=dict)
+    research: Mapping[NetworkName, float]
     """Validation top-1 of the research networks on this dataset version, as configured; empty unless all are trained
     and calibrated."""
-    network: NetworkName | None = None
+    network: NetworkName | None
     """`refresh.network`."""
     full_growth: float
     """`refresh.full_growth`."""
@@ -76,41 +78,35 @@ def choose(facts: Facts) -> Decision:
     5. Otherwise training goes on from the champion.
     """
     champion = facts.champion
-    usable = champion is not None and champion.lost is None and not champion.differs
-    present = champion is not None and champion.dataset_version == facts.dataset_version and champion.top1 is not None
+    usable = champion if champion is not None and _why_unusable(champion) is None else None
+    present = usable is not None and usable.dataset_version == facts.dataset_version and usable.top1 is not None
+    rival = usable.top1 if usable is not None and present else None
     if facts.research:
-        best = facts.network or max(facts.research, key=lambda name: facts.research[name])
-        if champion is None or champion.top1 is None or not (usable and present):
-            return _adopt(best, facts)
-        if champion.top1 < facts.research[best]:
-            return _adopt(best, facts, than=champion)
-    if champion is None or champion.network is None or not usable:
-        return _full(facts, because=_why_unusable(champion))
+        best = max(facts.research, key=facts.research.__getitem__) if facts.network is None else facts.network
+        if rival is None or rival < facts.research[best]:
+            return _adopt(best, facts, than=None if rival is None else usable)
+    if usable is None or usable.network is None:
+        return _full(facts, because=_why_unusable(champion) or "")
     if present:
         return Decision(
             what="keep",
-            network=champion.network,
-            reason=f"version {champion.version}, the champion, was trained on this dataset version already",
+            network=usable.network,
+            reason=f"version {usable.version}, the champion, was trained on this dataset version already",
         )
-    growth = _growth(facts, champion)
-    if growth is None:
+    return _grown(facts, usable, network=usable.network)
+
+
+def _grown(facts: Facts, champion: Champion, *, network: NetworkName) -> Decision:
+    """From the champion, or from nothing, by how much there is to learn since the last training from nothing."""
+    if not champion.full_photos:
         return _full(facts, because=f"nobody knows how much version {champion.version}, the champion, was trained on")
+    growth = facts.photos / champion.full_photos - 1
+    change = f"training photographs have {'grown' if growth >= 0 else 'shrunk'} by {abs(growth):.0%} since the last "
+    change += "training from nothing"
     if growth > facts.full_growth:
-        return _full(
-            facts,
-            because=f"training photographs have grown by {growth:.0%} since the last training from nothing "
-            f"(refresh.full_growth is {facts.full_growth:.0%})",
-        )
-    return Decision(
-        what="continue",
-        network=champion.network,
-        reason=f"training goes on from version {champion.version}, the champion: training photographs have "
-        f"{'grown' if growth >= 0 else 'shrunk'} by {abs(growth):.0%} since the last training from nothing",
-    )
-
-
-def _growth(facts: Facts, champion: Champion) -> float | None:
-    return None if not champion.full_photos else facts.photos / champion.full_photos - 1
+        return _full(facts, because=f"{change} (refresh.full_growth is {facts.full_growth:.0%})")
+    reason = f"training goes on from version {champion.version}, the champion: {change}"
+    return Decision(what="continue", network=network, reason=reason)
 
 
 def _adopt(network: NetworkName, facts: Facts, *, than: Champion | None = None) -> Decision:
@@ -129,12 +125,15 @@ def _full(facts: Facts, *, because: str) -> Decision:
     return Decision(what="full", network=network, reason=f"trained from nothing: {because}")
 
 
-def _why_unusable(champion: Champion | None) -> str:
+def _why_unusable(champion: Champion | None) -> str | None:
+    """Why nothing can be made of the champion; None where training can go on from it."""
     if champion is None:
         return "there is no champion yet"
     called = f"version {champion.version}, the champion,"
-    if champion.lost is not None:
+    if champion.lost is not None or champion.files is None:
         return f"{called} cannot be gone on from: {champion.lost}"
     if champion.network is None:
         return f"{called} does not say which network it is"
-    return f"{called} was trained otherwise than configured: {', '.join(champion.differs)}"
+    if champion.differs:
+        return f"{called} was trained otherwise than configured: {', '.join(champion.differs)}"
+    return None

@@ -10,7 +10,7 @@ from ml.spec import NETWORK_TITLES, RESULT_FILE, CalibrateResult, CalibrateSpec,
 from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import DatasetManifest, content_hash
 from pipeline.files import atomic_path, digest_of, work_folder
-from pipeline.history.taxonomy_history import build_class_map
+from pipeline.history.class_maps import build_class_map, kept_tree
 from pipeline.launching.specs import (
     bare_spec,
     calibration_of,
@@ -85,38 +85,28 @@ def continued_spec(
     """
     paths = settings.paths
     with work_folder(paths.work("production")) as scratch:
-        built = build_class_map(
-            paths, settings, old_taxonomy=ancestor.taxonomy, output=scratch / "class_map.parquet"
+        tree = kept_tree(paths, ancestor.taxonomy)
+        built = build_class_map(paths, settings, tree=tree, output=scratch / "class_map.parquet")
+        start = WarmStart(
+            network=ancestor.network, weights=ancestor.weights, taxonomy=ancestor.taxonomy, class_map=built
         )
-        moved = content_hash(built)
         spec_hash = digest_of(
-            CONTINUING_CODE, deciding(settings, manifest, network=network), ancestor.identity, moved,
-            settings.training.transfer_mixing,
+            CONTINUING_CODE, deciding(settings, manifest, network=network), ancestor.identity, tree,
+            content_hash(built), start.mixing, start.share,
         )  # fmt: skip
         output = training_folder(paths, network=network, training=spec_hash, how="continued")
-        class_map = output / "class_map.parquet"
-        with atomic_path(class_map) as partial:
+        with atomic_path(output / "class_map.parquet") as partial:
             shutil.copyfile(built, partial)
+    title = f"{NETWORK_TITLES[network]}, continued from version {ancestor.version}"
+    said = {**tags, HOW: "continued", ANCESTOR: ancestor.version}
     spec = bare_spec(
         settings,
         network=network,
         spec_hash=spec_hash,
         output=output,
-        tracking=tracking_spec(
-            settings,
-            manifest,
-            stage=STAGE,
-            title=f"{NETWORK_TITLES[network]}, continued from version {ancestor.version}",
-            tags={**tags, HOW: "continued", ANCESTOR: ancestor.version},
-        ),
+        tracking=tracking_spec(settings, manifest, stage=STAGE, title=title, tags=said),
     )
-    start = WarmStart(
-        network=ancestor.network,
-        weights=ancestor.weights,
-        taxonomy=ancestor.taxonomy,
-        class_map=class_map,
-        mixing=settings.training.transfer_mixing,
-    )
+    start = start.model_copy(update={"class_map": output / "class_map.parquet"})
     return spec.model_copy(update={"warm_start": start, "workers": workers if spec.workers is None else spec.workers})
 
 
@@ -136,7 +126,7 @@ def calibration_spec(
         production.training(settings.paths),
         network=production.network,
         spec_hash=hash_of_calibration(settings, training=production.spec_hash),
-        output=_calibration_folder(settings, production),
+        output=calibration_folder(settings, production),
         tracking=tracking_spec(
             settings,
             manifest,
@@ -153,9 +143,10 @@ def production_calibration(settings: Settings, production: Production) -> Calibr
     Raises:
         ChildError: it is missing, damaged, or was written by another version.
     """
-    return result_of(CalibrateResult, _calibration_folder(settings, production) / RESULT_FILE)
+    return result_of(CalibrateResult, calibration_folder(settings, production) / RESULT_FILE)
 
 
-def _calibration_folder(settings: Settings, production: Production) -> Path:
+def calibration_folder(settings: Settings, production: Production) -> Path:
+    """Where the calibration of the production training is kept."""
     kept = STAGE if production.how == "continued" else production.network
     return settings.paths.evaluation(kept, hash_of_calibration(settings, training=production.spec_hash))

@@ -44,7 +44,8 @@ def champion_facts(settings: Settings) -> Champion | None:
     found = version.tags
     network = found.get(tags.NETWORK)
     named = cast("NetworkName", network) if network in get_args(NetworkName) else None
-    files, lost, differs = None, None, ()
+    files, lost = None, None
+    differs: tuple[str, ...] = ()
     try:
         files = ancestor_of(settings, version)
         differs = _differences(settings, version, files)
@@ -59,6 +60,7 @@ def champion_facts(settings: Settings) -> Champion | None:
         how=cast("How", found.get(tags.HOW, "full")),
         ancestor=found.get(tags.ANCESTOR),
         full_photos=_full_photos(settings, found),
+        first_weights=found.get(tags.FIRST_WEIGHTS),
         top1=None if named is None or training is None else _top1(settings, found, network=named),
         files=files,
         lost=lost,
