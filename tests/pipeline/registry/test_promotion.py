@@ -11,9 +11,10 @@ from mlflow.tracking import MlflowClient
 from pipeline.commands import cli
 from pipeline.config.settings import Settings
 from pipeline.errors import RegistryError
-from pipeline.registry.promotion import Verdict, champion_of, pinned, promote, promote_challenger
-from pipeline.registry.version_tags import GATE, PROMOTED_AT, PROMOTED_BY, PROMOTED_WHY, REPLACED
+from pipeline.exam.decision import Decision
+from pipeline.registry.promotion import champion_of, pinned, promote, promote_challenger
 from pipeline.tracking.runs import client
+from pipeline.tracking.tags import GATE, PROMOTED_AT, PROMOTED_BY, PROMOTED_WHY, REPLACED
 
 pytestmark = pytest.mark.usefixtures("with_store")
 
@@ -51,8 +52,10 @@ def register(settings: Settings, connected: MlflowClient) -> Callable[..., str]:
     return registered
 
 
-def verdict(challenger: str, champion: str | None, *, passed: bool = True) -> Verdict:
-    return Verdict(challenger=challenger, champion=champion, passed=passed, reason="top-1 80.0 %")
+def decision(challenger: str, champion: str | None, *, passed: bool = True) -> Decision:
+    return Decision(
+        challenger=challenger, champion=champion, exam=1, passed=passed, reasons=("top-1 80.0 %",), target=0.9
+    )
 
 
 def champion(settings: Settings) -> str | None:
@@ -62,7 +65,7 @@ def champion(settings: Settings) -> str | None:
 
 def test_the_first_challenger_that_passes_becomes_champion(settings: Settings, register: Callable[..., str]) -> None:
     first = register()
-    done = promote_challenger(settings, verdict(first, None), by="the gate")
+    done = promote_challenger(settings, decision(first, None), by="the gate")
     assert (done.champion, done.replaced, done.promoted) == (first, None, True)
     assert champion(settings) == first
 
@@ -71,9 +74,9 @@ def test_the_version_says_who_promoted_it_when_and_why(
     settings: Settings, connected: MlflowClient, register: Callable[..., str]
 ) -> None:
     first = register()
-    promote_challenger(settings, verdict(first, None), by="the gate")
+    promote_challenger(settings, decision(first, None), by="the gate")
     second = register()
-    promote_challenger(settings, verdict(second, first), by="the gate in run 7")
+    promote_challenger(settings, decision(second, first), by="the gate in run 7")
     tags = connected.get_model_version(settings.registry.model_name, second).tags
     assert tags[PROMOTED_AT].startswith("20")
     assert (tags[PROMOTED_BY], tags[PROMOTED_WHY], tags[REPLACED]) == ("the gate in run 7", "top-1 80.0 %", first)
@@ -81,19 +84,19 @@ def test_the_version_says_who_promoted_it_when_and_why(
 
 def test_one_that_does_not_pass_leaves_the_champion(settings: Settings, register: Callable[..., str]) -> None:
     first = register()
-    promote_challenger(settings, verdict(first, None), by="the gate")
+    promote_challenger(settings, decision(first, None), by="the gate")
     second = register(gate="refused")
-    done = promote_challenger(settings, verdict(second, first, passed=False), by="the gate")
+    done = promote_challenger(settings, decision(second, first, passed=False), by="the gate")
     assert not done.promoted
     assert done.reason == f"version {second} does not replace version {first}: top-1 80.0 %"
     assert champion(settings) == first
 
 
-def test_a_verdict_about_other_versions_is_refused(settings: Settings, register: Callable[..., str]) -> None:
+def test_a_decision_about_other_versions_is_refused(settings: Settings, register: Callable[..., str]) -> None:
     first = register()
-    promote_challenger(settings, verdict(first, None), by="the gate")
+    promote_challenger(settings, decision(first, None), by="the gate")
     second = register()
-    for stale in (verdict(first, None), verdict(second, None), verdict("9", first)):
+    for stale in (decision(first, None), decision(second, None), decision("9", first)):
         with pytest.raises(RegistryError, match="materialise exam_answers, then champion"):
             promote_challenger(settings, stale, by="the gate")
     assert champion(settings) == first
@@ -101,13 +104,13 @@ def test_a_verdict_about_other_versions_is_refused(settings: Settings, register:
 
 def test_without_a_challenger_it_says_what_to_do(settings: Settings) -> None:
     with pytest.raises(RegistryError, match="no version under the alias challenger; materialise the asset candidate"):
-        promote_challenger(settings, verdict("1", None), by="the gate")
+        promote_challenger(settings, decision("1", None), by="the gate")
 
 
 def test_promoting_again_changes_nothing(settings: Settings, register: Callable[..., str]) -> None:
     first = register()
-    promote_challenger(settings, verdict(first, None), by="the gate")
-    again = promote_challenger(settings, verdict(first, first), by="the gate")
+    promote_challenger(settings, decision(first, None), by="the gate")
+    again = promote_challenger(settings, decision(first, first), by="the gate")
     assert (again.champion, again.promoted) == (first, False)
     assert "already" in again.reason
 
@@ -116,9 +119,9 @@ def test_a_person_goes_back_to_the_version_before_and_forth_again(
     settings: Settings, register: Callable[..., str]
 ) -> None:
     first = register()
-    promote_challenger(settings, verdict(first, None), by="the gate")
+    promote_challenger(settings, decision(first, None), by="the gate")
     second = register()
-    promote_challenger(settings, verdict(second, first), by="the gate")
+    promote_challenger(settings, decision(second, first), by="the gate")
     back = promote(settings, "previous", by="ann", why="it calls kiwis moas")
     assert (back.champion, back.replaced) == (first, second)
     assert champion(settings) == first
@@ -141,12 +144,12 @@ def test_a_pinned_champion_stays_until_a_person_moves_it(settings: Settings, reg
     first = register()
     promote(settings, first, by="ann", pin="the survey runs until June")
     second = register()
-    held = promote_challenger(settings, verdict(second, first), by="the gate")
+    held = promote_challenger(settings, decision(second, first), by="the gate")
     assert (held.promoted, held.champion) == (False, first)
     assert "pinned (the survey runs until June)" in held.reason
     freed = promote(settings, first, by="ann")
     assert (freed.promoted, pinned(settings)) == (False, None)
-    assert promote_challenger(settings, verdict(second, first), by="the gate").champion == second
+    assert promote_challenger(settings, decision(second, first), by="the gate").champion == second
 
 
 def test_a_pin_holds_the_version_that_it_was_made_for(
@@ -163,14 +166,14 @@ def test_a_version_whose_files_are_gone_is_never_promoted(
     settings: Settings, connected: MlflowClient, register: Callable[..., str], force: str | None
 ) -> None:
     first = register()
-    promote_challenger(settings, verdict(first, None), by="the gate")
+    promote_challenger(settings, decision(first, None), by="the gate")
     second = register()
     uri = connected.get_model_version_download_uri(settings.registry.model_name, second)
     (Path(urlsplit(uri).path) / "MLmodel").unlink()
     with pytest.raises(RegistryError, match="its files are gone: restore"):
         promote(settings, second, by="ann", force=force)
     with pytest.raises(RegistryError, match="its files are gone: restore"):
-        promote_challenger(settings, verdict(second, first), by="the gate")
+        promote_challenger(settings, decision(second, first), by="the gate")
     assert champion(settings) == first
 
 
@@ -196,7 +199,7 @@ def test_a_promotion_killed_at_any_write_leaves_one_champion_and_is_completed(
     settings: Settings, register: Callable[..., str], monkeypatch: pytest.MonkeyPatch, write: int
 ) -> None:
     first = register()
-    promote_challenger(settings, verdict(first, None), by="the gate")
+    promote_challenger(settings, decision(first, None), by="the gate")
     second = register()
     writes = 0
 
