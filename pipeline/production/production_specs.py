@@ -126,7 +126,7 @@ def calibration_spec(
         production.training(settings.paths),
         network=production.network,
         spec_hash=hash_of_calibration(settings, training=production.spec_hash),
-        output=calibration_folder(settings, production),
+        output=_calibrated(settings, production),
         tracking=tracking_spec(
             settings,
             manifest,
@@ -143,10 +143,14 @@ def production_calibration(settings: Settings, production: Production) -> Calibr
     Raises:
         ChildError: it is missing, damaged, or was written by another version.
     """
-    return result_of(CalibrateResult, calibration_folder(settings, production) / RESULT_FILE)
+    return result_of(CalibrateResult, _calibrated(settings, production) / RESULT_FILE)
 
 
-def calibration_folder(settings: Settings, production: Production) -> Path:
-    """Where the calibration of the production training is kept."""
-    kept = STAGE if production.how == "continued" else production.network
-    return settings.paths.evaluation(kept, hash_of_calibration(settings, training=production.spec_hash))
+def calibration_folder(settings: Settings, *, network: NetworkName, training: str, how: How) -> Path:
+    """Where the calibration of a training is kept, as the settings ask for it; arguments as for `training_folder`."""
+    kept = STAGE if how == "continued" else network
+    return settings.paths.evaluation(kept, hash_of_calibration(settings, training=training))
+
+
+def _calibrated(settings: Settings, production: Production) -> Path:
+    return calibration_folder(settings, network=production.network, training=production.spec_hash, how=production.how)

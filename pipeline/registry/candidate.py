@@ -44,13 +44,16 @@ def candidate_spec(
     calibration = production_calibration(settings, production)
     facts = card_facts(settings, manifest, production=production, commit=tags.get("git.commit", "unknown"))
     folder = settings.paths.release
+    folder_of_calibration = calibration_folder(
+        settings, network=production.network, training=production.spec_hash, how=production.how
+    )
     return register_spec(
         settings,
         manifest,
         training=result,
         network=production.network,
         calibration_hash=hash_of_calibration(settings, training=production.spec_hash),
-        specificity=calibration_folder(settings, production) / RESULT_FILE,
+        specificity=folder_of_calibration / RESULT_FILE,
         model_card=write_bytes(folder / "model_card.md", model_card(facts).encode()),
         model_page=write_bytes(folder / "model_card.html", card_page(facts).encode()),
         attribution=settings.paths.table("attribution"),
