@@ -183,7 +183,7 @@ def _interval(found: CalibrateResult) -> str:
 
 def _champion(settings: Settings, manifest: DatasetManifest) -> Iterator[str]:
     """The version that is served, what it promises, and a few of its answers."""
-    from pipeline.registry.gate import champion_of  # noqa: PLC0415 (MLflow is loaded where a champion was made)
+    from pipeline.registry.promotion import champion_of  # noqa: PLC0415 (MLflow is loaded where a champion was made)
 
     version = champion_of(settings)
     if version is None:
