@@ -79,6 +79,11 @@ class Paths:
         return self.data_root / "fetch" / "attempts"
 
     @property
+    def incomplete_fetch(self) -> Path:
+        """`incomplete.json`: why the last fetch is incomplete, and when to try again (`photos.incomplete`)."""
+        return self.data_root / "fetch" / "incomplete.json"
+
+    @property
     def training_photos(self) -> Path:
         """The pack of pre-resized JPEGs that training reads."""
         return self.data_root / "training_photos"
