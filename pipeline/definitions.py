@@ -8,7 +8,7 @@ import dagster as dg
 
 from ml.spec import MLFLOW_DEFAULTS
 from pipeline.config.settings import load_settings
-from pipeline.defs import automation, checks, dataset, evaluation, ingest, release, training
+from pipeline.defs import automation, checks, dataset, evaluation, history, ingest, release, training
 from pipeline.defs.console import console
 from pipeline.defs.metadata import described
 from pipeline.defs.scope_resource import Scope
@@ -30,6 +30,7 @@ def _group(module: ModuleType, name: str) -> list[dg.AssetsDefinition]:
 defs = dg.Definitions(
     assets=[
         *_group(ingest, "ingest"),
+        *_group(history, "dataset"),
         *_group(dataset, "dataset"),
         *_group(training, "training"),
         *_group(evaluation, "evaluation"),

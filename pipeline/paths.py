@@ -107,6 +107,15 @@ class Paths:
         return self.data_root / "datasets" / version
 
     @property
+    def losses_record(self) -> Path:
+        """`losses.json`: whether the next dataset may be built although it loses photographs; see `history.losses`."""
+        return self.data_root / "losses" / "losses.json"
+
+    def kept_photographs(self, identity: str) -> Path:
+        """The photographs of a dataset that passed, for the comparison with the next one."""
+        return self.data_root / "losses" / f"{identity}.parquet"
+
+    @property
     def features(self) -> Path:
         """What frozen layers make of photographs; files here may be removed at any time."""
         return self.data_root / "features"
