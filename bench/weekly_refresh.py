@@ -5,13 +5,18 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import dagster as dg
 
 from ml.__main__ import main as stage
 from pipeline.config.settings import Settings, load_settings
 from pipeline.definitions import defs
+from pipeline.defs.production import REFRESH
+from pipeline.defs.scope_resource import Scope
+
+BESIDE: Final = ("dataset_page",)
+"""Assets of a refresh that the simulation leaves out."""
 
 
 class InProcess(dg.PipesSubprocessClient):
@@ -43,17 +48,20 @@ class Refresh:
     data_versions: Mapping[str, str]
 
 
-def refresh(job: str, *, instance: dg.DagsterInstance, run_config: Mapping[str, Any] | None = None) -> Refresh:
-    """Run a job of the pipeline to its end.
+def refresh(*, instance: dg.DagsterInstance, run_config: Mapping[str, Any] | None = None) -> Refresh:
+    """Run the assets and checks of the job `refresh` to their end, but for pages and searches that decide nothing.
 
     Args:
-        job: Its name.
         instance: Where Dagster keeps its events.
         run_config: Options of the run.
     """
-    found = defs.resolve_job_def(job)
-    done = found.execute_in_process(
-        instance=instance, run_config=run_config, resources={"pipes": InProcess()}, raise_on_error=False
+    done = dg.materialize(
+        [*(defs.assets or []), *(defs.asset_checks or [])],  # type: ignore[list-item]
+        selection=REFRESH - dg.AssetSelection.assets(*BESIDE),
+        instance=instance,
+        run_config=run_config,
+        resources={"scope": Scope(), "pipes": InProcess()},
+        raise_on_error=False,
     )
     events = done.all_events
     materialized = [

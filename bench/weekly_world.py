@@ -70,6 +70,12 @@ class World:
             self.photographs[index] = replace(self.photographs[index], species=after)
         return round(share * len(found))
 
+    def correct(self) -> int:
+        """Call every photograph by what it shows, and return how many had another name."""
+        wrong = sum(each.species != each.shows for each in self.photographs)
+        self.photographs = [replace(each, species=each.shows) for each in self.photographs]
+        return wrong
+
     def poison(self, names: Sequence[str]) -> list[Photograph]:
         """Shuffle the names of all photographs of these species among each other; returns the world before."""
         before = list(self.photographs)
