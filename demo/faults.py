@@ -13,6 +13,7 @@ FAULTS = {
     "png": "PNG bytes under a .jpg address, always",
     "gone": "404, always",
     "private_redirect": "a redirect to http://10.0.0.1/, always",
+    "outage": "503, always; hits every second photograph",
 }
 """Name to what it does; `python -m demo --help` prints this."""
 
@@ -41,7 +42,7 @@ def parse_faults(text: str) -> frozenset[str]:
 def is_hit(fault: str, photo_id: str) -> bool:
     """Whether a fault hits a photograph: by hash, so the same ones on every run and in every release."""
     digest = hashlib.sha256(f"{fault}:{photo_id}".encode()).digest()
-    return int.from_bytes(digest[:4], "big") % ONE_IN == 0
+    return int.from_bytes(digest[:4], "big") % (2 if fault == "outage" else ONE_IN) == 0
 
 
 class Faults:

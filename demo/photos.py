@@ -99,6 +99,7 @@ class PhotoHost:
         plain: dict[str, Callable[[], web.Response]] = {
             "rate_limit": too_many_requests,
             "unavailable": lambda: web.Response(status=503, text="Service Unavailable"),
+            "outage": lambda: web.Response(status=503, text="Service Unavailable"),
             "truncated": lambda: web.Response(body=body[: len(body) * 2 // 3], content_type=content_type(body)),
             "html": lambda: web.Response(text="<!doctype html><title>Photos</title>", content_type="text/html"),
             "gone": lambda: web.Response(status=404, text="Not Found"),

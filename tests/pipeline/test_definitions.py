@@ -64,8 +64,8 @@ PARENTS = {
 GROUPS = {
     "ingest": {"gbif_download", "occurrences", "media", "clean_occurrences", "photo_index", "changes", "photos"},
     "dataset": {
-        "losses", "drift", "species", "rejections", "taxonomy", "class_map", "taxonomy_diff", "split", "exam", "genus_photos",
-        "attribution", "training_photos", "leakage", "manifest", "dataset_page",
+        "losses", "drift", "species", "rejections", "taxonomy", "class_map", "taxonomy_diff", "split", "exam",
+        "genus_photos", "attribution", "training_photos", "leakage", "manifest", "dataset_page",
     },
     "training": NETWORKS,
     "evaluation": CALIBRATIONS | {"comparison"},
