@@ -62,8 +62,8 @@ PARENTS = {
 GROUPS = {
     "ingest": {"gbif_download", "occurrences", "media", "clean_occurrences", "photo_index", "changes", "photos"},
     "dataset": {
-        "species", "rejections", "taxonomy", "class_map", "taxonomy_diff", "split", "exam", "genus_photos", "attribution",
-        "training_photos", "leakage", "manifest", "dataset_page",
+        "species", "rejections", "taxonomy", "class_map", "taxonomy_diff", "split", "exam", "genus_photos",
+        "attribution", "training_photos", "leakage", "manifest", "dataset_page",
     },
     "training": NETWORKS,
     "evaluation": CALIBRATIONS | {"comparison"},
