@@ -89,6 +89,14 @@ OF_TABLE: Final[dict[str, dict[str, str]]] = {
         "error": "What went wrong in the last attempt.",
         "fetched_at": "When the last attempt ended, in UTC.",
     },
+    "losses": {
+        "taxon_key": "Key of the species in the last dataset.",
+        "reason": "Why the species loses photographs.",
+        "photos": "Photographs that it loses for this reason.",
+        "gone": "Of them, photographs that are in no other class either.",
+        "photos_before": "Photographs of the species in the last dataset.",
+        "photos_after": "Photographs of the species in this one; 0 where the species is lost.",
+    },
     "species": {
         "taxon_key": "Key of the species in the checklist.",
         "photos": "Usable photographs of the species.",

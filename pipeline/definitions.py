@@ -14,6 +14,7 @@ from pipeline.defs import (
     dataset,
     evaluation,
     exam,
+    history,
     ingest,
     production,
     promotion,
@@ -41,6 +42,7 @@ def _group(module: ModuleType, name: str) -> list[dg.AssetsDefinition]:
 defs = dg.Definitions(
     assets=[
         *_group(ingest, "ingest"),
+        *_group(history, "dataset"),
         *_group(dataset, "dataset"),
         *_group(training, "training"),
         *_group(evaluation, "evaluation"),

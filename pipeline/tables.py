@@ -141,6 +141,30 @@ CONTRACTS: dict[str, Contract] = {
             "a path is relative to the data root": "path is null or (path not like '/%' and path not like '%..%')",
         },
     ),
+    "losses": Contract(
+        schema=_schema("taxon_key species reason", photos=_BIG, gone=_BIG, photos_before=_BIG, photos_after=_BIG),
+        unique=("taxon_key", "reason"),
+        required=("taxon_key", "species", "reason", "photos", "gone", "photos_before", "photos_after"),
+        allowed={
+            "reason": (
+                "gone from GBIF",
+                "another licence",
+                "not fetched",
+                "gone from its host",
+                "unusable file",
+                "re-identified",
+                "too few images",
+                "over a cap",
+                "duplicate",
+                "left out by a rule",
+            )
+        },
+        rules={
+            "a species loses no more photographs than it had": "photos between 1 and photos_before",
+            "only a re-identified photograph is in another class": "gone <= photos and "
+            "(gone = photos or reason = 're-identified')",
+        },
+    ),
     "species": Contract(
         schema=_schema(
             f"taxon_key checklist_key {_RANKS} kingdom_key phylum_key class_key order_key family_key genus_key",

@@ -25,7 +25,8 @@ PARENTS = {
     "photo_index": {"clean_occurrences", "media"},
     "changes": {"gbif_download", "clean_occurrences", "photo_index"},
     "photos": {"photo_index"},
-    "species": {"clean_occurrences", "photos"},
+    "losses": {"clean_occurrences", "photo_index", "changes", "photos"},
+    "species": {"clean_occurrences", "photos", "losses"},
     "rejections": {"occurrences", "clean_occurrences", "photo_index", "photos", "species"},
     "taxonomy": {"species"},
     "class_map": {"clean_occurrences", "taxonomy"},
@@ -62,7 +63,7 @@ PARENTS = {
 GROUPS = {
     "ingest": {"gbif_download", "occurrences", "media", "clean_occurrences", "photo_index", "changes", "photos"},
     "dataset": {
-        "species", "rejections", "taxonomy", "class_map", "taxonomy_diff", "split", "exam", "genus_photos",
+        "losses", "species", "rejections", "taxonomy", "class_map", "taxonomy_diff", "split", "exam", "genus_photos",
         "attribution", "training_photos", "leakage", "manifest", "dataset_page",
     },
     "training": NETWORKS,
