@@ -81,6 +81,15 @@ OF_TABLE: Final[dict[str, dict[str, str]]] = {
         "change": "What happened to the photograph since the last snapshot.",
         **_CHANGED,
     },
+    "drift": {
+        "kind": "What the photographs are told apart by; a cell is five by five degrees.",
+        "value": "Its value: a name, a code, or a cell's south-western corner; `unknown` where records do not say.",
+        "photographs_before": "Photographs of the snapshot before that have it.",
+        "photographs": "Photographs of this snapshot that have it.",
+        "share_before": "Their share of the snapshot before; null for the first snapshot.",
+        "share": "Their share of this snapshot.",
+        "difference": "How much the share has grown, or shrunk where negative; null for the first snapshot.",
+    },
     "photos": {
         "status": "What became of the photograph: ok, or why it cannot be used.",
         "http_status": "Status of the host's last answer.",

@@ -64,6 +64,11 @@ class Paths:
         return self.snapshots / str(number) / "index.parquet"
 
     @property
+    def snapshot_shares(self) -> Path:
+        """How the photographs of each snapshot are distributed: one Parquet file each; see `pipeline.history.drift`."""
+        return self.snapshots / "shares"
+
+    @property
     def photos(self) -> Path:
         """Fetched photographs under their SHA-256."""
         return self.data_root / "photos"

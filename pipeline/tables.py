@@ -123,6 +123,23 @@ CONTRACTS: dict[str, Contract] = {
             "a relicensed photograph has another licence": "change <> 'relicensed' or licence_before <> licence_after",
         },
     ),
+    "drift": Contract(
+        schema=_schema(
+            "kind value",
+            photographs_before=_BIG,
+            photographs=_BIG,
+            share_before=_REAL,
+            share=_REAL,
+            difference=_REAL,
+        ),
+        unique=("kind", "value"),
+        required=("kind", "value", "photographs_before", "photographs", "share"),
+        allowed={"kind": ("class", "species", "country", "cell", "month", "year", "licence")},
+        rules={
+            "shares are between 0 and 1": "share between 0 and 1 and coalesce(share_before, 0) between 0 and 1",
+            "without a snapshot before there is no difference": "(share_before is null) = (difference is null)",
+        },
+    ),
     "photos": Contract(
         schema=_schema(
             "photo_id occurrence_key url status sha256 path licence rights_holder creator error",

@@ -332,14 +332,14 @@ class PageConfig(dg.Config):
     op_tags=SOON,
     kinds={"html", "mlflow"},
     deps=[
-        "gbif_download", "occurrences", "media", "clean_occurrences", "changes", "photos", "species", "rejections",
-        "taxonomy", "taxonomy_diff", "split", "attribution", "leakage", "manifest",
+        "gbif_download", "occurrences", "media", "clean_occurrences", "changes", "drift", "photos", "species",
+        "rejections", "taxonomy", "taxonomy_diff", "split", "attribution", "leakage", "manifest",
     ],
     code_version=code_version(
         "species_per_class", "long_tail", "observation_places", "leakage_examples", "chosen_taxa",
         "taxon_sheet", "taxonomy_changes", "dataset_summary", "species_kingdoms", "species_list", "same_photographs",
         "rejection_examples", "rejection_records", "changes_species", "changes_replaced", "changed_photographs",
-        "changed_species", python=2,
+        "changed_species", "drift_distances", "drift_moves", python=2,
     ),
 )  # fmt: skip
 def dataset_page(context: dg.AssetExecutionContext, scope: Scope, config: PageConfig) -> dg.MaterializeResult[None]:

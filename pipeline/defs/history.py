@@ -4,10 +4,12 @@ import dagster as dg
 from pydantic import Field
 
 from pipeline.dataset.manifest import content_hash
-from pipeline.defs.metadata import TABLE, Metadata, code_version, records_table, result
+from pipeline.defs.logged import shown_by
+from pipeline.defs.metadata import TABLE, Metadata, code_version, percentage, records_table, result, table_result
 from pipeline.defs.scope_resource import Scope
 from pipeline.defs.together import PROCESSOR
 from pipeline.files import digest_of
+from pipeline.history.drift import KINDS, build_drift, last_distances, moves
 from pipeline.history.losses import LossRecord, build_losses, lost_photographs, lost_species, scope_changes
 from pipeline.paths import Paths
 from pipeline.query import count
@@ -66,3 +68,39 @@ def _lost(paths: Paths, record: LossRecord) -> dict[str, Metadata]:
         ),
         "changes of the scope": " ".join(scope_changes(record)) or "none",
     }
+
+
+@dg.asset(
+    op_tags=PROCESSOR,
+    kinds=TABLE,
+    deps=["clean_occurrences", "photo_index", "changes"],
+    code_version=code_version("snapshot_shares", "drift", "drift_distances", "drift_moves", python=1),
+)
+def drift(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
+    """How the photographs of this snapshot and of the one before are distributed, and how far that is apart.
+
+    Shares of classes, species, regions, months, years and licences; the distance is the total variation, from 0 to 1.
+    """
+    settings = scope.settings()
+    paths = settings.paths
+    table = build_drift(paths)
+    moved = [
+        {"of": KINDS[row["kind"]], "value": row["value"], "before (%)": _per_cent(row["share_before"]),
+         "now (%)": _per_cent(row["share"])}
+        for row in moves(paths, most=5)
+    ]  # fmt: skip
+    found = last_distances(paths)
+    return table_result(
+        context,
+        settings,
+        table,
+        metadata={
+            **{f"distance of {KINDS[kind]} (%)": percentage(distance) for kind, distance in found.items()},
+            "what moved most": records_table(moved, none="nothing, or there is no snapshot before"),
+            "page and picture": shown_by("dataset_page"),
+        },
+    )
+
+
+def _per_cent(share: float) -> float:
+    return round(100 * share, 1)
