@@ -10,6 +10,7 @@ TITLES: Final = {
     "macro_top1": "mean top-1 of species",
     "depth": "mean depth of the answers",
     "promise": "right answers",
+    "earlier_names": "top-1 by the names of before",
     "group": "top-1",
 }
 """The metrics of the gate for people."""
