@@ -145,6 +145,11 @@ class Paths:
         return self.exam_answers / "decision.json"
 
     @property
+    def exam_splits(self) -> Path:
+        """Species that were one to older model versions and are several now."""
+        return self.data_root / "exam" / "splits.parquet"
+
+    @property
     def exam_renames(self) -> Path:
         """Present names of species that older model versions know under other keys."""
         return self.exam_answers / "renames.parquet"

@@ -22,11 +22,15 @@ TOGETHER: Final = 64
 """Photographs that are decoded ahead, while others go through the network."""
 SCHEMA: Final = pa.schema(
     [
-        ("photo_id", pa.string()), ("path", pa.string()), ("top_node", pa.int32()), ("top_probability", pa.float64()),
-        ("answer_node", pa.int32()), ("answer_probability", pa.float64()),
+        ("photo_id", pa.string()), ("path", pa.string()), ("checklist_key", pa.string()), ("species_key", pa.string()),
+        ("top_node", pa.int32()), ("top_probability", pa.float64()), ("answer_node", pa.int32()),
+        ("answer_probability", pa.float64()),
     ]
 )  # fmt: skip
-"""Answers as nodes of the version's own tree: they stay as they are when photographs are identified anew."""
+"""Answers as nodes of the version's own tree, and what the photograph was called when the version was asked: both stay
+as they are when photographs are identified anew."""
+SHOWN: Final = ("photo_id", "path", "checklist_key", "species_key")
+"""What a row takes from the exam."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -90,11 +94,11 @@ class Contestant:
             chosen.probabilities.tolist(),
             strict=True,
         )
-        names = SCHEMA.names[2:]
+        names = SCHEMA.names[len(SHOWN) :]
         return [
             None
             if each is None
-            else {"photo_id": row["photo_id"], "path": row["path"], **dict(zip(names, next(answers), strict=True))}
+            else {**{name: row[name] for name in SHOWN}, **dict(zip(names, next(answers), strict=True))}
             for row, each in zip(batch, views, strict=True)
         ]
 

@@ -66,7 +66,11 @@ class Exam:
     def marked(self, version: ExaminedVersion, rows: Sequence[Row]) -> list[Row]:
         """Answers with what is right about them, for the photographs that are shown."""
         marker = Marker.read(
-            self.folder(version) / TAXONOMY, present=self.spec.taxonomy, renames=self.spec.renames, exam=self.spec.exam
+            self.folder(version) / TAXONOMY,
+            present=self.spec.taxonomy,
+            renames=self.spec.renames,
+            splits=self.spec.splits,
+            exam=self.spec.exam,
         )
         answers = {(row["photo_id"], row["path"]): row for row in rows}
         pairs = ((photo, answers.get((photo["photo_id"], photo["path"]))) for photo in self.photographs)

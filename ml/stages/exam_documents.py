@@ -27,6 +27,8 @@ class ExamSpec(StageSpec):
     """The present `taxonomy.parquet`: lineages of the present names."""
     renames: Path
     """`renames.parquet`: old_checklist_key, old_taxon_key, checklist_key, taxon_key of species with another key now."""
+    splits: Path
+    """`splits.parquet`: checklist_key, taxon_key, part_checklist_key, part_taxon_key of species that were divided."""
     photographs: Path
     """The folder that the paths of `exam` are relative to."""
     answers: Path
@@ -48,7 +50,8 @@ class VersionAnswers(Document):
     number: str
     answers: Path | None = None
     """Parquet, a row per photograph that is shown and that the version answered: photo_id, observation_id, species_key
-    (present), known (whether the version has the species), top1_right, top_name, top_probability, rank, depth,
+    (present), named_key (present key of what it was called when the version was asked), known (whether the version has
+    the species as it is understood now), top1_right, top_key, top_name, top_probability, rank, depth,
     answer_name, answer_key, answer_probability, answer_right. None where it answered none."""
     asked: int = 0
     """Photographs that went through the network now; the others were answered before."""

@@ -183,7 +183,7 @@ def counts_add_up(scope: Scope) -> dg.AssetCheckResult:
 
 @dg.asset_check(op_tags=PROCESSOR, asset="exam_answers", blocking=True)
 def gate(scope: Scope) -> dg.AssetCheckResult:
-    """In the exam the challenger is no worse than the gate allows: than the champion, and the best one of the last year.
+    """On the exam the challenger is no worse than the champion, and the best one of the last year, as the gate allows.
 
     If it is worse, the champion stays, and the run ends with the reason. The section `gate` says what may be lost;
     `naturewatch promote VERSION --force REASON` promotes the version all the same.

@@ -246,7 +246,7 @@ def leakage(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeRe
     op_tags=PROCESSOR,
     kinds=TABLE,
     deps=["split", "taxonomy", "class_map", "rejections"],
-    code_version=code_version("exam", "exam_renames", python=1),
+    code_version=code_version("exam", "exam_renames", "exam_splits", python=1),
 )
 def exam(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
     """Validation photographs on which all model versions are judged: frozen, and growing only by addition.

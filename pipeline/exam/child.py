@@ -27,6 +27,7 @@ def exam_spec(
         exam=paths.table("exam"),
         taxonomy=paths.table("taxonomy"),
         renames=paths.exam_renames,
+        splits=paths.exam_splits,
         photographs=paths.data_root,
         answers=paths.exam_answers / "answers",
         registry=settings.tracking_uri,

@@ -14,8 +14,9 @@ from pipeline.errors import RegistryError
 from pipeline.files import write_json
 from pipeline.paths import Paths
 
-Kind = Literal["top1", "macro_top1", "depth", "promise", "group"]
-"""The metrics of the gate, as the section `gate` of the configuration names them."""
+Kind = Literal["top1", "macro_top1", "depth", "promise", "earlier_names", "group"]
+"""The metrics of the gate, as the section `gate` of the configuration names them. `earlier_names` is top-1 by what the
+photographs were called when the other version was put to the exam; what is wanted of it is what is wanted of top-1."""
 
 
 class _Record(BaseModel):

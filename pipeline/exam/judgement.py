@@ -1,13 +1,14 @@
 """Judges a challenger by what it and other versions answered in the exam; the rules are the section `gate`.
 
-Two versions are compared on the photographs that both answered, of species that both know. A change that is too bad
-fails; a group, of which there may be many with few photographs each, fails only where its interval lies below zero as
-well. What could not be measured fails.
+Two versions are compared on the photographs that both answered, of species that both know, by their present names
+and, where some were called otherwise when the other version was asked, by the names of then as well. A change that is
+too bad fails; a group, of which there may be many with few photographs each, fails only where its interval lies below
+zero as well. What could not be measured fails.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -57,6 +58,11 @@ class Answered:
             right=np.array([row["answer_right"] for row in rows], dtype=np.float64),
             depth=np.array([row["depth"] for row in rows], dtype=np.float64),
         )
+
+    def marks_by(self, names: Sequence[str], photos: Sequence[str]) -> Marks:
+        """Answers about some photographs, where each is right if its most probable species has the given key."""
+        top1 = [self.rows[photo]["top_key"] == name for name, photo in zip(names, photos, strict=True)]
+        return replace(self.marks(photos, {}), top1=np.array(top1, dtype=np.float64))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -133,6 +139,7 @@ def compare(
         "top1": found.top1, "macro_top1": found.macro_top1, "depth": found.depth, "promise": found.promise,
     }  # fmt: skip
     measures = [Measure(kind=kind, mine=first, theirs=second, change=change) for kind, change in overall.items()]
+    measures += _earlier_names(one, other, common)
     for name, change in found.groups.items():
         inside = np.flatnonzero(first.groups == name)
         if len(inside) >= gate.group_photos:
@@ -147,6 +154,18 @@ def compare(
         verdicts=verdicts if common else (),
         only=(_only(one, other, both), _only(other, one, both)),
     )
+
+
+def _earlier_names(one: Answered, other: Answered, photos: Sequence[str]) -> list[Measure]:
+    """Top-1 by what the photographs were called when the other version was asked, where some are called otherwise now.
+
+    By present names alone, a challenger that learnt names which were shuffled would be judged by these very names.
+    """
+    names = [other.rows[photo]["named_key"] for photo in photos]
+    if all(other.rows[photo]["species_key"] == name for name, photo in zip(names, photos, strict=True)):
+        return []
+    mine, theirs = one.marks_by(names, photos), other.marks_by(names, photos)
+    return [Measure(kind="earlier_names", mine=mine, theirs=theirs, change=changes(mine, theirs, seed=SEED).top1)]
 
 
 def group_names(settings: Settings) -> dict[str, str]:
@@ -192,7 +211,7 @@ def _alone(
 
 def _verdict(settings: Settings, measure: Measure, *, other: str | None) -> Verdict:
     kind, mine, theirs, change = measure.kind, measure.mine, measure.theirs, measure.change
-    wanted: MetricThreshold = getattr(settings.gate, kind)
+    wanted: MetricThreshold = getattr(settings.gate, "top1" if kind == "earlier_names" else kind)
     value = _value(kind, mine)
     numbers: dict[str, Any] = {
         "metric": kind,
@@ -229,7 +248,13 @@ def _value(kind: Kind, marks: Marks) -> float:
         return math.nan
     if kind == "macro_top1":
         return macro(marks.top1, marks.species)
-    column = {"top1": marks.top1, "group": marks.top1, "depth": marks.depth, "promise": marks.right}[kind]
+    column = {
+        "top1": marks.top1,
+        "earlier_names": marks.top1,
+        "group": marks.top1,
+        "depth": marks.depth,
+        "promise": marks.right,
+    }[kind]
     return float(column.mean())
 
 
@@ -270,7 +295,8 @@ def _rows(path: Path | None) -> list[Row]:
     if path is None:
         return []
     columns = [
-        "photo_id", "observation_id", "species_key", "known", "top1_right", "top_name", "answer_right", "depth",
+        "photo_id", "observation_id", "species_key", "named_key", "known", "top1_right", "top_key", "top_name",
+        "answer_right", "depth",
     ]  # fmt: skip
     found: list[Row] = pq.read_table(path, columns=columns).to_pylist()
     return found

@@ -19,6 +19,10 @@ RENAMES: Final = pa.schema(
     [(name, pa.string()) for name in ("old_checklist_key", "old_taxon_key", "checklist_key", "taxon_key")]
 )
 """Columns of `renames.parquet`."""
+SPLITS: Final = pa.schema(
+    [(name, pa.string()) for name in ("checklist_key", "taxon_key", "part_checklist_key", "part_taxon_key")]
+)
+"""Columns of `splits.parquet`."""
 _SPLITS: Final = b"naturewatch.splits"
 """Key of the table's metadata: every way in which the sides were drawn while there has been an exam, as JSON."""
 
@@ -60,7 +64,7 @@ class Exam:
 
 
 def build_exam(paths: Paths, settings: Settings) -> Exam:
-    """Write `exam.parquet`, the last version of it with what has come on top, and the renames beside the answers.
+    """Write `exam.parquet`, the last version of it with what has come on top; renames and splits beside the answers.
 
     Args:
         paths: The paths of the scope.
@@ -89,16 +93,16 @@ def build_exam(paths: Paths, settings: Settings) -> Exam:
             metadata={_SPLITS.decode(): TypeAdapter(list[DrawnSides]).dump_json(splits).decode()},
             observations=settings.exam.observations_per_species,
         )
-    renames = paths.exam_renames
-    to_parquet(
-        "exam_renames",
-        inputs={
-            "renames": renames if renames.exists() else RENAMES.empty_table(),
-            "class_map": paths.table("class_map"),
-            "taxonomy": paths.table("taxonomy"),
-        },
-        output=renames,
-    )
+    for name, kept, schema in (("renames", paths.exam_renames, RENAMES), ("splits", paths.exam_splits, SPLITS)):
+        to_parquet(
+            f"exam_{name}",
+            inputs={
+                name: kept if kept.exists() else schema.empty_table(),
+                "class_map": paths.table("class_map"),
+                "taxonomy": paths.table("taxonomy"),
+            },
+            output=kept,
+        )
     return _described(output, before=last.num_rows, redrawn=redrawn)
 
 

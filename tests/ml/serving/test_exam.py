@@ -1,8 +1,7 @@
 """The exam's child: each version is asked once for each photograph, and marked by the present names."""
 
 import json
-import subprocess
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from ml.__main__ import main
 from ml.serving import exam
 from ml.serving.exam import RAW, run
 from ml.serving.exam_marks import Marker
@@ -24,6 +24,10 @@ KEA, KAKA, GANNET, MULBERRY = "K7", "K8", "K12", "K19"
 """Keys of the four species, as `rows_of` gives them."""
 RENAMES = pa.schema(
     [(name, pa.string()) for name in ("old_checklist_key", "old_taxon_key", "checklist_key", "taxon_key")]
+)
+
+SPLITS = pa.schema(
+    [(name, pa.string()) for name in ("checklist_key", "taxon_key", "part_checklist_key", "part_taxon_key")]
 )
 
 
@@ -65,10 +69,12 @@ def registered() -> tuple[str, ExaminedVersion]:
 def spec(registered: tuple[str, ExaminedVersion], tmp_path: Path) -> ExamSpec:
     registry, version = registered
     pq.write_table(RENAMES.empty_table(), tmp_path / "renames.parquet")
+    pq.write_table(SPLITS.empty_table(), tmp_path / "splits.parquet")
     return ExamSpec(
         output=tmp_path / "output", spec_hash="e", exam=exam_table(tmp_path, [KEA, KAKA, GANNET, MULBERRY]),
         taxonomy=write_taxonomy(tmp_path / "taxonomy.parquet", rows_of(BIRDS)), renames=tmp_path / "renames.parquet",
-        photographs=tmp_path / "photos", answers=tmp_path / "answers", registry=registry, target=0.9,
+        splits=tmp_path / "splits.parquet", photographs=tmp_path / "photos", answers=tmp_path / "answers",
+        registry=registry, target=0.9,
         challenger=version,
     )  # fmt: skip
 
@@ -79,9 +85,9 @@ def rows(found: VersionAnswers | None) -> list[dict[str, Any]]:
     return pq.read_table(found.answers).to_pylist()  # type: ignore[no-any-return]
 
 
-def test_the_child_answers_as_identify_does(spec: ExamSpec, tmp_path: Path) -> None:
+def test_the_stage_answers_as_identify_does(spec: ExamSpec, tmp_path: Path) -> None:
     file = spec.write(tmp_path / "spec.json")
-    subprocess.run([sys.executable, "-m", "ml", "exam", "--spec", str(file)], check=True, capture_output=True)
+    assert main(["exam", "--spec", str(file)]) == 0
     result = ExamResult.read(spec.output / "result.json").challenger
     assert (result.asked, result.unreadable, result.target, result.problem) == (4, 0, 0.9, None)
     asked = [(str(path), path.read_bytes()) for path in sorted((tmp_path / "photos").iterdir())]
@@ -184,21 +190,34 @@ def test_a_version_of_other_code_is_a_problem_and_not_lost(spec: ExamSpec, tmp_p
     assert "was registered by other code than this: it has no specificity" in str(found.problem)
 
 
-def marked(folder: Path, *, present: str, renames: list[tuple[str, str]], top: str, answer: str) -> dict[str, Any]:
-    """How a version over BIRDS is marked that answered with these nodes about a photograph of `present`."""
+def marked(
+    folder: Path, *, present: str, renames: list[tuple[str, str]], top: str, answer: str, then: str | None = None,
+    splits: Sequence[tuple[str, str]] = (),
+) -> dict[str, Any]:  # fmt: skip
+    """How a version over BIRDS is marked that answered with these nodes about a photograph of `present`.
+
+    `then` is what the photograph was called when the version was asked, `splits` pairs of a species and a part of it.
+    """
     tree = rows_of(BIRDS)
     node = {row["taxon_key"]: row["node_id"] for row in tree}
     path = write_taxonomy(folder / "own.parquet", tree)
     table = [dict(zip(RENAMES.names, ("checklist", old, "checklist", new), strict=True)) for old, new in renames]
     pq.write_table(pa.Table.from_pylist(table, schema=RENAMES), folder / "renames.parquet")
+    table = [dict(zip(SPLITS.names, ("checklist", whole, "checklist", part), strict=True)) for whole, part in splits]
+    pq.write_table(pa.Table.from_pylist(table, schema=SPLITS), folder / "splits.parquet")
     nodes = exam_table(folder, [present])
+    # What was split off has a place in the present tree: that of a species that is not asked about.
+    parts = dict.fromkeys([MULBERRY], splits[0][1]) if splits else {}
     now = write_taxonomy(folder / "now.parquet", [
-        {**row, "taxon_key": dict(renames).get(row["taxon_key"] or "", row["taxon_key"])} for row in tree
+        {**row, "taxon_key": {**dict(renames), **parts}.get(row["taxon_key"] or "", row["taxon_key"])} for row in tree
     ])  # fmt: skip
-    marker = Marker.read(path, present=now, renames=folder / "renames.parquet", exam=nodes)
+    marker = Marker.read(
+        path, present=now, renames=folder / "renames.parquet", splits=folder / "splits.parquet", exam=nodes
+    )
     photo = {"photo_id": "0", "observation_id": "o0", "checklist_key": "checklist", "species_key": present}
     return marker.mark(photo, {
-        "top_node": node[top], "top_probability": 0.9, "answer_node": node[answer], "answer_probability": 0.9,
+        "checklist_key": "checklist", "species_key": then or present, "top_node": node[top], "top_probability": 0.9,
+        "answer_node": node[answer], "answer_probability": 0.9,
     })  # fmt: skip
 
 
@@ -218,6 +237,25 @@ def test_a_key_that_has_changed_is_followed(tmp_path: Path) -> None:
     assert (merged["known"], merged["top1_right"], merged["answer_right"]) == (True, True, True)
 
 
+def test_a_version_does_not_know_a_species_of_which_it_lacks_a_part(tmp_path: Path) -> None:
+    divided = marked(tmp_path, present=KEA, renames=[], top=KEA, answer=KEA, splits=[(KEA, "part")])
+    assert (divided["known"], divided["top1_right"], divided["answer_right"]) == (False, True, True)
+    part = marked(tmp_path, present="part", renames=[], top=KEA, answer=KEA, splits=[(KEA, "part")])
+    assert (part["known"], part["top1_right"]) == (False, False)
+    other = marked(tmp_path, present=GANNET, renames=[], top=GANNET, answer=GANNET, splits=[(KEA, "part")])
+    assert other["known"]
+    # Both are in its tree: nothing is missing.
+    whole = marked(tmp_path, present=KEA, renames=[], top=KEA, answer=KEA, splits=[(KEA, KAKA)])
+    assert whole["known"]
+
+
+def test_what_a_photograph_was_called_is_told_beside_what_it_is_called_now(tmp_path: Path) -> None:
+    row = marked(tmp_path, present=KEA, renames=[], top=KAKA, answer=KAKA, then=KAKA)
+    assert (row["species_key"], row["named_key"], row["top_key"], row["top1_right"]) == (KEA, KAKA, KAKA, False)
+    renamed = marked(tmp_path, present="new", renames=[(KEA, "new")], top=KEA, answer=KEA, then=KEA)
+    assert (renamed["species_key"], renamed["named_key"], renamed["top_key"]) == ("new", "new", "new")
+
+
 def test_of_a_species_that_a_version_does_not_know_the_taxa_above_may_be_right(tmp_path: Path) -> None:
     tree = rows_of(BIRDS)
     (kaka,) = (row for row in tree if row["taxon_key"] == KAKA)
@@ -225,11 +263,16 @@ def test_of_a_species_that_a_version_does_not_know_the_taxa_above_may_be_right(t
         tmp_path / "own.parquet", [row | {"taxon_key": "other"} if row is kaka else row for row in tree]
     )
     pq.write_table(RENAMES.empty_table(), tmp_path / "renames.parquet")
+    pq.write_table(SPLITS.empty_table(), tmp_path / "splits.parquet")
     now = write_taxonomy(tmp_path / "now.parquet", tree)
-    marker = Marker.read(own, present=now, renames=tmp_path / "renames.parquet", exam=exam_table(tmp_path, [KAKA]))
+    marker = Marker.read(
+        own, present=now, renames=tmp_path / "renames.parquet", splits=tmp_path / "splits.parquet",
+        exam=exam_table(tmp_path, [KAKA]),
+    )  # fmt: skip
+    asked = {"checklist_key": "checklist", "species_key": KAKA, "top_node": 7, "top_probability": 1.0}
     photo = {"photo_id": "0", "observation_id": "o0", "checklist_key": "checklist", "species_key": KAKA}
     right = {
-        key: marker.mark(photo, {"top_node": 7, "top_probability": 1.0, "answer_node": node, "answer_probability": 1.0})
+        key: marker.mark(photo, {**asked, "answer_node": node, "answer_probability": 1.0})
         for key, node in {"root": 0, "genus": 6, "kea": 7, "gannets": 11}.items()
     }
     assert not any(row["known"] or row["top1_right"] for row in right.values())
@@ -252,7 +295,9 @@ def test_a_former_champion_that_was_right_more_often_is_asked_as_well(spec: Exam
     kept = pq.read_table(spec.answers / "2" / RAW)
     wrong = [19 if key != MULBERRY else 7 for key in truth[:2]]
     nodes = pa.array([*wrong, *kept["top_node"].to_pylist()[2:]], pa.int32())
-    changed = kept.set_column(2, "top_node", nodes).replace_schema_metadata(kept.schema.metadata)
+    changed = kept.set_column(kept.column_names.index("top_node"), "top_node", nodes).replace_schema_metadata(
+        kept.schema.metadata
+    )
     pq.write_table(changed, spec.answers / "2" / RAW)
     exam_table(tmp_path, [*truth, KEA])
     found = run(spec.model_copy(update={"champion": champion, "rivals": (silent, better)}), reporter=QUIET)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,8 @@ PHOTOS = 400
 SCHEMA = pa.schema(
     [
         ("photo_id", pa.string()), ("observation_id", pa.string()), ("species_key", pa.string()),
-        ("known", pa.bool_()), ("top1_right", pa.bool_()), ("top_name", pa.string()), ("depth", pa.int32()),
-        ("answer_right", pa.bool_()),
+        ("named_key", pa.string()), ("known", pa.bool_()), ("top1_right", pa.bool_()), ("top_key", pa.string()),
+        ("top_name", pa.string()), ("depth", pa.int32()), ("answer_right", pa.bool_()),
     ]
 )  # fmt: skip
 
@@ -31,7 +32,7 @@ def write_tree(settings: Settings) -> None:
 
 def answers(
     folder: Path, number: str, *, wrong: Sequence[int] = (), photos: int = PHOTOS, unknown: Sequence[str] = (),
-    columns: Mapping[str, Any] | None = None, **facts: Any,  # noqa: ANN401
+    columns: Mapping[str, Any] | None = None, named: Mapping[int, str] = MappingProxyType({}), **facts: Any,  # noqa: ANN401
 ) -> VersionAnswers:  # fmt: skip
     """What a version answered that is right about all photographs but some.
 
@@ -42,13 +43,16 @@ def answers(
         photos: How many there are; the species take turns, observation by observation.
         unknown: Keys of species that it does not know.
         columns: Column -> one value for all photographs.
+        named: Photograph -> key of what it was called when the version was asked, where that is another one.
         facts: Other fields of the result.
     """
     mistakes = set(wrong)
     rows = [
         {
             "photo_id": f"p{row:05}", "observation_id": f"o{row // 2}", "species_key": (key := SPECIES[row // 2 % 4]),
-            "known": key not in unknown, "top1_right": row not in mistakes and key not in unknown, "top_name": "?",
+            "named_key": named.get(row, key), "known": key not in unknown,
+            "top1_right": row not in mistakes and key not in unknown,
+            "top_key": key if row not in mistakes else "another", "top_name": "?",
             "depth": 7, "answer_right": row not in mistakes, **(columns or {}),
         }
         for row in range(photos)

@@ -70,7 +70,7 @@ def exam_of(to: Settings, species: dict[str, str], **others: Any) -> tuple[Exam,
         min_size=2, max_size=3,
     )
 )  # fmt: skip
-@settings(max_examples=10)
+@settings(max_examples=7)
 def test_whatever_comes_and_goes_no_row_moves_and_none_leaves(
     tmp_path_factory: pytest.TempPathFactory, weeks: list[dict[str, str]]
 ) -> None:
@@ -181,7 +181,7 @@ def link(old: str, new: str, change: str) -> Row:
     }  # fmt: skip
 
 
-def test_renames_and_mergers_are_followed_for_good_and_splits_are_not(settings: Settings) -> None:
+def test_renames_and_mergers_are_followed_for_good_and_splits_are_remembered(settings: Settings) -> None:
     write_dataset(settings, {})
     weeks: tuple[list[Row], ...] = (
         [link("x", "y", "renamed")],
@@ -192,6 +192,7 @@ def test_renames_and_mergers_are_followed_for_good_and_splits_are_not(settings: 
         write(settings.paths, "class_map", links)
         build_exam(settings.paths, settings)
     assert {row["old_taxon_key"]: row["taxon_key"] for row in read(settings.paths.exam_renames)} == {"x": "a", "y": "a"}
+    assert {(row["taxon_key"], row["part_taxon_key"]) for row in read(settings.paths.exam_splits)} == {("z", "b")}
     # A key that is a species again stands for itself.
     write(settings.paths, "class_map", [link("a", "x", "renamed"), link("c", "a", "renamed")])
     build_exam(settings.paths, settings)
