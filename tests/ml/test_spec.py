@@ -3,10 +3,18 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any, Final
 
 import pytest
+from pydantic import ValidationError
 
-from ml.spec import RESULT_FILE, CalibrateResult
+from ml.spec import RESULT_FILE, CalibrateResult, TrainSpec, WarmStart
+
+TRAINING: Final[dict[str, Any]] = {
+    "network": "multi_view", "output": Path("out"), "spec_hash": "c0ffee", "split": Path("split.parquet"),
+    "taxonomy": Path("taxonomy.parquet"), "photos": Path("index.parquet"), "backbone": "tf_efficientnet_lite0",
+    "weights": "none", "recipe": "sample", "seed": 1,
+}  # fmt: skip
 
 
 def result(folder: Path) -> CalibrateResult:
@@ -50,3 +58,18 @@ def test_a_copy_of_an_earlier_versions_document_does_so_too(written: Path, tmp_p
     copy = tmp_path / "copy" / "evaluation" / "c0ffee"
     shutil.copytree(written, copy)
     assert CalibrateResult.read(copy / RESULT_FILE) == result(copy)
+
+
+def test_a_training_from_nothing_is_written_as_before_warm_starts() -> None:
+    """A specification that was written by an earlier version says the same."""
+    spec = TrainSpec(**TRAINING)
+    assert "warm_start" not in spec.model_dump_json()
+    assert TrainSpec.model_validate_json(spec.model_dump_json()) == spec
+
+
+def test_a_training_goes_on_from_one_network() -> None:
+    files = {name: Path(name) for name in ("network", "weights", "taxonomy", "class_map")}
+    spec = TrainSpec(**TRAINING, warm_start=WarmStart(**files))
+    assert TrainSpec.model_validate_json(spec.model_dump_json()) == spec
+    with pytest.raises(ValidationError, match="warm_start and parent exclude each other"):
+        TrainSpec(**TRAINING, warm_start=WarmStart(**files), parent=Path("result.json"))
