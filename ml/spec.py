@@ -40,6 +40,7 @@ from ml.stages.stage_documents import TrackingSpec as TrackingSpec  # noqa: PLC0
 from ml.stages.training_documents import TrainResult as TrainResult  # noqa: PLC0414
 from ml.stages.training_documents import TrainSpec as TrainSpec  # noqa: PLC0414
 from ml.stages.training_documents import WarmStart as WarmStart  # noqa: PLC0414
+from ml.stages.training_documents import warm_start_problem as warm_start_problem  # noqa: PLC0414
 
 MLFLOW_DEFAULTS = {
     # Telemetry is decided by the operator, not by a library.

@@ -8,7 +8,18 @@ import dagster as dg
 
 from ml.spec import MLFLOW_DEFAULTS
 from pipeline.config.settings import load_settings
-from pipeline.defs import automation, checks, dataset, evaluation, ingest, observed, release, training, watching
+from pipeline.defs import (
+    automation,
+    checks,
+    dataset,
+    evaluation,
+    ingest,
+    observed,
+    production,
+    release,
+    training,
+    watching,
+)
 from pipeline.defs.conditions import automated
 from pipeline.defs.console import console
 from pipeline.defs.freshness import watched
@@ -40,10 +51,11 @@ defs = dg.Definitions(
         *_group(dataset, "dataset"),
         *_group(training, "training"),
         *_group(evaluation, "evaluation"),
+        *_group(production, "release"),
         *_group(release, "release"),
     ],
     asset_checks=dg.load_asset_checks_from_modules([checks]),
-    jobs=[automation.whole_pipeline, automation.ingest],
+    jobs=[automation.whole_pipeline, automation.refresh, automation.research, automation.ingest],
     schedules=[automation.weekly_refresh],
     sensors=[automation.follow_changes, watching.growth, watching.resume_fetch],
     loggers={"console": console},

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ml.choices import Share, TrainingOptions
-from ml.documents import Document, Result
+from ml.documents import Document, Result, problem_of
 from ml.stages.stage_documents import NetworkName, Rank, StageSpec
 
 
@@ -25,6 +25,40 @@ class WarmStart(Document):
     """The paper's a for rows of new species: 1 starts them as their relatives' mean, 0 by chance."""
     share: Share = 1 / 3
     """Steps, at most, as a share of those of a training from nothing."""
+
+
+class _Described(BaseModel):
+    """The part of `network.json` that can be compared before a training is asked for."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    backbone: str
+    image_size: int
+    rank: str = "species"
+
+
+def warm_start_problem(network: Path, *, backbone: str, image_size: int) -> str:
+    """Why a training with these settings cannot go on from a trained network; empty where nothing speaks against it.
+
+    The recipe decides the rest (views, head): a network of the same name and recipe is alike, and `python -m ml train`
+    refuses one that is not.
+
+    Args:
+        network: The trained network's `network.json`.
+        backbone: As configured.
+        image_size: In pixels.
+    """
+    try:
+        trained = _Described.model_validate_json(network.read_bytes())
+    except (OSError, ValueError) as error:
+        return f"{network} does not describe a network: {problem_of(error)}"
+    wanted = _Described(backbone=backbone, image_size=image_size)
+    different = [
+        f"{name.replace('_', ' ')} {getattr(trained, name)} instead of {getattr(wanted, name)}"
+        for name in _Described.model_fields
+        if getattr(trained, name) != getattr(wanted, name)
+    ]
+    return f"the trained network has {', '.join(different)}" if different else ""
 
 
 class TrainSpec(TrainingOptions, StageSpec):

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from pipeline.config.settings import load_settings
+from pipeline.defs.production import REFRESH, RESEARCH
 from pipeline.defs.scope_resource import SCOPE_TAG
 
 _CONFIGURED = load_settings()
@@ -24,10 +25,29 @@ whole_pipeline = dg.define_asset_job(
     tags={SCOPE_TAG: _SCOPE},
     description=f"Every asset from GBIF's download to the served model, for the scope {_SCOPE}. "
     f"{COST[_CONFIGURED.source.mode]} Unchanged results are reused: no photograph is fetched twice, no network is "
-    "trained twice on the same dataset version. What takes long the first time is to fetch "
+    "trained twice on the same dataset version. To follow a growing scope, run refresh instead. What takes long the "
+    "first time is to fetch "
     f"(at most {_CONFIGURED.photos.requests_per_second:g} photographs a second) and to train: minutes for the sample, "
     "hours to days on a GPU for the species of a country. To try another taxon, country, years, licences or target, "
     "open the Launchpad.",
+)
+
+refresh = dg.define_asset_job(
+    "refresh",
+    selection=REFRESH,
+    tags={SCOPE_TAG: _SCOPE},
+    description=f"From GBIF's download to the served model of the scope {_SCOPE} in one run, with one network that "
+    f"goes on from the champion on a GPU: what `naturewatch refresh` runs. {COST[_CONFIGURED.source.mode]} Unchanged "
+    "results are reused. It does at once what weekly_refresh and follow_changes do one after the other; what it has "
+    "made they do not make again.",
+)
+
+research = dg.define_asset_job(
+    "research",
+    selection=RESEARCH,
+    tags={SCOPE_TAG: _SCOPE},
+    description=f"The paper's networks side by side on the present dataset of the scope {_SCOPE}, each trained from "
+    "nothing: hours to days on a GPU for a country. Nothing starts it but a person.",
 )
 
 ingest = dg.define_asset_job(

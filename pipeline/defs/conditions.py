@@ -9,6 +9,8 @@ FOLLOWS_TRAINING: Final = ("specificity_production", "candidate", "exam_answers"
 """What a new training of the production network is carried on to, in one run with it."""
 COSTLY: Final = ("production", "suspects")
 """What learns from all photographs: a GPU's time is spent on a dataset that has changed, never on one that may."""
+RESEARCH: Final = dg.AssetSelection.groups("training", "evaluation")
+"""The networks of the paper and their comparison: a person may train them, and need not."""
 
 
 def upstream_data_changed(*, within: dg.AssetSelection) -> When[dg.AssetKey]:
@@ -25,7 +27,8 @@ def upstream_data_changed(*, within: dg.AssetSelection) -> When[dg.AssetKey]:
     - a dependency was made again with the same data version: the same snapshot twice asks for nothing;
     - the run that made the dependency was to make this asset too, whether it came that far or not: a whole refresh is
       not repeated piece by piece, and what a person ends stays ended;
-    - a dependency is missing: what never was made is first made by a person;
+    - a dependency is missing: what never was made is first made by a person; the networks of the paper may be missing,
+      as the production network does without them;
     - a blocking check of a dependency failed; it fires once that check passes;
     - this asset, or a dependency, is being made: it fires once that has ended. Of two dependencies that one run
       renews one after the other the asset hears once;
@@ -47,7 +50,8 @@ def upstream_data_changed(*, within: dg.AssetSelection) -> When[dg.AssetKey]:
 def finished_data_changed() -> When[dg.AssetKey]:
     """As `upstream_data_changed`, but only for what has been made: it never goes along in the run that makes it.
 
-    For assets that spend a GPU's time. A dataset that is made again and comes out the same costs none.
+    For assets that spend a GPU's time. A dataset that is made again and comes out the same costs none. What a person
+    has learnt from the networks of the paper counts as a change: their best one may then be released, untrained.
     """
     changed = When.data_version_changed() & ~When.executed_with_root_target()
     return _fires_on(When.any_deps_match(changed), label="finished upstream data changed")
@@ -62,7 +66,7 @@ def _fires_on(news: When[Any], *, label: str) -> When[dg.AssetKey]:
     return (
         (news | When.code_version_changed()).since(handled)
         & When.all_deps_blocking_checks_passed()
-        & ~When.any_deps_missing()
+        & ~When.any_deps_missing().ignore(RESEARCH)
         & ~When.any_deps_in_progress()
         & ~When.in_progress()
     ).with_label(label)

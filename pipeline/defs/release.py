@@ -3,9 +3,8 @@
 import dagster as dg
 
 from ml.spec import RegisterResult
-from pipeline.comparison.networks import NETWORKS, best_network
+from pipeline.comparison.networks import NETWORKS
 from pipeline.dataset.manifest import DatasetManifest
-from pipeline.defs.evaluation import COMPARED
 from pipeline.defs.logged import CARD
 from pipeline.defs.metadata import result
 from pipeline.defs.mlflow_runs import mlflow_answers, run_tags
@@ -14,6 +13,7 @@ from pipeline.defs.together import PROCESSOR
 from pipeline.defs.version_links import numbers_and_links
 from pipeline.launching.launch import run_child
 from pipeline.launching.specs import result_of
+from pipeline.production.record import Production
 from pipeline.registry.candidate import candidate_spec
 from pipeline.registry.gate import promote
 from pipeline.tracking.runs import log_files
@@ -22,21 +22,20 @@ from pipeline.tracking.runs import log_files
 @dg.asset(
     op_tags=PROCESSOR,
     kinds={"mlflow"},
-    deps=["taxonomy", "split", "attribution", "manifest", *COMPARED, "comparison"],
-    code_version="1",
+    deps=["taxonomy", "split", "attribution", "manifest", "production", "specificity_production"],
+    code_version="2",
 )
 def candidate(
     context: dg.AssetExecutionContext, scope: Scope, pipes: dg.PipesSubprocessClient
 ) -> dg.MaterializeResult[None]:
-    """The network with the best validation accuracy, registered as a model version under the alias `challenger`.
+    """The training of `production`, registered as a model version under the alias `challenger`.
 
     It carries weights, thresholds, model card, figures and attribution. The same weights are registered once.
     """
     settings = scope.settings()
     mlflow_answers(settings)
-    dataset = DatasetManifest.read(settings.paths)
-    network = best_network(settings, dataset)
-    spec = candidate_spec(settings, dataset, network=network, tags=run_tags(settings, context))
+    dataset, production = DatasetManifest.read(settings.paths), Production.read(settings.paths)
+    spec = candidate_spec(settings, dataset, production=production, tags=run_tags(settings, context))
     file = run_child(
         context=context,
         pipes=pipes,
@@ -52,7 +51,7 @@ def candidate(
         settings,
         data_version=spec.spec_hash,
         metadata={
-            "network": NETWORKS[network].title,
+            "network": NETWORKS[production.network].title,
             "version": f"{registered.model_name} {registered.version}",
             **numbers_and_links(settings, registered.version),
             "model card as text": dg.MetadataValue.md(spec.model_card.read_text(encoding="utf-8")),

@@ -8,7 +8,8 @@ from typing import Any, Final
 import pytest
 from pydantic import ValidationError
 
-from ml.spec import RESULT_FILE, CalibrateResult, TrainSpec, WarmStart
+from ml.networks.description import NetworkSpec
+from ml.spec import RESULT_FILE, CalibrateResult, TrainSpec, WarmStart, warm_start_problem
 
 TRAINING: Final[dict[str, Any]] = {
     "network": "multi_view", "output": Path("out"), "spec_hash": "c0ffee", "split": Path("split.parquet"),
@@ -73,3 +74,18 @@ def test_a_training_goes_on_from_one_network() -> None:
     assert TrainSpec.model_validate_json(spec.model_dump_json()) == spec
     with pytest.raises(ValidationError, match="warm_start and parent exclude each other"):
         TrainSpec(**TRAINING, warm_start=WarmStart(**files), parent=Path("result.json"))
+
+
+def test_whether_a_network_can_be_gone_on_from_is_known_without_torch(tmp_path: Path) -> None:
+    trained = NetworkSpec(backbone="tf_efficientnet_lite0", image_size=128, classes=9).write(tmp_path / "network.json")
+    assert warm_start_problem(trained, backbone="tf_efficientnet_lite0", image_size=128) == ""
+    assert warm_start_problem(trained, backbone="resnet50", image_size=224) == (
+        "the trained network has backbone tf_efficientnet_lite0 instead of resnet50, image size 128 instead of 224"
+    )
+    genus = NetworkSpec(backbone="resnet50", image_size=224, rank="genus").write(tmp_path / "genus.json")
+    problem = warm_start_problem(genus, backbone="resnet50", image_size=224)
+    assert problem == "the trained network has rank genus instead of species"
+    trained.write_text("{")
+    assert "network.json does not describe a network: it is cut short" in warm_start_problem(
+        trained, backbone="resnet50", image_size=224
+    )

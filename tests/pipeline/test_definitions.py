@@ -10,6 +10,7 @@ import yaml
 
 from pipeline.definitions import defs
 from pipeline.defs.freshness import longest_pause
+from pipeline.defs.production import REFRESH, RESEARCH
 from pipeline.defs.scope_resource import SCOPE_TAG
 from pipeline.defs.together import PROCESSOR, executor_config
 from pipeline.launching import gpus
@@ -56,7 +57,9 @@ PARENTS = {
     "knowledge_transfer": DATASET | {"genus_stage"},
     **{f"specificity_{name}": {"taxonomy", "split", "manifest", name} for name in COMPARED},
     "comparison": {"split", "manifest"} | COMPARED | CALIBRATIONS,
-    "candidate": {"taxonomy", "split", "attribution", "manifest", "comparison"} | COMPARED | CALIBRATIONS,
+    "production": DATASET | {"clean_occurrences", "class_map", "genus_photos", "comparison"} | COMPARED | CALIBRATIONS,
+    "specificity_production": {"taxonomy", "split", "manifest", "production"},
+    "candidate": {"taxonomy", "split", "attribution", "manifest", "production", "specificity_production"},
     "champion": {"candidate"},
 }  # fmt: skip
 """Every asset with all that it reads; `tests/pipeline/defs/test_inputs.py` holds that against what it opens."""
@@ -68,12 +71,15 @@ GROUPS = {
     },
     "training": NETWORKS,
     "evaluation": CALIBRATIONS | {"comparison"},
-    "release": {"candidate", "champion"},
+    "release": {"production", "specificity_production", "candidate", "champion"},
 }  # fmt: skip
 ALL = set().union(*GROUPS.values())
 OBSERVED = {"gbif_records"}
 """What is watched and not made; shown in the group ingest."""
-BESIDE = {"class_map", "dataset_page"}
+TRAINED = NETWORKS | {"production"}
+RESEARCHED = NETWORKS | CALIBRATIONS | {"comparison"}
+"""What a refresh does without."""
+BESIDE = {"dataset_page"}
 """Assets that nothing waits for."""
 
 
@@ -89,7 +95,7 @@ def test_every_asset_names_all_that_it_reads() -> None:
 
 
 def test_networks_share_one_pool() -> None:
-    for name in NETWORKS:
+    for name in TRAINED:
         node = defs.resolve_asset_graph().get(dg.AssetKey(name))
         assert node.pools == {"gpu"}
 
@@ -99,7 +105,7 @@ def test_queries_are_limited_and_trainings_are_not() -> None:
         if node.name in OBSERVED:
             continue
         limited = PROCESSOR.items() <= node.definition.tags.items()
-        assert limited == (node.name not in NETWORKS), node.name
+        assert limited == (node.name not in TRAINED), node.name
 
 
 def test_on_a_machine_with_gpus_more_steps_run_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,6 +122,13 @@ def test_what_is_only_looked_at_holds_nothing_up() -> None:
     graph = defs.resolve_asset_graph()
     last = {key.to_user_string() for key in graph.get_all_asset_keys() if not graph.get(key).child_keys}
     assert last == BESIDE | {"champion"}
+
+
+def test_a_refresh_makes_all_but_the_networks_of_research() -> None:
+    graph = defs.resolve_asset_graph()
+    made, beside = ({key.to_user_string() for key in selection.resolve(graph)} for selection in (REFRESH, RESEARCH))
+    assert beside == RESEARCHED
+    assert made == ALL - RESEARCHED
 
 
 def test_every_asset_is_in_its_group_with_kinds_owners_and_a_description() -> None:
@@ -178,31 +191,33 @@ def test_what_spends_time_or_money_is_off_until_somebody_switches_it_on() -> Non
 
 
 def test_jobs_schedule_and_sensors_say_for_which_scope_they_are_and_what_they_cost() -> None:
-    jobs = [defs.resolve_job_def(name) for name in ("pipeline", "ingest")]
+    jobs = [defs.resolve_job_def(name) for name in ("pipeline", "refresh", "research", "ingest")]
     schedule = defs.resolve_schedule_def("weekly_refresh")
     sensors = {name: defs.resolve_sensor_def(name) for name in ("follow_changes", "growth", "resume_fetch")}
-    assert [job.tags[SCOPE_TAG] for job in jobs] == ["sample", "sample"]
+    assert [job.tags[SCOPE_TAG] for job in jobs] == ["sample"] * 4
     said = {
-        "pipeline": jobs[0].description, "ingest": jobs[1].description, "weekly_refresh": schedule.description,
+        "weekly_refresh": schedule.description,
+        **{job.name: job.description for job in jobs},
         **{name: sensor.description for name, sensor in sensors.items()},
     }  # fmt: skip
     costs = {
-        "pipeline": "on a GPU", "ingest": "without a GPU", "weekly_refresh": "uses no GPU",
-        "follow_changes": "on a GPU", "growth": "small requests", "resume_fetch": "once at the moment",
+        "pipeline": "on a GPU", "refresh": "on a GPU", "research": "on a GPU", "ingest": "without a GPU",
+        "weekly_refresh": "uses no GPU", "follow_changes": "on a GPU", "growth": "small requests", "resume_fetch": "once at the moment",
     }  # fmt: skip
     for name, cost in costs.items():
         assert "the scope sample" in (said[name] or ""), name
         assert cost in (said[name] or ""), name
-    for asking in ("pipeline", "ingest", "weekly_refresh", "growth"):
+    for asking in ("pipeline", "refresh", "ingest", "weekly_refresh", "growth"):
         assert "GBIF" in (said[asking] or ""), asking
 
 
-def test_the_schedule_runs_ingest_and_a_job_runs_everything() -> None:
+def test_the_schedule_runs_ingest_and_people_run_the_other_jobs() -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         tick = defs.resolve_schedule_def("weekly_refresh").evaluate_tick(dg.build_schedule_context(instance=instance))
     assert len(tick.run_requests or []) == 1
     assert defs.resolve_schedule_def("weekly_refresh").job_name == "ingest"
-    for job, assets in {"ingest": GROUPS["ingest"], "pipeline": ALL}.items():
+    selected_by = {"ingest": GROUPS["ingest"], "refresh": ALL - RESEARCHED, "research": RESEARCHED, "pipeline": ALL}
+    for job, assets in selected_by.items():
         selected = defs.resolve_job_def(job).asset_layer.selected_asset_keys
         assert {key.to_user_string() for key in selected} == assets
 
@@ -230,7 +245,7 @@ def test_no_step_is_retried_as_a_whole() -> None:
     for node in defs.resolve_implicit_global_asset_job_def().graph.nodes:
         assert node.definition.retry_policy is None, node.name  # type: ignore[attr-defined]
         assert node.retry_policy is None, node.name
-    for name in ("pipeline", "ingest"):
+    for name in ("pipeline", "refresh", "research", "ingest"):
         job = defs.resolve_job_def(name)
         assert job.op_retry_policy is None
         assert "dagster/max_retries" not in job.tags

@@ -10,7 +10,7 @@ from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
 from pipeline.definitions import defs
 from pipeline.defs.conditions import COSTLY, FOLLOWS_TRAINING
-from tests.pipeline.defs.automated_graph import DATASET, GRAPH, INGEST, RELEASE, Pipeline, finished
+from tests.pipeline.defs.automated_graph import DATASET, GRAPH, INGEST, REFRESH, RELEASE, Pipeline, finished
 
 
 @pytest.fixture
@@ -88,18 +88,18 @@ def test_what_a_whole_refresh_makes_is_not_made_again(pipeline: Pipeline, *, tic
         for name in ("manifest", "production", "champion"):
             pipeline.during[name] = lambda: seen.append(pipeline.requested())
     pipeline.change(*GRAPH)
-    assert pipeline.run(*(GRAPH.keys() - {"baseline"}))
+    assert pipeline.run(*REFRESH)
     assert [*seen, pipeline.requested(), pipeline.requested()] == [set()] * (len(seen) + 2)
     assert len(seen) == (3 if ticks else 0)
 
 
 def test_nor_by_a_job_that_names_no_assets(pipeline: Pipeline) -> None:
-    for name in GRAPH:
+    for name in REFRESH:
         pipeline.during[name] = lambda: asked.append(pipeline.requested())
     asked: list[set[str]] = []
     pipeline.change(*GRAPH)
     assert pipeline.run_refresh()
-    assert [*asked, pipeline.requested()] == [set()] * len(GRAPH)
+    assert [*asked, pipeline.requested()] == [set()] * (len(REFRESH) + 1)
 
 
 def _fail() -> None:
@@ -109,7 +109,7 @@ def _fail() -> None:
 def test_a_whole_refresh_that_ended_early_is_not_gone_on_with(pipeline: Pipeline) -> None:
     pipeline.during["production"] = _fail
     pipeline.change(*GRAPH)
-    assert not pipeline.run(*(GRAPH.keys() - {"baseline"}))
+    assert not pipeline.run(*REFRESH)
     assert pipeline.requested() == set()
 
 
@@ -161,6 +161,11 @@ def test_what_was_never_made_waits_for_a_person() -> None:
         assert made.requested() == DATASET
 
 
+def test_what_a_person_learns_from_the_networks_of_the_paper_may_be_released(pipeline: Pipeline) -> None:
+    assert pipeline.run("baseline")
+    assert pipeline.requested() == RELEASE
+
+
 # The definitions themselves, with data versions that stand for runs.
 
 ASSETS = defs.resolve_asset_graph()
@@ -207,6 +212,11 @@ def test_of_the_pipeline_the_same_snapshot_twice_asks_for_nothing_and_a_new_one_
         asked = ticks.requested()
         assert {"species", "split", "training_photos", "manifest"} <= asked
         assert {GROUPS[name] for name in asked} == {"dataset"}
+        ticks.made("dataset", changed="species", version="2")
+        assert ticks.requested() == set()
+        ticks.made("dataset", changed="species manifest", version="2")
+        assert {"production", "specificity_production", "candidate", "champion"} <= (asked := ticks.requested())
+        assert asked <= {*COSTLY, *FOLLOWS_TRAINING}
 
 
 def test_the_clock_starts_ingest_and_a_person_the_networks_of_the_paper() -> None:
