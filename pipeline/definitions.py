@@ -9,6 +9,7 @@ import dagster as dg
 from ml.spec import MLFLOW_DEFAULTS
 from pipeline.config.settings import load_settings
 from pipeline.defs import (
+    alerts,
     automation,
     checks,
     dataset,
@@ -57,7 +58,7 @@ defs = dg.Definitions(
     asset_checks=dg.load_asset_checks_from_modules([checks]),
     jobs=[automation.whole_pipeline, automation.refresh, automation.research, automation.ingest],
     schedules=[automation.weekly_refresh],
-    sensors=[automation.follow_changes, watching.growth, watching.resume_fetch],
+    sensors=[automation.follow_changes, watching.growth, watching.resume_fetch, alerts.alerts],
     loggers={"console": console},
     resources={
         "scope": Scope(),

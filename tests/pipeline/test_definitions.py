@@ -202,7 +202,8 @@ def test_jobs_schedule_and_sensors_say_for_which_scope_they_are_and_what_they_co
     }  # fmt: skip
     costs = {
         "pipeline": "on a GPU", "refresh": "on a GPU", "research": "on a GPU", "ingest": "without a GPU",
-        "weekly_refresh": "uses no GPU", "follow_changes": "on a GPU", "growth": "small requests", "resume_fetch": "once at the moment",
+        "weekly_refresh": "uses no GPU", "follow_changes": "on a GPU", "growth": "small requests",
+        "resume_fetch": "once at the moment",
     }  # fmt: skip
     for name, cost in costs.items():
         assert "the scope sample" in (said[name] or ""), name
