@@ -14,6 +14,7 @@ from pipeline.defs import (
     checks,
     dataset,
     evaluation,
+    history,
     ingest,
     observed,
     production,
@@ -49,6 +50,7 @@ defs = dg.Definitions(
     assets=[
         *_group(observed, "ingest"),
         *_group(ingest, "ingest"),
+        *_group(history, "dataset"),
         *_group(dataset, "dataset"),
         *_group(training, "training"),
         *_group(evaluation, "evaluation"),

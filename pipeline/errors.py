@@ -47,6 +47,10 @@ class NoticeError(NatureWatchError):
     """People could not be told of something by chat or mail."""
 
 
+class LossesError(NatureWatchError):
+    """A dataset would lose more against the last one than may be lost without a person's consent."""
+
+
 class StorageError(NatureWatchError):
     """A file cannot be read or written: the disk is full, or a folder is closed to this account."""
 

@@ -186,7 +186,7 @@ class Fetcher:
             self._append(end.attempt, blamed=end.blamed)
             if end.attempt.status == "failed" and end.blamed is photo.host and photo.host.closed is None:
                 refusals.failed()
-        if refusals.doubtful or (refusals.holds and photo.host.closed is not None):
+        if refusals.is_doubtful() or (refusals.holds and photo.host.closed is not None):
             await self._settle(photo.host)
 
     async def _ask(self, photo: _Photo, address: str) -> _End | None:
@@ -253,7 +253,7 @@ class Fetcher:
         if verdict.status in {"corrupt", "not_jpeg"}:
             # A host may send a page, another picture or half of each in every photograph's place.
             return _End(attempt=attempt, blamed=photo.host, refused=True, absent=not is_page(body))
-        if photo.exchange.sent_at is not None:
+        if verdict.status == "ok" and photo.exchange.sent_at is not None:
             for settled in self._refusals[photo.host.name].gave(address, sent_at=photo.exchange.sent_at):
                 self._append(settled)
         self._append(attempt)
@@ -263,7 +263,7 @@ class Fetcher:
         """Record what was held back: as verdicts where the host is sound, else as failures, with earlier verdicts."""
         refusals = self._refusals[host.name]
         async with refusals.checking:
-            if host.closed is None and (refusals.doubtful or (ending and refusals.holds)):
+            if host.closed is None and (refusals.is_doubtful() or (ending and refusals.holds)):
                 asked, given = await self._ask_samples(host, refusals.samples)
                 trouble = refusals.trouble(asked=asked, given=given)
                 if trouble is not None:

@@ -109,8 +109,7 @@ class Refusals:
         """What the last refusal said that is held back."""
         return self._held[-1].attempt.error if self._held else None
 
-    @property
-    def doubtful(self) -> bool:
+    def is_doubtful(self) -> bool:
         """Whether it is time to ask the host for its samples."""
         # A host that answers nothing at all is left to `hosts`, which is more patient.
         silent = set(self._last) == {"failed"}

@@ -40,7 +40,7 @@ def test_a_row_of_them_is_a_reason_to_ask() -> None:
     asked = []
     for _ in range(MOST_HELD):
         hold(refusals, 1)
-        asked.append(refusals.doubtful)
+        asked.append(refusals.is_doubtful())
     assert asked == [False] * (MOST_HELD - 1) + [True]
 
 
@@ -49,9 +49,9 @@ def test_so_is_their_share_of_the_last_answers() -> None:
     for _ in range(MOST_HELD - 1):
         hold(refusals, 1)
         assert len(give(refusals, 1)) == 1
-    assert not refusals.doubtful
+    assert not refusals.is_doubtful()
     hold(refusals, 1)
-    assert refusals.doubtful, "every other one"
+    assert refusals.is_doubtful(), "every other one"
     assert give(refusals, 1) == [], "what a host gives no longer speaks for what it refuses"
 
 
@@ -60,7 +60,7 @@ def test_a_few_among_many_are_verdicts_without_a_question() -> None:
     for _ in range(60):
         give(refusals, 5)
         hold(refusals, 1)
-        assert not refusals.doubtful
+        assert not refusals.is_doubtful()
         assert len(give(refusals, 1)) == 1
 
 
@@ -104,9 +104,9 @@ def test_failures_count_only_beside_photographs_that_came() -> None:
     refusals = Refusals()
     for _ in range(2 * MOST_HELD):
         refusals.failed()
-    assert not refusals.doubtful, "silence is judged elsewhere"
+    assert not refusals.is_doubtful(), "silence is judged elsewhere"
     give(refusals, 1)
-    assert refusals.doubtful
+    assert refusals.is_doubtful()
 
 
 def test_a_host_that_passes_is_asked_ever_more_rarely() -> None:
@@ -115,7 +115,7 @@ def test_a_host_that_passes_is_asked_ever_more_rarely() -> None:
     checks = []
     for number in range(1000):
         hold(refusals, 1)
-        if refusals.doubtful:
+        if refusals.is_doubtful():
             checks.append(number + 1)
             assert refusals.trouble(asked=1, given=1) is None
     assert checks[:4] == [20, 60, 140, 300]
