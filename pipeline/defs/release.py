@@ -1,4 +1,4 @@
-"""Group `release`: the best network as a model version of the MLflow registry, and the gate before users get it."""
+"""Group `release`: the best network as a model version of the MLflow registry."""
 
 import dagster as dg
 
@@ -15,7 +15,6 @@ from pipeline.launching.launch import run_child
 from pipeline.launching.specs import result_of
 from pipeline.production.record import Production
 from pipeline.registry.candidate import candidate_spec
-from pipeline.registry.gate import promote
 from pipeline.tracking.runs import log_files
 
 
@@ -55,29 +54,5 @@ def candidate(
             "version": f"{registered.model_name} {registered.version}",
             **numbers_and_links(settings, registered.version),
             "model card as text": dg.MetadataValue.md(spec.model_card.read_text(encoding="utf-8")),
-        },
-    )
-
-
-@dg.asset(op_tags=PROCESSOR, kinds={"mlflow"}, deps=["candidate"], code_version="1")
-def champion(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
-    """The model version that users are served: the challenger, unless its validation accuracy falls behind.
-
-    How far it may fall behind is `registry.tolerance`.
-    """
-    settings = scope.settings()
-    mlflow_answers(settings)
-    decision = promote(settings)
-    context.log.info(decision.reason)
-    return result(
-        context,
-        settings,
-        data_version=decision.champion,
-        metadata={
-            "version": f"{settings.registry.model_name} {decision.champion}",
-            **numbers_and_links(settings, decision.champion),
-            "decision": decision.reason,
-            "challenger": decision.challenger,
-            "promoted": "yes" if decision.promoted else "no",
         },
     )

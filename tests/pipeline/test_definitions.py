@@ -39,6 +39,7 @@ PARENTS = {
     "class_map": {"clean_occurrences", "taxonomy"},
     "taxonomy_diff": {"clean_occurrences", "taxonomy"},
     "split": {"clean_occurrences", "photos", "species", "taxonomy"},
+    "exam": {"split", "taxonomy", "class_map", "rejections"},
     "genus_photos": {"clean_occurrences", "photos", "species", "taxonomy"},
     "attribution": {"clean_occurrences", "photos", "taxonomy", "split", "genus_photos"},
     "training_photos": {"photo_index", "photos", "split", "genus_photos"},
@@ -62,23 +63,25 @@ PARENTS = {
     "production": DATASET | {"clean_occurrences", "class_map", "genus_photos", "comparison"} | COMPARED | CALIBRATIONS,
     "specificity_production": {"taxonomy", "split", "manifest", "production"},
     "candidate": {"taxonomy", "split", "attribution", "manifest", "production", "specificity_production"},
-    "champion": {"candidate"},
+    "exam_answers": {"photos", "taxonomy", "exam", "manifest", "candidate"},
+    "champion": {"candidate", "exam_answers"},
 }  # fmt: skip
 """Every asset with all that it reads; `tests/pipeline/defs/test_inputs.py` holds that against what it opens."""
 GROUPS = {
     "ingest": {"gbif_download", "occurrences", "media", "clean_occurrences", "photo_index", "changes", "photos"},
     "dataset": {
-        "losses", "drift", "species", "rejections", "taxonomy", "class_map", "taxonomy_diff", "split", "genus_photos",
+        "losses", "drift", "species", "rejections", "taxonomy", "class_map", "taxonomy_diff", "split", "exam",
+        "genus_photos",
         "attribution", "training_photos", "leakage", "manifest", "dataset_page",
     },
     "training": NETWORKS,
     "evaluation": CALIBRATIONS | {"comparison"},
-    "release": {"production", "specificity_production", "candidate", "champion"},
+    "release": {"production", "specificity_production", "candidate", "exam_answers", "champion"},
 }  # fmt: skip
 ALL = set().union(*GROUPS.values())
 OBSERVED = {"gbif_records"}
 """What is watched and not made; shown in the group ingest."""
-TRAINED = NETWORKS | {"production"}
+TRAINED = NETWORKS | {"production", "exam_answers"}
 RESEARCHED = NETWORKS | CALIBRATIONS | {"comparison"}
 """What a refresh does without."""
 BESIDE = {"dataset_page"}
