@@ -8,9 +8,10 @@ from typing import cast
 import dagster as dg
 
 from pipeline.config.settings import load_settings
-from pipeline.defs.scope_resource import SCOPE_TAG, Scope, origin
+from pipeline.defs.scope_resource import ORIGIN_TAG, SCOPE_TAG, Scope, origin
 from pipeline.failures import written_lines
 from pipeline.launching.interrupts import Interrupted
+from pipeline.launching.pools import PROCESS_TAG
 from pipeline.notices import tell
 
 _CONFIGURED = load_settings()
@@ -39,7 +40,10 @@ def message(run: dg.DagsterRun, events: list[dg.DagsterEvent], *, scope: str, ui
     except Interrupted:
         lines = ["it was interrupted: by a person, or because the machine was stopped"]
     subject = f"NatureWatch {run.tags.get(SCOPE_TAG, scope)}: run {run.run_id[:8]}{job} failed"
-    started = f"started by: {origin(run.tags)}"
+    # Until its first step says so; runs of Dagster's get the tag of a command's process, too.
+    dagsters = {name: value for name, value in run.tags.items() if name != PROCESS_TAG}
+    who = run.tags.get(ORIGIN_TAG) or origin(run.tags if run.remote_job_origin is None else dagsters)
+    started = f"started by: {who}"
     return subject, "\n".join([*(f"- {line}" for line in lines), started, f"{ui.rstrip('/')}/runs/{run.run_id}"])
 
 

@@ -110,6 +110,11 @@ def _is_gone(instance: dg.DagsterInstance, run_id: str) -> bool:
         run = instance.get_run_by_id(run_id)
         if run is None or run.is_finished:
             return True
+        if run.parent_run_id is not None:
+            # Dagster copies the tags of a run to its re-execution, which has no process yet.
+            parent = instance.get_run_by_id(run.parent_run_id)
+            if parent is None or parent.tags.get(PROCESS_TAG) == run.tags.get(PROCESS_TAG):
+                return False
         # A database server may be shared with other machines, and their locks cannot be seen here.
         return PROCESS_TAG in run.tags and isinstance(instance.event_log_storage, SqliteEventLogStorage)
     return True

@@ -79,6 +79,20 @@ def test_a_killed_run_of_a_host_with_another_name_frees_its_slot(instance: dg.Da
     assert wait_for_slot(instance).success
 
 
+def test_a_re_execution_is_not_taken_for_the_killed_run_whose_tags_it_has(instance: dg.DagsterInstance) -> None:
+    tags = {pools.PROCESS_TAG: "process 7 on lab-2"}
+    killed = instance.create_run_for_job(JOB, tags=tags, status=dg.DagsterRunStatus.FAILURE)
+    again = instance.create_run_for_job(
+        JOB, tags=tags, status=dg.DagsterRunStatus.STARTING, parent_run_id=killed.run_id, root_run_id=killed.run_id
+    )
+    pools.end_killed_runs(instance)
+    assert status(instance, again) == dg.DagsterRunStatus.STARTING
+    # It has begun since then, and was killed, too.
+    instance.add_run_tags(again.run_id, {pools.PROCESS_TAG: "process 8 on lab-2"})
+    pools.end_killed_runs(instance)
+    assert status(instance, again) == dg.DagsterRunStatus.FAILURE
+
+
 def test_a_finished_or_deleted_run_frees_its_slot(instance: dg.DagsterInstance) -> None:
     finished = holder(instance)
     instance.report_run_canceled(finished)
