@@ -29,7 +29,8 @@ def upstream_data_changed(*, within: dg.AssetSelection) -> When[dg.AssetKey]:
       not repeated piece by piece, and what a person ends stays ended;
     - a dependency is missing: what never was made is first made by a person; the networks of the paper may be missing,
       as the production network does without them;
-    - a blocking check of a dependency failed; it fires once that check passes;
+    - a blocking check of a dependency failed, or has never run; it fires once the check passes, or goes along when the
+      dependency is made again, in a run that the check stops where it fails again;
     - this asset, or a dependency, is being made: it fires once that has ended. Of two dependencies that one run
       renews one after the other the asset hears once;
     - the run that it asked for has failed: a failure is repaired by a person, or followed by the next change.
@@ -54,7 +55,8 @@ def finished_data_changed() -> When[dg.AssetKey]:
     has learnt from the networks of the paper counts as a change: their best one may then be released, untrained.
     """
     changed = When.data_version_changed() & ~When.executed_with_root_target()
-    return _fires_on(When.any_deps_match(changed), label="finished upstream data changed")
+    fires = _fires_on(When.any_deps_match(changed), label="finished upstream data")
+    return (fires & ~When.any_deps_match(When.will_be_requested())).with_label("finished upstream data changed")
 
 
 def _fires_on(news: When[Any], *, label: str) -> When[dg.AssetKey]:
@@ -63,9 +65,13 @@ def _fires_on(news: When[Any], *, label: str) -> When[dg.AssetKey]:
     # so an update that is noticed later was made with what had been noticed before.
     updated = (When.newly_updated() & ~news).with_label("updated since")
     handled = (When.newly_requested() | updated | When.initial_evaluation()).with_label("handled")
+    # Checks go along with their asset: those of one that is asked for now stop the run where they fail. Dagster's
+    # `all_deps_blocking_checks_passed` counts only checks with conditions of their own among what is asked for.
+    passed = When.all_checks_match(When.check_passed(), blocking_only=True)
+    checked = When.all_deps_match(When.will_be_requested() | passed).with_label("dependencies checked")
     return (
         (news | When.code_version_changed()).since(handled)
-        & When.all_deps_blocking_checks_passed()
+        & checked
         & ~When.any_deps_missing().ignore(RESEARCH)
         & ~When.any_deps_in_progress()
         & ~When.in_progress()

@@ -36,6 +36,7 @@ class Pipeline:
         self.code_versions: dict[str, str] = {}
         self.during: dict[str, Callable[[], object]] = {}
         self.gate_passes = True
+        self.exam_passes = True
         self._cursor: Any = None
 
     def definitions(self) -> dg.Definitions:
@@ -45,8 +46,14 @@ class Pipeline:
         def gate() -> dg.AssetCheckResult:
             return dg.AssetCheckResult(passed=self.gate_passes)
 
+        @dg.asset_check(asset="exam", blocking=True)
+        def exam_contract() -> dg.AssetCheckResult:
+            return dg.AssetCheckResult(passed=self.exam_passes)
+
         job = dg.define_asset_job("refresh", selection=dg.AssetSelection.all() - dg.AssetSelection.groups("training"))
-        return dg.Definitions(assets=[self._asset(name) for name in GRAPH], asset_checks=[gate], jobs=[job])
+        return dg.Definitions(
+            assets=[self._asset(name) for name in GRAPH], asset_checks=[gate, exam_contract], jobs=[job]
+        )
 
     def _asset(self, name: str) -> dg.AssetsDefinition:
         group, deps = GRAPH[name]

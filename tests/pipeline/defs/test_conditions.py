@@ -123,10 +123,10 @@ def test_a_run_that_failed_is_not_repeated_until_the_next_change(pipeline: Pipel
     del pipeline.during["production"]
     pipeline.change("manifest")
     assert pipeline.run("manifest", "exam")
-    # The gate has judged nothing in the run that failed, so the champion waits for it.
-    assert pipeline.requested() == RELEASE - {"champion"}
-    assert pipeline.run(*(RELEASE - {"champion"}))
-    assert pipeline.requested() == {"champion"}
+    # Its gate judged nothing in the run that failed, and judges in this one.
+    assert pipeline.requested() == RELEASE
+    assert pipeline.run(*RELEASE)
+    assert pipeline.requested() == set()
 
 
 def test_a_refused_model_is_not_promoted_and_a_later_one_that_passes_is(pipeline: Pipeline) -> None:
@@ -139,10 +139,35 @@ def test_a_refused_model_is_not_promoted_and_a_later_one_that_passes_is(pipeline
     pipeline.gate_passes = True
     pipeline.change("manifest", *RELEASE)
     assert pipeline.run("manifest", "exam")
-    # The check of last week still stands against the champion.
-    assert pipeline.requested() == RELEASE - {"champion"}
-    assert pipeline.run(*(RELEASE - {"champion"}))
-    assert pipeline.requested() == {"champion"}
+    # The gate judges anew in this run.
+    assert pipeline.requested() == RELEASE
+    assert pipeline.run(*RELEASE)
+    assert pipeline.requested() == set()
+
+
+def test_a_failed_check_holds_up_what_follows_until_it_passes(pipeline: Pipeline) -> None:
+    pipeline.exam_passes = False
+    pipeline.change("manifest", "exam")
+    assert not pipeline.run("manifest", "exam")
+    # `exam_answers` does not read the exam through the training, and the training does not read it at all.
+    assert pipeline.requested() == {"production", "candidate"}
+    assert pipeline.run("production", "candidate")
+    assert pipeline.requested() == set()
+    pipeline.exam_passes = True
+    assert pipeline.run("exam")
+    assert pipeline.requested() == {"exam_answers", "champion"}
+
+
+def test_of_a_first_snapshot_one_run_makes_the_dataset_and_one_the_model() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        made = Pipeline(instance)
+        assert made.requested() == set()
+        assert made.run(*INGEST)
+        assert made.requested() == DATASET
+        assert made.run(*DATASET)
+        assert made.requested() == RELEASE
+        assert made.run(*RELEASE)
+        assert made.requested() == set()
 
 
 def test_a_new_code_version_makes_the_asset_and_what_follows_anew(pipeline: Pipeline) -> None:

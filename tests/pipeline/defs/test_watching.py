@@ -70,12 +70,12 @@ def test_growth_starts_ingest_with_a_new_download_and_notes_what_it_saw(
     gbif.count = 4
     grown = tick(instance, "growth")
     (request,) = grown.run_requests or []
-    assert request.run_key == tick(instance, "growth").run_requests[0].run_key  # type: ignore[index]
+    assert request.run_key == tick(instance, "growth").run_requests[0].run_key
     assert request.run_config["ops"] == {"gbif_download": {"config": {"max_age_days": 0.0}}}
     (noted,) = grown.asset_events
     assert isinstance(noted, dg.AssetObservation)
     assert noted.asset_key == dg.AssetKey("gbif_records")
-    assert noted.tags["dagster/data_version"] == f"4 records, {gbif.modified}"  # type: ignore[index]
+    assert noted.tags["dagster/data_version"] == f"4 records, {gbif.modified}"
     assert defs.resolve_sensor_def("growth").job_name == "ingest"
 
 
