@@ -80,7 +80,7 @@ follow_changes = dg.AutomationConditionSensorDefinition(
     run_tags={SCOPE_TAG: _SCOPE},
     description=f"Carries on what ingest found for the scope {_SCOPE}: a run makes the dataset anew where records or "
     "photographs have another content; a second run, only if the dataset that came out is another one, trains the "
-    "production network on a GPU, calibrates it, and lets it stand its exam before users get it. If nothing has "
+    "production network on a GPU, calibrates it, and judges it on the exam before users get it. If nothing has "
     "changed it starts nothing, and it repeats nothing that failed. What the job refresh, `naturewatch refresh` or a "
     "person has made is not made again. It does not train the networks of the paper (job research). Off until you "
     "switch it on: hours on a GPU for a country.",

@@ -8,7 +8,7 @@ from pydantic import Field
 from pipeline.config.settings import Settings
 from pipeline.errors import ArchiveError, GbifError
 from pipeline.files import digest_of
-from pipeline.folder.fingerprint import fingerprint
+from pipeline.folder.table_state import fingerprint
 from pipeline.gbif.answers import Answer, Page
 from pipeline.gbif.client import Api
 from pipeline.gbif.scope import search_parameters

@@ -20,9 +20,9 @@ from pipeline.archive.description import read_layout
 from pipeline.config.settings import Settings
 from pipeline.errors import ArchiveError, GbifError
 from pipeline.files import atomic_path, digest_of, exclusive, remembered_sha256, sha256_of, write_json
-from pipeline.folder.fingerprint import fingerprint
 from pipeline.folder.labelled_records import CHECKLIST
 from pipeline.folder.listing import write_listing
+from pipeline.folder.table_state import fingerprint
 from pipeline.gbif.client import Api, UnreachableError
 from pipeline.gbif.download import FRESH, Log, fetch_archive, fetch_download, remembered_key
 from pipeline.gbif.scope import predicate, search_parameters
@@ -57,7 +57,7 @@ class SourceRecord(BaseModel):
     """The file, relative to `data_root`: a Darwin Core Archive, or gzipped JSON lines for searches."""
     sha256: str
     fingerprint: str | None = None
-    """Of one's own photographs: how table and files looked before they were read (`pipeline.folder.fingerprint`)."""
+    """Of one's own photographs: how table and files looked before they were read (`pipeline.folder.table_state`)."""
 
     @classmethod
     def read(cls, paths: Paths) -> Self:
