@@ -102,6 +102,7 @@ def _draw_history(axes: "Axes", found: list[dict[str, Any]], *, snapshots: list[
         axes.plot(
             [snapshot for snapshot, _ in own], [distance for _, distance in own], label=KINDS[kind], linewidth=1.2,
             color=SERIES[place % len(SERIES)], marker=_MARKERS[place % len(_MARKERS)], markersize=4,
+            linestyle="--" if place >= len(SERIES) else "-",
         )  # fmt: skip
     axes.axhline(100 * limit, color=INK, linewidth=1, linestyle=_DASHES)
     axes.set_xticks(snapshots if len(snapshots) <= 26 else snapshots[:: len(snapshots) // 13])
