@@ -69,6 +69,10 @@ def _answer(arguments: list[str]) -> int:
     if options.command == "run":
         with cursor_restored():
             return supervised(lambda: _run(settings, selection=options.select), stopping=_stopping)
+    if options.command == "prune":
+        from pipeline.commands.prune import prune  # noqa: PLC0415
+
+        return prune(settings, remove=options.yes)
     from pipeline.commands.ui import serve  # noqa: PLC0415
 
     return serve(settings, port=options.port, mlflow_port=options.mlflow_port, browser=not options.no_browser)
@@ -96,7 +100,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The options of `naturewatch run` and `naturewatch ui`, and the names of the commands that are handed over."""
+    """The options of `naturewatch run`, `ui` and `prune`, and the names of the commands that are handed over."""
     parser = _Parser(
         prog="naturewatch", description="From iNaturalist observations on GBIF to a calibrated identifier."
     )
@@ -109,7 +113,9 @@ def build_parser() -> argparse.ArgumentParser:
     ui.add_argument("--port", type=_port, default=3000, help="the Dagster UI's port (default 3000)")
     ui.add_argument("--mlflow-port", type=_port, default=5000, help="the MLflow UI's port (default 5000)")
     ui.add_argument("--no-browser", action="store_true", help="do not open a browser when the UIs are ready")
-    for command in (run, ui):
+    prune = commands.add_parser("prune", help="say what nothing needs any more, and with --yes remove it")
+    prune.add_argument("--yes", action="store_true", help="remove it (default: only say what would go)")
+    for command in (run, ui, prune):
         command.add_argument("--config", type=Path, help="the scope's YAML file (default conf/sample.yaml)")
     for name, (_, purpose) in HANDED_OVER.items():
         commands.add_parser(name, help=purpose, add_help=False)
