@@ -16,6 +16,8 @@ from pipeline.retention.plan import Plan
 WIDTH: Final = 100
 """Columns where there is no terminal."""
 UNITS: Final = ("B", "kB", "MB", "GB", "TB")
+OTHERS: Final = 48
+"""Columns that the first three of the table take."""
 KEPT: Final = 12
 """Lines about what stays."""
 
@@ -60,7 +62,7 @@ def show(plan: Plan, settings: Settings, *, console: Console, removing: bool) ->
     """
     root = settings.paths.data_root
     if plan.number:
-        console.print(_going(plan, wide=console.width >= WIDTH, removing=removing))
+        console.print(_going(plan, width=console.width, removing=removing))
     else:
         _say(console, f"Nothing goes: all in {root} is needed, or too young.")
     staying = _staying(plan)
@@ -70,7 +72,7 @@ def show(plan: Plan, settings: Settings, *, console: Console, removing: bool) ->
         _say(console, note)
     _say(console, "The credits of every dataset version (datasets/) are kept for good: they are owed to others.")
     if plan.number:
-        total = f"{counted(plan.number, 'thing')}, {size(plan.bytes)}, in {root}"
+        total = f"{counted(plan.number, 'item')}, {size(plan.bytes)}, in {root}"
         _say(console, f"Removing {total}:" if removing else f"{total} would go. Nothing was removed: --yes removes it.")
 
 
@@ -82,16 +84,16 @@ def size(number: int) -> str:
     return f"{amount:.0f} {UNITS[unit]}" if unit == 0 or amount >= 9.95 else f"{amount:.1f} {UNITS[unit]}"
 
 
-def _going(plan: Plan, *, wide: bool, removing: bool) -> Table:
+def _going(plan: Plan, *, width: int, removing: bool) -> Table:
     table = _table("What is removed" if removing else "What would be removed")
     table.add_column("what", no_wrap=True)
     table.add_column("number", justify="right", no_wrap=True)
     table.add_column("size", justify="right", no_wrap=True)
     table.add_column("why, and the largest", ratio=1)
-    for line in plan.lines(examples=3 if wide else 1):
+    for line in plan.lines(examples=3 if width >= WIDTH else 1):
         about = Text("; ".join(line.reasons))
         for example in line.examples:
-            about.append(f"\n{_shortened(example, most=60 if wide else 34)}", style="dim")
+            about.append(f"\n{_shortened(example, most=max(width - OTHERS, 20))}", style="dim")
         table.add_row(line.kind.value, f"{line.number:,}", size(line.bytes), about)
     return table
 

@@ -101,7 +101,7 @@ class Plan:
         for kind in Kind:
             if kind is Kind.BODIES:
                 if self.bodies and self.bodies.number:
-                    found.append(_bodies_line(self.bodies))
+                    found.append(_bodies_line(self.bodies, examples=examples))
                 continue
             those = [each for each in self.removals if each.kind is kind]
             if those:
@@ -122,9 +122,13 @@ NOT_NAMED = "no photograph of the ledger and no dataset of a kept version names 
 """Why photographs go."""
 
 
-def _bodies_line(bodies: Bodies) -> Line:
+def _bodies_line(bodies: Bodies, *, examples: int) -> Line:
     return Line(
-        kind=Kind.BODIES, number=bodies.number, bytes=bodies.bytes, examples=bodies.examples, reasons=(NOT_NAMED,)
+        kind=Kind.BODIES,
+        number=bodies.number,
+        bytes=bodies.bytes,
+        examples=bodies.examples[:examples],
+        reasons=(NOT_NAMED,),
     )
 
 
