@@ -8,7 +8,7 @@ import dagster as dg
 
 from ml.spec import MLFLOW_DEFAULTS
 from pipeline.config.settings import load_settings
-from pipeline.defs import automation, checks, dataset, evaluation, ingest, release, training
+from pipeline.defs import automation, checks, dataset, evaluation, ingest, release, retention, training
 from pipeline.defs.console import console
 from pipeline.defs.metadata import described
 from pipeline.defs.scope_resource import Scope
@@ -36,8 +36,8 @@ defs = dg.Definitions(
         *_group(release, "release"),
     ],
     asset_checks=dg.load_asset_checks_from_modules([checks]),
-    jobs=[automation.whole_pipeline],
-    schedules=[automation.weekly_refresh],
+    jobs=[automation.whole_pipeline, retention.prune],
+    schedules=[automation.weekly_refresh, retention.monthly_prune],
     sensors=[automation.growth],
     loggers={"console": console},
     resources={

@@ -1,34 +1,22 @@
 """`naturewatch prune`: says what goes and what stays, and removes it where that is asked for."""
 
+import argparse
 import sys
-from typing import Final
+from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
-from pipeline.comparison.wording import counted
-from pipeline.config.settings import Settings
 from pipeline.errors import RetentionError
-from pipeline.retention.plan import Plan
 
-WIDTH: Final = 100
-"""Columns where there is no terminal."""
-UNITS: Final = ("B", "kB", "MB", "GB", "TB")
-OTHERS: Final = 48
-"""Columns that the first three of the table take."""
-KEPT: Final = 12
-"""Lines about what stays."""
+if TYPE_CHECKING:
+    from pipeline.config.settings import Settings
 
 
-def prune(settings: Settings, *, remove: bool, console: Console | None = None) -> int:
-    """Print the plan, and carry it out where asked; return the exit status.
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    parser.add_argument("--yes", action="store_true", help="remove it (default: only say what would go)")
 
-    Args:
-        settings: The configuration.
-        remove: Whether things are removed; else this is a dry run.
-        console: Where to; default standard output.
+
+def run(settings: "Settings", options: argparse.Namespace) -> int:
+    """Print the plan, and carry it out where asked.
 
     Raises:
         RetentionError: there is no data root, or something became needed meanwhile.
@@ -36,90 +24,19 @@ def prune(settings: Settings, *, remove: bool, console: Console | None = None) -
     """
     if not settings.paths.data_root.is_dir():
         raise RetentionError(f"there is nothing to prune: {settings.paths.data_root} does not exist")
-    # Dagster and MLflow take seconds to load; a wrong configuration is reported before that.
-    import dagster as dg  # noqa: PLC0415
+    from pipeline.commands.dagster_home import prepare_dagster_home  # noqa: PLC0415 (before Dagster is loaded)
 
-    from pipeline.retention.prune import carry_out, planned  # noqa: PLC0415
+    prepare_dagster_home(settings.paths)
+    import dagster as dg  # noqa: PLC0415 (takes a second)
+    from rich.console import Console  # noqa: PLC0415
 
-    if console is None:
-        console = Console(highlight=False) if sys.stdout.isatty() else Console(width=WIDTH, highlight=False)
+    from pipeline.commands.prune_table import WIDTH, show, size  # noqa: PLC0415
+    from pipeline.retention.prune import carry_out, planned  # noqa: PLC0415 (loads MLflow)
+
+    console = Console(highlight=False) if sys.stdout.isatty() else Console(width=WIDTH, highlight=False)
     with dg.DagsterInstance.get() as instance, planned(settings, instance) as plan:
-        show(plan, settings, console=console, removing=remove)
-        if remove and plan.number:
+        show(plan, settings, console=console, removing=options.yes)
+        if options.yes and plan.number:
             carry_out(settings, instance, plan, log=lambda line: console.print(f"  {line}", markup=False))
             console.print(f"Done: {size(plan.bytes)} freed.", markup=False)
     return 0
-
-
-def show(plan: Plan, settings: Settings, *, console: Console, removing: bool) -> None:
-    """Print what goes, by kind, and what stays, and why.
-
-    Args:
-        plan: What would be, or is, removed.
-        settings: The configuration.
-        console: Where to.
-        removing: Whether this is no dry run.
-    """
-    root = settings.paths.data_root
-    if plan.number:
-        console.print(_going(plan, width=console.width, removing=removing))
-    else:
-        _say(console, f"Nothing goes: all in {root} is needed, or too young.")
-    staying = _staying(plan)
-    if staying.row_count:
-        console.print(staying)
-    for note in plan.notes:
-        _say(console, note)
-    _say(console, "The credits of every dataset version (datasets/) are kept for good: they are owed to others.")
-    if plan.number:
-        total = f"{counted(plan.number, 'item')}, {size(plan.bytes)}, in {root}"
-        _say(console, f"Removing {total}:" if removing else f"{total} would go. Nothing was removed: --yes removes it.")
-
-
-def size(number: int) -> str:
-    """Bytes for people: `512 B`, `1.2 MB`, `340 GB`."""
-    amount, unit = float(number), 0
-    while amount >= 999.5 and unit < len(UNITS) - 1:
-        amount, unit = amount / 1000, unit + 1
-    return f"{amount:.0f} {UNITS[unit]}" if unit == 0 or amount >= 9.95 else f"{amount:.1f} {UNITS[unit]}"
-
-
-def _going(plan: Plan, *, width: int, removing: bool) -> Table:
-    table = _table("What is removed" if removing else "What would be removed")
-    table.add_column("what", no_wrap=True)
-    table.add_column("number", justify="right", no_wrap=True)
-    table.add_column("size", justify="right", no_wrap=True)
-    table.add_column("why, and the largest", ratio=1)
-    for line in plan.lines(examples=3 if width >= WIDTH else 1):
-        about = Text("; ".join(line.reasons))
-        for example in line.examples:
-            about.append(f"\n{_shortened(example, most=max(width - OTHERS, 20))}", style="dim")
-        table.add_row(line.kind.value, f"{line.number:,}", size(line.bytes), about)
-    return table
-
-
-def _staying(plan: Plan) -> Table:
-    table = _table("What stays of versions and raw downloads")
-    table.add_column("what", no_wrap=True)
-    table.add_column("why", ratio=1)
-    for kept in plan.kept[:KEPT]:
-        table.add_row(_shortened(kept.name, most=48), kept.reason)
-    if len(plan.kept) > KEPT:
-        table.add_row(f"and {len(plan.kept) - KEPT} more", "")
-    return table
-
-
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-
-
-def _shortened(name: str, *, most: int) -> str:
-    """A name without its middle, where it is long: both ends tell paths and hashes apart."""
-    if len(name) <= most:
-        return name
-    head = most // 2
-    return f"{name[:head]}\N{HORIZONTAL ELLIPSIS}{name[len(name) - (most - head - 1) :]}"
-
-
-def _say(console: Console, line: str) -> None:
-    console.print(line, markup=False, highlight=False, soft_wrap=False)

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipeline.paths import Paths
-from pipeline.registry import version_tags
 from pipeline.retention.plan import Kind, Removal
 from pipeline.retention.sizes import last_written, size_of
+from pipeline.tracking import tags as version_tags
 
 DOCUMENTS: Final = ("spec.json", "result.json", "inputs.json")
 DATASET: Final = "naturewatch.dataset_version"

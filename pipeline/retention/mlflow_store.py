@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
 from pipeline.config.settings import Settings
-from pipeline.registry import version_tags
 from pipeline.retention.plan import Kind, Removal
 from pipeline.retention.sizes import size_of
 from pipeline.retention.versions import Version
+from pipeline.tracking import tags as version_tags
 from pipeline.tracking.descriptions import CANDIDATE_STAGE
 from pipeline.tracking.runs import FINISHED, experiment_id
 
@@ -56,6 +56,7 @@ def read_versions(connected: "MlflowClient") -> list[Version]:
     for model in known:
         for alias, number in model.aliases.items():
             aliases.setdefault((model.name, str(number)), set()).add(alias)
+    pinned = {(model.name, model.tags.get(version_tags.PINNED, "").partition(": ")[0]) for model in known}
     page = connected.search_model_versions(max_results=PAGE)
     found: list[Any] = list(page)
     while page.token:
@@ -68,6 +69,7 @@ def read_versions(connected: "MlflowClient") -> list[Version]:
             created=_moment(each.creation_timestamp),
             aliases=frozenset(aliases.get((each.name, str(each.version)), ())),
             tags=dict(each.tags),
+            pinned=(each.name, str(each.version)) in pinned,
             run_id=each.run_id or None,
             model_id=each.model_id or _model_id(each.source),
         )

@@ -16,11 +16,11 @@ from pipeline.dataset.manifest import DatasetManifest
 from pipeline.errors import RetentionError
 from pipeline.files import exclusive, work_folder
 from pipeline.paths import Paths
-from pipeline.registry import version_tags
 from pipeline.retention import dagster_runs, folders, leftovers, mlflow_store, raw
 from pipeline.retention.bodies import find_bodies, remove_bodies, unreadable
 from pipeline.retention.plan import Bodies, Kept, Kind, Plan, Removal, in_order
 from pipeline.retention.versions import Version, kept_versions
+from pipeline.tracking import tags as version_tags
 from pipeline.tracking.runs import client
 from pipeline.tracking.server import without_password
 
@@ -73,7 +73,7 @@ def planned(
     """
     paths, moment = settings.paths, now or dt.datetime.now(tz=dt.UTC)
     with contextlib.ExitStack() as stack:
-        for lock in _locks(paths):
+        for lock in _locks(paths, within_run=run_id is not None):
             stack.enter_context(exclusive(lock, wait_seconds=0))
         dagster_runs.refuse_while_alive(instance, but=run_id)
         work = stack.enter_context(work_folder(paths.work("prune")))
@@ -143,10 +143,14 @@ def remove_path(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _locks(paths: Paths) -> list[Path]:
-    """What those hold who write where things are removed."""
+def _locks(paths: Paths, *, within_run: bool) -> list[Path]:
+    """What those hold who run, promote, or write where things are removed; a run of Dagster holds its own."""
     inner = (paths.downloads, paths.fetch_journal.parent, paths.snapshots, paths.training_photos)
-    return [paths.data_root / ".run.lock", *(folder / ".lock" for folder in inner if folder.is_dir())]
+    return [
+        *([] if within_run else [paths.data_root / ".run.lock"]),
+        paths.release / ".promotion.lock",
+        *(folder / ".lock" for folder in inner if folder.is_dir()),
+    ]
 
 
 def _plan(settings: Settings, instance: dg.DagsterInstance, *, now: dt.datetime, work: Path) -> Plan:
@@ -288,10 +292,10 @@ def _refuse_new_needs(settings: Settings, connected: "MlflowClient", plan: Plan)
     own = [
         version for version in mlflow_store.read_versions(connected) if version.model == settings.registry.model_name
     ]
-    asked = {version.number for version in own if version.aliases or version_tags.KEEP in version.tags}
+    asked = {version.number for version in own if version.asked_for}
     new = asked - plan.versions
     if new:
         raise RetentionError(
-            f"version {', '.join(sorted(new))} was given an alias or the tag {version_tags.KEEP} while others were "
-            "pruned: nothing more is removed; prune again for a new plan"
+            f"version {', '.join(sorted(new))} was given an alias, a pin or the tag {version_tags.KEEP} while others "
+            "were pruned: nothing more is removed; prune again for a new plan"
         )

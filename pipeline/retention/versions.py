@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pipeline.config.upkeep import RetentionSettings
-from pipeline.registry import version_tags
+from pipeline.tracking import tags as version_tags
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,10 +19,17 @@ class Version:
     """When it was registered (UTC)."""
     aliases: frozenset[str] = frozenset()
     tags: Mapping[str, str] = field(default_factory=dict)
+    pinned: bool = False
+    """Whether a person has said that no refresh may replace it."""
     run_id: str | None = None
     """The MLflow run that registered it."""
     model_id: str | None = None
     """MLflow's logged model, which holds its files."""
+
+    @property
+    def asked_for(self) -> bool:
+        """Whether people or aliases ask for it, whatever its age."""
+        return bool(self.aliases) or self.pinned or version_tags.KEEP in self.tags
 
     @property
     def dataset(self) -> str | None:
@@ -42,9 +49,9 @@ class Version:
 def kept_versions(versions: Iterable[Version], *, policy: RetentionSettings, now: dt.datetime) -> dict[str, str]:
     """The versions that stay: number -> why.
 
-    A version stays that has an alias or the tag `naturewatch.keep`; that is one of the newest; that was a champion
-    lately, or one of the last; and every version that one of these was trained on from. A version was a champion until
-    the one that replaced it was promoted, so it counts by that moment.
+    A version stays that has an alias or the tag `naturewatch.keep`, or is pinned; that is one of the newest; that was a
+    champion lately, or one of the last; and every version that one of these was trained on from. A version was a
+    champion until the one that replaced it was promoted, so it counts by that moment.
 
     Args:
         versions: All versions of the registered model.
@@ -57,6 +64,8 @@ def kept_versions(versions: Iterable[Version], *, policy: RetentionSettings, now
     for version in newest:
         if version.aliases:
             kept[version.number] = " and ".join(f"alias {alias}" for alias in sorted(version.aliases))
+        elif version.pinned:
+            kept[version.number] = "pinned"
         elif version_tags.KEEP in version.tags:
             kept[version.number] = f"tag {version_tags.KEEP}"
     for number, why in _champions(known, policy=policy, now=now).items():
