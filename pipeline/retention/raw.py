@@ -128,7 +128,7 @@ def find_old_files(paths: Paths, *, now: dt.datetime, feature_days: int, log_day
     """Features that nobody read for so long, old logs but the newest, and previews of pictures that are gone."""
     moment = now.timestamp()
     features = [path for path in sorted(paths.features.rglob("*")) if path.is_file() and not path.name.startswith(".")]
-    logs = sorted(paths.logs.glob("*.log"), key=lambda path: path.stat().st_mtime)
+    logs = sorted(paths.logs.glob("*.log"), key=lambda path: (path.stat().st_mtime, path.name))
     previews = [
         path
         for path in sorted(paths.reports.rglob(f"*-{PREVIEW}.png"))
