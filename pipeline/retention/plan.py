@@ -37,7 +37,7 @@ class Removal:
     """What is freed on the disk, as far as it can be seen from here."""
     reason: str
     beside: tuple[str, ...] = ()
-    """Further paths that mean nothing without it, and go after it."""
+    """Further paths that mean nothing without it, and go before it: what is left of it alone would not be found."""
 
 
 @dataclass(frozen=True, kw_only=True)

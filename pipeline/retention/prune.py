@@ -125,7 +125,7 @@ def remove(settings: Settings, instance: dg.DagsterInstance, connected: "MlflowC
     elif removal.kind is Kind.DAGSTER_RUN:
         dagster_runs.remove_run(instance, removal.name)
     elif removal.kind is not Kind.LEFTOVER or not leftovers.is_locked(settings.paths.data_root / removal.name):
-        for name in (removal.name, *removal.beside):
+        for name in (*removal.beside, removal.name):
             remove_path(settings.paths.data_root / name)
 
 

@@ -29,6 +29,18 @@ from tests.pipeline.retention.lived_in import (
 )
 
 
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """For tests that only plan, and leave it as it was."""
+    return lived_in(tmp_path_factory.mktemp("untouched") / "data")
+
+
+@pytest.fixture(scope="module")
+def its_instance(untouched: Settings) -> Iterator[dg.DagsterInstance]:
+    with instance_in(untouched.paths.data_root) as found:
+        yield found
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return lived_in(tmp_path / "data")
@@ -92,12 +104,12 @@ def test_what_nothing_needs_goes_and_both_versions_that_stay_can_be_loaded(
         assert (plan.removals, plan.number) == ((), 0)
 
 
-def test_a_plan_alone_removes_nothing(settings: Settings, instance: dg.DagsterInstance) -> None:
-    root = settings.paths.data_root
-    with planned(settings, instance):
+def test_a_plan_alone_removes_nothing(untouched: Settings, its_instance: dg.DagsterInstance) -> None:
+    root = untouched.paths.data_root
+    with planned(untouched, its_instance):
         pass
     before = everything_below(root)
-    with planned(settings, instance) as plan:
+    with planned(untouched, its_instance) as plan:
         assert names(plan, Kind.VERSION) == ["1"]
         assert plan.bodies is not None
         assert (plan.bodies.number, plan.bodies.bytes) == (2, 4)
@@ -140,27 +152,34 @@ def test_who_is_given_an_alias_meanwhile_is_not_removed(
     assert photographs(settings.paths) == {"p0", "p1", "p2", "p3", "p4"}
 
 
-def test_nothing_is_pruned_beside_a_run_or_a_promotion(settings: Settings, instance: dg.DagsterInstance) -> None:
-    for lock in (settings.paths.data_root / ".run.lock", settings.paths.release / ".promotion.lock"):
-        with exclusive(lock), pytest.raises(LockedError, match="is locked by process"), planned(settings, instance):
+def test_nothing_is_pruned_beside_a_run_or_a_promotion(untouched: Settings, its_instance: dg.DagsterInstance) -> None:
+    for lock in (untouched.paths.data_root / ".run.lock", untouched.paths.release / ".promotion.lock"):
+        with (
+            exclusive(lock),
+            pytest.raises(LockedError, match="is locked by process"),
+            planned(untouched, its_instance),
+        ):
             pass
 
     @dg.job
     def long() -> None: ...
 
-    run = instance.create_run_for_job(long, status=dg.DagsterRunStatus.STARTED)
+    run = its_instance.create_run_for_job(long, status=dg.DagsterRunStatus.STARTED)
     refused = pytest.raises(LockedError, match=r"1 run\(s\) that have not ended: .*\(long, started\)")
-    with refused, planned(settings, instance):
+    with refused, planned(untouched, its_instance):
         pass
-    with planned(settings, instance, run_id=run.run_id) as plan:
+    with planned(untouched, its_instance, run_id=run.run_id) as plan:
         assert names(plan, Kind.VERSION) == ["1"]
+    its_instance.delete_run(run.run_id)
 
 
-def test_a_registry_that_knows_no_version_decides_nothing(settings: Settings, instance: dg.DagsterInstance) -> None:
-    elsewhere = settings.model_copy(
-        update={"registry": settings.registry.model_copy(update={"model_name": "misspelt"})}
+def test_a_registry_that_knows_no_version_decides_nothing(
+    untouched: Settings, its_instance: dg.DagsterInstance
+) -> None:
+    elsewhere = untouched.model_copy(
+        update={"registry": untouched.registry.model_copy(update={"model_name": "misspelt"})}
     )
-    with pytest.raises(RetentionError, match="has no version of 'misspelt'"), planned(elsewhere, instance):
+    with pytest.raises(RetentionError, match="has no version of 'misspelt'"), planned(elsewhere, its_instance):
         pass
 
 
@@ -189,28 +208,29 @@ def test_a_run_without_its_version_goes_and_a_person_can_keep_a_run(
 
 
 def test_a_training_that_is_released_next_stays_with_all_it_was_made_from(
-    settings: Settings, instance: dg.DagsterInstance
+    untouched: Settings, its_instance: dg.DagsterInstance
 ) -> None:
-    paths = settings.paths
-    with planned(settings, instance) as plan:
+    paths = untouched.paths
+    with planned(untouched, its_instance) as plan:
         assert names(plan, Kind.TRAINING) == [f"models/baseline/{training_of(1)}"]
     paths.production.write_text(f'{{"spec_hash": "{training_of(1)}"}}', encoding="utf-8")
-    with planned(settings, instance) as plan:
+    with planned(untouched, its_instance) as plan:
         assert not names(plan, Kind.TRAINING)
+    paths.production.unlink()
 
 
-def test_logs_and_features_go_by_their_age(settings: Settings, instance: dg.DagsterInstance) -> None:
-    paths = settings.paths
+def test_logs_and_features_go_by_their_age(untouched: Settings, its_instance: dg.DagsterInstance) -> None:
+    paths = untouched.paths
     files = [paths.features / "old.safetensors", paths.logs / "1.log", paths.logs / "2.log", paths.features / "new.bin"]
     for file in files:
         file.parent.mkdir(exist_ok=True)
         file.write_text("x", encoding="utf-8")
         age(file) if file is not files[-1] else None
-    with planned(settings, instance) as plan:
+    with planned(untouched, its_instance) as plan:
         assert names(plan, Kind.FEATURES) == ["features/old.safetensors"]
         # The last one says what the last run did, however old it is.
         assert names(plan, Kind.LOG) == ["logs/1.log"]
     patient = settings_of(paths.data_root, feature_days=2000, log_days=2000)
-    with planned(patient, instance) as plan:
+    with planned(patient, its_instance) as plan:
         assert not names(plan, Kind.FEATURES) + names(plan, Kind.LOG)
     assert dataclasses.asdict(plan)["versions"] == {"2", "3", "4"}
