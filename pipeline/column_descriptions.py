@@ -134,6 +134,11 @@ OF_TABLE: Final[dict[str, dict[str, str]]] = {
         "taxon_key": "Key of the rare species in the checklist.",
         "node_id": "Node of its genus in the tree.",
     },
+    "exam": {
+        "species_key": "Key of the species that the observation is now; of a withdrawn one, that it was last.",
+        "withdrawn": "Why the photograph is not shown at present; null where it is.",
+        "since": "Version of the exam that added the photograph.",
+    },
     "attribution": {
         "taxon_key": "Key of the species in the checklist.",
         "credit": "Whom to name under the photograph: the holder, else the creator, else `unknown holder`.",

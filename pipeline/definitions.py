@@ -8,7 +8,19 @@ import dagster as dg
 
 from ml.spec import MLFLOW_DEFAULTS
 from pipeline.config.settings import load_settings
-from pipeline.defs import automation, checks, dataset, evaluation, ingest, release, retention, training
+from pipeline.defs import (
+    automation,
+    checks,
+    dataset,
+    evaluation,
+    exam,
+    ingest,
+    production,
+    promotion,
+    release,
+    retention,
+    training,
+)
 from pipeline.defs.console import console
 from pipeline.defs.metadata import described
 from pipeline.defs.scope_resource import Scope
@@ -33,10 +45,13 @@ defs = dg.Definitions(
         *_group(dataset, "dataset"),
         *_group(training, "training"),
         *_group(evaluation, "evaluation"),
+        *_group(production, "release"),
         *_group(release, "release"),
+        *_group(exam, "release"),
+        *_group(promotion, "release"),
     ],
     asset_checks=dg.load_asset_checks_from_modules([checks]),
-    jobs=[automation.whole_pipeline, retention.prune],
+    jobs=[automation.whole_pipeline, promotion.promote_job, retention.prune],
     schedules=[automation.weekly_refresh, retention.monthly_prune],
     sensors=[automation.growth],
     loggers={"console": console},

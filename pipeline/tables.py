@@ -212,6 +212,14 @@ CONTRACTS: dict[str, Contract] = {
         unique=("photo_id",),
         required=("photo_id", "occurrence_key", "observation_id", "taxon_key", "species", "node_id", "path"),
     ),
+    "exam": Contract(
+        schema=_schema(
+            "photo_id occurrence_key observation_id checklist_key species_key species path withdrawn", since=_INT
+        ),
+        unique=("photo_id",),
+        required=("photo_id", "occurrence_key", "observation_id", "species_key", "species", "path", "since"),
+        rules={"versions count from 1": "since >= 1"},
+    ),
     "attribution": Contract(
         schema=_schema("photo_id taxon_key species licence rights_holder creator credit url"),
         unique=("photo_id",),

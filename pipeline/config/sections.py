@@ -300,5 +300,3 @@ class RegistrySettings(Section):
     """Address of the Dagster UI, which MLflow runs link to."""
     mlflow_url: WebAddress = "http://127.0.0.1:5000"
     """Address of the MLflow UI, which Dagster's metadata link to."""
-    tolerance: float = Field(default=0.02, ge=0, lt=1)
-    """How far a challenger's validation top-1 may be below the champion's and still replace it, as a share."""

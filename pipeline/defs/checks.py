@@ -13,6 +13,8 @@ from pipeline.defs.logged import shown_by
 from pipeline.defs.metadata import Metadata, percentage, records_table
 from pipeline.defs.scope_resource import Scope
 from pipeline.defs.together import PROCESSOR
+from pipeline.exam.decision import read_decision
+from pipeline.exam.sentences import change, interval, number, title_of
 from pipeline.query import count, tally
 from pipeline.tables import CONTRACTS, check_table
 
@@ -138,6 +140,38 @@ def counts_add_up(scope: Scope) -> dg.AssetCheckResult:
         "left out in all": sum(each.rows_removed for each in found),
     }
     return _verdict(balance(paths), measured)
+
+
+@dg.asset_check(op_tags=PROCESSOR, asset="exam_answers", blocking=True)
+def gate(scope: Scope) -> dg.AssetCheckResult:
+    """On the exam the challenger is no worse than the champion, and the best one of the last year, as the gate allows.
+
+    If it is worse, the champion stays, and the run ends with the reason. The section `gate` says what may be lost;
+    `naturewatch promote VERSION --force REASON` promotes the version all the same.
+    """
+    decision = read_decision(scope.settings())
+    verdicts = [
+        {
+            "against": f"version {each.other}",
+            "metric": title_of(verdict.metric, verdict.title, target=decision.target),
+            "challenger": number(verdict.metric, verdict.challenger),
+            "other": number(verdict.metric, verdict.other),
+            "change": change(verdict.metric, verdict.change),
+            "95 % interval": interval(verdict.metric, verdict.low, verdict.high),
+            "photographs": verdict.photos,
+            "passed": "yes" if verdict.passed else "no",
+        }
+        for each in decision.comparisons
+        for verdict in each.verdicts
+    ]
+    measured: dict[str, Metadata] = {
+        "challenger": decision.challenger,
+        "champion": decision.champion or "none yet",
+        "exam": decision.exam,
+        "metrics": records_table(verdicts, none="nothing to compare with"),
+        "reasons": dg.MetadataValue.md("\n".join(f"- {reason}" for reason in (*decision.reasons, *decision.notes))),
+    }
+    return _verdict(decision.failed, measured)
 
 
 @dg.asset_check(op_tags=PROCESSOR, asset="leakage", additional_deps=["split", "taxonomy"], blocking=False)

@@ -37,6 +37,7 @@ from pipeline.defs.metadata import (
 from pipeline.defs.mlflow_runs import mlflow_answers, run_tags
 from pipeline.defs.scope_resource import Scope
 from pipeline.defs.together import PROCESSOR, SOON
+from pipeline.exam.observations import build_exam
 from pipeline.files import sha256_of
 from pipeline.history.taxonomy_history import build_taxonomy_history
 from pipeline.pages.charts import long_tail, rejections_chart
@@ -100,6 +101,10 @@ def taxonomy(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeR
     return table_result(context, settings, table, metadata={"taxa": mapping_table(by_rank, columns=("rank", "taxa"))})
 
 
+REDRAWN = (
+    "the section `split` of the configuration tells the sides apart in a new way: the exam asks only what was on the "
+    "validation side under every way so far, and %d of its photographs are withdrawn"
+)
 HISTORY_VERSION = code_version("species_of_occurrences", "class_map", "taxonomy_diff", "taxonomy_changes", python=2)
 
 
@@ -231,6 +236,37 @@ def leakage(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeRe
         metadata={
             "validation photographs like a training photograph": found.leaked,
             "share of the validation side (%)": percentage(found.share),
+        },
+    )
+
+
+@dg.asset(
+    op_tags=PROCESSOR,
+    kinds=TABLE,
+    deps=["split", "taxonomy", "class_map", "rejections"],
+    code_version=code_version("exam", "exam_renames", python=1),
+)
+def exam(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
+    """Validation photographs on which all model versions are judged: frozen, and growing only by addition.
+
+    It goes on from what it was. What leaves the dataset is withdrawn and keeps its row; what is identified anew is
+    asked by its present name.
+    """
+    settings = scope.settings()
+    built = build_exam(settings.paths, settings)
+    if built.redrawn:
+        context.log.warning(REDRAWN, built.withdrawn.get("training", 0))
+    return table_result(
+        context,
+        settings,
+        built.table,
+        metadata={
+            "version": built.version,
+            "photographs": built.photos,
+            "observations": built.observations,
+            "species": built.species,
+            "added": built.added,
+            "withdrawn": removed_table(built.withdrawn, unit="photographs"),
         },
     )
 

@@ -18,6 +18,8 @@ from pipeline.retention.plan import Bodies, Removal
 SLICE: Final = 5_000
 """Photographs that are listed or removed at a time."""
 EXAMPLES: Final = 3
+SHOWN: Final = ("split", "genus_photos", "exam")
+"""Tables that name photographs by their path; there may be no exam yet."""
 _STORED: Final = pa.schema([("sha256", pa.string()), ("bytes", pa.int64())])
 _CREDITED: Final = pa.schema([("photo_id", pa.string())])
 _HASH: Final = 64
@@ -62,16 +64,13 @@ def find_bodies(paths: Paths, *, datasets: Iterable[str], work: Path) -> tuple[B
         bodies = _stored(paths, half=half)
         while some := list(islice(bodies, SLICE)):
             writer.write_table(pa.table(list(zip(*some, strict=True)), schema=_STORED))
-    inputs = {
-        "stored": stored,
-        "attempts": paths.attempts,
-        **{name: paths.table(name) for name in ("photos", "split", "genus_photos")},
-    }
-    exam = paths.table("exam")
-    files = [*(_attribution(paths, dataset) for dataset in datasets), *([exam] if exam.exists() else [])]
+    inputs = {"stored": stored, "attempts": paths.attempts, "photos": paths.table("photos")}
+    shown = [paths.table(name) for name in SHOWN if paths.table(name).exists()]
+    credited = [_attribution(paths, dataset) for dataset in datasets]
     with connect(inputs=inputs, spill=work / "spill") as connection:
-        if files:
-            connection.execute(f"create view credited as select photo_id from {parquet(*files)}")  # noqa: S608
+        connection.execute(f"create view shown as select path from {parquet(*shown)}")  # noqa: S608
+        if credited:
+            connection.execute(f"create view credited as select photo_id from {parquet(*credited)}")  # noqa: S608
         else:
             connection.register("credited", _CREDITED.empty_table())
         table = copy(connection, "orphan_bodies", output=work / "orphans.parquet")

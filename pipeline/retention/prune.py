@@ -3,7 +3,7 @@
 import contextlib
 import datetime as dt
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -19,6 +19,7 @@ from pipeline.paths import Paths
 from pipeline.retention import dagster_runs, folders, leftovers, mlflow_store, raw
 from pipeline.retention.bodies import find_bodies, remove_bodies, unreadable
 from pipeline.retention.plan import Bodies, Kept, Kind, Plan, Removal, in_order
+from pipeline.retention.sizes import size_of
 from pipeline.retention.versions import Version, kept_versions
 from pipeline.tracking import tags as version_tags
 from pipeline.tracking.runs import client
@@ -162,6 +163,7 @@ def _plan(settings: Settings, instance: dg.DagsterInstance, *, now: dt.datetime,
     datasets = sorted({version.dataset for version in registry.staying if version.dataset})
     removals, kept = _of_mlflow(settings, connected, registry, datasets={*datasets, present or ""}, now=now)
     removals += _of_trainings(settings, registry, present=present, now=now)
+    removals += _of_exam(paths, staying=registry.kept)
     named = {version.tags.get("gbif.download_key", "") for version in registry.staying} | {
         settings.source.download_key or ""
     }
@@ -264,6 +266,20 @@ def _of_trainings(settings: Settings, registry: _Registry, *, present: str | Non
         since=(now - dt.timedelta(days=settings.retention.training_days)).timestamp(),
     )
     return folders.removals(paths, found, needed=needed)
+
+
+def _of_exam(paths: Paths, *, staying: Collection[str]) -> list[Removal]:
+    """The answers of versions that are gone, or that go."""
+    return [
+        Removal(
+            kind=Kind.EXAM,
+            name=str(folder.relative_to(paths.data_root)),
+            bytes=size_of(folder),
+            reason="of a version that is gone, or that goes",
+        )
+        for folder in sorted(paths.exam_answers.glob("answers/*"))
+        if folder.name.isdecimal() and folder.name not in staying
+    ]
 
 
 def _of_dagster(

@@ -1,12 +1,11 @@
 -- Purpose: the photographs on disk that nothing names any more.
 -- Grain: one row per stored body.
--- Inputs: stored (sha256, bytes: the bodies on disk), photos (the ledger), split, genus_photos, attempts (see
---   pipeline.photos.journal), credited (photo_id: the photographs of kept dataset versions
---   and of the exam).
+-- Inputs: stored (sha256, bytes: the bodies on disk), photos (the ledger), attempts (see pipeline.photos.journal),
+--   shown (path: the photographs of the present split, genus stage and exam), credited (photo_id: those of kept dataset
+--   versions).
 -- Parameters: none.
--- A body is named by the ledger, by the present split or genus stage, by an attempt later than all that the ledger
---   knows (a fetch that was not folded yet), or by any attempt for a photograph of a kept dataset version or
---   of the exam.
+-- A body is named by the ledger, by what is shown, by an attempt later than all that the ledger knows (a fetch that was
+--   not folded yet), or by any attempt for a photograph of a kept dataset version.
 with folded as (
     select coalesce(max(fetched_at), timestamp '1970-01-01') as until_then
     from photos
@@ -18,10 +17,7 @@ named as (
     where sha256 is not null
     union
     select regexp_extract(path, '([0-9a-f]{64})', 1) as sha256
-    from split
-    union
-    select regexp_extract(path, '([0-9a-f]{64})', 1) as sha256
-    from genus_photos
+    from shown
     union
     select attempts.sha256
     from attempts

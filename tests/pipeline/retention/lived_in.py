@@ -200,6 +200,7 @@ def _of_dataset(paths: Paths, number: int, dataset: str) -> None:
     write_json(calibration / "spec.json", tracking | {"predictions": f"/elsewhere/models/baseline/{training.name}/p"})
     write_json(candidate / "spec.json", tracking | {"specificity": f"{calibration}/result.json"})
     write_json(candidate / "result.json", {})
+    write_bytes(paths.exam_answers / "answers" / str(number) / "answers.parquet", b"answers")
     for folder in (training, calibration, candidate):
         age(folder)
     age(archive, moment=LONG_AGO + dt.timedelta(days=number))
@@ -226,7 +227,7 @@ def _photographs(paths: Paths) -> None:
         "table_hashes": {}, "counts": {}, "rejections": {},
     }  # fmt: skip
     write_json(paths.dataset_manifest, manifest)
-    record = {
+    record: dict[str, object] = {
         "mode": "download", "key": _key(4), "predicate": {}, "checklist_key": None, "sha256": "s",
         "archive": f"downloads/scope/{_key(4)}.zip",
     }  # fmt: skip

@@ -96,6 +96,7 @@ def test_what_nothing_needs_goes_and_both_versions_that_stay_can_be_loaded(
     assert {path.name for path in paths.model("baseline", "x").parent.iterdir()} == set(map(training_of, (2, 3, 4)))
     assert photographs(paths) == {"p2", "p3", "p4"}
     assert {path.name[6] for path in (paths.downloads / "scope").iterdir()} == {"2", "3", "4"}
+    assert {folder.name for folder in (paths.exam_answers / "answers").iterdir()} == {"2", "3", "4"}
     # What is owed to others stays.
     assert len(list((paths.data_root / "datasets").iterdir())) == 4
     assert said[0] == "removed 1 model versions"
