@@ -31,7 +31,7 @@ def run(settings: "Settings", options: argparse.Namespace) -> int:
     from rich.console import Console  # noqa: PLC0415
 
     from pipeline.commands.prune_table import WIDTH, show, size  # noqa: PLC0415
-    from pipeline.retention.prune import carry_out, planned  # noqa: PLC0415 (loads MLflow)
+    from pipeline.retention.pruning import carry_out, planned  # noqa: PLC0415 (loads MLflow)
 
     console = Console(highlight=False) if sys.stdout.isatty() else Console(width=WIDTH, highlight=False)
     with dg.DagsterInstance.get() as instance, planned(settings, instance) as plan:

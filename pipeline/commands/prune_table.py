@@ -9,7 +9,7 @@ from rich.text import Text
 
 from pipeline.comparison.wording import counted
 from pipeline.config.settings import Settings
-from pipeline.retention.plan import Plan
+from pipeline.retention.removals import Plan
 
 WIDTH: Final = 100
 """Columns where there is no terminal."""

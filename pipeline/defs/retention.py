@@ -3,8 +3,8 @@
 import dagster as dg
 
 from pipeline.defs.scope_resource import Scope
-from pipeline.retention.plan import Plan
-from pipeline.retention.prune import carry_out, planned
+from pipeline.retention.pruning import carry_out, planned
+from pipeline.retention.removals import Plan
 
 
 class PruneConfig(dg.Config):

@@ -14,7 +14,7 @@ from pipeline.errors import LockedError
 from pipeline.launching import pools
 from pipeline.paths import Paths
 from pipeline.retention.leftovers import KILLED
-from pipeline.retention.plan import Kind, Removal
+from pipeline.retention.removals import Kind, Removal
 from pipeline.retention.sizes import size_of
 
 SCOPE_TAG: Final = "naturewatch.scope"

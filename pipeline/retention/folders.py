@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipeline.paths import Paths
-from pipeline.retention.plan import Kind, Removal
+from pipeline.retention.removals import Kind, Removal
 from pipeline.retention.sizes import last_written, size_of
 from pipeline.tracking import tags as version_tags
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.paths import Paths
-from pipeline.retention.plan import Kind, Removal
+from pipeline.retention.removals import Kind, Removal
 from pipeline.retention.sizes import size_of
 
 KILLED: Final = "a killed run left it"

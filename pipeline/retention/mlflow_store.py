@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
 from pipeline.config.settings import Settings
-from pipeline.retention.plan import Kind, Removal
+from pipeline.retention.removals import Kind, Removal
 from pipeline.retention.sizes import size_of
 from pipeline.retention.versions import Version
 from pipeline.tracking import tags as version_tags

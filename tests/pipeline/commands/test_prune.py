@@ -11,7 +11,7 @@ from pipeline.commands import prune
 from pipeline.commands.prune_table import show, size
 from pipeline.config.settings import Settings
 from pipeline.errors import RetentionError
-from pipeline.retention.plan import Bodies, Kept, Kind, Plan, Removal
+from pipeline.retention.removals import Bodies, Kept, Kind, Plan, Removal
 
 PLAN = Plan(
     removals=(

@@ -18,7 +18,7 @@ import dagster as dg
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.tracking import MlflowClient
 
-from pipeline.retention.prune import carry_out, planned
+from pipeline.retention.pruning import carry_out, planned
 from tests.pipeline.retention.lived_in import settings_of
 
 CALLS: Final[dict[str, Any]] = {

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from pipeline.paths import Paths
 from pipeline.photos.bodies import path_of, store
 from pipeline.photos.journal import SEALED
-from pipeline.retention.bodies import SLICE, find_bodies, remove_bodies, unreadable
 from pipeline.retention.folders import Folder, needed_folders
 from pipeline.retention.mlflow_store import TrackedRun, needed_runs
+from pipeline.retention.orphans import SLICE, find_bodies, remove_bodies, unreadable
 from tests.pipeline import tiny
 from tests.pipeline.retention.lived_in import body_of
 

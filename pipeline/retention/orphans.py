@@ -13,7 +13,7 @@ from pipeline.paths import Paths
 from pipeline.photos.bodies import path_of
 from pipeline.query import connect, copy, parquet, rows
 from pipeline.retention.leftovers import KILLED, leftover
-from pipeline.retention.plan import Bodies, Removal
+from pipeline.retention.removals import Bodies, Removal
 
 SLICE: Final = 5_000
 """Photographs that are listed or removed at a time."""

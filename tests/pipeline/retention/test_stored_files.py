@@ -11,7 +11,7 @@ import pytest
 from pipeline.files import sha256_of, write_json
 from pipeline.history.snapshots import Snapshot
 from pipeline.paths import Paths
-from pipeline.retention.raw import find_downloads, find_indices, find_packs
+from pipeline.retention.stored_files import find_downloads, find_indices, find_packs
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from mlflow.tracking import MlflowClient
 from pipeline.config.settings import Settings
 from pipeline.errors import LockedError, RetentionError
 from pipeline.files import exclusive
-from pipeline.retention.plan import Kind, Plan
-from pipeline.retention.prune import carry_out, planned
+from pipeline.retention.pruning import carry_out, planned
+from pipeline.retention.removals import Kind, Plan
 from pipeline.tracking import tags
 from pipeline.tracking.runs import client
 from tests.pipeline.retention.lived_in import (

@@ -16,9 +16,9 @@ from pipeline.dataset.manifest import DatasetManifest
 from pipeline.errors import RetentionError
 from pipeline.files import exclusive, work_folder
 from pipeline.paths import Paths
-from pipeline.retention import dagster_runs, folders, leftovers, mlflow_store, raw
-from pipeline.retention.bodies import find_bodies, remove_bodies, unreadable
-from pipeline.retention.plan import Bodies, Kept, Kind, Plan, Removal, in_order
+from pipeline.retention import dagster_runs, folders, leftovers, mlflow_store, stored_files
+from pipeline.retention.orphans import find_bodies, remove_bodies, unreadable
+from pipeline.retention.removals import Bodies, Kept, Kind, Plan, Removal, in_order
 from pipeline.retention.sizes import size_of
 from pipeline.retention.versions import Version, kept_versions
 from pipeline.tracking import tags as version_tags
@@ -167,7 +167,7 @@ def _plan(settings: Settings, instance: dg.DagsterInstance, *, now: dt.datetime,
     named = {version.tags.get("gbif.download_key", "") for version in registry.staying} | {
         settings.source.download_key or ""
     }
-    downloads, staying = raw.find_downloads(paths, most=policy.downloads, named=named - {""})
+    downloads, staying = stored_files.find_downloads(paths, most=policy.downloads, named=named - {""})
     notes = []
     bodies: Bodies | None = None
     unknown = unreadable(paths, datasets=datasets)
@@ -178,9 +178,9 @@ def _plan(settings: Settings, instance: dg.DagsterInstance, *, now: dt.datetime,
         notes.append(f"Photographs are left alone: {unknown}.")
     removals += [
         *downloads,
-        *raw.find_indices(paths),
-        *raw.find_packs(paths),
-        *raw.find_old_files(paths, now=now, feature_days=policy.feature_days, log_days=policy.log_days),
+        *stored_files.find_indices(paths),
+        *stored_files.find_packs(paths),
+        *stored_files.find_old_files(paths, now=now, feature_days=policy.feature_days, log_days=policy.log_days),
         *_of_dagster(settings, instance, registry, now=now),
         *leftovers.find_leftovers(paths, now=now.timestamp()),
     ]

@@ -8,7 +8,7 @@ from pathlib import Path
 from mlflow.tracking import MlflowClient
 
 from pipeline.paths import PROJECT_ROOT
-from pipeline.retention.prune import carry_out, planned
+from pipeline.retention.pruning import carry_out, planned
 from pipeline.tracking.runs import client
 from tests.pipeline.retention.lived_in import (
     MODEL,

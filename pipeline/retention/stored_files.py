@@ -17,7 +17,7 @@ from pipeline.gbif.source import SourceRecord
 from pipeline.history.snapshots import KEPT, read_snapshots
 from pipeline.pages.figures import PREVIEW
 from pipeline.paths import Paths
-from pipeline.retention.plan import Kept, Kind, Removal
+from pipeline.retention.removals import Kept, Kind, Removal
 from pipeline.retention.sizes import last_written, size_of
 
 BESIDE: Final = (".validator", ".sha256.json")
