@@ -158,6 +158,16 @@ def checked_hosts(hosts: dict[str, object]) -> dict[str, object]:
     return hosts
 
 
+def checked_host_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Hosts by name; one that is there twice counts once.
+
+    Raises:
+        ValueError: as `checked_hosts`.
+    """
+    checked_hosts(dict.fromkeys(names))
+    return tuple(dict.fromkeys(names))
+
+
 def _address(value: str) -> str:
     try:
         parts = urlsplit(value)
@@ -249,4 +259,10 @@ Seed = Annotated[int, Field(ge=0, lt=2**31)]
 WebAddress = Annotated[str, AfterValidator(_address), _called("address")]
 ModelName = Annotated[str, AfterValidator(_model_name), _called("name")]
 TrackingUri = Annotated[str, AfterValidator(_tracking_uri), _called("address")]
+HostName = Annotated[
+    str, _matching(f"(?i:{_HOST.pattern})", "it must be a host's name, as mail.example.org"), _called("host")
+]
+MailAddress = Annotated[
+    str, _matching(r"[^\s@,;<>]+@[^\s@,;<>]+", "it must be a mail address, as you@example.org"), _called("mail address")
+]
 Cron = Annotated[str, AfterValidator(_cron), _called("cron schedule")]

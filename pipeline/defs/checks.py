@@ -15,6 +15,8 @@ from pipeline.defs.scope_resource import Scope
 from pipeline.defs.together import PROCESSOR
 from pipeline.exam.decision import read_decision
 from pipeline.exam.sentences import change, interval, number, title_of
+from pipeline.history.drift import KINDS, MOST_DRIFT, last_distances
+from pipeline.history.losses import LossRecord, problems
 from pipeline.query import count, tally
 from pipeline.tables import CONTRACTS, check_table
 
@@ -60,6 +62,43 @@ def _contract(table: str) -> dg.AssetChecksDefinition:
 
 contracts = [_contract(table) for table in CONTRACTS]
 """One check for each table."""
+
+
+@dg.asset_check(op_tags=PROCESSOR, asset="drift", blocking=False)
+def drift_is_small(scope: Scope) -> dg.AssetCheckResult:
+    """No distance from the snapshot before is larger than 0.1. If one is, the run goes on with a warning."""
+    found = last_distances(scope.settings().paths)
+    large = [f"{KINDS[kind]}: {distance:.1%}" for kind, distance in found.items() if distance > MOST_DRIFT]
+    measured = {f"distance of {KINDS[kind]} (%)": percentage(distance) for kind, distance in found.items()}
+    return dg.AssetCheckResult(
+        passed=not large,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            **measured,
+            "limit (%)": percentage(MOST_DRIFT),
+            "large": ", ".join(large) or "none",
+            "page": shown_by("dataset_page"),
+        },
+    )
+
+
+@dg.asset_check(op_tags=PROCESSOR, asset="losses", blocking=True)
+def losses_accepted(scope: Scope) -> dg.AssetCheckResult:
+    """No more species and photographs are lost than `refresh.most_lost_*` allow, or a person has let it pass."""
+    settings = scope.settings()
+    record = LossRecord.read(settings.paths)
+    if record is None:
+        return _verdict(["losses was not compared yet; materialise the asset losses"], {})
+    measured: dict[str, Metadata] = {
+        "species of the last dataset": record.species_before,
+        "species lost": record.species_lost,
+        "photographs of the last dataset": record.photos_before,
+        "photographs lost": record.photos_lost,
+        "limit for species (%)": percentage(settings.refresh.most_lost_species),
+        "limit for photographs (%)": percentage(settings.refresh.most_lost_photos),
+        "let pass, because": record.accepted or "nobody had to",
+    }
+    return _verdict(problems(settings.paths, settings, record), measured)
 
 
 @dg.asset_check(op_tags=PROCESSOR, asset="species", blocking=True)

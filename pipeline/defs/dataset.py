@@ -39,6 +39,7 @@ from pipeline.defs.scope_resource import Scope
 from pipeline.defs.together import PROCESSOR, SOON
 from pipeline.exam.observations import build_exam
 from pipeline.files import sha256_of
+from pipeline.history.losses import require_passed
 from pipeline.history.taxonomy_history import build_taxonomy_history
 from pipeline.pages.charts import long_tail, rejections_chart
 from pipeline.pages.dataset_page import build_dataset_page
@@ -51,12 +52,13 @@ from pipeline.tracking.runs import dataset_run
 @dg.asset(
     op_tags=PROCESSOR,
     kinds=TABLE,
-    deps=["clean_occurrences", "photos"],
+    deps=["clean_occurrences", "photos", "losses"],
     code_version=code_version("photo_verdicts", "species_rejections", "species", "rejection_lines", python=2),
 )
 def species(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
     """Species with at least `split.min_images` usable photographs: the classes of the networks."""
     settings = scope.settings()
+    require_passed(settings.paths)
     table = build_species(settings.paths, settings)
     removed = removed_table(removed_by(settings.paths, "species"), unit="photographs")
     return table_result(context, settings, table, metadata={"left out": removed, "picture": shown_by("manifest")})
@@ -330,14 +332,14 @@ class PageConfig(dg.Config):
     op_tags=SOON,
     kinds={"html", "mlflow"},
     deps=[
-        "gbif_download", "occurrences", "media", "clean_occurrences", "changes", "photos", "species", "rejections",
-        "taxonomy", "taxonomy_diff", "split", "attribution", "leakage", "manifest",
+        "gbif_download", "occurrences", "media", "clean_occurrences", "changes", "drift", "photos", "species",
+        "rejections", "taxonomy", "taxonomy_diff", "split", "attribution", "leakage", "manifest",
     ],
     code_version=code_version(
         "species_per_class", "long_tail", "observation_places", "leakage_examples", "chosen_taxa",
         "taxon_sheet", "taxonomy_changes", "dataset_summary", "species_kingdoms", "species_list", "same_photographs",
         "rejection_examples", "rejection_records", "changes_species", "changes_replaced", "changed_photographs",
-        "changed_species", python=2,
+        "changed_species", "drift_distances", "drift_moves", python=2,
     ),
 )  # fmt: skip
 def dataset_page(context: dg.AssetExecutionContext, scope: Scope, config: PageConfig) -> dg.MaterializeResult[None]:

@@ -16,10 +16,10 @@ TITLES: Final = {
 
 
 def title_of(kind: str, group: str, *, target: float) -> str:
-    """A metric in words: `top-1`, `right answers at the target 90 %`, `Aves: top-1`."""
+    """A metric in words: `top-1`, `right answers (target 90 %)`, `Aves: top-1`."""
     if kind == "group":
         return f"{group}: {TITLES[kind]}"
-    at = f" at the target {plain_percent(target)}" if kind in {"depth", "promise"} else ""
+    at = f" (target {plain_percent(target)})" if kind in {"depth", "promise"} else ""
     return f"{TITLES[kind]}{at}"
 
 

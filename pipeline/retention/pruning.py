@@ -15,6 +15,7 @@ from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.errors import RetentionError
 from pipeline.files import exclusive, work_folder
+from pipeline.launching.run_lock import only_run
 from pipeline.paths import Paths
 from pipeline.retention import dagster_runs, folders, leftovers, mlflow_store, stored_files
 from pipeline.retention.orphans import find_bodies, remove_bodies, unreadable
@@ -74,7 +75,9 @@ def planned(
     """
     paths, moment = settings.paths, now or dt.datetime.now(tz=dt.UTC)
     with contextlib.ExitStack() as stack:
-        for lock in _locks(paths, within_run=run_id is not None):
+        who = "naturewatch prune" if run_id is None else f"the pruning of Dagster's run {run_id[:8]}"
+        stack.enter_context(only_run(paths.data_root, who=who, wait_seconds=0))
+        for lock in _locks(paths):
             stack.enter_context(exclusive(lock, wait_seconds=0))
         dagster_runs.refuse_while_alive(instance, but=run_id)
         work = stack.enter_context(work_folder(paths.work("prune")))
@@ -144,14 +147,10 @@ def remove_path(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _locks(paths: Paths, *, within_run: bool) -> list[Path]:
-    """What those hold who run, promote, or write where things are removed; a run of Dagster holds its own."""
+def _locks(paths: Paths) -> list[Path]:
+    """What those hold who promote, or write where things are removed."""
     inner = (paths.downloads, paths.fetch_journal.parent, paths.snapshots, paths.training_photos)
-    return [
-        *([] if within_run else [paths.data_root / ".run.lock"]),
-        paths.release / ".promotion.lock",
-        *(folder / ".lock" for folder in inner if folder.is_dir()),
-    ]
+    return [paths.release / ".promotion.lock", *(folder / ".lock" for folder in inner if folder.is_dir())]
 
 
 def _plan(settings: Settings, instance: dg.DagsterInstance, *, now: dt.datetime, work: Path) -> Plan:

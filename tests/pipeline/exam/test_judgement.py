@@ -162,7 +162,7 @@ def test_a_least_value_is_wanted_of_the_first_champion_too(gate: Callable[..., S
     found = decision(settings, answers(tmp_path, "1", wrong=mistaken(0.25)), None)
     assert (found.passed, found.failed) == (
         False,
-        ("right answers at the target 90 % 75.0 % (400 photographs), and at least 80.0 % is wanted",),
+        ("right answers (target 90 %) 75.0 % (400 photographs), and at least 80.0 % is wanted",),
     )
     assert not decision(settings, answers(tmp_path, "1", photos=0), None).passed
     assert decision(settings, answers(tmp_path, "2", wrong=mistaken(0.2)), None).passed

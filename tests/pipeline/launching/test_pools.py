@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -36,8 +37,11 @@ def shared_instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.Dag
 
 
 @pytest.fixture
-def instance(shared_instance: dg.DagsterInstance) -> Iterator[dg.DagsterInstance]:
-    """An instance whose pool is empty."""
+def instance(
+    shared_instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dg.DagsterInstance]:
+    """An instance whose pool is empty; its runs write to a scope of the test."""
+    monkeypatch.setenv("NATUREWATCH__DATA_ROOT", str(tmp_path / "data"))
     yield shared_instance
     for slot in shared_instance.event_log_storage.get_concurrency_info(POOL).claimed_slots:
         shared_instance.event_log_storage.free_concurrency_slots_for_run(slot.run_id)
