@@ -166,6 +166,7 @@ def _plan(settings: Settings, instance: dg.DagsterInstance, *, now: dt.datetime,
     named = {version.tags.get("gbif.download_key", "") for version in registry.staying} | {
         settings.source.download_key or ""
     }
+    trees = {version.tags.get(version_tags.TAXONOMY_HASH, "") for version in registry.staying}
     downloads, staying = stored_files.find_downloads(paths, most=policy.downloads, named=named - {""})
     notes = []
     bodies: Bodies | None = None
@@ -178,6 +179,7 @@ def _plan(settings: Settings, instance: dg.DagsterInstance, *, now: dt.datetime,
     removals += [
         *downloads,
         *stored_files.find_indices(paths),
+        *stored_files.find_trees(paths, named=trees),
         *stored_files.find_packs(paths),
         *stored_files.find_old_files(paths, now=now, feature_days=policy.feature_days, log_days=policy.log_days),
         *_of_dagster(settings, instance, registry, now=now),

@@ -20,6 +20,7 @@ class Kind(Enum):
     PACK = "packs"
     DOWNLOAD = "raw downloads"
     INDEX = "snapshot indices"
+    TREE = "observations of trees"
     DAGSTER_RUN = "Dagster runs"
     LOG = "logs"
     PREVIEW = "previews"

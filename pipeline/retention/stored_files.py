@@ -14,6 +14,7 @@ from pipeline.dataset.pack import INDEX
 from pipeline.errors import ArchiveError
 from pipeline.files import remembered_sha256
 from pipeline.gbif.source import SourceRecord
+from pipeline.history.class_maps import forgettable
 from pipeline.history.snapshots import KEPT, read_snapshots
 from pipeline.pages.figures import PREVIEW
 from pipeline.paths import Paths
@@ -109,6 +110,17 @@ def find_indices(paths: Paths) -> list[Removal]:
         for path in old
         if path.exists()
     ]
+
+
+def find_trees(paths: Paths, *, named: Collection[str]) -> list[Removal]:
+    """What occurrences were called under earlier trees; the trees themselves are small and stay.
+
+    Args:
+        paths: The files of the scope.
+        named: The tags `naturewatch.taxonomy_hash` of the model versions that stay: a refresh may go on from them.
+    """
+    reason = "neither the present tree nor the last one, and no version that stays has it"
+    return [_removal(paths, Kind.TREE, path, reason) for path in forgettable(paths, named=named)]
 
 
 def find_packs(paths: Paths) -> list[Removal]:

@@ -11,7 +11,7 @@ import pytest
 from pipeline.files import sha256_of, write_json
 from pipeline.history.snapshots import Snapshot
 from pipeline.paths import Paths
-from pipeline.retention.stored_files import find_downloads, find_indices, find_packs
+from pipeline.retention.stored_files import find_downloads, find_indices, find_packs, find_trees
 
 
 @pytest.fixture
@@ -77,6 +77,15 @@ def test_indices_of_the_last_two_snapshots_stay_and_so_do_their_downloads(paths:
     assert [removal.name for removal in find_indices(paths)] == ["releases/1/index.parquet"]
     assert going(paths).keys() == {"downloads/scope/key1.zip"}
     assert paths.snapshot_record(1).exists()
+
+
+def test_the_observations_of_a_tree_stay_that_a_kept_version_has(paths: Paths) -> None:
+    write_json(paths.taxonomies_order, ["first", "second", "third", "fourth"])
+    for tree in ("first", "second", "third", "fourth"):
+        write_json(paths.kept_taxonomy(tree) / "contents.json", [f"content of {tree}"])
+        (paths.kept_taxonomy(tree) / "observations.parquet").touch()
+    gone = find_trees(paths, named={"content of first", ""})
+    assert [removal.name for removal in gone] == ["taxonomies/second/observations.parquet"]
 
 
 def test_packs_without_a_row_go_and_none_is_judged_without_an_index(paths: Paths) -> None:
