@@ -78,14 +78,17 @@ def read_versions(connected: "MlflowClient") -> list[Version]:
 
 
 def read_runs(settings: Settings, connected: "MlflowClient") -> list[TrackedRun]:
-    """All runs of this scope, also those in MLflow's bin; runs that NatureWatch did not make are nobody's business."""
+    """All runs of this scope, also those in MLflow's bin if they can be removed from there.
+
+    Runs that NatureWatch did not make are nobody's business.
+    """
     from mlflow.entities import ViewType  # noqa: PLC0415 (see `pipeline.tracking.runs.client`)
 
     scope = settings.name.replace("'", "''")
     options: dict[str, Any] = {
         "experiment_ids": [experiment_id(settings, connected)],
         "filter_string": f"tags.`naturewatch.scope` = '{scope}'",
-        "run_view_type": ViewType.ALL,
+        "run_view_type": ViewType.ALL if hasattr(_store(connected), "_hard_delete_run") else ViewType.ACTIVE_ONLY,
         "max_results": PAGE,
     }
     page = connected.search_runs(**options)
@@ -198,7 +201,7 @@ def remove_run(settings: Settings, connected: "MlflowClient", run_id: str) -> No
         if model.source_run_id == run_id and model.model_id not in in_use:
             _remove_model(connected, model)
     run = connected.get_run(run_id)
-    _remove_files(run.info.artifact_uri)
+    _remove_files(run.info.artifact_uri, server=connected.tracking_uri)
     store = _store(connected)
     if hasattr(store, "_hard_delete_run"):
         store._hard_delete_run(run_id)  # What `mlflow gc` calls.
@@ -207,7 +210,7 @@ def remove_run(settings: Settings, connected: "MlflowClient", run_id: str) -> No
 
 
 def _remove_model(connected: "MlflowClient", model: "LoggedModel") -> None:
-    _remove_files(model.artifact_location)
+    _remove_files(model.artifact_location, server=connected.tracking_uri)
     store = _store(connected)
     if hasattr(store, "_hard_delete_logged_model"):
         store._hard_delete_logged_model(model.model_id)  # What `mlflow gc` calls.
@@ -215,7 +218,7 @@ def _remove_model(connected: "MlflowClient", model: "LoggedModel") -> None:
         connected.delete_logged_model(model.model_id)
 
 
-def _remove_files(address: str) -> None:
+def _remove_files(address: str, *, server: str) -> None:
     """Remove the files of a run or model, and on this machine the empty folder around them."""
     from mlflow.store.artifact.artifact_repository_registry import (  # noqa: PLC0415 (as above)
         get_artifact_repository,
@@ -223,7 +226,7 @@ def _remove_files(address: str) -> None:
 
     folder = local_folder(address)
     if folder is None:
-        get_artifact_repository(address).delete_artifacts()  # type: ignore[no-untyped-call]
+        get_artifact_repository(address, tracking_uri=server).delete_artifacts()  # type: ignore[no-untyped-call]
         return
     if folder.exists():
         shutil.rmtree(folder)
