@@ -21,6 +21,7 @@ from pipeline.defs import (
     production,
     promotion,
     release,
+    retention,
     training,
     watching,
 )
@@ -68,8 +69,9 @@ defs = dg.Definitions(
         automation.research,
         automation.ingest,
         promotion.promote_job,
+        retention.prune,
     ],
-    schedules=[automation.weekly_refresh],
+    schedules=[automation.weekly_refresh, retention.monthly_prune],
     sensors=[automation.follow_changes, watching.growth, watching.resume_fetch, alerts.alerts],
     loggers={"console": console},
     resources={

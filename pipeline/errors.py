@@ -77,3 +77,7 @@ class RegistryError(NatureWatchError):
 
 class TrackingError(NatureWatchError):
     """MLflow's store cannot be opened or made."""
+
+
+class RetentionError(NatureWatchError):
+    """Something became needed while others like it were removed."""

@@ -47,6 +47,7 @@ HANDED_OVER: Final = {
 """Commands that another package implements: the module, and what it does."""
 OWN: Final = {
     "promote": "choose by hand which registered version users get",
+    "prune": "say what nothing needs any more, and with --yes remove it",
 }
 """Commands with a module of their own in this package, which loads nothing heavy before it is run, and what they do."""
 

@@ -94,7 +94,30 @@ class AlertSettings(Section):
 
 
 class RetentionSettings(Section):
-    """What is kept, and for how long."""
+    """What is kept, and for how long; `naturewatch prune` removes the rest.
+
+    Whatever these say, it keeps the champion, every version under an alias or with the tag `naturewatch.keep`, the
+    versions that these were trained on from, and all that any of them needs.
+    """
+
+    versions: int = Field(default=5, ge=1)
+    """Newest model versions that are kept, whatever became of them."""
+    champions: int = Field(default=3, ge=1)
+    """Champions before the present one that are kept, the last ones first."""
+    champion_days: int = Field(default=400, ge=366)
+    """A version that was the champion within so many days is kept; the gate looks back a year."""
+    downloads: int = Field(default=2, ge=1)
+    """Newest raw answers of GBIF that are kept."""
+    training_days: int = Field(default=30, ge=1)
+    """Days for which trainings and calibrations are kept that no kept version and not the present dataset needs."""
+    feature_days: int = Field(default=30, ge=1)
+    """Days for which features of photographs are kept after they were last read."""
+    mlflow_days: int = Field(default=400, ge=1)
+    """Days for which MLflow runs are kept that belong to no dataset of a kept version and not to the present one."""
+    dagster_days: int = Field(default=90, ge=1)
+    """Days for which Dagster's runs are kept, with their events and logs; the last that made an asset always stays."""
+    log_days: int = Field(default=90, ge=1)
+    """Days for which the logs of `naturewatch run` are kept."""
 
 
 class LabelSettings(Section):

@@ -43,3 +43,6 @@ REPLACED: Final = "naturewatch.replaced"
 
 PINNED: Final = "naturewatch.pinned"
 """On the registered model: why its champion stays until a person moves it; absent where it may be replaced."""
+
+KEEP: Final = "naturewatch.keep"
+"""On a version or a run: `naturewatch prune` leaves it alone, whatever the value."""
