@@ -1,34 +1,17 @@
-"""The tags of a model version and of the registered model that the pipeline reads again."""
+"""The tags of model versions under the registry's name; they are defined in `pipeline.tracking.tags`."""
 
-from typing import Final
-
-NETWORK: Final = "naturewatch.network"
-DATA_VERSION: Final = "naturewatch.data_version"
-"""The dataset version that a version was trained on."""
-TAXONOMY_HASH: Final = "naturewatch.taxonomy_hash"
-SPLIT_HASH: Final = "naturewatch.split_hash"
-SPEC_HASH: Final = "naturewatch.spec_hash"
-"""Of the registration: a specification is registered once."""
-
-ANCESTOR: Final = "naturewatch.ancestor"
-"""Number of the version that training went on from; absent where training began from nothing."""
-FULL_PHOTOS: Final = "naturewatch.full_photos"
-"""Training photographs of the last training from nothing among the version and its ancestors."""
-
-GATE: Final = "naturewatch.gate"
-"""What the gate said of a version: `passed` or `refused`."""
-GATE_REASONS: Final = "naturewatch.gate_reasons"
-"""Its reasons, one sentence for each metric."""
-EXAM: Final = "naturewatch.exam"
-"""The version of the exam that it was judged on."""
-
-PROMOTED_AT: Final = "naturewatch.promoted_at"
-"""When the version became the champion last (ISO 8601, UTC)."""
-PROMOTED_BY: Final = "naturewatch.promoted_by"
-"""Who or what made it the champion."""
-PROMOTED_WHY: Final = "naturewatch.promoted_why"
-REPLACED: Final = "naturewatch.replaced"
-"""The version that was the champion before it."""
-
-PINNED: Final = "naturewatch.pinned"
-"""On the registered model: why its champion stays until a person moves it; absent where it may be replaced."""
+from pipeline.tracking.tags import ANCESTOR as ANCESTOR  # noqa: PLC0414
+from pipeline.tracking.tags import DATA_VERSION as DATA_VERSION  # noqa: PLC0414
+from pipeline.tracking.tags import EXAM as EXAM  # noqa: PLC0414
+from pipeline.tracking.tags import FULL_PHOTOS as FULL_PHOTOS  # noqa: PLC0414
+from pipeline.tracking.tags import GATE as GATE  # noqa: PLC0414
+from pipeline.tracking.tags import GATE_REASONS as GATE_REASONS  # noqa: PLC0414
+from pipeline.tracking.tags import NETWORK as NETWORK  # noqa: PLC0414
+from pipeline.tracking.tags import PINNED as PINNED  # noqa: PLC0414
+from pipeline.tracking.tags import PROMOTED_AT as PROMOTED_AT  # noqa: PLC0414
+from pipeline.tracking.tags import PROMOTED_BY as PROMOTED_BY  # noqa: PLC0414
+from pipeline.tracking.tags import PROMOTED_WHY as PROMOTED_WHY  # noqa: PLC0414
+from pipeline.tracking.tags import REPLACED as REPLACED  # noqa: PLC0414
+from pipeline.tracking.tags import SPEC_HASH as SPEC_HASH  # noqa: PLC0414
+from pipeline.tracking.tags import SPLIT_HASH as SPLIT_HASH  # noqa: PLC0414
+from pipeline.tracking.tags import TAXONOMY_HASH as TAXONOMY_HASH  # noqa: PLC0414
