@@ -15,9 +15,10 @@ from urllib.parse import unquote, urlsplit
 from ml.spec import sqlite_file
 from pipeline.config.settings import Settings
 from pipeline.errors import RegistryError
+from pipeline.exam.decision import Decision
 from pipeline.files import exclusive
-from pipeline.registry.version_tags import GATE, PINNED, PROMOTED_AT, PROMOTED_BY, PROMOTED_WHY, REPLACED
 from pipeline.tracking.runs import client
+from pipeline.tracking.tags import GATE, PINNED, PROMOTED_AT, PROMOTED_BY, PROMOTED_WHY, REPLACED
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -46,27 +47,16 @@ class Promotion:
     reason: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """What the exam said of a challenger."""
-
-    challenger: str
-    champion: str | None
-    """The champion that it was compared with."""
-    passed: bool
-    reason: str
-
-
-def promote_challenger(settings: Settings, verdict: Verdict, *, by: str) -> Promotion:
-    """Make the challenger the champion if the exam says so and no person has pinned the present one.
+def promote_challenger(settings: Settings, decision: Decision, *, by: str) -> Promotion:
+    """Make the challenger the champion if the gate let it pass and no person has pinned the present one.
 
     Args:
         settings: The configuration.
-        verdict: What the exam said.
+        decision: What the gate decided.
         by: Who asks, for people.
 
     Raises:
-        RegistryError: there is no challenger, the verdict is about other versions than the present ones, or the
+        RegistryError: there is no challenger, the decision is about other versions than the present ones, or the
             challenger's files are gone.
     """
     connected, name = client(settings), settings.registry.model_name
@@ -80,18 +70,18 @@ def promote_challenger(settings: Settings, verdict: Verdict, *, by: str) -> Prom
         number, before = str(challenger.version), None if current is None else str(current.version)
         if before == number:
             return _stays(before, f"version {number} is the champion already")
-        if (verdict.challenger, verdict.champion) != (number, before):
+        if (decision.challenger, decision.champion) != (number, before):
             raise RegistryError(
-                f"the exam compared version {verdict.challenger} with {_called(verdict.champion)}, but now version "
+                f"the exam compared version {decision.challenger} with {_called(decision.champion)}, but now version "
                 f"{number} challenges {_called(before)}: materialise exam_answers, then champion"
             )
-        if not verdict.passed:
-            return _stays(before, f"version {number} does not replace {_called(before)}: {verdict.reason}")
+        if not decision.passed:
+            return _stays(before, f"version {number} does not replace {_called(before)}: {' '.join(decision.failed)}")
         if (why := pinned(settings)) is not None:
             return _stays(before, f"version {before} is pinned ({why}), so version {number}, which passed, waits")
         _require_files(connected, challenger)
-        _move(connected, challenger, by=by, why=verdict.reason, replaced=before)
-    return Promotion(champion=number, replaced=before, promoted=True, reason=verdict.reason)
+        _move(connected, challenger, by=by, why=" ".join(decision.reasons)[:LONGEST], replaced=before)
+    return Promotion(champion=number, replaced=before, promoted=True, reason=" ".join(decision.reasons))
 
 
 def promote(
