@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import unquote
 
+from pydantic import Field
+
 # The pipeline knows the names of options and of documents from here.
 from ml.choices import Line as Line  # noqa: PLC0414
 from ml.choices import Method as Method  # noqa: PLC0414
@@ -137,6 +139,8 @@ class RegisterSpec(StageSpec):
     model_page: Path | None = None
     """The card with its pictures, as one HTML file."""
     attribution: Path
+    documents: dict[str, Path] = Field(default={})
+    """Further files by the names of their artifacts: configuration, dataset, description, provenance."""
     figures: dict[str, Path]
     example: Path
     """A photograph of the validation side, for the input example."""

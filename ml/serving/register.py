@@ -283,6 +283,7 @@ def _log_model(spec: RegisterSpec) -> ModelInfo:
         "model_card": spec.model_card,
         **({} if spec.model_page is None else {"model_page": spec.model_page}),
         **({} if calibration.novelty is None else {"novelty": calibration.novelty}),
+        **spec.documents,
     }
     with TemporaryDirectory(prefix="naturewatch-") as folder:
         info: ModelInfo = mlflow.pyfunc.log_model(
@@ -304,6 +305,10 @@ def _refuse_missing_files(spec: RegisterSpec) -> None:
     files = [spec.weights, spec.network, spec.taxonomy, spec.specificity, *_cards(spec), spec.attribution]
     novelty = CalibrateResult.read(spec.specificity).novelty if spec.specificity.is_file() else None
     files += [] if novelty is None else [novelty]
-    missing = [str(path) for path in (*files, spec.example, *spec.figures.values()) if not path.is_file()]
+    missing = [
+        str(path)
+        for path in (*files, spec.example, *spec.figures.values(), *spec.documents.values())
+        if not path.is_file()
+    ]
     if missing:
         raise DataError(f"cannot register, missing: {', '.join(missing)}; materialise the assets that write them")

@@ -47,6 +47,8 @@ HANDED_OVER: Final = {
 """Commands that another package implements: the module, and what it does."""
 OWN: Final = {
     "promote": "choose by hand which registered version users get",
+    "provenance": "say what a model version was made from, and rebuild its dataset",
+    "derived-dataset": "register a dataset version with GBIF, for a DOI of its own",
 }
 """Commands with a module of their own in this package, which loads nothing heavy before it is run, and what they do."""
 
@@ -87,7 +89,7 @@ def _answer(arguments: list[str]) -> int:
 
 def _module(command: str) -> ModuleType:
     """The module of one of the commands of `OWN`: `add_options` adds its options to a parser, `run` does the work."""
-    return importlib.import_module(f"pipeline.commands.{command}")
+    return importlib.import_module(f"pipeline.commands.{command.replace('-', '_')}")
 
 
 def _stopping() -> None:

@@ -119,7 +119,6 @@ def write_croissant(paths: Paths, settings: Settings, manifest: DatasetManifest)
     spread = words.Spread(**rows("spread", inputs=inputs)[0])
     licences = licence_counts(folder / "attribution.parquet")
     snapshots = read_snapshots(paths)
-    registered = Registration.find(paths, manifest.dataset_version)
     described = words.Described(settings=settings, manifest=manifest, source=source, spread=spread, licences=licences)
     document: Node = {
         "@context": CONTEXT,
@@ -137,13 +136,29 @@ def write_croissant(paths: Paths, settings: Settings, manifest: DatasetManifest)
         "isLiveDataset": False,
         "keywords": list(words.KEYWORDS),
         "inLanguage": "en",
-        **({} if registered is None or not doi_address(registered.doi) else {"sameAs": doi_address(registered.doi)}),
         **{f"rai:{term}": text for term, text in words.responsible(described).items()},
         "distribution": [*(_file(folder, name) for name in KEPT_TABLES), *_photographs(folder)],
         "recordSet": [_record_set(folder, name) for name in KEPT_TABLES],
     }
-    text = json.dumps(document, indent=2, ensure_ascii=False)
-    return write_bytes(folder / FILE, f"{text}\n".encode())
+    registered = Registration.find(paths, manifest.dataset_version)
+    return _write(folder / FILE, document if registered is None else _named(document, registered))
+
+
+def name_doi(paths: Paths, version: str, registered: Registration) -> None:
+    """Name the DOI of a registered dataset in the description of a dataset version, where there is one."""
+    file = paths.dataset_version(version) / FILE
+    if file.exists():
+        _write(file, _named(json.loads(file.read_bytes()), registered))
+
+
+def _named(document: Node, registered: Registration) -> Node:
+    """The replica's DOI leads nowhere, and is no address."""
+    address = doi_address(registered.doi)
+    return {**document, "sameAs": address} if address else document
+
+
+def _write(file: Path, document: Node) -> Path:
+    return write_bytes(file, f"{json.dumps(document, indent=2, ensure_ascii=False)}\n".encode())
 
 
 def _address(manifest: DatasetManifest) -> str:

@@ -8,7 +8,7 @@ from pipeline.config.settings import Settings
 from pipeline.dataset.attribution import licence_statement
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.gbif.source import SourceRecord
-from pipeline.pages.web_addresses import doi_address
+from pipeline.provenance.citing import how_to_cite
 
 CREATOR: Final = "The observers and photographers who are named in attribution.parquet"
 KEYWORDS: Final = ("biodiversity", "species identification", "image classification", "taxonomy", "community science")
@@ -78,14 +78,11 @@ def licence(photographs: int) -> str:
 
 def citation(described: Described) -> str:
     """How to cite the data, or that they cannot be cited."""
-    manifest, mode = described.manifest, described.source.mode
-    if manifest.citation and mode != "replica" and not (manifest.doi and not doi_address(manifest.doi)):
-        return manifest.citation
-    if mode == "folder":
-        return f"There is no citation of GBIF: {manifest.source}."
-    if manifest.doi and not doi_address(manifest.doi):
-        return f"Not citable: {manifest.source}. The DOI {manifest.doi} was made up and resolves to nothing."
-    return f"Not citable: {manifest.source}."
+    manifest = described.manifest
+    # What the replica made up is told by its origin.
+    citation = None if described.source.mode == "replica" else manifest.citation
+    own = described.source.mode == "folder"
+    return how_to_cite(source=manifest.source, citation=citation, doi=manifest.doi, own=own)
 
 
 def responsible(described: Described) -> dict[str, str | list[str]]:

@@ -15,6 +15,7 @@ from pipeline.launching.specs import calibrated, register_spec, trained
 from pipeline.registry.card_facts import card_facts
 from pipeline.registry.card_page import card_page
 from pipeline.registry.model_card import model_card
+from pipeline.registry.version_record import documents
 
 
 def candidate_spec(
@@ -25,7 +26,7 @@ def candidate_spec(
     calibration = calibrated(settings, manifest, network=network)
     facts = card_facts(settings, manifest, network=network, commit=tags.get("git.commit", "unknown"))
     folder = settings.paths.release
-    return register_spec(
+    spec = register_spec(
         settings,
         manifest,
         network=network,
@@ -42,6 +43,7 @@ def candidate_spec(
         figures={**result.figures, **calibration.figures},
         tags=tags,
     )
+    return spec.model_copy(update={"documents": documents(settings, manifest, training=result)})
 
 
 def _example(settings: Settings) -> Path:

@@ -43,3 +43,6 @@ REPLACED: Final = "naturewatch.replaced"
 
 PINNED: Final = "naturewatch.pinned"
 """On the registered model: why its champion stays until a person moves it; absent where it may be replaced."""
+
+DERIVED_DOI: Final = "gbif.derived_dataset_doi"
+"""DOI of the GBIF derived dataset that stands for the dataset version; absent until it is registered."""

@@ -31,7 +31,7 @@ def dataset(settings: Settings, *, version: str = VERSION, **source: Any) -> Dat
     )
     photos = [photo(f"p{n}", of=f"{n}", licence=licence) for n, licence in enumerate(LICENCES)]
     write(paths, "photos", photos)
-    lineage = [
+    lineage: list[Row] = [
         {"node_id": 0, "parent_id": None, "depth": 0, "rank": "root", "name": "Life", "leaf_begin": 0, "leaf_end": 2},
         *(
             {"node_id": n + 1, "parent_id": 0, "depth": 7, "rank": "species", "name": name, "taxon_key": key,
@@ -39,7 +39,7 @@ def dataset(settings: Settings, *, version: str = VERSION, **source: Any) -> Dat
             for n, (name, key) in enumerate((("Turdus merula", "6171845"), ("Turdus philomelos", "2490804")))
         ),
     ]  # fmt: skip
-    write(paths, "taxonomy", [{"placeholder": False, "photos": 2, **node} for node in lineage])
+    write(paths, "taxonomy", [{"placeholder": False, "photos": 2} | node for node in lineage])
     used = [
         {"photo_id": row["photo_id"], "occurrence_key": row["occurrence_key"],
          "observation_id": f"o{row['occurrence_key']}", "path": row["path"]}
