@@ -9,6 +9,10 @@ class NetworkError(MlError):
     """A network cannot be built from its description."""
 
 
+class WarmStartError(MlError):
+    """A trained network cannot be gone on from: it is another network, or its class map is one of other trees."""
+
+
 class WeightsError(MlError):
     """Pretrained or trained weights are missing, damaged, or belong to another network."""
 

@@ -41,6 +41,8 @@ from ml.stages.stage_documents import StageSpec as StageSpec  # noqa: PLC0414
 from ml.stages.stage_documents import TrackingSpec as TrackingSpec  # noqa: PLC0414
 from ml.stages.training_documents import TrainResult as TrainResult  # noqa: PLC0414
 from ml.stages.training_documents import TrainSpec as TrainSpec  # noqa: PLC0414
+from ml.stages.training_documents import WarmStart as WarmStart  # noqa: PLC0414
+from ml.stages.training_documents import warm_start_problem as warm_start_problem  # noqa: PLC0414
 
 MLFLOW_DEFAULTS = {
     # Telemetry is decided by the operator, not by a library.
@@ -113,6 +115,13 @@ def run_name(*, scope: str, title: str, started_ms: int) -> str:
     """
     day = datetime.fromtimestamp(started_ms / 1000).astimezone()
     return f"{title}: {f'{scope} ' if scope else ''}{day:%Y-%m-%d}"
+
+
+def card_body(card: str) -> str:
+    """A model card without the YAML header that hubs of models read, for pages that would draw it as text."""
+    if not card.startswith("---\n"):
+        return card
+    return card.partition("\n---\n")[2].lstrip("\n")
 
 
 def sqlite_file(address: str) -> Path | None:

@@ -8,7 +8,17 @@ import dagster as dg
 
 from ml.spec import MLFLOW_DEFAULTS
 from pipeline.config.settings import load_settings
-from pipeline.defs import automation, checks, dataset, evaluation, ingest, release, training
+from pipeline.defs import (
+    automation,
+    checks,
+    dataset,
+    evaluation,
+    ingest,
+    production,
+    promotion,
+    release,
+    training,
+)
 from pipeline.defs.console import console
 from pipeline.defs.metadata import described
 from pipeline.defs.scope_resource import Scope
@@ -33,10 +43,12 @@ defs = dg.Definitions(
         *_group(dataset, "dataset"),
         *_group(training, "training"),
         *_group(evaluation, "evaluation"),
+        *_group(production, "release"),
         *_group(release, "release"),
+        *_group(promotion, "release"),
     ],
     asset_checks=dg.load_asset_checks_from_modules([checks]),
-    jobs=[automation.whole_pipeline],
+    jobs=[automation.whole_pipeline, promotion.promote_job],
     schedules=[automation.weekly_refresh],
     sensors=[automation.growth],
     loggers={"console": console},

@@ -1,12 +1,64 @@
 """What a child that trains a network is asked, and what it made."""
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ml.choices import TrainingOptions
-from ml.documents import Result
+from ml.choices import Share, TrainingOptions
+from ml.documents import Document, Result, problem_of
 from ml.stages.stage_documents import NetworkName, Rank, StageSpec
+
+
+class WarmStart(Document):
+    """The trained network that a refresh goes on from, and where its classes went."""
+
+    network: Path
+    """Its `network.json`."""
+    weights: Path
+    """Its `weights.safetensors`."""
+    taxonomy: Path
+    """The `taxonomy.parquet` that it was trained with."""
+    class_map: Path
+    """`class_map.parquet`: old_class_id, new_class_id, change, occurrences; from `taxonomy` to that of the training."""
+    mixing: float = Field(default=0.5, ge=0, le=1)
+    """The paper's a for rows of new species: 1 starts them as their relatives' mean, 0 by chance."""
+    share: Share = 1 / 3
+    """Steps, at most, as a share of those of a training from nothing."""
+
+
+class _Described(BaseModel):
+    """The part of `network.json` that can be compared before a training is asked for."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    backbone: str
+    image_size: int
+    rank: str = "species"
+
+
+def warm_start_problem(network: Path, *, backbone: str, image_size: int) -> str:
+    """Why a training with these settings cannot go on from a trained network; empty where nothing speaks against it.
+
+    The recipe decides the rest (views, head): a network of the same name and recipe is alike, and `python -m ml train`
+    refuses one that is not.
+
+    Args:
+        network: The trained network's `network.json`.
+        backbone: As configured.
+        image_size: In pixels.
+    """
+    try:
+        trained = _Described.model_validate_json(network.read_bytes())
+    except (OSError, ValueError) as error:
+        return f"{network} does not describe a network: {problem_of(error)}"
+    wanted = _Described(backbone=backbone, image_size=image_size)
+    different = [
+        f"{name.replace('_', ' ')} {getattr(trained, name)} instead of {getattr(wanted, name)}"
+        for name in _Described.model_fields
+        if getattr(trained, name) != getattr(wanted, name)
+    ]
+    return f"the trained network has {', '.join(different)}" if different else ""
 
 
 class TrainSpec(TrainingOptions, StageSpec):
@@ -38,7 +90,15 @@ class TrainSpec(TrainingOptions, StageSpec):
     """`result.json` of the stage of a higher rank that this one goes on from."""
     rare_photos: Path | None = None
     """`genus_photos.parquet`: photographs of species too rare to be classes, which a stage of a higher rank learns."""
+    warm_start: WarmStart | None = Field(default=None, exclude_if=lambda value: value is None)
+    """The network to go on from, for fewer steps; None: a training from nothing."""
     seed: int
+
+    @model_validator(mode="after")
+    def _one_beginning(self) -> Self:
+        if self.warm_start is not None and self.parent is not None:
+            raise ValueError("warm_start and parent exclude each other: a training goes on from one network")
+        return self
 
 
 class TrainResult(Result):

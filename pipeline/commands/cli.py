@@ -79,9 +79,12 @@ def _answer(arguments: list[str]) -> int:
     from pipeline.commands.dagster_home import prepare_dagster_home  # noqa: PLC0415
 
     prepare_dagster_home(settings.paths)
-    if options.command == "run":
+    if options.command in {"run", "refresh"}:
         with cursor_restored():
-            return supervised(lambda: _run(settings, selection=options.select), stopping=_stopping)
+            return supervised(
+                lambda: _run(settings, selection=options.select, accept_losses=options.accept_losses),
+                stopping=_stopping,
+            )
     from pipeline.commands.ui import serve  # noqa: PLC0415
 
     return serve(settings, port=options.port, mlflow_port=options.mlflow_port, browser=not options.no_browser)
@@ -123,6 +126,15 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--select", default=EVERYTHING, help="Dagster's asset selection, e.g. 'group:ingest or group:dataset'"
     )
+    refresh = commands.add_parser(
+        "refresh", help="run the pipeline on what changed, with one network that goes on from the champion"
+    )
+    refresh.set_defaults(select=None)
+    for command in (run, refresh):
+        command.add_argument(
+            "--accept-losses", metavar="REASON",
+            help="let a dataset pass that has lost more species or photographs than refresh.most_lost_* allow",
+        )  # fmt: skip
     ui = commands.add_parser("ui", help="open the Dagster UI, and MLflow's beside it")
     ui.add_argument("--port", type=_port, default=3000, help="the Dagster UI's port (default 3000)")
     ui.add_argument("--mlflow-port", type=_port, default=5000, help="the MLflow UI's port (default 5000)")
@@ -130,7 +142,7 @@ def build_parser() -> argparse.ArgumentParser:
     own = {name: commands.add_parser(name, help=purpose) for name, purpose in OWN.items()}
     for name, command in own.items():
         _module(name).add_options(command)
-    for command in (run, ui, *own.values()):
+    for command in (run, refresh, ui, *own.values()):
         command.add_argument("--config", type=Path, help="the scope's YAML file (default conf/sample.yaml)")
     for name, (_, purpose) in HANDED_OVER.items():
         commands.add_parser(name, help=purpose, add_help=False)
@@ -181,20 +193,23 @@ def _with_registry(arguments: list[str], *, command: str = "identify") -> list[s
     return ["--tracking-uri", settings.tracking_uri, "--model-name", settings.registry.model_name, *rest]
 
 
-def _run(settings: "Settings", *, selection: str) -> int:
+def _run(settings: "Settings", *, selection: str | None, accept_losses: str | None) -> int:
+    """Run the assets of a selection, or those of a refresh where there is none."""
     from pipeline.commands.preflight import advice, require_ready  # noqa: PLC0415
 
-    if selection == EVERYTHING:
+    whole = {EVERYTHING: "the whole pipeline", None: "the refresh"}
+    if selection in whole:
         # Loading the pipeline takes seconds; which assets a selection names is known after that.
         require_ready(settings, assets=None)
     for line in advice(settings):
         print(f"naturewatch: {line}", file=sys.stderr)
-    what = "the whole pipeline" if selection == EVERYTHING else selection
+    what = whole.get(selection, selection)
     print(f"Running {what} for the scope {settings.name}; data in {settings.paths.data_root}", flush=True)
     from pipeline.commands.run import materialise  # noqa: PLC0415
+    from pipeline.defs.production import REFRESH  # noqa: PLC0415
 
     started = time.monotonic()
-    outcome = materialise(settings, selection=selection)
+    outcome = materialise(settings, selection=REFRESH if selection is None else selection, accept_losses=accept_losses)
     if outcome.problems:
         for problem in outcome.problems:
             _complain(problem, status=1)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pipeline.config.settings import Settings
-    from pipeline.provenance.registration import Registration
+    from pipeline.dataset.registration import Registration
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -38,9 +38,9 @@ def run(settings: "Settings", options: argparse.Namespace) -> int:
         RegistryError: there is no such version.
         TableError: the dataset version is not kept here.
     """
+    from pipeline.dataset.registration import Registration  # noqa: PLC0415
     from pipeline.launching.replica import source_api  # noqa: PLC0415 (loads MLflow and DuckDB, as the rest)
     from pipeline.provenance.derived_dataset import account, prepare, register  # noqa: PLC0415
-    from pipeline.provenance.registration import Registration  # noqa: PLC0415
     from pipeline.provenance.versions import dataset_of, tag_derived  # noqa: PLC0415
 
     kept = dataset_of(settings, options.version)

@@ -43,14 +43,15 @@ class Outcome:
     """The file with all that was printed."""
 
 
-def materialise(settings: Settings, *, selection: str) -> Outcome:
+def materialise(settings: Settings, *, selection: str | dg.AssetSelection, accept_losses: str | None = None) -> Outcome:
     """Materialise the selected assets in the Dagster instance of `DAGSTER_HOME`, and show how that goes on.
 
     One after the other, unless several trainings are selected and there are GPUs for more than one at a time.
 
     Args:
         settings: The configuration; the run reads it once more and keeps it.
-        selection: Dagster's asset selection syntax.
+        selection: In Dagster's asset selection syntax, or as its object.
+        accept_losses: Why a person lets pass that the dataset has lost more than is allowed; None lets nothing pass.
 
     Raises:
         ConfigurationError: the selection is malformed or selects nothing.
@@ -60,7 +61,7 @@ def materialise(settings: Settings, *, selection: str) -> Outcome:
         Interrupted: a signal ended the run.
     """
     graph = defs.resolve_asset_graph()
-    keys = assets_of(selection, graph=graph)
+    keys = assets_of(selection, graph=graph) if isinstance(selection, str) else frozenset(selection.resolve(graph))
     names = frozenset(key.to_user_string() for key in keys)
     require_ready(settings, assets=names)
     raise_on_signals()

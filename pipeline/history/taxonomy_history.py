@@ -1,37 +1,15 @@
-"""What changed between the last taxonomy and this one: earlier trees, the class map, the diff.
+"""What changed between the last taxonomy and this one: the class map and the diff.
 
-The tree itself is built in `pipeline.dataset.taxonomy`. Earlier trees are kept under `<data_root>/taxonomies/<hash>/`.
+The tree itself is built in `pipeline.dataset.taxonomy`; earlier ones are kept by `pipeline.history.class_maps`.
 """
 
-import shutil
 from pathlib import Path
 
-import pyarrow as pa
-from pydantic import TypeAdapter
-
-from ml.spec import problem_of
 from pipeline.config.settings import Settings
-from pipeline.dataset.crosswalk import read_crosswalk
-from pipeline.dataset.manifest import content_hash
-from pipeline.errors import TableError
-from pipeline.files import atomic_path, write_json
+from pipeline.files import write_json
+from pipeline.history.class_maps import class_map_inputs, keep_present_tree, last_other, read_order
 from pipeline.paths import Paths
 from pipeline.query import to_parquet
-from pipeline.tables import CONTRACTS
-
-_COUNTS = ("photos",)
-"""Columns that change as the data grow although the tree stays the same."""
-_OBSERVATIONS = pa.schema([(name, pa.string()) for name in ("occurrence_key", "checklist_key", "species_key")])
-
-
-def tree_hash(taxonomy: Path) -> str:
-    """A hash of the tree: nodes, names, keys and class ids, without the numbers of photographs.
-
-    Raises:
-        TableError: the file is missing.
-    """
-    columns = [name for name in CONTRACTS["taxonomy"].schema.names if name not in _COUNTS]
-    return content_hash(taxonomy, columns=columns)
 
 
 def build_taxonomy_history(paths: Paths, settings: Settings) -> Path:
@@ -50,31 +28,18 @@ def build_taxonomy_history(paths: Paths, settings: Settings) -> Path:
     Raises:
         TableError: `taxonomy` or `clean_occurrences` is missing, or the list of earlier trees is damaged.
     """
-    taxonomy, clean = paths.table("taxonomy"), paths.table("clean_occurrences")
-    digest = tree_hash(taxonomy)
-    _keep(paths, digest)
-    trees = _read_order(paths.taxonomies_order)
+    digest = keep_present_tree(paths)
+    trees = read_order(paths.taxonomies_order)
     if not trees or trees[-1] != digest:
         trees.append(digest)
         write_json(paths.taxonomies_order, trees)
-    previous = last_tree(paths)
-    inputs = {
-        "old_taxonomy": _old(paths, previous, "taxonomy", schema=CONTRACTS["taxonomy"].schema),
-        "old_observations": _old(paths, previous, "observations", schema=_OBSERVATIONS),
-        "taxonomy": taxonomy,
-        "clean_occurrences": clean,
-        "crosswalk": read_crosswalk(settings.taxonomy.crosswalk),
-    }
+    inputs = class_map_inputs(paths, settings, tree=last_other(trees))
     class_map = to_parquet("class_map", inputs=inputs, output=paths.table("class_map"))
-    diff = to_parquet(
+    return to_parquet(
         "taxonomy_diff",
-        inputs={"old_taxonomy": inputs["old_taxonomy"], "taxonomy": taxonomy, "class_map": class_map},
+        inputs={"old_taxonomy": inputs["old_taxonomy"], "taxonomy": inputs["taxonomy"], "class_map": class_map},
         output=paths.table("taxonomy_diff"),
     )
-    # A row per occurrence takes most of the space; trees are small and stay.
-    for tree in set(trees) - {digest, previous}:
-        (paths.kept_taxonomy(tree) / "observations.parquet").unlink(missing_ok=True)
-    return diff
 
 
 def last_tree(paths: Paths) -> str | None:
@@ -83,34 +48,4 @@ def last_tree(paths: Paths) -> str | None:
     Raises:
         TableError: the list of earlier trees is damaged.
     """
-    trees = _read_order(paths.taxonomies_order)
-    return next((tree for tree in reversed(trees) if tree != trees[-1]), None)
-
-
-def _keep(paths: Paths, digest: str) -> None:
-    """Copy the tree, and what each occurrence is called, under the hash of the tree."""
-    folder = paths.kept_taxonomy(digest)
-    with atomic_path(folder / "taxonomy.parquet") as partial:
-        shutil.copyfile(paths.table("taxonomy"), partial)
-    to_parquet(
-        "species_of_occurrences",
-        inputs={"clean_occurrences": paths.table("clean_occurrences")},
-        output=folder / "observations.parquet",
-    )
-
-
-def _read_order(path: Path) -> list[str]:
-    """Hashes of the trees in the order in which they came; one may come again."""
-    if not path.exists():
-        return []
-    try:
-        return TypeAdapter(list[str]).validate_json(path.read_bytes())
-    except (OSError, ValueError) as error:
-        problem = f"cannot read {path}: {problem_of(error)}"
-        raise TableError(f"{problem}; delete {path.parent} to begin a history anew") from error
-
-
-def _old(paths: Paths, tree: str | None, name: str, *, schema: pa.Schema) -> pa.Table | Path:
-    """A table kept with an earlier tree; empty where there is none, or where it was too long ago to be kept."""
-    path = None if tree is None else paths.kept_taxonomy(tree) / f"{name}.parquet"
-    return path if path is not None and path.exists() else schema.empty_table()
+    return last_other(read_order(paths.taxonomies_order))

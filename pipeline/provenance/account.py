@@ -11,6 +11,7 @@ from pipeline.config.settings import Settings
 from pipeline.config.yaml_file import read_mapping
 from pipeline.dataset.attribution import licence_counts
 from pipeline.dataset.manifest import DatasetManifest
+from pipeline.dataset.registration import Registration
 from pipeline.errors import TableError
 from pipeline.history.snapshots import Snapshot, read_snapshots
 from pipeline.paths import Paths
@@ -19,7 +20,6 @@ from pipeline.provenance.citing import how_to_cite
 from pipeline.provenance.facts import UNKNOWN, Fact, Section, Value, moment
 from pipeline.provenance.kept import Kept
 from pipeline.provenance.lineage import ancestry
-from pipeline.provenance.registration import Registration
 from pipeline.registry.version_record import CONFIGURATION, DATASET, RECORD, VersionRecord
 from pipeline.tracking import tags as names
 
@@ -139,6 +139,7 @@ class _Told:
         yield Fact(key="recipe", value=self.tags.get(names.RECIPE))
         yield Fact(key="image_size", value=self._configured("training", "image_size"))
         record = self.record
+        yield Fact(key="why", value=None if record is None else record.reason)
         yield Fact(key="seed", value=None if record is None else record.seed)
         yield Fact(key="hardware", value=None if record is None else record.hardware)
         seconds = None if record is None else record.seconds

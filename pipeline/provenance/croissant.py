@@ -18,13 +18,13 @@ from pipeline.column_descriptions import column_description
 from pipeline.config.settings import Settings
 from pipeline.dataset.attribution import KEPT_TABLES, licence_counts
 from pipeline.dataset.manifest import DatasetManifest
+from pipeline.dataset.registration import Registration
 from pipeline.files import remembered_sha256, write_bytes
 from pipeline.gbif.source import SourceRecord
 from pipeline.history.snapshots import read_snapshots
 from pipeline.pages.web_addresses import doi_address
 from pipeline.paths import Paths
 from pipeline.provenance import croissant_words as words
-from pipeline.provenance.registration import Registration
 from pipeline.query import rows
 
 FILE: Final = "croissant.json"

@@ -16,12 +16,12 @@ from pydantic import Field
 
 from pipeline.config.settings import Settings
 from pipeline.dataset.attribution import derived_dataset_path
+from pipeline.dataset.registration import Registration
 from pipeline.errors import GbifError
 from pipeline.gbif.answers import Answer, read_answer
 from pipeline.gbif.client import Api, BusyError, Credentials
 from pipeline.pages.web_addresses import TEST_PREFIX
 from pipeline.provenance.kept import Kept
-from pipeline.provenance.registration import Registration
 
 PATH: Final = "/derivedDataset"
 LISTED: Final = 100

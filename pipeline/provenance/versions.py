@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Final
 
 from ml.spec import sqlite_file
 from pipeline.config.settings import Settings
+from pipeline.dataset.registration import Registration
 from pipeline.errors import RegistryError
 from pipeline.provenance.croissant import name_doi
 from pipeline.provenance.kept import Kept
-from pipeline.provenance.registration import Registration
 from pipeline.registry.promotion import CHAMPION, under_alias, version_wanted
 from pipeline.tracking.descriptions import DATASET_STAGE
 from pipeline.tracking.runs import client, experiment_id

@@ -52,6 +52,8 @@ class VersionRecord(BaseModel):
     """The last snapshot that was indexed (`pipeline.history.snapshots.Snapshot`)."""
     environment: dict[str, str]
     """Versions of Python, the system and packages."""
+    reason: str
+    """Why this training was released, in one sentence (`pipeline.production`)."""
     seed: int
     hardware: str | None
     """What the network was trained on."""
@@ -73,13 +75,14 @@ class VersionRecord(BaseModel):
             raise TableError(f"cannot read {path}: {problem_of(error)}; the version is damaged") from error
 
 
-def documents(settings: Settings, manifest: DatasetManifest, *, training: TrainResult) -> dict[str, Path]:
+def documents(settings: Settings, manifest: DatasetManifest, *, training: TrainResult, reason: str) -> dict[str, Path]:
     """Write what a new version keeps, and return all of it.
 
     Args:
         settings: The configuration that it was made with.
         manifest: The dataset version that it was trained on.
         training: What it was made of.
+        reason: Why it was made of that.
 
     Returns:
         Files by the name of their artifact; a description in Croissant only where the dataset has one.
@@ -95,6 +98,7 @@ def documents(settings: Settings, manifest: DatasetManifest, *, training: TrainR
         source=SourceRecord.read(settings.paths).model_dump(mode="json"),
         snapshot=None if snapshot is None else snapshot.model_dump(mode="json"),
         environment=environment(),
+        reason=reason,
         seed=settings.training.seed,
         hardware=training.hardware,
         seconds=training.seconds,

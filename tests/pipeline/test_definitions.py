@@ -6,6 +6,7 @@ import dagster as dg
 import pytest
 
 from pipeline.definitions import defs
+from pipeline.defs.production import REFRESH, RESEARCH
 from pipeline.defs.scope_resource import SCOPE_TAG, Scope
 from pipeline.defs.together import PROCESSOR, executor_config
 from pipeline.launching import gpus
@@ -50,7 +51,9 @@ PARENTS = {
     "knowledge_transfer": DATASET | {"genus_stage"},
     **{f"specificity_{name}": {"taxonomy", "split", "manifest", name} for name in COMPARED},
     "comparison": {"split", "manifest"} | COMPARED | CALIBRATIONS,
-    "candidate": {"taxonomy", "split", "attribution", "manifest", "comparison"} | COMPARED | CALIBRATIONS,
+    "production": DATASET | {"clean_occurrences", "class_map", "genus_photos", "comparison"} | COMPARED | CALIBRATIONS,
+    "specificity_production": {"taxonomy", "split", "manifest", "production"},
+    "candidate": {"taxonomy", "split", "attribution", "manifest", "production", "specificity_production"},
     "champion": {"candidate"},
 }  # fmt: skip
 """Every asset with all that it reads; `tests/pipeline/defs/test_inputs.py` holds that against what it opens."""
@@ -62,10 +65,13 @@ GROUPS = {
     },
     "training": NETWORKS,
     "evaluation": CALIBRATIONS | {"comparison"},
-    "release": {"candidate", "champion"},
+    "release": {"production", "specificity_production", "candidate", "champion"},
 }  # fmt: skip
 ALL = set().union(*GROUPS.values())
-BESIDE = {"class_map", "dataset_page"}
+TRAINED = NETWORKS | {"production"}
+RESEARCHED = NETWORKS | CALIBRATIONS | {"comparison"}
+"""What a refresh does without."""
+BESIDE = {"dataset_page"}
 """Assets that nothing waits for."""
 
 
@@ -80,7 +86,7 @@ def test_every_asset_names_all_that_it_reads() -> None:
 
 
 def test_networks_share_one_pool() -> None:
-    for name in NETWORKS:
+    for name in TRAINED:
         node = defs.resolve_asset_graph().get(dg.AssetKey(name))
         assert node.pools == {"gpu"}
 
@@ -88,7 +94,7 @@ def test_networks_share_one_pool() -> None:
 def test_queries_are_limited_and_trainings_are_not() -> None:
     for node in defs.resolve_implicit_global_asset_job_def().graph.nodes:
         limited = PROCESSOR.items() <= node.definition.tags.items()
-        assert limited == (node.name not in NETWORKS), node.name
+        assert limited == (node.name not in TRAINED), node.name
 
 
 def test_on_a_machine_with_gpus_more_steps_run_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,6 +111,13 @@ def test_what_is_only_looked_at_holds_nothing_up() -> None:
     graph = defs.resolve_asset_graph()
     last = {key.to_user_string() for key in graph.get_all_asset_keys() if not graph.get(key).child_keys}
     assert last == BESIDE | {"champion"}
+
+
+def test_a_refresh_makes_all_but_the_networks_of_research() -> None:
+    graph = defs.resolve_asset_graph()
+    made, beside = ({key.to_user_string() for key in selection.resolve(graph)} for selection in (REFRESH, RESEARCH))
+    assert beside == RESEARCHED
+    assert made == ALL - RESEARCHED
 
 
 def test_every_asset_is_in_its_group_with_kinds_owners_and_a_description() -> None:

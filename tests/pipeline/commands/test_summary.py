@@ -16,7 +16,7 @@ from pipeline.config.settings import Settings
 from pipeline.errors import RegistryError
 from pipeline.files import write_json
 from pipeline.paths import PROJECT_ROOT
-from pipeline.registry.gate import CHAMPION
+from pipeline.registry.promotion import CHAMPION
 from pipeline.rejections import write_rejections
 from pipeline.tracking.runs import client, experiment_id
 from tests.pipeline.trained import dataset, train_all

@@ -13,9 +13,9 @@ import pytest
 
 from pipeline.config.settings import Settings
 from pipeline.dataset.attribution import KEPT_TABLES
+from pipeline.dataset.registration import Registration
 from pipeline.files import sha256_of
 from pipeline.provenance.croissant import write_croissant
-from pipeline.provenance.registration import Registration
 from tests.pipeline.provenance.described import CITATION, DOI, VERSION, dataset
 
 SAMPLE = "the embedded sample of NatureWatch: organisms and records drawn in code, nothing of GBIF"
