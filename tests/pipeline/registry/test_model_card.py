@@ -153,7 +153,7 @@ def test_the_header_is_what_hugging_face_reads_and_pages_do_not_show_it(facts: C
     assert with_header(whole, facts) == whole, "it is not put above itself"
     read = ModelCard(whole)
     assert read.text.strip() == card.strip()
-    data = read.data
+    data: Any = read.data
     assert (data.library_name, data.pipeline_tag, data.license) == ("mlflow", "image-classification", "other")
     assert data.get("license_name") == "undecided"
     results = {each.metric_name: each for each in data.eval_results or []}
@@ -164,7 +164,8 @@ def test_the_header_is_what_hugging_face_reads_and_pages_do_not_show_it(facts: C
     assert results[asked].metric_value == pytest.approx(facts.calibration.evaluation_accuracy, abs=1e-4)
     assert data.datasets == ["naturewatch-v1"]
     cited = dataclasses.replace(facts, manifest=facts.manifest.model_copy(update={"doi": "10.15468/dl.x"}))
-    assert ModelCard(with_header(card, cited)).data.datasets == ["https://doi.org/10.15468/dl.x"]
+    other: Any = ModelCard(with_header(card, cited)).data
+    assert other.datasets == ["https://doi.org/10.15468/dl.x"]
 
 
 @pytest.mark.parametrize(
