@@ -140,7 +140,11 @@ class _Told:
         yield Fact(key="image_size", value=self._configured("training", "image_size"))
         record = self.record
         yield Fact(key="why", value=None if record is None else record.reason)
-        yield Fact(key="seed", value=None if record is None else record.seed)
+        yield Fact(
+            key="seed",
+            value=None if record is None else record.seed,
+            words=None if record is None else f"{record.seed}",
+        )
         yield Fact(key="hardware", value=None if record is None else record.hardware)
         seconds = None if record is None else record.seconds
         yield Fact(key="seconds", label="time", value=seconds, words=None if seconds is None else duration(seconds))

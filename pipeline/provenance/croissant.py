@@ -19,7 +19,7 @@ from pipeline.config.settings import Settings
 from pipeline.dataset.attribution import KEPT_TABLES, licence_counts
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.dataset.registration import Registration
-from pipeline.files import remembered_sha256, write_bytes
+from pipeline.files import sha256_of, write_bytes
 from pipeline.gbif.source import SourceRecord
 from pipeline.history.snapshots import read_snapshots
 from pipeline.pages.web_addresses import doi_address
@@ -190,7 +190,7 @@ def _file(folder: Path, table: str) -> Node:
         "contentUrl": file.name,
         "contentSize": f"{file.stat().st_size} B",
         "encodingFormat": list(PARQUET),
-        "sha256": remembered_sha256(file),
+        "sha256": sha256_of(file),
     }
 
 

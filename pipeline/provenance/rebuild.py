@@ -28,6 +28,7 @@ from pipeline.registry.provenance import code_commit
 from pipeline.registry.version_record import CONFIGURATION, configuration
 
 SELECTION: Final = "group:ingest or group:dataset"
+"""What is run: everything up to the manifest of the dataset, and its page."""
 SCOPE: Final = ("taxon_keys", "country", "years", "licences")
 """What GBIF selected when it made the download: applied to a given download, these keys mean something else."""
 DATA: Final = "data"
