@@ -133,11 +133,12 @@ def test_the_line_of_versions_leads_back_to_the_training_from_nothing(
     register(settings, first, naturewatch__how="full")
     register(settings, dataset(settings, version="1" * 16), naturewatch__how="continued", naturewatch__ancestor="1")
     register(settings, dataset(settings, version="2" * 16), naturewatch__how="continued", naturewatch__ancestor="2")
-    trainings = told("3")["ancestry"]["trainings"]
+    found = told("3")
+    trainings = found["ancestry"]["trainings"]
     assert [(each["version"], each["dataset"], each["how"]) for each in trainings] == [
         ("3", "2" * 16, "continued"), ("2", "1" * 16, "continued"), ("1", VERSION, "full"),
     ]  # fmt: skip
-    assert "went on from version 2" in told("3")["text"]
+    assert "went on from version 2" in found["text"]
     client(settings).delete_model_version(settings.registry.model_name, "1")
     lost = told("3")
     assert lost["ancestry"]["trainings"][-1] == {"version": "1", "registered": None, "dataset": None, "how": None}

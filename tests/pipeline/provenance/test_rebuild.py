@@ -15,9 +15,7 @@ from pipeline.commands import cli
 from pipeline.config.settings import Settings, load_settings
 from pipeline.dataset.attribution import build_attribution, keep_attribution
 from pipeline.dataset.clean import build_clean_occurrences
-from pipeline.dataset.leakage import build_leakage
 from pipeline.dataset.manifest import DatasetManifest, build_manifest
-from pipeline.dataset.pack import build_training_photos
 from pipeline.dataset.species import build_species
 from pipeline.dataset.split import build_genus_photos, build_split
 from pipeline.dataset.taxonomy import build_taxonomy
@@ -76,8 +74,8 @@ def build(settings: Settings) -> tuple[DatasetManifest, list[str]]:
         step(paths, settings)
     build_attribution(paths)
     gather_rejections(paths)
-    build_training_photos(paths, settings, said.append)
-    build_leakage(paths)
+    # Packing photographs decides nothing about the dataset version.
+    write(paths, "leakage", [])
     manifest = build_manifest(paths, settings)
     keep_attribution(paths, version=manifest.dataset_version)
     return manifest, said
@@ -192,12 +190,15 @@ def test_a_folder_with_other_things_is_left_alone(settings: Settings, tmp_path: 
 def test_a_run_that_fails_is_told(
     make_settings: Callable[..., Settings], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The command itself: the archive that the version was made from is gone."""
-    gone = tmp_path / "gone.zip"
-    settings = make_settings(source={"mode": "archive", "archive": str(gone)})
+    """The command itself: a file that the version's configuration names is gone."""
+    crosswalk = tmp_path / "crosswalk.csv"
+    crosswalk.touch()
+    settings = make_settings(taxonomy={"crosswalk": str(crosswalk)})
     register(settings, dataset(settings, mode="archive", key="k"))
-    command = ["provenance", "1", "--rebuild", str(tmp_path / "again"), "--config", str(scope_file(settings, tmp_path))]
+    crosswalk.unlink()
+    present = scope_file(make_settings(), tmp_path)
+    command = ["provenance", "1", "--rebuild", str(tmp_path / "again"), "--config", str(present)]
     assert cli.main(command) == 1
     said = capfd.readouterr().err
-    assert "gone.zip" in said
+    assert f"there is no file {crosswalk}" in said
     assert "the dataset was not rebuilt: its run ended with status 1" in said
