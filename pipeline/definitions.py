@@ -13,6 +13,8 @@ from pipeline.defs import (
     checks,
     dataset,
     evaluation,
+    exam,
+    history,
     ingest,
     production,
     promotion,
@@ -40,11 +42,13 @@ def _group(module: ModuleType, name: str) -> list[dg.AssetsDefinition]:
 defs = dg.Definitions(
     assets=[
         *_group(ingest, "ingest"),
+        *_group(history, "dataset"),
         *_group(dataset, "dataset"),
         *_group(training, "training"),
         *_group(evaluation, "evaluation"),
         *_group(production, "release"),
         *_group(release, "release"),
+        *_group(exam, "release"),
         *_group(promotion, "release"),
     ],
     asset_checks=dg.load_asset_checks_from_modules([checks]),

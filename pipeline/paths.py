@@ -64,6 +64,11 @@ class Paths:
         return self.snapshots / str(number) / "index.parquet"
 
     @property
+    def snapshot_shares(self) -> Path:
+        """How the photographs of each snapshot are distributed: one Parquet file each; see `pipeline.history.drift`."""
+        return self.snapshots / "shares"
+
+    @property
     def photos(self) -> Path:
         """Fetched photographs under their SHA-256."""
         return self.data_root / "photos"
@@ -77,6 +82,11 @@ class Paths:
     def attempts(self) -> Path:
         """The journals of all fetches, sealed as Parquet; folded into the ledger `photos.parquet`."""
         return self.data_root / "fetch" / "attempts"
+
+    @property
+    def incomplete_fetch(self) -> Path:
+        """`incomplete.json`: why the last fetch is incomplete, and when to try again (`photos.incomplete`)."""
+        return self.data_root / "fetch" / "incomplete.json"
 
     @property
     def training_photos(self) -> Path:
@@ -100,6 +110,15 @@ class Paths:
     def dataset_version(self, version: str) -> Path:
         """What a dataset version owes to others: manifest, attribution, source counts. Kept for good."""
         return self.data_root / "datasets" / version
+
+    @property
+    def losses_record(self) -> Path:
+        """`losses.json`: whether the next dataset may be built although it loses photographs; see `history.losses`."""
+        return self.data_root / "losses" / "losses.json"
+
+    def kept_photographs(self, identity: str) -> Path:
+        """The photographs of a dataset that passed, for the comparison with the next one."""
+        return self.data_root / "losses" / f"{identity}.parquet"
 
     @property
     def features(self) -> Path:

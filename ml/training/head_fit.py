@@ -80,8 +80,9 @@ def fit_head(job: Job, probe: Probe) -> tuple[float, float]:
     """Fit the head of `job.network` on the features of its frozen backbone.
 
     The penalty pulls a linear head to zero and a cosine head to the directions of the class means; after a stage of a
-    higher rank, both are pulled to the mixture of that stage's head and chance (`ml.networks.transfer.mix`). The head
-    is written to `head.safetensors`; one that is there already is loaded.
+    higher rank, both are pulled to the mixture of that stage's head and chance (`ml.networks.transfer.mix`), and before
+    the segments of a refresh to the rows that it goes on from (`ml.networks.surgery`). The head is written to
+    `head.safetensors`; one that is there already is loaded.
 
     Returns:
         Loss and accuracy over the training photographs' features.
@@ -213,12 +214,14 @@ class HeadFit:
         values = _several(self.probe.weight_decay)
         value = values[0]
         if len(values) > 1:
+            # A refresh looks at one fold: what suits these photographs was much the same when there were fewer.
+            several = self.exact and self.job.spec.warm_start is None
             value = choose(
-                values, rows=self.rows, folds=range(FOLDS) if self.exact else range(1), fit=self._fit,
+                values, rows=self.rows, folds=range(FOLDS if several else 1), fit=self._fit,
                 classes=self.classes, device=self.job.device,
             )  # fmt: skip
             self.job.reporter.info(f"weight decay {value:g} of {', '.join(f'{one:g}' for one in values)} is the best")
-        return self._fit(self.rows, value, None, "all")
+        return self._fit(self.rows, value, self._moved(), "all")
 
     def _fit(self, rows: Rows, weight_decay: float, begin: nn.Linear | None, name: str) -> nn.Linear:
         """A head fitted on `rows`, from where `begin` is."""
@@ -262,10 +265,30 @@ class HeadFit:
         sums = Sums.of(rows, classes=self.classes, columns=self.columns, folds=1, device=self.job.device)
         return means(sums.directions[0], sums.photos[0], above=None, shrink=0)
 
-    def _prior(self) -> _Prior | None:
-        """After a stage of a higher rank: the mixture of what that stage has learnt and chance."""
-        if self.job.spec.parent is None:
+    def _moved(self) -> nn.Linear | None:
+        """Where the head of a refresh begins that trains nothing else: at the moved rows, which pull at nothing.
+
+        They were fitted to the folds that are held out, too, and would not let their photographs choose.
+        """
+        if self.job.spec.warm_start is None or not self.job.recipe.frozen:
             return None
+        (head, _), before = self._first(self.rows), self._learnt_before()
+        with torch.no_grad():
+            head.weight.copy_(before.weight)
+            if not isinstance(head, CosineHead):
+                head.bias.copy_(before.bias)
+        return head
+
+    def _prior(self) -> _Prior | None:
+        """What rows begin at and are pulled to: what a stage of a higher rank has learnt, or the network before.
+
+        None for a training from nothing, and for a head that is all that is trained: its optimum is found again.
+        """
+        goes_on = self.job.spec.warm_start is not None and not self.job.recipe.frozen
+        return self._learnt_before() if goes_on or self.job.spec.parent is not None else None
+
+    def _learnt_before(self) -> _Prior:
+        """The rows that the network's head holds before it is fitted."""
         head = self.job.network.head
         weight, bias = head.weight.detach(), head.bias.detach()
         if isinstance(head, CosineHead):

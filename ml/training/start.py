@@ -6,10 +6,12 @@ from ml.errors import DataError
 from ml.images.pack import Pack, Photos, read_rare, read_split
 from ml.networks import pretrained
 from ml.networks.backbones import find
+from ml.networks.class_moves import read_moves
 from ml.networks.description import NetworkSpec, Shape
 from ml.networks.network import Network, create, has_auxiliary, load
+from ml.networks.surgery import continue_from, refuse_others
 from ml.networks.transfer import parents, rare_labels, transfer
-from ml.spec import RANKS, TrainResult, TrainSpec
+from ml.spec import RANKS, TrainResult, TrainSpec, WarmStart
 from ml.taxonomy import Taxonomy
 from ml.training.recipes import Recipe
 from ml.training.seeds import seed_of
@@ -40,9 +42,10 @@ def read_sides(spec: TrainSpec, *, recipe: Recipe, taxonomy: Taxonomy, pack: Pac
 
 
 def first_network(spec: TrainSpec, *, recipe: Recipe, taxonomy: Taxonomy) -> Network:
-    """The network before its first step: with pretrained weights, or with what the stage before has learnt.
+    """The network before its first step: with pretrained weights, or with what the stage or network before has learnt.
 
     Raises:
+        WarmStartError: the network to go on from is another one, or its class map is one of other trees.
         MlError: the weights cannot be had, or the stage before does not fit.
     """
     torch.manual_seed(seed_of(spec.seed, recipe.stage))
@@ -56,6 +59,9 @@ def first_network(spec: TrainSpec, *, recipe: Recipe, taxonomy: Taxonomy) -> Net
         **recipe.model_dump(include=set(Shape.model_fields)),
     )
     network = create(description, taxonomy)
+    if spec.warm_start is not None:
+        _go_on(network, spec.warm_start, taxonomy=taxonomy)
+        return network
     if spec.parent is None:
         pretrained.initialise(network, source=spec.weights, branches=recipe.branches)
         return network
@@ -64,3 +70,11 @@ def first_network(spec: TrainSpec, *, recipe: Recipe, taxonomy: Taxonomy) -> Net
     parent_of = parents(taxonomy, rank=recipe.rank, above=parent.spec.rank)
     transfer(parent, network, parent_of=parent_of, mixing=spec.mixing)
     return network
+
+
+def _go_on(network: Network, start: WarmStart, *, taxonomy: Taxonomy) -> None:
+    """Give `network` what the trained network of `start` has learnt."""
+    refuse_others(NetworkSpec.read(start.network), network.spec)
+    before = load(start.network, start.weights)
+    moves = read_moves(start.class_map, old=Taxonomy.read(start.taxonomy), new=taxonomy)
+    continue_from(before, network, moves=moves, mixing=start.mixing)

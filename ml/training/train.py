@@ -31,7 +31,8 @@ from ml.training.loop import fit
 from ml.training.losses import move_bias, prior_taken
 from ml.training.options import remarks
 from ml.training.output_folder import claim, clear, locked, write_history
-from ml.training.recipes import recipe_of
+from ml.training.recipes import Recipe, recipe_of
+from ml.training.refreshing import refreshed
 from ml.training.scaling import scaled
 from ml.training.start import first_network, read_sides
 from ml.training.validation import Validation
@@ -87,7 +88,7 @@ def _train(
     spec: TrainSpec, *, device: Device, reporter: Reporter, stop: threading.Event, tracked: "ChildRun | None"
 ) -> TrainResult | None:
     device = replace(device, precision=spec.precision)
-    recipe = scaled(recipe_of(spec.recipe, spec.network, literal=spec.literal, rank=spec.rank), spec.batch_scale)
+    recipe = _recipe(spec)
     taxonomy, pack = Taxonomy.read(spec.taxonomy), Pack(spec.photos)
     train, validation = read_sides(spec, recipe=recipe, taxonomy=taxonomy, pack=pack)
     steps = recipe.epochs * len(train) / recipe.batch
@@ -116,9 +117,10 @@ def _train(
         _reuse_frozen_layers(job)
     counts = sampling.counts(train, classes=network.head.out_features)
     history = probe(job)
-    if history and network.spec.head != "prototype":
-        # The head was fitted to photographs as they come; training goes on with the prior that its loss supposes. Class
-        # means hold no prior.
+    fitted = bool(history) and network.spec.head != "prototype"
+    if fitted or (spec.warm_start is not None and not history and recipe.restore_prior):
+        # The head was fitted to photographs as they come, or a training that ended gave it their prior; it goes on with
+        # the prior that its loss supposes. Class means hold no prior.
         move_bias(network.head, by=-prior_taken(recipe, counts=counts))
     history += fit(job)
     if recipe.restore_prior:
@@ -126,6 +128,13 @@ def _train(
     if isinstance(job.loader, Embeddings) and network.spec.test_time == "none":
         job.loader.keep([Pass(validation)], title="features of the validation photographs")
     return _finish(job, history=history, tracked=tracked, taxonomy=taxonomy, validation=validation, pack=pack)
+
+
+def _recipe(spec: TrainSpec) -> Recipe:
+    recipe = recipe_of(spec.recipe, spec.network, literal=spec.literal, rank=spec.rank)
+    if spec.warm_start is not None:
+        recipe = refreshed(recipe, share=spec.warm_start.share)
+    return scaled(recipe, spec.batch_scale)
 
 
 def _reuse_frozen_layers(job: Job) -> None:

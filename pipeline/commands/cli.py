@@ -205,12 +205,15 @@ def _run(settings: "Settings", *, selection: str | None, accept_losses: str | No
         print(f"naturewatch: {line}", file=sys.stderr)
     what = whole.get(selection, selection)
     print(f"Running {what} for the scope {settings.name}; data in {settings.paths.data_root}", flush=True)
+    from pipeline.commands.release_lines import refusal  # noqa: PLC0415
     from pipeline.commands.run import materialise  # noqa: PLC0415
     from pipeline.defs.production import REFRESH  # noqa: PLC0415
 
-    started = time.monotonic()
+    started, began = time.monotonic(), time.time()
     outcome = materialise(settings, selection=REFRESH if selection is None else selection, accept_losses=accept_losses)
     if outcome.problems:
+        for line in refusal(settings, since=began):
+            print(line)
         for problem in outcome.problems:
             _complain(problem, status=1)
         return _complain(f"what is done is kept; the log is {outcome.log}", status=1)

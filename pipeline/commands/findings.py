@@ -15,6 +15,8 @@ from pipeline.comparison.wording import counted
 from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.errors import NatureWatchError
+from pipeline.exam.decision import read_decision
+from pipeline.exam.observations import exam_version
 from pipeline.gbif.source import SourceRecord
 from pipeline.history.changes import KINDS
 from pipeline.history.snapshots import read_snapshots
@@ -167,6 +169,18 @@ def _best(settings: Settings) -> str:
     return f"best: {name}, {top1:.1%}"
 
 
+def _exam(settings: Settings) -> str:
+    table = settings.paths.table("exam")
+    shown = tally(table, "withdrawn").get((None,), 0)
+    return f"version {exam_version(table)} of the exam, {counted(shown, 'photograph')}"
+
+
+def _judged(settings: Settings) -> str:
+    decision = read_decision(settings)
+    failed = "" if decision.passed else f": {decision.failed[0]}"
+    return f"version {decision.challenger} {'passed' if decision.passed else 'refused'}{failed}"
+
+
 def _registered(settings: Settings) -> str:
     files = settings.paths.release.glob(f"*/{RESULT_FILE}")
     result = result_of(RegisterResult, max(files, key=lambda path: path.stat().st_mtime))
@@ -191,6 +205,7 @@ SENTENCES: Final[Mapping[str, Finding]] = {
     "class_map": _changed("class_map", "species"),
     "taxonomy_diff": _changed("taxonomy_diff", "taxa"),
     "split": _split,
+    "exam": _exam,
     "genus_photos": _rows("genus_photos", "photograph", "photographs", after=" of rare species"),
     "attribution": _rows("attribution", "photograph", "photographs", after=" with licence and holder"),
     "training_photos": _pack,
@@ -201,6 +216,7 @@ SENTENCES: Final[Mapping[str, Finding]] = {
     "production": _production,
     "specificity_production": lambda settings: _kept(production_calibration(settings, Production.read(settings.paths))),
     "candidate": _registered,
+    "exam_answers": _judged,
 }
 """The sentence of each asset that is no network of research and no calibration of one."""
 

@@ -36,6 +36,23 @@ def production_lines(settings: Settings) -> Iterator[str]:
     yield ""
 
 
+def refusal(settings: Settings, *, since: float) -> list[str]:
+    """What a run says that ended because the gate refused the challenger; nothing of any other run.
+
+    Args:
+        settings: The configuration.
+        since: When the run began, in seconds since the epoch.
+
+    Raises:
+        RegistryError: the decision cannot be read.
+        TableError: `production.json` cannot be read.
+    """
+    decided = settings.paths.exam_decision
+    if not decided.exists() or decided.stat().st_mtime < since or read_decision(settings).passed:
+        return []
+    return [*production_lines(settings), *gate_lines(settings)]
+
+
 def gate_lines(settings: Settings) -> Iterator[str]:
     """What the gate said of the challenger, a line for each metric with its interval.
 

@@ -70,18 +70,19 @@ def print_summary(
         console.print(_counts_table(settings, manifest))
     if "changes" in made:
         _print(console, _news(settings))
-    if settings.paths.dataset_manifest.exists():
+    whole = settings.paths.dataset_manifest.exists()
+    if whole:
         manifest = DatasetManifest.read(settings.paths)
         trainings = [name for name in NETWORKS if made & {name, f"specificity_{name}"}]
         networks = _networks_table(settings, manifest, names=trainings)
         if networks.row_count:
             console.print(networks)
-        if "production" in made:
-            _print(console, production_lines(settings))
-        if "exam_answers" in made:
-            _print(console, gate_lines(settings))
-        if "champion" in made:
-            _print(console, _champion(settings, manifest))
+    if "production" in made:
+        _print(console, production_lines(settings))
+    if "exam_answers" in made:
+        _print(console, gate_lines(settings))
+    if "champion" in made and whole:
+        _print(console, _champion(settings, DatasetManifest.read(settings.paths)))
     _print(console, _links(settings, made=made, seconds=seconds))
 
 

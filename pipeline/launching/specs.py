@@ -10,6 +10,7 @@ from ml.spec import (
     CalibrateResult,
     CalibrateSpec,
     DocumentError,
+    ExamResult,
     NetworkName,
     Rank,
     RegisterResult,
@@ -25,7 +26,7 @@ from pipeline.errors import ChildError
 from pipeline.files import digest_of, sha256_of
 from pipeline.tracking.runs import tracking_spec
 
-Result = TypeVar("Result", TrainResult, CalibrateResult, RegisterResult)
+Result = TypeVar("Result", TrainResult, CalibrateResult, RegisterResult, ExamResult)
 
 TRAINING_CODE = "4"
 """Raised by hand when a change of `ml` should retrain on unchanged data."""

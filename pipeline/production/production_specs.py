@@ -22,7 +22,7 @@ from pipeline.launching.specs import (
 from pipeline.paths import Paths
 from pipeline.production.record import How, Production
 from pipeline.tracking.runs import tracking_spec
-from pipeline.tracking.tags import ANCESTOR, HOW
+from pipeline.tracking.tags import ANCESTOR, HOW, NETWORK
 
 CONTINUING_CODE: Final = "1"
 """Raised by hand when a change of how training goes on from a network should train again on unchanged data."""
@@ -98,7 +98,7 @@ def continued_spec(
         with atomic_path(output / "class_map.parquet") as partial:
             shutil.copyfile(built, partial)
     title = f"{NETWORK_TITLES[network]}, continued from version {ancestor.version}"
-    said = {**tags, HOW: "continued", ANCESTOR: ancestor.version}
+    said = {**tags, HOW: "continued", ANCESTOR: ancestor.version, NETWORK: network}
     spec = bare_spec(
         settings,
         network=network,
@@ -132,7 +132,7 @@ def calibration_spec(
             manifest,
             stage=f"specificity_{STAGE if continued else production.network}",
             title=f"specificity of {title}",
-            tags=tags,
+            tags={**tags, NETWORK: production.network} if continued else tags,
         ),
     )
 

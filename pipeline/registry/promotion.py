@@ -76,12 +76,12 @@ def promote_challenger(settings: Settings, decision: Decision, *, by: str) -> Pr
                 f"{number} challenges {_called(before)}: materialise exam_answers, then champion"
             )
         if not decision.passed:
-            return _stays(before, f"version {number} does not replace {_called(before)}: {' '.join(decision.failed)}")
+            return _stays(before, f"version {number} does not replace {_called(before)}: {'; '.join(decision.failed)}")
         if (why := pinned(settings)) is not None:
             return _stays(before, f"version {before} is pinned ({why}), so version {number}, which passed, waits")
         _require_files(connected, challenger)
-        _move(connected, challenger, by=by, why=" ".join(decision.reasons)[:LONGEST], replaced=before)
-    return Promotion(champion=number, replaced=before, promoted=True, reason=" ".join(decision.reasons))
+        _move(connected, challenger, by=by, why="; ".join(decision.reasons)[:LONGEST], replaced=before)
+    return Promotion(champion=number, replaced=before, promoted=True, reason="; ".join(decision.reasons))
 
 
 def promote(

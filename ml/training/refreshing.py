@@ -1,0 +1,49 @@
+"""The shorter recipe of a refresh, which goes on from a trained network instead of beginning from nothing."""
+
+import math
+
+from ml.training.cross_validation import FOLDS
+from ml.training.recipes import Probe, Recipe, Segment, rate_at
+
+
+def refreshed(recipe: Recipe, *, share: float = 1 / 3) -> Recipe:
+    """The last `share` of `recipe`'s epochs, at the rates that they have there.
+
+    A trained network has been through the high rates that find a solution; for a few new photographs it needs the low
+    ones that settle it. Of the paper's two-view schedule (2 epochs at 0.1, 1.5 at 0.01, 0.5 at 0.001 and 0.5 at 0.0001)
+    a third is half an epoch at each of the last three rates. A half cosine is entered at the rate that it has there,
+    and falls to zero along a shorter one.
+
+    A recipe that fits the head first does so again, from the rows that were moved and for `share` of the iterations:
+    the rows of new species find their place before the backbone moves. On real photographs that decides whether new
+    species are known at all: 14.6 % right with it, as from nothing, and 2.4 % at most without (`bench.refresh`).
+
+    All photographs are gone through alike. New ones alone would make the network forget the others.
+
+    Args:
+        recipe: How the network is trained from nothing.
+        share: Of the epochs and iterations, between 0 and 1.
+    """
+    wanted, end = share * recipe.epochs, recipe.epochs
+    steady = recipe.model_copy(update={"warmup": 0.0})
+    kept: list[Segment] = []
+    for segment in reversed(recipe.segments):
+        length = min(segment.epochs, wanted)
+        if length > 0:
+            begin = end - segment.epochs if length == segment.epochs else end - length
+            kept.insert(0, segment.model_copy(update={"epochs": length, "rate": rate_at(steady, done=begin)}))
+        wanted, end = wanted - length, end - segment.epochs
+    probe = None if recipe.probe is None else _shorter(recipe.probe, share=share)
+    return recipe.model_copy(update={"name": f"{recipe.name}, refresh", "segments": tuple(kept), "probe": probe})
+
+
+def _shorter(probe: Probe, *, share: float) -> Probe:
+    """`share` of all iterations, for as many fits as a refresh makes: it chooses by one fold instead of all."""
+    values = len(probe.weight_decay) if isinstance(probe.weight_decay, tuple) else 1
+    before, now = (FOLDS * values + 1, values + 1) if values > 1 else (1, 1)
+    return probe.model_copy(
+        update={
+            "iterations": max(1, math.floor(probe.iterations * min(1.0, share * before / now))),
+            "passes": max(1, math.floor(probe.passes * share)),
+        }
+    )
