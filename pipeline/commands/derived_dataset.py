@@ -40,7 +40,7 @@ def run(settings: "Settings", options: argparse.Namespace) -> int:
     """
     from pipeline.dataset.registration import Registration  # noqa: PLC0415
     from pipeline.launching.replica import source_api  # noqa: PLC0415 (loads MLflow and DuckDB, as the rest)
-    from pipeline.provenance.derived_dataset import account, prepare, register  # noqa: PLC0415
+    from pipeline.provenance.registering import account, prepare, register  # noqa: PLC0415
     from pipeline.provenance.versions import dataset_of, tag_derived  # noqa: PLC0415
 
     kept = dataset_of(settings, options.version)

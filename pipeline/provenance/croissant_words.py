@@ -140,7 +140,7 @@ def _places(spread: Spread) -> str:
         return "Places: the records name no country. People photograph where they live and travel."
     where = f"country {spread.country} alone" if spread.countries == 1 else f"{spread.countries:,} countries"
     most = "" if spread.countries == 1 else f", most of all {spread.country}"
-    return f"Places: {where}{most}; within them, near towns, roads and paths more than elsewhere."
+    return f"Places: {where}{most}; within them, near towns and paths more than elsewhere."
 
 
 def _limitations(described: Described) -> list[str]:

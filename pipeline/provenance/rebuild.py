@@ -24,7 +24,7 @@ from pipeline.gbif.source import RECORD, SourceRecord
 from pipeline.paths import PROJECT_ROOT, Paths
 from pipeline.provenance.account import Account
 from pipeline.provenance.rebuilt import Outcome, compare
-from pipeline.registry.provenance import code_commit
+from pipeline.registry.commit import code_commit
 from pipeline.registry.version_record import CONFIGURATION, configuration
 
 SELECTION: Final = "group:ingest or group:dataset"

@@ -15,8 +15,8 @@ from pipeline.errors import GbifError
 from pipeline.gbif.client import Api, BusyError, Credentials
 from pipeline.launching.replica import Replica, running_replica
 from pipeline.provenance.croissant import write_croissant
-from pipeline.provenance.derived_dataset import PATH, account, prepare, register
 from pipeline.provenance.kept import Kept
+from pipeline.provenance.registering import PATH, account, prepare, register
 from pipeline.tracking.runs import client
 from pipeline.tracking.tags import DERIVED_DOI
 from tests.pipeline.provenance.described import CITATION, DOI, GBIF, VERSION, dataset
