@@ -4,7 +4,6 @@ from typing import Final
 
 import dagster as dg
 
-from ml.spec import CalibrateResult
 from pipeline.comparison.networks import NETWORKS
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.defs.evaluation import COMPARED
@@ -22,10 +21,9 @@ from pipeline.defs.stages import (
 from pipeline.defs.together import PROCESSOR, TRAININGS
 from pipeline.files import digest_of
 from pipeline.launching.gpus import decoding_workers, reserved
-from pipeline.launching.specs import result_of
 from pipeline.production.choice import choose
 from pipeline.production.plan import facts_of, plan
-from pipeline.production.production_specs import calibration_spec
+from pipeline.production.production_specs import calibration_spec, is_calibrated, is_trained, production_calibration
 from pipeline.production.record import Production
 from pipeline.registry.ancestor import champion_facts
 
@@ -63,9 +61,10 @@ def production(
         settings, manifest, champion, decision,
         tags=run_tags(settings, context), workers=decoding_workers(processes=processes),
     )  # fmt: skip
-    if made.specs:
+    waiting = [spec for spec in made.specs if not is_trained(spec)]
+    if waiting:
         with reserved(processes=processes, what=f"{settings.name}: production", say=context.log.info) as devices:
-            for spec in made.specs:
+            for spec in waiting:
                 run_stage(spec, stage="train", context=context, pipes=pipes, processes=processes, variables=devices)
     record, trained = made.record, made.record.training(settings.paths)
     record.write(settings.paths)
@@ -83,7 +82,9 @@ def specificity_production(
     mlflow_answers(settings)
     manifest, record = DatasetManifest.read(settings.paths), Production.read(settings.paths)
     spec = calibration_spec(settings, manifest, record, tags=run_tags(settings, context))
-    found = result_of(CalibrateResult, run_stage(spec, stage="calibrate", context=context, pipes=pipes))
+    if not is_calibrated(spec):
+        run_stage(spec, stage="calibrate", context=context, pipes=pipes)
+    found = production_calibration(settings, record)
     metadata = calibration_metadata(settings, [found])
     return result(context, settings, data_version=calibration_version([found]), metadata=metadata)
 

@@ -6,9 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ml.spec import NETWORK_TITLES, RESULT_FILE, CalibrateResult, CalibrateSpec, NetworkName, TrainSpec, WarmStart
+from ml.spec import (
+    NETWORK_TITLES,
+    RESULT_FILE,
+    CalibrateResult,
+    CalibrateSpec,
+    NetworkName,
+    TrainResult,
+    TrainSpec,
+    WarmStart,
+)
 from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import DatasetManifest, content_hash
+from pipeline.errors import ChildError
 from pipeline.files import atomic_path, digest_of, work_folder
 from pipeline.history.class_maps import build_class_map, kept_tree
 from pipeline.launching.specs import (
@@ -108,6 +118,22 @@ def continued_spec(
     )
     start = start.model_copy(update={"class_map": output / "class_map.parquet"})
     return spec.model_copy(update={"warm_start": start, "workers": workers if spec.workers is None else spec.workers})
+
+
+def is_trained(spec: TrainSpec) -> bool:
+    """Whether a training has come to its end and its weights are there, so that no process need be started for it."""
+    try:
+        return result_of(TrainResult, spec.output / RESULT_FILE).weights.is_file()
+    except ChildError:
+        return False
+
+
+def is_calibrated(spec: CalibrateSpec) -> bool:
+    """Whether a calibration has come to its end and can be read, likewise."""
+    try:
+        return result_of(CalibrateResult, spec.output / RESULT_FILE).curve.is_file()
+    except ChildError:
+        return False
 
 
 def calibration_spec(

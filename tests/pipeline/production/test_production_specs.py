@@ -18,6 +18,8 @@ from pipeline.production.production_specs import (
     calibration_spec,
     continued_spec,
     full_specs,
+    is_calibrated,
+    is_trained,
     production_calibration,
 )
 from tests.ml.specificity_fixtures import BIRDS, rows_of, write_taxonomy
@@ -120,3 +122,19 @@ def test_an_adopted_training_has_the_calibration_of_research(settings: Settings,
     assert spec.output == settings.paths.evaluation("production", digest)
     assert spec.tracking is not None
     assert spec.tracking.stage == "specificity_production"
+
+
+def test_what_has_come_to_its_end_needs_no_process(settings: Settings, manifest: DatasetManifest) -> None:
+    record = adopted(settings, manifest, network="baseline")
+    (spec,) = full_specs(settings, manifest, network="baseline", tags={}, workers=None)
+    assert not is_trained(spec)
+    train(settings, manifest, network="baseline", seed=settings.training.seed, skill=2)
+    assert not is_trained(spec), "its weights are not there"
+    (spec.output / "weights.safetensors").touch()
+    assert is_trained(spec)
+    calibration = calibration_spec(settings, manifest, record, tags={})
+    assert is_calibrated(calibration)
+    production_calibration(settings, record).curve.unlink()
+    assert not is_calibrated(calibration)
+    (calibration.output / RESULT_FILE).write_text("{}")
+    assert not is_calibrated(calibration)
