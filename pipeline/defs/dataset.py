@@ -278,8 +278,8 @@ def exam(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResul
     op_tags=PROCESSOR,
     kinds={"json", "mlflow"},
     deps=[
-        "gbif_download", "occurrences", "media", "clean_occurrences", "photo_index", "photos", "species", "rejections",
-        "taxonomy", "split", "genus_photos", "attribution", "leakage",
+        "gbif_download", "occurrences", "media", "clean_occurrences", "photo_index", "changes", "photos", "species",
+        "rejections", "taxonomy", "split", "genus_photos", "attribution", "leakage",
     ],
     code_version=code_version(
         "clean_media", "split_gaps", "leakage_counts", "contact_sheet", "long_tail", "spread", python=2
