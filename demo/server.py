@@ -5,6 +5,7 @@ import base64
 import binascii
 import hashlib
 import json
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -17,10 +18,11 @@ from aiohttp import web
 
 from demo.bodies import respond_with
 from demo.faults import Faults
+from demo.gbif.derived_datasets import DerivedDataset, DerivedDatasets, RefusedError
 from demo.gbif.download import Download, Downloads, TooManyDownloadsError
 from demo.gbif.facets import DATASET_KEY, PredicateError
 from demo.gbif.search import INTERPRETED, Index, SearchError, occurrence_json, page
-from demo.gbif.species import Names, dataset_document
+from demo.gbif.species import DATASET_DOI, Names, dataset_document
 from demo.photos import PhotoHost, too_many_requests
 from demo.records import Source
 
@@ -85,10 +87,19 @@ class Replica:
             step=self.step,
         )
 
+    @cached_property
+    def derived_datasets(self) -> DerivedDatasets:
+        """The derived datasets that were registered, those of earlier runs included."""
+        return DerivedDatasets(
+            is_dataset=lambda key: key in {DATASET_KEY, DATASET_DOI},
+            is_download=lambda doi: self.downloads.find_doi(doi) is not None,
+            state=None if self.state is None else self.state / "derived_datasets",
+        )
+
     def application(self) -> web.Application:
         """The web application with all routes."""
         application = web.Application(middlewares=[self._counting], client_max_size=12 * 1024**2)
-        download = "/v1/occurrence/download"
+        download, derived = "/v1/occurrence/download", "/v1/derivedDataset"
         application.add_routes(
             [
                 web.get("/v1/occurrence/search", self._search),
@@ -101,6 +112,10 @@ class Replica:
                 web.get(f"{download}/{{key}}/citation", self._citation),
                 web.get("/v1/occurrence/{key}", self._occurrence),
                 web.get("/v1/dataset/{key}", self._dataset),
+                web.post(derived, self._register_derived),
+                web.get(f"{derived}/user/{{user}}", self._listing_derived),
+                web.get(f"{derived}/{{prefix}}/{{suffix}}", self._derived),
+                web.get(f"{derived}/{{prefix}}/{{suffix}}/citation", self._derived_citation),
                 web.get("/v1/species/match", self._match),
                 web.get("/photos/{photo_id}/{size}.{ending}", self._photograph),
                 web.get("/_replica/stats", self._stats),
@@ -171,14 +186,11 @@ class Replica:
             return refused
         if request.match_info["user"] != USER:
             return web.Response(status=403, text="Access denied")
-        try:
-            limit, offset = int(request.query.get("limit", "20")), int(request.query.get("offset", "0"))
-        except ValueError:
-            return web.Response(status=400, text="limit and offset must be numbers")
+        limit, offset = _page(request)
         page_of_downloads = await asyncio.to_thread(
             self.downloads.listing,
-            limit=max(0, limit),
-            offset=max(0, offset),
+            limit=limit,
+            offset=offset,
             host=str(request.url.origin()),
             base=self._base(request),
         )
@@ -211,6 +223,40 @@ class Replica:
             return web.Response(status=404, text=f"Entity not found for uri: {request.path}")
         return web.json_response(dataset_document(modified=INTERPRETED))
 
+    async def _register_derived(self, request: web.Request) -> web.Response:
+        refused = _unauthorised(request)
+        if refused is not None:
+            return refused
+        try:
+            made = self.derived_datasets.create(json.loads(await request.read()), user=USER, now=time.time())
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            return web.Response(status=400, text=f"The request is not JSON: {error}")
+        except RefusedError as error:
+            return web.Response(status=error.status, text=str(error))
+        return web.json_response(made.document(), status=201)
+
+    async def _listing_derived(self, request: web.Request) -> web.Response:
+        refused = _unauthorised(request)
+        if refused is not None:
+            return refused
+        user = request.match_info["user"]
+        if user != USER:
+            return web.Response(status=403, text="Request denied to user")
+        limit, offset = _page(request)
+        return web.json_response(self.derived_datasets.listing(user=user, limit=limit, offset=offset))
+
+    def _derived_dataset(self, request: web.Request) -> DerivedDataset:
+        found = self.derived_datasets.find(f"{request.match_info['prefix']}/{request.match_info['suffix']}")
+        if found is None:
+            raise web.HTTPNotFound
+        return found
+
+    async def _derived(self, request: web.Request) -> web.Response:
+        return web.json_response(self._derived_dataset(request).document())
+
+    async def _derived_citation(self, request: web.Request) -> web.Response:
+        return web.Response(text=self._derived_dataset(request).citation)
+
     async def _match(self, request: web.Request) -> web.Response:
         query = request.query
         name = query.get("name") or query.get("scientificName", "")
@@ -235,6 +281,15 @@ class Replica:
                 "max_concurrent_photos": self._photos_most,
             }
         )
+
+
+def _page(request: web.Request) -> tuple[int, int]:
+    """How many entries of a list are asked for, and from which on."""
+    try:
+        limit, offset = int(request.query.get("limit", "20")), int(request.query.get("offset", "0"))
+    except ValueError as error:
+        raise web.HTTPBadRequest(text="limit and offset must be numbers") from error
+    return max(0, limit), max(0, offset)
 
 
 def _unauthorised(request: web.Request) -> web.Response | None:

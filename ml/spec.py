@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import unquote
 
+from pydantic import Field
+
 # The pipeline knows the names of options and of documents from here.
 from ml.choices import Line as Line  # noqa: PLC0414
 from ml.choices import Method as Method  # noqa: PLC0414
@@ -119,6 +121,13 @@ def run_name(*, scope: str, title: str, started_ms: int) -> str:
     return f"{title}: {f'{scope} ' if scope else ''}{day:%Y-%m-%d}"
 
 
+def card_body(card: str) -> str:
+    """A model card without the YAML header that hubs of models read, for pages that would draw it as text."""
+    if not card.startswith("---\n"):
+        return card
+    return card.partition("\n---\n")[2].lstrip("\n")
+
+
 def sqlite_file(address: str) -> Path | None:
     """The file of MLflow's store as SQLAlchemy reads its address (`?` begins a query, `%` is decoded).
 
@@ -143,6 +152,8 @@ class RegisterSpec(StageSpec):
     model_page: Path | None = None
     """The card with its pictures, as one HTML file."""
     attribution: Path
+    documents: dict[str, Path] = Field(default={})
+    """Further files by the names of their artifacts: configuration, dataset, description, provenance."""
     figures: dict[str, Path]
     example: Path
     """A photograph of the validation side, for the input example."""

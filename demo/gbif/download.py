@@ -124,6 +124,10 @@ class Downloads:
         download = self._known.get(key)
         return download if download is not None and download.source == self._source else None
 
+    def find_doi(self, doi: str) -> Download | None:
+        """The download of this DOI, if it is known and of this source."""
+        return next((each for key, each in self._known.items() if each.doi == doi and self.find(key)), None)
+
     def listing(self, *, limit: int, offset: int, host: str, base: str) -> dict[str, Any]:
         """A page of the user's downloads, the last first, as `document` describes each.
 

@@ -13,6 +13,9 @@ _INFRASPECIFIC = {"SUBSPECIES", "VARIETY", "FORM"}
 _MARKERS = {"\N{MULTIPLICATION SIGN}", "subsp.", "var.", "f."}
 
 
+DATASET_DOI = "10.15468/ab3s5x"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Usage:
     """A name that can be matched.
@@ -123,7 +126,7 @@ def dataset_document(*, modified: str) -> dict[str, Any]:
     return {
         "key": DATASET_KEY,
         "publishingOrganizationKey": "28eb1a3f-1c15-4a95-931a-4af90ecb574d",
-        "doi": "10.15468/ab3s5x",
+        "doi": DATASET_DOI,
         "type": "OCCURRENCE",
         "title": "iNaturalist Research-grade Observations",
         "description": "An embedded replica of a small part of the dataset.",

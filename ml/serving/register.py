@@ -29,6 +29,7 @@ from ml.spec import (
     CalibrateResult,
     RegisterResult,
     RegisterSpec,
+    card_body,
     final_metric,
     sqlite_file,
 )
@@ -269,7 +270,9 @@ def _register(client: MlflowClient, tracked: ChildRun, *, spec: RegisterSpec) ->
         run_id=tracked.run_id,
         tags={**spec.version_tags, HASH_TAG: spec.spec_hash},
         # Lists show its beginning as it stands, and the page has a heading of its own.
-        description=description(spec.model_card.read_text(encoding="utf-8").removeprefix("# "), uri=spec.tracking.uri),
+        description=description(
+            card_body(spec.model_card.read_text(encoding="utf-8")).removeprefix("# "), uri=spec.tracking.uri
+        ),
         model_id=model.model_id,
     )
 
@@ -301,6 +304,7 @@ def _log_model(spec: RegisterSpec) -> ModelInfo:
         "model_card": spec.model_card,
         **({} if spec.model_page is None else {"model_page": spec.model_page}),
         **({} if calibration.novelty is None else {"novelty": calibration.novelty}),
+        **spec.documents,
     }
     with TemporaryDirectory(prefix="naturewatch-") as folder:
         info: ModelInfo = mlflow.pyfunc.log_model(
@@ -322,6 +326,10 @@ def _refuse_missing_files(spec: RegisterSpec) -> None:
     files = [spec.weights, spec.network, spec.taxonomy, spec.specificity, *_cards(spec), spec.attribution]
     novelty = CalibrateResult.read(spec.specificity).novelty if spec.specificity.is_file() else None
     files += [] if novelty is None else [novelty]
-    missing = [str(path) for path in (*files, spec.example, *spec.figures.values()) if not path.is_file()]
+    missing = [
+        str(path)
+        for path in (*files, spec.example, *spec.figures.values(), *spec.documents.values())
+        if not path.is_file()
+    ]
     if missing:
         raise DataError(f"cannot register, missing: {', '.join(missing)}; materialise the assets that write them")

@@ -48,6 +48,8 @@ HANDED_OVER: Final = {
 OWN: Final = {
     "promote": "choose by hand which registered version users get",
     "prune": "say what nothing needs any more, and with --yes remove it",
+    "provenance": "say what a model version was made from, and rebuild its dataset",
+    "derived-dataset": "register a dataset version with GBIF, for a DOI of its own",
 }
 """Commands with a module of their own in this package, which loads nothing heavy before it is run, and what they do."""
 
@@ -91,7 +93,7 @@ def _answer(arguments: list[str]) -> int:
 
 def _module(command: str) -> ModuleType:
     """The module of one of the commands of `OWN`: `add_options` adds its options to a parser, `run` does the work."""
-    return importlib.import_module(f"pipeline.commands.{command}")
+    return importlib.import_module(f"pipeline.commands.{command.replace('-', '_')}")
 
 
 def _stopping() -> None:

@@ -21,6 +21,10 @@ LIMITS: Final = {
 """What a word in the name of a Creative Commons licence means for those who use a model."""
 
 
+KEPT_TABLES: Final = ("split", "taxonomy", "genus_photos", "attribution")
+"""The tables that a dataset version is made of, and whom to credit for it; they are kept with it."""
+
+
 def derived_dataset_path(paths: Paths) -> Path:
     """`derived_dataset.csv`: dataset_key, count; upload it at https://www.gbif.org/derived-dataset/register."""
     return paths.tables / "derived_dataset.csv"
@@ -53,20 +57,20 @@ def build_attribution(paths: Paths) -> Path:
 
 
 def keep_attribution(paths: Paths, *, version: str) -> Path:
-    """Keep a copy of the credits of this dataset version, so that its models can be cited later.
+    """Keep a copy of this dataset version and its credits, so that its models can be cited and explained later.
 
     Args:
         paths: The paths of the scope.
         version: `dataset_version` of `dataset.json`.
 
     Returns:
-        The folder with `dataset.json` (DOI, citation, counts), `attribution.parquet` and `derived_dataset.csv`.
+        The folder with `dataset.json` (DOI, citation, counts), the tables `KEPT_TABLES` and `derived_dataset.csv`.
 
     Raises:
         OSError: one of the files is missing.
     """
     folder = paths.dataset_version(version)
-    for source in (paths.dataset_manifest, paths.table("attribution"), derived_dataset_path(paths)):
+    for source in (paths.dataset_manifest, *map(paths.table, KEPT_TABLES), derived_dataset_path(paths)):
         with atomic_path(folder / source.name) as partial:
             shutil.copyfile(source, partial)
     return folder

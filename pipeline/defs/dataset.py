@@ -44,6 +44,7 @@ from pipeline.history.taxonomy_history import build_taxonomy_history
 from pipeline.pages.charts import long_tail, rejections_chart
 from pipeline.pages.dataset_page import build_dataset_page
 from pipeline.pages.photo_sheets import contact_sheet
+from pipeline.provenance.croissant import write_croissant
 from pipeline.query import rows, tally
 from pipeline.rejections import counts, gather_rejections, removed_by
 from pipeline.tracking.runs import dataset_run
@@ -277,21 +278,25 @@ def exam(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResul
     op_tags=PROCESSOR,
     kinds={"json", "mlflow"},
     deps=[
-        "gbif_download", "occurrences", "media", "clean_occurrences", "photo_index", "photos", "species", "rejections",
-        "taxonomy", "split", "genus_photos", "attribution", "leakage",
+        "gbif_download", "occurrences", "media", "clean_occurrences", "photo_index", "changes", "photos", "species",
+        "rejections", "taxonomy", "split", "genus_photos", "attribution", "leakage",
     ],
-    code_version=code_version("clean_media", "split_gaps", "leakage_counts", "contact_sheet", "long_tail", python=1),
+    code_version=code_version(
+        "clean_media", "split_gaps", "leakage_counts", "contact_sheet", "long_tail", "spread", python=2
+    ),
 )  # fmt: skip
 def manifest(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
     """`dataset.json`: the dataset version with its hashes, counts and citation, and its parent run in MLflow.
 
-    What the version owes to others is kept for good below `datasets/`: manifest, attribution, counts per source.
+    What the version owes to others is kept for good below `datasets/`: manifest, tables, attribution, counts per
+    source, and its description in MLCommons' Croissant format (`croissant.json`).
     """
     settings = scope.settings()
     mlflow_answers(settings)
     paths = settings.paths
     found = build_manifest(paths, settings)
     kept = keep_attribution(paths, version=found.dataset_version)
+    described = write_croissant(paths, settings, found)
     run_id = dataset_run(settings, found, tags=run_tags(settings, context))
     drawn = {
         "Photographs of the dataset": contact_sheet(paths, settings, seed=settings.split.seed),
@@ -313,6 +318,7 @@ def manifest(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeR
             "rows at each step": mapping_table(found.counts, columns=("step", "rows")),
             **pictures(settings, run_id, drawn),
             "attribution": dg.MetadataValue.path(str(kept)),
+            "Croissant description": dg.MetadataValue.path(str(described)),
             "path": dg.MetadataValue.path(str(paths.dataset_manifest)),
         },
     )

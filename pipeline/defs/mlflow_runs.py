@@ -4,7 +4,7 @@ import dagster as dg
 
 from pipeline.config.settings import Settings
 from pipeline.errors import RegistryError
-from pipeline.registry.provenance import code_commit
+from pipeline.registry.commit import code_commit
 from pipeline.tracking.server import check_answers
 
 ATTEMPTS = 3

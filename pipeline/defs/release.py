@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from ml.spec import RegisterResult
+from ml.spec import RegisterResult, card_body
 from pipeline.comparison.networks import NETWORKS
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.defs.logged import CARD
@@ -53,6 +53,6 @@ def candidate(
             "network": NETWORKS[production.network].title,
             "version": f"{registered.model_name} {registered.version}",
             **numbers_and_links(settings, registered.version),
-            "model card as text": dg.MetadataValue.md(spec.model_card.read_text(encoding="utf-8")),
+            "model card as text": dg.MetadataValue.md(card_body(spec.model_card.read_text(encoding="utf-8"))),
         },
     )

@@ -6,10 +6,9 @@ file that is edited during a run takes effect in the next run, never halfway thr
 
 import enum
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import dagster as dg
 from dagster._core.storage.tags import SCHEDULE_NAME_TAG, SENSOR_NAME_TAG
@@ -17,6 +16,7 @@ from pydantic import BaseModel, Field, PrivateAttr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from pipeline.config.problems import sentence
+from pipeline.config.secrets import secret_keys
 from pipeline.config.sections import PhotoSettings, SourceSettings, SpecificitySettings, TrainingSettings
 from pipeline.config.settings import Settings, configuration_file, load_settings
 from pipeline.errors import ConfigurationError
@@ -195,17 +195,7 @@ def _to_record(settings: Settings) -> dict[str, Any]:
     values = _given(settings)
     # No step tells people, and whoever knows the address of a chat can write there.
     values.pop("alerts", None)
-    withheld = list(_secret(values))
+    withheld = list(secret_keys(values))
     for section, key in withheld:
         del values[section][key]
     return {"settings": values, "withheld": [f"{section}.{key}" for section, key in withheld]}
-
-
-def _secret(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Section and key of each address with a user, a password or a query string."""
-    for section, keys in values.items():
-        for key, value in keys.items() if isinstance(keys, dict) else ():
-            if isinstance(value, str) and "://" in value:
-                parts = urlsplit(value)
-                if "@" in parts.netloc or parts.query:
-                    yield section, key

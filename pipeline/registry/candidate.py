@@ -9,15 +9,18 @@ import pyarrow.parquet as pq
 from ml.spec import RESULT_FILE, RegisterSpec
 from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import DatasetManifest
+from pipeline.dataset.registration import Registration
 from pipeline.errors import TableError
 from pipeline.files import sha256_of, write_bytes
 from pipeline.launching.specs import hash_of_calibration, register_spec
 from pipeline.production.production_specs import calibration_folder, production_calibration
 from pipeline.production.record import Production
 from pipeline.registry.card_facts import card_facts
+from pipeline.registry.card_header import with_header
 from pipeline.registry.card_page import card_page
 from pipeline.registry.model_card import model_card
-from pipeline.tracking.tags import ANCESTOR, FIRST_WEIGHTS, FULL_PHOTOS, HOW, RECIPE_HASH, TRAINING
+from pipeline.registry.version_record import documents
+from pipeline.tracking.tags import ANCESTOR, DERIVED_DOI, FIRST_WEIGHTS, FULL_PHOTOS, HOW, RECIPE_HASH, TRAINING
 
 
 def candidate_spec(
@@ -47,14 +50,14 @@ def candidate_spec(
     folder_of_calibration = calibration_folder(
         settings, network=production.network, training=production.spec_hash, how=production.how
     )
-    return register_spec(
+    spec = register_spec(
         settings,
         manifest,
         training=result,
         network=production.network,
         calibration_hash=hash_of_calibration(settings, training=production.spec_hash),
         specificity=folder_of_calibration / RESULT_FILE,
-        model_card=write_bytes(folder / "model_card.md", model_card(facts).encode()),
+        model_card=write_bytes(folder / "model_card.md", with_header(model_card(facts), facts).encode()),
         model_page=write_bytes(folder / "model_card.html", card_page(facts).encode()),
         attribution=settings.paths.table("attribution"),
         example=_example(settings),
@@ -65,9 +68,11 @@ def candidate_spec(
             "specificity_threshold": calibration.threshold,
         },
         figures={**result.figures, **calibration.figures},
-        version_tags=_ancestry(settings, production),
+        version_tags={**_ancestry(settings, production), **_registered(settings, manifest)},
         tags=tags,
     )
+    kept = documents(settings, manifest, training=result, reason=production.reason)
+    return spec.model_copy(update={"documents": kept})
 
 
 def _ancestry(settings: Settings, production: Production) -> dict[str, str]:
@@ -82,6 +87,12 @@ def _ancestry(settings: Settings, production: Production) -> dict[str, str]:
         RECIPE_HASH: sha256_of(recipe) if isinstance(recipe, Path) else None,
     }
     return {tag: value for tag, value in known.items() if value is not None}
+
+
+def _registered(settings: Settings, manifest: DatasetManifest) -> dict[str, str]:
+    """The DOI of the dataset's own, where it was registered with GBIF before."""
+    found = Registration.find(settings.paths, manifest.dataset_version)
+    return {} if found is None else {DERIVED_DOI: found.doi}
 
 
 def _example(settings: Settings) -> Path:

@@ -120,6 +120,7 @@ def weight_licence(facts: CardFacts) -> str:
     """What is known of the licence of the weights. No advice on law: where they come from, and what is open."""
     training = facts.settings.training
     package = WEIGHT_PACKAGES.get(training.backbone)
+    first = facts.production.first_weights or training.weights
     origin = {
         "hub": f"The weights began as the ImageNet weights of {training.backbone} in timm's hub; its licence applies. ",
         "package": (
@@ -127,7 +128,7 @@ def weight_licence(facts: CardFacts) -> str:
             "licence. "
         ),
         "none": "The weights began at random. ",
-    }.get(training.weights, f"The weights began as the weights of {training.weights}, whose licence applies. ")
+    }.get(first, f"The weights began as the weights of {first}, whose licence applies. ")
     return (
         f"{origin}NatureWatch claims no rights in them and grants none. Whether weights are a derived work of the "
         "photographs that they learnt from is not settled."
@@ -153,6 +154,17 @@ def citations(facts: CardFacts) -> list[tuple[str, str]]:
     return [("the model, with its version number", model), ("the method", PAPER), ("the data", source)]
 
 
+def began(facts: CardFacts) -> str:
+    """Where the training began: from nothing, or from an earlier version."""
+    production = facts.production
+    if production.ancestor is None:
+        return "trained from nothing"
+    return (
+        f"went on from version {production.ancestor}; the last training from nothing had "
+        f"{counted(production.full_photos, 'training photograph')}"
+    )
+
+
 def training_facts(facts: CardFacts) -> list[tuple[str, str]]:
     """How it was trained, as pairs of name and value."""
     training, result = facts.settings.training, facts.training
@@ -163,7 +175,8 @@ def training_facts(facts: CardFacts) -> list[tuple[str, str]]:
     return [
         ("network", facts.title),
         ("backbone", f"{training.backbone}, {training.image_size} pixels"),
-        ("first weights", training.weights),
+        ("began", began(facts)),
+        ("first weights", facts.production.first_weights or training.weights),
         ("recipe", str(training.recipe)),
         ("length", f"{counted(facts.epochs, 'epoch')}, {counted(facts.steps, 'step')}"),
         ("hardware", result.hardware or "not recorded"),

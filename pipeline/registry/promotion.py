@@ -115,7 +115,7 @@ def promote(
     why, force, pin = (_one_line(text) for text in (why, force, pin))
     with _locked(settings):
         current = under_alias(connected, name, CHAMPION)
-        version = _wanted(connected, name, wanted, champion=current)
+        version = version_wanted(connected, name, wanted, champion=current)
         number, before = str(version.version), None if current is None else str(current.version)
         _require_files(connected, version)
         if force is None and number != before and not (version.tags.get(GATE) == PASSED or PROMOTED_AT in version.tags):
@@ -171,8 +171,14 @@ def _locked(settings: Settings) -> AbstractContextManager[None]:
     return exclusive(settings.paths.release / ".promotion.lock")
 
 
-def _wanted(connected: "MlflowClient", name: str, wanted: str, *, champion: "ModelVersion | None") -> "ModelVersion":
-    """The version that a person means."""
+def version_wanted(
+    connected: "MlflowClient", name: str, wanted: str, *, champion: "ModelVersion | None"
+) -> "ModelVersion":
+    """The version that a person means: by number, alias, or `previous` for the one that the champion replaced.
+
+    Raises:
+        RegistryError: there is no such version.
+    """
     from mlflow.exceptions import MlflowException  # noqa: PLC0415 (see `pipeline.tracking.runs.client`)
 
     if wanted == PREVIOUS:

@@ -46,3 +46,5 @@ PINNED: Final = "naturewatch.pinned"
 
 KEEP: Final = "naturewatch.keep"
 """On a version or a run: `naturewatch prune` leaves it alone, whatever the value."""
+DERIVED_DOI: Final = "gbif.derived_dataset_doi"
+"""DOI of the GBIF derived dataset that stands for the dataset version; absent until it is registered."""

@@ -110,6 +110,17 @@ def test_it_ends_with_a_champion_that_carries_its_provenance(finished: Path) -> 
     assert version.tags["naturewatch.split_hash"] == manifest["split_hash"]
     assert version.tags["gbif.doi"].startswith("10.")
     assert version.tags["gbif.download_key"]
+    folder = Path(
+        client(finished).get_model_version_download_uri(version.name, version.version).removeprefix("file://")
+    )
+    kept = {path.name for path in (folder / "artifacts").iterdir()}
+    assert {"configuration.yaml", "provenance.json", "dataset.json", "croissant.json", "model_card.md"} <= kept
+    record = json.loads((folder / "artifacts" / "provenance.json").read_text())
+    assert (record["source"]["key"], record["snapshot"]["number"]) == (version.tags["gbif.download_key"], 1)
+    card = (folder / "artifacts" / "model_card.md").read_text()
+    assert card.startswith("---\n")
+    assert "pipeline_tag: image-classification" in card.partition("\n---\n")[0]
+    assert "pipeline_tag" not in str(version.description)
 
 
 def test_it_prints_the_table_of_results_and_where_to_look(finished: Path) -> None:

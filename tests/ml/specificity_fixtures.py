@@ -193,7 +193,8 @@ def register_spec(folder: Path) -> RegisterSpec:
     network = create(spec, Taxonomy.read(calibration.taxonomy))
     save_file(network.state_dict(), folder / "weights.safetensors")
     network.spec.write(folder / "network.json")
-    (folder / "card.md").write_text("# A tiny network\n", encoding="utf-8")
+    (folder / "card.md").write_text("---\nlibrary_name: mlflow\n---\n\n# A tiny network\n", encoding="utf-8")
+    (folder / "configuration.yaml").write_text("name: tiny\n", encoding="utf-8")
     (folder / "card.html").write_text("<!doctype html><title>A tiny network</title>", encoding="utf-8")
     (folder / "example.jpg").write_bytes(photograph_bytes())
     pq.write_table(pa.table({"photo_id": ["1"], "licence": ["CC0"]}), folder / "attribution.parquet")
@@ -206,6 +207,7 @@ def register_spec(folder: Path) -> RegisterSpec:
         model_card=folder / "card.md",
         model_page=folder / "card.html",
         attribution=folder / "attribution.parquet",
+        documents={"configuration": folder / "configuration.yaml"},
         figures={"Depth": calibration.output / "depth_against_target.png"},
         example=folder / "example.jpg",
         output=folder / "release",

@@ -45,8 +45,8 @@ PARENTS = {
     "training_photos": {"photo_index", "photos", "split", "genus_photos"},
     "leakage": {"split", "training_photos"},
     "manifest": {
-        "gbif_download", "occurrences", "media", "clean_occurrences", "photo_index", "photos", "species", "rejections",
-        "taxonomy", "split", "genus_photos", "attribution", "leakage",
+        "gbif_download", "occurrences", "media", "clean_occurrences", "photo_index", "changes", "photos", "species",
+        "rejections", "taxonomy", "split", "genus_photos", "attribution", "leakage",
     },
     "dataset_page": {
         "gbif_download", "occurrences", "media", "clean_occurrences", "changes", "drift", "photos", "species",

@@ -32,7 +32,7 @@ def test_the_version_has_its_tags_alias_card_and_metrics(client: MlflowClient) -
     assert str(version.version) == result.version
     assert version.tags["naturewatch.spec_hash"] == spec.spec_hash
     assert spec.version_tags.items() <= version.tags.items()
-    assert version.description == "A tiny network\n"
+    assert version.description == "A tiny network\n", "without the header that hubs of models read"
     assert client.get_registered_model(spec.model_name).description == MODEL_DESCRIPTION
     assert client.get_run(result.mlflow_run_id).data.metrics["final/top1"] == 0.5
     assert client.get_run(result.mlflow_run_id).data.tags["mlflow.parentRunId"] == spec.tracking.parent_run_id
@@ -43,7 +43,7 @@ def test_the_version_carries_all_that_serving_needs(client: MlflowClient) -> Non
     folder = Path(client.get_model_version_download_uri(spec.model_name, result.version).removeprefix("file://"))
     names = {path.name for path in folder.rglob("*") if path.is_file()}
     assert names >= {"weights.safetensors", "network.json", "taxonomy.parquet", "operating_curve.parquet"}
-    assert names >= {"attribution.parquet", "card.md", "card.html"}
+    assert names >= {"attribution.parquet", "card.md", "card.html", "configuration.yaml"}
     cards = {file.path for file in client.list_artifacts(result.mlflow_run_id, "card")}
     assert cards == {"card/card.md", "card/card.html"}
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.config.settings import Settings
-from pipeline.dataset.attribution import keep_attribution
+from pipeline.dataset.attribution import KEPT_TABLES, keep_attribution
 from pipeline.dataset.clean import RULES as OCCURRENCE_RULES
 from pipeline.dataset.manifest import build_manifest
 from pipeline.dataset.species import RULES as PHOTO_RULES
@@ -209,7 +209,8 @@ def test_a_map_of_anywhere(whole: Settings, places: list[tuple[float | None, flo
 def test_what_is_owed_to_others_is_kept_for_each_version(whole: Settings) -> None:
     manifest = build_manifest(whole.paths, whole)
     folder = keep_attribution(whole.paths, version=manifest.dataset_version)
-    assert {path.name for path in folder.iterdir()} == {"attribution.parquet", "dataset.json", "derived_dataset.csv"}
+    kept = {f"{name}.parquet" for name in KEPT_TABLES}
+    assert {path.name for path in folder.iterdir()} == {*kept, "dataset.json", "derived_dataset.csv"}
     assert "10.15468/dl.x" in (folder / "dataset.json").read_text()
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     write(whole.paths, "attribution", [])

@@ -8,13 +8,15 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from huggingface_hub import ModelCard
 from playwright.sync_api import Browser
 
-from ml.spec import NetworkName
+from ml.spec import NetworkName, card_body
 from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.registry import card_words
 from pipeline.registry.card_facts import CardFacts, card_facts
+from pipeline.registry.card_header import base_model, with_header
 from pipeline.registry.card_page import card_page
 from pipeline.registry.model_card import model_card
 from tests.pipeline.pages.browser import chromium, opened
@@ -142,6 +144,54 @@ def test_licences_are_counted_and_the_weights_are_not_given_away(facts: CardFact
     shares = {licence: f"{100 * number / sum(photos.values()):.0f} %" for licence, number in photos.items()}
     assert f"{shares['CC-BY-NC']} are under licences that do not allow commercial use" in card
     assert f"{shares['all rights reserved']} are under no open licence" in card
+
+
+def test_the_header_is_what_hugging_face_reads_and_pages_do_not_show_it(facts: CardFacts) -> None:
+    card = model_card(facts)
+    whole = with_header(card, facts)
+    assert card_body(whole) == card == card_body(card)
+    assert with_header(whole, facts) == whole, "it is not put above itself"
+    read = ModelCard(whole)
+    assert read.text.strip() == card.strip()
+    data: Any = read.data
+    assert (data.library_name, data.pipeline_tag, data.license) == ("mlflow", "image-classification", "other")
+    assert data.get("license_name") == "undecided"
+    results = {each.metric_name: each for each in data.eval_results or []}
+    top1 = results["species right (top-1)"]
+    assert top1.metric_value == pytest.approx(facts.training.metrics["top1"], abs=1e-4)
+    assert (top1.task_type, top1.dataset_split, top1.dataset_revision) == ("image-classification", "validation", "v1")
+    (asked,) = [name for name in results if name.startswith("answers right, asked for 90 %")]
+    assert results[asked].metric_value == pytest.approx(facts.calibration.evaluation_accuracy, abs=1e-4)
+    assert data.datasets == ["naturewatch-v1"]
+    cited = dataclasses.replace(facts, manifest=facts.manifest.model_copy(update={"doi": "10.15468/dl.x"}))
+    other: Any = ModelCard(with_header(card, cited)).data
+    assert other.datasets == ["https://doi.org/10.15468/dl.x"]
+
+
+@pytest.mark.parametrize(
+    ("backbone", "weights", "repository"),
+    [
+        ("inception_resnet_v2.tf_in1k", "hub", "timm/inception_resnet_v2.tf_in1k"),
+        ("hf-hub:imageomics/bioclip-2@main", "hub", "imageomics/bioclip-2"),
+        ("inception_resnet_v2", "hub", None),
+        ("tf_efficientnet_lite0", "package", None),
+        ("local-dir:/models/some.thing", "hub", None),
+        ("inception_resnet_v2.tf_in1k", "none", None),
+    ],
+)
+def test_the_base_model_is_named_where_it_is_known(backbone: str, weights: str, repository: str | None) -> None:
+    assert base_model(backbone, weights=weights) == repository
+
+
+def test_a_version_that_went_on_from_another_says_so(facts: CardFacts) -> None:
+    assert "- began: trained from nothing\n" in model_card(facts)
+    went_on = facts.production.model_copy(
+        update={"how": "continued", "ancestor": "3", "full_photos": 1200, "first_weights": "none"}
+    )
+    card = model_card(dataclasses.replace(facts, production=went_on))
+    assert "- began: went on from version 3; the last training from nothing had 1,200 training photographs\n" in card
+    assert "- first weights: none\n" in card
+    assert "The weights began at random." in card
 
 
 def test_a_card_of_earlier_results_says_what_was_not_recorded(facts: CardFacts) -> None:
