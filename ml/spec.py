@@ -32,6 +32,8 @@ from ml.stages.calibration_documents import GroupPoint as GroupPoint  # noqa: PL
 from ml.stages.calibration_documents import OperatingPoint as OperatingPoint  # noqa: PLC0414
 from ml.stages.calibration_documents import SpecificityOptions as SpecificityOptions  # noqa: PLC0414
 from ml.stages.calibration_documents import WatchedTaxon as WatchedTaxon  # noqa: PLC0414
+from ml.stages.label_documents import LabelQualityResult as LabelQualityResult  # noqa: PLC0414
+from ml.stages.label_documents import LabelQualitySpec as LabelQualitySpec  # noqa: PLC0414
 from ml.stages.stage_documents import RANKS as RANKS  # noqa: PLC0414
 from ml.stages.stage_documents import NetworkName as NetworkName  # noqa: PLC0414
 from ml.stages.stage_documents import Rank as Rank  # noqa: PLC0414
