@@ -80,6 +80,7 @@ OF_TABLE: Final[dict[str, dict[str, str]]] = {
     "changes": {
         "change": "What happened to the photograph since the last snapshot.",
         **_CHANGED,
+        "note": "`correction` where a person's correction did it (labels.corrections); else null.",
     },
     "photos": {
         "status": "What became of the photograph: ok, or why it cannot be used.",

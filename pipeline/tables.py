@@ -107,11 +107,11 @@ CONTRACTS: dict[str, Contract] = {
     "changes": Contract(
         schema=_schema(
             "change photo_id occurrence_key_before occurrence_key_after species_key_before species_key_after "
-            "species_before species_after licence_before licence_after url_before url_after"
+            "species_before species_after licence_before licence_after url_before url_after note"
         ),
         unique=("photo_id", "change"),
         required=("change", "photo_id"),
-        allowed={"change": ("new", "gone", "re-identified", "relicensed")},
+        allowed={"change": ("new", "gone", "re-identified", "relicensed"), "note": ("correction",)},
         rules={
             "a new photograph was not in the index before": "change <> 'new' or occurrence_key_before is null",
             "a gone photograph is not in the index after": "change <> 'gone' or occurrence_key_after is null",

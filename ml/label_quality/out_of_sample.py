@@ -115,9 +115,11 @@ class OutOfSample:
             return files
         how = "exactly, in memory" if self.exact else "in mini-batches, read from disk"
         work.reporter.info(f"fitting {len(files)} heads {how}, each on the photographs of the other folds")
-        decay = choose(
-            WEIGHT_DECAYS, rows=self.rows, folds=range(1), fit=self._fit, classes=work.classes, device=work.device
-        )
+        decay = WEIGHT_DECAYS[0]
+        if len(WEIGHT_DECAYS) > 1:
+            decay = choose(
+                WEIGHT_DECAYS, rows=self.rows, folds=range(1), fit=self._fit, classes=work.classes, device=work.device
+            )
         for fold, file in enumerate(files):
             if _read(file) is not None:
                 continue
@@ -155,9 +157,7 @@ class OutOfSample:
         return seen
 
     @torch.no_grad()
-    def predicted(
-        self, heads: Sequence[Path]
-    ) -> Iterator[tuple[Tensor, Tensor, NDArray[np.int64], NDArray[np.bool_]]]:
+    def predicted(self, heads: Sequence[Path]) -> Iterator[tuple[Tensor, Tensor, NDArray[np.int64], NDArray[np.bool_]]]:
         """Of some photographs at a time: probabilities, labels, places, and whether the head knows their classes.
 
         A class that a head has not seen has no probability there.

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from pipeline.config.licence_names import SETS
 from pipeline.config.settings import Settings
+from pipeline.corrections import read_corrections
 from pipeline.files import exclusive
 from pipeline.history.snapshots import Snapshot, copy_index, forget_old_indices, read_snapshots
 from pipeline.paths import Paths
@@ -62,7 +63,8 @@ def build_changes(paths: Paths, settings: Settings) -> Comparison:
 
     Raises:
         GbifError: nothing was fetched yet.
-        TableError: `photo_index.parquet`, `clean_occurrences.parquet` or the predecessor's index is missing.
+        TableError: `photo_index.parquet`, `clean_occurrences.parquet` or the predecessor's index is missing, or the
+            corrections cannot be read.
         LockedError: another process is comparing snapshots of this folder.
     """
     with exclusive(paths.snapshots / ".lock"):
@@ -70,6 +72,7 @@ def build_changes(paths: Paths, settings: Settings) -> Comparison:
         table = to_parquet(
             "changes",
             inputs={
+                "corrected": _corrected(paths, settings),
                 "earlier": NOTHING if previous is None else paths.snapshot_index(previous.number),
                 "later": paths.snapshot_index(snapshot.number),
             },
@@ -81,6 +84,23 @@ def build_changes(paths: Paths, settings: Settings) -> Comparison:
         snapshot.model_copy(update={"changes": counts}).write(paths)
         forget_old_indices(paths)
     return Comparison(snapshot=snapshot, previous=previous, counts=counts)
+
+
+def _corrected(paths: Paths, settings: Settings) -> pa.Table:
+    """The photographs and records that are as `labels.corrections` says: kind, key."""
+    schema = pa.schema([("kind", pa.string()), ("key", pa.string())])
+    if settings.labels.corrections is None:
+        return schema.empty_table()
+    found = rows(
+        "corrected",
+        inputs={
+            "corrections": read_corrections(settings.labels.corrections).records,
+            "clean_occurrences": paths.table("clean_occurrences"),
+            "removed_records": paths.rejections_of("clean_occurrences"),
+            "removed_photos": paths.rejections_of("photo_index"),
+        },
+    )
+    return pa.Table.from_pylist(found, schema=schema)
 
 
 def changed_species(paths: Paths, *, most: int) -> list[dict[str, Any]]:
