@@ -8,7 +8,7 @@ import dagster as dg
 
 from ml.spec import MLFLOW_DEFAULTS
 from pipeline.config.settings import load_settings
-from pipeline.defs import automation, checks, dataset, evaluation, ingest, release, training
+from pipeline.defs import automation, checks, dataset, evaluation, ingest, labels, release, training
 from pipeline.defs.console import console
 from pipeline.defs.metadata import described
 from pipeline.defs.scope_resource import Scope
@@ -33,6 +33,7 @@ defs = dg.Definitions(
         *_group(dataset, "dataset"),
         *_group(training, "training"),
         *_group(evaluation, "evaluation"),
+        *_group(labels, "evaluation"),
         *_group(release, "release"),
     ],
     asset_checks=dg.load_asset_checks_from_modules([checks]),

@@ -49,6 +49,8 @@ class Work:
     columns: int
     """Features of a photograph."""
     classes: int
+    genera: NDArray[np.int32]
+    """The genus of each class."""
     output: Path
     """The folder of the heads."""
     seed: int
@@ -92,12 +94,13 @@ class OutOfSample:
         known = np.zeros(count, dtype=np.bool_)
         found = Judgement(
             self_confidence=np.full(count, np.nan), suggested=np.full(count, -1, dtype=np.int64),
-            suggested_probability=np.full(count, np.nan),
+            suggested_probability=np.full(count, np.nan), suspicion=np.full(count, np.nan),
         )  # fmt: skip
+        genera = work.device.send(torch.from_numpy(work.genera))
         for probabilities, labels, places, learnt in self.predicted(heads):
-            part = judge(probabilities, labels)
+            part = judge(probabilities, labels, genera=genera)
             known[places] = learnt
-            for name in ("self_confidence", "suggested", "suggested_probability"):
+            for name in ("self_confidence", "suggested", "suggested_probability", "suspicion"):
                 getattr(found, name)[places] = getattr(part, name)
         labels_known = work.photos.labels[known]
         least = torch.from_numpy(thresholds(found.self_confidence[known], labels_known, classes=work.classes))

@@ -16,7 +16,6 @@ import pyarrow.parquet as pq
 import torch
 
 from ml.child.pipes import Reporter
-from ml.child.tracked import run_of
 from ml.devices import Device, joined
 from ml.errors import DataError
 from ml.files import replacing
@@ -29,13 +28,15 @@ from ml.networks.backbones import find
 from ml.networks.description import NetworkSpec, Shape
 from ml.networks.embeddings import Embeddings
 from ml.networks.network import Network, build
-from ml.spec import RESULT_FILE, LabelQualityResult, LabelQualitySpec
+from ml.spec import RANKS, RESULT_FILE, LabelQualityResult, LabelQualitySpec
 from ml.taxonomy import Taxonomy
 from ml.training.cross_validation import folds_of
 from ml.training.output_folder import locked
 from ml.training.recipes import FROZEN
 from ml.training.seeds import seed_of
 
+GENUS: Final = RANKS.index("genus") + 1
+"""Depth of genera in the taxonomy."""
 DIGITS: Final = 6
 """Of the numbers in `scores.parquet`: further ones differ between machines."""
 HEADS: Final = "heads"
@@ -43,8 +44,8 @@ HEADS: Final = "heads"
 SCORES: Final = pa.schema(
     [
         ("photo_id", pa.string()), ("class_id", pa.int32()), ("fold", pa.int32()), ("rank", pa.int32()),
-        ("self_confidence", pa.float64()), ("margin", pa.float64()), ("suggested_class_id", pa.int32()),
-        ("suggested_probability", pa.float64()), ("is_issue", pa.bool_()),
+        ("suspicion", pa.float64()), ("self_confidence", pa.float64()), ("margin", pa.float64()),
+        ("suggested_class_id", pa.int32()), ("suggested_probability", pa.float64()), ("is_issue", pa.bool_()),
     ]
 )  # fmt: skip
 """`rank` counts from 1, the most suspicious first. It and all that follows are null where a photograph was not judged:
@@ -68,7 +69,7 @@ def run(spec: LabelQualitySpec, *, reporter: Reporter, stop: threading.Event) ->
         if (spec.output / RESULT_FILE).exists():
             reporter.info(f"{spec.output / RESULT_FILE} is there already; nothing to do")
             return LabelQualityResult.read(spec.output / RESULT_FILE)
-        with joined() as device, run_of(spec) as tracked:
+        with joined() as device:
             sides, photos, verdicts, folds = _judged(spec, device=device, reporter=reporter, stop=stop)
             scores = write_scores(
                 spec.output / "scores.parquet", sides=sides, photos=photos, folds=folds, found=verdicts
@@ -76,7 +77,6 @@ def run(spec: LabelQualitySpec, *, reporter: Reporter, stop: threading.Event) ->
             judged = int(verdicts.known.sum())
             right = (~verdicts.judgement.contradicted)[verdicts.known]
             result = LabelQualityResult(
-                mlflow_run_id=tracked.run_id if tracked else "",
                 scores=scores,
                 photos=sum(map(len, sides)),
                 judged=judged,
@@ -84,12 +84,6 @@ def run(spec: LabelQualitySpec, *, reporter: Reporter, stop: threading.Event) ->
                 accuracy=float(right.mean()) if judged else 0.0,
                 seconds=time.monotonic() - began,
             )
-            if tracked is not None:
-                tracked.log_params(
-                    {name: getattr(spec, name) for name in ("backbone", "weights", "image_size", "folds")}
-                )
-                numbers = result.model_dump(include={"photos", "judged", "issues", "accuracy"})
-                tracked.log_metrics({f"labels/{name}": float(number) for name, number in numbers.items()})
         result.write(spec.output / RESULT_FILE)
     for head in (spec.output / HEADS).glob("*"):
         head.unlink()
@@ -120,7 +114,8 @@ def _judged(
     folds = folds_of(photos, observations=_observations(photos, split=spec.split), seed=spec.seed, folds=spec.folds)
     work = Work(
         photos=photos, folds=folds, source=source, columns=network.head.in_features, classes=taxonomy.class_count,
-        output=spec.output / HEADS, seed=spec.seed, device=device, reporter=reporter, stop=stop,
+        genera=taxonomy.labels_at(GENUS), output=spec.output / HEADS, seed=spec.seed, device=device,
+        reporter=reporter, stop=stop,
     )  # fmt: skip
     return sides, photos, OutOfSample(work).run(), folds
 
@@ -156,13 +151,13 @@ def write_scores(path: Path, *, sides: list[Photos], photos: Photos, folds: np.n
     """
     judgement = found.judgement
     numbers = {
-        "self_confidence": judgement.self_confidence, "margin": judgement.margin,
+        "suspicion": judgement.suspicion, "self_confidence": judgement.self_confidence, "margin": judgement.margin,
         "suggested_probability": judgement.suggested_probability,
     }  # fmt: skip
     rounded = {name: np.round(values, DIGITS) for name, values in numbers.items()}
     # Equal scores go by the identifier, so that equal contents make equal files.
     ids = np.array(photos.photo_ids, dtype=object)
-    order = np.lexsort((ids.astype(str), rounded["self_confidence"], rounded["margin"]))
+    order = np.lexsort((ids.astype(str), rounded["self_confidence"], -rounded["suspicion"]))
     order = order[found.known[order]]
     rank = np.zeros(len(photos), dtype=np.int32)
     rank[order] = np.arange(1, len(order) + 1)

@@ -13,6 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+SIBLING: Final = 3.0
+"""How much likelier than its probability says another species of the genus is to be what a photograph shows: that is
+whom people mistake it for."""
+FLOOR: Final = 1e-3
+"""Added to probabilities before they are compared: below, they are guesses. Both were chosen by measurement
+(`bench/results/label_noise.md`)."""
 LEAST_THRESHOLD: Final = 2e-6
 """No class is believed at a lower probability."""
 SLACK: Final = 1e-6
@@ -29,6 +35,8 @@ class Judgement:
     """The likeliest other class (N); -1 where there is no other."""
     suggested_probability: NDArray[np.float64]
     """Its probability (N)."""
+    suspicion: NDArray[np.float64]
+    """How much more the photograph looks like another species than like the given one (N); see `judge`."""
 
     @property
     def margin(self) -> NDArray[np.float64]:
@@ -41,17 +49,31 @@ class Judgement:
         return self.suggested_probability > self.self_confidence
 
 
-def judge(probabilities: Tensor, labels: Tensor) -> Judgement:
-    """What probabilities (N, classes) say of the given classes (N)."""
+def judge(probabilities: Tensor, labels: Tensor, *, genera: Tensor) -> Judgement:
+    """What probabilities say of the given classes.
+
+    The suspicion is log((other + `FLOOR`) / (given + `FLOOR`)), where `other` is the greatest probability of another
+    class, of those of the same genus multiplied by `SIBLING`. Self-confidence finds names from far away and the margin
+    those of the same genus; this finds both.
+
+    Args:
+        probabilities: Of N photographs (N, classes).
+        labels: Their given classes (N).
+        genera: The genus of each class (classes), on the same device.
+    """
     rows = torch.arange(len(labels), device=labels.device)
     others = probabilities.clone()
     others[rows, labels] = -1.0
     best = others.max(dim=1)
     alone = best.values < 0
+    siblings = others.masked_fill_(genera[labels][:, None] != genera[None, :], 0.0).amax(dim=1).clamp_min(0)
+    other = torch.maximum(SIBLING * siblings, best.values.clamp_min(0))
+    suspicion = torch.log(other + FLOOR) - torch.log(probabilities[rows, labels] + FLOOR)
     return Judgement(
         self_confidence=probabilities[rows, labels].double().cpu().numpy(),
         suggested=best.indices.masked_fill(alone, -1).cpu().numpy(),
         suggested_probability=best.values.clamp_min(0).double().cpu().numpy(),
+        suspicion=suspicion.double().cpu().numpy(),
     )
 
 

@@ -34,8 +34,6 @@ class LabelQualitySpec(StageSpec):
 class LabelQualityResult(Result):
     """The judged photographs. Paths are inside the output folder."""
 
-    mlflow_run_id: str
-    """Empty where nothing was logged."""
     scores: Path
     """`scores.parquet`, a row per photograph, the most suspicious first; see `ml.label_quality.stage`."""
     photos: int

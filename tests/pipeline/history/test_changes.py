@@ -143,12 +143,13 @@ def test_every_kind_of_change_is_one_row(settings: Settings) -> None:
         "licence_after": "CC-BY-NC",
         "url_before": "http://photos.test/photos/1/large.jpg",
         "url_after": "http://photos.test/photos/1/large.jpg",
+        "note": None,
     }
     assert {name for name, value in found["3", "gone"].items() if value is None} == {
-        "occurrence_key_after", "species_key_after", "species_after", "licence_after", "url_after",
+        "occurrence_key_after", "species_key_after", "species_after", "licence_after", "url_after", "note",
     }  # fmt: skip
     assert {name for name, value in found["5", "new"].items() if value is None} == {
-        "occurrence_key_before", "species_key_before", "species_before", "licence_before", "url_before",
+        "occurrence_key_before", "species_key_before", "species_before", "licence_before", "url_before", "note",
     }  # fmt: skip
 
 
