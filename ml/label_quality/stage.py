@@ -111,7 +111,7 @@ def _judged(
     reporter.info(f"features of {len(photos):,} photographs, {computed:,} of them computed now")
     if not len(photos):
         raise DataError(f"no photograph of {spec.split} can be read; materialise training_photos again")
-    folds = folds_of(photos, observations=_observations(photos, split=spec.split), seed=spec.seed, folds=spec.folds)
+    folds = folds_of(photos, observations=observations_of(photos, split=spec.split), seed=spec.seed, folds=spec.folds)
     work = Work(
         photos=photos, folds=folds, source=source, columns=network.head.in_features, classes=taxonomy.class_count,
         genera=taxonomy.labels_at(GENUS), output=spec.output / HEADS, seed=spec.seed, device=device,
@@ -205,7 +205,8 @@ def _sides(spec: LabelQualitySpec, *, taxonomy: Taxonomy, pack: Pack) -> list[Ph
     return sides
 
 
-def _observations(photos: Photos, *, split: Path) -> list[str]:
+def observations_of(photos: Photos, *, split: Path) -> list[str]:
+    """The observation of each photograph, as `split.parquet` says."""
     table = pq.read_table(split, columns=["photo_id", "observation_id"]).to_pydict()
     of = dict(zip(table["photo_id"], table["observation_id"], strict=True))
     return [str(of[photo_id]) for photo_id in photos.photo_ids]

@@ -30,9 +30,10 @@ class Suspect:
     example: Photograph | None
     """One of the species that it looks like; None where none may be shown."""
     looks_like: str | None
-    probability: float
-    confidence: float
-    """Probability of the species that it was given."""
+    probability: str
+    """Of the species that it looks like, in words."""
+    confidence: str
+    """Of the species that it was given."""
     relation: str
     """How the two species are related, in words."""
     near: bool
@@ -91,8 +92,8 @@ def _suspect(paths: Paths, source: SourceRecord, row: dict[str, Any]) -> Suspect
         shown=photograph(paths, source, row, note=side, side=SIDE),
         example=example,
         looks_like=row["suggested_species"],
-        probability=row["suggested_probability"] or 0.0,
-        confidence=row["self_confidence"],
+        probability=_probable(row["suggested_probability"] or 0.0),
+        confidence=_probable(row["self_confidence"]),
         relation=_relation(row),
         near=row["meet_rank"] == "genus",
         is_issue=bool(row["is_issue"]),
@@ -100,6 +101,13 @@ def _suspect(paths: Paths, source: SourceRecord, row: dict[str, Any]) -> Suspect
         links=_links(source, row),
         words=" ".join(filter(None, (row["species"], row["suggested_species"], row["photo_id"], row["meet_taxon"]))),
     )
+
+
+def _probable(probability: float) -> str:
+    """A probability in words; none is certain."""
+    if probability < 0.005:
+        return "under 1% probable"
+    return "over 99% probable" if probability >= 0.995 else f"{probability:.0%} probable"
 
 
 def _relation(row: dict[str, Any]) -> str:
