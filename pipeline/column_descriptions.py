@@ -80,7 +80,7 @@ OF_TABLE: Final[dict[str, dict[str, str]]] = {
     "changes": {
         "change": "What happened to the photograph since the last snapshot.",
         **_CHANGED,
-        "note": "`correction` where a person's correction did it (labels.corrections); else null.",
+        "note": "Is `correction` where a person's correction did it (labels.corrections); null elsewhere.",
     },
     "photos": {
         "status": "What became of the photograph: ok, or why it cannot be used.",

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from numpy.typing import NDArray
 
 from ml.child.pipes import Reporter
 from ml.devices import Device, joined
@@ -96,7 +97,7 @@ def run(spec: LabelQualitySpec, *, reporter: Reporter, stop: threading.Event) ->
 
 def _judged(
     spec: LabelQualitySpec, *, device: Device, reporter: Reporter, stop: threading.Event
-) -> tuple[list[Photos], Photos, Verdicts, np.ndarray]:
+) -> tuple[list[Photos], Photos, Verdicts, NDArray[np.int64]]:
     taxonomy, pack = Taxonomy.read(spec.taxonomy), Pack(spec.photos)
     sides = _sides(spec, taxonomy=taxonomy, pack=pack)
     network = network_of(spec, classes=taxonomy.class_count)
@@ -139,7 +140,7 @@ def network_of(spec: LabelQualitySpec, *, classes: int) -> Network:
     return network.eval()
 
 
-def write_scores(path: Path, *, sides: list[Photos], photos: Photos, folds: np.ndarray, found: Verdicts) -> Path:
+def write_scores(path: Path, *, sides: list[Photos], photos: Photos, folds: NDArray[np.int64], found: Verdicts) -> Path:
     """Write `scores.parquet`: every photograph of `sides`, the most suspicious first, those without a verdict last.
 
     Args:

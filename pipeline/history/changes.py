@@ -25,6 +25,8 @@ NOTHING: Final = pa.schema(
     [(name, pa.string()) for name in ("photo_id", "occurrence_key", "species_key", "species", "licence", "url")]
 ).empty_table()
 """What the first snapshot is compared with."""
+UNCORRECTED: Final = pa.schema([("kind", pa.string()), ("key", pa.string())]).empty_table()
+"""What is as a person has corrected it: nothing; `kind` is `photograph` or `record`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,10 +89,9 @@ def build_changes(paths: Paths, settings: Settings) -> Comparison:
 
 
 def _corrected(paths: Paths, settings: Settings) -> pa.Table:
-    """The photographs and records that are as `labels.corrections` says: kind, key."""
-    schema = pa.schema([("kind", pa.string()), ("key", pa.string())])
+    """The photographs and records that are as `labels.corrections` says, with the columns of `UNCORRECTED`."""
     if settings.labels.corrections is None:
-        return schema.empty_table()
+        return UNCORRECTED
     found = rows(
         "corrected",
         inputs={
@@ -100,7 +101,7 @@ def _corrected(paths: Paths, settings: Settings) -> pa.Table:
             "removed_photos": paths.rejections_of("photo_index"),
         },
     )
-    return pa.Table.from_pylist(found, schema=schema)
+    return pa.Table.from_pylist(found, schema=UNCORRECTED.schema)
 
 
 def changed_species(paths: Paths, *, most: int) -> list[dict[str, Any]]:

@@ -15,6 +15,8 @@ DATASET = {"taxonomy", "split", "training_photos", "manifest"}
 """What every network is trained on."""
 COMPARED = {"baseline", "baseline_matched", "multi_view", "knowledge_transfer"}
 NETWORKS = COMPARED | {"genus_stage"}
+ON_GPU = NETWORKS | {"suspects"}
+"""What computes with a network before there is one of ours, and waits for a GPU where there are any."""
 CALIBRATIONS = {f"specificity_{name}" for name in COMPARED}
 PARENTS = {
     "gbif_download": set(),
@@ -50,6 +52,7 @@ PARENTS = {
     "knowledge_transfer": DATASET | {"genus_stage"},
     **{f"specificity_{name}": {"taxonomy", "split", "manifest", name} for name in COMPARED},
     "comparison": {"split", "manifest"} | COMPARED | CALIBRATIONS,
+    "suspects": DATASET | {"gbif_download", "photos"},
     "candidate": {"taxonomy", "split", "attribution", "manifest", "comparison"} | COMPARED | CALIBRATIONS,
     "champion": {"candidate"},
 }  # fmt: skip
@@ -61,11 +64,11 @@ GROUPS = {
         "training_photos", "leakage", "manifest", "dataset_page",
     },
     "training": NETWORKS,
-    "evaluation": CALIBRATIONS | {"comparison"},
+    "evaluation": CALIBRATIONS | {"comparison", "suspects"},
     "release": {"candidate", "champion"},
 }  # fmt: skip
 ALL = set().union(*GROUPS.values())
-BESIDE = {"class_map", "dataset_page"}
+BESIDE = {"class_map", "dataset_page", "suspects"}
 """Assets that nothing waits for."""
 
 
@@ -79,8 +82,8 @@ def test_every_asset_names_all_that_it_reads() -> None:
     assert PARENTS.keys() == ALL
 
 
-def test_networks_share_one_pool() -> None:
-    for name in NETWORKS:
+def test_what_needs_a_gpu_shares_one_pool() -> None:
+    for name in ON_GPU:
         node = defs.resolve_asset_graph().get(dg.AssetKey(name))
         assert node.pools == {"gpu"}
 
@@ -88,7 +91,7 @@ def test_networks_share_one_pool() -> None:
 def test_queries_are_limited_and_trainings_are_not() -> None:
     for node in defs.resolve_implicit_global_asset_job_def().graph.nodes:
         limited = PROCESSOR.items() <= node.definition.tags.items()
-        assert limited == (node.name not in NETWORKS), node.name
+        assert limited == (node.name not in ON_GPU), node.name
 
 
 def test_on_a_machine_with_gpus_more_steps_run_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

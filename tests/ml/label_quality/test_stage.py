@@ -134,7 +134,7 @@ def test_a_grown_dataset_computes_the_features_of_new_photographs_only(world: Wo
     assert said == [str(PHOTOS - 3), "3", "0"]
     fresh, other, _ = features_of(spec_of(world, tmp_path, features=tmp_path / "fresh"))
     assert sorted(photos.photo_ids) == sorted(fresh.photo_ids)
-    np.testing.assert_allclose(*(by_photo(*each) for each in ((photos, source), (fresh, other))), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(by_photo(photos, source), by_photo(fresh, other), rtol=1e-4, atol=1e-5)
 
 
 def by_photo(photos: Photos, source: PhotoFeatures) -> NDArray[np.float32]:

@@ -19,6 +19,7 @@ from pipeline.history import changes
 from pipeline.history.changes import (
     KINDS,
     NOTHING,
+    UNCORRECTED,
     Comparison,
     build_changes,
     changed_species,
@@ -356,7 +357,8 @@ def _snapshot(index: Index) -> pa.Table:
 @given(before=indices, after=indices)
 @hypothesis_settings(max_examples=30, deadline=None)
 def test_the_changes_applied_to_the_old_index_give_the_new_one(before: Index, after: Index) -> None:
-    found = rows("changes", inputs={"earlier": _snapshot(before), "later": _snapshot(after)}, same_checklist=True)
+    compared = {"earlier": _snapshot(before), "later": _snapshot(after)}
+    found = rows("changes", inputs={**compared, "corrected": UNCORRECTED}, same_checklist=True)
     state = {
         photo: {"species_key": key, "licence": licence}
         for photo, (_, key, licence) in before.items()
@@ -384,6 +386,7 @@ def test_the_changes_applied_to_the_old_index_give_the_new_one(before: Index, af
         for photo, (_, key, licence) in after.items()
         if licence != CLOSED
     }
+    assert {row["note"] for row in found} <= {None}
     # Nothing is said twice, and nothing that did not happen.
     assert len({(row["photo_id"], row["change"]) for row in found}) == len(found)
 
