@@ -146,7 +146,7 @@ def photo_index(context: dg.AssetExecutionContext, scope: Scope) -> dg.Materiali
     kinds=TABLE,
     deps=["gbif_download", "clean_occurrences", "photo_index"],
     code_version=code_version(
-        "snapshot_index", "snapshot_photographs", "changes", "changes_species", "changes_replaced",
+        "snapshot_index", "snapshot_photographs", "corrected", "changes", "changes_species", "changes_replaced",
         "changes_relicensed", python=1,
     ),
 )  # fmt: skip

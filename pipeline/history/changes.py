@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pipeline.config.licence_names import SETS
 from pipeline.config.settings import Settings
@@ -135,6 +136,17 @@ def relicensed(paths: Paths, *, most: int | None = None) -> list[dict[str, Any]]
     """
     inputs = {name: paths.table(name) for name in ("changes", "clean_occurrences")}
     return rows("changes_relicensed", inputs=inputs, most=most)
+
+
+def corrected(paths: Paths, *, most: int) -> list[dict[str, Any]]:
+    """Photographs that `labels.corrections` has changed: photo_id, occurrence_key, url, species_before, species_after.
+
+    A table of an earlier version says nothing of corrections: there were none.
+    """
+    table = paths.table("changes")
+    if "note" not in pq.read_schema(table).names:
+        return []
+    return rows("corrected_photographs", inputs={"changes": table}, most=most)
 
 
 def history(paths: Paths) -> list[dict[str, Any]]:

@@ -63,7 +63,8 @@ def build_suspects_page(paths: Paths, settings: Settings) -> Path:
     manifest, source = DatasetManifest.read(paths), SourceRecord.read(paths)
     inputs = {name: paths.table(name) for name in ("suspects", "split", "photos")}
     found = rows("shown_suspects", inputs=inputs, most=LISTED, any_licence=any_licence(settings))
-    pages = [Link(text="Dataset", href="dataset/index.html"), Link(text="Suspects", href="")]
+    pages = [Link(text="Dataset", href="dataset/index.html"), Link(text="Changes", href="dataset/changes.html")]
+    pages.append(Link(text="Suspects", href=""))
     html = render(
         "suspects.html",
         scope=manifest.scope,
