@@ -18,6 +18,7 @@ from pipeline.errors import NatureWatchError
 from pipeline.gbif.source import SourceRecord
 from pipeline.history.changes import KINDS
 from pipeline.history.snapshots import read_snapshots
+from pipeline.label_quality.suspects import counted as suspects_counted
 from pipeline.launching.specs import calibrated, result_of, trained
 from pipeline.query import count, rows, tally
 from pipeline.rejections import removed_by
@@ -165,6 +166,11 @@ def _rows(table: str, one: str, many: str, *, after: str = "") -> Finding:
     return lambda settings: counted(count(settings.paths.table(table)), one, many) + after
 
 
+def _suspects(settings: Settings) -> str:
+    found = suspects_counted(settings.paths)
+    return f"{found['issues']:,} of {counted(found['photographs'], 'photograph')} may have the wrong name"
+
+
 SENTENCES: Final[Mapping[str, Finding]] = {
     "gbif_download": _source,
     "occurrences": _occurrences,
@@ -185,6 +191,7 @@ SENTENCES: Final[Mapping[str, Finding]] = {
     "leakage": _leakage,
     "manifest": lambda settings: f"dataset version {DatasetManifest.read(settings.paths).dataset_version}",
     "dataset_page": lambda settings: _below(settings, settings.paths.reports / "dataset" / "index.html"),
+    "suspects": _suspects,
     "comparison": _best,
     "candidate": _registered,
 }

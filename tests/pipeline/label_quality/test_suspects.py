@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from playwright.sync_api import Browser
 
+from pipeline.commands.findings import finding
 from pipeline.config.settings import Settings
 from pipeline.corrections import read_corrections
 from pipeline.files import write_json
@@ -108,6 +109,7 @@ def test_each_photograph_says_what_it_looks_like_and_how_near_that_is(suspects: 
             assert row["meet_taxon"] == (None if lowest["rank"] == "root" else lowest["name"])
     assert rows["p5"]["suspicion_rank"] is rows["p5"]["is_issue"] is None
     assert counted(suspects.paths) == {"photographs": 5, "judged": 4, "issues": 2, "copies": 2}
+    assert finding(suspects, "suspects") == "2 of 5 photographs may have the wrong name"
     assert [row["photograph"] for row in first_suspects(suspects.paths, most=2)] == ["p1", "p2"]
 
 
