@@ -4,6 +4,7 @@ A head is a file of its own, so that a killed run goes on with the next fold. Pr
 never kept: those of a million photographs in 20,000 classes would be 160 GB.
 """
 
+import hashlib
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -113,7 +114,9 @@ class OutOfSample:
     def heads(self) -> Sequence[Path]:
         """The files of the heads, one for each fold; those that are missing are fitted."""
         work = self.work
-        files = [work.output / f"fold-{fold}.safetensors" for fold in range(int(work.folds.max()) + 1)]
+        # Had another partition been fitted before, its heads would have seen the photographs that they judge.
+        partition = self._partition()
+        files = [work.output / f"{partition}-{fold}.safetensors" for fold in range(int(work.folds.max()) + 1)]
         if all(_read(file) is not None for file in files):
             return files
         how = "exactly, in memory" if self.exact else "in mini-batches, read from disk"
@@ -131,8 +134,15 @@ class OutOfSample:
             state = {"weight": head.weight.detach(), "bias": head.bias.detach(), "seen": self._seen(others)}
             with replacing(file) as partial:
                 save_file({name: tensor.cpu().contiguous() for name, tensor in state.items()}, partial)
+            work.reporter.info(f"head {fold + 1} of {len(files)} fitted")
         work.reporter.info(f"fitted {len(files)} heads with weight decay {decay:g}")
         return files
+
+    def _partition(self) -> str:
+        """A hash of who is in which fold under which label."""
+        photos = self.work.photos
+        lines = sorted(zip(photos.photo_ids, photos.labels.tolist(), self.work.folds.tolist(), strict=True))
+        return hashlib.sha256(repr(lines).encode()).hexdigest()[:16]
 
     def _fit(self, rows: Rows, weight_decay: float, begin: nn.Linear | None, name: str) -> nn.Linear:
         work = self.work

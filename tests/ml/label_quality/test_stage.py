@@ -188,6 +188,12 @@ def test_a_species_of_one_observation_cannot_be_judged(world: World, tmp_path: P
     assert (result.photos, result.judged) == (PHOTOS - 7, PHOTOS - 8)
 
 
+def test_one_photograph_alone_has_nobody_to_judge_it(world: World, tmp_path: Path) -> None:
+    others = tuple(name for name in pq.read_table(world.split)["photo_id"].to_pylist() if name != "000")
+    result = run(spec_of(world, tmp_path, split=relabelled(world, tmp_path, {}, without=others)))
+    assert (result.photos, result.judged, result.issues, result.accuracy) == (1, 0, 0, 0.0)
+
+
 def test_a_photograph_that_cannot_be_read_is_in_the_table_without_a_verdict(world: World, tmp_path: Path) -> None:
     spoiled = world.spoiled(tmp_path / "spoiled", "104")
     result = run(spec_of(spoiled, tmp_path))
