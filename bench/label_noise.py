@@ -36,6 +36,8 @@ SHARE: Final = 0.05
 """Of the names that are swapped, and of the photographs that are looked at."""
 KINDS: Final = ("within the genus", "across genera", "half and half")
 SIZE: Final = 128
+FIRST_SEED: Final = 4
+"""Those before chose the constants of `ml.label_quality.suspicion`."""
 DECAY: Final = 0.003
 """What cross-validation chooses on these photographs; chosen each time, it would double the work."""
 
@@ -57,7 +59,7 @@ def run(*, folder: Path, runs: int) -> Report:
     found: dict[tuple[str, str], list[float]] = {}
     flagged: dict[str, list[tuple[float, float]]] = {kind: [] for kind in KINDS}
     for kind in KINDS:
-        for seed in range(1, runs + 1):
+        for seed in range(FIRST_SEED, FIRST_SEED + runs):
             labels, swapped = world.swapped(kind, seed=seed)
             probabilities = world.probabilities(labels, name=f"{KINDS.index(kind)}-{seed}")
             for way, order in _orders(probabilities, labels, genera=world.genera).items():
@@ -94,6 +96,7 @@ def run(*, folder: Path, runs: int) -> Report:
                 "Ways: `ours` is the column suspicion; cleanlab's are the lowest get_label_quality_scores of a method, "
                 "and find_label_issues ranked by the normalised margin, all other photographs after it by theirs."
             ),
+            "Seeds 1 to 3 chose the constants of ours; those measured here chose nothing.",
             "Photographs that have a wrong name in the source count as errors of the search.",
         ],
     )

@@ -161,7 +161,7 @@ OF_TABLE: Final[dict[str, dict[str, str]]] = {
         "species": "Species that the photograph is under.",
         "suspicion_rank": "Place among the judged photographs; 1 is the most suspicious, null where none was judged.",
         "suspicion": "How much more the photograph looks like another species: the logarithm of the ratio of their "
-        "probabilities; species of the same genus count three times, because they are mistaken for each other.",
+        "probabilities; species of the same genus count four times, because they are mistaken for each other.",
         "self_confidence": "Probability of the species that the photograph is under, by a classifier that learnt "
         "without the photograph and its observation.",
         "margin": "Normalised margin: half of one plus self_confidence less suggested_probability.",

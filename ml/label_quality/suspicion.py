@@ -13,11 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-SIBLING: Final = 3.0
+SIBLING: Final = 4.0
 """How much likelier than its probability says another species of the genus is to be what a photograph shows: that is
 whom people mistake it for."""
-FLOOR: Final = 1e-3
-"""Added to probabilities before they are compared: below, they are guesses. Both were chosen by measurement
+FLOOR: Final = 1e-5
+"""Added to probabilities before they are compared: smaller ones say nothing any more. Both were chosen by measurement
 (`bench/results/label_noise.md`)."""
 LEAST_THRESHOLD: Final = 2e-6
 """No class is believed at a lower probability."""
