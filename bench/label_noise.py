@@ -22,9 +22,9 @@ from ml.devices import joined
 from ml.images.loader import Loader
 from ml.images.pack import Pack, Photos, read_split
 from ml.label_quality import out_of_sample
+from ml.label_quality.label_quality_stage import GENUS, network_of, observations_of
 from ml.label_quality.out_of_sample import OutOfSample, Work
 from ml.label_quality.photo_features import PhotoFeatures
-from ml.label_quality.stage import GENUS, network_of, observations_of
 from ml.label_quality.suspicion import believed, judge, thresholds
 from ml.networks.embeddings import Embeddings
 from ml.spec import PACKAGE_BACKBONE, LabelQualitySpec

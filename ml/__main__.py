@@ -77,11 +77,11 @@ def _loaded(stage: str) -> Callable[[Any, Reporter], object]:
         return lambda spec, reporter: calibration.run(spec, reporter=reporter)
     if stage == "label_quality":
         from ml.ending import stopping  # noqa: PLC0415
-        from ml.label_quality import stage as label_quality  # noqa: PLC0415
+        from ml.label_quality import label_quality_stage  # noqa: PLC0415
 
         def judge(spec: LabelQualitySpec, reporter: Reporter) -> None:
             with stopping() as stop:
-                label_quality.run(spec, reporter=reporter, stop=stop)
+                label_quality_stage.run(spec, reporter=reporter, stop=stop)
 
         return judge
     from ml.serving import register  # noqa: PLC0415

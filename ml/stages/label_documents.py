@@ -35,7 +35,7 @@ class LabelQualityResult(Result):
     """The judged photographs. Paths are inside the output folder."""
 
     scores: Path
-    """`scores.parquet`, a row per photograph, the most suspicious first; see `ml.label_quality.stage`."""
+    """`scores.parquet`, a row per photograph, the most suspicious first; see `ml.label_quality.label_quality_stage`."""
     photos: int
     judged: int
     """Photographs that have features, and whose species other observations show, too."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from ml.spec import RANKS
 from pipeline.config.settings import Settings
 from pipeline.corrections import read_corrections
-from pipeline.dataset.corrections import correct_records
+from pipeline.dataset.corrected_records import correct_records
 from pipeline.dataset.crosswalk import checklists, dataset_checklist, read_crosswalk
 from pipeline.errors import ConfigurationError
 from pipeline.files import work_folder

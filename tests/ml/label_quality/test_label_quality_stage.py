@@ -18,7 +18,8 @@ from ml.child.pipes import Reporter
 from ml.errors import DataError, InterruptedTrainingError
 from ml.images.loader import Loader
 from ml.images.pack import Pack, Photos, read_split
-from ml.label_quality import out_of_sample, stage
+from ml.label_quality import label_quality_stage as stage
+from ml.label_quality import out_of_sample
 from ml.label_quality.out_of_sample import OutOfSample, Work
 from ml.label_quality.photo_features import PhotoFeatures
 from ml.networks import embeddings
