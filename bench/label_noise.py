@@ -4,7 +4,6 @@ All contestants see the same probabilities, those of the child `label_quality`: 
 Lite0 at 128 pixels, which are computed once and kept in the folder (`--folder`).
 """
 
-import shutil
 import statistics
 import threading
 from collections.abc import Mapping
@@ -152,7 +151,6 @@ class _World:
             kept: Floats = np.load(file)
             return kept
         named = Photos(photo_ids=self.photos.photo_ids, labels=labels, halves=self.photos.halves, rows=self.photos.rows)
-        shutil.rmtree(self.folder / "heads", ignore_errors=True)
         work = Work(
             photos=named, folds=folds_of(named, observations=self.observations, seed=1, folds=5), source=self.source,
             columns=self.columns, classes=self.classes, genera=self.genera, output=self.folder / "heads", seed=1,
