@@ -115,9 +115,20 @@ class Paths:
         """`production.json`: which training is released next, and why; see `pipeline.production`."""
         return self.data_root / "models" / "production.json"
 
-    def exam_answers(self, exam: str) -> Path:
-        """What model versions answered in one version of the exam."""
-        return self.data_root / "exam" / exam
+    @property
+    def exam_answers(self) -> Path:
+        """What each model version answered in the exam, one file per version, and what was concluded."""
+        return self.data_root / "exam"
+
+    @property
+    def exam_decision(self) -> Path:
+        """`decision.json`: whether the last challenger passed the gate, and why."""
+        return self.exam_answers / "decision.json"
+
+    @property
+    def exam_renames(self) -> Path:
+        """Present names of species that older model versions know under other keys."""
+        return self.exam_answers / "renames.parquet"
 
     def label_quality(self, version: str) -> Path:
         """How well the name of each photograph fits, for one content version of what was judged."""

@@ -19,6 +19,7 @@ leave_on_signals()
 
 # ruff: noqa: E402 (the imports take a moment, in which somebody may press Ctrl-C)
 import argparse
+import importlib
 import importlib.util
 import os
 import runpy
@@ -26,6 +27,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from pipeline.errors import NatureWatchError, NotReadyError
@@ -43,6 +45,10 @@ HANDED_OVER: Final = {
     "replica": ("demo", "serve the embedded GBIF and photo replica"),
 }
 """Commands that another package implements: the module, and what it does."""
+OWN: Final = {
+    "promote": "choose by hand which registered version users get",
+}
+"""Commands with a module of their own in this package, which loads nothing heavy before it is run, and what they do."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -66,12 +72,22 @@ def _answer(arguments: list[str]) -> int:
         return _hand_over(arguments[0], arguments[1:])
     options = build_parser().parse_args(arguments)
     settings = _settings(options.config)
+    if options.command in OWN:
+        return int(_module(options.command).run(settings, options))
+    from pipeline.commands.dagster_home import prepare_dagster_home  # noqa: PLC0415
+
+    prepare_dagster_home(settings.paths)
     if options.command == "run":
         with cursor_restored():
             return supervised(lambda: _run(settings, selection=options.select), stopping=_stopping)
     from pipeline.commands.ui import serve  # noqa: PLC0415
 
     return serve(settings, port=options.port, mlflow_port=options.mlflow_port, browser=not options.no_browser)
+
+
+def _module(command: str) -> ModuleType:
+    """The module of one of the commands of `OWN`: `add_options` adds its options to a parser, `run` does the work."""
+    return importlib.import_module(f"pipeline.commands.{command}")
 
 
 def _stopping() -> None:
@@ -96,7 +112,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The options of `naturewatch run` and `naturewatch ui`, and the names of the commands that are handed over."""
+    """The options of the commands of this package, and the names of the commands that are handed over."""
     parser = _Parser(
         prog="naturewatch", description="From iNaturalist observations on GBIF to a calibrated identifier."
     )
@@ -109,7 +125,10 @@ def build_parser() -> argparse.ArgumentParser:
     ui.add_argument("--port", type=_port, default=3000, help="the Dagster UI's port (default 3000)")
     ui.add_argument("--mlflow-port", type=_port, default=5000, help="the MLflow UI's port (default 5000)")
     ui.add_argument("--no-browser", action="store_true", help="do not open a browser when the UIs are ready")
-    for command in (run, ui):
+    own = {name: commands.add_parser(name, help=purpose) for name, purpose in OWN.items()}
+    for name, command in own.items():
+        _module(name).add_options(command)
+    for command in (run, ui, *own.values()):
         command.add_argument("--config", type=Path, help="the scope's YAML file (default conf/sample.yaml)")
     for name, (_, purpose) in HANDED_OVER.items():
         commands.add_parser(name, help=purpose, add_help=False)
@@ -123,15 +142,12 @@ def _port(text: str) -> int:
 
 
 def _settings(file: Path | None) -> "Settings":
-    """The configuration, which children read too; the folder of Dagster's instance can be used afterwards."""
-    from pipeline.commands.dagster_home import prepare_dagster_home  # noqa: PLC0415
+    """The configuration, which children read too."""
     from pipeline.config.settings import configuration_file, load_settings  # noqa: PLC0415
 
     # Absolute, for children that run in another folder.
     os.environ["NATUREWATCH_CONFIG"] = str(configuration_file(file))
-    settings = load_settings()
-    prepare_dagster_home(settings.paths)
-    return settings
+    return load_settings()
 
 
 def _hand_over(command: str, arguments: list[str]) -> int:
