@@ -22,10 +22,11 @@ from typing import Any, Final
 from ml.child.pipes import Reporter, session
 from ml.child.tracked import mlflow_errors_told
 from ml.errors import MlError
-from ml.spec import DEVICE_LOCKS, CalibrateSpec, ExamSpec, RegisterSpec, StageSpec, TrainSpec
+from ml.spec import DEVICE_LOCKS, CalibrateSpec, ExamSpec, LabelQualitySpec, RegisterSpec, StageSpec, TrainSpec
 
 SPECS: Final[Mapping[str, type[StageSpec]]] = {
     "train": TrainSpec, "calibrate": CalibrateSpec, "register": RegisterSpec, "exam": ExamSpec,
+    "label_quality": LabelQualitySpec,
 }  # fmt: skip
 """The stages, and the class of `ml.spec` that each reads."""
 
@@ -79,6 +80,15 @@ def _loaded(stage: str) -> Callable[[Any, Reporter], object]:
         from ml.serving import exam  # noqa: PLC0415
 
         return lambda spec, reporter: exam.run(spec, reporter=reporter)
+    if stage == "label_quality":
+        from ml.ending import stopping  # noqa: PLC0415
+        from ml.label_quality import label_quality_stage  # noqa: PLC0415
+
+        def judge(spec: LabelQualitySpec, reporter: Reporter) -> None:
+            with stopping() as stop:
+                label_quality_stage.run(spec, reporter=reporter, stop=stop)
+
+        return judge
     from ml.serving import register  # noqa: PLC0415
 
     return lambda spec, reporter: register.run(spec, reporter=reporter)

@@ -38,6 +38,8 @@ from ml.stages.exam_documents import ExaminedVersion as ExaminedVersion  # noqa:
 from ml.stages.exam_documents import ExamResult as ExamResult  # noqa: PLC0414
 from ml.stages.exam_documents import ExamSpec as ExamSpec  # noqa: PLC0414
 from ml.stages.exam_documents import VersionAnswers as VersionAnswers  # noqa: PLC0414
+from ml.stages.label_documents import LabelQualityResult as LabelQualityResult  # noqa: PLC0414
+from ml.stages.label_documents import LabelQualitySpec as LabelQualitySpec  # noqa: PLC0414
 from ml.stages.stage_documents import RANKS as RANKS  # noqa: PLC0414
 from ml.stages.stage_documents import NetworkName as NetworkName  # noqa: PLC0414
 from ml.stages.stage_documents import Rank as Rank  # noqa: PLC0414

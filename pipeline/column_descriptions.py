@@ -80,6 +80,7 @@ OF_TABLE: Final[dict[str, dict[str, str]]] = {
     "changes": {
         "change": "What happened to the photograph since the last snapshot.",
         **_CHANGED,
+        "note": "Is `correction` where a person's correction did it (labels.corrections); null elsewhere.",
     },
     "drift": {
         "kind": "What the photographs are told apart by; a cell is five by five degrees.",
@@ -174,6 +175,29 @@ OF_TABLE: Final[dict[str, dict[str, str]]] = {
         "validation_class": "Class of the validation photograph.",
         "train_class": "Class of the training photograph.",
         "distance": "Bits in which their perceptual hashes differ; 0 for the same picture.",
+    },
+    "suspects": {
+        "split": "Side of the photograph.",
+        "class_id": "Class that the photograph is under.",
+        "taxon_key": "Key of the species that the photograph is under.",
+        "species": "Species that the photograph is under.",
+        "suspicion_rank": "Place among the judged photographs; 1 is the most suspicious, null where none was judged.",
+        "suspicion": "How much more the photograph looks like another species: the logarithm of the ratio of their "
+        "probabilities; species of the same genus count four times, because they are mistaken for each other.",
+        "self_confidence": "Probability of the species that the photograph is under, by a classifier that learnt "
+        "without the photograph and its observation.",
+        "margin": "Normalised margin: half of one plus self_confidence less suggested_probability.",
+        "suggested_class_id": "Class of the likeliest other species.",
+        "suggested_taxon_key": "Key of the likeliest other species.",
+        "suggested_species": "The likeliest other species.",
+        "suggested_probability": "Its probability.",
+        "is_issue": "Whether confident learning takes the name for wrong: another species is likelier, and one is as "
+        "probable as its own photographs are on average.",
+        "meet_rank": "Lowest rank of a taxon that holds both species; `none` where they share no kingdom.",
+        "meet_taxon": "That taxon.",
+        "near_duplicate": "The most similar photograph that is near-identical and under another species.",
+        "near_duplicate_species": "Species of that photograph.",
+        "near_duplicate_distance": "Bits by which the perceptual hashes of the two differ.",
     },
     "training_photos": {
         "pack": "File of the pack that holds the photograph.",

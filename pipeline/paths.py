@@ -154,6 +154,10 @@ class Paths:
         """Present names of species that older model versions know under other keys."""
         return self.exam_answers / "renames.parquet"
 
+    def label_quality(self, version: str) -> Path:
+        """How well the name of each photograph fits, for one content version of what was judged."""
+        return self.data_root / "labels" / version
+
     def evaluation(self, network: str, version: str) -> Path:
         """Calibration of one trained network, for one content version of its inputs."""
         return self.data_root / "evaluation" / network / version

@@ -107,11 +107,11 @@ CONTRACTS: dict[str, Contract] = {
     "changes": Contract(
         schema=_schema(
             "change photo_id occurrence_key_before occurrence_key_after species_key_before species_key_after "
-            "species_before species_after licence_before licence_after url_before url_after"
+            "species_before species_after licence_before licence_after url_before url_after note"
         ),
         unique=("photo_id", "change"),
         required=("change", "photo_id"),
-        allowed={"change": ("new", "gone", "re-identified", "relicensed")},
+        allowed={"change": ("new", "gone", "re-identified", "relicensed"), "note": ("correction",)},
         rules={
             "a new photograph was not in the index before": "change <> 'new' or occurrence_key_before is null",
             "a gone photograph is not in the index after": "change <> 'gone' or occurrence_key_after is null",
@@ -281,6 +281,32 @@ CONTRACTS: dict[str, Contract] = {
         unique=("validation_photo", "train_photo"),
         required=("validation_photo", "train_photo", "validation_class", "train_class", "distance"),
         rules={"a distance counts bits": "distance between 0 and 64"},
+    ),
+    "suspects": Contract(
+        schema=_schema(
+            "photo_id occurrence_key observation_id split taxon_key species suggested_taxon_key suggested_species "
+            "meet_rank meet_taxon near_duplicate near_duplicate_species",
+            class_id=_INT,
+            suspicion_rank=_INT,
+            suspicion=_REAL,
+            self_confidence=_REAL,
+            margin=_REAL,
+            suggested_class_id=_INT,
+            suggested_probability=_REAL,
+            is_issue=_BOOL,
+            near_duplicate_distance=_INT,
+        ),
+        unique=("photo_id",),
+        required=("photo_id", "occurrence_key", "observation_id", "class_id", "split", "species"),
+        allowed={"split": ("train", "validation"), "meet_rank": ("none", *RANKS[:-1])},
+        rules={
+            "a judged photograph has all its numbers": "(suspicion_rank is null) = (self_confidence is null) and "
+            "(suspicion_rank is null) = (margin is null) and (suspicion_rank is null) = (is_issue is null)",
+            "a share is between 0 and 1": "coalesce(self_confidence, 0) between 0 and 1 and coalesce(margin, 0) "
+            "between 0 and 1 and coalesce(suggested_probability, 0) between 0 and 1",
+            "another species is suggested": "suggested_class_id is null or suggested_class_id <> class_id",
+            "a near-duplicate is under another name": "near_duplicate is null or near_duplicate_species <> species",
+        },
     ),
     "training_photos": Contract(
         schema=_schema(

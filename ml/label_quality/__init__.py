@@ -1,1 +1,1 @@
-"""How well each photograph's name fits what a classifier that never saw it makes of it."""
+"""How well the name of each photograph fits it: judged by classifiers that never saw the photograph."""

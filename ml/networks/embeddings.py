@@ -97,9 +97,10 @@ class Embeddings:
             stop: Set to end early.
             reporter: Hears of progress, and of photographs whose embedding is not finite.
         """
-        self.network, self.loader, self._folder, self._stop, self._reporter = network, loader, folder, stop, reporter
+        self.network, self.loader, self.folder, self._stop, self._reporter = network, loader, folder, stop, reporter
         self._batch = BATCH["cuda" if loader.device.device.type == "cuda" else "cpu"]
-        self._network_hash = self._hash()
+        self.name = self._hash()
+        """A hash of all that decides an embedding but the photograph."""
         self._files: dict[tuple[Pass, int], Path] = {}
         self._held: OrderedDict[tuple[Pass, int], Piece] = OrderedDict()
         rows = len(loader.pack.photo_ids)
@@ -118,7 +119,7 @@ class Embeddings:
         pieces = [(one, number) for one in passes for number in range(one.pieces)]
         absent = torch.zeros(len(pieces), dtype=torch.int64)
         for at in range(device.rank, len(pieces), device.world):
-            absent[at] = not self._file(*pieces[at]).exists()
+            absent[at] = not self.file(*pieces[at]).exists()
         # What is missing is divided anew, so that no process waits long for another.
         missing = device.add_up(absent.to(device.device)).nonzero().flatten().tolist()
         own = [pieces[at] for at in missing[device.rank :: device.world]]
@@ -138,7 +139,7 @@ class Embeddings:
         Raises:
             InterruptedTrainingError: the event to stop was set.
         """
-        found = read_piece(self._file(of, number), begin=number * PIECE)
+        found = read_piece(self.file(of, number), begin=number * PIECE)
         return found or next(self._computed(of, [number]))
 
     def batches(
@@ -209,7 +210,7 @@ class Embeddings:
                 piece = self._joined(of, ((group, batch) for (_, group), batch in found))
                 for reason in piece.failures.values():
                     self._reporter.info(f"skipped an unreadable photograph, {reason}")
-                write_piece(self._file(of, number), piece, begin=number * PIECE)
+                write_piece(self.file(of, number), piece, begin=number * PIECE)
                 yield piece
         finally:
             self.network.train(training)
@@ -248,19 +249,23 @@ class Embeddings:
                 found.update(key.encode() + tensor.cpu().contiguous().numpy().tobytes())
         return found.hexdigest()
 
-    def _file(self, of: Pass, number: int) -> Path:
-        """Where a piece is kept, named by everything that decides it."""
+    def file(self, of: Pass, number: int) -> Path:
+        """Where a piece is kept, named by everything that decides it.
+
+        Raises:
+            InterruptedTrainingError: the event to stop was set.
+        """
         key = (of, number)
         if key not in self._files:
             if self._stop.is_set():
                 raise InterruptedTrainingError("interrupted before computing features; run again to go on from there")
             changes = of.changes
-            decided = hashlib.sha256(repr((self._network_hash, changes.augmentation if changes else None)).encode())
+            decided = hashlib.sha256(repr((self.name, changes.augmentation if changes else None)).encode())
             for position in of.positions(number):
                 decided.update(hashlib.sha256(self.loader.pack.jpeg(int(of.photos.rows[position]))).digest())
                 if changes is not None:
                     decided.update(changes.draws(int(position)).tobytes())
-            self._files[key] = self._folder / f"{decided.hexdigest()}.safetensors"
+            self._files[key] = self.folder / f"{decided.hexdigest()}.safetensors"
         return self._files[key]
 
 

@@ -23,6 +23,7 @@ from pipeline.history.drift import KINDS as KINDS_OF_DRIFT
 from pipeline.history.drift import last_distances
 from pipeline.history.losses import LossRecord
 from pipeline.history.snapshots import read_snapshots
+from pipeline.label_quality.suspects import counted as suspects_counted
 from pipeline.launching.specs import calibrated, result_of, trained
 from pipeline.production.production_specs import production_calibration
 from pipeline.production.record import Production
@@ -210,6 +211,11 @@ def _rows(table: str, one: str, many: str, *, after: str = "") -> Finding:
     return lambda settings: counted(count(settings.paths.table(table)), one, many) + after
 
 
+def _suspects(settings: Settings) -> str:
+    found = suspects_counted(settings.paths)
+    return f"{found['issues']:,} of {counted(found['photographs'], 'photograph')} may have the wrong name"
+
+
 SENTENCES: Final[Mapping[str, Finding]] = {
     "gbif_download": _source,
     "occurrences": _occurrences,
@@ -233,6 +239,7 @@ SENTENCES: Final[Mapping[str, Finding]] = {
     "leakage": _leakage,
     "manifest": lambda settings: f"dataset version {DatasetManifest.read(settings.paths).dataset_version}",
     "dataset_page": lambda settings: _below(settings, settings.paths.reports / "dataset" / "index.html"),
+    "suspects": _suspects,
     "comparison": _best,
     "production": _production,
     "specificity_production": lambda settings: _kept(production_calibration(settings, Production.read(settings.paths))),

@@ -38,6 +38,9 @@ NEEDS_MLFLOW: Final = NETWORKS | {f"specificity_{name}" for name in NETWORKS} | 
 }  # fmt: skip
 """Assets that log to MLflow before anything else."""
 
+JUDGES: Final = frozenset({"suspects"})
+"""Assets that need first weights and MLflow, and train no network."""
+
 
 def require_ready(settings: Settings, *, assets: Collection[str] | None) -> None:
     """Refuse a run that cannot succeed.
@@ -61,10 +64,11 @@ def _problems(settings: Settings, *, assets: Collection[str] | None) -> Iterator
     if concerns(READS_SOURCE):
         yield from _source(settings)
     yield from _disk(settings)
-    if concerns(NETWORKS):
+    if concerns(NETWORKS | JUDGES):
         yield from _weights(settings)
+    if concerns(NETWORKS):
         yield from _devices(settings)
-    if concerns(NEEDS_MLFLOW):
+    if concerns(NEEDS_MLFLOW | JUDGES):
         try:
             check_answers(settings)
         except RegistryError as error:

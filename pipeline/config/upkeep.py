@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from ml.spec import Rank
 from pipeline.config.section import Section
-from pipeline.config.values import Cron, HostName, MailAddress, WebAddress
+from pipeline.config.values import Cron, File, HostName, MailAddress, WebAddress
 
 
 class RefreshSettings(Section):
@@ -125,3 +125,5 @@ class LabelSettings(Section):
 
     folds: int = Field(default=5, ge=2, le=20)
     """Parts of the photographs; each is judged by a classifier that learnt from the others."""
+    corrections: File | None = None
+    """A CSV of names that a person has corrected, as `suspects.csv` is one (docs/operations.md); empty for none."""

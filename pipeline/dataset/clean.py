@@ -5,6 +5,8 @@ from pathlib import Path
 
 from ml.spec import RANKS
 from pipeline.config.settings import Settings
+from pipeline.corrections import read_corrections
+from pipeline.dataset.corrected_records import correct_records
 from pipeline.dataset.crosswalk import checklists, dataset_checklist, read_crosswalk
 from pipeline.errors import ConfigurationError
 from pipeline.files import work_folder
@@ -29,8 +31,11 @@ RULES = (
     "missing_species_key",
     "missing_species_name",
     "unusual_taxonomy",
+    "correction",
+    "unusable_correction",
 )
-"""Why an occurrence is removed; the first rule that applies is recorded."""
+"""Why an occurrence is removed; the first rule that applies is recorded. `unusable_correction` notes a line of
+`labels.corrections` that changes nothing."""
 SHOWN = 5
 """How many reasons an error lists."""
 
@@ -47,14 +52,15 @@ def build_clean_occurrences(paths: Paths, settings: Settings) -> Path:
         paths: The paths of the scope.
         settings: `taxonomy.unusual` decides about missing inner ranks: `placeholder` keeps them blank, `drop` (the
             paper, section 4) removes the occurrence; `taxonomy.fuzzy` about names matched by similar spelling;
-            `source.checklist_key` and `taxonomy.crosswalk` about the checklist; `source` has the scope.
+            `source.checklist_key` and `taxonomy.crosswalk` about the checklist; `source` has the scope;
+            `labels.corrections` names records that a person has identified anew or dropped.
 
     Returns:
         The path of `clean_occurrences.parquet`.
 
     Raises:
         ConfigurationError: the scope cannot be applied to these occurrences, or leaves none of them.
-        TableError: `occurrences.parquet` is missing, or the crosswalk cannot be read.
+        TableError: `occurrences.parquet` is missing, or the crosswalk or the corrections cannot be read.
         LockedError: another run is building the same table.
     """
     output = paths.table("clean_occurrences")
@@ -89,7 +95,17 @@ def build_clean_occurrences(paths: Paths, settings: Settings) -> Path:
             checklist=checklist,
             **scope,
         )
+        corrections = read_corrections(settings.labels.corrections).records
+        judged: Path | None = None
+        if corrections.num_rows:
+            verdicts, judged = correct_records(verdicts, corrections, folder=folder)
         rejected = to_parquet("clean_rejections", inputs={"verdicts": verdicts}, output=folder / "rejected.parquet")
+        if judged is not None:
+            rejected = to_parquet(
+                "unusable_corrections",
+                inputs={"rejected": rejected, "corrections": judged},
+                output=folder / "noted.parquet",
+            )
         write_rejections(paths, "clean_occurrences", rejected)
         _require_some(rejected, occurrences)
         return to_parquet("clean_occurrences", inputs={"verdicts": verdicts}, output=output)

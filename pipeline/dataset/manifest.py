@@ -36,8 +36,8 @@ EQUATIONS = (
 )
 """(before, after, removed): before = after + removed, in rows."""
 
-NOTE = "no_photo"
-"""The rule of lines that are notes about an occurrence: no row of the media left with them."""
+NOTES = ("no_photo", "unusable_correction")
+"""The rules of lines that are notes, about an occurrence or a correction: no row left with them."""
 
 
 class DatasetManifest(BaseModel):
@@ -232,7 +232,7 @@ def _counts(paths: Paths, *, without: tuple[str, ...] = ()) -> dict[str, int]:
     removed = rejection_counts(paths)
 
     def rejected(stage: str) -> int:
-        return sum(number for rule, number in removed.get(stage, {}).items() if rule != NOTE)
+        return sum(number for rule, number in removed.get(stage, {}).items() if rule not in NOTES)
 
     return {
         **{name: 0 if name in without else count(paths.table(name)) for name in whole},

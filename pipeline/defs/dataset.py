@@ -345,7 +345,7 @@ class PageConfig(dg.Config):
         "species_per_class", "long_tail", "observation_places", "leakage_examples", "chosen_taxa",
         "taxon_sheet", "taxonomy_changes", "dataset_summary", "species_kingdoms", "species_list", "same_photographs",
         "rejection_examples", "rejection_records", "changes_species", "changes_replaced", "changed_photographs",
-        "changed_species", "drift_distances", "drift_moves", python=2,
+        "corrected_photographs", "changed_species", "drift_distances", "drift_moves", python=2,
     ),
 )  # fmt: skip
 def dataset_page(context: dg.AssetExecutionContext, scope: Scope, config: PageConfig) -> dg.MaterializeResult[None]:

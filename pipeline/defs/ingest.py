@@ -111,8 +111,9 @@ def occurrences(context: dg.AssetExecutionContext, scope: Scope) -> Iterator[dg.
     kinds=TABLE,
     deps=["occurrences"],
     code_version=code_version(
-        "absent_taxa", "licence_texts", "occurrence_translation", "occurrence_verdicts", "clean_rejections",
-        "beyond_scope", "clean_occurrences", "rejection_lines", python=3,
+        "absent_taxa", "licence_texts", "occurrence_translation", "occurrence_verdicts", "correction_verdicts",
+        "corrected_verdicts", "unusable_corrections", "clean_rejections", "beyond_scope", "clean_occurrences",
+        "rejection_lines", python=3,
     ),
 )  # fmt: skip
 def clean_occurrences(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
@@ -128,9 +129,10 @@ def clean_occurrences(context: dg.AssetExecutionContext, scope: Scope) -> dg.Mat
     kinds=TABLE,
     deps=["media", "clean_occurrences"],
     code_version=code_version(
-        "licence_texts", "photo_index_verdicts", "photo_index_rejections", "photo_index", "rejection_lines", python=3
+        "licence_texts", "photo_index_verdicts", "photo_corrections", "corrected_photos", "unusable_corrections",
+        "photo_index_rejections", "photo_index", "rejection_lines", python=3,
     ),
-)
+)  # fmt: skip
 def photo_index(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
     """One row per JPEG photograph to fetch: address of the wanted size, canonical licence, holder, creator."""
     settings = scope.settings()
@@ -144,7 +146,7 @@ def photo_index(context: dg.AssetExecutionContext, scope: Scope) -> dg.Materiali
     kinds=TABLE,
     deps=["gbif_download", "clean_occurrences", "photo_index"],
     code_version=code_version(
-        "snapshot_index", "snapshot_photographs", "changes", "changes_species", "changes_replaced",
+        "snapshot_index", "snapshot_photographs", "corrected", "changes", "changes_species", "changes_replaced",
         "changes_relicensed", python=1,
     ),
 )  # fmt: skip

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pipeline.config.licence_names import SETS
 from pipeline.config.settings import Settings
+from pipeline.corrections import read_corrections
 from pipeline.files import exclusive
 from pipeline.history.snapshots import Snapshot, copy_index, forget_old_indices, read_snapshots
 from pipeline.paths import Paths
@@ -24,6 +26,8 @@ NOTHING: Final = pa.schema(
     [(name, pa.string()) for name in ("photo_id", "occurrence_key", "species_key", "species", "licence", "url")]
 ).empty_table()
 """What the first snapshot is compared with."""
+UNCORRECTED: Final = pa.schema([("kind", pa.string()), ("key", pa.string())]).empty_table()
+"""What is as a person has corrected it: nothing; `kind` is `photograph` or `record`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +70,8 @@ def build_changes(paths: Paths, settings: Settings) -> Comparison:
 
     Raises:
         GbifError: nothing was fetched yet.
-        TableError: `photo_index.parquet`, `clean_occurrences.parquet` or the predecessor's index is missing.
+        TableError: `photo_index.parquet`, `clean_occurrences.parquet` or the predecessor's index is missing, or the
+            corrections cannot be read.
         LockedError: another process is comparing snapshots of this folder.
     """
     with exclusive(paths.snapshots / ".lock"):
@@ -74,6 +79,7 @@ def build_changes(paths: Paths, settings: Settings) -> Comparison:
         table = to_parquet(
             "changes",
             inputs={
+                "corrected": _corrected(paths, settings),
                 "earlier": NOTHING if previous is None else paths.snapshot_index(previous.number),
                 "later": paths.snapshot_index(snapshot.number),
             },
@@ -85,6 +91,22 @@ def build_changes(paths: Paths, settings: Settings) -> Comparison:
         snapshot.model_copy(update={"changes": counts}).write(paths)
         forget_old_indices(paths)
     return Comparison(snapshot=snapshot, previous=previous, counts=counts)
+
+
+def _corrected(paths: Paths, settings: Settings) -> pa.Table:
+    """The photographs and records that are as `labels.corrections` says, with the columns of `UNCORRECTED`."""
+    if settings.labels.corrections is None:
+        return UNCORRECTED
+    found = rows(
+        "corrected",
+        inputs={
+            "corrections": read_corrections(settings.labels.corrections).records,
+            "clean_occurrences": paths.table("clean_occurrences"),
+            "removed_records": paths.rejections_of("clean_occurrences"),
+            "removed_photos": paths.rejections_of("photo_index"),
+        },
+    )
+    return pa.Table.from_pylist(found, schema=UNCORRECTED.schema)
 
 
 def changed_species(paths: Paths, *, most: int) -> list[dict[str, Any]]:
@@ -118,6 +140,17 @@ def relicensed(paths: Paths, *, most: int | None = None) -> list[dict[str, Any]]
     """
     inputs = {name: paths.table(name) for name in ("changes", "clean_occurrences")}
     return rows("changes_relicensed", inputs=inputs, most=most)
+
+
+def corrected(paths: Paths, *, most: int) -> list[dict[str, Any]]:
+    """Photographs that `labels.corrections` has changed: photo_id, occurrence_key, url, species_before, species_after.
+
+    A table of an earlier version says nothing of corrections: there were none.
+    """
+    table = paths.table("changes")
+    if "note" not in pq.read_schema(table).names:
+        return []
+    return rows("corrected_photographs", inputs={"changes": table}, most=most)
 
 
 def history(paths: Paths) -> list[dict[str, Any]]:

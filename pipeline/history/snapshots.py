@@ -147,7 +147,7 @@ def scope_of(settings: Settings, source: SourceRecord, *, checklist: str | None)
 
     `checklist` is the one that the clean occurrences follow; an archive of another one is taken as it is.
     """
-    crosswalk = settings.taxonomy.crosswalk
+    crosswalk, corrections = settings.taxonomy.crosswalk, settings.labels.corrections
     return {
         "source.mode": source.mode,
         "source": source.predicate,
@@ -160,4 +160,6 @@ def scope_of(settings: Settings, source: SourceRecord, *, checklist: str | None)
         "photos.licences": [] if set(settings.allowed_licences) == set(LICENCES) else sorted(settings.allowed_licences),
         # Without the option the number does not matter to the index.
         "photos.skip_rare": settings.split.min_images if settings.photos.skip_rare else 0,
+        # Each state of the file is a snapshot of its own, so that what it changed is told; without one, nothing is.
+        **({} if corrections is None else {"labels.corrections": sha256_of(corrections)}),
     }

@@ -1,1 +1,1 @@
-"""Photographs that seem to have the wrong name: the table, the page and the corrections."""
+"""Photographs that seem to have the wrong name: what is asked of the child, the table of suspects, its page."""

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from pipeline.files import write_bytes
 from pipeline.gbif.source import SourceRecord
-from pipeline.history.changes import KINDS, Comparison, changed_species, replaced
+from pipeline.history.changes import KINDS, Comparison, changed_species, corrected, replaced
 from pipeline.history.snapshots import Snapshot, read_snapshots
 from pipeline.history.taxonomy_history import last_tree
 from pipeline.pages.charts import changes_chart
@@ -94,6 +94,9 @@ def _details(paths: Paths, source: SourceRecord, comparison: Comparison) -> dict
         "licences": [list(row.values()) for row in replaced(paths, "relicensed", most=_PAIRS)],
         "relabelled": [
             [_record(source, row), row["species_before"], row["species_after"]] for row in photographs["re-identified"]
+        ],
+        "corrected": [
+            [_record(source, row), row["species_before"], row["species_after"]] for row in corrected(paths, most=_PAIRS)
         ],
         "relicensed": [
             [

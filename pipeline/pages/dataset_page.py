@@ -135,6 +135,8 @@ def _frame(paths: Paths, manifest: DatasetManifest, source: SourceRecord, *, pag
     pages = [Link(text=text, href="" if text == page else name) for text, name in _PAGES.items()]
     if (paths.reports / "comparison.html").exists():
         pages.append(Link(text="Networks compared", href="../comparison.html"))
+    if (paths.reports / "suspects.html").exists():
+        pages.append(Link(text="Suspects", href="../suspects.html"))
     version = manifest.dataset_version
     return {"scope": manifest.scope, "dataset_version": version, "date": date[:10], "pages": pages}
 

@@ -31,7 +31,7 @@ class Photograph:
     credit: Link
     """Holder and licence; leads to where the photograph, or its record, is shown."""
     jpeg: str
-    """A data address; empty where the file is missing or damaged."""
+    """A data address; empty where the file is missing or damaged, or may not be shown."""
     width: int
     height: int
 
@@ -82,7 +82,7 @@ def taxon_grids(
         title = f"{row['name']} ({row['rank']} of {row['parent']}): {species:,} species, {row['photos']:,} photographs"
         sides = {"train": "training", "validation": "validation"}
         grids.append(
-            Grid(title=title, photographs=[_photograph(paths, source, one, note=sides[one["split"]]) for one in shown])
+            Grid(title=title, photographs=[photograph(paths, source, one, note=sides[one["split"]]) for one in shown])
         )
     return grids
 
@@ -99,12 +99,23 @@ def leaked_grid(paths: Paths, source: SourceRecord, *, pairs: int = 8, any_licen
     for row in rows("leakage_examples", inputs=inputs, pairs=pairs, any_licence=any_licence):
         for side, note in (("validation", f"validation, {row['distance']} bits apart"), ("train", "training")):
             one = {name: row[f"{side}_{name}"] for name in names} | {"occurrence_key": row[f"{side}_occurrence"]}
-            photographs.append(_photograph(paths, source, one, note=note))
+            photographs.append(photograph(paths, source, one, note=note))
     return photographs
 
 
-def _photograph(paths: Paths, source: SourceRecord, row: Mapping[str, Any], *, note: str) -> Photograph:
-    picture = small_photograph(paths.data_root / row["path"], side=SIDE)
+def photograph(
+    paths: Paths, source: SourceRecord, row: Mapping[str, Any], *, note: str, side: int = SIDE
+) -> Photograph:
+    """One photograph for a page.
+
+    Args:
+        paths: The files of the scope.
+        source: Where the records came from; decides where the photograph leads.
+        row: species, path (None where it may not be shown), url, occurrence_key, licence, credit.
+        note: What is written below its species.
+        side: Pixels of the longer side.
+    """
+    picture = None if row["path"] is None else small_photograph(paths.data_root / row["path"], side=side)
     jpeg = ""
     if picture is not None:
         packed = io.BytesIO()
@@ -118,6 +129,6 @@ def _photograph(paths: Paths, source: SourceRecord, row: Mapping[str, Any], *, n
         note=note,
         credit=Link(text=credit(row), href=address),
         jpeg=jpeg,
-        width=picture.width if picture else SIDE,
-        height=picture.height if picture else SIDE,
+        width=picture.width if picture else side,
+        height=picture.height if picture else side,
     )

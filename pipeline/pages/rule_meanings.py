@@ -27,6 +27,8 @@ MEANING: Final = {
     "conflicting_address": "The same photograph is listed under two species; neither is used.",
     "duplicate_address": "The photograph is listed already, mostly by another record.",
     "rare_species": "The species has too few photographs to be kept, so they are not fetched (photos.skip_rare).",
+    "correction": "A person has looked at it and dropped it (labels.corrections).",
+    "unusable_correction": "A line of labels.corrections that changes nothing; the detail says why.",
     "no_photo": "The observation has no photograph left to fetch.",
     "gone": "The photograph is no longer at its address.",
     "corrupt": "The image is damaged or cut short.",
@@ -50,7 +52,7 @@ STAGES: Final = {
     "species": ("Keeping the species", "photograph"),
 }
 """What each stage does, and what one of its rows is."""
-NOTES: Final = {"no_photo": "record"}
+NOTES: Final = {"no_photo": "record", "unusable_correction": "line"}
 """Rules whose rows are something else than those of their stage."""
 
 

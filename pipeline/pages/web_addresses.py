@@ -61,6 +61,12 @@ def photo_address(source: SourceRecord, url: str | None) -> str:
     return f"https://www.inaturalist.org/photos/{found[1]}" if found else url
 
 
+def observation_address(source: SourceRecord, observation_id: str, url: str | None) -> str:
+    """The page of an observation at iNaturalist, whose photograph `url` is; empty for those of others."""
+    known = source.mode != "replica" and url is not None and _PHOTO.match(url) and observation_id.isdigit()
+    return f"https://www.inaturalist.org/observations/{observation_id}" if known else ""
+
+
 def doi_address(doi: str | None) -> str:
     """Where a DOI resolves; empty without one, and for those of GBIF's test system."""
     if doi is None or doi.startswith(TEST_PREFIX):

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from pipeline.corrections import read_corrections
 from pipeline.files import work_folder
 from pipeline.gbif.licences import licence_readings
 from pipeline.paths import Paths
@@ -22,9 +23,12 @@ RULES: Final = (
     "conflicting_address",
     "duplicate_address",
     "rare_species",
+    "correction",
     "no_photo",
+    "unusable_correction",
 )
-"""Why a media row is removed, the first that applies; `no_photo` notes a clean occurrence that is left with none."""
+"""Why a media row is removed, the first that applies; `no_photo` notes a clean occurrence that is left with none,
+`unusable_correction` a line of `labels.corrections` that changes nothing."""
 
 WEB: Final = "^(?i)https?://[^/?#]"
 """Addresses that may be fetched, for DuckDB."""
@@ -51,13 +55,13 @@ def build_photo_index(paths: Paths, settings: "Settings") -> Path:
         paths: The files of the scope.
         settings: `photos.size` is the size that addresses of iNaturalist are rewritten to; `allowed_licences` are
             those of photographs that may be used; `photos.skip_rare` leaves out species with fewer than
-            `split.min_images` photographs here.
+            `split.min_images` photographs here; `labels.corrections` names photographs that a person has dropped.
 
     Returns:
         The path of `photo_index.parquet`.
 
     Raises:
-        TableError: `media.parquet` or `clean_occurrences.parquet` is missing.
+        TableError: `media.parquet` or `clean_occurrences.parquet` is missing, or the corrections cannot be read.
         LockedError: another run is building the same table.
     """
     output = paths.table("photo_index")
@@ -74,10 +78,28 @@ def build_photo_index(paths: Paths, settings: "Settings") -> Path:
             licences=list(settings.allowed_licences),
             least=settings.split.min_images if settings.photos.skip_rare else 0,
         )
+        corrections, judged = read_corrections(settings.labels.corrections).photos, None
+        if corrections.num_rows:
+            judged = to_parquet(
+                "photo_corrections",
+                inputs={"verdicts": verdicts, "corrections": corrections},
+                output=folder / "corrections.parquet",
+            )
+            verdicts = to_parquet(
+                "corrected_photos",
+                inputs={"verdicts": verdicts, "corrections": judged},
+                output=folder / "corrected.parquet",
+            )
         rejected = to_parquet(
             "photo_index_rejections",
             inputs={"verdicts": verdicts, "clean_occurrences": clean},
             output=folder / "rejected.parquet",
         )
+        if judged is not None:
+            rejected = to_parquet(
+                "unusable_corrections",
+                inputs={"rejected": rejected, "corrections": judged},
+                output=folder / "noted.parquet",
+            )
         write_rejections(paths, "photo_index", rejected)
         return to_parquet("photo_index", inputs={"verdicts": verdicts}, output=output)

@@ -1,7 +1,8 @@
 -- Purpose: what is different in the photo index of a snapshot: new, gone, re-identified and relicensed photographs.
 -- Grain: one row per photo_id and change; a photograph can be relicensed beside any other change.
 -- Inputs: earlier, later (the rows of snapshot_index.sql for two snapshots). Without an address a photograph is not in
---   the index: its licence keeps it out.
+--   the index: its licence keeps it out. And corrected (the rows of corrected.sql): what a person's corrections have
+--   changed has the note `correction`.
 -- Parameters: $same_checklist, whether species keys of the two snapshots mean the same; where not, names are compared.
 -- A photograph that moved to another occurrence of the same species is the same photograph.
 with paired as (
@@ -36,10 +37,31 @@ named as (
         || case when licence_before <> licence_after then ['relicensed'] else [] end as kinds,
         * exclude (was_used, is_used)
     from paired
+),
+
+changed as (
+    select
+        unnest(kinds) as change,
+        * exclude (kinds)
+    from named
+),
+
+records as (
+    select key from corrected
+    where kind = 'record'
+),
+
+photographs as (
+    select key from corrected
+    where kind = 'photograph'
 )
 
 select
-    unnest(kinds) as change,
-    * exclude (kinds)
-from named
+    *,
+    case
+        when change = 're-identified' and occurrence_key_after in (select records.key from records) then 'correction'
+        when change = 'gone' and occurrence_key_before in (select records.key from records) then 'correction'
+        when change = 'gone' and photo_id in (select photographs.key from photographs) then 'correction'
+    end as note
+from changed
 order by photo_id, change

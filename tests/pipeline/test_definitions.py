@@ -21,6 +21,8 @@ DATASET = {"taxonomy", "split", "training_photos", "manifest"}
 """What every network is trained on."""
 COMPARED = {"baseline", "baseline_matched", "multi_view", "knowledge_transfer"}
 NETWORKS = COMPARED | {"genus_stage"}
+ON_GPU = NETWORKS | {"suspects"}
+"""What computes with a network before there is one of ours, and waits for a GPU where there are any."""
 CALIBRATIONS = {f"specificity_{name}" for name in COMPARED}
 PARENTS = {
     "gbif_records": set(),
@@ -65,6 +67,7 @@ PARENTS = {
     "candidate": {"taxonomy", "split", "attribution", "manifest", "production", "specificity_production"},
     "exam_answers": {"photos", "taxonomy", "exam", "manifest", "candidate"},
     "champion": {"candidate", "exam_answers"},
+    "suspects": DATASET | {"gbif_download", "photos"},
 }  # fmt: skip
 """Every asset with all that it reads; `tests/pipeline/defs/test_inputs.py` holds that against what it opens."""
 GROUPS = {
@@ -74,16 +77,16 @@ GROUPS = {
         "genus_photos", "attribution", "training_photos", "leakage", "manifest", "dataset_page",
     },
     "training": NETWORKS,
-    "evaluation": CALIBRATIONS | {"comparison"},
+    "evaluation": CALIBRATIONS | {"comparison", "suspects"},
     "release": {"production", "specificity_production", "candidate", "exam_answers", "champion"},
 }  # fmt: skip
 ALL = set().union(*GROUPS.values())
 OBSERVED = {"gbif_records"}
 """What is watched and not made; shown in the group ingest."""
-TRAINED = NETWORKS | {"production", "exam_answers"}
+TRAINED = ON_GPU | {"production", "exam_answers"}
 RESEARCHED = NETWORKS | CALIBRATIONS | {"comparison"}
 """What a refresh does without."""
-BESIDE = {"dataset_page"}
+BESIDE = {"dataset_page", "suspects"}
 """Assets that nothing waits for."""
 
 
@@ -100,6 +103,8 @@ def test_every_asset_names_all_that_it_reads() -> None:
 
 def test_networks_share_one_pool() -> None:
     for name in TRAINED:
+def test_what_needs_a_gpu_shares_one_pool() -> None:
+    for name in ON_GPU:
         node = defs.resolve_asset_graph().get(dg.AssetKey(name))
         assert node.pools == {"gpu"}
 
@@ -110,6 +115,7 @@ def test_queries_are_limited_and_trainings_are_not() -> None:
             continue
         limited = PROCESSOR.items() <= node.definition.tags.items()
         assert limited == (node.name not in TRAINED), node.name
+        assert limited == (node.name not in ON_GPU), node.name
 
 
 def test_on_a_machine_with_gpus_more_steps_run_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

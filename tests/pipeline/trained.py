@@ -60,6 +60,11 @@ def dataset(paths: Paths) -> DatasetManifest:
         "sha256": "s",
     }
     write_json(paths.current_download, source)
+    return dataset_manifest()
+
+
+def dataset_manifest() -> DatasetManifest:
+    """The manifest of `dataset`, without its tables."""
     return DatasetManifest(
         scope="test", dataset_version="v1", split_hash="s1", taxonomy_hash="t1",
         table_hashes={name: f"{name}-hash" for name in TABLES},

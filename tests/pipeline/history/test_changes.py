@@ -19,6 +19,7 @@ from pipeline.history import changes
 from pipeline.history.changes import (
     KINDS,
     NOTHING,
+    UNCORRECTED,
     Comparison,
     build_changes,
     changed_species,
@@ -143,12 +144,13 @@ def test_every_kind_of_change_is_one_row(settings: Settings) -> None:
         "licence_after": "CC-BY-NC",
         "url_before": "http://photos.test/photos/1/large.jpg",
         "url_after": "http://photos.test/photos/1/large.jpg",
+        "note": None,
     }
     assert {name for name, value in found["3", "gone"].items() if value is None} == {
-        "occurrence_key_after", "species_key_after", "species_after", "licence_after", "url_after",
+        "occurrence_key_after", "species_key_after", "species_after", "licence_after", "url_after", "note",
     }  # fmt: skip
     assert {name for name, value in found["5", "new"].items() if value is None} == {
-        "occurrence_key_before", "species_key_before", "species_before", "licence_before", "url_before",
+        "occurrence_key_before", "species_key_before", "species_before", "licence_before", "url_before", "note",
     }  # fmt: skip
 
 
@@ -355,7 +357,8 @@ def _snapshot(index: Index) -> pa.Table:
 @given(before=indices, after=indices)
 @hypothesis_settings(max_examples=30, deadline=None)
 def test_the_changes_applied_to_the_old_index_give_the_new_one(before: Index, after: Index) -> None:
-    found = rows("changes", inputs={"earlier": _snapshot(before), "later": _snapshot(after)}, same_checklist=True)
+    compared = {"earlier": _snapshot(before), "later": _snapshot(after)}
+    found = rows("changes", inputs={**compared, "corrected": UNCORRECTED}, same_checklist=True)
     state = {
         photo: {"species_key": key, "licence": licence}
         for photo, (_, key, licence) in before.items()
@@ -383,6 +386,7 @@ def test_the_changes_applied_to_the_old_index_give_the_new_one(before: Index, af
         for photo, (_, key, licence) in after.items()
         if licence != CLOSED
     }
+    assert {row["note"] for row in found} <= {None}
     # Nothing is said twice, and nothing that did not happen.
     assert len({(row["photo_id"], row["change"]) for row in found}) == len(found)
 

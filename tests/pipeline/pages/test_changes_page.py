@@ -2,6 +2,7 @@
 
 import re
 
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.config.settings import Settings
@@ -82,3 +83,21 @@ def test_another_taxonomy_is_told_by_rank(whole: Settings) -> None:
     _, changes = pages(whole)
     assert "Changes since the last other taxonomy" in changes
     assert re.search(r'<th scope="row">family</th>\s*<td>renamed</td>\s*<td class="number">1</td>', changes)
+
+
+def test_what_a_person_corrected_is_told_apart(whole: Settings) -> None:
+    second_snapshot(whole)
+    assert "Corrected by a person" not in pages(whole)[1]
+    found = [
+        row | {"note": "correction" if row["photo_id"] == "p3" else None} for row in read(whole.paths.table("changes"))
+    ]
+    write(whole.paths, "changes", found)
+    section = pages(whole)[1].partition("Corrected by a person")[2].partition("</section>")[0]
+    assert re.findall(r">(p\d+)</a>", section) == ["p3"]
+
+
+def test_a_table_of_changes_of_an_earlier_version_has_no_corrections(whole: Settings) -> None:
+    second_snapshot(whole)
+    table = whole.paths.table("changes")
+    pq.write_table(pq.read_table(table).drop_columns("note"), table)
+    assert "Corrected by a person" not in pages(whole)[1]
