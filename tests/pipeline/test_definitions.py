@@ -21,8 +21,8 @@ DATASET = {"taxonomy", "split", "training_photos", "manifest"}
 """What every network is trained on."""
 COMPARED = {"baseline", "baseline_matched", "multi_view", "knowledge_transfer"}
 NETWORKS = COMPARED | {"genus_stage"}
-ON_GPU = NETWORKS | {"suspects"}
-"""What computes with a network before there is one of ours, and waits for a GPU where there are any."""
+ON_GPU = NETWORKS | {"suspects", "production", "exam_answers"}
+"""What computes with a network, and waits for a GPU where there are any."""
 CALIBRATIONS = {f"specificity_{name}" for name in COMPARED}
 PARENTS = {
     "gbif_records": set(),
@@ -83,7 +83,6 @@ GROUPS = {
 ALL = set().union(*GROUPS.values())
 OBSERVED = {"gbif_records"}
 """What is watched and not made; shown in the group ingest."""
-TRAINED = ON_GPU | {"production", "exam_answers"}
 RESEARCHED = NETWORKS | CALIBRATIONS | {"comparison"}
 """What a refresh does without."""
 BESIDE = {"dataset_page", "suspects"}
@@ -101,8 +100,6 @@ def test_every_asset_names_all_that_it_reads() -> None:
     assert {key.to_user_string() for key in graph.observable_asset_keys} == OBSERVED
 
 
-def test_networks_share_one_pool() -> None:
-    for name in TRAINED:
 def test_what_needs_a_gpu_shares_one_pool() -> None:
     for name in ON_GPU:
         node = defs.resolve_asset_graph().get(dg.AssetKey(name))
@@ -114,7 +111,6 @@ def test_queries_are_limited_and_trainings_are_not() -> None:
         if node.name in OBSERVED:
             continue
         limited = PROCESSOR.items() <= node.definition.tags.items()
-        assert limited == (node.name not in TRAINED), node.name
         assert limited == (node.name not in ON_GPU), node.name
 
 
