@@ -79,14 +79,14 @@ def run(*, folder: Path, runs: int) -> Report:
     return Report(
         part="refresh",
         title=(
-            f"{first:,} photographs grow to {last:,} (seed {seeds[0]}), with {len(growths[0].new_species)} new species; "
-            f"{PACKAGE_BACKBONE} at {IMAGE_SIZE} pixels, one view."
+            f"{first:,} photographs grow to {last:,} (seed {seeds[0]}), with {len(growths[0].new_species)} new "
+            f"species; {PACKAGE_BACKBONE} at {IMAGE_SIZE} pixels, one view."
         ),
         rows=rows,
         goals=goals,
         notes=[
             *notes,
-            "`known`: photographs of species that the champion knows, told among all that the network knows; `new`: others.",
+            "`known`: photographs of species that the champion knows, told among all species; `new`: the others.",
             "Intervals are a paired bootstrap over the photographs of each seed.",
         ],
     )
