@@ -22,10 +22,10 @@ from typing import Any, Final
 from ml.child.pipes import Reporter, session
 from ml.child.tracked import mlflow_errors_told
 from ml.errors import MlError
-from ml.spec import DEVICE_LOCKS, CalibrateSpec, RegisterSpec, StageSpec, TrainSpec
+from ml.spec import DEVICE_LOCKS, CalibrateSpec, ExamSpec, RegisterSpec, StageSpec, TrainSpec
 
 SPECS: Final[Mapping[str, type[StageSpec]]] = {
-    "train": TrainSpec, "calibrate": CalibrateSpec, "register": RegisterSpec,
+    "train": TrainSpec, "calibrate": CalibrateSpec, "register": RegisterSpec, "exam": ExamSpec,
 }  # fmt: skip
 """The stages, and the class of `ml.spec` that each reads."""
 
@@ -75,6 +75,10 @@ def _loaded(stage: str) -> Callable[[Any, Reporter], object]:
         from ml.specificity import stage as calibration  # noqa: PLC0415
 
         return lambda spec, reporter: calibration.run(spec, reporter=reporter)
+    if stage == "exam":
+        from ml.serving import exam  # noqa: PLC0415
+
+        return lambda spec, reporter: exam.run(spec, reporter=reporter)
     from ml.serving import register  # noqa: PLC0415
 
     return lambda spec, reporter: register.run(spec, reporter=reporter)

@@ -32,6 +32,10 @@ from ml.stages.calibration_documents import GroupPoint as GroupPoint  # noqa: PL
 from ml.stages.calibration_documents import OperatingPoint as OperatingPoint  # noqa: PLC0414
 from ml.stages.calibration_documents import SpecificityOptions as SpecificityOptions  # noqa: PLC0414
 from ml.stages.calibration_documents import WatchedTaxon as WatchedTaxon  # noqa: PLC0414
+from ml.stages.exam_documents import ExaminedVersion as ExaminedVersion  # noqa: PLC0414
+from ml.stages.exam_documents import ExamResult as ExamResult  # noqa: PLC0414
+from ml.stages.exam_documents import ExamSpec as ExamSpec  # noqa: PLC0414
+from ml.stages.exam_documents import VersionAnswers as VersionAnswers  # noqa: PLC0414
 from ml.stages.stage_documents import RANKS as RANKS  # noqa: PLC0414
 from ml.stages.stage_documents import NetworkName as NetworkName  # noqa: PLC0414
 from ml.stages.stage_documents import Rank as Rank  # noqa: PLC0414

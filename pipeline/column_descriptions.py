@@ -81,6 +81,15 @@ OF_TABLE: Final[dict[str, dict[str, str]]] = {
         "change": "What happened to the photograph since the last snapshot.",
         **_CHANGED,
     },
+    "drift": {
+        "kind": "What the photographs are told apart by; a cell is five by five degrees.",
+        "value": "Its value: a name, a code, or a cell's south-western corner; `unknown` where records do not say.",
+        "photographs_before": "Photographs of the snapshot before that have it.",
+        "photographs": "Photographs of this snapshot that have it.",
+        "share_before": "Their share of the snapshot before; null for the first snapshot.",
+        "share": "Their share of this snapshot.",
+        "difference": "How much the share has grown, or shrunk where negative; null for the first snapshot.",
+    },
     "photos": {
         "status": "What became of the photograph: ok, or why it cannot be used.",
         "http_status": "Status of the host's last answer.",
@@ -88,6 +97,14 @@ OF_TABLE: Final[dict[str, dict[str, str]]] = {
         "attempts": "How often the photograph was asked for.",
         "error": "What went wrong in the last attempt.",
         "fetched_at": "When the last attempt ended, in UTC.",
+    },
+    "losses": {
+        "taxon_key": "Key of the species in the last dataset.",
+        "reason": "Why the species loses photographs.",
+        "photos": "Photographs that it loses for this reason.",
+        "gone": "Of them, photographs that are in no other class either.",
+        "photos_before": "Photographs of the species in the last dataset.",
+        "photos_after": "Photographs of the species in this one; 0 where the species is lost.",
     },
     "species": {
         "taxon_key": "Key of the species in the checklist.",
@@ -133,6 +150,11 @@ OF_TABLE: Final[dict[str, dict[str, str]]] = {
     "genus_photos": {
         "taxon_key": "Key of the rare species in the checklist.",
         "node_id": "Node of its genus in the tree.",
+    },
+    "exam": {
+        "species_key": "Key of the species that the observation is now; of a withdrawn one, that it was last.",
+        "withdrawn": "Why the photograph is not shown at present; null where it is.",
+        "since": "Version of the exam that added the photograph.",
     },
     "attribution": {
         "taxon_key": "Key of the species in the checklist.",

@@ -8,7 +8,19 @@ import dagster as dg
 
 from ml.spec import MLFLOW_DEFAULTS
 from pipeline.config.settings import load_settings
-from pipeline.defs import automation, checks, dataset, evaluation, ingest, release, training
+from pipeline.defs import (
+    automation,
+    checks,
+    dataset,
+    evaluation,
+    exam,
+    history,
+    ingest,
+    production,
+    promotion,
+    release,
+    training,
+)
 from pipeline.defs.console import console
 from pipeline.defs.metadata import described
 from pipeline.defs.scope_resource import Scope
@@ -30,13 +42,17 @@ def _group(module: ModuleType, name: str) -> list[dg.AssetsDefinition]:
 defs = dg.Definitions(
     assets=[
         *_group(ingest, "ingest"),
+        *_group(history, "dataset"),
         *_group(dataset, "dataset"),
         *_group(training, "training"),
         *_group(evaluation, "evaluation"),
+        *_group(production, "release"),
         *_group(release, "release"),
+        *_group(exam, "release"),
+        *_group(promotion, "release"),
     ],
     asset_checks=dg.load_asset_checks_from_modules([checks]),
-    jobs=[automation.whole_pipeline],
+    jobs=[automation.whole_pipeline, promotion.promote_job],
     schedules=[automation.weekly_refresh],
     sensors=[automation.growth],
     loggers={"console": console},

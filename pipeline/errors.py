@@ -43,6 +43,10 @@ class IncompleteFetchError(NatureWatchError):
     """Too many photographs could not be fetched, for reasons that pass, to make a dataset of the rest."""
 
 
+class LossesError(NatureWatchError):
+    """A dataset would lose more against the last one than may be lost without a person's consent."""
+
+
 class StorageError(NatureWatchError):
     """A file cannot be read or written: the disk is full, or a folder is closed to this account."""
 

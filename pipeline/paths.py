@@ -64,6 +64,11 @@ class Paths:
         return self.snapshots / str(number) / "index.parquet"
 
     @property
+    def snapshot_shares(self) -> Path:
+        """How the photographs of each snapshot are distributed: one Parquet file each; see `pipeline.history.drift`."""
+        return self.snapshots / "shares"
+
+    @property
     def photos(self) -> Path:
         """Fetched photographs under their SHA-256."""
         return self.data_root / "photos"
@@ -77,6 +82,11 @@ class Paths:
     def attempts(self) -> Path:
         """The journals of all fetches, sealed as Parquet; folded into the ledger `photos.parquet`."""
         return self.data_root / "fetch" / "attempts"
+
+    @property
+    def incomplete_fetch(self) -> Path:
+        """`incomplete.json`: why the last fetch is incomplete, and when to try again (`photos.incomplete`)."""
+        return self.data_root / "fetch" / "incomplete.json"
 
     @property
     def training_photos(self) -> Path:
@@ -102,6 +112,15 @@ class Paths:
         return self.data_root / "datasets" / version
 
     @property
+    def losses_record(self) -> Path:
+        """`losses.json`: whether the next dataset may be built although it loses photographs; see `history.losses`."""
+        return self.data_root / "losses" / "losses.json"
+
+    def kept_photographs(self, identity: str) -> Path:
+        """The photographs of a dataset that passed, for the comparison with the next one."""
+        return self.data_root / "losses" / f"{identity}.parquet"
+
+    @property
     def features(self) -> Path:
         """What frozen layers make of photographs; files here may be removed at any time."""
         return self.data_root / "features"
@@ -115,9 +134,20 @@ class Paths:
         """`production.json`: which training is released next, and why; see `pipeline.production`."""
         return self.data_root / "models" / "production.json"
 
-    def exam_answers(self, exam: str) -> Path:
-        """What model versions answered in one version of the exam."""
-        return self.data_root / "exam" / exam
+    @property
+    def exam_answers(self) -> Path:
+        """What each model version answered in the exam, one file per version, and what was concluded."""
+        return self.data_root / "exam"
+
+    @property
+    def exam_decision(self) -> Path:
+        """`decision.json`: whether the last challenger passed the gate, and why."""
+        return self.exam_answers / "decision.json"
+
+    @property
+    def exam_renames(self) -> Path:
+        """Present names of species that older model versions know under other keys."""
+        return self.exam_answers / "renames.parquet"
 
     def evaluation(self, network: str, version: str) -> Path:
         """Calibration of one trained network, for one content version of its inputs."""

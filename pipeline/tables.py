@@ -123,6 +123,23 @@ CONTRACTS: dict[str, Contract] = {
             "a relicensed photograph has another licence": "change <> 'relicensed' or licence_before <> licence_after",
         },
     ),
+    "drift": Contract(
+        schema=_schema(
+            "kind value",
+            photographs_before=_BIG,
+            photographs=_BIG,
+            share_before=_REAL,
+            share=_REAL,
+            difference=_REAL,
+        ),
+        unique=("kind", "value"),
+        required=("kind", "value", "photographs_before", "photographs", "share"),
+        allowed={"kind": ("class", "species", "country", "cell", "month", "year", "licence")},
+        rules={
+            "shares are between 0 and 1": "share between 0 and 1 and coalesce(share_before, 0) between 0 and 1",
+            "without a snapshot before there is no difference": "(share_before is null) = (difference is null)",
+        },
+    ),
     "photos": Contract(
         schema=_schema(
             "photo_id occurrence_key url status sha256 path licence rights_holder creator error",
@@ -139,6 +156,30 @@ CONTRACTS: dict[str, Contract] = {
         rules={
             "a photograph that is ok has its hash, size and path": f"status <> 'ok' or ({_OK_FACTS})",
             "a path is relative to the data root": "path is null or (path not like '/%' and path not like '%..%')",
+        },
+    ),
+    "losses": Contract(
+        schema=_schema("taxon_key species reason", photos=_BIG, gone=_BIG, photos_before=_BIG, photos_after=_BIG),
+        unique=("taxon_key", "reason"),
+        required=("taxon_key", "species", "reason", "photos", "gone", "photos_before", "photos_after"),
+        allowed={
+            "reason": (
+                "gone from GBIF",
+                "another licence",
+                "not fetched",
+                "gone from its host",
+                "unusable file",
+                "re-identified",
+                "too few images",
+                "over a cap",
+                "duplicate",
+                "left out by a rule",
+            )
+        },
+        rules={
+            "a species loses no more photographs than it had": "photos between 1 and photos_before",
+            "only a re-identified photograph is in another class": "gone <= photos and "
+            "(gone = photos or reason = 're-identified')",
         },
     ),
     "species": Contract(
@@ -211,6 +252,14 @@ CONTRACTS: dict[str, Contract] = {
         schema=_schema("photo_id occurrence_key observation_id taxon_key species path", node_id=_INT),
         unique=("photo_id",),
         required=("photo_id", "occurrence_key", "observation_id", "taxon_key", "species", "node_id", "path"),
+    ),
+    "exam": Contract(
+        schema=_schema(
+            "photo_id occurrence_key observation_id checklist_key species_key species path withdrawn", since=_INT
+        ),
+        unique=("photo_id",),
+        required=("photo_id", "occurrence_key", "observation_id", "species_key", "species", "path", "since"),
+        rules={"versions count from 1": "since >= 1"},
     ),
     "attribution": Contract(
         schema=_schema("photo_id taxon_key species licence rights_holder creator credit url"),

@@ -21,7 +21,7 @@ GROUPS: Final = {
     "dataset": "Choose the species, divide the photographs, pack them",
     "training": "Train the paper's networks",
     "evaluation": "Choose how sure each must be, and compare them",
-    "release": "Register the best, and serve it",
+    "release": "Refresh one network, judge it, and serve it",
 }
 """The groups in the order of the flow, with what each is for."""
 WIDTH: Final = 460

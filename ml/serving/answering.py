@@ -45,6 +45,21 @@ class Plan:
     embedding: bool
 
 
+class Chosen(NamedTuple):
+    """The answers about N photographs, as nodes of the tree."""
+
+    tempered: Floats
+    """Calibrated probabilities of the species, whatever the question. Shape N x classes."""
+    allowed: Floats
+    """The same under the question's `within`."""
+    nodes: npt.NDArray[np.int32]
+    """The answer; the root (0) is abstaining. Shape N."""
+    probabilities: Floats
+    """Its probability. Shape N."""
+    thresholds: Floats
+    """What it was compared with. Shape N."""
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Answering:
     """The taxonomy and the calibration of one model version."""
@@ -99,6 +114,22 @@ class Answering:
         target = self.calibration.target
         return target, thresholds.of_groups(thresholds.position(target))
 
+    def choose(self, probabilities: Floats, plan: Plan) -> Chosen:
+        """The answer about each photograph, without words.
+
+        Args:
+            probabilities: Of species, before any temperature. Shape N x classes.
+            plan: What is asked.
+        """
+        taxonomy, tempered = self.taxonomy, temper(probabilities, self.calibration.temperature)
+        found = candidates(
+            tempered, taxonomy, plan.within or None, rule=plan.rule, reward=self.thresholds.reward,
+            renormalise=plan.renormalise,
+        )  # fmt: skip
+        thresholds = plan.thresholds[self.thresholds.group_of(found)]
+        allowed = restrict(tempered, taxonomy, plan.within, renormalise=plan.renormalise) if plan.within else tempered
+        return Chosen(tempered, allowed, *select(found, thresholds), thresholds)
+
     def answers(self, looks: Looks, plan: Plan) -> list[dict[str, Any]]:
         """One answer for each photograph.
 
@@ -114,19 +145,15 @@ class Answering:
             photograph looks, whatever `within` says, as `ml.specificity.novelty.Novelty.judge` explains; None where the
             version cannot tell. `embedding` is there where it was asked for.
         """
-        taxonomy, tempered = self.taxonomy, temper(looks.probabilities, self.calibration.temperature)
-        watch = self._watch(tempered)
-        novelty = [None] * len(tempered) if self.novelty is None else self.novelty.judge(looks.embeddings)
-        found = candidates(
-            tempered, taxonomy, plan.within or None, rule=plan.rule, reward=self.thresholds.reward,
-            renormalise=plan.renormalise,
-        )  # fmt: skip
-        thresholds = plan.thresholds[self.thresholds.group_of(found)]
-        allowed = restrict(tempered, taxonomy, plan.within, renormalise=plan.renormalise) if plan.within else tempered
+        taxonomy, chosen = self.taxonomy, self.choose(looks.probabilities, plan)
+        watch = self._watch(chosen.tempered)
+        novelty = [None] * len(watch) if self.novelty is None else self.novelty.judge(looks.embeddings)
+        allowed = chosen.allowed
         species = np.argsort(-allowed, axis=1, kind="stable")[:, : plan.top]
         rows = zip(
-            *select(found, thresholds), thresholds, sum_up(allowed, taxonomy), species, watch, novelty, strict=True
-        )
+            chosen.nodes, chosen.probabilities, chosen.thresholds, sum_up(allowed, taxonomy), species, watch, novelty,
+            strict=True,
+        )  # fmt: skip
         answers: list[dict[str, Any]] = [
             {
                 "taxon": taxonomy.name[node],

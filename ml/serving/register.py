@@ -82,6 +82,9 @@ def run(spec: RegisterSpec, *, reporter: Reporter) -> RegisterResult:
         reporter.info(f"registered {spec.model_name} version {known.version}")
     else:
         reporter.info(f"{spec.model_name} version {known.version} is this specification already")
+        if known.run_id:
+            # The version is the last thing that is written: a run that was killed after it lacks its end alone.
+            client.set_terminated(known.run_id)
     client.set_registered_model_alias(spec.model_name, CHALLENGER, known.version)
     result = RegisterResult(
         mlflow_run_id=str(known.run_id),
@@ -244,6 +247,7 @@ def _register(client: MlflowClient, tracked: ChildRun, *, spec: RegisterSpec) ->
         tracked.log_file(card, folder="card")
     for figure in spec.figures.values():
         tracked.log_file(figure, folder="figures")
+    _remove_unfinished(client, tracked)
     metrics = {final_metric(name): number for name, number in spec.metrics.items()}
     tracked.log_metrics(metrics)
     tracked.set_tags(spec.version_tags)
@@ -268,6 +272,20 @@ def _register(client: MlflowClient, tracked: ChildRun, *, spec: RegisterSpec) ->
         description=description(spec.model_card.read_text(encoding="utf-8").removeprefix("# "), uri=spec.tracking.uri),
         model_id=model.model_id,
     )
+
+
+def _remove_unfinished(client: MlflowClient, tracked: ChildRun) -> None:
+    """Remove what a registration that was killed has left of its model: no version names it, and none ever will."""
+    experiment = client.get_run(tracked.run_id).info.experiment_id
+    # Versions that are searched for do not say their model's identifier, but where they were made from.
+    named = {version.source for version in client.search_model_versions(f"run_id = '{tracked.run_id}'")}
+    for model in client.search_logged_models([experiment], filter_string=f"source_run_id = '{tracked.run_id}'"):
+        if model.model_uri in named:
+            continue
+        location = urlsplit(model.artifact_location)
+        if location.scheme == "file":
+            shutil.rmtree(unquote(location.path), ignore_errors=True)
+        client.delete_logged_model(model.model_id)
 
 
 def _log_model(spec: RegisterSpec) -> ModelInfo:

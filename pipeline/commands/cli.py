@@ -19,6 +19,7 @@ leave_on_signals()
 
 # ruff: noqa: E402 (the imports take a moment, in which somebody may press Ctrl-C)
 import argparse
+import importlib
 import importlib.util
 import os
 import runpy
@@ -26,6 +27,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from pipeline.errors import NatureWatchError, NotReadyError
@@ -43,6 +45,10 @@ HANDED_OVER: Final = {
     "replica": ("demo", "serve the embedded GBIF and photo replica"),
 }
 """Commands that another package implements: the module, and what it does."""
+OWN: Final = {
+    "promote": "choose by hand which registered version users get",
+}
+"""Commands with a module of their own in this package, which loads nothing heavy before it is run, and what they do."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -66,12 +72,25 @@ def _answer(arguments: list[str]) -> int:
         return _hand_over(arguments[0], arguments[1:])
     options = build_parser().parse_args(arguments)
     settings = _settings(options.config)
-    if options.command == "run":
+    if options.command in OWN:
+        return int(_module(options.command).run(settings, options))
+    from pipeline.commands.dagster_home import prepare_dagster_home  # noqa: PLC0415
+
+    prepare_dagster_home(settings.paths)
+    if options.command in {"run", "refresh"}:
         with cursor_restored():
-            return supervised(lambda: _run(settings, selection=options.select), stopping=_stopping)
+            return supervised(
+                lambda: _run(settings, selection=options.select, accept_losses=options.accept_losses),
+                stopping=_stopping,
+            )
     from pipeline.commands.ui import serve  # noqa: PLC0415
 
     return serve(settings, port=options.port, mlflow_port=options.mlflow_port, browser=not options.no_browser)
+
+
+def _module(command: str) -> ModuleType:
+    """The module of one of the commands of `OWN`: `add_options` adds its options to a parser, `run` does the work."""
+    return importlib.import_module(f"pipeline.commands.{command}")
 
 
 def _stopping() -> None:
@@ -96,7 +115,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The options of `naturewatch run` and `naturewatch ui`, and the names of the commands that are handed over."""
+    """The options of the commands of this package, and the names of the commands that are handed over."""
     parser = _Parser(
         prog="naturewatch", description="From iNaturalist observations on GBIF to a calibrated identifier."
     )
@@ -105,11 +124,23 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--select", default=EVERYTHING, help="Dagster's asset selection, e.g. 'group:ingest or group:dataset'"
     )
+    refresh = commands.add_parser(
+        "refresh", help="run the pipeline on what changed, with one network that goes on from the champion"
+    )
+    refresh.set_defaults(select=None)
+    for command in (run, refresh):
+        command.add_argument(
+            "--accept-losses", metavar="REASON",
+            help="let a dataset pass that has lost more species or photographs than refresh.most_lost_* allow",
+        )  # fmt: skip
     ui = commands.add_parser("ui", help="open the Dagster UI, and MLflow's beside it")
     ui.add_argument("--port", type=_port, default=3000, help="the Dagster UI's port (default 3000)")
     ui.add_argument("--mlflow-port", type=_port, default=5000, help="the MLflow UI's port (default 5000)")
     ui.add_argument("--no-browser", action="store_true", help="do not open a browser when the UIs are ready")
-    for command in (run, ui):
+    own = {name: commands.add_parser(name, help=purpose) for name, purpose in OWN.items()}
+    for name, command in own.items():
+        _module(name).add_options(command)
+    for command in (run, refresh, ui, *own.values()):
         command.add_argument("--config", type=Path, help="the scope's YAML file (default conf/sample.yaml)")
     for name, (_, purpose) in HANDED_OVER.items():
         commands.add_parser(name, help=purpose, add_help=False)
@@ -123,15 +154,12 @@ def _port(text: str) -> int:
 
 
 def _settings(file: Path | None) -> "Settings":
-    """The configuration, which children read too; the folder of Dagster's instance can be used afterwards."""
-    from pipeline.commands.dagster_home import prepare_dagster_home  # noqa: PLC0415
+    """The configuration, which children read too."""
     from pipeline.config.settings import configuration_file, load_settings  # noqa: PLC0415
 
     # Absolute, for children that run in another folder.
     os.environ["NATUREWATCH_CONFIG"] = str(configuration_file(file))
-    settings = load_settings()
-    prepare_dagster_home(settings.paths)
-    return settings
+    return load_settings()
 
 
 def _hand_over(command: str, arguments: list[str]) -> int:
@@ -163,21 +191,27 @@ def _with_registry(arguments: list[str], *, command: str = "identify") -> list[s
     return ["--tracking-uri", settings.tracking_uri, "--model-name", settings.registry.model_name, *rest]
 
 
-def _run(settings: "Settings", *, selection: str) -> int:
+def _run(settings: "Settings", *, selection: str | None, accept_losses: str | None) -> int:
+    """Run the assets of a selection, or those of a refresh where there is none."""
     from pipeline.commands.preflight import advice, require_ready  # noqa: PLC0415
 
-    if selection == EVERYTHING:
+    whole = {EVERYTHING: "the whole pipeline", None: "the refresh"}
+    if selection in whole:
         # Loading the pipeline takes seconds; which assets a selection names is known after that.
         require_ready(settings, assets=None)
     for line in advice(settings):
         print(f"naturewatch: {line}", file=sys.stderr)
-    what = "the whole pipeline" if selection == EVERYTHING else selection
+    what = whole.get(selection, selection)
     print(f"Running {what} for the scope {settings.name}; data in {settings.paths.data_root}", flush=True)
+    from pipeline.commands.release_lines import refusal  # noqa: PLC0415
     from pipeline.commands.run import materialise  # noqa: PLC0415
+    from pipeline.defs.production import REFRESH  # noqa: PLC0415
 
-    started = time.monotonic()
-    outcome = materialise(settings, selection=selection)
+    started, began = time.monotonic(), time.time()
+    outcome = materialise(settings, selection=REFRESH if selection is None else selection, accept_losses=accept_losses)
     if outcome.problems:
+        for line in refusal(settings, since=began):
+            print(line)
         for problem in outcome.problems:
             _complain(problem, status=1)
         return _complain(f"what is done is kept; the log is {outcome.log}", status=1)

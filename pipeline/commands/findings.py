@@ -9,16 +9,20 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from ml.spec import RESULT_FILE, NetworkName, RegisterResult
+from ml.spec import RESULT_FILE, CalibrateResult, NetworkName, RegisterResult
 from pipeline.comparison.networks import NETWORKS, best_network
 from pipeline.comparison.wording import counted
 from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.errors import NatureWatchError
+from pipeline.exam.decision import read_decision
+from pipeline.exam.observations import exam_version
 from pipeline.gbif.source import SourceRecord
 from pipeline.history.changes import KINDS
 from pipeline.history.snapshots import read_snapshots
 from pipeline.launching.specs import calibrated, result_of, trained
+from pipeline.production.production_specs import production_calibration
+from pipeline.production.record import Production
 from pipeline.query import count, rows, tally
 from pipeline.rejections import removed_by
 
@@ -38,7 +42,7 @@ def finding(settings: Settings, asset: str, *, message: str = "") -> str:
     """
     if asset in NETWORKS or asset == "genus_stage":
         return _network(settings, asset)
-    if asset.startswith("specificity_"):
+    if asset.startswith("specificity_") and asset not in SENTENCES:
         return _promise(settings, asset.removeprefix("specificity_"))
     return SENTENCES[asset](settings) if asset in SENTENCES else message
 
@@ -143,9 +147,19 @@ def _network(settings: Settings, asset: str) -> str:
 
 def _promise(settings: Settings, network: str) -> str:
     name: NetworkName = network  # type: ignore[assignment]
-    found = calibrated(settings, DatasetManifest.read(settings.paths), network=name)
+    return _kept(calibrated(settings, DatasetManifest.read(settings.paths), network=name))
+
+
+def _kept(found: CalibrateResult) -> str:
+    """How far a promise is kept."""
     interval = f"{found.evaluation_accuracy_low * 100:.0f}-{found.evaluation_accuracy_high:.0%}"
     return f"{found.evaluation_accuracy:.1%} right ({interval}), depth {found.evaluation_depth:.1f}"
+
+
+def _production(settings: Settings) -> str:
+    record = Production.read(settings.paths)
+    began = {"adopted": "of the comparison", "continued": f"from version {record.ancestor}", "full": "from nothing"}
+    return f"{record.network} {began[record.how]}, {record.training(settings.paths).metrics['top1']:.1%}"
 
 
 def _best(settings: Settings) -> str:
@@ -153,6 +167,18 @@ def _best(settings: Settings) -> str:
     name = best_network(settings, manifest)
     top1 = trained(settings, manifest, network=name).metrics["top1"]
     return f"best: {name}, {top1:.1%}"
+
+
+def _exam(settings: Settings) -> str:
+    table = settings.paths.table("exam")
+    shown = tally(table, "withdrawn").get((None,), 0)
+    return f"version {exam_version(table)} of the exam, {counted(shown, 'photograph')}"
+
+
+def _judged(settings: Settings) -> str:
+    decision = read_decision(settings)
+    failed = "" if decision.passed else f": {decision.failed[0]}"
+    return f"version {decision.challenger} {'passed' if decision.passed else 'refused'}{failed}"
 
 
 def _registered(settings: Settings) -> str:
@@ -179,6 +205,7 @@ SENTENCES: Final[Mapping[str, Finding]] = {
     "class_map": _changed("class_map", "species"),
     "taxonomy_diff": _changed("taxonomy_diff", "taxa"),
     "split": _split,
+    "exam": _exam,
     "genus_photos": _rows("genus_photos", "photograph", "photographs", after=" of rare species"),
     "attribution": _rows("attribution", "photograph", "photographs", after=" with licence and holder"),
     "training_photos": _pack,
@@ -186,9 +213,12 @@ SENTENCES: Final[Mapping[str, Finding]] = {
     "manifest": lambda settings: f"dataset version {DatasetManifest.read(settings.paths).dataset_version}",
     "dataset_page": lambda settings: _below(settings, settings.paths.reports / "dataset" / "index.html"),
     "comparison": _best,
+    "production": _production,
+    "specificity_production": lambda settings: _kept(production_calibration(settings, Production.read(settings.paths))),
     "candidate": _registered,
+    "exam_answers": _judged,
 }
-"""The sentence of each asset that is no network and no calibration."""
+"""The sentence of each asset that is no network of research and no calibration of one."""
 
 
 def bytes_in_words(size: float) -> str:

@@ -31,9 +31,11 @@ WITHOUT_GPU: Final = ("inception", "resnet", "convnext", "vit_", "eva", "swin")
 
 READS_SOURCE: Final = frozenset({"gbif_download", "photos"})
 """Assets that read from the source, or from the hosts of photographs."""
-NETWORKS: Final = frozenset(NETWORK_TITLES)
+NETWORKS: Final = frozenset(NETWORK_TITLES) | {"production"}
 """Assets that train."""
-NEEDS_MLFLOW: Final = NETWORKS | {f"specificity_{name}" for name in NETWORKS} | {"comparison", "candidate", "champion"}
+NEEDS_MLFLOW: Final = NETWORKS | {f"specificity_{name}" for name in NETWORKS} | {
+    "comparison", "candidate", "exam_answers", "champion",
+}  # fmt: skip
 """Assets that log to MLflow before anything else."""
 
 

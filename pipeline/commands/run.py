@@ -4,7 +4,7 @@ import contextlib
 import functools
 import traceback
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +21,7 @@ from pipeline.commands.selection import assets_of
 from pipeline.config.settings import Settings
 from pipeline.definitions import defs, whole_pipeline
 from pipeline.defs.together import TRAININGS
-from pipeline.errors import NatureWatchError, RunError
+from pipeline.errors import ConfigurationError, NatureWatchError, RunError
 from pipeline.failures import Failures, reason
 from pipeline.files import exclusive
 from pipeline.launching import pools
@@ -29,6 +29,8 @@ from pipeline.launching.gpus import slots
 from pipeline.launching.interrupts import raise_on_signals
 
 RUN_CONFIG: Final[dict[str, Any]] = {"loggers": {"console": {"config": {"log_level": "INFO"}}}}
+LOSSES: Final = "losses"
+"""The asset that looks for losses of a dataset."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,14 +45,15 @@ class Outcome:
     """The file with all that was printed."""
 
 
-def materialise(settings: Settings, *, selection: str) -> Outcome:
+def materialise(settings: Settings, *, selection: str | dg.AssetSelection, accept_losses: str | None = None) -> Outcome:
     """Materialise the selected assets in the Dagster instance of `DAGSTER_HOME`, and show how that goes on.
 
     One after the other, unless several trainings are selected and there are GPUs for more than one at a time.
 
     Args:
         settings: The configuration; the run reads it once more and keeps it.
-        selection: Dagster's asset selection syntax.
+        selection: In Dagster's asset selection syntax, or as its object.
+        accept_losses: Why a person lets pass that the dataset has lost more than is allowed; None lets nothing pass.
 
     Raises:
         ConfigurationError: the selection is malformed or selects nothing.
@@ -60,8 +63,9 @@ def materialise(settings: Settings, *, selection: str) -> Outcome:
         Interrupted: a signal ended the run.
     """
     graph = defs.resolve_asset_graph()
-    keys = assets_of(selection, graph=graph)
+    keys = assets_of(selection, graph=graph) if isinstance(selection, str) else frozenset(selection.resolve(graph))
     names = frozenset(key.to_user_string() for key in keys)
+    config = run_config(names, accept_losses=accept_losses)
     require_ready(settings, assets=names)
     raise_on_signals()
     side_by_side = slots(processes=settings.training.processes)
@@ -75,10 +79,27 @@ def materialise(settings: Settings, *, selection: str) -> Outcome:
             state = _state(settings, keys, graph=graph)
             with Watch(instance=instance, state=state, log=log, title=f"NatureWatch: {settings.name}"):
                 if min(side_by_side, trainings) > 1:
-                    problems = _in_processes(instance, sorted(keys), log=path.name)
+                    problems = _in_processes(instance, sorted(keys), log=path.name, config=config)
                 else:
-                    problems = _in_this_process(instance, sorted(keys), run_id=run_id, log=path.name)
+                    problems = _in_this_process(instance, sorted(keys), run_id=run_id, log=path.name, config=config)
     return Outcome(problems=problems, assets=names, log=path)
+
+
+def run_config(assets: Collection[str], *, accept_losses: str | None) -> dict[str, Any]:
+    """The options of a run.
+
+    Args:
+        assets: The assets that it makes.
+        accept_losses: As for `materialise`.
+
+    Raises:
+        ConfigurationError: losses are to be accepted by a run that does not look for any.
+    """
+    if accept_losses is None:
+        return RUN_CONFIG
+    if LOSSES not in assets:
+        raise ConfigurationError(f"--accept-losses is about the asset {LOSSES}, which is not part of this run")
+    return {**RUN_CONFIG, "ops": {LOSSES: {"config": {"accept": accept_losses}}}}
 
 
 def _state(settings: Settings, keys: frozenset[dg.AssetKey], *, graph: AssetGraph) -> RunState:
@@ -98,7 +119,14 @@ def _explained(log: Path) -> Iterator[None]:
         raise RunError(f"the run stopped: {reason(error)} (the log is {log})") from error
 
 
-def _in_this_process(instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey], *, run_id: str, log: str) -> list[str]:
+def _in_this_process(
+    instance: dg.DagsterInstance,
+    keys: Sequence[dg.AssetKey],
+    *,
+    run_id: str,
+    log: str,
+    config: Mapping[str, Any] = RUN_CONFIG,
+) -> list[str]:
     """Materialise assets one after the other."""
     failures = Failures()
     job = defs.resolve_implicit_global_asset_job_def().with_hooks({failures.hook()})
@@ -109,12 +137,14 @@ def _in_this_process(instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey], 
             raise_on_error=False,
             run_id=run_id,
             tags={pools.PROCESS_TAG: pools.this_process(), RUN_TAG: log},
-            run_config=RUN_CONFIG,
+            run_config=config,
         )
     return [] if result.success else failures.lines(result)
 
 
-def _in_processes(instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey], *, log: str) -> list[str]:
+def _in_processes(
+    instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey], *, log: str, config: Mapping[str, Any] = RUN_CONFIG
+) -> list[str]:
     """Materialise assets in processes of their own, as the UI does: several trainings side by side.
 
     The run shows that it lives by its claims of slots (`pools.MultiprocessSlotClaims`).
@@ -123,7 +153,7 @@ def _in_processes(instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey], *, 
         dg.reconstructable(whole_pipeline),
         instance=instance,
         asset_selection=keys,
-        run_config=RUN_CONFIG,
+        run_config=config,
         tags={RUN_TAG: log},
         raise_on_error=False,
     ) as result:

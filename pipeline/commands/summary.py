@@ -6,7 +6,7 @@ import shutil
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -14,6 +14,7 @@ from rich.table import Table
 
 from ml.spec import RESULT_FILE, CalibrateResult, NetworkName, TrainResult
 from pipeline.commands.findings import changes, finding, trees
+from pipeline.commands.release_lines import gate_lines, production_lines
 from pipeline.commands.run_state import duration
 from pipeline.comparison.networks import NETWORKS
 from pipeline.comparison.wording import counted
@@ -25,7 +26,10 @@ from pipeline.history.changes import changed_species
 from pipeline.history.snapshots import read_snapshots
 from pipeline.launching.specs import calibrated, result_of, train_hash
 from pipeline.paths import PROJECT_ROOT
+from pipeline.production.production_specs import calibration_folder
+from pipeline.production.record import How
 from pipeline.rejections import counts
+from pipeline.tracking import tags
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -66,14 +70,19 @@ def print_summary(
         console.print(_counts_table(settings, manifest))
     if "changes" in made:
         _print(console, _news(settings))
-    if settings.paths.dataset_manifest.exists():
+    whole = settings.paths.dataset_manifest.exists()
+    if whole:
         manifest = DatasetManifest.read(settings.paths)
         trainings = [name for name in NETWORKS if made & {name, f"specificity_{name}"}]
         networks = _networks_table(settings, manifest, names=trainings)
         if networks.row_count:
             console.print(networks)
-        if "champion" in made:
-            _print(console, _champion(settings, manifest))
+    if "production" in made:
+        _print(console, production_lines(settings))
+    if "exam_answers" in made:
+        _print(console, gate_lines(settings))
+    if "champion" in made and whole:
+        _print(console, _champion(settings, DatasetManifest.read(settings.paths)))
     _print(console, _links(settings, made=made, seconds=seconds))
 
 
@@ -183,23 +192,29 @@ def _interval(found: CalibrateResult) -> str:
 
 def _champion(settings: Settings, manifest: DatasetManifest) -> Iterator[str]:
     """The version that is served, what it promises, and a few of its answers."""
-    from pipeline.registry.gate import champion_of  # noqa: PLC0415 (MLflow is loaded where a champion was made)
+    from pipeline.registry.promotion import champion_of  # noqa: PLC0415 (MLflow is loaded where a champion was made)
 
     version = champion_of(settings)
     if version is None:
         return
-    name = version.tags.get("naturewatch.network", "")
+    name = version.tags.get(tags.NETWORK, "")
     yield f"Champion: {version.name} version {version.version}, the network {name or 'of unknown name'}"
-    if name in NETWORKS and version.tags.get("naturewatch.data_version") == manifest.dataset_version:
-        yield from _promise(settings, manifest, network=name)
+    if name in NETWORKS and version.tags.get(tags.DATA_VERSION) == manifest.dataset_version:
+        yield from _promise(settings, manifest, version, network=name)
     else:
         yield from _older(version, manifest)
     yield ""
 
 
-def _promise(settings: Settings, manifest: DatasetManifest, *, network: NetworkName) -> Iterator[str]:
+def _promise(
+    settings: Settings, manifest: DatasetManifest, version: "ModelVersion", *, network: NetworkName
+) -> Iterator[str]:
+    # A version of earlier code does not name its training, and was one of the compared networks.
+    training = version.tags.get(tags.TRAINING) or train_hash(settings, manifest, network=network)
+    how = cast("How", version.tags.get(tags.HOW, "adopted"))
     try:
-        found = calibrated(settings, manifest, network=network)
+        folder = calibration_folder(settings, network=network, training=training, how=how)
+        found = result_of(CalibrateResult, folder / RESULT_FILE)
     except ChildError as error:
         yield f"  its results cannot be read: {error}"
         return
@@ -217,7 +232,7 @@ def _promise(settings: Settings, manifest: DatasetManifest, *, network: NetworkN
 
 
 def _older(version: "ModelVersion", manifest: DatasetManifest) -> Iterator[str]:
-    data = version.tags.get("naturewatch.data_version", "unknown")
+    data = version.tags.get(tags.DATA_VERSION, "unknown")
     yield f"  It was trained on dataset {data}, and the present one is {manifest.dataset_version};"
     yield "  its model card in the registry says what it promises."
 

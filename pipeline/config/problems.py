@@ -15,6 +15,10 @@ from pipeline.errors import ConfigurationError
 
 PREFIX: Final = "NATUREWATCH__"
 CONFIG_VARIABLE: Final = "NATUREWATCH_CONFIG"
+REPLACED: Final = {
+    "registry.tolerance": "what a challenger may lose is in the section gate, as gate.top1.min_absolute_change"
+}
+"""Keys of earlier versions, and what to set instead."""
 _ADDED_BY_KUBERNETES: Final = re.compile(r"NATUREWATCH_(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP)(_\w+)?)?)")
 """Kubernetes gives every pod such variables of a service named naturewatch."""
 
@@ -40,7 +44,8 @@ def refuse_unknown_variables(model: type[BaseModel]) -> None:
         if not name.startswith(PREFIX) or not _names_key(parts, keys):
             problem = f"unknown key {'.'.join(parts)}" if name.startswith(PREFIX) else "unknown name"
             known = [CONFIG_VARIABLE, *(f"{PREFIX}{'__'.join(key).upper()}" for key in keys)]
-            raise ConfigurationError(f"{problem} in the environment variable {variable}{_meant(name, known)}")
+            meant = _replaced(".".join(parts)) or _meant(name, known)
+            raise ConfigurationError(f"{problem} in the environment variable {variable}{meant}")
 
 
 def refuse_unknown_sections(values: Mapping[str, Any], model: type[BaseModel], *, file: Path) -> None:
@@ -91,7 +96,7 @@ def _origin(loc: tuple[str, ...]) -> str | None:
 def _problem(kind: str, item: Mapping[str, Any], *, key: str, model: type[BaseModel], loc: tuple[str, ...]) -> str:
     if kind == "extra_forbidden":
         neighbours = dict.fromkeys(each[len(loc) - 1] for each, _ in _keys(model) if each[: len(loc) - 1] == loc[:-1])
-        return f"unknown key {key}{_meant(loc[-1], neighbours)}"
+        return f"unknown key {key}{_replaced(key) or _meant(loc[-1], neighbours)}"
     if kind == "missing":
         return f"{'.'.join(loc[:-1])} has too few values" if loc[-1].isdigit() else f"{key} is missing"
     value = item["input"]
@@ -135,6 +140,10 @@ def _names_key(parts: tuple[str, ...], keys: Mapping[tuple[str, ...], FieldInfo]
         key[: len(parts)] == parts or (parts[: len(key)] == key and get_origin(field.annotation) is dict)
         for key, field in keys.items()
     )
+
+
+def _replaced(key: str) -> str:
+    return f"; {REPLACED[key]}" if key in REPLACED else ""
 
 
 def _meant(word: str, known: Iterable[str]) -> str:

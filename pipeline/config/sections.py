@@ -23,6 +23,7 @@ from pipeline.config.values import (
     WebAddress,
     WeightsText,
     Years,
+    checked_host_names,
     checked_hosts,
 )
 
@@ -148,7 +149,10 @@ class PhotoSettings(HostLimits):
     most_failed: float = Field(default=0.01, ge=0, le=1)
     """Share of the photographs that may fail for transient reasons (status `failed`). With more of them the run ends,
     after the ledger is written and before a dataset is made. Five photographs, or a quarter of fewer than twenty, may
-    always be missing; 0 allows none, 1 any number."""
+    always be missing; 0 allows none, 1 any number. Whatever the share, the run ends likewise where a host was left
+    alone (it refused everything, asked for a long pause, or no longer answered), unless `optional_hosts` names it."""
+    optional_hosts: Annotated[tuple[str, ...], AfterValidator(checked_host_names)] = ()
+    """Hosts without which a dataset may be made, by name: what they do not give now, a later run asks for again."""
     ask_again_days: float = Field(default=30.0, ge=0, le=36_500)
     """Days after which a photograph that failed permanently (gone, not_jpeg, corrupt, too_large, blocked) is requested
     again."""
@@ -300,5 +304,3 @@ class RegistrySettings(Section):
     """Address of the Dagster UI, which MLflow runs link to."""
     mlflow_url: WebAddress = "http://127.0.0.1:5000"
     """Address of the MLflow UI, which Dagster's metadata link to."""
-    tolerance: float = Field(default=0.02, ge=0, lt=1)
-    """How far a challenger's validation top-1 may be below the champion's and still replace it, as a share."""

@@ -158,6 +158,16 @@ def checked_hosts(hosts: dict[str, object]) -> dict[str, object]:
     return hosts
 
 
+def checked_host_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Hosts by name; one that is there twice counts once.
+
+    Raises:
+        ValueError: as `checked_hosts`.
+    """
+    checked_hosts(dict.fromkeys(names))
+    return tuple(dict.fromkeys(names))
+
+
 def _address(value: str) -> str:
     try:
         parts = urlsplit(value)

@@ -39,17 +39,31 @@ def build_species(paths: Paths, settings: Settings) -> Path:
     """
     clean = paths.table("clean_occurrences")
     with work_folder(paths.work("species")) as folder:
-        verdicts = to_parquet(
-            "photo_verdicts",
-            inputs={"photos": paths.table("photos"), "clean_occurrences": clean},
-            output=folder / "verdicts.parquet",
-            min_images=settings.split.min_images,
-            photos_per_observation=settings.split.photos_per_observation,
-            photos_per_species=settings.split.photos_per_species,
-            seed=str(settings.split.seed),
-        )
+        verdicts = judge_photographs(paths, settings, output=folder / "verdicts.parquet")
         rejected = to_parquet("species_rejections", inputs={"verdicts": verdicts}, output=folder / "rejected.parquet")
         write_rejections(paths, "species", rejected)
         return to_parquet(
             "species", inputs={"verdicts": verdicts, "clean_occurrences": clean}, output=paths.table("species")
         )
+
+
+def judge_photographs(paths: Paths, settings: Settings, *, output: Path) -> Path:
+    """Write the verdict on every usable photograph: the first rule that removes it, or its species.
+
+    Args:
+        paths: The files of the scope.
+        settings: As for `build_species`.
+        output: The Parquet file to write (photo_id, observation_id, species_key, species, rule, detail).
+
+    Raises:
+        TableError: `photos.parquet` or `clean_occurrences.parquet` is missing.
+    """
+    return to_parquet(
+        "photo_verdicts",
+        inputs={name: paths.table(name) for name in ("photos", "clean_occurrences")},
+        output=output,
+        min_images=settings.split.min_images,
+        photos_per_observation=settings.split.photos_per_observation,
+        photos_per_species=settings.split.photos_per_species,
+        seed=str(settings.split.seed),
+    )

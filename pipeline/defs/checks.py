@@ -13,6 +13,10 @@ from pipeline.defs.logged import shown_by
 from pipeline.defs.metadata import Metadata, percentage, records_table
 from pipeline.defs.scope_resource import Scope
 from pipeline.defs.together import PROCESSOR
+from pipeline.exam.decision import read_decision
+from pipeline.exam.sentences import change, interval, number, title_of
+from pipeline.history.drift import KINDS, MOST_DRIFT, last_distances
+from pipeline.history.losses import LossRecord, problems
 from pipeline.query import count, tally
 from pipeline.tables import CONTRACTS, check_table
 
@@ -58,6 +62,43 @@ def _contract(table: str) -> dg.AssetChecksDefinition:
 
 contracts = [_contract(table) for table in CONTRACTS]
 """One check for each table."""
+
+
+@dg.asset_check(op_tags=PROCESSOR, asset="drift", blocking=False)
+def drift_is_small(scope: Scope) -> dg.AssetCheckResult:
+    """No distance from the snapshot before is larger than 0.1. If one is, the run goes on with a warning."""
+    found = last_distances(scope.settings().paths)
+    large = [f"{KINDS[kind]}: {distance:.1%}" for kind, distance in found.items() if distance > MOST_DRIFT]
+    measured = {f"distance of {KINDS[kind]} (%)": percentage(distance) for kind, distance in found.items()}
+    return dg.AssetCheckResult(
+        passed=not large,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            **measured,
+            "limit (%)": percentage(MOST_DRIFT),
+            "large": ", ".join(large) or "none",
+            "page": shown_by("dataset_page"),
+        },
+    )
+
+
+@dg.asset_check(op_tags=PROCESSOR, asset="losses", blocking=True)
+def losses_accepted(scope: Scope) -> dg.AssetCheckResult:
+    """No more species and photographs are lost than `refresh.most_lost_*` allow, or a person has let it pass."""
+    settings = scope.settings()
+    record = LossRecord.read(settings.paths)
+    if record is None:
+        return _verdict(["losses was not compared yet; materialise the asset losses"], {})
+    measured: dict[str, Metadata] = {
+        "species of the last dataset": record.species_before,
+        "species lost": record.species_lost,
+        "photographs of the last dataset": record.photos_before,
+        "photographs lost": record.photos_lost,
+        "limit for species (%)": percentage(settings.refresh.most_lost_species),
+        "limit for photographs (%)": percentage(settings.refresh.most_lost_photos),
+        "let pass, because": record.accepted or "nobody had to",
+    }
+    return _verdict(problems(settings.paths, settings, record), measured)
 
 
 @dg.asset_check(op_tags=PROCESSOR, asset="species", blocking=True)
@@ -138,6 +179,38 @@ def counts_add_up(scope: Scope) -> dg.AssetCheckResult:
         "left out in all": sum(each.rows_removed for each in found),
     }
     return _verdict(balance(paths), measured)
+
+
+@dg.asset_check(op_tags=PROCESSOR, asset="exam_answers", blocking=True)
+def gate(scope: Scope) -> dg.AssetCheckResult:
+    """On the exam the challenger is no worse than the champion, and the best one of the last year, as the gate allows.
+
+    If it is worse, the champion stays, and the run ends with the reason. The section `gate` says what may be lost;
+    `naturewatch promote VERSION --force REASON` promotes the version all the same.
+    """
+    decision = read_decision(scope.settings())
+    verdicts = [
+        {
+            "against": f"version {each.other}",
+            "metric": title_of(verdict.metric, verdict.title, target=decision.target),
+            "challenger": number(verdict.metric, verdict.challenger),
+            "other": number(verdict.metric, verdict.other),
+            "change": change(verdict.metric, verdict.change),
+            "95 % interval": interval(verdict.metric, verdict.low, verdict.high),
+            "photographs": verdict.photos,
+            "passed": "yes" if verdict.passed else "no",
+        }
+        for each in decision.comparisons
+        for verdict in each.verdicts
+    ]
+    measured: dict[str, Metadata] = {
+        "challenger": decision.challenger,
+        "champion": decision.champion or "none yet",
+        "exam": decision.exam,
+        "metrics": records_table(verdicts, none="nothing to compare with"),
+        "reasons": dg.MetadataValue.md("\n".join(f"- {reason}" for reason in (*decision.reasons, *decision.notes))),
+    }
+    return _verdict(decision.failed, measured)
 
 
 @dg.asset_check(op_tags=PROCESSOR, asset="leakage", additional_deps=["split", "taxonomy"], blocking=False)

@@ -37,7 +37,9 @@ from pipeline.defs.metadata import (
 from pipeline.defs.mlflow_runs import mlflow_answers, run_tags
 from pipeline.defs.scope_resource import Scope
 from pipeline.defs.together import PROCESSOR, SOON
+from pipeline.exam.observations import build_exam
 from pipeline.files import sha256_of
+from pipeline.history.losses import require_passed
 from pipeline.history.taxonomy_history import build_taxonomy_history
 from pipeline.pages.charts import long_tail, rejections_chart
 from pipeline.pages.dataset_page import build_dataset_page
@@ -50,12 +52,13 @@ from pipeline.tracking.runs import dataset_run
 @dg.asset(
     op_tags=PROCESSOR,
     kinds=TABLE,
-    deps=["clean_occurrences", "photos"],
+    deps=["clean_occurrences", "photos", "losses"],
     code_version=code_version("photo_verdicts", "species_rejections", "species", "rejection_lines", python=2),
 )
 def species(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
     """Species with at least `split.min_images` usable photographs: the classes of the networks."""
     settings = scope.settings()
+    require_passed(settings.paths)
     table = build_species(settings.paths, settings)
     removed = removed_table(removed_by(settings.paths, "species"), unit="photographs")
     return table_result(context, settings, table, metadata={"left out": removed, "picture": shown_by("manifest")})
@@ -100,6 +103,10 @@ def taxonomy(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeR
     return table_result(context, settings, table, metadata={"taxa": mapping_table(by_rank, columns=("rank", "taxa"))})
 
 
+REDRAWN = (
+    "the section `split` of the configuration tells the sides apart in a new way: the exam asks only what was on the "
+    "validation side under every way so far, and %d of its photographs are withdrawn"
+)
 HISTORY_VERSION = code_version("species_of_occurrences", "class_map", "taxonomy_diff", "taxonomy_changes", python=2)
 
 
@@ -237,6 +244,37 @@ def leakage(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeRe
 
 @dg.asset(
     op_tags=PROCESSOR,
+    kinds=TABLE,
+    deps=["split", "taxonomy", "class_map", "rejections"],
+    code_version=code_version("exam", "exam_renames", python=1),
+)
+def exam(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
+    """Validation photographs on which all model versions are judged: frozen, and growing only by addition.
+
+    It goes on from what it was. What leaves the dataset is withdrawn and keeps its row; what is identified anew is
+    asked by its present name.
+    """
+    settings = scope.settings()
+    built = build_exam(settings.paths, settings)
+    if built.redrawn:
+        context.log.warning(REDRAWN, built.withdrawn.get("training", 0))
+    return table_result(
+        context,
+        settings,
+        built.table,
+        metadata={
+            "version": built.version,
+            "photographs": built.photos,
+            "observations": built.observations,
+            "species": built.species,
+            "added": built.added,
+            "withdrawn": removed_table(built.withdrawn, unit="photographs"),
+        },
+    )
+
+
+@dg.asset(
+    op_tags=PROCESSOR,
     kinds={"json", "mlflow"},
     deps=[
         "gbif_download", "occurrences", "media", "clean_occurrences", "photo_index", "photos", "species", "rejections",
@@ -294,14 +332,14 @@ class PageConfig(dg.Config):
     op_tags=SOON,
     kinds={"html", "mlflow"},
     deps=[
-        "gbif_download", "occurrences", "media", "clean_occurrences", "changes", "photos", "species", "rejections",
-        "taxonomy", "taxonomy_diff", "split", "attribution", "leakage", "manifest",
+        "gbif_download", "occurrences", "media", "clean_occurrences", "changes", "drift", "photos", "species",
+        "rejections", "taxonomy", "taxonomy_diff", "split", "attribution", "leakage", "manifest",
     ],
     code_version=code_version(
         "species_per_class", "long_tail", "observation_places", "leakage_examples", "chosen_taxa",
         "taxon_sheet", "taxonomy_changes", "dataset_summary", "species_kingdoms", "species_list", "same_photographs",
         "rejection_examples", "rejection_records", "changes_species", "changes_replaced", "changed_photographs",
-        "changed_species", python=2,
+        "changed_species", "drift_distances", "drift_moves", python=2,
     ),
 )  # fmt: skip
 def dataset_page(context: dg.AssetExecutionContext, scope: Scope, config: PageConfig) -> dg.MaterializeResult[None]:

@@ -28,6 +28,8 @@ DATASET_PAGE: Final = "dataset/index.html"
 """Place of the dataset page among the artifacts of the run of its dataset version; the other pages are beside it."""
 REPORT: Final = "comparison.html"
 """Place of the comparison's report among the artifacts of its run."""
+EXAM: Final = "exam/exam.html"
+"""Place of the page on the exam among the artifacts of the run that registered the challenger."""
 CARD: Final = "card/model_card.html"
 """Place of the model card among the artifacts of the run that registered the version."""
 

@@ -1,11 +1,10 @@
-"""Group `release`: the best network as a model version of the MLflow registry, and the gate before users get it."""
+"""Group `release`: the best network as a model version of the MLflow registry."""
 
 import dagster as dg
 
 from ml.spec import RegisterResult
-from pipeline.comparison.networks import NETWORKS, best_network
+from pipeline.comparison.networks import NETWORKS
 from pipeline.dataset.manifest import DatasetManifest
-from pipeline.defs.evaluation import COMPARED
 from pipeline.defs.logged import CARD
 from pipeline.defs.metadata import result
 from pipeline.defs.mlflow_runs import mlflow_answers, run_tags
@@ -14,29 +13,28 @@ from pipeline.defs.together import PROCESSOR
 from pipeline.defs.version_links import numbers_and_links
 from pipeline.launching.launch import run_child
 from pipeline.launching.specs import result_of
+from pipeline.production.record import Production
 from pipeline.registry.candidate import candidate_spec
-from pipeline.registry.gate import promote
 from pipeline.tracking.runs import log_files
 
 
 @dg.asset(
     op_tags=PROCESSOR,
     kinds={"mlflow"},
-    deps=["taxonomy", "split", "attribution", "manifest", *COMPARED, "comparison"],
-    code_version="1",
+    deps=["taxonomy", "split", "attribution", "manifest", "production", "specificity_production"],
+    code_version="2",
 )
 def candidate(
     context: dg.AssetExecutionContext, scope: Scope, pipes: dg.PipesSubprocessClient
 ) -> dg.MaterializeResult[None]:
-    """The network with the best validation accuracy, registered as a model version under the alias `challenger`.
+    """The training of `production`, registered as a model version under the alias `challenger`.
 
     It carries weights, thresholds, model card, figures and attribution. The same weights are registered once.
     """
     settings = scope.settings()
     mlflow_answers(settings)
-    dataset = DatasetManifest.read(settings.paths)
-    network = best_network(settings, dataset)
-    spec = candidate_spec(settings, dataset, network=network, tags=run_tags(settings, context))
+    dataset, production = DatasetManifest.read(settings.paths), Production.read(settings.paths)
+    spec = candidate_spec(settings, dataset, production=production, tags=run_tags(settings, context))
     file = run_child(
         context=context,
         pipes=pipes,
@@ -52,33 +50,9 @@ def candidate(
         settings,
         data_version=spec.spec_hash,
         metadata={
-            "network": NETWORKS[network].title,
+            "network": NETWORKS[production.network].title,
             "version": f"{registered.model_name} {registered.version}",
             **numbers_and_links(settings, registered.version),
             "model card as text": dg.MetadataValue.md(spec.model_card.read_text(encoding="utf-8")),
-        },
-    )
-
-
-@dg.asset(op_tags=PROCESSOR, kinds={"mlflow"}, deps=["candidate"], code_version="1")
-def champion(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
-    """The model version that users are served: the challenger, unless its validation accuracy falls behind.
-
-    How far it may fall behind is `registry.tolerance`.
-    """
-    settings = scope.settings()
-    mlflow_answers(settings)
-    decision = promote(settings)
-    context.log.info(decision.reason)
-    return result(
-        context,
-        settings,
-        data_version=decision.champion,
-        metadata={
-            "version": f"{settings.registry.model_name} {decision.champion}",
-            **numbers_and_links(settings, decision.champion),
-            "decision": decision.reason,
-            "challenger": decision.challenger,
-            "promoted": "yes" if decision.promoted else "no",
         },
     )

@@ -63,12 +63,17 @@ def train_network(
         for seed in settings.training.seeds:
             specs = train_specs(settings, manifest, network=network, seed=seed, tags=tags, workers=workers)
             files = [
-                _run(spec, stage="train", context=context, pipes=pipes, processes=processes, variables=devices)
+                run_stage(spec, stage="train", context=context, pipes=pipes, processes=processes, variables=devices)
                 for spec in specs
             ]
             results.append(result_of(TrainResult, files[-1]))
-    version = digest_of(*(sha256_of(each.weights) for each in results))
-    return result(context, settings, data_version=version, metadata=_training_metadata(settings, results))
+    version = weights_version(results)
+    return result(context, settings, data_version=version, metadata=training_metadata(settings, results))
+
+
+def weights_version(results: Sequence[TrainResult]) -> str:
+    """The data version of trainings: what they learnt."""
+    return digest_of(*(sha256_of(each.weights) for each in results))
 
 
 def calibrate_network(
@@ -88,15 +93,20 @@ def calibrate_network(
     results = []
     for seed in settings.training.seeds:
         spec = calibrate_spec(settings, manifest, network=network, seed=seed, tags=tags)
-        file = _run(spec, stage="calibrate", context=context, pipes=pipes)
+        file = run_stage(spec, stage="calibrate", context=context, pipes=pipes)
         results.append(result_of(CalibrateResult, file))
+    metadata = calibration_metadata(settings, results)
+    return result(context, settings, data_version=calibration_version(results), metadata=metadata)
+
+
+def calibration_version(results: Sequence[CalibrateResult]) -> str:
+    """The data version of calibrations: their numbers and reports."""
     reports = [each.report.read_text(encoding="utf-8") for each in results]
     numbers = [each.model_dump(include=NUMBERS, mode="json") for each in results]
-    metadata = _calibration_metadata(settings, results)
-    return result(context, settings, data_version=digest_of(numbers, reports), metadata=metadata)
+    return digest_of(numbers, reports)
 
 
-def _run(
+def run_stage(
     spec: TrainSpec | CalibrateSpec,
     *,
     stage: str,
@@ -113,7 +123,7 @@ def _run(
     )  # fmt: skip
 
 
-def _training_metadata(settings: Settings, results: Sequence[TrainResult]) -> dict[str, Metadata]:
+def training_metadata(settings: Settings, results: Sequence[TrainResult]) -> dict[str, Metadata]:
     """What the UI shows of a training: the first seed, which is the released one, and a table of all seeds."""
     first = results[0]
     pairs = pq.read_table(first.confusions, filters=[("side", "=", "validation")]).to_pylist()[:CONFUSED]
@@ -162,7 +172,7 @@ def _share(value: float | None) -> str | None:
     return None if value is None or math.isnan(value) else percent(value)
 
 
-def _calibration_metadata(settings: Settings, results: Sequence[CalibrateResult]) -> dict[str, Metadata]:
+def calibration_metadata(settings: Settings, results: Sequence[CalibrateResult]) -> dict[str, Metadata]:
     """What the UI shows of a calibration: the first seed, which is the released one, and a table of all seeds."""
     first = results[0]
     points = [

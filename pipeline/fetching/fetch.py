@@ -4,8 +4,9 @@ The run itself is in `fetcher`; what is remembered, in `journal` and `ledger` of
 missing, in `missing`.
 """
 
+import datetime as dt
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from pipeline.config.settings import Settings
@@ -15,9 +16,10 @@ from pipeline.fetching.hosts import Patience
 from pipeline.fetching.loop import run
 from pipeline.files import exclusive, work_folder
 from pipeline.paths import Paths
+from pipeline.photos.incomplete import IncompleteFetch, remember
 from pipeline.photos.journal import open_journal
 from pipeline.photos.ledger import fold, limits_of, plan
-from pipeline.photos.missing import Missing, shortfall
+from pipeline.photos.missing import Missing, incomplete
 from pipeline.photos.progress import Report
 from pipeline.photos.verification import Verifier, verify
 from pipeline.query import count
@@ -36,19 +38,31 @@ class FetchSummary:
     seconds: float
     missing: list[Missing] = field(default_factory=list)
     """Photographs with the status `failed`, which the next run asks for again, by host."""
+    ended_at: dt.datetime = field(default_factory=lambda: dt.datetime.now(tz=dt.UTC))
 
-    def require_complete(self, *, most_failed: float) -> None:
-        """Refuse a fetch that too many photographs are missing of.
+    def incomplete(self, *, most_failed: float, optional_hosts: Collection[str] = ()) -> IncompleteFetch | None:
+        """What is missing for a dataset, and when to try again; None where nothing is (`pipeline.photos.missing`)."""
+        return incomplete(
+            self.missing,
+            photos=sum(self.statuses.values()),
+            most_failed=most_failed,
+            optional_hosts=optional_hosts,
+            ended_at=self.ended_at,
+        )
+
+    def require_complete(self, *, most_failed: float, optional_hosts: Collection[str] = ()) -> None:
+        """Refuse a fetch that too much is missing of.
 
         Args:
             most_failed: The setting `photos.most_failed`.
+            optional_hosts: The setting `photos.optional_hosts`.
 
         Raises:
-            IncompleteFetchError: more than that failed for reasons that pass.
+            IncompleteFetchError: a host was left alone, or more than that failed for reasons that pass.
         """
-        problem = shortfall(self.missing, photos=sum(self.statuses.values()), most_failed=most_failed)
-        if problem is not None:
-            raise IncompleteFetchError(problem)
+        found = self.incomplete(most_failed=most_failed, optional_hosts=optional_hosts)
+        if found is not None:
+            raise IncompleteFetchError(found.reason)
 
 
 def fetch_photos(
@@ -63,7 +77,8 @@ def fetch_photos(
 
     A run asks only for photographs that were never asked for, failed for a passing reason, or whose file is gone. It
     can be killed at any moment: what was finished before is kept, and the next run goes on from there. Whether enough
-    came is for the caller to ask (`FetchSummary.require_complete`).
+    came is for the caller to ask (`FetchSummary.require_complete`); where it did not, a record says so until it does
+    (`pipeline.photos.incomplete`).
 
     Args:
         paths: The files of the scope.
@@ -102,13 +117,16 @@ def fetch_photos(
                     run(fetcher.run(wanted, authorities=todo.authorities))
             if todo.photos:
                 log(report.line())
-            return FetchSummary(
+            summary = FetchSummary(
                 requests=fetcher.requests,
                 statuses=fold(paths),
                 missing=fetcher.missing,
                 bytes=report.bytes,
                 seconds=report.seconds,
             )
+            photos = settings.photos
+            remember(paths, summary.incomplete(most_failed=photos.most_failed, optional_hosts=photos.optional_hosts))
+            return summary
     except OSError as error:
         raise StorageError(
             f"the fetch of photographs stopped, for {error.filename or paths.data_root} cannot be written "

@@ -16,10 +16,9 @@ from typing import Final
 from pipeline.config.settings import PhotoSettings
 from pipeline.fetching.addresses import host_of_authority, host_of_text
 from pipeline.fetching.budget import Budget
-from pipeline.fetching.encodings import JPEG_SIGNATURE
 from pipeline.fetching.exchange import DOUBTFUL, Exchange, Getter, PermanentError, TransientError, opened_session
 from pipeline.fetching.hosts import ClosedError, Host, Patience
-from pipeline.fetching.refusals import REFUSED, Refusals, failed, is_page
+from pipeline.fetching.refusals import ABSENT, REFUSED, SOUND, Refusals, failed, is_page
 from pipeline.photos.journal import AGAIN, Attempt, Journal
 from pipeline.photos.ledger import Authority, photos_of
 from pipeline.photos.missing import Missing
@@ -59,6 +58,8 @@ class _End:
     blamed: Host
     refused: bool = False
     """Whether that may be about everything the host has."""
+    absent: bool = False
+    """Whether it is, as far as one answer can tell, about this photograph alone."""
 
 
 class Fetcher:
@@ -120,6 +121,7 @@ class Fetcher:
                 host=name,
                 photos=photos,
                 reason=self._host(name).closed or self._reasons[name],
+                closed=self._host(name).closed is not None,
                 opens_at=self._host(name).opens_at,
             )
             for name, photos in self._failed.items()
@@ -140,7 +142,7 @@ class Fetcher:
                 reporting = group.create_task(self._report_often())
                 await self._fetch_all(wanted, authorities=authorities)
                 for name in list(self._refusals):
-                    await self._settle(self._host(name))
+                    await self._settle(self._host(name), ending=True)
                 reporting.cancel()
 
     async def _fetch_all(self, wanted: Path, *, authorities: Sequence[Authority]) -> None:
@@ -176,10 +178,16 @@ class Fetcher:
             end = await self._ask(photo, photo.other_url)
         if end is None:
             return
+        refusals = self._refusals[photo.host.name]
         if end.refused:
-            await self._refused(photo, end.attempt)
+            sent_at = photo.exchange.sent_at or 0.0
+            refusals.hold(end.attempt, sent_at=sent_at, absent=end.absent)
         else:
             self._append(end.attempt, blamed=end.blamed)
+            if end.attempt.status == "failed" and end.blamed is photo.host and photo.host.closed is None:
+                refusals.failed()
+        if refusals.is_doubtful() or (refusals.holds and photo.host.closed is not None):
+            await self._settle(photo.host)
 
     async def _ask(self, photo: _Photo, address: str) -> _End | None:
         """All attempts at one address; None where what came is recorded."""
@@ -206,11 +214,13 @@ class Fetcher:
             except PermanentError as problem:
                 # A network that wants a log-in first redirects every request to its own address.
                 led_astray = problem.status == "blocked" and photo.exchange.replied
-                refused = problem.http_status in REFUSED or led_astray
-                if not refused:
+                absent = problem.http_status in ABSENT
+                refused = problem.http_status in REFUSED or led_astray or absent
+                if absent or not refused:
                     self._answered(photo)
                 attempt = self._attempt(photo, problem.status, http_status=problem.http_status, error=str(problem))
-                return _End(attempt=attempt, blamed=self._host(photo.exchange.host), refused=refused)
+                blamed = self._host(photo.exchange.host)
+                return _End(attempt=attempt, blamed=blamed, refused=refused, absent=absent)
             except TransientError as problem:
                 error, http_status = str(problem), problem.http_status
                 asked = self._trouble(photo, problem)
@@ -228,9 +238,6 @@ class Fetcher:
         Raises:
             TransientError: it may have been cut, and is to be asked for once more.
         """
-        if body.startswith(JPEG_SIGNATURE) and photo.exchange.sent_at is not None:
-            for attempt in self._refusals[photo.host.name].gave(address, sent_at=photo.exchange.sent_at):
-                self._append(attempt)
         verdict = await self._verifier.examine(body)
         self._report.bytes += len(body)
         if verdict.status in {"corrupt", "not_jpeg"} and not photo.exchange.sized and not photo.doubted:
@@ -243,35 +250,43 @@ class Fetcher:
             width=verdict.width,
             height=verdict.height,
         )
-        if is_page(body):
-            return _End(attempt=attempt, blamed=photo.host, refused=True)
+        if verdict.status in {"corrupt", "not_jpeg"}:
+            # A host may send a page, another picture or half of each in every photograph's place.
+            return _End(attempt=attempt, blamed=photo.host, refused=True, absent=not is_page(body))
+        if verdict.status == "ok" and photo.exchange.sent_at is not None:
+            for settled in self._refusals[photo.host.name].gave(address, sent_at=photo.exchange.sent_at):
+                self._append(settled)
         self._append(attempt)
         return None
 
-    async def _refused(self, photo: _Photo, attempt: Attempt) -> None:
-        """The photograph is refused, or everything is: the attempt is held back until that is known."""
-        host, sent_at = photo.host, photo.exchange.sent_at
-        if self._refusals[host.name].hold(attempt, sent_at=sent_at or 0.0) or host.closed is not None:
-            await self._settle(host)
-
-    async def _settle(self, host: Host) -> None:
-        """Record what was held back: as verdicts where the host gives a photograph again that it gave before."""
+    async def _settle(self, host: Host, *, ending: bool = False) -> None:
+        """Record what was held back: as verdicts where the host is sound, else as failures, with earlier verdicts."""
         refusals = self._refusals[host.name]
-        held = refusals.taken()
-        if held and host.closed is None and not await self._gives(host, refusals.samples):
-            host.close(f"{host.name} refuses every photograph: {held[-1].error}")
-        for attempt in held:
-            self._append(attempt if host.closed is None else failed(attempt, host.closed), blamed=host)
+        async with refusals.checking:
+            if host.closed is None and (refusals.is_doubtful() or (ending and refusals.holds)):
+                asked, given = await self._ask_samples(host, refusals.samples)
+                trouble = refusals.trouble(asked=asked, given=given)
+                if trouble is not None:
+                    host.close(f"{host.name} {trouble}: {refusals.last_error or self._reasons.get(host.name)}")
+                    for attempt in refusals.recalled():
+                        self._report.statuses[attempt.status] -= 1
+                        self._append(failed(attempt, host.closed or ""), blamed=host)
+            verdicts, unknown = refusals.taken()
+            for attempt in verdicts:
+                self._append(attempt if host.closed is None else failed(attempt, host.closed), blamed=host)
+            for attempt in unknown:
+                self._append(failed(attempt, host.closed or f"{host.name} has not given any photograph"), blamed=host)
 
-    async def _gives(self, host: Host, addresses: Sequence[str]) -> bool:
-        """Whether the photograph at one of the addresses comes."""
-        for address in addresses:
+    async def _ask_samples(self, host: Host, addresses: Sequence[str]) -> tuple[int, int]:
+        """How many photographs that the host gave before are asked for, until it is clear whether it is sound."""
+        asked = given = 0
+        while asked < len(addresses) and asked - given <= (1 - SOUND) * len(addresses):
             # Whatever the reason why it does not come, it is no sign that others would.
             with contextlib.suppress(ClosedError, PermanentError, TransientError):
-                body = await self._getter.get(address, Exchange(host=host.name))
-                if body.startswith(JPEG_SIGNATURE):
-                    return True
-        return False
+                body = await self._getter.get(addresses[asked], Exchange(host=host.name))
+                given += (await self._verifier.examine(body)).status == "ok"
+            asked += 1
+        return asked, given
 
     def _trouble(self, photo: _Photo, problem: TransientError) -> Host:
         """Slow down the host that is in trouble, and return it."""

@@ -16,6 +16,7 @@ from pipeline.fetching.loop import run
 from pipeline.files import exclusive, work_folder
 from pipeline.folder.labelled_records import digest_in, file_of, fragment_of
 from pipeline.paths import Paths
+from pipeline.photos.incomplete import remember
 from pipeline.photos.journal import Attempt, Journal, open_journal
 from pipeline.photos.ledger import fold, limits_of, plan
 from pipeline.photos.progress import Report
@@ -63,6 +64,7 @@ def read_photos(paths: Paths, settings: Settings, *, log: Callable[[str], object
                 folder=folder, settings=settings, limits=limits, journal=journal, report=report, verifier=verifier
             )
             run(reading.run(_photos(wanted)))
+        remember(paths, None)
         return FetchSummary(requests=0, statuses=fold(paths), bytes=report.bytes, seconds=report.seconds)
 
 

@@ -43,12 +43,16 @@ class Comparison:
         """What changed in the scope, one sentence each; empty where every change is GBIF's."""
         if self.previous is None:
             return []
-        before, after = self.previous.scope, self.snapshot.scope
-        changed = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
-        if not changed:
-            return []
-        meaning = "The scope changed: what is gone may only have left it, what is new may only have entered it."
-        return [meaning, *(f"{key} was {_shown(key, before)} and is {_shown(key, after)}." for key in changed)]
+        return scope_sentences(self.previous.scope, self.snapshot.scope)
+
+
+def scope_sentences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """What changed between two scopes, by configuration key, one sentence each; empty where nothing did."""
+    changed = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
+    if not changed:
+        return []
+    meaning = "The scope changed: what is gone may only have left it, what is new may only have entered it."
+    return [meaning, *(f"{key} was {_shown(key, before)} and is {_shown(key, after)}." for key in changed)]
 
 
 def build_changes(paths: Paths, settings: Settings) -> Comparison:

@@ -10,10 +10,12 @@ from ml.spec import (
     CalibrateResult,
     CalibrateSpec,
     DocumentError,
+    ExamResult,
     NetworkName,
     Rank,
     RegisterResult,
     RegisterSpec,
+    TrackingSpec,
     TrainingOptions,
     TrainResult,
     TrainSpec,
@@ -24,7 +26,7 @@ from pipeline.errors import ChildError
 from pipeline.files import digest_of, sha256_of
 from pipeline.tracking.runs import tracking_spec
 
-Result = TypeVar("Result", TrainResult, CalibrateResult, RegisterResult)
+Result = TypeVar("Result", TrainResult, CalibrateResult, RegisterResult, ExamResult)
 
 TRAINING_CODE = "4"
 """Raised by hand when a change of `ml` should retrain on unchanged data."""
@@ -72,15 +74,7 @@ def train_hash(
         rank: For `genus_stage`, one of `settings.training.transfer_ranks`; None: the last.
     """
     training = settings.training
-    parts: list[object] = [
-        TRAINING_CODE,
-        network,
-        manifest.dataset_version,
-        training.model_dump(mode="json", include=DECIDING),
-        # A file of recipes counts by what it says.
-        sha256_of(training.recipe) if isinstance(training.recipe, Path) else training.recipe,
-        training.seed if seed is None else seed,
-    ]
+    parts = deciding(settings, manifest, network=network, seed=seed)
     if network == "knowledge_transfer":
         parent = train_hash(settings, manifest, network="genus_stage", seed=seed)
         parts += [parent, training.transfer_mixing, training.literal_schedule]
@@ -92,6 +86,22 @@ def train_hash(
             parent = train_hash(settings, manifest, network=network, seed=seed, rank=above)
             parts += [parent, training.transfer_mixing]
     return digest_of(*parts)
+
+
+def deciding(
+    settings: Settings, manifest: DatasetManifest, *, network: NetworkName, seed: int | None = None
+) -> list[object]:
+    """What decides the outcome of any training of a network, whatever it begins with; `seed` as for `train_hash`."""
+    training = settings.training
+    return [
+        TRAINING_CODE,
+        network,
+        manifest.dataset_version,
+        training.model_dump(mode="json", include=DECIDING),
+        # A file of recipes counts by what it says.
+        sha256_of(training.recipe) if isinstance(training.recipe, Path) else training.recipe,
+        training.seed if seed is None else seed,
+    ]
 
 
 def train_specs(
@@ -128,19 +138,12 @@ def train_spec(
     """The specification of one training stage; `seed` and `rank` as for `train_hash`."""
     paths, training = settings.paths, settings.training
     spec_hash = train_hash(settings, manifest, network=network, seed=seed, rank=rank)
-    spec = TrainSpec(
+    spec = bare_spec(
+        settings,
         network=network,
-        split=paths.table("split"),
-        taxonomy=paths.table("taxonomy"),
-        photos=paths.training_photos / "index.parquet",
-        features=paths.features,
-        output=paths.model(network, spec_hash),
+        seed=seed,
         spec_hash=spec_hash,
-        backbone=training.backbone,
-        weights=_located(training.weights),
-        recipe=str(training.recipe.absolute() if isinstance(training.recipe, Path) else training.recipe),
-        seed=training.seed if seed is None else seed,
-        **training.model_dump(include=set(TrainingOptions.model_fields)),
+        output=paths.model(network, spec_hash),
         tracking=tracking_spec(
             settings, manifest, stage=network, title=_title(settings, network, seed=seed, rank=rank), tags=tags
         ),
@@ -158,6 +161,34 @@ def train_spec(
         return spec
     before = paths.model("genus_stage", train_hash(settings, manifest, network="genus_stage", seed=seed, rank=above))
     return spec.model_copy(update={"parent": before / RESULT_FILE, "mixing": training.transfer_mixing})
+
+
+def bare_spec(
+    settings: Settings,
+    *,
+    network: NetworkName,
+    seed: int | None = None,
+    spec_hash: str,
+    output: Path,
+    tracking: TrackingSpec,
+) -> TrainSpec:
+    """The specification of a training of one network on the present dataset, without what it begins with."""
+    paths, training = settings.paths, settings.training
+    return TrainSpec(
+        network=network,
+        split=paths.table("split"),
+        taxonomy=paths.table("taxonomy"),
+        photos=paths.training_photos / "index.parquet",
+        features=paths.features,
+        output=output,
+        spec_hash=spec_hash,
+        backbone=training.backbone,
+        weights=_located(training.weights),
+        recipe=str(training.recipe.absolute() if isinstance(training.recipe, Path) else training.recipe),
+        seed=training.seed if seed is None else seed,
+        **training.model_dump(include=set(TrainingOptions.model_fields)),
+        tracking=tracking,
+    )
 
 
 def _title(settings: Settings, network: NetworkName, *, seed: int | None, rank: Rank | None = None) -> str:
@@ -197,12 +228,13 @@ def calibrate_hash(
     settings: Settings, manifest: DatasetManifest, *, network: NetworkName, seed: int | None = None
 ) -> str:
     """The content version of everything that decides a calibration's outcome; `seed` as for `train_hash`."""
-    return digest_of(
-        CALIBRATION_CODE,
-        train_hash(settings, manifest, network=network, seed=seed),
-        settings.specificity.model_dump(mode="json"),
-        settings.split.seed,
-    )
+    return hash_of_calibration(settings, training=train_hash(settings, manifest, network=network, seed=seed))
+
+
+def hash_of_calibration(settings: Settings, *, training: str) -> str:
+    """The content version of everything that decides the calibration of the training with the hash `training`."""
+    specificity = settings.specificity.model_dump(mode="json")
+    return digest_of(CALIBRATION_CODE, training, specificity, settings.split.seed)
 
 
 def calibrated(
@@ -226,19 +258,13 @@ def calibrate_spec(
     tags: Mapping[str, str],
 ) -> CalibrateSpec:
     """The specification of the calibration of one trained network; `seed` as for `train_hash`."""
-    result = trained(settings, manifest, network=network, seed=seed)
     spec_hash = calibrate_hash(settings, manifest, network=network, seed=seed)
-    return CalibrateSpec(
+    return calibration_of(
+        settings,
+        trained(settings, manifest, network=network, seed=seed),
         network=network,
-        probabilities=result.probabilities,
-        predictions=result.predictions,
-        prototypes=result.prototypes,
-        taxonomy=settings.paths.table("taxonomy"),
-        output=settings.paths.evaluation(network, spec_hash),
         spec_hash=spec_hash,
-        split=settings.paths.table("split"),
-        **settings.specificity.model_dump(),
-        seed=settings.split.seed,
+        output=settings.paths.evaluation(network, spec_hash),
         tracking=tracking_spec(
             settings,
             manifest,
@@ -249,28 +275,72 @@ def calibrate_spec(
     )
 
 
+def calibration_of(
+    settings: Settings,
+    result: TrainResult,
+    *,
+    network: NetworkName,
+    spec_hash: str,
+    output: Path,
+    tracking: TrackingSpec,
+) -> CalibrateSpec:
+    """The specification of the calibration of a finished training on the present dataset."""
+    return CalibrateSpec(
+        network=network,
+        probabilities=result.probabilities,
+        predictions=result.predictions,
+        prototypes=result.prototypes,
+        taxonomy=settings.paths.table("taxonomy"),
+        output=output,
+        spec_hash=spec_hash,
+        split=settings.paths.table("split"),
+        **settings.specificity.model_dump(),
+        seed=settings.split.seed,
+        tracking=tracking,
+    )
+
+
 def register_spec(
     settings: Settings,
     manifest: DatasetManifest,
     *,
+    training: TrainResult,
     network: NetworkName,
+    calibration_hash: str,
+    specificity: Path,
     model_card: Path,
     model_page: Path,
     attribution: Path,
     example: Path,
     metrics: Mapping[str, float],
     figures: Mapping[str, Path],
+    version_tags: Mapping[str, str],
     tags: Mapping[str, str],
 ) -> RegisterSpec:
-    """The specification of one model version."""
-    result = trained(settings, manifest, network=network)
-    calibration_hash = calibrate_hash(settings, manifest, network=network)
+    """The specification of one model version.
+
+    Args:
+        settings: The configuration.
+        manifest: The dataset version that it was trained on.
+        training: What it is made of.
+        network: What was trained.
+        calibration_hash: Names the calibration.
+        specificity: `result.json` of the calibration.
+        model_card: Markdown.
+        model_page: The card as HTML.
+        attribution: The table of licences and holders.
+        example: A photograph.
+        metrics: Numbers of the version.
+        figures: Pictures by title.
+        version_tags: Tags of the version, beside those that follow from the manifest and the configuration.
+        tags: Tags of the run that registers it, the commit among them.
+    """
     spec_hash = digest_of(PACKAGING_CODE, calibration_hash, settings.registry.model_name)
     return RegisterSpec(
-        weights=result.weights,
-        network=result.network,
+        weights=training.weights,
+        network=training.network,
         taxonomy=settings.paths.table("taxonomy"),
-        specificity=settings.paths.evaluation(network, calibration_hash) / RESULT_FILE,
+        specificity=specificity,
         model_card=model_card,
         model_page=model_page,
         attribution=attribution,
@@ -291,6 +361,7 @@ def register_spec(
             "naturewatch.recipe": str(settings.training.recipe),
             "naturewatch.backbone": settings.training.backbone,
             "git.commit": tags.get("git.commit", "unknown"),
+            **version_tags,
         },
         metrics=dict(metrics),
         tracking=tracking_spec(

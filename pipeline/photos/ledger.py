@@ -26,8 +26,8 @@ from pipeline.photos.journal import seal
 from pipeline.query import rows, to_parquet
 from pipeline.rejections import write_rejections
 
-SAMPLES: Final = 3
-"""Photographs of a host that are remembered to see whether it still gives any."""
+SAMPLES: Final = 8
+"""Photographs of a host that are remembered to see whether it still gives them."""
 SLICE: Final = 5_000
 """Rows of the table of pending photographs that are in memory at a time, for each host."""
 _STORED: Final = pa.schema([("sha256", pa.string()), ("bytes", pa.int64())])

@@ -6,29 +6,54 @@ from pathlib import Path
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ml.spec import NetworkName, RegisterSpec
+from ml.spec import RESULT_FILE, RegisterSpec
 from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.errors import TableError
-from pipeline.files import write_bytes
-from pipeline.launching.specs import calibrated, register_spec, trained
+from pipeline.files import sha256_of, write_bytes
+from pipeline.launching.specs import hash_of_calibration, register_spec
+from pipeline.production.production_specs import calibration_folder, production_calibration
+from pipeline.production.record import Production
 from pipeline.registry.card_facts import card_facts
 from pipeline.registry.card_page import card_page
 from pipeline.registry.model_card import model_card
+from pipeline.tracking.tags import ANCESTOR, FIRST_WEIGHTS, FULL_PHOTOS, HOW, RECIPE_HASH, TRAINING
 
 
 def candidate_spec(
-    settings: Settings, manifest: DatasetManifest, *, network: NetworkName, tags: Mapping[str, str]
+    settings: Settings, manifest: DatasetManifest, *, production: Production, tags: Mapping[str, str]
 ) -> RegisterSpec:
-    """Gather all that a model version carries: weights, thresholds, card, attribution, figures, tags."""
-    result = trained(settings, manifest, network=network)
-    calibration = calibrated(settings, manifest, network=network)
-    facts = card_facts(settings, manifest, network=network, commit=tags.get("git.commit", "unknown"))
+    """Gather all that a model version carries: weights, thresholds, card, attribution, figures, tags.
+
+    Args:
+        settings: The configuration.
+        manifest: The dataset version.
+        production: The training that is registered.
+        tags: Tags of the run in MLflow.
+
+    Raises:
+        TableError: the training was made of another dataset version, or a table is missing.
+        ChildError: it is not trained and calibrated.
+    """
+    if production.dataset_version != manifest.dataset_version:
+        raise TableError(
+            f"{settings.paths.production} is about dataset version {production.dataset_version}, and the present one "
+            f"is {manifest.dataset_version}; materialise production and specificity_production"
+        )
+    result = production.training(settings.paths)
+    calibration = production_calibration(settings, production)
+    facts = card_facts(settings, manifest, production=production, commit=tags.get("git.commit", "unknown"))
     folder = settings.paths.release
+    folder_of_calibration = calibration_folder(
+        settings, network=production.network, training=production.spec_hash, how=production.how
+    )
     return register_spec(
         settings,
         manifest,
-        network=network,
+        training=result,
+        network=production.network,
+        calibration_hash=hash_of_calibration(settings, training=production.spec_hash),
+        specificity=folder_of_calibration / RESULT_FILE,
         model_card=write_bytes(folder / "model_card.md", model_card(facts).encode()),
         model_page=write_bytes(folder / "model_card.html", card_page(facts).encode()),
         attribution=settings.paths.table("attribution"),
@@ -40,8 +65,23 @@ def candidate_spec(
             "specificity_threshold": calibration.threshold,
         },
         figures={**result.figures, **calibration.figures},
+        version_tags=_ancestry(settings, production),
         tags=tags,
     )
+
+
+def _ancestry(settings: Settings, production: Production) -> dict[str, str]:
+    """Tags that tell the next refresh what it may go on from."""
+    recipe = settings.training.recipe
+    known = {
+        TRAINING: production.spec_hash,
+        HOW: production.how,
+        ANCESTOR: production.ancestor,
+        FULL_PHOTOS: str(production.full_photos),
+        FIRST_WEIGHTS: production.first_weights,
+        RECIPE_HASH: sha256_of(recipe) if isinstance(recipe, Path) else None,
+    }
+    return {tag: value for tag, value in known.items() if value is not None}
 
 
 def _example(settings: Settings) -> Path:

@@ -14,9 +14,10 @@ from pipeline.config.settings import Settings
 from pipeline.dataset.attribution import licence_counts
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.gbif.source import SourceRecord
-from pipeline.launching.specs import calibrated, trained
 from pipeline.pages.species_table import SpeciesTable
 from pipeline.pages.web_addresses import Catalogue, catalogue
+from pipeline.production.production_specs import production_calibration
+from pipeline.production.record import Production
 from pipeline.query import rows
 
 CONFUSED = 10
@@ -31,7 +32,8 @@ class CardFacts:
 
     settings: Settings
     manifest: DatasetManifest
-    network: NetworkName
+    production: Production
+    """Which training it is, and what it went on from."""
     training: TrainResult
     calibration: CalibrateResult
     species: SpeciesTable
@@ -56,6 +58,11 @@ class CardFacts:
     day: date
 
     @property
+    def network(self) -> NetworkName:
+        """What was trained."""
+        return self.production.network
+
+    @property
     def title(self) -> str:
         """The network's name for people."""
         return NETWORKS[self.network].title
@@ -71,15 +78,15 @@ class CardFacts:
         return sum(row["correct"] is None for row in self.species.rows)
 
 
-def card_facts(settings: Settings, manifest: DatasetManifest, *, network: NetworkName, commit: str) -> CardFacts:
-    """Gather everything that the card of `network`, trained with the first seed, says.
+def card_facts(settings: Settings, manifest: DatasetManifest, *, production: Production, commit: str) -> CardFacts:
+    """Gather everything that the card of a training says.
 
     Raises:
-        ChildError: the network is not trained and calibrated.
+        ChildError: it is not trained and calibrated.
         TableError: a table is missing.
         GbifError: `download.json` is missing.
     """
-    training = trained(settings, manifest, network=network)
+    network, training = production.network, production.training(settings.paths)
     paths = settings.paths
     tree, predictions = paths.table("taxonomy"), training.predictions
     inputs = {"taxonomy": tree, "split": paths.table("split"), "predictions": predictions}
@@ -92,9 +99,9 @@ def card_facts(settings: Settings, manifest: DatasetManifest, *, network: Networ
     return CardFacts(
         settings=settings,
         manifest=manifest,
-        network=network,
+        production=production,
         training=training,
-        calibration=calibrated(settings, manifest, network=network),
+        calibration=production_calibration(settings, production),
         species=species,
         found_at=catalogue(SourceRecord.read(paths), manifest.checklist_key),
         classes=_judged(groups["class"]),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from ml.spec import MODEL_DESCRIPTION, NETWORK_TITLES, NetworkName, run_name
 from pipeline.config.settings import Settings
+from pipeline.tracking.tags import ANCESTOR, NETWORK
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -80,19 +81,20 @@ def description_of(stage: str, tags: Mapping[str, str]) -> str:
         )
     if stage == CANDIDATE_STAGE:
         return (
-            f"A version of the registered model: the best network trained on {data}, with its thresholds.\n\n"
+            f"A version of the registered model: a network trained on {data}, with its thresholds.\n\n"
             "Its model card: tab *Artifacts*, folder `card`, and the page of the model version."
         )
     if stage.startswith(SPECIFICITY):
-        network = title_of(stage.removeprefix(SPECIFICITY))
+        network = title_of(tags.get(NETWORK, stage.removeprefix(SPECIFICITY)))
         return (
             f"How precise the answers of the network *{network}* may be, for {data}.\n\n"
             "The threshold is chosen on one half of the validation photographs (`calibration/...`) and judged on the "
             "other (`evaluation/...`); `at_90/...` is what is kept when 90 % right answers are asked for. Depth counts "
             "ranks: kingdom 1, genus 6, species 7. Report: tab *Artifacts*, `operating_points`."
         )
+    began = f", going on from version {tags[ANCESTOR]} of the registered model" if ANCESTOR in tags else ""
     return (
-        f"The network *{title_of(stage)}*, trained on {data}.\n\n"
+        f"The network *{title_of(tags.get(NETWORK, stage))}*, trained on {data}{began}.\n\n"
         "`epoch/...` and `step/...` are curves over training; validation is measured there on the half of the "
         "validation photographs on which thresholds are chosen. `final/...` is what the finished network reaches on "
         "all validation photographs, `final/train/...` on training photographs. Figures and tables: tab *Artifacts*."

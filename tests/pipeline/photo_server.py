@@ -89,6 +89,8 @@ class PhotoServer:
     outage: str | None = None
     """What every request gets from the moment on when `outage_after` photographs were given: a habit, or a status."""
     outage_after: int = 0
+    hit: Callable[[str], bool] = lambda _: True
+    """Which photographs the outage concerns, by photo id: all of them, or those of one of several servers."""
 
     @property
     def hosts(self) -> dict[str, tuple[str, int]]:
@@ -114,7 +116,7 @@ class PhotoServer:
             while not self.opened():  # noqa: ASYNC110 (it may depend on other servers)
                 await asyncio.sleep(0.01)
             self.answered += 1
-            if self.outage is not None and self.given >= self.outage_after:
+            if self.outage is not None and self.given >= self.outage_after and self.hit(photo_id):
                 if self.outage.isdigit():
                     return web.Response(status=int(self.outage))
                 habit = self.outage

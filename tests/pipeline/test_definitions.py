@@ -6,6 +6,7 @@ import dagster as dg
 import pytest
 
 from pipeline.definitions import defs
+from pipeline.defs.production import REFRESH, RESEARCH
 from pipeline.defs.scope_resource import SCOPE_TAG, Scope
 from pipeline.defs.together import PROCESSOR, executor_config
 from pipeline.launching import gpus
@@ -24,12 +25,15 @@ PARENTS = {
     "photo_index": {"clean_occurrences", "media"},
     "changes": {"gbif_download", "clean_occurrences", "photo_index"},
     "photos": {"photo_index"},
-    "species": {"clean_occurrences", "photos"},
+    "losses": {"clean_occurrences", "photo_index", "changes", "photos"},
+    "drift": {"clean_occurrences", "photo_index", "changes"},
+    "species": {"clean_occurrences", "photos", "losses"},
     "rejections": {"occurrences", "clean_occurrences", "photo_index", "photos", "species"},
     "taxonomy": {"species"},
     "class_map": {"clean_occurrences", "taxonomy"},
     "taxonomy_diff": {"clean_occurrences", "taxonomy"},
     "split": {"clean_occurrences", "photos", "species", "taxonomy"},
+    "exam": {"split", "taxonomy", "class_map", "rejections"},
     "genus_photos": {"clean_occurrences", "photos", "species", "taxonomy"},
     "attribution": {"clean_occurrences", "photos", "taxonomy", "split", "genus_photos"},
     "training_photos": {"photo_index", "photos", "split", "genus_photos"},
@@ -39,8 +43,8 @@ PARENTS = {
         "taxonomy", "split", "genus_photos", "attribution", "leakage",
     },
     "dataset_page": {
-        "gbif_download", "occurrences", "media", "clean_occurrences", "changes", "photos", "species", "rejections",
-        "taxonomy",
+        "gbif_download", "occurrences", "media", "clean_occurrences", "changes", "drift", "photos", "species",
+        "rejections", "taxonomy",
         "taxonomy_diff", "split", "attribution", "leakage", "manifest",
     },
     "baseline": DATASET,
@@ -50,22 +54,29 @@ PARENTS = {
     "knowledge_transfer": DATASET | {"genus_stage"},
     **{f"specificity_{name}": {"taxonomy", "split", "manifest", name} for name in COMPARED},
     "comparison": {"split", "manifest"} | COMPARED | CALIBRATIONS,
-    "candidate": {"taxonomy", "split", "attribution", "manifest", "comparison"} | COMPARED | CALIBRATIONS,
-    "champion": {"candidate"},
+    "production": DATASET | {"clean_occurrences", "class_map", "genus_photos", "comparison"} | COMPARED | CALIBRATIONS,
+    "specificity_production": {"taxonomy", "split", "manifest", "production"},
+    "candidate": {"taxonomy", "split", "attribution", "manifest", "production", "specificity_production"},
+    "exam_answers": {"photos", "taxonomy", "exam", "manifest", "candidate"},
+    "champion": {"candidate", "exam_answers"},
 }  # fmt: skip
 """Every asset with all that it reads; `tests/pipeline/defs/test_inputs.py` holds that against what it opens."""
 GROUPS = {
     "ingest": {"gbif_download", "occurrences", "media", "clean_occurrences", "photo_index", "changes", "photos"},
     "dataset": {
-        "species", "rejections", "taxonomy", "class_map", "taxonomy_diff", "split", "genus_photos", "attribution",
-        "training_photos", "leakage", "manifest", "dataset_page",
+        "losses", "drift", "species", "rejections", "taxonomy", "class_map", "taxonomy_diff", "split", "exam",
+        "genus_photos",
+        "attribution", "training_photos", "leakage", "manifest", "dataset_page",
     },
     "training": NETWORKS,
     "evaluation": CALIBRATIONS | {"comparison"},
-    "release": {"candidate", "champion"},
+    "release": {"production", "specificity_production", "candidate", "exam_answers", "champion"},
 }  # fmt: skip
 ALL = set().union(*GROUPS.values())
-BESIDE = {"class_map", "dataset_page"}
+TRAINED = NETWORKS | {"production", "exam_answers"}
+RESEARCHED = NETWORKS | CALIBRATIONS | {"comparison"}
+"""What a refresh does without."""
+BESIDE = {"dataset_page"}
 """Assets that nothing waits for."""
 
 
@@ -80,7 +91,7 @@ def test_every_asset_names_all_that_it_reads() -> None:
 
 
 def test_networks_share_one_pool() -> None:
-    for name in NETWORKS:
+    for name in TRAINED:
         node = defs.resolve_asset_graph().get(dg.AssetKey(name))
         assert node.pools == {"gpu"}
 
@@ -88,7 +99,7 @@ def test_networks_share_one_pool() -> None:
 def test_queries_are_limited_and_trainings_are_not() -> None:
     for node in defs.resolve_implicit_global_asset_job_def().graph.nodes:
         limited = PROCESSOR.items() <= node.definition.tags.items()
-        assert limited == (node.name not in NETWORKS), node.name
+        assert limited == (node.name not in TRAINED), node.name
 
 
 def test_on_a_machine_with_gpus_more_steps_run_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,6 +116,13 @@ def test_what_is_only_looked_at_holds_nothing_up() -> None:
     graph = defs.resolve_asset_graph()
     last = {key.to_user_string() for key in graph.get_all_asset_keys() if not graph.get(key).child_keys}
     assert last == BESIDE | {"champion"}
+
+
+def test_a_refresh_makes_all_but_the_networks_of_research() -> None:
+    graph = defs.resolve_asset_graph()
+    made, beside = ({key.to_user_string() for key in selection.resolve(graph)} for selection in (REFRESH, RESEARCH))
+    assert beside == RESEARCHED
+    assert made == ALL - RESEARCHED
 
 
 def test_every_asset_is_in_its_group_with_kinds_owners_and_a_description() -> None:
@@ -133,10 +151,13 @@ def test_every_asset_says_for_which_scope_it_is_made() -> None:
     assert {graph.get(key).metadata["scope"] for key in graph.get_all_asset_keys()} == {"sample"}
 
 
-def test_every_check_but_the_warning_blocks() -> None:
+def test_every_check_but_the_warnings_blocks() -> None:
     graph = defs.resolve_asset_graph()
     checks = {key.name: graph.get_check_spec(key) for key in graph.asset_check_keys}
-    assert {name for name, spec in checks.items() if not spec.blocking} == {"no_near_duplicates_across_sides"}
+    assert {name for name, spec in checks.items() if not spec.blocking} == {
+        "no_near_duplicates_across_sides",
+        "drift_is_small",
+    }
     assert {
         "changes_contract",
         "taxonomy_is_a_tree",

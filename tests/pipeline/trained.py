@@ -23,6 +23,7 @@ from pipeline.dataset.manifest import TABLES, DatasetManifest
 from pipeline.files import write_json
 from pipeline.launching.specs import calibrate_hash, train_hash
 from pipeline.paths import Paths
+from pipeline.production.record import Production
 from tests.ml.specificity_fixtures import BIRDS, rows_of, write_taxonomy
 
 PHOTOS = 240
@@ -109,6 +110,16 @@ def train(settings: Settings, manifest: DatasetManifest, *, network: NetworkName
     # Pictures of single networks take most of the time, and nothing compares them.
     with mock.patch("ml.specificity.calibration_figures.draw_figures", return_value={}):
         write_outcome(outcome, spec=spec, taxonomy=tree, mlflow_run_id="c").write(spec.output / RESULT_FILE)
+
+
+def adopted(settings: Settings, manifest: DatasetManifest, *, network: NetworkName) -> Production:
+    """The record of a training of research that is released, with the first seed."""
+    training = train_hash(settings, manifest, network=network)
+    return Production(
+        how="adopted", network=network, spec_hash=training,
+        folder=settings.paths.model(network, training).relative_to(settings.paths.data_root),
+        dataset_version=manifest.dataset_version, full_photos=manifest.counts["train"], reason="the best",
+    )  # fmt: skip
 
 
 def train_all(settings: Settings, manifest: DatasetManifest, skills: Mapping[NetworkName, float]) -> None:

@@ -58,6 +58,7 @@ def told(capfd: pytest.CaptureFixture[str], *arguments: str, status: int = 1) ->
     ("arguments", "environment", "reason"),
     [
         (["run", "--config", "absent.yaml"], {}, "absent.yaml"),
+        (["refresh", "--config", "absent.yaml"], {}, "absent.yaml"),
         (["run"], {"NATUREWATCH__SPLIT__SIDE": "left"}, "split.side"),
         (["run"], {"DAGSTER_HOME": "/dev/null/home"}, "/dev/null/home"),
         (["identify", "--config", "absent.yaml", "photo.jpg"], {}, "absent.yaml"),
@@ -81,6 +82,8 @@ def test_what_can_be_known_before_is_told_in_one_line(
         (["rnu"], "'rnu'"),
         (["run", "--slect", "photos"], "--slect"),
         (["run", "photos"], "photos"),
+        (["refresh", "--select", "photos"], "--select"),
+        (["refresh", "--accept-losses"], "--accept-losses"),
         (["run", "--config"], "--config"),
         (["ui", "--port", "http"], "no port"),
         (["ui", "--port", "70000"], "no port"),
@@ -123,7 +126,7 @@ def test_every_command_that_is_handed_over_explains_itself(command: str) -> None
     assert "usage:" in answer.stdout
 
 
-@pytest.mark.parametrize("command", ["run", "ui"])
+@pytest.mark.parametrize("command", ["run", "refresh", "ui"])
 def test_the_other_commands_do_so_too(capfd: pytest.CaptureFixture[str], command: str) -> None:
     with pytest.raises(SystemExit) as end:
         main([command, "--help"])

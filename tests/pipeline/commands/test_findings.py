@@ -1,5 +1,7 @@
 """Each asset's sentence has its numbers and units, from the files of the scope; a broken file ends nothing."""
 
+import re
+
 import pyarrow as pa
 import pytest
 
@@ -11,7 +13,7 @@ from pipeline.history.snapshots import Snapshot
 from pipeline.rejections import write_rejections
 from tests.pipeline.tiny import occurrence, photo, species
 from tests.pipeline.tiny import write as write_table
-from tests.pipeline.trained import dataset, train
+from tests.pipeline.trained import adopted, dataset, train
 
 
 def rejected(settings: Settings, stage: str, number: int) -> None:
@@ -79,6 +81,19 @@ def test_networks_and_their_promises(settings: Settings) -> None:
     assert "%), depth " in told
     # Room for it beside the longest name, in 80 columns.
     assert len(told) <= 36
+
+
+def test_the_network_that_is_released_and_what_it_went_on_from(settings: Settings) -> None:
+    manifest = dataset(settings.paths)
+    train(settings, manifest, network="baseline", seed=settings.training.seed, skill=3.0)
+    record = adopted(settings, manifest, network="baseline")
+    top1 = record.training(settings.paths).metrics["top1"]
+    record.write(settings.paths)
+    assert finding(settings, "production") == f"baseline of the comparison, {top1:.1%}"
+    told = finding(settings, "specificity_production")
+    assert re.fullmatch(r"\d+\.\d% right \(\d+-\d+%\), depth \d\.\d", told)
+    record.model_copy(update={"how": "continued", "ancestor": "3"}).write(settings.paths)
+    assert finding(settings, "production") == f"baseline from version 3, {top1:.1%}"
 
 
 def test_an_asset_without_a_sentence_of_its_own_says_what_its_step_said(settings: Settings) -> None:

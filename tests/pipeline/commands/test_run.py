@@ -17,6 +17,7 @@ import pytest
 from pipeline.commands import run
 from pipeline.config.settings import Settings
 from pipeline.defs.together import TRAININGS
+from pipeline.errors import ConfigurationError
 from pipeline.launching import pools
 from pipeline.launching.gpus import VISIBLE, slots
 from pipeline.paths import PROJECT_ROOT
@@ -106,6 +107,15 @@ def test_processes_are_started_where_trainings_can_be_side_by_side(
     monkeypatch.setattr(run, "raise_on_signals", lambda: None)
     assert run.materialise(settings, selection=selection).problems == []
     assert taken == [way]
+
+
+def test_losses_are_accepted_by_a_run_that_looks_for_them_only() -> None:
+    assert "ops" not in run.run_config({"losses"}, accept_losses=None)
+    accepted = run.run_config({"losses", "species"}, accept_losses="a genus moved out of the scope")
+    assert accepted["ops"] == {"losses": {"config": {"accept": "a genus moved out of the scope"}}}
+    assert accepted["loggers"] == run.RUN_CONFIG["loggers"]
+    with pytest.raises(ConfigurationError, match="--accept-losses is about the asset losses"):
+        run.run_config({"split"}, accept_losses="why")
 
 
 def test_a_signal_ends_the_trainings_and_their_children(machine: Path) -> None:

@@ -1,7 +1,9 @@
 """What ends a run: what it made, with units, and commands that go on with it, never with the sample's."""
 
 import io
+import json
 import re
+import shutil
 import socket
 from pathlib import Path
 from typing import cast
@@ -13,13 +15,18 @@ from rich.console import Console
 from pipeline.commands.cli import _with_registry
 from pipeline.commands.summary import called, command, print_summary
 from pipeline.config.settings import Settings
+from pipeline.dataset.manifest import DatasetManifest
 from pipeline.errors import RegistryError
+from pipeline.exam.decision import Decision
 from pipeline.files import write_json
+from pipeline.launching.specs import train_hash
 from pipeline.paths import PROJECT_ROOT
-from pipeline.registry.gate import CHAMPION
+from pipeline.production.production_specs import calibration_folder
+from pipeline.registry.promotion import CHAMPION
 from pipeline.rejections import write_rejections
 from pipeline.tracking.runs import client, experiment_id
-from tests.pipeline.trained import dataset, train_all
+from pipeline.tracking.tags import HOW, TRAINING
+from tests.pipeline.trained import adopted, dataset, train_all
 
 SCOPE = "name: mine\ndata_root: {root}\nregistry: {{model_name: birds}}\n"
 
@@ -86,11 +93,11 @@ def finished(settings: Settings) -> Settings:
     return settings
 
 
-def champion(settings: Settings, *, network: str, data: str) -> None:
+def champion(settings: Settings, *, network: str, data: str, **more: str) -> None:
     connected, name = client(settings), settings.registry.model_name
     run = connected.create_run(experiment_id(settings, connected))
     connected.create_registered_model(name)
-    tags = {"naturewatch.network": network, "naturewatch.data_version": data}
+    tags = {"naturewatch.network": network, "naturewatch.data_version": data, **more}
     version = connected.create_model_version(name, source=f"runs:/{run.info.run_id}/model", tags=tags)
     connected.set_registered_model_alias(name, CHAMPION, version.version)
 
@@ -138,6 +145,51 @@ def test_a_champion_of_an_older_dataset_promises_nothing_about_this_one(finished
     said = printed(finished, "champion")
     assert "It was trained on dataset older, and the present one is v1" in said
     assert "Asked to be right" not in said
+
+
+@pytest.mark.usefixtures("with_store")
+def test_the_champion_that_went_on_from_another_comes_with_its_own_promise(finished: Settings) -> None:
+    manifest = DatasetManifest.read(finished.paths)
+    there = calibration_folder(
+        finished, network="multi_view", training=train_hash(finished, manifest, network="multi_view"), how="adopted"
+    )
+    own = calibration_folder(finished, network="multi_view", training="t9", how="continued")
+    shutil.copytree(there, own)
+    result = json.loads((own / "result.json").read_text())
+    (own / "result.json").write_text(json.dumps({**result, "evaluation_accuracy": 0.987}))
+    champion(finished, network="multi_view", data="v1", **{TRAINING: "t9", HOW: "continued"})
+    assert "it was in 98.7%" in printed(finished, "champion")
+
+
+def test_a_refresh_says_how_the_network_came_about(finished: Settings) -> None:
+    manifest = DatasetManifest.read(finished.paths)
+    record = adopted(finished, manifest, network="multi_view")
+    reason = "training goes on from version 3, the champion: training photographs have grown by 8%"
+    record.model_copy(update={"ancestor": "3", "reason": reason, "how": "continued"}).write(finished.paths)
+    said = printed(finished, "production", width=200)
+    assert "Production: the network multi_view, continued from version 3" in said
+    assert re.search(r"  60 steps; species right in \d+\.\d% of its validation photographs\n", said)
+    assert f"  {reason}\n" in said
+
+
+@pytest.mark.parametrize(("passed", "verdict"), [(True, "passed"), (False, "was refused")])
+def test_a_refresh_shows_what_the_gate_said_with_its_intervals(
+    settings: Settings, *, passed: bool, verdict: str
+) -> None:
+    reasons = ("top-1: 71.2 % against 70.9 %, change +0.3 points (-0.8 to +1.4)", "depth: 5.1 against 5.0")
+    write_decision(settings, passed=passed, champion="3", reasons=reasons)
+    said = printed(settings, "exam_answers", width=200)
+    assert f"Gate: version 4 {verdict} against version 3, on version 2 of the exam" in said
+    for reason in reasons:
+        assert f"  {reason}\n" in said
+    write_decision(settings, passed=passed, champion=None, reasons=reasons)
+    assert f"version 4 {verdict} as the first version" in printed(settings, "exam_answers", width=200)
+
+
+def write_decision(settings: Settings, *, passed: bool, champion: str | None, reasons: tuple[str, ...]) -> None:
+    Decision(
+        challenger="4", champion=champion, exam=2, passed=passed, reasons=reasons, target=0.9
+    ).write(settings.paths)  # fmt: skip
 
 
 def test_pages_that_this_run_made_are_links(finished: Settings) -> None:

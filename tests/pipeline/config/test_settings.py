@@ -318,3 +318,15 @@ def test_what_kubernetes_says_of_a_service_is_no_configuration(monkeypatch: pyte
 def test_a_cap_below_the_minimum_is_refused() -> None:
     with pytest.raises(ValueError, match="photos_per_species is 4, below min_images 5"):
         SplitSettings(photos_per_species=4)
+
+
+def test_a_key_that_the_gate_replaced_says_what_to_set_instead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "scope.yaml"
+    file.write_text("name: test\ndata_root: data\nregistry: {tolerance: 0.05}\n", encoding="utf-8")
+    advice = r"unknown key registry\.tolerance.*; what a challenger may lose is in the section gate"
+    with pytest.raises(ConfigurationError, match=advice):
+        load_settings(file)
+    file.write_text("name: test\ndata_root: data\n", encoding="utf-8")
+    monkeypatch.setenv("NATUREWATCH__REGISTRY__TOLERANCE", "0.05")
+    with pytest.raises(ConfigurationError, match=advice):
+        load_settings(file)

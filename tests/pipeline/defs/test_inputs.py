@@ -37,8 +37,9 @@ CONDITIONAL = {
     "clean_occurrences": {"absent_taxa", "occurrence_translation"},
     "dataset_page": {
         "leakage_examples", "same_photographs", "changes_species", "changes_replaced", "changed_photographs",
-        "taxonomy_changes", "changed_species",
+        "taxonomy_changes", "changed_species", "drift_distances", "drift_moves",
     },
+    "drift": {"drift_distances"},
 }  # fmt: skip
 """Queries that only some scopes need: those with named taxa, with leaked photographs, with a crosswalk, with a trained
 network, or with an earlier snapshot or taxonomy."""

@@ -1,5 +1,6 @@
 """Hosts that fail as a whole: their photographs wait for a retry, and the run says so before a dataset is made."""
 
+import datetime as dt
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from pipeline.errors import IncompleteFetchError
 from pipeline.fetching.fetch import FetchSummary, fetch_photos
 from pipeline.fetching.hosts import Patience
 from pipeline.fetching.refusals import MOST_HELD
+from pipeline.photos.incomplete import IncompleteFetch
 from pipeline.photos.ledger import SAMPLES, received_lately
 from tests.pipeline import tiny
 from tests.pipeline.photo_index import ledger, write_index
@@ -82,13 +84,19 @@ def test_a_host_that_goes_out_ends_the_run_with_a_sentence_and_the_next_run_goes
         said = sentence(summary)
         assert said.startswith(f"{200 - after} of 200 photographs could not be fetched: {200 - after} of {HOST} (")
         assert reason in said
-        assert ("UTC" in said) == (outage in {"closed", "dated"}), "when to come back"
+        record = IncompleteFetch.read(settings.paths)
+        assert record is not None
+        assert record.reason == said
+        assert f"after {record.retry_at:%Y-%m-%d %H:%M} UTC" in said, "when to come back"
+        hours = (record.retry_at - record.recorded_at) / dt.timedelta(hours=1)
+        assert hours == pytest.approx(24 if outage in {"closed", "dated"} else 6, abs=0.1)
     server.outage = None
     server.requests.clear()
     summary = fetch(settings, server)
     assert summary.statuses == {"ok": 200}
     assert server.requests.total() == 80, "what came is not asked for again"
     summary.require_complete(most_failed=0)
+    assert IncompleteFetch.read(settings.paths) is None
 
 
 def test_a_host_that_only_refuses_is_in_trouble_however_small(settings: Settings, server: PhotoServer) -> None:
@@ -114,8 +122,8 @@ def test_photographs_that_are_refused_are_gone_where_others_are_given(settings: 
     summary = fetch(settings, server)
     assert summary.statuses == {"ok": 2, "gone": len(refused)}
     assert {server.requests[photo_id] for photo_id in refused} == {1}
-    assert server.requests["ok-1"] + server.requests["ok-2"] == 2, (
-        "one that it gave, after a row of them and at the end"
+    assert server.requests["ok-1"] + server.requests["ok-2"] == 4, (
+        "both that it gave, after a row of them and at the end"
     )
     assert fetch(settings, server).requests == 0
 

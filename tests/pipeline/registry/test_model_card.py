@@ -19,7 +19,7 @@ from pipeline.registry.card_page import card_page
 from pipeline.registry.model_card import model_card
 from tests.pipeline.pages.browser import chromium, opened
 from tests.pipeline.report_pages import cells, stumbling_blocks
-from tests.pipeline.trained import LICENCES, PHOTOS, SIZES, dataset, train, truth
+from tests.pipeline.trained import LICENCES, PHOTOS, SIZES, adopted, dataset, train, truth
 
 GBIF = "GBIF.org (1 May 2026) GBIF Occurrence Download https://doi.org/10.15468/dl.x"
 SAMPLE = "the embedded sample of NatureWatch: organisms and records drawn in code, nothing of GBIF"
@@ -39,7 +39,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, Datase
 @pytest.fixture(scope="module")
 def facts(finished: tuple[Settings, DatasetManifest]) -> CardFacts:
     settings, manifest = finished
-    return card_facts(settings, manifest, network=NETWORK, commit="0123abcd")
+    return card_facts(settings, manifest, production=adopted(settings, manifest, network=NETWORK), commit="0123abcd")
 
 
 @pytest.fixture(scope="module")

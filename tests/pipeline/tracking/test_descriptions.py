@@ -52,6 +52,13 @@ def test_a_description_says_which_data_and_where_the_report_is(stage: str) -> No
         assert title_of("multi_view") in words
 
 
+def test_a_network_that_went_on_from_a_version_says_from_which() -> None:
+    tags = TAGS | {"naturewatch.network": "multi_view", "naturewatch.ancestor": "3"}
+    began = f"trained on dataset version `{VERSION}` of the scope **sample**, going on from version 3 of the registered"
+    assert description_of("production", tags).startswith(f"The network *two views*, {began} model.")
+    assert "the network *two views* may be" in description_of("specificity_production", tags)
+
+
 def test_experiment_and_model_say_what_they_are(settings: Settings, connected: MlflowClient) -> None:
     connected.create_registered_model(settings.registry.model_name)
     describe_store(settings, connected)

@@ -1,0 +1,116 @@
+"""A small world of drawn organisms that changes every week: it grows, is re-identified, split, merged and poisoned.
+
+Only the CSV that the embedded replica serves changes; a photograph keeps its path, and so its keys, for good. What the
+pipeline makes of the weeks is measured by `bench.twelve_weeks`.
+"""
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+SIDE: Final = 80
+"""Pixels of a drawn photograph."""
+RANKS: Final = ("kingdom", "phylum", "class", "order", "family", "genus", "species")
+GENERA: Final = {"Aves": ("Alauda", "Bubo", "Corvus"), "Insecta": ("Apis", "Bombus", "Cetonia")}
+"""Classes and their genera; each genus is a family and an order of its own."""
+SPECIES: Final = tuple(
+    f"{genus} {name}" for genera in GENERA.values() for genus in genera for name in ("alba", "nigra")
+)
+NEW: Final = "Corvus viridis"
+"""A species that first comes in a later week."""
+SPLIT_OFF: Final = "Apis minor"
+"""What a part of Apis alba is called after the split."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Photograph:
+    """One labelled photograph."""
+
+    path: str
+    shows: str
+    """The species that was drawn."""
+    species: str
+    """The species that it is called."""
+
+
+class World:
+    """The photographs of the present week, below one folder."""
+
+    def __init__(self, folder: Path, *, seed: int = 2017) -> None:
+        """An empty world in an empty folder."""
+        self.folder = folder
+        self.photographs: list[Photograph] = []
+        self._random = np.random.default_rng(seed)
+        (folder / "photos").mkdir(parents=True)
+
+    @property
+    def csv(self) -> Path:
+        """The table that the replica serves."""
+        return self.folder / "photos.csv"
+
+    def grow(self, species: Sequence[str], *, each: int) -> None:
+        """Add so many photographs of each species."""
+        for name in species:
+            known = sum(photograph.shows == name for photograph in self.photographs)
+            for number in range(known, known + each):
+                path = f"photos/{name.replace(' ', '-')}-{number:03d}.jpg"
+                Image.fromarray(_drawn(name, self._random)).save(self.folder / path, quality=85)
+                self.photographs.append(Photograph(path=path, shows=name, species=name))
+
+    def rename(self, before: str, after: str, *, share: float = 1.0) -> int:
+        """Call a share of the photographs of one species by another name, and return how many."""
+        found = [index for index, each in enumerate(self.photographs) if each.species == before]
+        for index in found[: round(share * len(found))]:
+            self.photographs[index] = replace(self.photographs[index], species=after)
+        return round(share * len(found))
+
+    def poison(self, names: Sequence[str]) -> list[Photograph]:
+        """Shuffle the names of all photographs of these species among each other; returns the world before."""
+        before = list(self.photographs)
+        found = [index for index, each in enumerate(before) if each.species in names]
+        shuffled = self._random.permutation([before[index].species for index in found])
+        for index, name in zip(found, shuffled, strict=True):
+            self.photographs[index] = replace(before[index], species=str(name))
+        return before
+
+    def cure(self, before: Sequence[Photograph]) -> None:
+        """Give the photographs of an earlier moment their names back."""
+        names = {photograph.path: photograph.species for photograph in before}
+        self.photographs = [replace(each, species=names.get(each.path, each.species)) for each in self.photographs]
+
+    def write(self) -> Path:
+        """Write the table that the replica serves."""
+        with self.csv.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(("path", *RANKS, "source_name", "licence", "rights_holder"))
+            writer.writerows((each.path, *_lineage(each.species), "", "CC0", "nobody") for each in self.photographs)
+        return self.csv
+
+
+def _lineage(species: str) -> Iterator[str]:
+    genus, _ = species.split()
+    (of_class,) = (name for name, genera in GENERA.items() if genus in genera)
+    phylum = {"Aves": "Chordata", "Insecta": "Arthropoda"}[of_class]
+    yield from ("Animalia", phylum, of_class, f"{genus}iformes", f"{genus}idae", genus, species)
+
+
+def _drawn(species: str, random: np.random.Generator) -> NDArray[np.uint8]:
+    """Stripes: the genus gives their angle and the hue of the background, the species their width and colour."""
+    genus, name = species.split()
+    of_genus = np.random.default_rng(list(genus.encode()))
+    of_species = np.random.default_rng(list(species.encode()))
+    angle = of_genus.uniform(0, np.pi) + random.normal(0, 0.25)
+    width = {"alba": 5.0, "nigra": 9.0}.get(name, 14.0) * random.uniform(0.75, 1.3)
+    ground, stripe = of_genus.uniform(60, 200, 3), of_species.uniform(30, 225, 3)
+    rows, columns = np.mgrid[:SIDE, :SIDE]
+    wave = np.sin((np.cos(angle) * columns + np.sin(angle) * rows) * 2 * np.pi / width + random.uniform(0, 6))
+    share = (wave[..., None] > random.uniform(-0.3, 0.3)) * random.uniform(0.5, 1.0)
+    pixels = ground * (1 - share) + stripe * share + random.normal(0, 25, (SIDE, SIDE, 3)) + random.normal(0, 25, 3)
+    drawn: NDArray[np.uint8] = np.clip(pixels, 0, 255).astype(np.uint8)
+    return drawn
