@@ -16,7 +16,7 @@ from pipeline.errors import RegistryError
 from pipeline.exam.decision import Decision
 from pipeline.registry.promotion import CHALLENGER, CHAMPION, PASSED, under_alias
 from pipeline.tracking.runs import client, log_files
-from pipeline.tracking.tags import EXAM, GATE, GATE_REASONS, PROMOTED_AT
+from pipeline.tracking.tags import EXAM, GATE, GATE_REASONS, PROMOTED_AT, REPLACED
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -26,6 +26,7 @@ REFUSED: Final = "refused"
 """Value of the tag `GATE` of a version that is not good enough."""
 REMEMBERED: Final = dt.timedelta(days=365)
 """For how long a former champion is compared with."""
+_NEVER: Final = dt.datetime.min.replace(tzinfo=dt.UTC)
 LONGEST: Final = 5_000
 """Characters of the reasons on a version; all of them are in `exam/decision.json` of its run."""
 
@@ -59,17 +60,19 @@ def contenders(settings: Settings, *, now: dt.datetime) -> Contenders:
     if challenger is None:
         raise RegistryError(f"{name!r} has no version under the alias {CHALLENGER}; materialise the asset candidate")
     present = {str(version.version) for version in (challenger, champion) if version is not None}
-    promoted = [
-        (when, version)
-        for version in _versions(connected, name)
-        if (when := _promoted(version)) is not None and when >= now - REMEMBERED and str(version.version) not in present
-    ]
-    promoted.sort(key=lambda pair: (pair[0], int(pair[1].version)), reverse=True)
+    versions = _versions(connected, name)
+    recent = [version for version in versions if (_promoted(version) or _NEVER) >= now - REMEMBERED]
+    # What a recent champion replaced was the champion until then, since whenever.
+    numbers = {str(version.version) for version in recent} | {version.tags.get(REPLACED, "") for version in recent}
+    rivals = [version for version in versions if str(version.version) in numbers - present]
     return Contenders(
         challenger=_examined(connected, challenger),
         challenger_run=challenger.run_id or None,
         champion=None if champion is None else _examined(connected, champion),
-        rivals=tuple(_examined(connected, version) for _, version in promoted),
+        rivals=tuple(
+            _examined(connected, version)
+            for version in sorted(rivals, key=lambda version: int(version.version), reverse=True)
+        ),
     )
 
 

@@ -1,8 +1,6 @@
 """The exam's child: each version is asked once for each photograph, and marked by the present names."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from ml.__main__ import main
 from ml.serving import exam
 from ml.serving.exam import RAW, run
 from ml.serving.exam_marks import Marker
@@ -79,9 +78,9 @@ def rows(found: VersionAnswers | None) -> list[dict[str, Any]]:
     return pq.read_table(found.answers).to_pylist()  # type: ignore[no-any-return]
 
 
-def test_the_child_answers_as_identify_does(spec: ExamSpec, tmp_path: Path) -> None:
+def test_the_stage_answers_as_identify_does(spec: ExamSpec, tmp_path: Path) -> None:
     file = spec.write(tmp_path / "spec.json")
-    subprocess.run([sys.executable, "-m", "ml", "exam", "--spec", str(file)], check=True, capture_output=True)
+    assert main(["exam", "--spec", str(file)]) == 0
     result = ExamResult.read(spec.output / "result.json").challenger
     assert (result.asked, result.unreadable, result.target, result.problem) == (4, 0, 0.9, None)
     asked = [(str(path), path.read_bytes()) for path in sorted((tmp_path / "photos").iterdir())]

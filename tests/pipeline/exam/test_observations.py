@@ -70,7 +70,7 @@ def exam_of(to: Settings, species: dict[str, str], **others: Any) -> tuple[Exam,
         min_size=2, max_size=3,
     )
 )  # fmt: skip
-@settings(max_examples=10)
+@settings(max_examples=7)
 def test_whatever_comes_and_goes_no_row_moves_and_none_leaves(
     tmp_path_factory: pytest.TempPathFactory, weeks: list[dict[str, str]]
 ) -> None:

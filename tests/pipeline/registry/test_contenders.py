@@ -13,7 +13,7 @@ from pipeline.exam.decision import Decision
 from pipeline.exam.judgement import decide
 from pipeline.registry.contenders import Contenders, contenders, record_decision
 from pipeline.tracking.runs import client, experiment_id
-from pipeline.tracking.tags import EXAM, GATE, GATE_REASONS, PROMOTED_AT
+from pipeline.tracking.tags import EXAM, GATE, GATE_REASONS, PROMOTED_AT, REPLACED
 from tests.pipeline.exam.answered import answers, mistaken, write_tree
 
 pytestmark = pytest.mark.usefixtures("with_store")
@@ -44,18 +44,21 @@ def found(settings: Settings) -> Contenders:
 
 
 def test_the_champions_of_the_last_year_are_compared_with(settings: Settings, connected: MlflowClient) -> None:
-    register(settings, connected, promoted="2025-11-25T12:00:00+00:00")
+    register(settings, connected, promoted="2025-10-25T12:00:00+00:00")
+    # Promoted more than a year ago, or by earlier code, but the champion until a later one replaced it.
+    old = register(settings, connected)
     early = register(settings, connected, promoted="2025-11-27T12:00:00+00:00")
     register(settings, connected)
     late = register(settings, connected, promoted="2026-11-01T12:00:00+00:00")
+    connected.set_model_version_tag(settings.registry.model_name, early, REPLACED, old)
     champion = register(settings, connected, promoted="2026-11-20T12:00:00+00:00", alias="champion")
     challenger = register(settings, connected, alias="challenger")
     versions = found(settings)
     assert versions.champion is not None
     assert (versions.challenger.number, versions.champion.number) == (challenger, champion)
-    assert [version.number for version in versions.rivals] == [late, early]
+    assert [version.number for version in versions.rivals] == [late, early, old]
     assert versions.challenger.identity == f"MLflow run {versions.challenger_run}"
-    assert set(versions.identities) == {early, late, champion, challenger}
+    assert set(versions.identities) == {old, early, late, champion, challenger}
 
 
 def test_without_a_champion_or_a_challenger(settings: Settings, connected: MlflowClient) -> None:
