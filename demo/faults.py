@@ -13,12 +13,14 @@ FAULTS = {
     "png": "PNG bytes under a .jpg address, always",
     "gone": "404, always",
     "private_redirect": "a redirect to http://10.0.0.1/, always",
+    "outage": "403 for half of all photographs, as where one of two servers is out, always",
 }
 """Name to what it does; `python -m demo --help` prints this."""
 
 TRANSIENT = frozenset({"rate_limit", "unavailable", "stall"})
-ONE_IN = 32
-"""Each fault hits about one photograph in so many."""
+ONE_IN = {"outage": 2}
+"""Fault -> it hits about one photograph in so many; those that are not listed, one in `FEW`."""
+FEW = 32
 
 
 class UnknownFaultError(Exception):
@@ -41,7 +43,7 @@ def parse_faults(text: str) -> frozenset[str]:
 def is_hit(fault: str, photo_id: str) -> bool:
     """Whether a fault hits a photograph: by hash, so the same ones on every run and in every release."""
     digest = hashlib.sha256(f"{fault}:{photo_id}".encode()).digest()
-    return int.from_bytes(digest[:4], "big") % ONE_IN == 0
+    return int.from_bytes(digest[:4], "big") % ONE_IN.get(fault, FEW) == 0
 
 
 class Faults:

@@ -101,6 +101,7 @@ class PhotoHost:
             "unavailable": lambda: web.Response(status=503, text="Service Unavailable"),
             "truncated": lambda: web.Response(body=body[: len(body) * 2 // 3], content_type=content_type(body)),
             "html": lambda: web.Response(text="<!doctype html><title>Photos</title>", content_type="text/html"),
+            "outage": lambda: web.Response(status=403, text="Forbidden"),
             "gone": lambda: web.Response(status=404, text="Not Found"),
             "private_redirect": lambda: web.Response(
                 status=302, headers={"Location": f"http://10.0.0.1{request.path}"}

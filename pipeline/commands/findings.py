@@ -19,6 +19,9 @@ from pipeline.exam.decision import read_decision
 from pipeline.exam.observations import exam_version
 from pipeline.gbif.source import SourceRecord
 from pipeline.history.changes import KINDS
+from pipeline.history.drift import KINDS as KINDS_OF_DRIFT
+from pipeline.history.drift import last_distances
+from pipeline.history.losses import LossRecord
 from pipeline.history.snapshots import read_snapshots
 from pipeline.launching.specs import calibrated, result_of, trained
 from pipeline.production.production_specs import production_calibration
@@ -137,6 +140,22 @@ def _leakage(settings: Settings) -> str:
     return f"{counted(pairs, 'pair')} of near-identical photographs across the split"
 
 
+def _drifted(settings: Settings) -> str:
+    found = last_distances(settings.paths)
+    if not found:
+        return "no snapshot before to compare shares with"
+    kind = max(found, key=lambda name: found[name])
+    return f"at most {found[kind]:.1%} from the snapshot before ({KINDS_OF_DRIFT[kind]})"
+
+
+def _lost(settings: Settings) -> str:
+    record = LossRecord.read(settings.paths)
+    if record is None or record.last is None:
+        return "no dataset before to compare with"
+    words = f"{counted(record.photos_lost, 'photograph')} and {record.species_lost:,} species of the last dataset lost"
+    return f"{words}, let pass: {record.accepted}" if record.accepted else words
+
+
 def _network(settings: Settings, asset: str) -> str:
     name: NetworkName = asset  # type: ignore[assignment]
     metrics = trained(settings, DatasetManifest.read(settings.paths), network=name).metrics
@@ -199,6 +218,8 @@ SENTENCES: Final[Mapping[str, Finding]] = {
     "photo_index": _index,
     "changes": changes,
     "photos": _photos,
+    "drift": _drifted,
+    "losses": _lost,
     "species": _species,
     "rejections": _rows("rejections", "row", "rows", after=" left out so far, each with its reason"),
     "taxonomy": _rows("taxonomy", "taxon", "taxa", after=" in seven ranks"),

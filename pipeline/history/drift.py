@@ -21,6 +21,8 @@ KINDS: Final = {
     "licence": "licence",
 }
 """What photographs are told apart by, with the words for people."""
+CELL: Final = 5
+"""Degrees of latitude and longitude that a cell spans (`sql/history/snapshot_shares.sql`)."""
 MOST_DRIFT: Final = 0.1
 """A distance that is worth a look: from one week to the next, one photograph in ten would have to be exchanged."""
 

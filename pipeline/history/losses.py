@@ -4,6 +4,7 @@ It is judged before `species` is built: where a loss is refused, every table of 
 rules are in `sql/history/losses.sql`; what a dataset keeps, in `sql/dataset/photo_verdicts.sql`.
 """
 
+import shutil
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -113,7 +114,7 @@ def build_losses(paths: Paths, settings: Settings, *, accept: str = "") -> LossR
         decided = _decided(paths, settings, identity=identity, last=last, before=before, record=record, accept=accept)
         if decided.passed:
             with atomic_path(paths.kept_photographs(identity)) as partial:
-                partial.write_bytes(kept.read_bytes())
+                shutil.copyfile(kept, partial)
         write_json(paths.losses_record, decided.model_dump(mode="json"))
         _forget_others(paths, decided)
         return decided

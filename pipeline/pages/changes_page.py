@@ -6,13 +6,11 @@ from typing import Any, Final
 from pipeline.files import write_bytes
 from pipeline.gbif.source import SourceRecord
 from pipeline.history.changes import KINDS, Comparison, changed_species, replaced
-from pipeline.history.drift import KINDS as KINDS_OF_DRIFT
-from pipeline.history.drift import MOST_DRIFT, distances, last_distances, moves
 from pipeline.history.snapshots import Snapshot, read_snapshots
 from pipeline.history.taxonomy_history import last_tree
-from pipeline.pages.charts import MINUS, changes_chart
+from pipeline.pages.charts import changes_chart
 from pipeline.pages.document import Link, render, sections
-from pipeline.pages.drift_chart import drift_chart
+from pipeline.pages.drift_section import drift_section
 from pipeline.pages.web_addresses import doi_address, photo_address, record_address
 from pipeline.paths import Paths
 from pipeline.query import rows
@@ -21,9 +19,6 @@ _SPECIES: Final = 20
 """Species that gained most, and as many that lost most."""
 _PAIRS: Final = 50
 """Replacements of one species or licence by another; photographs and species named one by one."""
-
-_MOVES: Final = 5
-"""Values of each kind whose share changed most."""
 
 
 def last_comparison(paths: Paths) -> Comparison | None:
@@ -57,7 +52,7 @@ def build_changes_page(paths: Paths, source: SourceRecord, *, frame: dict[str, o
     taxonomy = taxonomy_changes(paths)
     headings = [("photographs", "Photographs")] if comparison else []
     headings += [("species", "Species"), ("labels", "Labels"), ("licences", "Licences")] if comparison else []
-    drift = _drift(paths)
+    drift = drift_section(paths)
     headings += [("drift", "Drift")] if drift else []
     headings += [("taxonomy", "Taxonomy")] if taxonomy else []
     html = render(
@@ -106,24 +101,6 @@ def _details(paths: Paths, source: SourceRecord, comparison: Comparison) -> dict
                 row["licence_after"], "left the dataset" if row["has_left"] else "stays",
             ]
             for row in photographs["relicensed"]
-        ],
-    }  # fmt: skip
-
-
-def _drift(paths: Paths) -> dict[str, object]:
-    """What the page shows of drift; empty where there is no snapshot before whose shares are known."""
-    if not paths.table("drift").exists() or not (last := last_distances(paths)):
-        return {}
-    large = [KINDS_OF_DRIFT[kind] for kind, distance in last.items() if distance > MOST_DRIFT]
-    return {
-        "chart": drift_chart(paths, distances(paths)),
-        "limit": f"{MOST_DRIFT:.0%}",
-        "large": large,
-        "distances": [[KINDS_OF_DRIFT[kind], f"{distance:.1%}"] for kind, distance in last.items()],
-        "moves": [
-            [row["value"], KINDS_OF_DRIFT[row["kind"]], *(f"{row[name]:.1%}" for name in ("share_before", "share")),
-             f"{100 * row['difference']:+.1f}".replace("-", MINUS)]
-            for row in moves(paths, most=_MOVES)
         ],
     }  # fmt: skip
 

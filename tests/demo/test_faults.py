@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from demo.faults import FAULTS, ONE_IN, TRANSIENT, Faults, UnknownFaultError, is_hit, parse_faults
+from demo.faults import FAULTS, FEW, ONE_IN, TRANSIENT, Faults, UnknownFaultError, is_hit, parse_faults
 from tests.demo.conftest import Client, Serve
 from tests.demo.replica_fixtures import SmallSource
 
@@ -69,6 +69,13 @@ async def test_a_gone_photograph_stays_gone(serve: Serve) -> None:
             assert response.status == 404
 
 
+async def test_half_the_host_is_out(serve: Serve) -> None:
+    client, path = await _client(serve, "outage")
+    for _ in range(2):
+        async with client.get(path) as response:
+            assert response.status == 403
+
+
 async def test_a_redirect_points_into_a_private_network(serve: Serve) -> None:
     client, path = await _client(serve, "private_redirect")
     async with client.get(path, allow_redirects=False) as response:
@@ -95,9 +102,10 @@ async def test_without_faults_every_photograph_arrives(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_hits_a_few(fault: str) -> None:
+def test_a_fault_hits_a_few_and_an_outage_half(fault: str) -> None:
     hit = sum(is_hit(fault, str(number)) for number in range(3200))
-    assert 60 < hit < 140, f"about one in {ONE_IN}"
+    expected = 3200 / ONE_IN.get(fault, FEW)
+    assert expected - 40 * expected**0.5 / 10 < hit < expected + 40 * expected**0.5 / 10
 
 
 @given(st.sets(st.sampled_from(sorted(FAULTS))), st.text(alphabet="0123456789", min_size=1, max_size=12))

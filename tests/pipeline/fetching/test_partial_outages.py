@@ -1,11 +1,17 @@
 """Hosts that fail in part: what they withhold is asked for again, and what is withdrawn stays gone."""
 
 import random
+import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import dagster as dg
 import pytest
+import yaml
 
 from pipeline.config.settings import Settings
+from pipeline.defs.ingest import photos
+from pipeline.defs.scope_resource import Scope
 from pipeline.fetching.fetch import FetchSummary, fetch_photos
 from pipeline.fetching.hosts import Patience
 from pipeline.photos.incomplete import IncompleteFetch
@@ -31,7 +37,7 @@ def fetch(settings: Settings, server: PhotoServer, *photo_ids: str) -> FetchSumm
     return fetch_photos(settings.paths, settings, hosts=server.hosts, log=lambda _: None, patience=QUICK)
 
 
-def photos(first: int, last: int, *, habit: str = "ok") -> list[str]:
+def numbered(first: int, last: int, *, habit: str = "ok") -> list[str]:
     return [f"{habit}-{number:04d}" for number in range(first, last)]
 
 
@@ -49,11 +55,11 @@ def reason(settings: Settings) -> str:
     return host.reason
 
 
-@pytest.mark.parametrize("outage", ["403", "404", "png", "503"])
+@pytest.mark.parametrize("outage", ["404", "png", "503"])
 def test_an_outage_of_half_the_host_in_the_middle_of_a_refresh_is_no_loss(
     settings: Settings, server: PhotoServer, outage: str
 ) -> None:
-    first, both = photos(0, 40), photos(0, 200)
+    first, both = numbered(0, 40), numbered(0, 200)
     assert fetch(settings, server, *first).statuses == {"ok": 40}
     server.outage, server.outage_after, server.hit = outage, 60, is_odd
     summary = fetch(settings, server, *both)
@@ -64,8 +70,48 @@ def test_an_outage_of_half_the_host_in_the_middle_of_a_refresh_is_no_loss(
     assert ledger(settings)["ok-0007"]["status"] == "ok", "what was there stays"
 
 
+def test_it_ends_the_run_before_the_dataset_and_the_next_one_goes_on(
+    make_settings: Callable[..., Settings], server: PhotoServer, tmp_path: Path
+) -> None:
+    """The asset itself, in runs of Dagster's: half the host refuses in the middle of a refresh."""
+    settings = make_settings(
+        source={"mode": "archive", "archive": str(tmp_path / "unused.zip")},
+        photos={"concurrency": 4, "requests_per_second": 5000.0, "allow_private_hosts": True},
+    )
+    scope = tmp_path / "scope.yaml"
+    scope.write_text(yaml.safe_dump(settings.model_dump(mode="json", exclude_unset=True)))
+    built: list[int] = []
+
+    @dg.asset(deps=[photos])
+    def dataset() -> None:
+        built.append(len(ledger(settings)))
+
+    def run(*photo_ids: str) -> dg.ExecuteInProcessResult:
+        local = f"http://127.0.0.1:{server.port}"
+        write_index(settings, {one: PhotoServer.url(one).replace(f"http://{HOST}", local) for one in photo_ids})
+        assets: list[dg.AssetsDefinition | dg.AssetSpec] = [photos, dataset, dg.AssetSpec("photo_index")]
+        return dg.materialize(assets, resources={"scope": Scope(config_file=str(scope))}, raise_on_error=False)
+
+    assert run(*numbered(0, 40)).success
+    server.outage, server.outage_after, server.hit = "403", 60, is_odd
+    assert not run(*numbered(0, 160)).success
+    assert built == [40], "nothing is made of an incomplete world"
+    record = IncompleteFetch.read(settings.paths)
+    assert record is not None
+    assert record.hosts[0].closed
+    assert re.fullmatch(
+        r"\d+ of 160 photographs could not be fetched: \d+ of 127\.0\.0\.1 \(127\.0\.0\.1 .* 403 Forbidden\); "
+        r"what came is kept; run the same command again after [-\d]+ \d\d:\d\d UTC to fetch the rest, or add .*",
+        record.reason,
+    )
+    server.outage = None
+    assert run(*numbered(0, 160)).success
+    assert built == [40, 160]
+    assert IncompleteFetch.read(settings.paths) is None
+
+
 def test_in_a_first_run_too_and_verdicts_of_the_run_are_taken_back(settings: Settings, server: PhotoServer) -> None:
-    wanted = photos(0, 200)
+    wanted = numbered(0, 200)
     dice = random.Random(3)
     refused = {photo_id for photo_id in wanted if dice.random() < 0.6}
     server.outage, server.hit = "403", refused.__contains__
@@ -81,8 +127,8 @@ def test_in_a_first_run_too_and_verdicts_of_the_run_are_taken_back(settings: Set
 
 
 def test_a_photograph_that_is_withdrawn_among_good_ones_is_gone(settings: Settings, server: PhotoServer) -> None:
-    withdrawn = photos(0, 6, habit="forbidden")
-    summary = fetch(settings, server, *photos(0, 150), *withdrawn)
+    withdrawn = numbered(0, 6, habit="forbidden")
+    summary = fetch(settings, server, *numbered(0, 150), *withdrawn)
     assert summary.statuses == {"ok": 150, "gone": 6}
     assert IncompleteFetch.read(settings.paths) is None
 
@@ -90,9 +136,9 @@ def test_a_photograph_that_is_withdrawn_among_good_ones_is_gone(settings: Settin
 def test_many_that_are_withdrawn_are_gone_where_all_others_are_given_again(
     settings: Settings, server: PhotoServer
 ) -> None:
-    fetch(settings, server, *photos(0, 30))
-    withdrawn = photos(0, 70, habit="forbidden")
-    summary = fetch(settings, server, *photos(0, 40), *withdrawn)
+    fetch(settings, server, *numbered(0, 30))
+    withdrawn = numbered(0, 70, habit="forbidden")
+    summary = fetch(settings, server, *numbered(0, 40), *withdrawn)
     assert summary.statuses == {"ok": 40, "gone": 70}
 
 
@@ -101,7 +147,7 @@ def test_a_few_refusals_of_a_host_that_gave_nothing_yet_are_asked_for_again(
 ) -> None:
     """Neither are they verdicts, nor is the host left alone: a small site does not hold up a large scope."""
     away = {f"away-{number}": f"http://few.test/photos/forbidden-{number}/large.jpg" for number in range(2)}
-    write_index(settings, {photo_id: PhotoServer.url(photo_id) for photo_id in photos(0, 30)} | away)
+    write_index(settings, {photo_id: PhotoServer.url(photo_id) for photo_id in numbered(0, 30)} | away)
     hosts = {**server.hosts, "few.test": ("127.0.0.1", server.port)}
     summary = fetch_photos(settings.paths, settings, hosts=hosts, log=lambda _: None, patience=QUICK)
     assert summary.statuses == {"ok": 30, "failed": 2}

@@ -2,9 +2,12 @@
 
 import re
 
+import pytest
+
 from pipeline.config.settings import Settings
 from pipeline.history.taxonomy_history import build_taxonomy_history
 from pipeline.pages.dataset_page import build_dataset_page
+from pipeline.pages.drift_section import in_words
 from tests.pipeline.dataset.test_manifest import built
 from tests.pipeline.pages.whole import second_snapshot, whole
 from tests.pipeline.tiny import read, write
@@ -46,6 +49,30 @@ def test_a_second_snapshot_is_told_photograph_by_photograph(whole: Settings) -> 
     assert "<strong>1 of those below left it.</strong>" in changes
     assert re.search(r'<th scope="row">Turdus s1</th>\s*<td>Turdus s0</td>\s*<td class="number">1</td>', changes)
     assert "Changes since the last other taxonomy" not in changes, "the tree is the same"
+
+
+def test_what_drifted_is_told_with_its_shares(whole: Settings) -> None:
+    assert 'id="drift"' not in pages(whole)[1], "of the first snapshot there is no distance"
+    second_snapshot(whole)
+    _, changes = pages(whole)
+    assert 'id="drift"' in changes
+    assert re.search(r"species</th>\s*<td>Turdus s1</td>\s*<td class=\"number\">48.7%</td>", changes)
+    assert (whole.paths.reports / "dataset" / "drift.svg").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "words"),
+    [
+        ("cell", "-45, 170", "40\N{EN DASH}45° S, 170\N{EN DASH}175° E"),
+        ("cell", "0, -5", "0\N{EN DASH}5° N, 0\N{EN DASH}5° W"),
+        ("month", "05", "May"),
+        ("month", "13", "13"),
+        ("class", "unknown", "not said"),
+        ("year", "2024", "2024"),
+    ],
+)
+def test_values_are_told_in_words(kind: str, value: str, words: str) -> None:
+    assert in_words(kind, value) == words
 
 
 def test_another_taxonomy_is_told_by_rank(whole: Settings) -> None:

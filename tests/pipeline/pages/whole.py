@@ -10,6 +10,7 @@ from pipeline.dataset.attribution import build_attribution
 from pipeline.dataset.manifest import build_manifest
 from pipeline.files import write_json
 from pipeline.history.changes import build_changes
+from pipeline.history.drift import build_drift
 from pipeline.history.taxonomy_history import build_taxonomy_history
 from pipeline.paths import Paths
 from pipeline.rejections import write_rejections
@@ -24,6 +25,7 @@ def whole(built: Settings) -> Settings:
     index = read(built.paths.table("photo_index"))
     write(built.paths, "photo_index", [{**row, "licence": "CC-BY"} for row in index])
     build_changes(built.paths, built)
+    build_drift(built.paths)
     build_taxonomy_history(built.paths, built)
     build_attribution(built.paths)
     build_manifest(built.paths, built)
@@ -52,3 +54,4 @@ def second_snapshot(settings: Settings) -> None:
     lines = {"key": ["p5", "p39"], "rule": ["licence"] * 2, "detail": ["all rights reserved", "not allowed"]}
     write_rejections(paths, "photo_index", pa.table(lines))
     build_changes(paths, settings)
+    build_drift(paths)

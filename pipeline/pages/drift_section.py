@@ -1,10 +1,12 @@
-"""The chart of drift: how far the photographs of a snapshot are from those of the one before, and how far they were."""
+"""The section on drift: how far the photographs of a snapshot are from those of the one before, and what moved."""
 
+import calendar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ml.palette import BLUE, INK, SERIES, VERMILION
-from pipeline.history.drift import KINDS, MOST_DRIFT
+from pipeline.history.drift import CELL, KINDS, MOST_DRIFT, distances, last_distances, moves
+from pipeline.pages.charts import MINUS
 from pipeline.pages.figures import Mark, chart_of, draw_bars, draw_once, legend_outside, style
 from pipeline.paths import Paths
 
@@ -14,6 +16,55 @@ if TYPE_CHECKING:
 
 _DASHES: Final = (0, (4, 3))
 _MARKERS: Final = "os^vDP*"
+_MONTHS: Final = [f"{month:02d}" for month in range(1, 13)]
+_MOVES: Final = 3
+"""Values of each kind whose share changed most."""
+
+
+def drift_section(paths: Paths) -> dict[str, object]:
+    """What the page shows of drift: chart, snapshots, limit, large, moves.
+
+    Empty where there is no snapshot before whose shares are known.
+
+    Raises:
+        TableError: the record of a snapshot is damaged.
+    """
+    if not paths.table("drift").exists() or not (last := last_distances(paths)):
+        return {}
+    found = distances(paths)
+    return {
+        "chart": drift_chart(paths, found),
+        "snapshots": len({row["snapshot"] for row in found}),
+        "limit": f"{MOST_DRIFT:.0%}",
+        "large": [KINDS[kind] for kind, distance in last.items() if distance > MOST_DRIFT],
+        "moves": [
+            [
+                KINDS[row["kind"]],
+                in_words(row["kind"], row["value"]),
+                *(f"{row[name]:.1%}" for name in ("share_before", "share")),
+                f"{100 * row['difference']:+.1f}".replace("-", MINUS),
+            ]
+            for row in moves(paths, most=_MOVES)
+        ],
+    }
+
+
+def in_words(kind: str, value: str) -> str:
+    """A value of `drift` as people read it: months by name, cells by their borders."""
+    if value == "unknown":
+        return "not said"
+    if kind == "month":
+        return calendar.month_name[int(value)] if value in _MONTHS else value
+    if kind == "cell":
+        south, west = map(int, value.split(", "))
+        return f"{_borders(south, 'S', 'N')}, {_borders(west, 'W', 'E')}"
+    return value
+
+
+def _borders(least: int, below: str, above: str) -> str:
+    """The two borders of a cell in degrees, the one nearer to the equator or to Greenwich first."""
+    low, high, side = (-least - CELL, -least, below) if least < 0 else (least, least + CELL, above)
+    return f"{low}\N{EN DASH}{high}° {side}"
 
 
 def drift_chart(paths: Paths, distances: list[dict[str, Any]]) -> Path:
