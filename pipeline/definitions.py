@@ -9,6 +9,7 @@ import dagster as dg
 from ml.spec import MLFLOW_DEFAULTS
 from pipeline.config.settings import load_settings
 from pipeline.defs import (
+    alerts,
     automation,
     checks,
     dataset,
@@ -16,12 +17,16 @@ from pipeline.defs import (
     exam,
     history,
     ingest,
+    observed,
     production,
     promotion,
     release,
     training,
+    watching,
 )
+from pipeline.defs.conditions import automated
 from pipeline.defs.console import console
+from pipeline.defs.freshness import watched
 from pipeline.defs.metadata import described
 from pipeline.defs.scope_resource import Scope
 from pipeline.defs.together import executor_config
@@ -36,11 +41,16 @@ def _group(module: ModuleType, name: str) -> list[dg.AssetsDefinition]:
     """The assets of one module as the group `name`."""
     loaded = dg.load_assets_from_modules([module], group_name=name)
     shown = functools.partial(described, scope=load_settings().name)
-    return [asset.map_asset_specs(shown) for asset in loaded if isinstance(asset, dg.AssetsDefinition)]
+    return [
+        asset.map_asset_specs(lambda spec: watched(automated(shown(spec))))
+        for asset in loaded
+        if isinstance(asset, dg.AssetsDefinition)
+    ]
 
 
 defs = dg.Definitions(
     assets=[
+        *_group(observed, "ingest"),
         *_group(ingest, "ingest"),
         *_group(history, "dataset"),
         *_group(dataset, "dataset"),
@@ -52,9 +62,15 @@ defs = dg.Definitions(
         *_group(promotion, "release"),
     ],
     asset_checks=dg.load_asset_checks_from_modules([checks]),
-    jobs=[automation.whole_pipeline, promotion.promote_job],
+    jobs=[
+        automation.whole_pipeline,
+        automation.refresh,
+        automation.research,
+        automation.ingest,
+        promotion.promote_job,
+    ],
     schedules=[automation.weekly_refresh],
-    sensors=[automation.growth],
+    sensors=[automation.follow_changes, watching.growth, watching.resume_fetch, alerts.alerts],
     loggers={"console": console},
     resources={
         "scope": Scope(),

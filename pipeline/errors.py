@@ -43,6 +43,10 @@ class IncompleteFetchError(NatureWatchError):
     """Too many photographs could not be fetched, for reasons that pass, to make a dataset of the rest."""
 
 
+class NoticeError(NatureWatchError):
+    """People could not be told of something by chat or mail."""
+
+
 class LossesError(NatureWatchError):
     """A dataset would lose more against the last one than may be lost without a person's consent."""
 

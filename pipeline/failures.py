@@ -1,6 +1,6 @@
 """What went wrong in a run: one line per failed step, for people."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 from dagster._core.errors import DagsterExecutionInterruptedError
@@ -46,27 +46,47 @@ class Failures:
         """
         if any(_is_interrupt(error) for error in self._errors.values()):
             raise Interrupted
-        checks: dict[str, str] = {}
-        elsewhere: dict[str, str] = {}
-        for event in result.all_events:
-            if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION and event.step_key is not None:
-                data = event.asset_check_evaluation_data
-                if not data.passed and data.blocking and data.severity == dg.AssetCheckSeverity.ERROR:
-                    broken = data.metadata.get("broken")
-                    detail = _one_line(str(broken.value)) if broken else "no detail"
-                    asset = data.asset_key.to_user_string()
-                    checks[event.step_key] = f"{asset}: the check {data.check_name} failed: {detail}"
-            elif was_interrupted(event):
-                raise Interrupted
-            elif event.event_type == dg.DagsterEventType.STEP_FAILURE and event.step_key is not None:
-                written = event.step_failure_data.error
-                if written is not None:
-                    if any(each.cls_name in INTERRUPTS for each in _written_chain(written)):
-                        raise Interrupted
-                    elsewhere[event.step_key] = f"{event.step_key}: {written_reason(written)}"
+        checks, elsewhere = _written(result.all_events)
         told = {step: f"{step}: {reason(error)}" for step, error in self._errors.items()}
         told = {**elsewhere, **told, **checks}
-        return list(told.values()) or [_run_failure(result)]
+        return list(told.values()) or [_run_failure(result.all_events, run_id=result.run_id)]
+
+
+def written_lines(events: Sequence[dg.DagsterEvent], *, run_id: str) -> list[str]:
+    """One line per failure of a run of which only Dagster's events are left; never empty.
+
+    Raises:
+        Interrupted: the run was interrupted, and did not fail.
+    """
+    checks, elsewhere = _written(events)
+    return list({**elsewhere, **checks}.values()) or [_run_failure(events, run_id=run_id)]
+
+
+def _written(events: Sequence[dg.DagsterEvent]) -> tuple[dict[str, str], dict[str, str]]:
+    """The failures that events tell, by step: those of blocking checks, and those of steps.
+
+    Raises:
+        Interrupted: an event says that the run was interrupted.
+    """
+    checks: dict[str, str] = {}
+    elsewhere: dict[str, str] = {}
+    for event in events:
+        if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION and event.step_key is not None:
+            data = event.asset_check_evaluation_data
+            if not data.passed and data.blocking and data.severity == dg.AssetCheckSeverity.ERROR:
+                broken = data.metadata.get("broken")
+                detail = _one_line(str(broken.value)) if broken else "no detail"
+                asset = data.asset_key.to_user_string()
+                checks[event.step_key] = f"{asset}: the check {data.check_name} failed: {detail}"
+        elif was_interrupted(event):
+            raise Interrupted
+        elif event.event_type == dg.DagsterEventType.STEP_FAILURE and event.step_key is not None:
+            written = event.step_failure_data.error
+            if written is not None:
+                if any(each.cls_name in INTERRUPTS for each in _written_chain(written)):
+                    raise Interrupted
+                elsewhere[event.step_key] = f"{event.step_key}: {written_reason(written)}"
+    return checks, elsewhere
 
 
 def reason(error: BaseException) -> str:
@@ -142,17 +162,23 @@ def was_interrupted(event: dg.DagsterEvent) -> bool:
     """Whether the event ends a run that a signal interrupted between two steps."""
     return (
         event.event_type == dg.DagsterEventType.RUN_FAILURE
+        # A run that was marked as failed from outside has none.
+        and event.event_specific_data is not None
         and event.job_failure_data.failure_reason == RunFailureReason.UNEXPECTED_TERMINATION
     )
 
 
-def _run_failure(result: dg.ExecuteInProcessResult | dg.JobExecutionResult) -> str:
+def _run_failure(events: Sequence[dg.DagsterEvent], *, run_id: str) -> str:
     """Why a run failed although no step did: what prevented a step from starting."""
-    for event in result.all_events:
-        if event.event_type == dg.DagsterEventType.RUN_FAILURE and event.job_failure_data.error is not None:
-            error = event.job_failure_data.error
+    for event in events:
+        if event.event_type != dg.DagsterEventType.RUN_FAILURE:
+            continue
+        error = event.job_failure_data.error if event.event_specific_data is not None else None
+        if error is not None:
             return _one_line(error.message.removeprefix(f"{error.cls_name}: ").removeprefix("pipeline.errors."))
-    return f"run {result.run_id} failed; see it in the Dagster UI"
+        if event.message:
+            return _one_line(event.message)
+    return f"run {run_id} failed; see it in the Dagster UI"
 
 
 def _tells_full_disk(message: str) -> bool:

@@ -6,6 +6,7 @@ import glob
 import hashlib
 import json
 import logging
+import math
 import os
 import platform
 import shutil
@@ -175,8 +176,16 @@ def digest_of(*parts: object) -> str:
 
 
 @contextlib.contextmanager
-def exclusive(path: Path, *, wait_seconds: float = 30.0) -> Iterator[None]:
+def exclusive(
+    path: Path, *, wait_seconds: float = 30.0, who: str = "", look: Callable[[str], object] = lambda _: None
+) -> Iterator[None]:
     """Hold an exclusive lock on `path` while the block runs; waiting for another holder is logged.
+
+    Args:
+        path: The lock's file; it stays, and says who held it last.
+        wait_seconds: How long to wait for another holder.
+        who: What this process does, for those who wait.
+        look: Called several times a second while it waits, with the holder in words. It may raise.
 
     Raises:
         LockedError: another process held the lock for all of `wait_seconds`.
@@ -191,10 +200,13 @@ def exclusive(path: Path, *, wait_seconds: float = 30.0) -> Iterator[None]:
                 raise LockedError(f"{path} is locked by {holder}; wait for that run to end, or stop it")
             if waited >= SAY_SECONDS and not said:
                 said = True
-                logging.getLogger(__name__).warning("waiting up to %.0f s for %s: %s", wait_seconds, holder, path)
+                limit = "" if math.isinf(wait_seconds) else f"up to {wait_seconds:.0f} s "
+                logging.getLogger(__name__).warning("waiting %sfor %s: %s", limit, holder, path)
+            look(holder)
             time.sleep(0.2)
         stream.truncate(0)
-        stream.write(f"process {os.getpid()} on {platform.node()} since {datetime.now(UTC):%Y-%m-%d %H:%M} UTC\n")
+        process = f"process {os.getpid()} on {platform.node()} since {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+        stream.write(f"{who}, {process}\n" if who else f"{process}\n")
         stream.flush()
         yield
 

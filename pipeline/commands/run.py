@@ -23,10 +23,10 @@ from pipeline.definitions import defs, whole_pipeline
 from pipeline.defs.together import TRAININGS
 from pipeline.errors import ConfigurationError, NatureWatchError, RunError
 from pipeline.failures import Failures, reason
-from pipeline.files import exclusive
 from pipeline.launching import pools
 from pipeline.launching.gpus import slots
 from pipeline.launching.interrupts import raise_on_signals
+from pipeline.launching.run_lock import COMMAND_WAITS, only_run
 
 RUN_CONFIG: Final[dict[str, Any]] = {"loggers": {"console": {"config": {"log_level": "INFO"}}}}
 LOSSES: Final = "losses"
@@ -70,18 +70,22 @@ def materialise(settings: Settings, *, selection: str | dg.AssetSelection, accep
     raise_on_signals()
     side_by_side = slots(processes=settings.training.processes)
     trainings = sum(TRAININGS in (graph.get(key).pools or ()) for key in keys)
-    with exclusive(settings.paths.data_root / ".run.lock"):
-        run_id = str(uuid.uuid4())
-        path = log_file(settings.paths, run_id=run_id)
-        with logging_to(path) as log, _explained(path), dg.DagsterInstance.get() as instance:
-            pools.end_killed_runs(instance)
-            pools.set_slots(instance, TRAININGS, side_by_side)
-            state = _state(settings, keys, graph=graph)
-            with Watch(instance=instance, state=state, log=log, title=f"NatureWatch: {settings.name}"):
-                if min(side_by_side, trainings) > 1:
-                    problems = _in_processes(instance, sorted(keys), log=path.name, config=config)
-                else:
-                    problems = _in_this_process(instance, sorted(keys), run_id=run_id, log=path.name, config=config)
+    run_id = str(uuid.uuid4())
+    path = log_file(settings.paths, run_id=run_id)
+    with (
+        only_run(settings.paths.data_root, who=f"a run with the log {path}", wait_seconds=COMMAND_WAITS),
+        logging_to(path) as log,
+        _explained(path),
+        dg.DagsterInstance.get() as instance,
+    ):
+        pools.end_killed_runs(instance)
+        pools.set_slots(instance, TRAININGS, side_by_side)
+        state = _state(settings, keys, graph=graph)
+        with Watch(instance=instance, state=state, log=log, title=f"NatureWatch: {settings.name}"):
+            if min(side_by_side, trainings) > 1:
+                problems = _in_processes(instance, sorted(keys), log=path.name, config=config)
+            else:
+                problems = _in_this_process(instance, sorted(keys), run_id=run_id, log=path.name, config=config)
     return Outcome(problems=problems, assets=names, log=path)
 
 

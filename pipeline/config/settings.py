@@ -43,7 +43,14 @@ from pipeline.config.sections import (
     TaxonomySettings,
     TrainingSettings,
 )
-from pipeline.config.upkeep import ExamSettings, GateSettings, LabelSettings, RefreshSettings, RetentionSettings
+from pipeline.config.upkeep import (
+    AlertSettings,
+    ExamSettings,
+    GateSettings,
+    LabelSettings,
+    RefreshSettings,
+    RetentionSettings,
+)
 from pipeline.config.values import Folder, expanded, sqlite_address
 from pipeline.config.yaml_file import read_mapping
 from pipeline.errors import ConfigurationError
@@ -109,6 +116,7 @@ class Settings(BaseSettings):
     gate: GateSettings = GateSettings()
     retention: RetentionSettings = RetentionSettings()
     labels: LabelSettings = LabelSettings()
+    alerts: AlertSettings = AlertSettings()
 
     @classmethod
     def settings_customise_sources(  # noqa: D102 (pydantic-settings documents it)

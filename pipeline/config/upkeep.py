@@ -1,12 +1,12 @@
-"""The sections of the configuration about living with growth: refreshes, the exam and its gate, retention, labels."""
+"""The sections of the configuration about living with growth: refreshes, exam and gate, retention, labels, alerts."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ml.spec import Rank
 from pipeline.config.section import Section
-from pipeline.config.values import Cron
+from pipeline.config.values import Cron, HostName, MailAddress, WebAddress
 
 
 class RefreshSettings(Section):
@@ -61,6 +61,36 @@ class ExamSettings(Section):
 
     observations_per_species: int = Field(default=10, ge=1)
     """Most observations of one species in the exam."""
+
+
+class AlertSettings(Section):
+    """Who is told when a run fails: a chat, people by mail, both, or nobody."""
+
+    webhook: WebAddress | None = None
+    """The address of a chat's incoming webhook; it is sent `{"text": ...}`, as Slack, Mattermost, Google Chat, Matrix
+    (hookshot) and Teams take it. Whoever knows the address can write there: give it by the environment variable
+    NATUREWATCH__ALERTS__WEBHOOK."""
+    mail_to: tuple[MailAddress, ...] = ()
+    """Whom to write to by mail."""
+    mail_from: MailAddress | None = None
+    """The sender of the mail; empty: the first of `mail_to`."""
+    smtp_host: HostName | None = None
+    """The mail server. Its account, if it wants one, is in the environment variables SMTP_USER and SMTP_PASSWORD."""
+    smtp_port: int = Field(default=587, ge=1, le=65535)
+    """Its port: 587 with STARTTLS, 465 with TLS, 25 without."""
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    """How the connection is encrypted. `none` sends no password."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.mail_to and self.smtp_host is None:
+            raise ValueError("mail_to needs smtp_host, the mail server that takes the mail")
+        return self
+
+    @property
+    def on(self) -> bool:
+        """Whether anybody is told."""
+        return self.webhook is not None or bool(self.mail_to)
 
 
 class RetentionSettings(Section):

@@ -259,4 +259,10 @@ Seed = Annotated[int, Field(ge=0, lt=2**31)]
 WebAddress = Annotated[str, AfterValidator(_address), _called("address")]
 ModelName = Annotated[str, AfterValidator(_model_name), _called("name")]
 TrackingUri = Annotated[str, AfterValidator(_tracking_uri), _called("address")]
+HostName = Annotated[
+    str, _matching(f"(?i:{_HOST.pattern})", "it must be a host's name, as mail.example.org"), _called("host")
+]
+MailAddress = Annotated[
+    str, _matching(r"[^\s@,;<>]+@[^\s@,;<>]+", "it must be a mail address, as you@example.org"), _called("mail address")
+]
 Cron = Annotated[str, AfterValidator(_cron), _called("cron schedule")]

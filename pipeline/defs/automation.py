@@ -1,13 +1,10 @@
-"""The weekly refresh and the growth sensor; both are off until an operator switches them on in the UI."""
+"""What starts a run: jobs for people, a schedule for the clock, conditions for what follows; all off at first."""
 
 import dagster as dg
-import requests
 
 from pipeline.config.settings import load_settings
-from pipeline.defs.scope_resource import SCOPE_TAG, Scope
-from pipeline.errors import GbifError
-from pipeline.gbif.growth import grown
-from pipeline.launching.replica import source_api
+from pipeline.defs.production import REFRESH, RESEARCH
+from pipeline.defs.scope_resource import SCOPE_TAG
 
 _CONFIGURED = load_settings()
 """As the UI started with it; each run reads the configuration anew."""
@@ -28,46 +25,63 @@ whole_pipeline = dg.define_asset_job(
     tags={SCOPE_TAG: _SCOPE},
     description=f"Every asset from GBIF's download to the served model, for the scope {_SCOPE}. "
     f"{COST[_CONFIGURED.source.mode]} Unchanged results are reused: no photograph is fetched twice, no network is "
-    "trained twice on the same dataset version. What takes long the first time is to fetch "
+    "trained twice on the same dataset version. To follow a growing scope, run refresh instead. What takes long the "
+    "first time is to fetch "
     f"(at most {_CONFIGURED.photos.requests_per_second:g} photographs a second) and to train: minutes for the sample, "
     "hours to days on a GPU for the species of a country. To try another taxon, country, years, licences or target, "
     "open the Launchpad.",
 )
 
+refresh = dg.define_asset_job(
+    "refresh",
+    selection=REFRESH,
+    tags={SCOPE_TAG: _SCOPE},
+    description=f"From GBIF's download to the served model of the scope {_SCOPE} in one run, with one network that "
+    f"goes on from the champion on a GPU: what `naturewatch refresh` runs. {COST[_CONFIGURED.source.mode]} Unchanged "
+    "results are reused. It does at once what weekly_refresh and follow_changes do one after the other; what it has "
+    "made they do not make again.",
+)
+
+research = dg.define_asset_job(
+    "research",
+    selection=RESEARCH,
+    tags={SCOPE_TAG: _SCOPE},
+    description=f"The paper's networks side by side on the present dataset of the scope {_SCOPE}, each trained from "
+    "nothing: hours to days on a GPU for a country. Nothing starts it but a person.",
+)
+
+ingest = dg.define_asset_job(
+    "ingest",
+    selection=dg.AssetSelection.groups("ingest"),
+    tags={SCOPE_TAG: _SCOPE},
+    description=f"Records and photographs of the scope {_SCOPE} as they are now, without a GPU: the group ingest. "
+    f"{COST[_CONFIGURED.source.mode]} It fetches photographs that are not here yet, at most "
+    f"{_CONFIGURED.photos.requests_per_second:g} a second. The clock starts it (weekly_refresh), or news of the source "
+    "(growth), or the moment from which an incomplete fetch goes on (resume_fetch). What follows from it is made by "
+    "the sensor follow_changes where that is on, else by a person: the job refresh.",
+)
+
 weekly_refresh = dg.ScheduleDefinition(
     name="weekly_refresh",
-    job=whole_pipeline,
+    job=ingest,
     cron_schedule=_CONFIGURED.refresh.cron,
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.STOPPED,
-    description=f"Runs the pipeline of the scope {_SCOPE} on what changed: once a week (refresh.cron), as GBIF ingests "
-    f"the iNaturalist dataset once a week. {COST[_CONFIGURED.source.mode]} If photographs changed, all networks are "
-    "trained anew: hours to days on a GPU for a country. Off until you switch it on; then Dagster shows its next time.",
+    description=f"Looks for new records and photographs of the scope {_SCOPE}: once a week (refresh.cron), as GBIF "
+    f"ingests the iNaturalist dataset once a week. {COST[_CONFIGURED.source.mode]} It runs the job ingest, and uses no "
+    "GPU. For a model that follows, switch on follow_changes as well. Off until you switch it on; then Dagster shows "
+    "its next time.",
 )
 
-
-@dg.sensor(
-    job=whole_pipeline,
-    minimum_interval_seconds=6 * 3600,
+follow_changes = dg.AutomationConditionSensorDefinition(
+    name="follow_changes",
+    target=dg.AssetSelection.groups("dataset", "evaluation", "release"),
     default_status=dg.DefaultSensorStatus.STOPPED,
-    description=f"Asks GBIF every six hours how many records of the scope {_SCOPE} it holds: one small request that "
-    "returns no records. Where there are more than the last download had, by the share refresh.growth "
-    f"({100 * _CONFIGURED.refresh.growth:g} %), it runs the pipeline, which costs as much as weekly_refresh. Off until "
-    "you switch it on.",
+    run_tags={SCOPE_TAG: _SCOPE},
+    description=f"Carries on what ingest found for the scope {_SCOPE}: a run makes the dataset anew where records or "
+    "photographs have another content; a second run, only if the dataset that came out is another one, trains the "
+    "production network on a GPU, calibrates it, and judges it on the exam before users get it. If nothing has "
+    "changed it starts nothing, and it repeats nothing that failed. What the job refresh, `naturewatch refresh` or a "
+    "person has made is not made again. It does not train the networks of the paper (job research). Off until you "
+    "switch it on: hours on a GPU for a country.",
 )
-def growth(context: dg.SensorEvaluationContext, scope: Scope) -> dg.SensorResult | dg.SkipReason:
-    """Compare GBIF's count for the scope with that of the current download."""
-    settings = scope.settings()
-    if settings.source.mode in {"archive", "folder"}:
-        return dg.SkipReason(f"source.mode {settings.source.mode} does not come from a scope that GBIF could count")
-    try:
-        with source_api(settings) as api:
-            change = grown(settings, api=api)
-    except (requests.RequestException, GbifError) as error:
-        # The tick is skipped with this reason, and the next one asks again.
-        return dg.SkipReason(f"GBIF could not be asked: {error}")
-    news = f"{change.now:,} records now, {change.before:,} in the last download"
-    context.log.info(news)
-    if change.share < settings.refresh.growth:
-        return dg.SkipReason(news)
-    return dg.SensorResult(run_requests=[dg.RunRequest(run_key=f"{change.before}-{change.now}")])

@@ -47,7 +47,7 @@ class DownloadConfig(dg.Config):
     )
 
 
-@dg.asset(op_tags=PROCESSOR, kinds={"gbif"}, pool="gbif", code_version="2")
+@dg.asset(op_tags=PROCESSOR, kinds={"gbif"}, deps=["gbif_records"], pool="gbif", code_version="2")
 def gbif_download(
     context: dg.AssetExecutionContext, scope: Scope, config: DownloadConfig
 ) -> dg.MaterializeResult[None]:

@@ -79,7 +79,7 @@ def fragment_of(digest: "hashlib._Hash") -> str:
 
 
 def _address(path: str, *, folder: Path) -> str:
-    for spelling in _spellings(path):
+    for spelling in spellings(path):
         file = folder / spelling
         # The step that stores photographs reports files that cannot be read, with the reason.
         with contextlib.suppress(OSError, ValueError):
@@ -90,7 +90,7 @@ def _address(path: str, *, folder: Path) -> str:
     return f"{SCHEME}{quote(path)}"
 
 
-def _spellings(path: str) -> Iterable[str]:
+def spellings(path: str) -> Iterable[str]:
     """A path as written and with forward slashes, each with composed and decomposed accents, as systems differ."""
     turned = (path, path.replace("\\", "/"))
     return dict.fromkeys(form for each in turned for form in (each, normalize("NFC", each), normalize("NFD", each)))

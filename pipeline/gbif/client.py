@@ -69,6 +69,16 @@ class Credentials:
         return cls(user=user, password=password, email=email)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Stated:
+    """What a host says of a file before it sends it."""
+
+    validator: str
+    """Its ETag or Last-Modified, as `validator_of` keeps it; empty where the host states neither."""
+    size: int
+    """Bytes; 0 where the host does not say."""
+
+
 class NotFoundError(GbifError):
     """GBIF answered 404."""
 
@@ -200,6 +210,17 @@ class Api:
         headers = {"Accept-Encoding": "identity", condition: validator}
         with self._send("GET", address, attempts=FEW_ATTEMPTS, headers=headers, stream=True) as response:
             return response.status_code != HTTPStatus.NOT_MODIFIED and _version(response) != validator
+
+    def stated(self, address: str) -> Stated:
+        """What a host says of the file at an address; the body is not read.
+
+        Raises:
+            GbifError: the host refused, or did not answer in a few attempts.
+        """
+        headers = {"Accept-Encoding": "identity"}
+        with self._send("GET", address, attempts=FEW_ATTEMPTS, headers=headers, stream=True) as response:
+            size = response.headers.get("Content-Length", "")
+            return Stated(validator=_version(response), size=int(size) if size.isdecimal() else 0)
 
     def _download_once(self, address: str, target: Path, *, size: int) -> None:
         offset = _bytes_of(target)

@@ -22,6 +22,7 @@ from pipeline.errors import ArchiveError, GbifError
 from pipeline.files import atomic_path, digest_of, exclusive, remembered_sha256, sha256_of, write_json
 from pipeline.folder.labelled_records import CHECKLIST
 from pipeline.folder.listing import write_listing
+from pipeline.folder.table_state import fingerprint
 from pipeline.gbif.client import Api, UnreachableError
 from pipeline.gbif.download import FRESH, Log, fetch_archive, fetch_download, remembered_key
 from pipeline.gbif.scope import predicate, search_parameters
@@ -55,6 +56,8 @@ class SourceRecord(BaseModel):
     archive: str
     """The file, relative to `data_root`: a Darwin Core Archive, or gzipped JSON lines for searches."""
     sha256: str
+    fingerprint: str | None = None
+    """Of one's own photographs: how table and files looked before they were read (`pipeline.folder.table_state`)."""
 
     @classmethod
     def read(cls, paths: Paths) -> Self:
@@ -202,6 +205,7 @@ def _replica_origin(settings: Settings) -> str:
 def _folder(settings: Settings, *, log: Log) -> SourceRecord:
     """One's own photographs, as their table lists them now."""
     assert settings.source.folder is not None  # noqa: S101 (the configuration holds it against the mode)
+    seen = fingerprint(settings.source.folder)
     found = write_listing(settings.paths, settings.source.folder, log=log)
     return SourceRecord(
         mode="folder",
@@ -212,6 +216,7 @@ def _folder(settings: Settings, *, log: Log) -> SourceRecord:
         checklist_key=CHECKLIST,
         archive=str(found.path.relative_to(settings.paths.data_root)),
         sha256=found.content,
+        fingerprint=seen,
     )
 
 

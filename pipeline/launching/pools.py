@@ -8,6 +8,7 @@ is never above 0) and with signals captured.
 
 import contextlib
 import fcntl
+import math
 import os
 import platform
 import sys
@@ -25,6 +26,7 @@ from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._utils.interrupts import check_captured_interrupt
 
 from pipeline.errors import PoolError
+from pipeline.launching.run_lock import data_root_of, only_run
 
 PROCESS_TAG: Final = "naturewatch.process"
 """Tag of a run: its process and host, for people."""
@@ -108,6 +110,11 @@ def _is_gone(instance: dg.DagsterInstance, run_id: str) -> bool:
         run = instance.get_run_by_id(run_id)
         if run is None or run.is_finished:
             return True
+        if run.parent_run_id is not None:
+            # Dagster copies the tags of a run to its re-execution, which has no process yet.
+            parent = instance.get_run_by_id(run.parent_run_id)
+            if parent is None or parent.tags.get(PROCESS_TAG) == run.tags.get(PROCESS_TAG):
+                return False
         # A database server may be shared with other machines, and their locks cannot be seen here.
         return PROCESS_TAG in run.tags and isinstance(instance.event_log_storage, SqliteEventLogStorage)
     return True
@@ -185,7 +192,23 @@ class MultiprocessSlotClaims(SlotClaims):
         self._alive.enter_context(alive(self._instance, self._run.run_id))
         # Once the lock is held: without it, a run that says its process counts as killed.
         self._instance.add_run_tags(self._run.run_id, {PROCESS_TAG: this_process()})
+        try:
+            who = f"run {self._run.run_id[:8]} of Dagster's job {self._run.job_name}"
+            root = data_root_of(self._run.run_config)
+            self._alive.enter_context(only_run(root, who=who, wait_seconds=math.inf, look=self._wait_for_run))
+        except BaseException:
+            self._alive.close()
+            raise
         return super().__enter__()
+
+    def _wait_for_run(self, holder: str) -> None:
+        """Say every minute which run of the scope this one waits for, and hear a request to end."""
+        if check_captured_interrupt():
+            raise DagsterExecutionInterruptedError
+        now = time.monotonic()
+        if now - self._said.get("", -SAY_SECONDS) >= SAY_SECONDS:
+            self._said[""] = now
+            self._instance.report_engine_event(f"waits for another run of this scope to end: {holder}", self._run)
 
     def __exit__(  # noqa: D105 (as its base)
         self,

@@ -60,6 +60,8 @@ class Gbif(ThreadingHTTPServer):
         """Whether connections end without an answer."""
         self.shift_after: int | None = None
         """From this record on, one page of a search begins a record too early, once."""
+        self.modified: str | None = "2026-11-20T00:00:00.000+00:00"
+        """When the dataset was changed."""
         self.asked: list[str] = []
         """Methods and paths, in order."""
 
@@ -106,6 +108,10 @@ class Handler(BaseHTTPRequestHandler):
             self._archive()
         elif name == "citation":
             self._answer(200, b"GBIF.org (23 November 2026) GBIF Occurrence Download https://doi.org/10.5072/dl.1")
+        elif path.path.startswith("/v1/dataset/"):
+            self._answer(
+                200, json.dumps({"key": name, "title": "a dataset", "modified": self.server.modified}).encode()
+            )
         elif "/download/user/" in path.path:
             self._listing(name)
         elif name in self.server.known:
@@ -119,7 +125,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _page(self, query: dict[str, list[str]]) -> None:
         self.server.pages.append(query)
-        offset, limit = int(query["offset"][0]), int(query["limit"][0])
+        offset, limit = int(query.get("offset", ["0"])[0]), int(query["limit"][0])
         if offset + limit > 100_000:
             self._answer(400, b"Max offset of 100001 exceeded: 100000 + 300")
             return

@@ -1,15 +1,20 @@
 """What Dagster loads: the names that people and dashboards rely on, and what is switched off at first."""
 
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
+import yaml
 
 from pipeline.definitions import defs
+from pipeline.defs.freshness import longest_pause
 from pipeline.defs.production import REFRESH, RESEARCH
-from pipeline.defs.scope_resource import SCOPE_TAG, Scope
+from pipeline.defs.scope_resource import SCOPE_TAG
 from pipeline.defs.together import PROCESSOR, executor_config
 from pipeline.launching import gpus
+from pipeline.paths import PROJECT_ROOT
 from pipeline.tables import CONTRACTS
 
 DATASET = {"taxonomy", "split", "training_photos", "manifest"}
@@ -18,7 +23,8 @@ COMPARED = {"baseline", "baseline_matched", "multi_view", "knowledge_transfer"}
 NETWORKS = COMPARED | {"genus_stage"}
 CALIBRATIONS = {f"specificity_{name}" for name in COMPARED}
 PARENTS = {
-    "gbif_download": set(),
+    "gbif_records": set(),
+    "gbif_download": {"gbif_records"},
     "occurrences": {"gbif_download"},
     "media": {"gbif_download"},
     "clean_occurrences": {"occurrences"},
@@ -73,6 +79,8 @@ GROUPS = {
     "release": {"production", "specificity_production", "candidate", "exam_answers", "champion"},
 }  # fmt: skip
 ALL = set().union(*GROUPS.values())
+OBSERVED = {"gbif_records"}
+"""What is watched and not made; shown in the group ingest."""
 TRAINED = NETWORKS | {"production", "exam_answers"}
 RESEARCHED = NETWORKS | CALIBRATIONS | {"comparison"}
 """What a refresh does without."""
@@ -87,7 +95,8 @@ def test_every_asset_names_all_that_it_reads() -> None:
         for key in graph.toposorted_asset_keys
     }
     assert found == PARENTS
-    assert PARENTS.keys() == ALL
+    assert PARENTS.keys() == ALL | OBSERVED
+    assert {key.to_user_string() for key in graph.observable_asset_keys} == OBSERVED
 
 
 def test_networks_share_one_pool() -> None:
@@ -98,6 +107,8 @@ def test_networks_share_one_pool() -> None:
 
 def test_queries_are_limited_and_trainings_are_not() -> None:
     for node in defs.resolve_implicit_global_asset_job_def().graph.nodes:
+        if node.name in OBSERVED:
+            continue
         limited = PROCESSOR.items() <= node.definition.tags.items()
         assert limited == (node.name not in TRAINED), node.name
 
@@ -126,9 +137,9 @@ def test_a_refresh_makes_all_but_the_networks_of_research() -> None:
 
 
 def test_every_asset_is_in_its_group_with_kinds_owners_and_a_description() -> None:
-    for name in ALL:
+    for name in ALL | OBSERVED:
         node = defs.resolve_asset_graph().get(dg.AssetKey(name))
-        assert name in GROUPS[node.group_name]
+        assert name in GROUPS[node.group_name] | OBSERVED
         assert node.kinds
         assert node.owners
         assert node.description
@@ -178,43 +189,80 @@ def test_a_check_reads_nothing_that_its_asset_was_not_made_of() -> None:
         assert read <= made_of, key
 
 
-def test_refreshing_is_off_until_somebody_switches_it_on() -> None:
+def test_what_spends_time_or_money_is_off_until_somebody_switches_it_on() -> None:
     schedule = defs.resolve_schedule_def("weekly_refresh")
-    sensor = defs.resolve_sensor_def("growth")
     assert schedule.default_status == dg.DefaultScheduleStatus.STOPPED
-    assert sensor.default_status == dg.DefaultSensorStatus.STOPPED
     assert schedule.cron_schedule == "0 3 * * 1"
+    assert {each.name for each in defs.get_repository_def().sensor_defs} >= {"follow_changes", "growth", "resume_fetch"}
+    for sensor in defs.get_repository_def().sensor_defs:
+        assert sensor.default_status == dg.DefaultSensorStatus.STOPPED, sensor.name
 
 
-def test_job_schedule_and_sensor_say_for_which_scope_they_are_and_what_they_cost() -> None:
-    job, schedule = defs.resolve_job_def("pipeline"), defs.resolve_schedule_def("weekly_refresh")
-    sensor = defs.resolve_sensor_def("growth")
-    assert job.tags[SCOPE_TAG] == "sample"
-    for described in (job.description, schedule.description, sensor.description):
-        assert "the scope sample" in (described or "")
-    for costly in (job.description, schedule.description):
-        assert "GBIF" in (costly or "")
-        assert "hours to days on a GPU" in (costly or "")
-    assert "one small request" in (sensor.description or "")
+def test_jobs_schedule_and_sensors_say_for_which_scope_they_are_and_what_they_cost() -> None:
+    jobs = [defs.resolve_job_def(name) for name in ("pipeline", "refresh", "research", "ingest")]
+    schedule = defs.resolve_schedule_def("weekly_refresh")
+    sensors = {name: defs.resolve_sensor_def(name) for name in ("follow_changes", "growth", "resume_fetch")}
+    assert [job.tags[SCOPE_TAG] for job in jobs] == ["sample"] * 4
+    said = {
+        "weekly_refresh": schedule.description,
+        **{job.name: job.description for job in jobs},
+        **{name: sensor.description for name, sensor in sensors.items()},
+    }  # fmt: skip
+    costs = {
+        "pipeline": "on a GPU", "refresh": "on a GPU", "research": "on a GPU", "ingest": "without a GPU",
+        "weekly_refresh": "uses no GPU", "follow_changes": "on a GPU", "growth": "small requests",
+        "resume_fetch": "once at the moment",
+    }  # fmt: skip
+    for name, cost in costs.items():
+        assert "the scope sample" in (said[name] or ""), name
+        assert cost in (said[name] or ""), name
+    for asking in ("pipeline", "refresh", "ingest", "weekly_refresh", "growth"):
+        assert "GBIF" in (said[asking] or ""), asking
 
 
-def test_growth_is_not_asked_of_gbif_where_the_data_are_not_a_scope_of_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "own.yaml").write_text("name: own\ndata_root: data\nsource: {mode: folder, folder: photos.csv}\n")
-    monkeypatch.setenv("NATUREWATCH_CONFIG", str(tmp_path / "own.yaml"))
-    with (
-        dg.DagsterInstance.ephemeral() as instance,
-        dg.build_sensor_context(instance=instance, resources={"scope": Scope()}) as context,
-    ):
-        tick = defs.resolve_sensor_def("growth").evaluate_tick(context)
-    assert not tick.run_requests
-    assert "source.mode folder" in (tick.skip_message or "")
-
-
-def test_the_schedule_runs_the_whole_pipeline() -> None:
+def test_the_schedule_runs_ingest_and_people_run_the_other_jobs() -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         tick = defs.resolve_schedule_def("weekly_refresh").evaluate_tick(dg.build_schedule_context(instance=instance))
     assert len(tick.run_requests or []) == 1
-    job = defs.resolve_job_def("pipeline")
-    assert {key.to_user_string() for key in job.asset_layer.selected_asset_keys} == ALL
+    assert defs.resolve_schedule_def("weekly_refresh").job_name == "ingest"
+    selected_by = {"ingest": GROUPS["ingest"], "refresh": ALL - RESEARCHED, "research": RESEARCHED, "pipeline": ALL}
+    for job, assets in selected_by.items():
+        selected = defs.resolve_job_def(job).asset_layer.selected_asset_keys
+        assert {key.to_user_string() for key in selected} == assets
+
+
+def test_the_ui_warns_where_the_schedule_was_missed_or_the_model_is_old() -> None:
+    graph = defs.resolve_asset_graph()
+    policies = {key.to_user_string(): graph.get(key).freshness_policy for key in graph.get_all_asset_keys()}
+    found = {name: policy for name, policy in policies.items() if policy is not None}
+    assert found == {
+        "occurrences": dg.FreshnessPolicy.time_window(warn_window=timedelta(days=8), fail_window=timedelta(days=15)),
+        "champion": dg.FreshnessPolicy.time_window(warn_window=timedelta(days=35), fail_window=timedelta(days=91)),
+    }
+    assert _configured()["freshness"] == {"enabled": True}
+
+
+@pytest.mark.parametrize(
+    ("cron", "days"), [("0 3 * * 1", 7), ("0 3 * * 1,4", 4), ("0 3 1 * *", 31), ("@daily", 1), ("0 3,9 * * *", 0.75)]
+)
+def test_freshness_follows_the_longest_pause_of_the_schedule(cron: str, days: float) -> None:
+    assert longest_pause(cron) == timedelta(days=days)
+
+
+def test_no_step_is_retried_as_a_whole() -> None:
+    """A retry of a retry multiplies. Requests are retried where they are made, and photographs in the next run."""
+    for node in defs.resolve_implicit_global_asset_job_def().graph.nodes:
+        assert node.definition.retry_policy is None, node.name  # type: ignore[attr-defined]
+        assert node.retry_policy is None, node.name
+    for name in ("pipeline", "refresh", "research", "ingest"):
+        job = defs.resolve_job_def(name)
+        assert job.op_retry_policy is None
+        assert "dagster/max_retries" not in job.tags
+    # A run is begun again once where its process crashed, never where a step failed.
+    assert _configured()["run_retries"] == {"enabled": True, "max_retries": 1, "retry_on_asset_or_op_failure": False}
+
+
+def _configured() -> dict[str, Any]:
+    """Dagster's own configuration."""
+    configured: dict[str, Any] = yaml.safe_load((PROJECT_ROOT / "dagster_home" / "dagster.yaml").read_text())
+    return configured

@@ -36,6 +36,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "home" / "dagster.yaml").write_text(CONFIGURATION, encoding="utf-8")
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("PYTHONPATH", str(PROJECT_ROOT))
+    monkeypatch.setenv("NATUREWATCH__DATA_ROOT", str(tmp_path / "data"))
     # Short: sockets of processes are made there.
     with tempfile.TemporaryDirectory(prefix="nw") as folder:
         monkeypatch.setenv("TMPDIR", folder)

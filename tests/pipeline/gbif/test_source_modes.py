@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from pipeline.config.settings import Settings
 from pipeline.errors import ArchiveError, ChildError, GbifError
 from pipeline.gbif.client import Api
-from pipeline.gbif.growth import grown
+from pipeline.gbif.growth import growth_of
+from pipeline.gbif.observation import observe
 from pipeline.gbif.occurrences import build_occurrences
 from pipeline.gbif.scope import predicate, search_parameters
 from pipeline.gbif.source import SourceRecord, fetch_source
@@ -154,10 +155,15 @@ def test_a_download_needs_credentials_and_says_which(make_settings: Callable[...
 def test_growth_is_the_change_against_the_last_download(replica_settings: Settings) -> None:
     record = read(replica_settings, said=[])
     with source_api(replica_settings) as api:
-        assert grown(replica_settings, api=api).share == 0
-        smaller = record.model_copy(update={"total_records": 5})
-        replica_settings.paths.current_download.write_text(smaller.model_dump_json())
-        assert grown(replica_settings, api=api).share == pytest.approx(0.2)
+        seen = observe(replica_settings, api=api)
+    assert seen.records == 6
+    assert seen.version == f"6 records, {seen.modified}"
+    assert growth_of(replica_settings, seen, today=dt.date(2026, 11, 26)).key is None
+    smaller = record.model_copy(update={"total_records": 5})
+    replica_settings.paths.current_download.write_text(smaller.model_dump_json())
+    found = growth_of(replica_settings, seen, today=dt.date(2026, 11, 26))
+    # A fifth is twenty times one per cent.
+    assert found.key == f"{record.key}+20"
 
 
 def test_the_replica_says_why_it_does_not_start(make_settings: Callable[..., Settings], tmp_path: Path) -> None:

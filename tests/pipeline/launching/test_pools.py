@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -36,8 +37,11 @@ def shared_instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.Dag
 
 
 @pytest.fixture
-def instance(shared_instance: dg.DagsterInstance) -> Iterator[dg.DagsterInstance]:
-    """An instance whose pool is empty."""
+def instance(
+    shared_instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dg.DagsterInstance]:
+    """An instance whose pool is empty; its runs write to a scope of the test."""
+    monkeypatch.setenv("NATUREWATCH__DATA_ROOT", str(tmp_path / "data"))
     yield shared_instance
     for slot in shared_instance.event_log_storage.get_concurrency_info(POOL).claimed_slots:
         shared_instance.event_log_storage.free_concurrency_slots_for_run(slot.run_id)
@@ -73,6 +77,20 @@ def test_a_killed_run_of_a_host_with_another_name_frees_its_slot(instance: dg.Da
     pools.end_killed_runs(instance)
     assert status(instance, killed) == dg.DagsterRunStatus.FAILURE
     assert wait_for_slot(instance).success
+
+
+def test_a_re_execution_is_not_taken_for_the_killed_run_whose_tags_it_has(instance: dg.DagsterInstance) -> None:
+    tags = {pools.PROCESS_TAG: "process 7 on lab-2"}
+    killed = instance.create_run_for_job(JOB, tags=tags, status=dg.DagsterRunStatus.FAILURE)
+    again = instance.create_run_for_job(
+        JOB, tags=tags, status=dg.DagsterRunStatus.STARTING, parent_run_id=killed.run_id, root_run_id=killed.run_id
+    )
+    pools.end_killed_runs(instance)
+    assert status(instance, again) == dg.DagsterRunStatus.STARTING
+    # It has begun since then, and was killed, too.
+    instance.add_run_tags(again.run_id, {pools.PROCESS_TAG: "process 8 on lab-2"})
+    pools.end_killed_runs(instance)
+    assert status(instance, again) == dg.DagsterRunStatus.FAILURE
 
 
 def test_a_finished_or_deleted_run_frees_its_slot(instance: dg.DagsterInstance) -> None:
