@@ -1,9 +1,13 @@
 """The shorter recipe of a refresh, which goes on from a trained network instead of beginning from nothing."""
 
 import math
+from typing import Final
 
 from ml.training.cross_validation import FOLDS
 from ml.training.recipes import Probe, Recipe, Segment, rate_at
+
+FITTED: Final = Probe(views=1, weight_decay=0.01, iterations=30)
+"""How the head is fitted where the recipe says nothing, before a refresh shortens it; that of the recipe `sample`."""
 
 
 def refreshed(recipe: Recipe, *, share: float = 1 / 3) -> Recipe:
@@ -14,9 +18,10 @@ def refreshed(recipe: Recipe, *, share: float = 1 / 3) -> Recipe:
     a third is half an epoch at each of the last three rates. A half cosine is entered at the rate that it has there,
     and falls to zero along a shorter one.
 
-    A recipe that fits the head first does so again, from the rows that were moved and for `share` of the iterations:
-    the rows of new species find their place before the backbone moves. On real photographs that decides whether new
-    species are known at all: 14.6 % right with it, as from nothing, and 2.4 % at most without (`bench.refresh`).
+    The head is fitted first, from the rows that were moved and for `share` of the iterations, whether or not the recipe
+    does so from nothing: rows of new species find their place before the low rates begin, which move them too little.
+    On real photographs that decides whether new species are known at all; docs/adr has the measurements, in its record
+    of how a refresh begins.
 
     All photographs are gone through alike. New ones alone would make the network forget the others.
 
@@ -33,7 +38,7 @@ def refreshed(recipe: Recipe, *, share: float = 1 / 3) -> Recipe:
             begin = end - segment.epochs if length == segment.epochs else end - length
             kept.insert(0, segment.model_copy(update={"epochs": length, "rate": rate_at(steady, done=begin)}))
         wanted, end = wanted - length, end - segment.epochs
-    probe = None if recipe.probe is None else _shorter(recipe.probe, share=share)
+    probe = _shorter(recipe.probe or FITTED, share=share)
     return recipe.model_copy(update={"name": f"{recipe.name}, refresh", "segments": tuple(kept), "probe": probe})
 
 

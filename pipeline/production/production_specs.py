@@ -129,7 +129,7 @@ def is_trained(spec: TrainSpec) -> bool:
 
 
 def is_calibrated(spec: CalibrateSpec) -> bool:
-    """Whether a calibration has come to its end and can be read, likewise."""
+    """Whether a calibration has come to its end and can be read, so that no process need be started for it."""
     try:
         return result_of(CalibrateResult, spec.output / RESULT_FILE).curve.is_file()
     except ChildError:

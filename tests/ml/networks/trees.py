@@ -18,7 +18,12 @@ Link = tuple[int | None, int | None, str, int]
 
 
 def tree(*lineages: str) -> Taxonomy:
-    """A tree of seven ranks from lines `family genus species`, in preorder; the ranks above have one taxon each."""
+    """The taxonomy of `tree_rows`."""
+    return Taxonomy.of_rows(tree_rows(*lineages))
+
+
+def tree_rows(*lineages: str) -> list[dict[str, Any]]:
+    """Nodes of seven ranks from lines `family genus species`, in preorder; the ranks above have one taxon each."""
     nodes: dict[tuple[str, ...], dict[str, Any]] = {}
     for class_id, line in enumerate(lineages):
         path = ("root", "Animalia", "Chordata", "Aves", "Passeriformes", *line.split())
@@ -33,7 +38,7 @@ def tree(*lineages: str) -> Taxonomy:
                 },
             )  # fmt: skip
             own["leaf_end"] = class_id + 1
-    return Taxonomy.of_rows(list(nodes.values()))
+    return list(nodes.values())
 
 
 def written(folder: Path, links: Sequence[Link]) -> Path:

@@ -10,12 +10,15 @@ from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
 from ml.spec import RANKS, NetworkName, TrackingSpec
 from pipeline import query
+from pipeline.comparison.networks import NETWORKS
 from pipeline.config.settings import Settings
 from pipeline.definitions import defs
 from pipeline.defs.metadata import code_version
 from pipeline.launching import specs
+from pipeline.production import production_specs
+from pipeline.production.production_specs import Ancestor
 from tests.mlflow_stores import empty_store
-from tests.pipeline import trained
+from tests.pipeline import tiny, trained
 from tests.pipeline.dataset.test_pack import jpeg
 
 GRAPH = defs.resolve_asset_graph()
@@ -204,3 +207,18 @@ def test_a_network_depends_on_all_that_its_specification_names(
     if spec.parent is not None:
         read.add(spec.parent.relative_to(settings.paths.data_root / "models").parts[0])
     assert read | {"manifest"} == parents(network)
+
+
+def test_production_depends_on_all_that_its_trainings_read(settings: Settings, with_store: None) -> None:
+    manifest = trained.dataset(settings.paths)
+    tiny.write(settings.paths, "clean_occurrences", [])
+    asked: dict[str, Any] = {"network": "knowledge_transfer", "tags": {}, "workers": None}
+    champion = Ancestor(
+        version="1", network=Path("n"), weights=Path("w"), taxonomy=settings.paths.table("taxonomy"), identity="i"
+    )
+    continued = production_specs.continued_spec(settings, manifest, ancestor=champion, **asked)
+    every = [*production_specs.full_specs(settings, manifest, **asked), continued]
+    read = {asset for field, asset in INPUTS.items() for spec in every if getattr(spec, field) is not None}
+    of_class_map = {"clean_occurrences", "taxonomy", "class_map"}
+    of_research = {*NETWORKS, *(f"specificity_{name}" for name in NETWORKS), "comparison"}
+    assert read | of_class_map | of_research | {"manifest"} == parents("production")
