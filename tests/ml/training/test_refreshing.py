@@ -44,7 +44,7 @@ def test_a_refresh_is_the_last_third_of_the_papers_schedule(
     recipe = refreshed(recipe_of("paper", network))
     assert [segment.epochs for segment in recipe.segments] == pytest.approx([epochs for epochs, _ in segments])
     assert [segment.rate for segment in recipe.segments] == [rate for _, rate in segments]
-    assert recipe.probe == Probe(views=1, weight_decay=0.01, iterations=10, passes=6)
+    assert recipe.probe == Probe(views=1, weight_decay=0.001, iterations=10, passes=6)
 
 
 def test_a_half_cosine_is_entered_where_it_has_come_to() -> None:
@@ -54,7 +54,7 @@ def test_a_half_cosine_is_entered_where_it_has_come_to() -> None:
     assert segment.cosine
     assert segment.epochs == pytest.approx(1)
     assert segment.rate == rate_at(recipe, done=2) == pytest.approx(3e-4 / 4)
-    assert short.probe == Probe(views=1, weight_decay=0.01, iterations=10, passes=6)
+    assert short.probe == Probe(views=1, weight_decay=0.001, iterations=10, passes=6)
 
 
 @pytest.mark.parametrize("name", RECIPES)
