@@ -11,6 +11,7 @@ from pipeline.config.settings import load_settings
 from pipeline.defs import (
     alerts,
     automation,
+    champion,
     checks,
     dataset,
     evaluation,
@@ -20,7 +21,6 @@ from pipeline.defs import (
     labels,
     observed,
     production,
-    promotion,
     release,
     retention,
     training,
@@ -62,7 +62,7 @@ defs = dg.Definitions(
         *_group(labels, "evaluation"),
         *_group(release, "release"),
         *_group(exam, "release"),
-        *_group(promotion, "release"),
+        *_group(champion, "release"),
     ],
     asset_checks=dg.load_asset_checks_from_modules([checks]),
     jobs=[
@@ -70,7 +70,7 @@ defs = dg.Definitions(
         automation.refresh,
         automation.research,
         automation.ingest,
-        promotion.promote_job,
+        champion.promote_job,
         retention.prune,
     ],
     schedules=[automation.weekly_refresh, retention.monthly_prune],

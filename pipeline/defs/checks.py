@@ -18,7 +18,8 @@ from pipeline.exam.sentences import change, interval, number, title_of
 from pipeline.history.drift import KINDS, MOST_DRIFT, last_distances
 from pipeline.history.losses import LossRecord, problems
 from pipeline.query import count, tally
-from pipeline.tables import CONTRACTS, check_table
+from pipeline.table_checks import check_table
+from pipeline.tables import CONTRACTS
 
 PAIRS = 10
 """How many near-identical photographs are named."""

@@ -9,6 +9,8 @@ FOLLOWS_TRAINING: Final = ("specificity_production", "candidate", "exam_answers"
 """What a new training of the production network is carried on to, in one run with it."""
 COSTLY: Final = ("production", "suspects")
 """What learns from all photographs: a GPU's time is spent on a dataset that has changed, never on one that may."""
+INGEST: Final = dg.AssetSelection.groups("ingest")
+"""Records and photographs, which the clock starts."""
 RESEARCH: Final = dg.AssetSelection.groups("training", "evaluation")
 """The networks of the paper and their comparison: a person may train them, and need not."""
 
@@ -51,11 +53,12 @@ def upstream_data_changed(*, within: dg.AssetSelection) -> When[dg.AssetKey]:
 def finished_data_changed() -> When[dg.AssetKey]:
     """As `upstream_data_changed`, but only for what has been made: it never goes along in the run that makes it.
 
-    For assets that spend a GPU's time. A dataset that is made again and comes out the same costs none. What a person
-    has learnt from the networks of the paper counts as a change: their best one may then be released, untrained.
+    For assets that spend a GPU's time. A dataset that is made again and comes out the same costs none: records and
+    photographs count only by the dataset that is made of them. What a person has learnt from the networks of the paper
+    counts as a change: their best one may then be released, untrained.
     """
     changed = When.data_version_changed() & ~When.executed_with_root_target()
-    fires = _fires_on(When.any_deps_match(changed), label="finished upstream data")
+    fires = _fires_on(When.any_deps_match(changed).ignore(INGEST), label="finished upstream data")
     return (fires & ~When.any_deps_match(When.will_be_requested())).with_label("finished upstream data changed")
 
 

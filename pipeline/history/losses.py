@@ -46,7 +46,7 @@ class LossRecord(BaseModel):
     scope: dict[str, Any] = {}
     """What decides, besides GBIF, which photographs a dataset keeps; by configuration key."""
     scope_before: dict[str, Any] | None = None
-    """Likewise of the last dataset that passed; None where it is not known."""
+    """The same of the last dataset that passed; None where it is not known."""
 
     @classmethod
     def read(cls, paths: Paths) -> Self | None:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
 from pipeline.config.settings import Settings
+from pipeline.retention.kept_versions import Version
 from pipeline.retention.removals import Kind, Removal
 from pipeline.retention.sizes import size_of
-from pipeline.retention.versions import Version
 from pipeline.tracking import tags as version_tags
 from pipeline.tracking.descriptions import CANDIDATE_STAGE
 from pipeline.tracking.runs import FINISHED, experiment_id

@@ -18,10 +18,10 @@ from pipeline.files import exclusive, work_folder
 from pipeline.launching.run_lock import only_run
 from pipeline.paths import Paths
 from pipeline.retention import dagster_runs, folders, leftovers, mlflow_store, stored_files
+from pipeline.retention.kept_versions import Version, kept_versions
 from pipeline.retention.orphans import find_bodies, remove_bodies, unreadable
 from pipeline.retention.removals import Bodies, Kept, Kind, Plan, Removal, in_order
 from pipeline.retention.sizes import size_of
-from pipeline.retention.versions import Version, kept_versions
 from pipeline.tracking import tags as version_tags
 from pipeline.tracking.runs import client
 from pipeline.tracking.server import without_password

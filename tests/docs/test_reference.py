@@ -42,7 +42,7 @@ def test_every_key_is_described() -> None:
 
 def test_every_command_is_described() -> None:
     headings = [line for line in commands().splitlines() if line.startswith("### ")]
-    assert headings == [f"### `naturewatch {name}`" for name in ("run", "ui", *HANDED_OVER)]
+    assert headings == [f"### `naturewatch {name}`" for name in ("run", "refresh", "ui", *OWN, *HANDED_OVER)]
 
 
 def test_a_page_without_its_marks_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pipeline.config.settings import Settings
 from pipeline.gbif.client import Api
 from pipeline.gbif.occurrences import build_occurrences
 from pipeline.gbif.source import fetch_source
-from pipeline.tables import check_table
+from pipeline.table_checks import check_table
 
 META = """<archive xmlns="http://rs.tdwg.org/dwc/text/">
 <core fieldsTerminatedBy="\\t" ignoreHeaderLines="1" rowType="http://rs.tdwg.org/dwc/terms/Occurrence">

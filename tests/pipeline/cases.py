@@ -30,7 +30,7 @@ from pipeline.gbif.source import fetch_source
 from pipeline.pages.photo_sheets import contact_sheet
 from pipeline.photos.index import build_photo_index
 from pipeline.rejections import counts
-from pipeline.tables import check_table
+from pipeline.table_checks import check_table
 from tests.pipeline.photo_server import jpeg
 from tests.pipeline.tiny import read
 

@@ -23,7 +23,7 @@ from pipeline.history.taxonomy_history import build_taxonomy_history
 from pipeline.photos.index import build_photo_index
 from pipeline.query import count
 from pipeline.rejections import removed_by, write_rejections
-from pipeline.tables import check_table
+from pipeline.table_checks import check_table
 from tests.pipeline.tiny import Row, occurrence, photo, read, write
 
 OCCURRENCE = st.fixed_dictionaries({

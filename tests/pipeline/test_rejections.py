@@ -9,7 +9,7 @@ import pytest
 from pipeline.config.settings import Settings
 from pipeline.errors import TableError
 from pipeline.rejections import counts, write_rejections
-from pipeline.tables import check_table
+from pipeline.table_checks import check_table
 from tests.pipeline.tiny import read
 
 

@@ -10,7 +10,8 @@ import pytest
 from pipeline.column_descriptions import OF_TABLE, column_description
 from pipeline.config.settings import Settings
 from pipeline.errors import TableError
-from pipeline.tables import CONTRACTS, DUCKDB_TYPES, check_table
+from pipeline.table_checks import check_table
+from pipeline.tables import CONTRACTS, DUCKDB_TYPES
 from tests.pipeline.tiny import occurrence, photo, species, write
 
 

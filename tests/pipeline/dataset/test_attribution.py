@@ -5,7 +5,7 @@ import pytest
 from pipeline.config.licence_names import LICENCES, OPEN
 from pipeline.config.settings import Settings
 from pipeline.dataset.attribution import build_attribution, licence_counts, licence_statement
-from pipeline.tables import check_table
+from pipeline.table_checks import check_table
 from tests.pipeline.tiny import Row, occurrence, photo, read, write
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ml.spec import RANKS
 from pipeline.config.settings import Settings
 from pipeline.dataset.clean import RULES, build_clean_occurrences
-from pipeline.tables import check_table
+from pipeline.table_checks import check_table
 from tests.pipeline.tiny import Row, occurrence, read, write
 
 

@@ -10,7 +10,7 @@ from pipeline.corrections import read_corrections
 from pipeline.dataset.clean import build_clean_occurrences
 from pipeline.errors import TableError
 from pipeline.photos.index import build_photo_index
-from pipeline.tables import check_table
+from pipeline.table_checks import check_table
 from tests.pipeline.tiny import Row, occurrence, read, write
 
 SONG_THRUSH: Row = {"species": "Turdus philomelos", "species_key": "2490719", "taxon_key": "2490719"}

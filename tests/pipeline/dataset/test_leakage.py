@@ -19,7 +19,8 @@ from ml.images.jpeg import PhotoError
 from pipeline.config.settings import Settings
 from pipeline.dataset.fingerprint import fingerprint
 from pipeline.dataset.leakage import DISTANCE, build_leakage, leakage
-from pipeline.tables import CONTRACTS, check_table
+from pipeline.table_checks import check_table
+from pipeline.tables import CONTRACTS
 from tests.pipeline.dataset.test_pack import jpeg
 from tests.pipeline.tiny import Row, read, write
 

@@ -21,7 +21,7 @@ from pipeline.dataset.small_jpeg import SMALLEST_CROP, short_side, shrink, whole
 from pipeline.errors import TableError
 from pipeline.files import sha256_of
 from pipeline.rejections import write_rejections
-from pipeline.tables import check_table
+from pipeline.table_checks import check_table
 from tests.pipeline.tiny import Row, photo, read, write
 
 

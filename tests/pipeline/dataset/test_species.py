@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pipeline.config.settings import Settings
 from pipeline.dataset.invariants import small_species
 from pipeline.dataset.species import RULES, build_species
-from pipeline.tables import check_table
+from pipeline.table_checks import check_table
 from tests.pipeline.tiny import Row, occurrence, photo, read, write
 
 THRUSH: Row = {"species": "Turdus philomelos", "species_key": "77"}

@@ -12,7 +12,7 @@ from pipeline.dataset.invariants import straddling_observations, train_share
 from pipeline.dataset.species import build_species
 from pipeline.dataset.split import build_genus_photos, build_split, split_gaps
 from pipeline.dataset.taxonomy import build_taxonomy
-from pipeline.tables import check_table
+from pipeline.table_checks import check_table
 from tests.pipeline.tiny import Row, occurrence, photo, read, write
 
 

@@ -10,7 +10,7 @@ from pipeline.config.settings import Settings
 from pipeline.dataset.invariants import tree
 from pipeline.dataset.taxonomy import build_taxonomy
 from pipeline.errors import TableError
-from pipeline.tables import check_table
+from pipeline.table_checks import check_table
 from tests.pipeline.tiny import Row, read, species, write
 
 

@@ -13,7 +13,7 @@ from ml.spec import RESULT_FILE, ExamResult, ExamSpec
 from pipeline.config.settings import Settings, load_settings
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.defs import checks, exam
-from pipeline.defs.promotion import champion
+from pipeline.defs.champion import champion
 from pipeline.defs.scope_resource import Scope
 from pipeline.exam.decision import read_decision
 from pipeline.failures import Failures

@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies
 from pipeline.config.settings import Settings
 from pipeline.errors import TableError
 from pipeline.exam.observations import Exam, build_exam, exam_version
-from pipeline.tables import check_table
+from pipeline.table_checks import check_table
 from tests.pipeline.tiny import Row, read, write
 
 KINDS = ("a", "b", "c")

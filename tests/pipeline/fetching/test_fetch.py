@@ -14,7 +14,7 @@ from pipeline.errors import TableError
 from pipeline.fetching.fetch import FetchSummary, fetch_photos
 from pipeline.fetching.hosts import Host, Patience
 from pipeline.photos.ledger import received_lately
-from pipeline.tables import check_table
+from pipeline.table_checks import check_table
 from tests.pipeline import photo_index, tiny
 from tests.pipeline.fetching.test_addresses import MALFORMED
 from tests.pipeline.photo_index import ledger

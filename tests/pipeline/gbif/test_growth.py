@@ -27,7 +27,7 @@ from pipeline.gbif.source import fetch_source
 from pipeline.history.changes import KINDS, Comparison, build_changes, relicensed
 from pipeline.launching.replica import PUBLIC_HOST, photo_hosts, source_api
 from pipeline.photos.index import build_photo_index
-from pipeline.tables import check_table
+from pipeline.table_checks import check_table
 from tests.pipeline import tiny
 
 Make = Callable[..., Settings]

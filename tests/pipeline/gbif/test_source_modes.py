@@ -20,7 +20,7 @@ from pipeline.gbif.occurrences import build_occurrences
 from pipeline.gbif.scope import predicate, search_parameters
 from pipeline.gbif.source import SourceRecord, fetch_source
 from pipeline.launching.replica import Replica, running_replica, source_api
-from pipeline.tables import check_table
+from pipeline.table_checks import check_table
 
 COLUMNS = (
     "path", "kingdom", "phylum", "class", "order", "family", "genus", "species", "source_name", "subset",

@@ -30,7 +30,7 @@ from pipeline.history.snapshots import read_snapshots
 from pipeline.pages.charts import changes_chart
 from pipeline.query import rows
 from pipeline.rejections import write_rejections
-from pipeline.tables import check_table
+from pipeline.table_checks import check_table
 from tests.pipeline import tiny
 
 Make = Callable[..., Settings]

@@ -10,7 +10,7 @@ from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import content_hash
 from pipeline.errors import TableError
 from pipeline.history.class_maps import build_class_map, forgettable, kept_tree, observations_of, tree_hash
-from pipeline.tables import check_table
+from pipeline.table_checks import check_table
 from tests.pipeline.history.test_taxonomy_history import FIRST, links, of, receive
 from tests.pipeline.tiny import Row, read
 

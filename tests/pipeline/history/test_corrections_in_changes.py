@@ -10,7 +10,7 @@ from pipeline.dataset.clean import build_clean_occurrences
 from pipeline.files import write_json
 from pipeline.history.changes import build_changes
 from pipeline.photos.index import build_photo_index
-from pipeline.tables import check_table
+from pipeline.table_checks import check_table
 from tests.pipeline.tiny import occurrence, read, write
 
 THRUSH = {"species": "Turdus philomelos", "species_key": "2490719", "taxon_key": "2490719"}

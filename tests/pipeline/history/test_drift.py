@@ -18,7 +18,7 @@ from pipeline.files import write_json
 from pipeline.history.changes import build_changes
 from pipeline.history.drift import KINDS, MOST_DRIFT, build_drift, distances, last_distances, moves
 from pipeline.query import rows
-from pipeline.tables import check_table
+from pipeline.table_checks import check_table
 from tests.pipeline import tiny
 from tests.pipeline.history.test_changes import receive
 

@@ -24,7 +24,7 @@ from pipeline.history.losses import (
     require_passed,
 )
 from pipeline.rejections import write_rejections
-from pipeline.tables import check_table
+from pipeline.table_checks import check_table
 from tests.pipeline import tiny
 
 Make = Callable[..., Settings]

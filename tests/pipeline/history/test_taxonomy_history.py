@@ -17,7 +17,7 @@ from pipeline.dataset.taxonomy import build_taxonomy
 from pipeline.errors import TableError
 from pipeline.history.class_maps import forgettable, tree_hash
 from pipeline.history.taxonomy_history import build_taxonomy_history
-from pipeline.tables import check_table
+from pipeline.table_checks import check_table
 from tests.pipeline.tiny import Row, occurrence, photo, read, write
 
 

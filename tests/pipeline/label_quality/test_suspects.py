@@ -17,7 +17,7 @@ from pipeline.files import write_json
 from pipeline.label_quality.judging import label_quality_spec
 from pipeline.label_quality.suspects import build_suspects, counted, first_suspects, write_suspects_csv
 from pipeline.label_quality.suspects_page import build_suspects_page
-from pipeline.tables import check_table
+from pipeline.table_checks import check_table
 from tests.ml.specificity_fixtures import BIRDS, rows_of, write_taxonomy
 from tests.pipeline import trained
 from tests.pipeline.dataset.test_pack import jpeg

@@ -19,7 +19,8 @@ from pipeline.config.settings import Settings
 from pipeline.errors import TableError
 from pipeline.paths import Paths
 from pipeline.photos.index import RULES, build_photo_index
-from pipeline.tables import CONTRACTS, check_table
+from pipeline.table_checks import check_table
+from pipeline.tables import CONTRACTS
 
 S3 = "https://inaturalist-open-data.s3.amazonaws.com/photos"
 

@@ -25,7 +25,7 @@ from pipeline.photos.ledger import (
     plan,
     received_lately,
 )
-from pipeline.tables import check_table
+from pipeline.table_checks import check_table
 from tests.pipeline import tiny
 from tests.pipeline.photo_index import ledger, write_index
 

@@ -9,7 +9,7 @@ from mlflow.tracking import MlflowClient
 
 from pipeline.config.settings import Settings, load_settings
 from pipeline.definitions import defs
-from pipeline.defs.promotion import PromoteConfig, champion
+from pipeline.defs.champion import PromoteConfig, champion
 from pipeline.defs.scope_resource import Scope
 from pipeline.exam.decision import Decision
 from pipeline.registry.promotion import champion_of

@@ -7,7 +7,7 @@ import hypothesis
 from hypothesis import strategies as st
 
 from pipeline.config.upkeep import RetentionSettings
-from pipeline.retention.versions import Version, kept_versions
+from pipeline.retention.kept_versions import Version, kept_versions
 from pipeline.tracking import tags
 
 NOW = dt.datetime(2026, 11, 26, tzinfo=dt.UTC)
