@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel
 
 from docs.reference import DOCS, PAGES, commands, configuration, page
-from pipeline.commands.cli import HANDED_OVER
+from pipeline.commands.cli import HANDED_OVER, OWN
 from pipeline.config.settings import Settings
 
 
