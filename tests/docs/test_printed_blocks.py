@@ -148,7 +148,7 @@ def test_units_start_what_there_is() -> None:
             started.append(read_naturewatch(arguments, of=block).command)
             if started[-1] == "ui":
                 assert unit["Service"]["SuccessExitStatus"] == "143", "SIGTERM ends the command with 128 + 15"
-    assert started == ["ui", "run"]
+    assert started == ["ui", "refresh"]
 
 
 def test_a_container_starts_what_there_is() -> None:

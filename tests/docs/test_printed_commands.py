@@ -18,6 +18,7 @@ import pytest
 import bench.__main__
 import pipeline.commands.cli
 from docs.reference import HANDED_OVER
+from pipeline.commands.cli import OWN
 from pipeline.commands.selection import assets_of
 from pipeline.config.problems import refuse_unknown_variables
 from pipeline.config.settings import Settings
@@ -30,7 +31,7 @@ LANGUAGES = {
 ACTIVATED = "source .venv/bin/activate"
 PLACEHOLDERS = {"PHOTO.jpg", "my-photograph.jpg", "photo.jpg", "my-folder", "another-beetle.jpg"}
 REASONS = {
-    "minutes": 15, "hours": 6, "days": 4, "a run": 13, "the internet": 10, "a GBIF account": 4, "GPU": 4, "root": 3,
+    "minutes": 17, "hours": 7, "days": 4, "a run": 22, "the internet": 10, "a GBIF account": 6, "GPU": 5, "root": 3,
     "not run here": 3, "Ctrl-C": 3, "look": 2, "of your own": 2, "while": 2, "the line above": 1, "the service": 1,
     "the server": 1,
 }  # fmt: skip
@@ -44,7 +45,7 @@ KNOWN = CHEAP | {
 HARMLESS = ("--version", "--help")
 TARGET = re.compile(r"\bmake ([a-z]+)\b(?: PART=(\w+))?")
 KEY = re.compile(
-    r"^((?:source|photos|taxonomy|split|training|specificity|registry|refresh)"
+    r"^((?:source|photos|taxonomy|split|training|specificity|registry|refresh|exam|gate|retention|labels|alerts)"
     r"\.(?!parquet|csv|json)[a-z_.]+?)(?:: .*)?$"
 )
 """A key of the configuration, with or without a value; tables and documents have such names too."""
@@ -207,7 +208,7 @@ def test_what_the_text_names_exists(page: str) -> None:
                 model = model.model_fields[key].annotation
         words = code.split()
         if words[0] == "naturewatch" and len(words) > 1 and words[1].islower():
-            assert words[1] in {"run", "ui", *HANDED_OVER}, f"{page}: {code}"
+            assert words[1] in {"run", "refresh", "ui", *OWN, *HANDED_OVER}, f"{page}: {code}"
         if words[0] == "python" and len(words) > 1:
             assert words[1:3] in (["answer.py", "PHOTO..."], ["-m", "ml"]), f"{page}: {code}: say .venv/bin/python"
         for file in re.findall(r"(?:^| )((?:tests|docs|conf|bench|sql|demo)/[\w/.{},-]+)", code):
