@@ -8,6 +8,7 @@ from pipeline.comparison.networks import NETWORKS
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.defs.evaluation import COMPARED
 from pipeline.defs.evaluation import DATASET as JUDGED
+from pipeline.defs.logged import dataset_pages, pages
 from pipeline.defs.metadata import Metadata, result
 from pipeline.defs.mlflow_runs import mlflow_answers, run_tags
 from pipeline.defs.scope_resource import Scope
@@ -21,11 +22,13 @@ from pipeline.defs.stages import (
 from pipeline.defs.together import PROCESSOR, TRAININGS
 from pipeline.files import digest_of
 from pipeline.launching.gpus import decoding_workers, reserved
+from pipeline.pages.dataset_page import show_accuracy
 from pipeline.production.choice import choose
 from pipeline.production.plan import facts_of, plan
 from pipeline.production.production_specs import calibration_spec, is_calibrated, is_trained, production_calibration
 from pipeline.production.record import Production
 from pipeline.registry.ancestor import champion_facts
+from pipeline.tracking.runs import dataset_run
 
 RESEARCH: Final = dg.AssetSelection.assets("genus_stage", *COMPARED, "comparison")
 """The paper's networks side by side: trained from nothing, and not with every refresh."""
@@ -68,6 +71,9 @@ def production(
                 run_stage(spec, stage="train", context=context, pipes=pipes, processes=processes, variables=devices)
     record, trained = made.record, made.record.training(settings.paths)
     record.write(settings.paths)
+    # The species table of the dataset page says from now on how often each species is right.
+    if waiting and (shown := show_accuracy(settings.paths, settings)) is not None:
+        pages(settings, dataset_run(settings, manifest, tags={}), dataset_pages(shown))
     version = digest_of(record.model_dump(mode="json", exclude={"reason"}), weights_version([trained]))
     metadata = {**_origin(record), **training_metadata(settings, [trained])}
     return result(context, settings, data_version=version, metadata=metadata)

@@ -3,7 +3,6 @@
 import csv
 import io
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -87,7 +86,8 @@ def species_table(paths: Paths) -> SpeciesTable:
     best = best_measured(paths)
     inputs = {name: paths.table(name) for name in ("taxonomy", "split")}
     found = rows("species_list", inputs={**inputs, "predictions": best.predictions if best else _NOTHING})
-    titles: Mapping[str, str] = {str(name): title for name, title in NETWORK_TITLES.items()}
+    titles = {str(name): title for name, title in NETWORK_TITLES.items()}
+    titles["production"] = "the network of the last refresh"
     return SpeciesTable(rows=found, network=titles.get(best.network, best.network) if best else None)
 
 

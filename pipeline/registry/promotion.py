@@ -18,7 +18,7 @@ from pipeline.errors import RegistryError
 from pipeline.exam.decision import Decision
 from pipeline.files import exclusive
 from pipeline.tracking.runs import client
-from pipeline.tracking.tags import GATE, PINNED, PROMOTED_AT, PROMOTED_BY, PROMOTED_WHY, REPLACED
+from pipeline.tracking.tags import GATE, PINNED, PROMOTED_AT, PROMOTED_BY, PROMOTED_WHY, REPLACED, TAKEN_BACK
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -77,6 +77,8 @@ def promote_challenger(settings: Settings, decision: Decision, *, by: str) -> Pr
             )
         if not decision.passed:
             return _stays(before, f"version {number} does not replace {_called(before)}: {'; '.join(decision.failed)}")
+        if (why := challenger.tags.get(TAKEN_BACK)) is not None:
+            return _stays(before, f"version {number} was taken back by a person ({why}): promote it by hand, if at all")
         if (why := pinned(settings)) is not None:
             return _stays(before, f"version {before} is pinned ({why}), so version {number}, which passed, waits")
         _require_files(connected, challenger)
@@ -94,6 +96,8 @@ def promote(
     pin: str | None = None,
 ) -> Promotion:
     """Make a version the champion because a person says so, and pin it or free it.
+
+    The version that it replaces is taken back: no refresh promotes it again, although it passed the exam once.
 
     Args:
         settings: The configuration.
@@ -125,7 +129,11 @@ def promote(
             connected.set_registered_model_tag(name, PINNED, f"{number}: {pin}")
         reason = "; ".join(filter(None, [why, force and f"forced: {force}", pin and f"pinned: {pin}"])) or "asked for"
         if number != before:
+            if before is not None:
+                connected.set_model_version_tag(name, before, TAKEN_BACK, f"{by}: {reason}")
             _move(connected, version, by=by, why=reason, replaced=before)
+        if TAKEN_BACK in version.tags:
+            connected.delete_model_version_tag(name, number, TAKEN_BACK)
         if pin is None and PINNED in connected.get_registered_model(name).tags:
             connected.delete_registered_model_tag(name, PINNED)
     if number == before:

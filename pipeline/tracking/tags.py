@@ -41,6 +41,9 @@ PROMOTED_WHY: Final = "naturewatch.promoted_why"
 REPLACED: Final = "naturewatch.replaced"
 """The version that was the champion before it."""
 
+TAKEN_BACK: Final = "naturewatch.taken_back"
+"""On a version that a person replaced as champion: who and why. No refresh promotes it again; a person may."""
+
 PINNED: Final = "naturewatch.pinned"
 """On the registered model: why its champion stays until a person moves it; absent where it may be replaced."""
 

@@ -128,6 +128,24 @@ def test_a_person_goes_back_to_the_version_before_and_forth_again(
     assert promote(settings, "previous", by="ann").champion == second
 
 
+def test_what_a_person_took_back_is_not_promoted_again_by_a_refresh(
+    settings: Settings, register: Callable[..., str]
+) -> None:
+    first = register()
+    promote_challenger(settings, decision(first, None), by="the gate")
+    second = register()
+    promote_challenger(settings, decision(second, first), by="the gate")
+    promote(settings, "previous", by="ann", why="it calls kiwis moas")
+    again = promote_challenger(settings, decision(second, first), by="the gate")
+    assert (again.promoted, champion(settings)) == (False, first)
+    assert "was taken back by a person (ann: it calls kiwis moas)" in again.reason
+    third = register()
+    assert promote_challenger(settings, decision(third, first), by="the gate").promoted
+    assert promote(settings, second, by="ann", why="it was right").champion == second
+    fourth = register()
+    assert promote_challenger(settings, decision(fourth, second), by="the gate").champion == fourth
+
+
 def test_a_version_that_never_passed_needs_a_reason(settings: Settings, register: Callable[..., str]) -> None:
     refused, unjudged = register(gate="refused"), register(gate=None)
     with pytest.raises(RegistryError, match="did not pass the exam; `--force REASON`"):
@@ -194,7 +212,7 @@ class Killed(BaseException):
     """Stands for SIGKILL between two writes of the registry."""
 
 
-@pytest.mark.parametrize("write", range(1, 8))
+@pytest.mark.parametrize("write", range(1, 9))
 def test_a_promotion_killed_at_any_write_leaves_one_champion_and_is_completed(
     settings: Settings, register: Callable[..., str], monkeypatch: pytest.MonkeyPatch, write: int
 ) -> None:
