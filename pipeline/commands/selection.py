@@ -44,6 +44,9 @@ def assets_of(selection: str, *, graph: AssetGraph) -> frozenset[dg.AssetKey]:
     keys = parsed.resolve(graph)
     if not keys:
         raise ConfigurationError(f"the selection {selection!r} selects no asset")
+    keys &= graph.materializable_asset_keys
+    if not keys:
+        raise ConfigurationError(f"the selection {selection!r} selects no asset that a run makes: it is only watched")
     return frozenset(keys)
 
 

@@ -7,6 +7,7 @@ from pipeline.definitions import defs
 from pipeline.errors import ConfigurationError
 
 GRAPH = defs.resolve_asset_graph()
+RELEASE = {"production", "specificity_production", "candidate", "exam_answers", "champion"}
 
 
 @pytest.mark.parametrize(
@@ -14,9 +15,9 @@ GRAPH = defs.resolve_asset_graph()
     [
         ("photos", {"photos"}),
         ("key:photos or key:species", {"photos", "species"}),
-        ("group:release", {"candidate", "champion"}),
-        ("group:release and not key:champion", {"candidate"}),
-        ("key:candidate+", {"candidate", "champion"}),
+        ("group:release", RELEASE),
+        ("group:release and not key:champion", RELEASE - {"champion"}),
+        ("key:candidate+", {"candidate", "exam_answers"}),
         ("key:cand*", {"candidate"}),
     ],
 )
@@ -24,8 +25,13 @@ def test_a_selection_is_what_it_names(selection: str, names: set[str]) -> None:
     assert {key.to_user_string() for key in assets_of(selection, graph=GRAPH)} == names
 
 
-def test_a_star_is_everything() -> None:
-    assert assets_of("*", graph=GRAPH) == GRAPH.get_all_asset_keys()
+def test_a_star_is_everything_that_can_be_made() -> None:
+    assert assets_of("*", graph=GRAPH) == GRAPH.materializable_asset_keys
+
+
+def test_what_is_only_watched_cannot_be_made() -> None:
+    with pytest.raises(ConfigurationError, match="selects no asset that a run makes"):
+        assets_of("gbif_records", graph=GRAPH)
 
 
 @pytest.mark.parametrize(
