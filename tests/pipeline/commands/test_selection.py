@@ -17,7 +17,7 @@ RELEASE = {"production", "specificity_production", "candidate", "exam_answers", 
         ("key:photos or key:species", {"photos", "species"}),
         ("group:release", RELEASE),
         ("group:release and not key:champion", RELEASE - {"champion"}),
-        ("key:candidate+", {"candidate", "exam_answers"}),
+        ("key:candidate+", {"candidate", "exam_answers", "champion"}),
         ("key:cand*", {"candidate"}),
     ],
 )
