@@ -184,7 +184,7 @@ def _report(found: dict[str, list[Run]], *, runs: int, load: float) -> Report:
         ],
         notes=[
             "CPU seconds are those of the command and of every process that it leaves (`bench.reaped`).",
-            "The sample is tiny: to load the pipeline and start the replica weighs most. No larger scope was measured.",
+            "The sample is tiny; no larger scope was measured.",
             "Two weeks pass in each data root; each asks for a new download, which has another key and DOI.",
             "After each run the conditions are evaluated as by the sensor follow_changes, on since before the first.",
             *(_spent(name, each) for name, each in found.items() if name != FIRST),
