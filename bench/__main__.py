@@ -25,6 +25,7 @@ PARTS: Final = {
     "dataset": "the SQL from occurrences to the split, at the scale of the paper and beyond",
     "label_noise": "names swapped among real photographs, found again: against cleanlab on the same probabilities",
     "refresh": "a refresh that goes on from its champion, against training from nothing, on real photographs",
+    "refresh_twice": "a refresh of an unchanged snapshot: photo requests, what the automation asks for, time",
     "leakage": "what the perceptual hash recognises among real photographs",
     "ui": "`naturewatch ui`: seconds until it is ready, memory, and seconds to its end after a signal",
 }

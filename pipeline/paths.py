@@ -173,6 +173,11 @@ class Paths:
         return self.data_root / "release"
 
     @property
+    def promotion_lock(self) -> Path:
+        """Held by whoever moves the alias of the champion, and by whoever removes versions."""
+        return self.release / ".promotion.lock"
+
+    @property
     def logs(self) -> Path:
         """One file per `naturewatch run`: all that its steps, their children and their libraries print."""
         return self.data_root / "logs"

@@ -306,7 +306,8 @@ def manifest(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeR
     return result(
         context,
         settings,
-        data_version=sha256_of(paths.dataset_manifest),
+        # Another download of the same records has another DOI: what learns from the dataset need not begin again.
+        data_version=found.dataset_version,
         metadata={
             "dataset version": found.dataset_version,
             "species": found.counts["species"],

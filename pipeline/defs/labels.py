@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from ml.spec import RESULT_FILE
 from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.defs.logged import pages, run_link
@@ -9,7 +10,7 @@ from pipeline.defs.metadata import Metadata, code_version, percentage, records_t
 from pipeline.defs.mlflow_runs import mlflow_answers
 from pipeline.defs.scope_resource import Scope
 from pipeline.defs.together import TRAININGS
-from pipeline.label_quality.judging import label_quality_result, label_quality_spec
+from pipeline.label_quality.judging import is_judged, label_quality_result, label_quality_spec
 from pipeline.label_quality.suspects import build_suspects, counted, first_suspects, write_suspects_csv
 from pipeline.label_quality.suspects_page import build_suspects_page
 from pipeline.launching.gpus import decoding_workers, reserved
@@ -41,12 +42,13 @@ def suspects(
     mlflow_answers(settings)
     paths, manifest = settings.paths, DatasetManifest.read(settings.paths)
     spec = label_quality_spec(settings, manifest, workers=decoding_workers(processes=1))
-    file = spec.write(spec.output / "spec.json")
-    with reserved(processes=1, what=f"{settings.name}: suspects", say=context.log.info) as devices:
-        output = run_child(
-            context=context, pipes=pipes, stage="label_quality", spec=file, output=spec.output, variables=devices
-        )
-    judged = label_quality_result(output)
+    if not is_judged(spec):
+        file = spec.write(spec.output / "spec.json")
+        with reserved(processes=1, what=f"{settings.name}: suspects", say=context.log.info) as devices:
+            run_child(
+                context=context, pipes=pipes, stage="label_quality", spec=file, output=spec.output, variables=devices
+            )
+    judged = label_quality_result(spec.output / RESULT_FILE)
     table = build_suspects(paths, judged.scores)
     return table_result(context, settings, table, metadata=_shown(settings, manifest, accuracy=judged.accuracy))
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from ml.spec import DocumentError, LabelQualityResult, LabelQualitySpec
+from ml.spec import RESULT_FILE, DocumentError, LabelQualityResult, LabelQualitySpec
 from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.errors import ChildError
@@ -54,3 +54,11 @@ def label_quality_result(path: Path) -> LabelQualityResult:
         return LabelQualityResult.read(path)
     except DocumentError as error:
         raise ChildError(str(error)) from error
+
+
+def is_judged(spec: LabelQualitySpec) -> bool:
+    """Whether the photographs were judged and the scores are there, so that no process need be started for it."""
+    try:
+        return label_quality_result(spec.output / RESULT_FILE).scores.is_file()
+    except ChildError:
+        return False

@@ -176,7 +176,7 @@ def is_lost(connected: "MlflowClient", version: "ModelVersion") -> bool:
 
 def _locked(settings: Settings) -> AbstractContextManager[None]:
     """Two promotions of one data root happen one after the other."""
-    return exclusive(settings.paths.release / ".promotion.lock")
+    return exclusive(settings.paths.promotion_lock)
 
 
 def version_wanted(

@@ -150,7 +150,7 @@ def remove_path(path: Path) -> None:
 def _locks(paths: Paths) -> list[Path]:
     """What those hold who promote, or write where things are removed."""
     inner = (paths.downloads, paths.fetch_journal.parent, paths.snapshots, paths.training_photos)
-    return [paths.release / ".promotion.lock", *(folder / ".lock" for folder in inner if folder.is_dir())]
+    return [paths.promotion_lock, *(folder / ".lock" for folder in inner if folder.is_dir())]
 
 
 def _plan(settings: Settings, instance: dg.DagsterInstance, *, now: dt.datetime, work: Path) -> Plan:

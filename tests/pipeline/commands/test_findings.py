@@ -5,9 +5,11 @@ import re
 import pyarrow as pa
 import pytest
 
-from pipeline.commands.findings import bytes_in_words, finding, finding_or_nothing
+from pipeline.commands.findings import SENTENCES, bytes_in_words, finding, finding_or_nothing
+from pipeline.comparison.networks import NETWORKS
 from pipeline.comparison.wording import counted
 from pipeline.config.settings import Settings
+from pipeline.definitions import defs
 from pipeline.files import write_json
 from pipeline.history.snapshots import Snapshot
 from pipeline.rejections import write_rejections
@@ -98,6 +100,13 @@ def test_the_network_that_is_released_and_what_it_went_on_from(settings: Setting
 
 def test_an_asset_without_a_sentence_of_its_own_says_what_its_step_said(settings: Settings) -> None:
     assert finding(settings, "champion", message="version 2 replaces version 1") == "version 2 replaces version 1"
+
+
+def test_every_other_asset_has_a_sentence_of_its_own() -> None:
+    names = {key.to_user_string() for key in defs.resolve_asset_graph().materializable_asset_keys}
+    networks = {name for name in names if name in {*NETWORKS, "genus_stage"} or name.startswith("specificity_")}
+    assert names - networks - SENTENCES.keys() == {"champion"}
+    assert SENTENCES.keys() <= names
 
 
 def test_a_file_that_cannot_be_read_is_told_in_the_log(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:

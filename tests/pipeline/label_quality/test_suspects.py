@@ -10,11 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 from playwright.sync_api import Browser
 
+from ml.spec import RESULT_FILE, LabelQualityResult
 from pipeline.commands.findings import finding
 from pipeline.config.settings import Settings
 from pipeline.corrections import read_corrections
 from pipeline.files import write_json
-from pipeline.label_quality.judging import label_quality_spec
+from pipeline.label_quality.judging import is_judged, label_quality_spec
 from pipeline.label_quality.suspects import build_suspects, counted, first_suspects, write_suspects_csv
 from pipeline.label_quality.suspects_page import build_suspects_page
 from pipeline.table_checks import check_table
@@ -184,3 +185,14 @@ def test_the_same_dataset_is_judged_once_and_settings_that_decide_are_in_the_has
         label_quality_spec(settings, manifest.model_copy(update={"dataset_version": "v2"})),
     ]
     assert len({spec.spec_hash, *(other.spec_hash for other in others)}) == 4
+
+
+def test_what_was_judged_needs_no_process_as_long_as_its_scores_are_there(settings: Settings) -> None:
+    spec = label_quality_spec(settings, trained.dataset_manifest())
+    assert not is_judged(spec)
+    scores = spec.output / "scores.parquet"
+    result = LabelQualityResult(scores=scores, photos=3, judged=3, issues=0, accuracy=1.0, seconds=1.0)
+    result.write(spec.output / RESULT_FILE)
+    assert not is_judged(spec)
+    scores.touch()
+    assert is_judged(spec)

@@ -154,7 +154,7 @@ def test_who_is_given_an_alias_meanwhile_is_not_removed(
 
 
 def test_nothing_is_pruned_beside_a_run_or_a_promotion(untouched: Settings, its_instance: dg.DagsterInstance) -> None:
-    for lock in (untouched.paths.data_root / ".run.lock", untouched.paths.release / ".promotion.lock"):
+    for lock in (untouched.paths.data_root / ".run.lock", untouched.paths.promotion_lock):
         with (
             exclusive(lock),
             pytest.raises(LockedError, match="is locked by process"),
