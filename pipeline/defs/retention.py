@@ -14,7 +14,7 @@ class PruneConfig(dg.Config):
     """Whether things are removed; else the run only says what would go."""
 
 
-@dg.op(name="prune")
+@dg.op
 def prune_data(context: dg.OpExecutionContext, config: PruneConfig, scope: Scope) -> None:
     """Say what nothing needs any more by the section `retention` of the configuration, and remove it where asked."""
     settings = scope.settings()
@@ -63,7 +63,7 @@ monthly_prune = dg.ScheduleDefinition(
     job=prune,
     cron_schedule="0 12 1 * *",
     execution_timezone="UTC",
-    run_config={"ops": {"prune": {"config": {"remove": True}}}},
+    run_config={"ops": {"prune_data": {"config": {"remove": True}}}},
     default_status=dg.DefaultScheduleStatus.STOPPED,
     description="Removes what nothing needs any more, on the first day of each month. Off until you switch it on; "
     "`naturewatch prune` says what would go.",

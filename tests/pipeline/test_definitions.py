@@ -89,6 +89,10 @@ BESIDE = {"dataset_page", "suspects"}
 """Assets that nothing waits for."""
 
 
+def test_dagster_s_servers_can_load_all_of_it() -> None:
+    dg.Definitions.validate_loadable(defs)
+
+
 def test_every_asset_names_all_that_it_reads() -> None:
     graph = defs.resolve_asset_graph()
     found = {
