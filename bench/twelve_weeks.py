@@ -135,11 +135,16 @@ def run(*, folder: Path, runs: int) -> Report:
         place.mkdir(parents=True)
         found.append(simulate(place, seed=SEED + number - 1))
         print(f"world {number}: {', '.join(week.gate for week in found[-1].weeks)}", flush=True)
+    return report(found)
+
+
+def report(found: Sequence[Simulation]) -> Report:
+    """The table of all worlds and what is promised of them."""
     return Report(
         part="twelve_weeks",
         title=(
-            f"Twelve refreshes of a drawn world, in {runs} worlds: {found[0].weeks[0].came} photographs in the first "
-            f"week, {sum(week.came for week in found[0].weeks[1:])} in the others."
+            f"Twelve refreshes of a drawn world, in {len(found)} worlds: {found[0].weeks[0].came} photographs in the "
+            f"first week, {sum(week.came for week in found[0].weeks[1:])} in the others."
         ),
         rows=[_row(number, each, week) for number, each in enumerate(found, 1) for week in each.weeks],
         goals=_goals(found),
@@ -238,12 +243,17 @@ def _late_requests(simulation: Simulation) -> float:
 
 
 def _refusals(simulation: Simulation) -> list[str]:
-    """What the first world was told, a sentence for each week that ended early."""
+    """Why runs of the first world ended early, a sentence for each."""
     return [
-        f"World 1, week {week.number}: {week.message if week.decision is None else week.decision.failed[0]}."
+        f"World 1, week {week.number}: {_reason(week.message) if week.decision is None else week.decision.failed[0]}."
         for week in simulation.weeks
         if week.failed
     ]
+
+
+def _reason(message: str) -> str:
+    """Without the name of the error, and what is to be done."""
+    return message.partition(": ")[2].partition("; ")[0]
 
 
 def _weeks(world: World, *, each: int, settings: Settings, instance: dg.DagsterInstance) -> Iterator[Week]:
@@ -256,19 +266,19 @@ def _weeks(world: World, *, each: int, settings: Settings, instance: dg.DagsterI
     world.belongs(SPLIT_OFF, "Apis alba")
     first = world.grow(kinds, each=each)
     world.mistake("Bubo alba", "Bubo nigra", share=0.2)
-    yield week(1, "the first snapshot", came=first)
+    yield week(1, "first snapshot", came=first)
     yield week(2, "growth", came=world.grow(kinds, each=1))
     yield week(3, "re-identifications", renamed=world.correct())
-    yield week(4, "a new species", came=world.grow([NEW], each=each // 2))
+    yield week(4, "new species", came=world.grow([NEW], each=each // 2))
     kinds = (*kinds, NEW)
-    yield week(OUTAGE, "growth, and half of the photo host is out", came=world.grow(kinds, each=4), faults='["outage"]')
-    yield week(6, "the photo host is back")
+    yield week(OUTAGE, "growth in an outage", came=world.grow(kinds, each=4), faults='["outage"]')
+    yield week(6, "host is back")
     insects = [kind for kind in kinds if kind.split()[0] in GENERA["Insecta"]]
-    yield week(POISONED, "names of all insects are shuffled", renamed=world.poison(insects))
+    yield week(POISONED, "insects' names shuffled", renamed=world.poison(insects))
     right = world.correct()
-    yield week(8, "the names are right again, and growth", renamed=right, came=world.grow(kinds, each=1))
-    yield week(SPLIT, "a species is split", renamed=world.belongs(SPLIT_OFF, SPLIT_OFF))
-    yield week(MERGED, "two species are merged", renamed=world.belongs("Cetonia alba", "Cetonia nigra"))
+    yield week(8, "right names, growth", renamed=right, came=world.grow(kinds, each=1))
+    yield week(SPLIT, "one species split", renamed=world.belongs(SPLIT_OFF, SPLIT_OFF))
+    yield week(MERGED, "two species merged", renamed=world.belongs("Cetonia alba", "Cetonia nigra"))
     yield week(SAME, "nothing")
     yield week(12, "growth", came=world.grow(kinds, each=2))
 

@@ -1,10 +1,14 @@
-"""Twelve simulated weeks: the champion is never worse than the best so far by more than the margin, and costs follow."""
+"""Twelve simulated weeks: no champion is worse than the best so far by more than the margin, and costs follow."""
 
 import pytest
 
 from bench.twelve_weeks import MARGIN, MERGED, OUTAGE, POISONED, SAME, SPLIT, Simulation, simulate
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::dagster.PreviewWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::dagster.PreviewWarning"),
+    # Twelve refreshes are a minute and a half of one processor, which others may want as well.
+    pytest.mark.timeout(1800),
+]
 
 
 @pytest.fixture(scope="module")
