@@ -118,8 +118,8 @@ class Simulation:
     """Version -> share of these whose species it tells."""
 
     def champion(self, week: Week) -> float:
-        """Top-1 of the version that users get after a week."""
-        return self.top1[week.champion or ""]
+        """Top-1 of the version that users get after a week; 0 where they get none."""
+        return 0.0 if week.champion is None else self.top1[week.champion]
 
     def best(self, week: Week) -> float:
         """Top-1 of the best champion until then."""
