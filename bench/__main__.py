@@ -24,6 +24,7 @@ PARTS: Final = {
     "heads": "a head for 20,000 species on a million embeddings: memory over the steps, and what a pass costs",
     "dataset": "the SQL from occurrences to the split, at the scale of the paper and beyond",
     "label_noise": "names swapped among real photographs, found again: against cleanlab on the same probabilities",
+    "twelve_weeks": "twelve refreshes of a drawn world with an outage, shuffled names, a split and a merge",
     "refresh": "a refresh that goes on from its champion, against training from nothing, on real photographs",
     "refresh_twice": "a refresh of an unchanged snapshot: photo requests, what the automation asks for, time",
     "leakage": "what the perceptual hash recognises among real photographs",

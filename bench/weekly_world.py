@@ -25,7 +25,7 @@ SPECIES: Final = tuple(
 NEW: Final = "Corvus viridis"
 """A species that first comes in a later week."""
 SPLIT_OFF: Final = "Apis minor"
-"""What a part of Apis alba is called after the split."""
+"""Looks like none of the others, and may be called Apis alba until the two are told apart."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class Photograph:
 
     path: str
     shows: str
-    """The species that was drawn."""
+    """What was drawn."""
     species: str
     """The species that it is called."""
 
@@ -46,6 +46,8 @@ class World:
         """An empty world in an empty folder."""
         self.folder = folder
         self.photographs: list[Photograph] = []
+        self.names: dict[str, str] = {}
+        """What is drawn -> the species that it belongs to, where that has another name."""
         self._random = np.random.default_rng(seed)
         (folder / "photos").mkdir(parents=True)
 
@@ -54,41 +56,46 @@ class World:
         """The table that the replica serves."""
         return self.folder / "photos.csv"
 
-    def grow(self, species: Sequence[str], *, each: int) -> None:
-        """Add so many photographs of each species."""
-        for name in species:
-            known = sum(photograph.shows == name for photograph in self.photographs)
+    def grow(self, kinds: Sequence[str], *, each: int) -> int:
+        """Add so many photographs of each kind, by the name of its species; returns how many in all."""
+        for kind in kinds:
+            known = sum(photograph.shows == kind for photograph in self.photographs)
             for number in range(known, known + each):
-                path = f"photos/{name.replace(' ', '-')}-{number:03d}.jpg"
-                Image.fromarray(_drawn(name, self._random)).save(self.folder / path, quality=85)
-                self.photographs.append(Photograph(path=path, shows=name, species=name))
+                path = f"photos/{kind.replace(' ', '-')}-{number:03d}.jpg"
+                Image.fromarray(_drawn(kind, self._random)).save(self.folder / path, quality=85)
+                self.photographs.append(Photograph(path=path, shows=kind, species=self._called(kind)))
+        return each * len(kinds)
 
-    def rename(self, before: str, after: str, *, share: float = 1.0) -> int:
-        """Call a share of the photographs of one species by another name, and return how many."""
-        found = [index for index, each in enumerate(self.photographs) if each.species == before]
-        for index in found[: round(share * len(found))]:
-            self.photographs[index] = replace(self.photographs[index], species=after)
-        return round(share * len(found))
+    def mistake(self, kind: str, called: str, *, share: float) -> int:
+        """Call a share of the photographs of a kind by a name that is not theirs; returns how many."""
+        found = [index for index, each in enumerate(self.photographs) if each.shows == kind]
+        chosen = found[: round(share * len(found))]
+        for index in chosen:
+            self.photographs[index] = replace(self.photographs[index], species=called)
+        return len(chosen)
 
     def correct(self) -> int:
-        """Call every photograph by what it shows, and return how many had another name."""
-        wrong = sum(each.species != each.shows for each in self.photographs)
-        self.photographs = [replace(each, species=each.shows) for each in self.photographs]
-        return wrong
+        """Call every photograph by the species that it shows; returns how many had another name."""
+        wrong = [index for index, each in enumerate(self.photographs) if each.species != self._called(each.shows)]
+        for index in wrong:
+            self.photographs[index] = replace(
+                self.photographs[index], species=self._called(self.photographs[index].shows)
+            )
+        return len(wrong)
 
-    def poison(self, names: Sequence[str]) -> list[Photograph]:
-        """Shuffle the names of all photographs of these species among each other; returns the world before."""
-        before = list(self.photographs)
-        found = [index for index, each in enumerate(before) if each.species in names]
-        shuffled = self._random.permutation([before[index].species for index in found])
+    def belongs(self, kind: str, species: str) -> int:
+        """Let a kind be of another species from now on, with all its photographs; returns how many are renamed."""
+        self.names[kind] = species
+        return self.correct()
+
+    def poison(self, kinds: Sequence[str]) -> int:
+        """Shuffle the names of all photographs of these kinds among each other; returns how many are called wrongly."""
+        found = [index for index, each in enumerate(self.photographs) if each.shows in kinds]
+        shuffled = self._random.permutation([self.photographs[index].species for index in found])
+        before = [self.photographs[index].species for index in found]
         for index, name in zip(found, shuffled, strict=True):
-            self.photographs[index] = replace(before[index], species=str(name))
-        return before
-
-    def cure(self, before: Sequence[Photograph]) -> None:
-        """Give the photographs of an earlier moment their names back."""
-        names = {photograph.path: photograph.species for photograph in before}
-        self.photographs = [replace(each, species=names.get(each.path, each.species)) for each in self.photographs]
+            self.photographs[index] = replace(self.photographs[index], species=str(name))
+        return sum(one != other for one, other in zip(before, shuffled, strict=True))
 
     def write(self) -> Path:
         """Write the table that the replica serves."""
@@ -98,6 +105,9 @@ class World:
             writer.writerows((each.path, *_lineage(each.species), "", "CC0", "nobody") for each in self.photographs)
         return self.csv
 
+    def _called(self, kind: str) -> str:
+        return self.names.get(kind, kind)
+
 
 def _lineage(species: str) -> Iterator[str]:
     genus, _ = species.split()
@@ -106,17 +116,17 @@ def _lineage(species: str) -> Iterator[str]:
     yield from ("Animalia", phylum, of_class, f"{genus}iformes", f"{genus}idae", genus, species)
 
 
-def _drawn(species: str, random: np.random.Generator) -> NDArray[np.uint8]:
+def _drawn(kind: str, random: np.random.Generator) -> NDArray[np.uint8]:
     """Stripes: the genus gives their angle and the hue of the background, the species their width and colour."""
-    genus, name = species.split()
+    genus, name = kind.split()
     of_genus = np.random.default_rng(list(genus.encode()))
-    of_species = np.random.default_rng(list(species.encode()))
-    angle = of_genus.uniform(0, np.pi) + random.normal(0, 0.25)
+    of_species = np.random.default_rng(list(kind.encode()))
+    angle = of_genus.uniform(0, np.pi) + random.normal(0, 0.12)
     width = {"alba": 5.0, "nigra": 9.0}.get(name, 14.0) * random.uniform(0.75, 1.3)
     ground, stripe = of_genus.uniform(60, 200, 3), of_species.uniform(30, 225, 3)
     rows, columns = np.mgrid[:SIDE, :SIDE]
     wave = np.sin((np.cos(angle) * columns + np.sin(angle) * rows) * 2 * np.pi / width + random.uniform(0, 6))
     share = (wave[..., None] > random.uniform(-0.3, 0.3)) * random.uniform(0.5, 1.0)
-    pixels = ground * (1 - share) + stripe * share + random.normal(0, 25, (SIDE, SIDE, 3)) + random.normal(0, 25, 3)
+    pixels = ground * (1 - share) + stripe * share + random.normal(0, 12, (SIDE, SIDE, 3)) + random.normal(0, 8, 3)
     drawn: NDArray[np.uint8] = np.clip(pixels, 0, 255).astype(np.uint8)
     return drawn

@@ -73,8 +73,9 @@ def move_rows(old: nn.Linear, new: nn.Linear, *, moves: ClassMoves, mixing: floa
     parent = nn.Linear(new.in_features, new.out_features)
     parent.weight.zero_().index_add_(0, to, shares[:, None] * rows[of])
     parent.bias.zero_().index_add_(0, to, shares * old.bias[of])
-    # Chance is as large as what was learnt: a mixture keeps the variance only where both have the same.
-    new.weight.mul_(_size(rows) / _size(new.weight))
+    # Chance is as large as what was learnt: a mixture keeps the variance only where both have the same. That holds for
+    # each feature by itself: one that hardly varies has large weights, and as large ones would swamp the others.
+    new.weight.mul_(_sizes(rows) / _size(new.weight))
     chance = new.weight.clone(), new.bias.clone()
     mix(parent, new, parent_of=torch.arange(new.out_features), mixing=mixing)
     for own, made, drawn, learnt in zip(_parts(new), _parts(parent), chance, _parts(old), strict=True):
@@ -93,7 +94,13 @@ def _comparable(head: nn.Linear) -> Tensor:
     return head.directions() if isinstance(head, CosineHead) else head.weight
 
 
+def _sizes(rows: Tensor) -> Tensor:
+    """Root of the mean square of the rows' numbers, by feature; 1 where all are zero."""
+    sizes = rows.square().mean(dim=0).sqrt()
+    return sizes if sizes.any() else torch.ones_like(sizes)
+
+
 def _size(rows: Tensor) -> Tensor:
-    """Root of the mean square of the rows' numbers; 1 where all are zero."""
+    """Root of the mean square of all numbers; 1 where all are zero."""
     size = rows.square().mean().sqrt()
     return torch.where(size > 0, size, torch.ones_like(size))

@@ -6,6 +6,7 @@ place it was copied from. Stores behind a server need none of this.
 """
 
 import contextlib
+import functools
 import sqlite3
 import uuid
 from collections.abc import Iterator
@@ -125,6 +126,7 @@ def _is_usable(database: Path) -> bool:
     raise TrackingError(f"{database} is {what}: move it away and run again to begin a new store")
 
 
+@functools.cache  # an installed MLflow stays what it is, and reading its scripts takes a tenth of a second
 def _schemas() -> tuple[str, frozenset[str]]:
     """The newest schema of the installed MLflow, and all schemas that it can upgrade."""
     import mlflow  # noqa: PLC0415 (see `pipeline.tracking.runs.client`)

@@ -52,6 +52,11 @@ def rows(head: nn.Linear) -> Tensor:
     return torch.cat([head.weight.detach(), head.bias.detach()[:, None]], dim=1)
 
 
+def sizes(weight: Tensor) -> Tensor:
+    """Root of the mean square of each feature's weights."""
+    return weight.square().mean(dim=0).sqrt()
+
+
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("auxiliary", [False, True])
 def test_unchanged_classes_answer_as_before_to_the_last_bit(tmp_path: Path, *, head: HeadName, auxiliary: bool) -> None:
@@ -124,10 +129,11 @@ def test_the_parts_of_a_split_class_begin_as_it_was_and_differ(tmp_path: Path, m
     before, after = network(OLD, seed=1), network(new, seed=2)
     drawn = after.head.weight.detach().clone()
     continue_from(before, after, moves=moved(tmp_path, links, new), mixing=mixing)
-    old, chance = before.head.weight.detach(), drawn * (before.head.weight.detach().std() / drawn.std())
+    old = before.head.weight.detach()
+    chance = drawn * sizes(old) / drawn.square().mean().sqrt()
     for part in (0, 1):
         wanted = mixing**0.5 * old[0] + (1 - mixing) ** 0.5 * chance[part]
-        torch.testing.assert_close(after.head.weight[part].detach(), wanted, rtol=0.02, atol=0.01)
+        torch.testing.assert_close(after.head.weight[part].detach(), wanted)
     assert torch.equal(rows(after.head)[0], rows(after.head)[1]) == (mixing == 1)
     assert torch.equal(rows(after.head)[2:], rows(before.head)[2:])
 
@@ -186,7 +192,28 @@ def test_where_nothing_is_known_chance_begins(tmp_path: Path) -> None:
     moves = moved(tmp_path, links, new)
     assert not moves.known.any()
     continue_from(before, after, moves=moves, mixing=1.0)
-    assert nn.functional.cosine_similarity(after.head.weight, drawn).item() == pytest.approx(1)
+    expected = drawn * sizes(before.head.weight.detach())
+    assert nn.functional.cosine_similarity(after.head.weight, expected).item() == pytest.approx(1)
+
+
+def test_chance_says_as_little_as_what_was_learnt_whatever_the_features_are(tmp_path: Path) -> None:
+    """Where one feature hardly varies, its weights are large; those of chance may not be so for the other features."""
+    new = tree(*NAMES[:2], "Corvidae Corvus novus", *NAMES[2:])
+    links: list[Link] = [
+        (0, 0, "same", 1),
+        (1, 1, "same", 1),
+        (None, 2, "new", 0),
+        (2, 3, "same", 1),
+        (3, 4, "same", 1),
+    ]
+    before, after = network(OLD, seed=1), network(new, seed=2)
+    deviation = torch.logspace(-3, 0, before.head.in_features)
+    with torch.no_grad():
+        before.head.weight.div_(deviation)
+    continue_from(before, after, moves=moved(tmp_path, links, new), mixing=0.5)
+    features = torch.randn(500, before.head.in_features, generator=torch.Generator().manual_seed(3)) * deviation
+    learnt, fresh = before.head(features).std(), after.head(features)[:, 2].std()
+    assert fresh < 2 * learnt
 
 
 def test_what_is_told_of_the_moves_adds_up(tmp_path: Path) -> None:
