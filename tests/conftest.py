@@ -1,6 +1,7 @@
 """What every test relies on: no configuration from outside, few threads, no network beyond this machine."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -25,11 +26,18 @@ hypothesis.settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True)
-def _no_configuration_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A developer's own overrides must not decide a test."""
-    for variable in list(os.environ):
-        if variable.startswith(("NATUREWATCH_", "GBIF_")):
-            monkeypatch.delenv(variable)
+def _no_configuration_from_outside(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A developer's own overrides must not decide a test, nor what a command of the last test left."""
+    before = _configured()
+    for variable in before:
+        monkeypatch.delenv(variable)
+    yield
+    for variable in _configured() - before:
+        del os.environ[variable]
+
+
+def _configured() -> set[str]:
+    return {variable for variable in os.environ if variable.startswith(("NATUREWATCH_", "GBIF_"))}
 
 
 @pytest.fixture(scope="session")
