@@ -263,7 +263,9 @@ class Fetcher:
         """Record what was held back: as verdicts where the host is sound, else as failures, with earlier verdicts."""
         refusals = self._refusals[host.name]
         async with refusals.checking:
-            if host.closed is None and (refusals.is_doubtful() or (ending and refusals.holds)):
+            if host.closed is None and (
+                refusals.is_doubtful() or (ending and (refusals.holds or refusals.ends_in_doubt()))
+            ):
                 asked, given = await self._ask_samples(host, refusals.samples)
                 trouble = refusals.trouble(asked=asked, given=given)
                 if trouble is not None:

@@ -20,6 +20,8 @@ ABSENT: Final = frozenset({404, 410})
 """Answers that are about one photograph, unless the host has lost those that it gave before as well."""
 MOST_HELD: Final = 20
 """So many photographs that a host did not give, and it may be asked for some that it gave before."""
+FEW_HELD: Final = 3
+"""So many are enough at the end of a run, where they are most of what was asked for: a week may bring few."""
 LAST: Final = 100
 """How many of its last answers a host is judged by."""
 TROUBLED: Final = 0.4
@@ -115,6 +117,10 @@ class Refusals:
         silent = set(self._last) == {"failed"}
         return self._unchecked >= self._enough and not silent and (self._row >= MOST_HELD or self._is_troubled())
 
+    def ends_in_doubt(self) -> bool:
+        """Whether, at the end, so large a share did not come that the host is asked for photographs of earlier runs."""
+        return bool(self._earlier) and self._lost >= FEW_HELD and self._lost >= TROUBLED * len(self._last)
+
     def trouble(self, *, asked: int, given: int) -> str | None:
         """What is wrong with the host, in words that follow its name; None where it is sound.
 
@@ -157,9 +163,12 @@ class Refusals:
         verdicts, self._verdicts = self._verdicts, []
         return verdicts
 
+    @property
+    def _lost(self) -> int:
+        return sum(answer != "given" for answer in self._last)
+
     def _is_troubled(self) -> bool:
-        lost = sum(answer != "given" for answer in self._last)
-        return lost >= MOST_HELD and lost >= TROUBLED * len(self._last)
+        return self._lost >= MOST_HELD and self._lost >= TROUBLED * len(self._last)
 
 
 def is_page(body: bytes) -> bool:

@@ -70,6 +70,24 @@ def test_an_outage_of_half_the_host_in_the_middle_of_a_refresh_is_no_loss(
     assert ledger(settings)["ok-0007"]["status"] == "ok", "what was there stays"
 
 
+def test_in_a_week_that_brings_few_it_is_seen_as_well(settings: Settings, server: PhotoServer) -> None:
+    first = numbered(0, 40)
+    fetch(settings, server, *first)
+    server.outage, server.outage_after, server.hit = "403", 0, is_odd
+    summary = fetch(settings, server, *first, *numbered(40, 52))
+    assert summary.statuses == {"ok": 46, "failed": 6}
+    assert reason(settings).startswith(f"{HOST} does not give most photographs, 6 of the last 12, nor some")
+    server.outage = None
+    assert fetch(settings, server, *first, *numbered(40, 52)).statuses == {"ok": 52}
+
+
+def test_few_that_are_withdrawn_in_a_week_that_brings_few_are_gone(settings: Settings, server: PhotoServer) -> None:
+    first, new = numbered(0, 40), [*numbered(40, 46), *numbered(46, 52, habit="forbidden")]
+    fetch(settings, server, *first)
+    assert fetch(settings, server, *first, *new).statuses == {"ok": 46, "gone": 6}
+    assert IncompleteFetch.read(settings.paths) is None
+
+
 def test_it_ends_the_run_before_the_dataset_and_the_next_one_goes_on(
     make_settings: Callable[..., Settings], server: PhotoServer, tmp_path: Path
 ) -> None:
