@@ -108,8 +108,10 @@ class Refusals:
 
     @property
     def last_error(self) -> str | None:
-        """What the last refusal said that is held back."""
-        return self._held[-1].attempt.error if self._held else None
+        """What the last refusal said."""
+        if self._held:
+            return self._held[-1].attempt.error
+        return self._verdicts[-1].error if self._verdicts else None
 
     def is_doubtful(self) -> bool:
         """Whether it is time to ask the host for its samples."""

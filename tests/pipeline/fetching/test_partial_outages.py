@@ -77,6 +77,7 @@ def test_in_a_week_that_brings_few_it_is_seen_as_well(settings: Settings, server
     summary = fetch(settings, server, *first, *numbered(40, 52))
     assert summary.statuses == {"ok": 46, "failed": 6}
     assert reason(settings).startswith(f"{HOST} does not give most photographs, 6 of the last 12, nor some")
+    assert "403 Forbidden" in reason(settings)
     server.outage = None
     assert fetch(settings, server, *first, *numbered(40, 52)).statuses == {"ok": 52}
 
