@@ -109,12 +109,14 @@ def _copied(settings: Settings, version: "ModelVersion", *, location: str) -> Pa
     whole = folder / "location"
     if not whole.exists() or whole.read_text(encoding="utf-8") != location:
         shutil.rmtree(copies, ignore_errors=True)
-        folder.mkdir(parents=True)
-        uri = settings.tracking_uri
-        address = f"models:/{version.name}/{version.version}"
-        if not mlflow.artifacts.list_artifacts(artifact_uri=address, tracking_uri=uri):
+        copies.mkdir(parents=True)
+        # By its location: for the address of a version, MLflow would ask whichever registry this process used last.
+        if not mlflow.artifacts.list_artifacts(artifact_uri=location, tracking_uri=settings.tracking_uri):
             raise LostError(f"{location} holds no file")
-        mlflow.artifacts.download_artifacts(address, dst_path=str(folder), tracking_uri=uri, registry_uri=uri)
+        copied = mlflow.artifacts.download_artifacts(
+            artifact_uri=location, dst_path=str(copies), tracking_uri=settings.tracking_uri
+        )
+        Path(copied).rename(folder)
         whole.write_text(location, encoding="utf-8")
     return folder
 

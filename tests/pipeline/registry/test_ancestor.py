@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import pytest
 import yaml
 
@@ -15,7 +16,7 @@ from pipeline.registry.ancestor import LostError, ancestor_of, champion_facts
 from pipeline.registry.promotion import champion_of
 from pipeline.tracking import tags
 from pipeline.tracking.runs import client
-from tests.mlflow_stores import mlflow_server
+from tests.mlflow_stores import empty_store, mlflow_server
 from tests.pipeline.trained import dataset, train
 
 Make = Callable[..., Settings]
@@ -149,7 +150,13 @@ def test_what_its_training_reached_is_known_while_its_files_are_there(settings: 
     assert known(settings).top1 is None
 
 
-def test_files_in_another_store_are_copied_once(make_settings: Make, tmp_path: Path) -> None:
+def test_files_in_another_store_are_copied_once(
+    make_settings: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever registry the process has used before."""
+    empty_store(tmp_path / "other.db")
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", "")
+    mlflow.set_registry_uri(f"sqlite:///{tmp_path / 'other.db'}")
     settings = make_settings(registry={"tracking_uri": mlflow_server(), "model_name": "elsewhere", "experiment": "e"})
     connected = client(settings)
     experiment = connected.get_experiment_by_name("e")
