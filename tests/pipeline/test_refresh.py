@@ -224,6 +224,8 @@ def broken(weeks: Weeks, poisoned: Week) -> Week:
     weeks.world.write()
     quick = Patience(connect=10, attempts=2, first_wait=0.01, longest_wait=0.02, give_up=5)
     with pytest.MonkeyPatch.context() as patch, photo_server() as server:
+        # Asked for within a test, where no configuration from outside counts.
+        patch.setenv("NATUREWATCH_CONFIG", str(weeks.settings.data_root.parent / "scope.yaml"))
         server.outage, server.hit = "503", lambda photo_id: int(photo_id) % 2 == 1
         hosts = {PUBLIC_HOST: ("127.0.0.1", server.port)}
         patch.setattr("pipeline.defs.ingest.photo_hosts", lambda _: contextlib.nullcontext(hosts))
