@@ -95,9 +95,9 @@ def files_of(version: Version, *, uri: str) -> Iterator[dict[str, str]]:
 def _downloaded(version: Version, *, uri: str, into: str) -> Path:
     import mlflow  # noqa: PLC0415 (loaded only when there is something to ask)
 
-    location = f"models:/{version.name}/{version.number}"
+    # By its location: for the address of a version, MLflow would ask whichever registry this process used last.
     with _told(uri):
-        return Path(mlflow.artifacts.download_artifacts(location, dst_path=into, tracking_uri=uri, registry_uri=uri))
+        return Path(mlflow.artifacts.download_artifacts(version.folder, dst_path=into, tracking_uri=uri))
 
 
 def _artifacts(folder: Path, *, this: str) -> dict[str, str]:

@@ -26,7 +26,8 @@ class Artifacts:
         self._address = f"models:/{version.name}/{version.version}"
         self._uri = settings.tracking_uri
         self._scratch = scratch
-        location = urlsplit(connected.get_model_version_download_uri(version.name, str(version.version)))
+        self._location = str(connected.get_model_version_download_uri(version.name, str(version.version)))
+        location = urlsplit(self._location)
         self._folder = Path(unquote(location.path)) if location.scheme in {"", "file"} else None
 
     @property
@@ -44,19 +45,19 @@ class Artifacts:
             path = self._folder / place
             return path if path.is_file() else None
         import mlflow  # noqa: PLC0415 (see `pipeline.tracking.runs.client`)
-        from mlflow.exceptions import MlflowException  # noqa: PLC0415
 
         copied = self._scratch / place
         if copied.is_file():
             return copied
-        try:
-            mlflow.artifacts.download_artifacts(
-                f"{self._address}/{place}", dst_path=str(copied.parent), tracking_uri=self._uri, registry_uri=self._uri
-            )
-        except (MlflowException, OSError):
-            # Stores say in many ways that there is no such file.
+        # By its location: for the address of a version, MLflow would ask whichever registry this process used last.
+        folder = "/".join([self._location, *place.split("/")[:-1]])
+        there = mlflow.artifacts.list_artifacts(artifact_uri=folder, tracking_uri=self._uri)
+        if copied.name not in {each.path.rpartition("/")[2] for each in there}:
             return None
-        return copied if copied.is_file() else None
+        mlflow.artifacts.download_artifacts(
+            artifact_uri=f"{self._location}/{place}", dst_path=str(copied.parent), tracking_uri=self._uri
+        )
+        return copied
 
     def address(self, name: str) -> str:
         """Where a person finds a file: its path, or its address in the registry."""

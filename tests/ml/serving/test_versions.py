@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 import yaml
+from mlflow.tracking import MlflowClient
 
 from ml.serving.answering import Answering
 from ml.serving.classifier import Classifier
 from ml.serving.question import QuestionError
 from ml.serving.versions import ModelError, Version, files_of, find_version, shown
 from tests.ml.specificity_fixtures import release
+from tests.mlflow_stores import empty_store, mlflow_server
 
 
 @pytest.fixture
@@ -143,9 +145,19 @@ def test_a_question_that_the_model_cannot_answer_is_not_a_damage(version: Versio
         raise QuestionError("no such taxon")
 
 
-def test_what_lies_in_another_store_is_copied_for_as_long_as_it_is_read(copied: Path) -> None:
-    elsewhere = Version(name="tiny", number="1", folder="mlflow-artifacts:/models/m-1/artifacts")
-    with files_of(elsewhere, uri=f"sqlite:///{copied}") as artifacts:
+def test_what_lies_in_another_store_is_copied_for_as_long_as_it_is_read(
+    copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever registry the process has used before."""
+    uri = mlflow_server()
+    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+    run = client.create_run(client.create_experiment("of test_versions"))
+    (described,) = copied.parent.glob("mlartifacts/**/MLmodel")
+    client.log_artifacts(run.info.run_id, str(described.parent), artifact_path="model")
+    empty_store(tmp_path / "other.db")
+    monkeypatch.setattr("mlflow.tracking._model_registry.utils._registry_uri", f"sqlite:///{tmp_path / 'other.db'}")
+    elsewhere = Version(name="tiny", number="1", folder=f"{run.info.artifact_uri}/model")
+    with files_of(elsewhere, uri=uri) as artifacts:
         weights = Path(artifacts["weights"])
         assert weights.is_file()
         assert not weights.is_relative_to(copied.parent)

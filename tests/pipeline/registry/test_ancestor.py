@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import pytest
 import yaml
 
@@ -154,9 +153,6 @@ def test_files_in_another_store_are_copied_once(
     make_settings: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whichever registry the process has used before."""
-    empty_store(tmp_path / "other.db")
-    monkeypatch.setenv("MLFLOW_REGISTRY_URI", "")
-    mlflow.set_registry_uri(f"sqlite:///{tmp_path / 'other.db'}")
     settings = make_settings(registry={"tracking_uri": mlflow_server(), "model_name": "elsewhere", "experiment": "e"})
     connected = client(settings)
     experiment = connected.get_experiment_by_name("e")
@@ -166,6 +162,8 @@ def test_files_in_another_store_are_copied_once(
     register(settings, f"{run.info.artifact_uri}/model", run_id=run.info.run_id)
     version = champion_of(settings)
     assert version is not None
+    empty_store(tmp_path / "other.db")
+    monkeypatch.setattr("mlflow.tracking._model_registry.utils._registry_uri", f"sqlite:///{tmp_path / 'other.db'}")
     found = ancestor_of(settings, version)
     assert found.network.is_relative_to(settings.paths.data_root)
     assert json.loads(found.network.read_text()) == {"image_size": 299}
