@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import demo.__main__
 import ml.classifiers.cli
+import ml.identify.command
 import ml.serving.export
-import ml.serving.identify
 import pipeline.commands.cli
 from pipeline.config.settings import Settings
 
@@ -23,7 +23,7 @@ DOCS: Final = Path(__file__).parent
 BEGIN, END = "<!-- begin of what docs/reference.py writes -->", "<!-- end of what docs/reference.py writes -->"
 
 HANDED_OVER: Final[dict[str, Callable[[], argparse.ArgumentParser]]] = {
-    "identify": ml.serving.identify.build_parser,
+    "identify": ml.identify.command.build_parser,
     "export": ml.serving.export.build_parser,
     "specificity": ml.classifiers.cli.build_parser,
     "replica": demo.__main__.build_parser,

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 EVERYTHING: Final = "*"
 """The selection of a run that is not given one."""
 HANDED_OVER: Final = {
-    "identify": ("ml.serving.identify", "name what is on photographs, with the registered champion"),
+    "identify": ("ml.identify.command", "name what is on photographs, with the registered champion"),
     "export": ("ml.serving.export", "write a registered model as a file for other programs (ONNX, torch.export)"),
     "specificity": ("ml.classifiers.cli", "calibrate specificity for anybody's classifier"),
     "replica": ("demo", "serve the embedded GBIF and photo replica"),

@@ -53,6 +53,8 @@ research = dg.define_asset_job(
 ingest = dg.define_asset_job(
     "ingest",
     selection=dg.AssetSelection.groups("ingest"),
+    # Its steps follow each other: a process for each would only load Dagster anew.
+    executor_def=dg.in_process_executor,
     tags={SCOPE_TAG: _SCOPE},
     description=f"Records and photographs of the scope {_SCOPE} as they are now, without a GPU: the group ingest. "
     f"{COST[_CONFIGURED.source.mode]} It fetches photographs that are not here yet, at most "

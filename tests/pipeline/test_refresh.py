@@ -21,18 +21,22 @@ from rich.console import Console
 
 from bench.weekly_refresh import InProcess, scope
 from bench.weekly_world import NEW, SPECIES, World
-from ml.serving import identify
+from ml.identify import command as identify
 from ml.spec import TrainSpec
 from ml.training.recipes import RECIPES, Segment
 from pipeline.commands.release_lines import refusal
 from pipeline.commands.run import Outcome, materialise
 from pipeline.commands.summary import print_summary
 from pipeline.config.settings import Settings
+from pipeline.dataset.manifest import DatasetManifest
 from pipeline.definitions import defs
+from pipeline.defs.conditions import COSTLY, FOLLOWS_TRAINING
 from pipeline.defs.production import REFRESH
 from pipeline.exam.decision import Decision, read_decision
 from pipeline.fetching.fetch import fetch_photos
 from pipeline.fetching.hosts import Patience
+from pipeline.files import write_json
+from pipeline.gbif.source import SourceRecord
 from pipeline.launching.replica import PUBLIC_HOST
 from pipeline.paths import PROJECT_ROOT
 from pipeline.production.record import Production
@@ -191,6 +195,20 @@ def again(weeks: Weeks, second: Week) -> Week:
 
 
 @pytest.fixture(scope="module")
+def another_download(weeks: Weeks, again: Week) -> set[str]:
+    """The same records under another DOI: what the automation asks for once the manifest names it."""
+    assert again.champion == "2"
+    paths = weeks.settings.paths
+    before = DatasetManifest.read(paths)
+    record = SourceRecord.read(paths).model_copy(update={"key": "0000009-1", "doi": "10.15468/dl.another"})
+    write_json(paths.current_download, record.model_dump(mode="json"))
+    assert materialise(weeks.settings, selection="manifest").problems == []
+    after = DatasetManifest.read(paths)
+    assert (after.doi, after.dataset_version) == (record.doi, before.dataset_version)
+    return weeks.requested()
+
+
+@pytest.fixture(scope="module")
 def poisoned(weeks: Weeks, again: Week) -> Week:
     """A training that is told wrong names: those of the photographs of insects are shuffled among each other."""
     weeks.world.grow(WHOLE, each=1)
@@ -289,6 +307,11 @@ def test_the_same_snapshot_again_fetches_trains_and_asks_for_nothing(weeks: Week
     assert again.record.model_copy(update={"reason": second.record.reason}) == second.record
     assert "was trained on this dataset version already" in again.record.reason
     assert again.champion == "2"
+
+
+def test_the_same_records_in_another_download_begin_no_training(again: Week, another_download: set[str]) -> None:
+    assert again.outcome.problems == []
+    assert another_download & {*COSTLY, *FOLLOWS_TRAINING} == set()
 
 
 def test_a_version_that_learnt_wrong_names_is_refused_and_the_champion_stays(weeks: Weeks, poisoned: Week) -> None:

@@ -14,9 +14,9 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from ml.child.pipes import Reporter
+from ml.identify.command import main as identify
 from ml.networks.network import load
 from ml.serving.answering import Answering, Looks
-from ml.serving.identify import main as identify
 from ml.serving.question import Question
 from ml.serving.register import run
 from tests.ml.specificity_fixtures import Copied, photograph_bytes, release

@@ -15,7 +15,7 @@ from ml.__main__ import main
 from ml.serving import exam
 from ml.serving.exam import RAW, run
 from ml.serving.exam_marks import Marker
-from ml.serving.identify import Identification
+from ml.serving.identification import Identification
 from ml.serving.question import Question
 from ml.spec import ExaminedVersion, ExamResult, ExamSpec, VersionAnswers
 from tests.ml.specificity_fixtures import BIRDS, QUIET, release, rows_of, write_taxonomy
@@ -91,8 +91,8 @@ def test_the_stage_answers_as_identify_does(spec: ExamSpec, tmp_path: Path) -> N
     result = ExamResult.read(spec.output / "result.json").challenger
     assert (result.asked, result.unreadable, result.target, result.problem) == (4, 0, 0.9, None)
     asked = [(str(path), path.read_bytes()) for path in sorted((tmp_path / "photos").iterdir())]
-    model = Identification.load(Question(), uri=spec.registry, name=spec.challenger.name, alias="challenger")
-    for row, (_, answer) in zip(rows(result), model.answers(asked), strict=True):
+    model = Identification.load(uri=spec.registry, name=spec.challenger.name, alias="challenger")
+    for row, (_, answer) in zip(rows(result), model.answers(asked, Question()), strict=True):
         assert isinstance(answer, dict)
         assert (row["rank"], row["answer_name"], row["depth"]) == (answer["rank"], answer["taxon"], answer["depth"])
         assert row["answer_probability"] == pytest.approx(answer["probability"])

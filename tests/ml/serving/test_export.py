@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from ml.child.pipes import Reporter
+from ml.identify.command import main as identify
 from ml.networks.description import NetworkSpec
 from ml.networks.network import build, save
 from ml.serving import export
@@ -21,7 +22,6 @@ from ml.serving.answering import Answering, Looks
 from ml.serving.classifier import Classifier
 from ml.serving.export import Exported, FormatName
 from ml.serving.export_folder import copy_artifacts, describe
-from ml.serving.identify import main as identify
 from ml.serving.question import Question
 from ml.serving.versions import Version
 from ml.spec import RESULT_FILE, CalibrateResult, Reward, Rule, TestTime

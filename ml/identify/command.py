@@ -9,10 +9,9 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from glob import iglob
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn, Self
+from typing import Final, NoReturn
 
 from ml.ending import CLOSED, ENDING, complain, end_by_signals, printable
 
@@ -23,81 +22,14 @@ if __name__ == "__main__":
 from ml.errors import MlError, PhotoError
 from ml.images.photograph import FORMATS
 from ml.serving.answer_text import Answer, Output
+from ml.serving.identification import Entry, Identification
 from ml.serving.inputs import OtherFileError, files_below, read_photograph
 from ml.serving.question import Question
-from ml.serving.versions import CHAMPION, Version, files_of, find_version
-
-if TYPE_CHECKING:
-    from ml.serving.answering import Answering, Plan
-    from ml.serving.classifier import Classifier, Views
+from ml.serving.versions import CHAMPION
 
 WITHIN: Final = (
     "name, key or lineage (as in 'Plantae > Morus') of a taxon that it is known to be in; repeatable: one of them"
 )
-
-BATCH = 16
-"""Photographs that are answered together."""
-
-Entry = tuple[str, bytes | PhotoError]
-"""A photograph's path, and its content or why it has none."""
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Identification:
-    """A model version with a question that it can answer."""
-
-    version: Version
-    question: Question
-    answering: "Answering"
-    plan: "Plan"
-    classifier: "Classifier"
-
-    @classmethod
-    def load(cls, question: Question, *, uri: str, name: str, alias: str) -> Self:
-        """The version of `name` under `alias` in the registry `uri`; the question is checked before the network loads.
-
-        Raises:
-            ModelError: there is no such version, or it cannot be used; says what to do.
-            QuestionError: the model does not know a taxon, or reaches no such target.
-        """
-        _tell(f"asking for the {alias} of {name}")
-        version = find_version(uri=uri, name=name, alias=alias)
-        _tell(f"reading version {version.number} of {name}")
-        with ExitStack() as copied:
-            ENDING.push(copied)
-            artifacts = copied.enter_context(files_of(version, uri=uri))
-            from ml.serving.answering import Answering  # noqa: PLC0415 (NumPy and PyArrow; needed only now)
-
-            answering = Answering.read(artifacts)
-            plan = answering.plan(question)
-            from ml.serving.classifier import Classifier  # noqa: PLC0415 (torch and timm take seconds)
-
-            classifier = Classifier(artifacts)
-        return cls(version=version, question=question, answering=answering, plan=plan, classifier=classifier)
-
-    def answers(self, entries: Iterable[Entry]) -> Iterator[tuple[str, Answer | PhotoError]]:
-        """For each photograph, in order, its path and the answer, or why there is none."""
-        said = {
-            "model": {"name": self.version.name, "version": self.version.number},
-            "target": self.plan.target,
-            "within": [self.answering.taxonomy.describe(node) for node in self.plan.within],
-            "renormalise": self.plan.renormalise,
-        }
-        remaining = iter(entries)
-        while batch := [self._look(*entry) for entry in itertools.islice(remaining, BATCH)]:
-            seen = [views for _, views in batch if not isinstance(views, PhotoError)]
-            answers = iter(self.answering.answers(self.classifier.look(seen), self.plan) if seen else [])
-            for photo, views in batch:
-                yield photo, views if isinstance(views, PhotoError) else {"photo": photo, **said, **next(answers)}
-
-    def _look(self, photo: str, content: bytes | PhotoError) -> "tuple[str, Views | PhotoError]":
-        """The part of a photograph that the network sees, or why there is none."""
-        if isinstance(content, PhotoError):
-            return photo, content
-        try:
-            return photo, self.classifier.views(content, region=self.question.region)
-        except PhotoError as error:
-            return photo, error
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -130,8 +62,10 @@ def _run(options: argparse.Namespace) -> int:
     begin = list(_to_first_readable(entries))
     answers: Iterator[tuple[str, Answer | PhotoError]]
     if begin and isinstance(begin[-1][1], bytes):
-        model = Identification.load(question, uri=options.tracking_uri, name=options.model_name, alias=options.alias)
-        answers = model.answers(itertools.chain(begin, entries))
+        model = Identification.load(
+            uri=options.tracking_uri, name=options.model_name, alias=options.alias, question=question
+        )
+        answers = model.answers(itertools.chain(begin, entries), question)
     else:
         # Where nothing can be read, no model is asked.
         answers = ((photo, error) for photo, error in begin if isinstance(error, PhotoError))
@@ -236,12 +170,6 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--model-name", default="naturewatch", help="the registered model (default naturewatch)")
     parser.add_argument("--alias", default=CHAMPION, help="which version (default champion)")
     return parser
-
-
-def _tell(message: str) -> None:
-    """Tell somebody who waits at a terminal what takes long."""
-    if sys.stderr is not None and sys.stderr.isatty():
-        complain(f"{message} ...")
 
 
 def command() -> NoReturn:

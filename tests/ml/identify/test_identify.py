@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from ml.classifiers import cli as specificity_cli
-from ml.serving import identify
-from ml.serving.identify import BATCH
+from ml.identify import command as identify
+from ml.serving.identification import BATCH
 from tests.ml.specificity_fixtures import BIRDS, photograph_bytes, release, rows_of, tracking_in, write_taxonomy
 
 Captured = pytest.CaptureFixture[str]
@@ -193,7 +193,7 @@ def test_nobody_who_reads_ends_it_quietly(
 
 
 def test_an_interrupt_ends_it_with_a_sentence(registry: list[str], kea: Path) -> None:
-    command = [sys.executable, "-m", "ml.serving.identify", *[str(kea)] * 400, "--json", *registry]
+    command = [sys.executable, "-m", "ml.identify.command", *[str(kea)] * 400, "--json", *registry]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
         assert running.stderr is not None
@@ -206,7 +206,7 @@ def test_an_interrupt_ends_it_with_a_sentence(registry: list[str], kea: Path) ->
 
 def test_a_finished_command_ends_without_taking_torch_apart(registry: list[str], kea: Path) -> None:
     """Standard output and errors are whole although the process leaves at once."""
-    command = [sys.executable, "-m", "ml.serving.identify", str(kea), f"{kea}.absent", "--json", *registry]
+    command = [sys.executable, "-m", "ml.identify.command", str(kea), f"{kea}.absent", "--json", *registry]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 1
     assert [("taxon" in answer, "error" in answer) for answer in json.loads(done.stdout)] == [

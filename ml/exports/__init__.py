@@ -1,0 +1,1 @@
+"""Answers in the formats of the field: Darwin Core, Camtrap DP, MegaDetector's JSON. Loads no network."""

@@ -1,0 +1,1 @@
+"""The page that identifies photographs, and its endpoint: `naturewatch page`."""
