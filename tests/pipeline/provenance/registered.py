@@ -54,12 +54,22 @@ def register(settings: Settings, manifest: DatasetManifest, *, earlier: bool = F
         BACKBONE: "tf_efficientnet_lite0",
     }
     told = {key.replace("__", "."): value for key, value in tags.items()}
-    return connected.create_model_version(name, source=folder.as_uri(), tags={**own, **told})
+    if settings.tracking_uri.startswith("sqlite:"):
+        return connected.create_model_version(name, source=folder.as_uri(), tags={**own, **told})
+    # A server takes no files of this machine: they are the artifacts of a run.
+    experiment = connected.get_experiment_by_name(settings.registry.experiment)
+    assert experiment is not None
+    run = connected.create_run(experiment.experiment_id)
+    connected.log_artifacts(run.info.run_id, str(folder), artifact_path="model")
+    source = f"{run.info.artifact_uri}/model"
+    return connected.create_model_version(name, source=source, run_id=run.info.run_id, tags={**own, **told})
 
 
 def scope_file(settings: Settings, folder: Path) -> Path:
     """The settings as a file for `--config`."""
     file = folder / "scope.yaml"
     values = {**yaml.safe_load(configuration(settings)[0]), "data_root": str(settings.data_root)}
+    # Where the registry is, is no part of what a version was made with.
+    values["registry"] = {**values.get("registry", {}), "tracking_uri": settings.registry.tracking_uri}
     file.write_text(yaml.safe_dump(values), encoding="utf-8")
     return file

@@ -11,6 +11,7 @@ from pipeline.commands import cli
 from pipeline.config.settings import Settings
 from pipeline.provenance.facts import UNKNOWN
 from pipeline.tracking.runs import client
+from tests.mlflow_stores import mlflow_server
 from tests.pipeline.provenance.described import CITATION, DOI, VERSION, dataset
 from tests.pipeline.provenance.registered import register, scope_file
 
@@ -63,6 +64,20 @@ def test_a_version_of_gbif_tells_all_that_it_was_made_from(
     (training,) = found["ancestry"]["trainings"]
     assert (training["dataset"], training["how"]) == (VERSION, "adopted")
     assert "replaced none: it was the first" in found["text"]
+
+
+def test_a_version_whose_files_are_with_a_server_is_told_as_well(
+    make_settings: Callable[..., Settings], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = make_settings(registry={"tracking_uri": mlflow_server(), "model_name": "told", "experiment": "told"})
+    register(settings, dataset(settings), naturewatch__how="adopted")
+    file = scope_file(settings, tmp_path)
+    assert cli.main(["provenance", "1", "--json", "--config", str(file)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["source"]["citation"] == CITATION
+    assert found["training"]["why"] == "the best of the comparison"
+    assert found["code"]["configuration"]["split"]["unit"] == "observation"
+    assert {"python", "torch", "timm"} <= found["code"]["environment"].keys()
 
 
 def test_a_version_of_earlier_code_says_what_was_not_recorded(
