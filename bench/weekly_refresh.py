@@ -52,7 +52,7 @@ def refresh(*, instance: dg.DagsterInstance, run_config: Mapping[str, Any] | Non
         instance: Where Dagster keeps its events.
         run_config: Options of the run.
     """
-    with _blank_pictures():
+    with blank_pictures():
         done = dg.materialize(
             [*(defs.assets or []), *(defs.asset_checks or [])],  # type: ignore[list-item]
             selection=REFRESH - dg.AssetSelection.assets(*BESIDE),
@@ -101,7 +101,7 @@ def scope(folder: Path, *, photos: Path, text: str) -> Settings:
 
 
 @contextlib.contextmanager
-def _blank_pictures() -> Iterator[None]:
+def blank_pictures() -> Iterator[None]:
     """Charts are written without being drawn, which takes a fifth of a refresh's time; nothing is decided by them."""
 
     def blank(_canvas: object, target: Any, *, format: str | None = None, **_others: Any) -> None:  # noqa: A002, ANN401
