@@ -63,6 +63,8 @@ def build_suspects_page(paths: Paths, settings: Settings) -> Path:
     manifest, source = DatasetManifest.read(paths), SourceRecord.read(paths)
     pages = [Link(text="Dataset", href="dataset/index.html"), Link(text="Changes", href="dataset/changes.html")]
     pages.append(Link(text="Suspects", href=""))
+    if (paths.reports / "report.html").exists():
+        pages.append(Link(text="Report", href="report.html"))
     html = render(
         "suspects.html",
         scope=manifest.scope,

@@ -132,10 +132,8 @@ def _frame(paths: Paths, manifest: DatasetManifest, source: SourceRecord, *, pag
     # GBIF's date, else when the snapshot was first indexed: the same data make the same bytes on any day.
     date = source.created or (snapshots[-1].recorded if snapshots else "an unknown date")
     pages = [Link(text=text, href="" if text == page else name) for text, name in _PAGES.items()]
-    if (paths.reports / "comparison.html").exists():
-        pages.append(Link(text="Networks compared", href="../comparison.html"))
-    if (paths.reports / "suspects.html").exists():
-        pages.append(Link(text="Suspects", href="../suspects.html"))
+    others = {"Networks compared": "comparison.html", "Suspects": "suspects.html", "Report": "report.html"}
+    pages += [Link(text=text, href=f"../{name}") for text, name in others.items() if (paths.reports / name).exists()]
     version = manifest.dataset_version
     return {"scope": manifest.scope, "dataset_version": version, "date": date[:10], "pages": pages}
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from ml.spec import RESULT_FILE, NetworkName
 from pipeline.comparison import measures
@@ -17,10 +18,11 @@ from pipeline.dataset.manifest import DatasetManifest
 from pipeline.launching.specs import calibrate_hash, train_hash
 from pipeline.pages.figures import draw_once
 
-CAPTIONS = {
+CAPTIONS: Final = {
     DEPTHS: (
-        "The more often answers should be right, the less precise they become. A line further up is better: at the same "
-        "accuracy it names lower ranks. Hollow marks are the paper's results, of another dataset. (The paper's Figure 3.)"
+        "The more often answers should be right, the less precise they become. A line further up is better: at the "
+        "same accuracy it names lower ranks. Hollow marks are the paper's results, of another dataset. (The paper's "
+        "Figure 3.)"
     ),
     SIZES: (
         "How many photographs of a species a network needs: species with few are recognised less often. The thin lines "

@@ -32,12 +32,12 @@ from pipeline.registry.report_taxa import taxon_table
 from pipeline.registry.reported_version import ReportedVersion
 
 DETAILS: Final[Mapping[str, tuple[str, str]]] = {
-    "The model card": ("../release/model_card.html", "how it answers and was trained, its limits, what it is for"),
-    "The networks compared": ("comparison.html", "all numbers of all networks, and what chance explains of them"),
-    "The exam": ("exam.html", "what the gate asked of this version, metric by metric"),
-    "The dataset": ("dataset/index.html", "its species, photographs, places and licences"),
-    "What was left out": ("dataset/rejections.html", "every rule, with examples that lead to the record"),
-    "What changed": ("dataset/changes.html", "between the last two snapshots of GBIF"),
+    "Model card": ("../release/model_card.html", "how it answers and was trained, its limits, what it is for"),
+    "Networks compared": ("comparison.html", "all numbers of all networks, and what chance explains of them"),
+    "Exam": ("exam.html", "what the gate asked of this version, metric by metric"),
+    "Dataset": ("dataset/index.html", "its species, photographs, places and licences"),
+    "Left out": ("dataset/rejections.html", "every rule, with examples that lead to the record"),
+    "Changes": ("dataset/changes.html", "what the last snapshot of GBIF brought and took away"),
     "Suspects": ("suspects.html", "photographs that may have the wrong name, and how to correct them"),
 }
 """The other pages by title: where each lies, seen from `reports/`, and what it has that the report has not."""
@@ -140,13 +140,13 @@ def _glance(facts: CardFacts, source: SourceRecord, version: ReportedVersion) ->
     """What it is, as pairs of name and value."""
     manifest, settings = facts.manifest, facts.settings
     counts = manifest.counts
+    held = f"{counts['train']:,} training and {counted(counts['validation'], 'validation photograph')}"
     data = f"{manifest.source}." if manifest.source[-1:] != "." else manifest.source
     pairs: list[tuple[str, object]] = [
         ("Version", f"{settings.registry.model_name} {version.number}, registered on {day(version.registered)}"),
         ("Network", f"{facts.title}; {words.began(facts)}"),
         ("Scope", settings.name),
-        ("Dataset", f"version {manifest.dataset_version}: {counted(counts['species'], 'species', 'species')}, "
-                    f"{counts['train']:,} training and {counted(counts['validation'], 'validation photograph')}"),
+        ("Dataset", f"version {manifest.dataset_version}: {held}"),
         ("Data from", data),
         ("Photographs under", ", ".join(f"{name} ({number:,})" for name, number in facts.licences.items())),
     ]  # fmt: skip

@@ -2,7 +2,6 @@
 
 import csv
 import io
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -114,8 +113,6 @@ def exam_answers(paths: Paths, version: ReportedVersion) -> Path | None:
         return None
     asked = (pq.read_schema(raw).metadata or {}).get(b"naturewatch.identity", b"").decode()
     return answers if asked == version.identity else None
-
-
 
 
 def _share(part: int, whole: int) -> str | None:

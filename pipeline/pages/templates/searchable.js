@@ -46,7 +46,7 @@ const searchable = ({ name, noun, texts, values, line, keep = () => true }) => {
     button.append(...head.childNodes);
     head.append(button);
     button.addEventListener("click", () => {
-      direction = head.dataset.sort === sort ? -direction : head.classList.contains("number") ? -1 : 1;
+      direction = head.dataset.sort === sort ? -direction : head.matches(".number, [data-first=down]") ? -1 : 1;
       sort = head.dataset.sort;
       heads.forEach(one => one.removeAttribute("aria-sort"));
       head.setAttribute("aria-sort", direction > 0 ? "ascending" : "descending");
