@@ -15,11 +15,14 @@ from playwright.sync_api import Browser, sync_playwright
 
 FOLDER: Final = Path(__file__).resolve().parent
 PAGES: Final = {
+    "report": "reports/report.html",
     "dataset": "reports/dataset/index.html",
     "rejections": "reports/dataset/rejections.html",
     "changes": "reports/dataset/changes.html",
     "comparison": "reports/comparison.html",
     "card": "release/model_card.html",
+    "exam": "reports/exam.html",
+    "suspects": "reports/suspects.html",
 }
 """Addresses below the data root; a page that does not stand yet has no picture."""
 SIZES: Final = {1280: 1600, 390: 1400}
