@@ -2,13 +2,19 @@
 
 import pytest
 
+from ml.spec import NetworkName
 from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.registry.report_page import Report
 from tests.pipeline import trained
 from tests.pipeline.registry.reported import VERSION, examined, judged, photographed, reported
 
-SKILLS = {"baseline": 1.0, "baseline_matched": 1.5, "multi_view": 3.0, "knowledge_transfer": 2.0}
+SKILLS: dict[NetworkName, float] = {
+    "baseline": 1.0,
+    "baseline_matched": 1.5,
+    "multi_view": 3.0,
+    "knowledge_transfer": 2.0,
+}
 
 
 @pytest.fixture(scope="session")

@@ -68,5 +68,6 @@ def test_the_report_is_kept_with_the_version(settings: Settings, connected: Mlfl
     kept = connected.get_model_version(settings.registry.model_name, number)
     assert kept.tags[REPORT] == f"runs:/{kept.run_id}/{REPORT_PLACE}"
     (tmp_path / "down").mkdir()
+    assert kept.run_id is not None
     kept_file = connected.download_artifacts(kept.run_id, REPORT_PLACE, str(tmp_path / "down"))
     assert Path(kept_file).read_text(encoding="utf-8") == "<p>the report</p>"
