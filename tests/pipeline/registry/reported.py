@@ -34,7 +34,7 @@ def photographed(settings: Settings) -> DatasetManifest:
     manifest = trained.dataset(paths).model_copy(update={"rejections": REJECTED, "citation": "GBIF.org, a download"})
     write_json(paths.dataset_manifest, manifest.model_dump(mode="json"))
     split = [
-        {**row, "occurrence_key": f"g{row['photo_id']}", "path": f"photos/{row['photo_id']}.jpg",
+        {**row, "occurrence_key": f"g{row['observation_id']}", "path": f"photos/{row['photo_id']}.jpg",
          "half": "evaluation" if row["split"] == "validation" else None}
         for row in read(paths.table("split"))
     ]  # fmt: skip
@@ -46,7 +46,9 @@ def photographed(settings: Settings) -> DatasetManifest:
         for number, row in enumerate(split)
     ]  # fmt: skip
     write(paths, "photos", photos)
-    write(paths, "clean_occurrences", [occurrence(row["occurrence_key"]) for row in split[:50]])
+    write(
+        paths, "clean_occurrences", [occurrence(key) for key in sorted({row["occurrence_key"] for row in split})[:50]]
+    )
     (paths.data_root / "photos").mkdir()
     for row in split:
         if row["class_id"] < 3:

@@ -87,6 +87,9 @@ def test_the_worst_confusions_stand_first_with_photographs_of_both_species(
                 assert (picture.species, picture.jpeg[:22]) == (species, "data:image/jpeg;base64")
                 assert picture.credit.text.endswith(", CC BY-NC")
                 assert picture.credit.href.startswith("https://www.inaturalist.org/photos/")
+        if one.wrong is not None and one.own is not None:
+            wrong, own = (int(picture.credit.href.rpartition("/")[2]) // 2 for picture in (one.wrong, one.own))
+            assert wrong != own, "an observation has two photographs; the other one would be of the same organism"
 
 
 def test_the_page_has_the_story_and_leads_to_the_details(
@@ -135,9 +138,11 @@ def test_a_refresh_with_one_network_and_nothing_else_has_a_report_too(settings: 
     assert side_by_side(settings, manifest) is None
     assert suspects_of(settings, manifest, SourceRecord.read(settings.paths)) is None
     version = dataclasses.replace(VERSION, run_id=None, champion=None, gate=None, reasons=(), exam=None)
-    html = words(reported(settings, manifest, version))
+    empty = manifest.model_copy(update={"rejections": {}})
+    html = words(reported(settings, empty, version))
     for part in (
-        "No version is given to users yet.", "Only this network was trained on this dataset version",
+        "No rule left anything out.", "No version is given to users yet.",
+        "Only this network was trained on this dataset version",
         "The names of this dataset version were not judged yet", "This version was not put to the exam yet.",
         "Novelty is not scored",
     ):  # fmt: skip
