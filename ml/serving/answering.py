@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ml.serving.question import Question, QuestionError
 from ml.spec import CalibrateResult, Rule
 from ml.specificity import candidates, restrict, select
+from ml.specificity.joint_thresholds import JointThresholds
 from ml.specificity.novelty import Novelty
 from ml.specificity.operating_points import DECIMALS
 from ml.specificity.temperature import temper
@@ -69,10 +70,12 @@ class Answering:
     thresholds: ThresholdTable
     novelty: Novelty | None = None
     """None in versions of networks that were trained without embeddings."""
+    joint: JointThresholds | None = None
+    """How several photographs of one organism are answered as one; None in versions that are not calibrated for it."""
 
     @classmethod
     def read(cls, artifacts: Mapping[str, str]) -> Self:
-        """Read the artifacts `taxonomy`, `specificity`, `thresholds` and, if there is one, `novelty`, by their paths.
+        """Read the artifacts `taxonomy`, `specificity`, `thresholds`, and `novelty` and `joint` if they are there.
 
         Raises:
             KeyError: one of them is not among the artifacts.
@@ -84,6 +87,7 @@ class Answering:
             calibration=CalibrateResult.read(Path(artifacts["specificity"])),
             thresholds=ThresholdTable.read(Path(artifacts["thresholds"])),
             novelty=Novelty.read(Path(artifacts["novelty"])) if "novelty" in artifacts else None,
+            joint=JointThresholds.read(Path(artifacts["joint"])) if "joint" in artifacts else None,
         )
 
     def plan(self, question: Question) -> Plan:
