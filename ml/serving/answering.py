@@ -54,6 +54,8 @@ class Plan:
     """What is promised to each group, see `ml.serving.promise`. Shape G."""
     watch: Sequence[Watched]
     """The taxa to keep an eye on: the version's, then those of the question."""
+    region: bool = False
+    """Whether a part of the photographs was marked."""
 
 
 class Chosen(NamedTuple):
@@ -151,7 +153,7 @@ class Answering:
         return Plan(
             target=target, thresholds=thresholds, rule="threshold" if target is None else self.thresholds.rule,
             within=within, renormalise=question.renormalise, top=question.top, embedding=question.embedding,
-            promises=promises, watch=watch,
+            promises=promises, watch=watch, region=question.region is not None,
         )  # fmt: skip
 
     def _thresholds(self, question: Question) -> tuple[float | None, Floats]:
