@@ -30,8 +30,8 @@ HASH_KEY = "naturewatch.spec_hash"
 
 BASES: Final[Mapping[Basis, str]] = {
     "observation": "those of a set of one observation",
-    "species": "those of a set of one species but of different individuals: photographs of one organism are more "
-    "alike, so that the accuracy is a hopeful estimate",
+    "species": "those of a set of one species but of different individuals. Photographs of one organism are more "
+    "alike: of them fewer answers are right, and nothing is promised",
 }
 """What sets of photographs stand for, for people."""
 
