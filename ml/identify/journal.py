@@ -66,6 +66,8 @@ class Journal:
                 raise ResumeError(f"another command writes {output} at the moment") from error
             if restart:
                 stream.truncate(0)
+            # As JSON has it: tuples are lists there.
+            asked = json.loads(json.dumps(asked))
             header, answered = _read(stream, path=path)
             if header is None:
                 header = {"format": FORMAT, "begun": datetime.now(UTC).isoformat(timespec="seconds"), "asked": asked}
@@ -154,15 +156,13 @@ def _read(stream: BinaryIO, *, path: Path) -> tuple[dict[str, Any] | None, dict[
 
 def _refuse_another(header: Mapping[str, Any], asked: Mapping[str, object], *, path: Path) -> None:
     before = header.get("asked", {})
-    # As JSON has it: tuples are lists there.
-    now = json.loads(json.dumps(asked))
     if header.get("format") != FORMAT:
         raise ResumeError(f"{path} was written by another version of this command: `--restart` begins anew")
-    for name in sorted(now.keys() | before.keys()):
-        if now.get(name) != before.get(name):
+    for name in sorted(asked.keys() | before.keys()):
+        if asked.get(name) != before.get(name):
             raise ResumeError(
                 f"{path.name.removesuffix(ENDING)} was begun with {name} {_shown(before.get(name))}, and now it is "
-                f"{_shown(now.get(name))}: ask the same, name another output, or `--restart` answers everything anew"
+                f"{_shown(asked.get(name))}: ask the same, name another output, or `--restart` answers everything anew"
             )
 
 
