@@ -1,0 +1,170 @@
+"""What a command has answered so far: a file beside the output that only grows, so that a killed command goes on.
+
+Lines of JSON: the first says what was asked of which model; then come answers and errors, and after those of each batch
+a line that ends it. What a killed process left after the last such line is cut off.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO, Final, Self
+
+from ml.errors import MlError
+from ml.files import sync
+from ml.serving.answer_text import Answer
+
+ENDING: Final = ".journal"
+FORMAT: Final = 1
+_END: Final = b'{"end":true}\n'
+
+
+class ResumeError(MlError):
+    """The command cannot go on with this output; says what to do."""
+
+
+Entry = tuple[str, Answer]
+"""The key of a photograph or an organism; and its answer, or its name and `error`."""
+
+
+class Journal:
+    """The journal of one output, open for this process alone."""
+
+    def __init__(self, stream: BinaryIO, *, begun: datetime, answered: dict[str, int]) -> None:
+        """Go on after the last whole batch, where `stream` is. Made by `open`."""
+        self._stream = stream
+        self.begun = begun
+        """When the first command began."""
+        self.answered = answered
+        """Where the answers of earlier commands are, by key; errors are tried again and have no place here."""
+
+    @classmethod
+    def open(cls, output: Path, *, asked: Mapping[str, object], restart: bool) -> Self:
+        """The journal of an output, begun or gone on with.
+
+        Args:
+            output: The file that the answers are for; the journal is beside it.
+            asked: What is asked of which model: names and values as JSON has them.
+            restart: Whether to begin anew, whatever there is.
+
+        Raises:
+            ResumeError: it was begun with another question or model; it belongs to a command that runs; or there is an
+                output without a journal.
+        """
+        path = journal_of(output)
+        try:
+            if output.exists() and not path.exists() and not restart:
+                raise ResumeError(f"{output} is there already, and {path.name} is not: `--restart` replaces it")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stream = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666), "r+b")
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                stream.close()
+                raise ResumeError(f"another command writes {output} at the moment") from error
+            if restart:
+                stream.truncate(0)
+            header, answered = _read(stream, path=path)
+            if header is None:
+                header = {"format": FORMAT, "begun": datetime.now(UTC).isoformat(timespec="seconds"), "asked": asked}
+                _write(stream, [_line(header), _END])
+                sync(path.parent)
+            _refuse_another(header, asked, path=path)
+        except OSError as error:
+            raise ResumeError(f"cannot write {error.filename or path}: {error.strerror or error}") from error
+        return cls(stream, begun=datetime.fromisoformat(header["begun"]), answered=answered)
+
+    def add(self, entries: Iterable[Entry]) -> list[int]:
+        """Keep the answers and errors of a batch; they are on the disk when this returns. Returns where each is.
+
+        Raises:
+            ResumeError: the disk is full, or the like.
+        """
+        place = self._stream.seek(0, os.SEEK_END)
+        places, lines = [], []
+        for key, answer in entries:
+            line = _line({"key": key, "answer": answer})
+            places.append(place)
+            lines.append(line)
+            place += len(line)
+        try:
+            _write(self._stream, [*lines, _END])
+        except OSError as error:
+            raise ResumeError(f"cannot keep the answers: {error.strerror or error}") from error
+        return places
+
+    def read(self, places: Iterable[int]) -> Iterator[Answer]:
+        """The answers and errors at these places, one by one."""
+        for place in places:
+            self._stream.seek(place)
+            answer: Answer = json.loads(self._stream.readline())["answer"]
+            yield answer
+
+    def close(self) -> None:
+        """Let another process go on."""
+        self._stream.close()
+
+
+def journal_of(output: Path) -> Path:
+    """Where the journal of an output is."""
+    return output.with_name(output.name + ENDING)
+
+
+def _line(value: Mapping[str, object]) -> bytes:
+    # Names that are no UTF-8 become escapes, from which the same names are read again.
+    return json.dumps(value, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def _write(stream: BinaryIO, lines: Iterable[bytes]) -> None:
+    stream.seek(0, os.SEEK_END)
+    stream.write(b"".join(lines))
+    stream.flush()
+    os.fsync(stream.fileno())
+
+
+def _read(stream: BinaryIO, *, path: Path) -> tuple[dict[str, Any] | None, dict[str, int]]:
+    """The first line, None in an empty file, and the places of answers; the file then ends after a whole batch."""
+    header: dict[str, Any] | None = None
+    answered: dict[str, int] = {}
+    batch: dict[str, int] = {}
+    place = whole = 0
+    stream.seek(0)
+    for line in stream:
+        try:
+            value = json.loads(line) if line.endswith(b"\n") else None
+        except ValueError:
+            value = None
+        if not isinstance(value, dict):
+            break
+        place += len(line)
+        if line == _END:
+            answered |= batch
+            batch, whole = {}, place
+        elif "key" in value and "error" not in value["answer"]:
+            batch[value["key"]] = place - len(line)
+        elif "format" in value and header is None:
+            header = value
+    if whole == 0 and place + stream.seek(0, os.SEEK_END) and header is None and stream.tell():
+        raise ResumeError(f"{path} is no journal of this command: name another output, or `--restart` replaces it")
+    stream.truncate(whole)
+    return (header if whole else None), answered
+
+
+def _refuse_another(header: Mapping[str, Any], asked: Mapping[str, object], *, path: Path) -> None:
+    before = header.get("asked", {})
+    # As JSON has it: tuples are lists there.
+    now = json.loads(json.dumps(asked))
+    if header.get("format") != FORMAT:
+        raise ResumeError(f"{path} was written by another version of this command: `--restart` begins anew")
+    for name in sorted(now.keys() | before.keys()):
+        if now.get(name) != before.get(name):
+            raise ResumeError(
+                f"{path.name.removesuffix(ENDING)} was begun with {name} {_shown(before.get(name))}, and now it is "
+                f"{_shown(now.get(name))}: ask the same, name another output, or `--restart` answers everything anew"
+            )
+
+
+def _shown(value: object) -> str:
+    return "unset" if value is None else json.dumps(value)
