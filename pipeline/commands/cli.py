@@ -46,6 +46,7 @@ HANDED_OVER: Final = {
 }
 """Commands that another package implements: the module, and what it does."""
 OWN: Final = {
+    "page": "open the page that identifies photographs",
     "promote": "choose by hand which registered version users get",
     "prune": "say what nothing needs any more, and with --yes remove it",
     "provenance": "say what a model version was made from, and rebuild its dataset",
