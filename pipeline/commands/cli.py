@@ -47,6 +47,7 @@ HANDED_OVER: Final = {
 """Commands that another package implements: the module, and what it does."""
 SCOPE: Final = "the scope's YAML file (default: that of the last run here, or else conf/sample.yaml)"
 OWN: Final = {
+    "page": "open the page that identifies photographs",
     "promote": "choose by hand which registered version users get",
     "prune": "say what nothing needs any more, and with --yes remove it",
     "provenance": "say what a model version was made from, and rebuild its dataset",
