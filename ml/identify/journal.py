@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Self
@@ -18,6 +19,7 @@ from ml.serving.answer_text import Answer
 
 ENDING: Final = ".journal"
 FORMAT: Final = 1
+_BEGIN: Final = b'{"format":'
 _END: Final = b'{"end":true}\n'
 
 
@@ -54,26 +56,19 @@ class Journal:
                 output without a journal.
         """
         path = journal_of(output)
-        try:
-            if output.exists() and not path.exists() and not restart:
-                raise ResumeError(f"{output} is there already, and {path.name} is not: `--restart` replaces it")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            stream = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666), "r+b")
+        # As JSON has it: tuples are lists there.
+        asked = json.loads(json.dumps(asked))
+        with ExitStack() as unusable:
             try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                stream.close()
-                raise ResumeError(f"another command writes {output} at the moment") from error
-            if restart:
-                stream.truncate(0)
-            header, answered = _read(stream, path=path)
-            if header is None:
-                header = {"format": FORMAT, "begun": datetime.now(UTC).isoformat(timespec="seconds"), "asked": asked}
-                _write(stream, [_line(header), _END])
-                sync(path.parent)
-            _refuse_another(header, asked, path=path)
-        except OSError as error:
-            raise ResumeError(f"cannot write {error.filename or path}: {error.strerror or error}") from error
+                if output.exists() and not path.exists() and not restart:
+                    raise ResumeError(f"{output} is there already, and {path.name} is not: `--restart` replaces it")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                stream = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666), "r+b")
+                unusable.callback(stream.close)
+                header, answered = _gone_on_with(stream, asked, path=path, restart=restart)
+            except OSError as error:
+                raise ResumeError(f"cannot write {path}: {error.strerror or error}") from error
+            unusable.pop_all()
         return cls(stream, begun=datetime.fromisoformat(header["begun"]), answered=answered)
 
     def add(self, entries: Iterable[Entry]) -> list[int]:
@@ -124,45 +119,70 @@ def _write(stream: BinaryIO, lines: Iterable[bytes]) -> None:
     os.fsync(stream.fileno())
 
 
-def _read(stream: BinaryIO, *, path: Path) -> tuple[dict[str, Any] | None, dict[str, int]]:
-    """The first line, None in an empty file, and the places of answers; the file then ends after a whole batch."""
+def _gone_on_with(
+    stream: BinaryIO, asked: Mapping[str, object], *, path: Path, restart: bool
+) -> tuple[dict[str, Any], dict[str, int]]:
+    """The first line of a journal, written if there is none, and the places of its answers."""
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise ResumeError(f"another command writes {path.name.removesuffix(ENDING)} at the moment") from error
+    if restart:
+        stream.truncate(0)
+    if not _BEGIN.startswith(start := stream.read(len(_BEGIN))) and start != _BEGIN:
+        raise ResumeError(f"{path} is no journal of this command: name another output, or `--restart` replaces it")
+    header, answered = _read(stream)
+    if header is None:
+        header = {"format": FORMAT, "begun": datetime.now(UTC).isoformat(timespec="seconds"), "asked": asked}
+        _write(stream, [_line(header), _END])
+        sync(path.parent)
+    _refuse_another(header, asked, path=path)
+    return header, answered
+
+
+def _read(stream: BinaryIO) -> tuple[dict[str, Any] | None, dict[str, int]]:
+    """The first line, None where it is not whole, and the places of answers; the file then ends after a whole batch."""
     header: dict[str, Any] | None = None
     answered: dict[str, int] = {}
     batch: dict[str, int] = {}
     place = whole = 0
     stream.seek(0)
     for line in stream:
-        try:
-            value = json.loads(line) if line.endswith(b"\n") else None
-        except ValueError:
-            value = None
-        if not isinstance(value, dict):
+        value = _object(line)
+        if value is None:
             break
         place += len(line)
         if line == _END:
             answered |= batch
             batch, whole = {}, place
-        elif "key" in value and "error" not in value["answer"]:
-            batch[value["key"]] = place - len(line)
-        elif "format" in value and header is None:
+        elif header is None:
             header = value
-    if whole == 0 and place + stream.seek(0, os.SEEK_END) and header is None and stream.tell():
-        raise ResumeError(f"{path} is no journal of this command: name another output, or `--restart` replaces it")
+        elif "error" not in value["answer"]:
+            batch[value["key"]] = place - len(line)
     stream.truncate(whole)
     return (header if whole else None), answered
 
 
+def _object(line: bytes) -> dict[str, Any] | None:
+    """What a whole line holds."""
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
 def _refuse_another(header: Mapping[str, Any], asked: Mapping[str, object], *, path: Path) -> None:
     before = header.get("asked", {})
-    # As JSON has it: tuples are lists there.
-    now = json.loads(json.dumps(asked))
     if header.get("format") != FORMAT:
         raise ResumeError(f"{path} was written by another version of this command: `--restart` begins anew")
-    for name in sorted(now.keys() | before.keys()):
-        if now.get(name) != before.get(name):
+    for name in sorted(asked.keys() | before.keys()):
+        if asked.get(name) != before.get(name):
             raise ResumeError(
                 f"{path.name.removesuffix(ENDING)} was begun with {name} {_shown(before.get(name))}, and now it is "
-                f"{_shown(now.get(name))}: ask the same, name another output, or `--restart` answers everything anew"
+                f"{_shown(asked.get(name))}: ask the same, name another output, or `--restart` answers everything anew"
             )
 
 

@@ -20,8 +20,8 @@ _TEXTS: Final = {"plain text", "of an unknown kind", "blank"}
 def from_standard_input(stream: BinaryIO | BufferedReader) -> Iterator[Photograph]:
     """The photograph that `stream` holds, or those that its lines name, as they come.
 
-    Lines end with a line feed; or with a zero byte, as `find -print0` writes them, if the first one does. Empty ones
-    are passed over. Of a photograph, no more is read than the largest file may have.
+    Lines end with a line feed; or with a zero byte, as `find -print0` writes them, where there is one at the beginning.
+    Empty ones are passed over. Of a photograph, no more is read than the largest file may have.
     """
     from ml.images.formats import kind_of  # noqa: PLC0415 (NumPy and Pillow, with the next)
     from ml.serving.inputs import MAX_BYTES, SIGNATURE_BYTES, looks_like_photograph, no_photograph  # noqa: PLC0415
@@ -45,9 +45,9 @@ def from_standard_input(stream: BinaryIO | BufferedReader) -> Iterator[Photograp
 def _lines(stream: BinaryIO | BufferedReader, start: bytes) -> Iterator[Photograph]:
     waiting, separator = start, b""
     while True:
-        if not separator:
-            ends = [at for at in (waiting.find(b"\0"), waiting.find(b"\n")) if at >= 0]
-            separator = waiting[min(ends) : min(ends) + 1] if ends else b""
+        if not separator and (b"\0" in waiting or b"\n" in waiting):
+            # No path holds a zero byte, but a line feed is allowed.
+            separator = b"\0" if b"\0" in waiting else b"\n"
         if separator:
             *lines, waiting = waiting.split(separator)
             for line in lines:
