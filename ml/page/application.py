@@ -11,8 +11,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from ml.page import page_api
+from ml.page import export_api, page_api, plantnet
 from ml.page.answer_queue import AnswerQueue
 from ml.page.following import Follower
 from ml.page.guard import Guard
@@ -58,12 +59,14 @@ def create_app(settings: PageSettings, *, follower: Follower | None = None) -> F
         telemetry=None, redirect_slashes=False,
     )  # fmt: skip
     app.state.shared = Shared(settings=settings, follower=following, queue=queue, examples=examples, traffic=traffic)
+    app.add_exception_handler(StarletteHTTPException, _refused)
     app.add_exception_handler(QuestionError, _question)
     app.add_exception_handler(RequestValidationError, _validation)
     if settings.origins:
         app.add_middleware(CORSMiddleware, allow_origins=sorted(settings.origins), allow_methods=["GET", "POST"])
     app.add_middleware(Guard, settings=settings, traffic=traffic)
-    app.include_router(page_api.router)
+    for routes in (page_api, export_api, plantnet):
+        app.include_router(routes.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
 
     @app.get("/", include_in_schema=False)
@@ -81,11 +84,22 @@ def create_app(settings: PageSettings, *, follower: Follower | None = None) -> F
     return app
 
 
-async def _question(_: Request, error: Exception) -> Response:
-    return JSONResponse({"detail": str(error)}, 422)
+async def _refused(request: Request, error: Exception) -> Response:
+    refused = cast("StarletteHTTPException", error)
+    return _refusal(request, refused.status_code, str(refused.detail), dict(refused.headers or {}))
 
 
-async def _validation(_: Request, error: Exception) -> Response:
+async def _question(request: Request, error: Exception) -> Response:
+    return _refusal(request, 422, str(error))
+
+
+async def _validation(request: Request, error: Exception) -> Response:
     first = cast("RequestValidationError", error).errors()[0]
     place = " > ".join(str(step) for step in first["loc"])
-    return JSONResponse({"detail": f"{place}: {first['msg']}"}, 422)
+    return _refusal(request, 422, f"{place}: {first['msg']}")
+
+
+def _refusal(request: Request, status: int, sentence: str, headers: dict[str, str] | None = None) -> Response:
+    if request.url.path.startswith(f"{plantnet.PREFIX}/"):
+        return plantnet.refusal(status, sentence, headers)
+    return JSONResponse({"detail": sentence}, status, headers=headers)
