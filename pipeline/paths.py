@@ -178,6 +178,11 @@ class Paths:
         return self.data_root / "release"
 
     @property
+    def running_page(self) -> Path:
+        """`page.json`: where the page that identifies photographs answers, while it runs."""
+        return self.data_root / "page.json"
+
+    @property
     def promotion_lock(self) -> Path:
         """Held by whoever moves the alias of the champion, and by whoever removes versions."""
         return self.release / ".promotion.lock"

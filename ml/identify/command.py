@@ -20,6 +20,7 @@ if __name__ == "__main__":
     end_by_signals()
 
 from ml.errors import MlError, PhotoError
+from ml.identify.running import RunningServer
 from ml.images.photograph import FORMATS
 from ml.serving.answer_text import Answer, Output
 from ml.serving.identification import Entry, Identification
@@ -62,10 +63,7 @@ def _run(options: argparse.Namespace) -> int:
     begin = list(_to_first_readable(entries))
     answers: Iterator[tuple[str, Answer | PhotoError]]
     if begin and isinstance(begin[-1][1], bytes):
-        model = Identification.load(
-            uri=options.tracking_uri, name=options.model_name, alias=options.alias, question=question
-        )
-        answers = model.answers(itertools.chain(begin, entries), question)
+        answers = _answers(options, itertools.chain(begin, entries), question)
     else:
         # Where nothing can be read, no model is asked.
         answers = ((photo, error) for photo, error in begin if isinstance(error, PhotoError))
@@ -77,6 +75,24 @@ def _run(options: argparse.Namespace) -> int:
     if failures and photos > 1:
         complain(f"{failures} of {photos} photographs have no answer")
     return 1 if failures else 0
+
+
+def _answers(
+    options: argparse.Namespace, entries: Iterable[Entry], question: Question
+) -> Iterator[tuple[str, Answer | PhotoError]]:
+    """What a running page answers, or else a network that this process loads."""
+    model = {"uri": options.tracking_uri, "name": options.model_name}
+    server = None
+    if options.running is not None and not options.no_server:
+        server = RunningServer.find(options.running, **model, alias=options.alias)
+    if server is None:
+        return Identification.load(**model, alias=options.alias, question=question).answers(entries, question)
+    number = server.version.number
+
+    def here(rest: Iterable[Entry]) -> Iterator[tuple[str, Answer | PhotoError]]:
+        return Identification.load(**model, alias=number, question=question).answers(rest, question)
+
+    return server.answers(entries, question, otherwise=here)
 
 
 def _write(answers: Iterable[tuple[str, Answer | PhotoError]], output: Output) -> tuple[int, int]:
@@ -169,6 +185,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--tracking-uri", required=True, help="MLflow's store")
     parser.add_argument("--model-name", default="naturewatch", help="the registered model (default naturewatch)")
     parser.add_argument("--alias", default=CHAMPION, help="which version (default champion)")
+    parser.add_argument("--running", type=Path, metavar="FILE", help="where a running page says its address")
+    parser.add_argument("--no-server", action="store_true", help="load the network, even where a page runs")
     return parser
 
 

@@ -106,18 +106,20 @@ class ThresholdTable:
             DataError: the file is missing, damaged, or not a table of thresholds.
         """
         try:
-            table = pq.read_table(path)
-            facts = table.schema.metadata or {}
+            # `read_table`, and PyArrow's way to NumPy, would load pandas where it is installed.
+            with pq.ParquetFile(path) as file:
+                table = file.read()
+            columns, facts = table.to_pydict(), table.schema.metadata or {}
             rule, reward = facts.get(b"rule", b"threshold").decode(), facts.get(b"reward", b"depth").decode()
             check_rule(rule, reward)
-            targets, groups = np.unique(table["target"].to_numpy()), np.unique(table["group_node_id"].to_numpy())
+            targets, groups = np.unique(columns["target"]), np.unique(columns["group_node_id"])
             shape = (len(targets), len(groups))
             return cls(
                 targets=targets,
                 groups=groups.astype(np.int32),
                 group_depth=int(facts[b"group_depth"]),
-                thresholds=table["threshold"].to_numpy().reshape(shape),
-                reachable=table["reachable"].to_numpy(zero_copy_only=False).reshape(shape),
+                thresholds=np.array(columns["threshold"], np.float64).reshape(shape),
+                reachable=np.array(columns["reachable"], np.bool_).reshape(shape),
                 rule=cast("Rule", rule),
                 reward=cast("Reward", reward),
             )

@@ -192,7 +192,8 @@ def _with_registry(arguments: list[str], *, command: str = "identify") -> list[s
     settings = load_settings(options.config)
     if not any(argument.startswith("--tracking-uri") for argument in rest):
         check_answers(settings)
-    return ["--tracking-uri", settings.tracking_uri, "--model-name", settings.registry.model_name, *rest]
+    running = ["--running", str(settings.paths.running_page)] if command == "identify" else []
+    return ["--tracking-uri", settings.tracking_uri, "--model-name", settings.registry.model_name, *running, *rest]
 
 
 def _run(settings: "Settings", *, selection: str | None, accept_losses: str | None) -> int:
