@@ -243,7 +243,9 @@ class Example(Shape):
 class ExportRequest(BaseModel):
     """What is to be written."""
 
-    answers: list[dict[str, Any]] = Field(description="Answers and errors, as `POST /api/identify` gave them.")
+    model_config = ConfigDict(extra="forbid")
+
+    answers: list[Answer | PhotoFailure] = Field(description="Answers and errors, as `POST /api/identify` gave them.")
     options: dict[str, Any] | None = Field(
         default=None,
         description="What the format needs beside them: captured, timezone, occurrences, region, deployments, "

@@ -67,7 +67,8 @@ async def describe(server: Server) -> api_shapes.Model:
 
 
 def _described(model: ServedModel, server: Shared) -> dict[str, Any]:
-    answering, limits = model.identification.answering, server.settings.limits
+    answering, settings = model.identification.answering, server.settings
+    limits = settings.limits
     taxonomy, table = answering.taxonomy, answering.thresholds
     groups = [{"name": taxonomy.name[node], "taxon_key": taxonomy.taxon_key[node]} for node in table.groups.tolist()]
     return {
@@ -93,7 +94,7 @@ def _described(model: ServedModel, server: Shared) -> dict[str, Any]:
             "request_bytes": limits.request_bytes,
             "pixels": limits.pixels,
         },
-        "report": None,
+        "report": "/report" if settings.report is not None and settings.report.is_file() else None,
     }
 
 
