@@ -5,21 +5,21 @@ alike photographs of one organism are. So each size of set has a table of thresh
 calibration half and judged on sets of the evaluation half.
 """
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
-from typing import Self, cast
+from typing import Any, Self, cast
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ml.errors import DataError
 from ml.files import replacing
 from ml.spec import OperatingPoint
 from ml.specificity.photo_sets import Basis
-from ml.specificity.thresholds import ThresholdTable
+from ml.specificity.thresholds import ThresholdTable, read_columns
 
 JOINT_FILE = "joint.parquet"
 _JUDGED = ("accuracy", "accuracy_low", "accuracy_high", "depth", "abstention", "guaranteed")
@@ -97,16 +97,16 @@ class JointThresholds:
             DataError: the file is missing, damaged, or not a table of thresholds for sets of photographs.
         """
         try:
-            table = pq.read_table(path)
-            facts = table.schema.metadata or {}
+            columns, facts = read_columns(path)
             basis = facts[b"basis"].decode()
             if basis not in {"observation", "species"}:
                 raise ValueError(f"sets have no basis {basis!r}")  # noqa: TRY301 (one message for all damage)
-            sizes = np.unique(table["photos"].to_numpy()).tolist()
+            rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+            sizes = [list(rows) for _, rows in itertools.groupby(rows, key=itemgetter("photos"))]
             return cls(
                 dependence=float(facts[b"dependence"]),
                 basis=cast("Basis", basis),
-                sizes=tuple(_size_of(table.filter(pc.equal(table["photos"], size)), size) for size in sizes),
+                sizes=tuple(_size_of(rows, facts) for rows in sizes),
             )
         except (OSError, KeyError, ValueError, pa.ArrowException) as error:
             raise DataError(
@@ -114,15 +114,14 @@ class JointThresholds:
             ) from error
 
 
-def _size_of(rows: pa.Table, photos: int) -> SetThresholds:
-    """The rows of one size."""
-    table = ThresholdTable.of_rows(rows)
-    first = rows.take(np.arange(len(table.targets)) * len(table.groups)).to_pylist()
+def _size_of(rows: Sequence[Mapping[str, Any]], facts: Mapping[bytes, bytes]) -> SetThresholds:
+    """The rows of one size, as they were written: target by target, and in each group by group."""
+    table = ThresholdTable.of_columns({name: [row[name] for row in rows] for name in rows[0]}, facts)
     points = tuple(
         OperatingPoint(
-            target=row["target"], threshold=row["threshold"], reachable=bool(table.reachable[position].all()),
-            photos=row["judged_on"], **{name: row[name] for name in _JUDGED},
+            target=row["target"], threshold=row["threshold"], reachable=bool(reachable.all()), photos=row["judged_on"],
+            **{name: row[name] for name in _JUDGED},
         )
-        for position, row in enumerate(first)
+        for row, reachable in zip(rows[:: len(table.groups)], table.reachable, strict=True)
     )  # fmt: skip
-    return SetThresholds(photos=photos, table=table, points=points, chosen_on=first[0]["chosen_on"])
+    return SetThresholds(photos=rows[0]["photos"], table=table, points=points, chosen_on=rows[0]["chosen_on"])

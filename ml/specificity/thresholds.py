@@ -8,7 +8,7 @@ taxon. The table of all thresholds travels with the model; it is looked up witho
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self, cast
+from typing import Any, Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -114,22 +114,19 @@ class ThresholdTable:
             DataError: the file is missing, damaged, or not a table of thresholds.
         """
         try:
-            # `read_table` would load pandas where it is installed.
-            with pq.ParquetFile(path) as file:
-                return cls.of_rows(file.read())
+            columns, facts = read_columns(path)
+            return cls.of_columns(columns, facts)
         except (OSError, KeyError, ValueError, pa.ArrowException) as error:
             raise DataError(f"{path} is not a table of thresholds ({error}); run the calibration again") from error
 
     @classmethod
-    def of_rows(cls, table: pa.Table) -> Self:
-        """The thresholds in the rows that `rows` made, with `facts` in the metadata.
+    def of_columns(cls, columns: Mapping[str, Sequence[Any]], facts: Mapping[bytes, bytes]) -> Self:
+        """The thresholds in the rows that `rows` made, by column, with `facts` as Parquet keeps them.
 
         Raises:
             KeyError: a column or a fact is missing.
             ValueError: there is not a row for each target and group, or the rule is unknown.
         """
-        # PyArrow's way to NumPy would load pandas where it is installed.
-        columns, facts = table.to_pydict(), table.schema.metadata or {}
         rule, reward = facts.get(b"rule", b"threshold").decode(), facts.get(b"reward", b"depth").decode()
         check_rule(rule, reward)
         targets, groups = np.unique(columns["target"]), np.unique(columns["group_node_id"])
@@ -143,6 +140,20 @@ class ThresholdTable:
             rule=cast("Rule", rule),
             reward=cast("Reward", reward),
         )
+
+
+def read_columns(path: Path) -> tuple[dict[str, list[Any]], dict[bytes, bytes]]:
+    """A small table by column, and what its metadata say.
+
+    `pyarrow.parquet.read_table`, and PyArrow's way to NumPy, would load pandas where it is installed.
+
+    Raises:
+        OSError: the file is missing.
+        pyarrow.ArrowException: it is damaged.
+    """
+    with pq.ParquetFile(path) as file:
+        table = file.read()
+    return table.to_pydict(), table.schema.metadata or {}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
