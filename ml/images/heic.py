@@ -19,6 +19,8 @@ READABLE: Final = _LIBRARY is not None
 """Whether a library is installed."""
 MOST_WORK: Final = 2
 """How many pixels may have to be decoded for each one that is allowed: transparency and depth maps have as many."""
+LITTLE_WORK: Final = 1_000_000
+"""Pixels that may be decoded for the smallest picture: encoders fill its edges up."""
 
 
 class Heic:
