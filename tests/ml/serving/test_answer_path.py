@@ -93,8 +93,10 @@ def test_the_most_probable_species_are_those_of_a_stable_sort(values: list[float
 
 
 def test_a_batch_takes_little_more_memory_than_its_probabilities() -> None:
-    kingdoms: Nested = {f"k{one}": {f"g{one}-{two}": {f"s{one}-{two}-{three}": {} for three in range(50)} for two in range(20)}
-                for one in range(20)}  # fmt: skip
+    def genus(name: str) -> Nested:
+        return {f"{name} {number}": {} for number in range(50)}
+
+    kingdoms = {f"k{one}": {f"g{one}-{two}": genus(f"g{one}-{two}") for two in range(20)} for one in range(20)}
     tree = Taxonomy.of_rows(rows_of(kingdoms))
     served, rows = version(tree), random_rows(np.random.default_rng(3), photos=16, classes=tree.class_count)
     plan = served.plan(Question(watch=("k1",)))
