@@ -52,7 +52,7 @@ def write_files(outcome: Outcome, *, taxonomy: Taxonomy, folder: Path, spec_hash
 
     with replacing(folder / REPORT_FILE) as partial:
         partial.write_text(report(outcome, taxonomy), encoding="utf-8")
-    columns = {"target", "reachable", "accuracy", "depth", "abstention"}
+    columns = {"target", "reachable", "accuracy", "accuracy_low", "accuracy_high", "depth", "abstention"}
     with replacing(folder / BY_TARGET_FILE) as partial:
         rows = [point.model_dump(include=columns) for point in outcome.by_target]
         pq.write_table(pa.Table.from_pylist(rows), partial, compression="zstd")
