@@ -168,6 +168,11 @@ class Paths:
         return self.data_root / "reports"
 
     @property
+    def page_examples(self) -> Path:
+        """Photographs of each species for the page that identifies; made anew by `naturewatch page`."""
+        return self.data_root / "page" / "examples.parquet"
+
+    @property
     def release(self) -> Path:
         """What the last candidate and champion were made of."""
         return self.data_root / "release"

@@ -1,1 +1,56 @@
-"""Answers in the formats of the field: Darwin Core, Camtrap DP, MegaDetector's JSON. Loads no network."""
+"""Answers in the formats of the field: Darwin Core, Camtrap DP, MegaDetector's JSON. Loads no network.
+
+    write(format="darwin-core", answers=answers, path=Path("identifications.csv"))
+
+Answers are the dictionaries of `naturewatch identify --json`, read once and one by one, so that a million of them need
+no memory. Files are complete or absent.
+"""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from ml.exports import camtrap_dp, darwin_core, timelapse
+from ml.exports.answer_facts import Answer
+from ml.exports.export_files import Written
+from ml.exports.export_options import ExportError, ExportOptions
+
+__all__ = ["FORMATS", "ExportError", "ExportOptions", "Format", "Written", "write"]
+
+
+class Format(NamedTuple):
+    """One format of the field."""
+
+    title: str
+    suffix: str
+    """Of the one file that holds a whole export: for programs that hand out files."""
+    media_type: str
+    """Of that file."""
+    writer: Callable[[Iterable[Answer], Path, ExportOptions], Written]
+
+
+FORMATS: Final[dict[str, Format]] = {
+    "darwin-core": Format("Darwin Core identifications", ".zip", "application/zip", darwin_core.write),
+    "camtrap-dp": Format("Camtrap DP 1.0.2", ".zip", "application/zip", camtrap_dp.write),
+    "timelapse": Format("MegaDetector and Timelapse JSON", ".json", "application/json", timelapse.write),
+}
+"""By the names that people type."""
+
+
+def write(*, format: str, answers: Iterable[Answer], path: Path, options: ExportOptions | None = None) -> Written:  # noqa: A002 (what people call it)
+    """Write answers as a file of another program.
+
+    Args:
+        format: One of `FORMATS`.
+        answers: Answers and errors, `{"photo": ..., "error": ...}`, in the order in which they are to be written.
+        path: What to write. Darwin Core: `NAME.csv`, with `NAME.unanswered.csv` beside it, or `NAME.zip`. Camtrap DP: a
+            new folder, or `NAME.zip`. Timelapse: `NAME.json` in the folder of the photographs.
+        options: What only the caller knows; None: nothing.
+
+    Raises:
+        ExportError: there is no such format, an answer is none, or something is missing that the format demands.
+    """
+    chosen = FORMATS.get(format)
+    if chosen is None:
+        raise ExportError(f"no export is called {format[:40]!r}; known are {', '.join(FORMATS)}")
+    return chosen.writer(answers, path, options or ExportOptions())
