@@ -161,7 +161,7 @@ class Answering:
         """The target that is asked for, if one is, and the threshold of each group."""
         target, table = question.target, self.thresholds
         if question.threshold is not None:
-            target, thresholds = None, np.full(len(table.groups), question.threshold)
+            target, thresholds = None, np.full(len(table.groups), float(question.threshold))
         elif target is not None:
             thresholds = table.of_groups(table.row(target))
         else:
@@ -269,14 +269,14 @@ class Answering:
         if not plan.within:
             return [None] * len(chosen.nodes)
         tree = self.taxonomy
-        inside = restrict(chosen.tempered, tree, plan.within, renormalise=False).sum(axis=1)
         free = self._candidates(chosen.tempered, plan, within=())
         nodes, probabilities = select(free, plan.thresholds[self.thresholds.group_of(free)])
-        disjoint = np.ones(len(nodes), dtype=bool)
+        covered, disjoint = np.zeros(tree.class_count), np.ones(len(nodes), dtype=bool)
         for taxon in plan.within:
-            disjoint &= (tree.leaf_end[nodes] <= tree.leaf_begin[taxon]) | (
-                tree.leaf_end[taxon] <= tree.leaf_begin[nodes]
-            )
+            begin, end = tree.leaf_begin[taxon], tree.leaf_end[taxon]
+            covered[begin:end] = 1
+            disjoint &= (tree.leaf_end[nodes] <= begin) | (end <= tree.leaf_begin[nodes])
+        inside = chosen.tempered @ covered
         names = [tree.name[taxon] for taxon in plan.within]
         return [
             outside(names, mass, f"{tree.rank[node]} {tree.name[node]}" if node else None, probability)

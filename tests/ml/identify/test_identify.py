@@ -27,13 +27,14 @@ def test_a_photograph_is_named_with_lineage_and_likely_species(
     first, *lines = capsys.readouterr().out.splitlines()
     assert first == str(kea)
     # The network is a random one.
-    assert lines[0].startswith("    ! maybe a species that the model does not know: only ")
-    assert lines[lines.index("") + 1].startswith("    species ")
-    rows = [line.split() for line in lines if line.count(" % ")]
-    assert [row[1] for row in rows[:3]] == ["Animalia", "Chordata", "Aves"]
-    assert [row[0] for row in rows if row[0] in {"▸", "or"}] == ["▸", "or"]
-    assert lines[-3].startswith("    watched: Plantae > Tracheophyta > Magnoliopsida > Rosales > Moraceae > Morus")
-    assert lines[-1] == "    tiny version 1"
+    assert lines[0].startswith("    ! ALARM, watched: Plantae > Tracheophyta > Magnoliopsida > Rosales >")
+    assert any(line.startswith("    ! maybe a species that the model does not know: only ") for line in lines)
+    said, ranks, others, model = "\n".join(lines).split("\n\n")[1:]
+    assert said.startswith("    species ")
+    assert [line.split()[1] for line in ranks.splitlines()[:3]] == ["Animalia", "Chordata", "Aves"]
+    assert [line.split()[0] for line in ranks.splitlines()[6:]] == ["▸", "reaches"]
+    assert len(others.splitlines()) == 1
+    assert model == "    tiny version 1"
 
 
 def test_a_homonym_is_asked_for_by_lineage(registry: list[str], kea: Path, capsys: Captured) -> None:

@@ -1,6 +1,7 @@
 """The path of an answer says what any other setting would have answered."""
 
 import json
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,8 @@ from ml.specificity import answer
 from ml.specificity.operating_points import DECIMALS
 from ml.specificity.rules import RULES
 from ml.taxonomy import Taxonomy
-from tests.ml.serving.answerings import answer_of, answers_of, table, version
-from tests.ml.specificity_fixtures import random_rows, random_tree
+from tests.ml.serving.answerings import answer_of, answers_of, looks, table, version
+from tests.ml.specificity_fixtures import Nested, random_rows, random_tree, rows_of
 
 
 def grouped(tree: Taxonomy, generator: np.random.Generator, depth: int) -> tuple[int, ...]:
@@ -89,3 +90,19 @@ def test_an_entry_says_whether_it_lies_below_the_one_before_it() -> None:
 def test_the_most_probable_species_are_those_of_a_stable_sort(values: list[float], count: int) -> None:
     leaves = np.array(values)
     assert most_probable(leaves, count).tolist() == np.argsort(-leaves, kind="stable")[:count].tolist()
+
+
+def test_a_batch_takes_little_more_memory_than_its_probabilities() -> None:
+    def genus(name: str) -> Nested:
+        return {f"{name} {number}": {} for number in range(50)}
+
+    kingdoms = {f"k{one}": {f"g{one}-{two}": genus(f"g{one}-{two}") for two in range(20)} for one in range(20)}
+    tree = Taxonomy.of_rows(rows_of(kingdoms))
+    served, rows = version(tree), random_rows(np.random.default_rng(3), photos=16, classes=tree.class_count)
+    plan = served.plan(Question(watch=("k1",)))
+    served.answers(looks(rows), plan)
+    tracemalloc.start()
+    served.answers(looks(rows), plan)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 3 * rows.nbytes
