@@ -29,6 +29,7 @@ PARTS: Final = {
     "refresh": "a refresh that goes on from its champion, against training from nothing, on real photographs",
     "refresh_twice": "a refresh of an unchanged snapshot: photo requests, what the automation asks for, time",
     "leakage": "what the perceptual hash recognises among real photographs",
+    "identify_folder": "1,000 photographs in one folder: rate, memory, a killed run, against the bare network",
     "ui": "`naturewatch ui`: seconds until it is ready, memory, and seconds to its end after a signal",
 }
 """The parts: each is the module `bench.<part>` with `run(*, folder, runs) -> Report`."""
