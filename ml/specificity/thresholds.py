@@ -107,8 +107,7 @@ class ThresholdTable:
         """
         try:
             # `read_table`, and PyArrow's way to NumPy, would load pandas where it is installed.
-            with pq.ParquetFile(path) as file:
-                table = file.read()
+            table = pq.ParquetFile(path).read()
             columns, facts = table.to_pydict(), table.schema.metadata or {}
             rule, reward = facts.get(b"rule", b"threshold").decode(), facts.get(b"reward", b"depth").decode()
             check_rule(rule, reward)
