@@ -238,6 +238,7 @@ def _links(settings: Settings, *, made: set[str], seconds: float) -> Iterator[st
     pages = {
         "dataset page": ("dataset_page", reports / "dataset" / "index.html"),
         "comparison": ("comparison", reports / "comparison.html"),
+        "report": ("report", reports / "report.html"),
     }
     for label, (asset, page) in pages.items():
         # Of an earlier dataset, where it was not made by this run.

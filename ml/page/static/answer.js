@@ -6,7 +6,7 @@
 import { percent, times } from "./dom.js";
 
 // The server compares numbers rounded like this (`ml.specificity.operating_points.DECIMALS`).
-const rounded = number => Math.round(number * 1e9) / 1e9;
+const rounded = number => Math.round(number * 1e12) / 1e12;
 
 // The targets that can be promised to some photographs, and what the version was calibrated for; rising.
 export const targets = model => {
@@ -42,22 +42,21 @@ export const named = (taxon, probability = true) => taxon
 
 // Where the answer stops, and why.
 export const stopped = (answer, decided, model) => {
-  if (decided.asServed && answer.stop) return answer.stop.text;
-  if (!decided.next) return "It goes as deep as the model knows.";
-  const probability = model.thresholds.rule === "threshold";
-  const [has, asks] = probability ? [percent(decided.next.probability), percent(decided.threshold)]
-    : [decided.next.score.toFixed(2), decided.threshold.toFixed(2)];
-  const where = decided.taxon ? `It stops at the ${decided.taxon.rank}` : "It names nothing";
-  const next = `the likeliest ${decided.next.rank}, ${decided.next.name},`;
-  return probability ? `${where}: ${next} has a probability of ${has}, and this setting asks for ${asks}.`
-    : `${where}: ${next} scores ${has} by the rule "${model.thresholds.rule}", and this setting asks for ${asks}.`;
+  if (decided.asServed) return answer.stop.text;
+  const { taxon, next, threshold } = decided, { rule } = model.thresholds, shown = next ?? taxon;
+  const has = rule === "threshold" ? `${shown.name} has ${percent(shown.probability)}, and ${percent(threshold)} are asked for`
+    : `${shown.name} scores ${shown.score.toFixed(2)} by the ${rule} rule, and ${threshold.toFixed(2)} is asked for`;
+  if (!next) return `goes down to the ${taxon.rank}: ${has}`;
+  return taxon ? `stops at the ${taxon.rank}: ${has}` : `names nothing: the ${next.rank} ${has}`;
 };
 
 // What is promised about answers like this one.
-export const promised = (answer, decided, target) => {
-  if (decided.asServed && answer.promise) return answer.promise.text;
-  return decided.reachable ? `right ${times(target)} at this setting`
-    : `nothing is promised: ${times(target)} is out of reach for photographs like this one`;
+export const promised = (answer, decided, target, region) => {
+  if (decided.asServed) return answer.promise.text;
+  if (!decided.reachable) return `nothing is promised: ${times(target)} is out of reach for photographs like this one`;
+  // What was measured was measured on whole photographs of any taxon.
+  if (answer.within.length || region) return `set to be right ${times(target)}, but nothing is promised for taxa or parts that you chose`;
+  return `right ${times(target)} at this setting`;
 };
 
 export const alarms = answer => (answer.watch ?? []).filter(taxon => taxon.alarm);

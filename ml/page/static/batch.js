@@ -1,7 +1,7 @@
 // Many photographs: a table that sorts and filters. A row opens its photograph.
 
 import { alarms, decide, warnings } from "./answer.js";
-import { byId, make, percent, scientific } from "./dom.js";
+import { byId, make, percent, scientific, sentence } from "./dom.js";
 
 const compare = new Intl.Collator("en", { numeric: true }).compare;
 const FILTERS = {
@@ -18,12 +18,12 @@ const VALUES = {
 };
 
 const said = ({ item, decided }) => {
-  if (item.error !== null) return make("span", { class: "problem", text: item.error });
+  if (item.error !== null) return make("span", { class: "problem", text: sentence(item.error) });
   if (!decided) return make("span", { class: "muted", text: STATES[item.state] });
   return [
     decided.taxon ? scientific(decided.taxon) : make("span", { text: "Not sure" }),
     make("span", { class: "muted small", text: decided.taxon ? ` ${decided.taxon.common_name ?? ""}` : "" }),
-    make("span", { class: "narrow-rank muted small", text: decided.taxon?.rank ?? "" }),
+    make("span", { class: "narrow muted small", text: decided.taxon?.rank ?? "" }),
     alarms(item.answer).map(taxon => make("span", { class: "flag alarm-flag", text: `! Alarm: ${taxon.name}` })),
     warnings(item.answer).map(warning => make("span", { class: "flag", title: warning.text, text: WARNINGS[warning.kind] ?? "warning" })),
   ];
@@ -33,14 +33,14 @@ const WARNINGS = { novelty: "unlike anything learnt", within: "contradicts what 
 
 const line = (row, open) => {
   const { item, decided } = row;
-  const image = make("img", { src: item.preview ?? item.url, alt: "", loading: "lazy", decoding: "async" });
-  image.addEventListener("error", () => image.classList.add("unshown"), { once: true });
+  const image = make("img", { src: item.preview ?? item.url, alt: "", decoding: "async" });
+  // No picture, or of a kind that browsers do not show.
+  image.addEventListener("error", () => image.remove(), { once: true });
   return make("tr", { class: item.state, "data-item": item.id, onclick: () => open(item) },
-    make("td", { class: "thumb-column" }, image),
     make("th", { scope: "row" }, make("button", {
-      type: "button", class: "plain", text: item.name, onclick: event => { event.stopPropagation(); open(item); },
-    })),
-    make("td", { class: "said" }, said(row)),
+      type: "button", class: "plain", title: item.name, onclick: event => { event.stopPropagation(); open(item); },
+    }, make("span", { class: "thumb" }, image), make("span", { class: "file-name", text: item.name }))),
+    make("td", { class: "said" }, said(row), make("span", { class: "narrow muted small", "aria-hidden": "true", text: item.name })),
     make("td", { class: "rank-column", text: decided?.taxon?.rank ?? "" }),
     make("td", { class: "number", text: decided?.taxon ? percent(decided.taxon.probability) : "" }));
 };

@@ -2,12 +2,16 @@
 
 import { alarms, decide, named, promised, stopped, warnings } from "./answer.js";
 import * as api from "./api.js";
-import { bar, link, make, percent, scientific } from "./dom.js";
+import { bar, link, make, percent, scientific, sentence } from "./dom.js";
 import { exampleFigures } from "./examples.js";
 import { regionEditor } from "./region.js";
 
 const EXAMPLES = 2;
-const capital = word => word.charAt(0).toUpperCase() + word.slice(1);
+// What is promised, and apart from it how that was measured, which stands in brackets.
+const promise = text => {
+  const [, words, measured] = /^(.*?)(?: \((.*)\))?$/s.exec(text);
+  return [make("strong", { text: sentence(words) }), measured && make("span", { class: "muted small", text: ` ${sentence(measured)}` })];
+};
 
 // A step of the lineage: rank, name, bar, probability. A line on the bar is the probability that is asked for.
 const step = (taxon, { answered, last, threshold }) => {
@@ -23,29 +27,29 @@ const step = (taxon, { answered, last, threshold }) => {
       taxon.common_name && make("span", { class: "common", text: ` ${taxon.common_name}` }),
       last && make("span", { class: "tag", text: "the answer stops here" }),
       !answered && make("span", { class: "sr", text: ", not answered" })),
-    length,
-    make("span", { class: "share", text: percent(taxon.probability) }));
+    make("span", { class: "share", text: percent(taxon.probability) }),
+    length);
 };
 
 const alarmBox = answer => alarms(answer).map(taxon => make("div", { class: "alarm", role: "alert" },
   make("span", { class: "sign", "aria-hidden": "true", text: "!" }),
   make("div", {},
-    make("strong", {}, "Alarm: this may be ", scientific(taxon)),
+    make("strong", {}, "Alarm: this may be ", scientific(taxon), "."),
     make("p", {}, `It is on the watch list (${taxon.lineage}). Probability ${percent(taxon.probability)}; `
       + `the alarm is raised from ${percent(taxon.threshold)}.`))));
 
 // The part that moves with the slider.
-const verdict = (answer, target, model) => {
+const verdict = (answer, target, model, region) => {
   const decided = decide(answer, target, model), { taxon, depth } = decided;
   const asked = model.thresholds.rule === "threshold" ? decided.threshold : null;
   const address = taxon?.gbif ?? (decided.asServed ? answer.gbif : null);
   return [
-    make("p", { class: "rank-said", text: taxon ? capital(taxon.rank) : "No answer that can be promised" }),
+    make("p", { class: "rank-said", text: taxon ? taxon.rank : "No answer that can be promised" }),
     make("h2", { id: "answer-title", tabindex: -1 },
       taxon ? [scientific(taxon), " ", make("span", { class: "figure", text: percent(taxon.probability) })] : "Not sure"),
     taxon?.common_name && make("p", { class: "common", text: taxon.common_name }),
-    make("p", { class: "promise" }, make("strong", { text: capital(promised(answer, decided, target)) }), ". ",
-      stopped(answer, decided, model), " ", address && link("GBIF", address, `${taxon.name} at GBIF`)),
+    make("p", { class: "promise" }, promise(promised(answer, decided, target, region))),
+    make("p", { class: "stop" }, sentence(stopped(answer, decided, model)), " ", address && link("GBIF", address, `${taxon.name} at GBIF`)),
     make("h3", { text: "From kingdom to species" }),
     make("ol", { class: "tree", role: "list" }, answer.path.map((each, position) => step(each, {
       answered: position < depth, last: position === depth - 1, threshold: asked,
@@ -103,16 +107,16 @@ export const drawDetail = (place, item, { target, model, back, ask }) => {
     item.files.length > 1 ? organism(item) : picture(item, { ask, signal: ending.signal }),
     make("p", { class: "muted small file-name", text: item.name }));
   const said = make("div", { class: "verdict" });
-  const move = to => said.replaceChildren(...verdict(answer, to, model));
+  const move = to => said.replaceChildren(...verdict(answer, to, model, item.region));
   if (answer) move(target);
   else said.append(make("h2", { id: "answer-title", tabindex: -1, text: item.error ? "No answer" : "Looking …" }),
-    make("p", { class: item.error ? "problem" : "muted", text: item.error ?? "The network is at work." }));
+    make("p", { class: item.error ? "problem" : "muted", text: item.error ? sentence(item.error) : "The network is at work." }));
   place.replaceChildren(...[
     back,
     answer && alarmBox(answer),
     make("div", { class: `card pair ${item.state}` }, photo, make("div", {}, said,
       answer && warnings(answer).map(warning => make("p", { class: "note", "data-warning": warning.kind },
-        make("strong", { text: "Take care: " }), warning.text)),
+        make("strong", { text: "Take care. " }), sentence(warning.text))),
       answer && make("p", { class: "muted small", text: `Answered by ${answer.model.name} version ${answer.model.version}.` }))),
     answer?.top.length ? possible(answer, draws) : null,
   ].flat().filter(Boolean));

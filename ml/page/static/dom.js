@@ -11,7 +11,7 @@ export const make = (tag, attributes = {}, ...children) => {
     else if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
     else made.setAttribute(name, value === true ? "" : value);
   }
-  made.append(...children.flat().filter(child => child !== null && child !== undefined && child !== false));
+  made.append(...children.flat(Infinity).filter(child => child !== null && child !== undefined && child !== false));
   return made;
 };
 
@@ -40,6 +40,9 @@ export const bar = share => {
   filled.style.inlineSize = `${Math.max(0, Math.min(1, share)) * 100}%`;
   return make("span", { class: "bar", "aria-hidden": "true" }, filled);
 };
+
+// A sentence: with a capital, and a full stop where it has none.
+export const sentence = text => `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 
 // Ranks from genus down are written in italics.
 const ITALIC = new Set(["genus", "species", "subspecies", "variety", "form"]);

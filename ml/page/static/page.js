@@ -122,6 +122,7 @@ const table = batchTable({
 const show = changed => {
   const item = opened(), some = items.length > 0;
   document.body.classList.toggle("has-photographs", some);
+  byId("add-title").textContent = some ? "Add photographs" : "What did you see?";
   for (const [id, shown] of [["settings", some], ["tools", items.some(each => each.answer)], ["list", some && !item],
     ["detail", item], ["together-setting", photos.length > 1]]) byId(id).hidden = !shown;
   if (!byId("list").hidden) table.draw();
