@@ -20,6 +20,7 @@ on the hopeful side where the backbone was fine-tuned.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, Protocol, Self
 
@@ -97,6 +98,11 @@ class Prototypes:
             classes=classes,
         )
 
+    @cached_property
+    def _directions(self) -> Singles:
+        """In the type of the products: to convert thousands takes longer than to compare a photograph with them."""
+        return self.directions.astype(np.float32)
+
     def distances(self, embeddings: Singles, *, left_out: npt.NDArray[np.bool_] | None = None) -> Singles:
         """The cosine distance of each photograph to the nearest prototype, from 0 to 2.
 
@@ -105,7 +111,7 @@ class Prototypes:
             left_out: Prototypes that a photograph is not compared with; one must be left. Shape N x P.
         """
         seen = _unit((embeddings - self.centre) @ self.whitening)
-        cosines = seen @ self.directions.astype(np.float32).T
+        cosines = seen @ self._directions.T
         if left_out is not None:
             cosines[left_out] = -np.inf
         nearest: Singles = 1 - cosines.max(axis=1)
