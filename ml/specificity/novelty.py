@@ -19,7 +19,7 @@ on the hopeful side where the backbone was fine-tuned.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, Protocol, Self
@@ -152,7 +152,8 @@ class Novelty:
     def write(self, path: Path) -> Path:
         """Write `novelty.safetensors` atomically and return `path`."""
         tensors: Mapping[str, npt.NDArray[np.generic]] = {
-            **vars(self.prototypes), "known": self.known, "left_out": self.left_out,
+            **{part.name: getattr(self.prototypes, part.name) for part in fields(self.prototypes)},
+            "known": self.known, "left_out": self.left_out,
         }  # fmt: skip
         with replacing(path) as partial:
             save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, partial)
