@@ -106,7 +106,8 @@ def _fill(
 def _medium(facts: Facts, path: str, time: datetime | None, deployments: dict[str, Deployment]) -> dict[str, Any]:
     if time is None:
         raise ExportError(
-            f"when was {path} taken? Camtrap DP demands the time of every photograph: give it as ISO 8601 in `captured`"
+            f"when was {path} taken? Camtrap DP demands the time of every photograph, and this one does not say: give "
+            "it as ISO 8601 in the option captured"
         )
     if path.startswith((".", "/", "~")) or ".." in path:
         raise ExportError(f"Camtrap DP takes no path that begins with a dot or holds two in a row: {path}")
