@@ -92,7 +92,9 @@ class Taxonomy:
             TaxonomyError: the file cannot be read, lacks a column, or does not hold a tree in preorder.
         """
         try:
-            table = pq.read_table(path)
+            # `read_table` would load pandas where it is installed.
+            with pq.ParquetFile(path) as file:
+                table = file.read()
         except (OSError, pa.ArrowException) as error:
             raise TaxonomyError(f"cannot read the taxonomy {path}: {error}") from error
         missing = [name for name in _COLUMNS if name not in table.column_names]

@@ -168,9 +168,19 @@ class Paths:
         return self.data_root / "reports"
 
     @property
+    def page_examples(self) -> Path:
+        """Photographs of each species for the page that identifies; made anew by `naturewatch page`."""
+        return self.data_root / "page" / "examples.parquet"
+
+    @property
     def release(self) -> Path:
         """What the last candidate and champion were made of."""
         return self.data_root / "release"
+
+    @property
+    def running_page(self) -> Path:
+        """`page.json`: where the page that identifies photographs answers, while it runs."""
+        return self.data_root / "page.json"
 
     @property
     def promotion_lock(self) -> Path:

@@ -1,16 +1,23 @@
 """From the species probabilities of a calibrated model to answers for people. Loads no network."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from ml.serving.common_names import CommonNames
+from ml.serving.explanation import SMALL, alarm, outside, stop, unlike
+from ml.serving.promise import Judged, Promises, read_judged
 from ml.serving.question import Question, QuestionError
+from ml.serving.taxon_pages import gbif_pages, own_names
+from ml.serving.watching import Watched, watched_taxa
 from ml.spec import CalibrateResult, Rule
-from ml.specificity import candidates, restrict, select
+from ml.specificity import Candidates, candidates, restrict, select
+from ml.specificity.joint_thresholds import JointThresholds
 from ml.specificity.novelty import Novelty
 from ml.specificity.operating_points import DECIMALS
 from ml.specificity.temperature import temper
@@ -35,7 +42,7 @@ class Plan:
     target: float | None
     """The accuracy that the thresholds stand for; None where a threshold was asked for."""
     thresholds: Floats
-    """The threshold of each group of the model's table. Shape G."""
+    """The threshold of each group of the model's table, to 12 decimals. Shape G."""
     rule: Rule
     """What the thresholds are the parameters of: a threshold that was asked for is a probability."""
     within: Sequence[int]
@@ -43,6 +50,12 @@ class Plan:
     renormalise: bool
     top: int
     embedding: bool
+    promises: Sequence[dict[str, Any]]
+    """What is promised to each group, see `ml.serving.promise`. Shape G."""
+    watch: Sequence[Watched]
+    """The taxa to keep an eye on: the version's, then those of the question."""
+    region: bool = False
+    """Whether a part of the photographs was marked."""
 
 
 class Chosen(NamedTuple):
@@ -57,62 +70,104 @@ class Chosen(NamedTuple):
     probabilities: Floats
     """Its probability. Shape N."""
     thresholds: Floats
-    """What it was compared with. Shape N."""
+    """What the scores were compared with. Shape N."""
+    groups: npt.NDArray[np.intp]
+    """Each photograph's position among the groups of the table. Shape N."""
+    found: Candidates
+    """The candidate of each depth under the rule and `within`. Shapes N x (D + 1)."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Answering:
-    """The taxonomy and the calibration of one model version."""
+    """The taxonomy and the calibration of one model version, and what its taxa are called."""
 
     taxonomy: Taxonomy
     calibration: CalibrateResult
     thresholds: ThresholdTable
+    names: Mapping[int, str] = field(default_factory=dict)
+    """Common names by node, where there are any."""
+    pages: Mapping[int, str] = field(default_factory=dict)
+    """Addresses of pages at GBIF by node, where there are any."""
+    judged: Mapping[float, Judged] = field(default_factory=dict)
+    """How often answers at each tabulated target were right; empty in versions without the artifact `by_target`."""
     novelty: Novelty | None = None
     """None in versions of networks that were trained without embeddings."""
+    joint: JointThresholds | None = None
+    """How several photographs of one organism are answered as one; None in versions that are not calibrated for it."""
 
     @classmethod
-    def read(cls, artifacts: Mapping[str, str]) -> Self:
-        """Read the artifacts `taxonomy`, `specificity`, `thresholds` and, if there is one, `novelty`, by their paths.
+    def read(cls, artifacts: Mapping[str, str], *, names: CommonNames | None = None) -> Self:
+        """Read the artifacts of a version by their paths.
+
+        Args:
+            artifacts: `taxonomy`, `specificity`, `thresholds` and, if they are there, `novelty`, `joint`, `by_target`
+                and `dataset`.
+            names: Common names; they count for more than those of the taxonomy.
 
         Raises:
             KeyError: one of them is not among the artifacts.
             DocumentError: the calibration was written by other code, or is damaged.
             MlError: a table is damaged.
         """
+        path = Path(artifacts["taxonomy"])
+        taxonomy = Taxonomy.read(path)
+        calibration = CalibrateResult.read(Path(artifacts["specificity"]))
+        thresholds = ThresholdTable.read(Path(artifacts["thresholds"]))
+        by_target = artifacts.get("by_target")
         return cls(
-            taxonomy=Taxonomy.read(artifacts["taxonomy"]),
-            calibration=CalibrateResult.read(Path(artifacts["specificity"])),
-            thresholds=ThresholdTable.read(Path(artifacts["thresholds"])),
+            taxonomy=taxonomy,
+            calibration=calibration,
+            thresholds=thresholds,
+            names=own_names(path) | ({} if names is None else names.of(taxonomy)),
+            pages=gbif_pages(path, taxonomy, dataset=artifacts.get("dataset")),
+            judged={} if by_target is None else read_judged(Path(by_target), photos=calibration.evaluation_photos),
             novelty=Novelty.read(Path(artifacts["novelty"])) if "novelty" in artifacts else None,
+            joint=JointThresholds.read(Path(artifacts["joint"])) if "joint" in artifacts else None,
         )
+
+    @cached_property
+    def promises(self) -> Promises:
+        """What may be said about the targets."""
+        return Promises(calibration=self.calibration, table=self.thresholds, tabulated=self.judged)
 
     def plan(self, question: Question) -> Plan:
         """What `question` means for this model.
 
         Raises:
-            QuestionError: `within` names a taxon that the model does not know, or that stands for several; or no
-                threshold of the model reaches the target.
+            QuestionError: `within` or `watch` names a taxon that the model does not know, or that stands for several;
+                or no threshold of the model reaches the target.
         """
         try:
             within = [self.taxonomy.find(taxon) for taxon in question.within]
+            watch = watched_taxa(question.watch, self.taxonomy, own=self.calibration.watch)
             target, thresholds = self._thresholds(question)
         except (TaxonError, ValueError) as error:
             raise QuestionError(str(error)) from error
+        promises = [
+            self.promises.of(
+                target, group, threshold=float(threshold), region=question.region is not None,
+                within=" or ".join(self.taxonomy.name[node] for node in within),
+            )
+            for group, threshold in enumerate(thresholds)
+        ]  # fmt: skip
         return Plan(
             target=target, thresholds=thresholds, rule="threshold" if target is None else self.thresholds.rule,
             within=within, renormalise=question.renormalise, top=question.top, embedding=question.embedding,
+            promises=promises, watch=watch, region=question.region is not None,
         )  # fmt: skip
 
     def _thresholds(self, question: Question) -> tuple[float | None, Floats]:
         """The target that is asked for, if one is, and the threshold of each group."""
-        target, thresholds = question.target, self.thresholds
+        target, table = question.target, self.thresholds
         if question.threshold is not None:
-            return None, np.full(len(thresholds.groups), question.threshold)
-        if target is not None:
-            return target, thresholds.of_groups(thresholds.row(target))
-        # What was calibrated is served even where it stayed out of reach: with the threshold 1.
-        target = self.calibration.target
-        return target, thresholds.of_groups(thresholds.position(target))
+            target, thresholds = None, np.full(len(table.groups), question.threshold)
+        elif target is not None:
+            thresholds = table.of_groups(table.row(target))
+        else:
+            # What was calibrated is served even where it stayed out of reach: with the threshold 1.
+            target = self.calibration.target
+            thresholds = table.of_groups(table.position(target))
+        return target, np.round(thresholds, DECIMALS)
 
     def choose(self, probabilities: Floats, plan: Plan) -> Chosen:
         """The answer about each photograph, without words.
@@ -122,13 +177,17 @@ class Answering:
             plan: What is asked.
         """
         taxonomy, tempered = self.taxonomy, temper(probabilities, self.calibration.temperature)
-        found = candidates(
-            tempered, taxonomy, plan.within or None, rule=plan.rule, reward=self.thresholds.reward,
+        found = self._candidates(tempered, plan, within=plan.within)
+        groups = self.thresholds.group_of(found)
+        thresholds = plan.thresholds[groups]
+        allowed = restrict(tempered, taxonomy, plan.within, renormalise=plan.renormalise) if plan.within else tempered
+        return Chosen(tempered, allowed, *select(found, thresholds), thresholds, groups, found)
+
+    def _candidates(self, tempered: Floats, plan: Plan, *, within: Sequence[int]) -> Candidates:
+        return candidates(
+            tempered, self.taxonomy, within or None, rule=plan.rule, reward=self.thresholds.reward,
             renormalise=plan.renormalise,
         )  # fmt: skip
-        thresholds = plan.thresholds[self.thresholds.group_of(found)]
-        allowed = restrict(tempered, taxonomy, plan.within, renormalise=plan.renormalise) if plan.within else tempered
-        return Chosen(tempered, allowed, *select(found, thresholds), thresholds)
 
     def answers(self, looks: Looks, plan: Plan) -> list[dict[str, Any]]:
         """One answer for each photograph.
@@ -138,59 +197,124 @@ class Answering:
             plan: What is asked.
 
         Returns:
-            Dictionaries: taxon, rank, taxon_key, depth, probability, threshold and the rule that it is of
-            (`ml.specificity.rules`), lineage (kingdom to the answer) and top, each with probabilities. Rank `root` and
-            depth 0 mean: not sure of any kingdom. `watch` has an entry per watched taxon: its probability before
-            `within` is applied, and whether it raises the alarm. `novelty` says how unlike all known species the
-            photograph looks, whatever `within` says, as `ml.specificity.novelty.Novelty.judge` explains; None where the
-            version cannot tell. `embedding` is there where it was asked for.
+            Dictionaries of plain values, that JSON can hold:
+
+            - `taxon`, `rank`, `taxon_key`, `depth`, `common_name`, `gbif` (the address of its page, or None),
+              `probability`: the answer. Rank `root` and depth 0 mean: not sure of any kingdom.
+            - `threshold` and the `rule` that it is of (`ml.specificity.rules`); `group`: the position of the
+              photograph's group in the version's table of thresholds.
+            - `lineage`: kingdom to the answer, and `top`: the most probable species, each with rank, name, taxon_key,
+              common_name, gbif and probability.
+            - `path`: likewise the candidate of each depth from 1 on, with `depth`, `score`, and whether it is
+              `answered`. At any other threshold t of the same rule the answer is the deepest entry with score >= t, or
+              else the root; t rounded to 12 decimals, as scores are.
+            - `stop`: where the answer stops, and why (`ml.serving.explanation.stop`).
+            - `promise`: how often such answers are right (`ml.serving.promise.Promises.of`).
+            - `watch`: an entry per watched taxon: its probability before `within` is applied, `lineage`, `threshold`,
+              whether it raises the `alarm`, and `basis`: `taxon`, `rank` (`ml.spec.WatchedTaxon`) or `asked`, which was
+              not calibrated.
+            - `novelty`: how unlike all known species the photograph looks, whatever `within` says
+              (`ml.specificity.novelty.Novelty.judge`); None where the version cannot tell.
+            - `warnings`: `kind` (`watch`, `within`, `novelty`) and `text`, alarms first.
+            - `embedding`, where it was asked for.
         """
-        taxonomy, chosen = self.taxonomy, self.choose(looks.probabilities, plan)
-        watch = self._watch(chosen.tempered)
+        chosen = self.choose(looks.probabilities, plan)
+        masses = sum_up(chosen.allowed, self.taxonomy)
+        species = np.argsort(-chosen.allowed, axis=1, kind="stable")[:, : plan.top]
+        watch = self._watch(chosen.tempered, plan)
         novelty = [None] * len(watch) if self.novelty is None else self.novelty.judge(looks.embeddings)
-        allowed = chosen.allowed
-        species = np.argsort(-allowed, axis=1, kind="stable")[:, : plan.top]
-        rows = zip(
-            chosen.nodes, chosen.probabilities, chosen.thresholds, sum_up(allowed, taxonomy), species, watch, novelty,
-            strict=True,
-        )  # fmt: skip
-        answers: list[dict[str, Any]] = [
-            {
-                "taxon": taxonomy.name[node],
-                "rank": taxonomy.rank[node],
-                "taxon_key": taxonomy.taxon_key[node],
-                "depth": int(taxonomy.depth[node]),
-                "probability": float(probability),
-                "threshold": float(used),
+        contradictions = self._contradictions(chosen, plan)
+        answers = []
+        for row, (watched, unlikeness, against) in enumerate(zip(watch, novelty, contradictions, strict=True)):
+            node, group, threshold = int(chosen.nodes[row]), int(chosen.groups[row]), float(chosen.thresholds[row])
+            path = self._path(chosen.found, row, threshold)
+            answer = {
+                **self._taxon(node),
+                "probability": float(chosen.probabilities[row]),
+                "threshold": threshold,
                 "rule": plan.rule,
-                "lineage": [self._describe(step, float(masses[step])) for step in taxonomy.lineage(int(node))[1:]],
-                "top": [self._describe(int(leaf), float(masses[leaf])) for leaf in taxonomy.leaves[best]],
+                "group": group,
+                "lineage": [self._describe(step, float(masses[row, step])) for step in self.taxonomy.lineage(node)[1:]],
+                "path": path,
+                "stop": self._stop(path, node, threshold, rule=plan.rule),
+                "promise": dict(plan.promises[group]),
+                "top": [
+                    self._describe(int(leaf), float(masses[row, leaf])) for leaf in self.taxonomy.leaves[species[row]]
+                ],
                 "watch": watched,
-                "novelty": unlike,
+                "novelty": unlikeness,
+                "warnings": _warnings(watched, against, unlikeness),
             }
-            for node, probability, used, masses, best, watched, unlike in rows
-        ]
-        if plan.embedding:
-            for answer, embedding in zip(answers, looks.embeddings.tolist(), strict=True):
-                answer["embedding"] = embedding
+            if plan.embedding:
+                answer["embedding"] = looks.embeddings[row].tolist()
+            answers.append(answer)
         return answers
 
-    def _watch(self, probabilities: Floats) -> list[list[dict[str, Any]]]:
+    def _path(self, found: Candidates, row: int, threshold: float) -> list[dict[str, Any]]:
+        """The candidates of a photograph below the root."""
+        entries = zip(found.node_ids[row, 1:], found.probabilities[row, 1:], found.scores[row, 1:], strict=True)
+        return [
+            {
+                "depth": depth,
+                **self._describe(int(node), float(probability)),
+                "score": float(score),
+                "answered": bool(score >= threshold),
+            }
+            for depth, (node, probability, score) in enumerate(entries, start=1)
+        ]
+
+    def _stop(self, path: Sequence[dict[str, Any]], node: int, threshold: float, *, rule: Rule) -> dict[str, Any]:
+        depth = int(self.taxonomy.depth[node])
+        return stop(path, depth, leaf=bool(self.taxonomy.class_id[node] >= 0), threshold=threshold, rule=rule)
+
+    def _contradictions(self, chosen: Chosen, plan: Plan) -> list[str | None]:
+        """For each photograph what speaks against `within`."""
+        if not plan.within:
+            return [None] * len(chosen.nodes)
+        tree = self.taxonomy
+        inside = restrict(chosen.tempered, tree, plan.within, renormalise=False).sum(axis=1)
+        free = self._candidates(chosen.tempered, plan, within=())
+        nodes, probabilities = select(free, plan.thresholds[self.thresholds.group_of(free)])
+        begin, end = tree.leaf_begin, tree.leaf_end
+        apart = np.ones(len(nodes), dtype=bool)
+        for taxon in plan.within:
+            apart &= (end[nodes] <= begin[taxon]) | (end[taxon] <= begin[nodes])
+        names = [tree.name[taxon] for taxon in plan.within]
+        return [
+            outside(names, float(mass), f"{tree.rank[node]} {tree.name[node]}", float(probability))
+            if against or mass < SMALL
+            else None
+            for node, probability, mass, against in zip(nodes, probabilities, inside, apart, strict=True)
+        ]
+
+    def _watch(self, probabilities: Floats, plan: Plan) -> list[list[dict[str, Any]]]:
         """For each photograph an entry per watched taxon, independent of the answer and of filters."""
-        watched = self.calibration.watch
-        masses = np.round(sum_up(probabilities, self.taxonomy)[:, [taxon.node_id for taxon in watched]], DECIMALS)
+        nodes = [taxon.node for taxon in plan.watch]
+        masses = np.round(sum_up(probabilities, self.taxonomy)[:, nodes], DECIMALS)
         return [
             [
                 {
-                    **self._describe(taxon.node_id, float(mass)),
-                    "lineage": taxon.taxon,
+                    **self._describe(taxon.node, float(mass)),
+                    "lineage": taxon.lineage,
                     "threshold": taxon.threshold,
                     "alarm": bool(mass >= round(taxon.threshold, DECIMALS)),
+                    "basis": taxon.basis,
                 }
-                for taxon, mass in zip(watched, row, strict=True)
+                for taxon, mass in zip(plan.watch, row, strict=True)
             ]
             for row in masses
         ]
+
+    def _taxon(self, node: int) -> dict[str, Any]:
+        """The taxon that is answered."""
+        return {
+            "taxon": self.taxonomy.name[node],
+            "rank": self.taxonomy.rank[node],
+            "taxon_key": self.taxonomy.taxon_key[node],
+            "depth": int(self.taxonomy.depth[node]),
+            "common_name": self.names.get(node),
+            "gbif": self.pages.get(node),
+        }
 
     def _describe(self, node: int, probability: float) -> dict[str, Any]:
         """A taxon and how probable it is."""
@@ -198,5 +322,20 @@ class Answering:
             "rank": self.taxonomy.rank[node],
             "name": self.taxonomy.name[node],
             "taxon_key": self.taxonomy.taxon_key[node],
+            "common_name": self.names.get(node),
+            "gbif": self.pages.get(node),
             "probability": probability,
         }
+
+
+def _warnings(
+    watched: Sequence[dict[str, Any]], against: str | None, unlikeness: dict[str, float | None] | None
+) -> list[dict[str, str]]:
+    """What must not be overlooked, alarms first."""
+    warnings = [{"kind": "watch", "text": alarm(taxon)} for taxon in watched if taxon["alarm"]]
+    if against is not None:
+        warnings.append({"kind": "within", "text": against})
+    strange = None if unlikeness is None else unlike(unlikeness)
+    if strange is not None:
+        warnings.append({"kind": "novelty", "text": strange})
+    return warnings

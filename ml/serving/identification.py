@@ -1,18 +1,20 @@
 """A registered version that is asked about photographs: what the command, the page and the exam share.
 
-Each photograph gets an answer or an error, in order.
+Each photograph gets an answer or an error, in order; several photographs of one organism get one.
 """
 
 import itertools
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 from ml.ending import ENDING, complain
 from ml.errors import PhotoError
+from ml.serving.ahead import ahead
 from ml.serving.answer_text import Answer
+from ml.serving.batch import Batch, Named, Seen
 from ml.serving.question import Question
 from ml.serving.versions import Version, files_of, find_version
 
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
     from ml.serving.classifier import Classifier, Views
 
 BATCH: Final = 16
-"""Photographs that are answered together."""
+"""Photographs that go through the network together."""
+AHEAD: Final = 3 * BATCH
+"""Photographs that are read and decoded ahead of the network, as the little that it sees of them."""
 
 Entry = tuple[str, bytes | PhotoError]
 """A photograph's path, and its content or why it has none."""
@@ -49,13 +53,16 @@ class Identification:
             ModelError: there is no such version, or it cannot be used; says what to do.
             QuestionError: the model does not know a taxon, or reaches no such target.
         """
-        _tell(f"asking for the {alias} of {name}")
-        version = find_version(uri=uri, name=name, alias=alias)
-        _tell(f"reading version {version.number} of {name}")
+        return cls.of_version(find(uri=uri, name=name, alias=alias), uri=uri, question=question)
+
+    @classmethod
+    def of_version(cls, version: Version, *, uri: str, question: Question | None = None) -> Self:
+        """Load a version that was found; arguments and errors are those of `load`."""
+        _tell(f"reading version {version.number} of {version.name}")
         with ExitStack() as copied:
             ENDING.push(copied)
             artifacts = copied.enter_context(files_of(version, uri=uri))
-            from ml.serving.answering import Answering  # noqa: PLC0415 (NumPy and PyArrow; needed only now)
+            from ml.serving.answering import Answering  # noqa: PLC0415 (PyArrow; needed only now)
 
             answering = Answering.read(artifacts)
             if question is not None:
@@ -65,8 +72,52 @@ class Identification:
             classifier = Classifier(artifacts)
         return cls(version=version, answering=answering, classifier=classifier)
 
-    def answers(self, entries: Iterable[Entry], question: Question) -> Iterator[tuple[str, Answer | PhotoError]]:
+    def answers(
+        self, entries: Iterable[Entry], question: Question, *, organism: str | None = None
+    ) -> Iterator[tuple[str, Answer | PhotoError]]:
         """For each photograph, in order, its path and the answer, or why there is none.
+
+        Args:
+            entries: Photographs; they are decoded in threads, ahead of the network, and at most `AHEAD` are held.
+            question: What is asked about each.
+            organism: The name of the one organism that all of them show; there is one answer then, under this name.
+
+        Raises:
+            QuestionError: the model does not know a taxon, or reaches no such target.
+        """
+
+        def see(entry: Entry) -> Seen:
+            return Seen(entry[0], self.views(entry[1], question), organism)
+
+        remaining = iter(entries)
+        first = list(itertools.islice(remaining, 2))
+        # A single photograph needs no threads.
+        seen = ahead(see, itertools.chain(first, remaining), most=AHEAD) if len(first) > 1 else map(see, first)
+        for batch in self.batches(seen, question):
+            yield from batch
+
+    def views(self, content: bytes | PhotoError, question: Question) -> "Views | PhotoError":
+        """The part of a photograph that the network sees, or why there is none. Any thread may ask."""
+        if isinstance(content, PhotoError):
+            return content
+        try:
+            return self.classifier.views(content, region=question.region)
+        except PhotoError as error:
+            return error
+
+    def batches(self, photographs: Iterable[Seen], question: Question) -> Iterator[list[Named]]:
+        """Answers as they are known, in order: those of at least `BATCH` readable photographs at a time.
+
+        Which photographs go through the network together depends only on the photographs since the last list: who goes
+        on after it gets the same numbers. An organism is never divided between two lists.
+
+        Args:
+            photographs: What is seen of each.
+            question: What is asked about each photograph, or about each organism.
+
+        Returns:
+            One entry per photograph that shows an organism by itself, and one per organism with several, under its
+            name; photographs that could not be read are left out of the evidence, and named among its `warnings`.
 
         Raises:
             QuestionError: the model does not know a taxon, or reaches no such target.
@@ -78,21 +129,32 @@ class Identification:
             "within": [self.answering.taxonomy.describe(node) for node in plan.within],
             "renormalise": plan.renormalise,
         }
-        remaining = iter(entries)
-        while batch := [self._look(*entry, question=question) for entry in itertools.islice(remaining, BATCH)]:
-            seen = [views for _, views in batch if not isinstance(views, PhotoError)]
-            answers = iter(self.answering.answers(self.classifier.look(seen), plan) if seen else [])
-            for photo, views in batch:
-                yield photo, views if isinstance(views, PhotoError) else {"photo": photo, **said, **next(answers)}
+        batch = Batch(size=BATCH, look=self.classifier.look)
+        for seen in photographs:
+            if batch.full and not batch.continues(seen):
+                yield _said(batch.answers(self.answering, plan), said)
+                batch = Batch(size=BATCH, look=self.classifier.look)
+            batch.add(seen)
+        if not batch.empty:
+            yield _said(batch.answers(self.answering, plan), said)
 
-    def _look(self, photo: str, content: bytes | PhotoError, *, question: Question) -> "tuple[str, Views | PhotoError]":
-        """The part of a photograph that the network sees, or why there is none."""
-        if isinstance(content, PhotoError):
-            return photo, content
-        try:
-            return photo, self.classifier.views(content, region=question.region)
-        except PhotoError as error:
-            return photo, error
+
+def find(*, uri: str, name: str, alias: str) -> Version:
+    """The version of `name` under `alias`, an alias or a number, in the registry `uri`.
+
+    Raises:
+        ModelError: there is no such version; says what to do.
+    """
+    _tell(f"asking for the {alias} of {name}")
+    return find_version(uri=uri, name=name, alias=alias)
+
+
+def _said(named: Iterable[Named], said: Mapping[str, object]) -> list[Named]:
+    """Answers with their name, and what was asked of which model."""
+    return [
+        (name, answer if isinstance(answer, PhotoError) else {"photo": name, **said, **answer})
+        for name, answer in named
+    ]
 
 
 def _tell(message: str) -> None:

@@ -44,6 +44,9 @@ class Question:
     """Where the organism is."""
     embedding: bool = False
     """Whether to answer with the photograph's embedding, too."""
+    watch: tuple[str, ...] = ()
+    """Names, keys or lineages of taxa to keep an eye on beside the version's own, each with `=PROBABILITY` or without:
+    the alarm is raised from there on."""
 
     def __post_init__(self) -> None:
         """Refuse values out of range (QuestionError)."""
@@ -63,6 +66,8 @@ class Question:
                     "a region of interest is left, upper, right, lower as fractions of the photograph, not "
                     + ", ".join(f"{edge:g}" for edge in self.region)
                 )
+        for text in self.watch:
+            watched_name(text)
 
     @classmethod
     def of(cls, params: object) -> "Question":
@@ -85,6 +90,24 @@ class Question:
                 raise QuestionError(f"no parameter is called {_short(name)}{hint}; known are {', '.join(_READERS)}")
         values = {name: _READERS[name](name, value) for name, value in params.items() if value is not None}
         return cls(**values)
+
+
+def watched_name(text: str) -> tuple[str, float | None]:
+    """The taxon of an entry of `Question.watch`, and the probability that follows it after `=`, if one does.
+
+    Raises:
+        QuestionError: there is no taxon, or what follows is no probability.
+    """
+    name, equals, number = text.rpartition("=")
+    if not equals:
+        return text, None
+    try:
+        threshold = float(number)
+    except ValueError:
+        threshold = math.nan
+    if not name.strip() or not 0 < threshold <= 1:
+        raise QuestionError(f"watch takes a taxon, or TAXON=PROBABILITY as in Aves=0.2, not {_short(text)}")
+    return name.strip(), threshold
 
 
 def _number(name: str, value: object) -> float:
@@ -153,5 +176,5 @@ def _short(name: object) -> str:
 
 _READERS: Final[Mapping[str, Callable[[str, object], Any]]] = {
     "target": _number, "threshold": _number, "within": _taxa, "renormalise": _truth, "top": _whole_number,
-    "region": _region, "embedding": _truth,
+    "region": _region, "embedding": _truth, "watch": _taxa,
 }  # fmt: skip

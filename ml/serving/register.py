@@ -147,9 +147,23 @@ def signature() -> ModelSignature:
         Property("rank", "string"),
         Property("name", "string"),
         Property("taxon_key", "string", required=False),
+        Property("common_name", "string", required=False),
+        Property("gbif", "string", required=False),
         Property("probability", "double"),
     ]
-    alarm = [Property("lineage", "string"), Property("threshold", "double"), Property("alarm", "boolean")]
+    candidate = [Property("depth", "long"), *taxon, Property("score", "double"), Property("answered", "boolean")]
+    alarm = [
+        Property("lineage", "string"), Property("threshold", "double"), Property("alarm", "boolean"),
+        Property("basis", "string"),
+    ]  # fmt: skip
+    stop = [
+        Property("reason", "string"), Property("next", Object(candidate), required=False), Property("text", "string"),
+    ]  # fmt: skip
+    promise = [
+        *(Property(name, "double", required=False) for name in ("target", "accuracy", "accuracy_low", "accuracy_high")),
+        Property("kept", "boolean", required=False),
+        Property("text", "string"),
+    ]
     novelty = [
         Property("distance", "double"), Property("known", "double"), Property("novel", "double", required=False),
     ]  # fmt: skip
@@ -161,13 +175,20 @@ def signature() -> ModelSignature:
                 ColSpec("string", "rank"),
                 ColSpec("string", "taxon_key", required=False),
                 ColSpec("long", "depth"),
+                ColSpec("string", "common_name", required=False),
+                ColSpec("string", "gbif", required=False),
                 ColSpec("double", "probability"),
                 ColSpec("double", "threshold"),
                 ColSpec("string", "rule"),
+                ColSpec("long", "group"),
                 ColSpec(Array(Object(taxon)), "lineage"),
+                ColSpec(Array(Object(candidate)), "path"),
+                ColSpec(Object(stop), "stop"),
+                ColSpec(Object(promise), "promise"),
                 ColSpec(Array(Object(taxon)), "top"),
                 ColSpec(Array(Object([*taxon, *alarm])), "watch"),
                 ColSpec(Object(novelty), "novelty", required=False),
+                ColSpec(Array(Object([Property("kind", "string"), Property("text", "string")])), "warnings"),
                 ColSpec(Array("double"), "embedding", required=False),
             ]
         ),
@@ -180,6 +201,7 @@ def signature() -> ModelSignature:
                 ParamSpec("top", "long", 5),
                 ParamSpec("region", "double", [], shape=(-1,)),
                 ParamSpec("embedding", "boolean", False),  # noqa: FBT003 (MLflow's signature)
+                ParamSpec("watch", "string", [], shape=(-1,)),
             ]
         ),
     )
@@ -300,10 +322,12 @@ def _log_model(spec: RegisterSpec) -> ModelInfo:
         "specificity": spec.specificity,
         "operating_curve": calibration.curve,
         "thresholds": calibration.thresholds,
+        "by_target": calibration.by_target,
         "attribution": spec.attribution,
         "model_card": spec.model_card,
         **({} if spec.model_page is None else {"model_page": spec.model_page}),
         **({} if calibration.novelty is None else {"novelty": calibration.novelty}),
+        **({} if calibration.joint is None else {"joint": calibration.joint}),
         **spec.documents,
     }
     with TemporaryDirectory(prefix="naturewatch-") as folder:
@@ -324,8 +348,9 @@ def _log_model(spec: RegisterSpec) -> ModelInfo:
 def _refuse_missing_files(spec: RegisterSpec) -> None:
     """Nothing is logged of a specification that is not complete."""
     files = [spec.weights, spec.network, spec.taxonomy, spec.specificity, *_cards(spec), spec.attribution]
-    novelty = CalibrateResult.read(spec.specificity).novelty if spec.specificity.is_file() else None
-    files += [] if novelty is None else [novelty]
+    if spec.specificity.is_file():
+        calibration = CalibrateResult.read(spec.specificity)
+        files += [path for path in (calibration.novelty, calibration.joint) if path is not None]
     missing = [
         str(path)
         for path in (*files, spec.example, *spec.figures.values(), *spec.documents.values())

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from ml.spec import MLFLOW_DEFAULTS, DocumentError, sqlite_file
 
@@ -23,7 +23,9 @@ os.environ.update({**MLFLOW_DEFAULTS, "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "f
 import yaml
 
 from ml.errors import MlError
+from ml.serving import http_registry, sqlite_registry
 from ml.serving.question import QuestionError
+from ml.serving.sqlite_registry import Found
 
 REQUIRED: Final = ("network", "weights", "taxonomy", "specificity", "thresholds")
 """The artifacts that an answer needs."""
@@ -57,7 +59,10 @@ def find_version(*, uri: str, name: str, alias: str) -> Version:
         ModelError: the registry cannot be read, or has no such model, or the model no such alias.
     """
     refuse_what_is_no_registry(uri)
-    import mlflow  # noqa: PLC0415 (loaded only when there is something to ask)
+    found = _found_without_mlflow(uri, name=name, alias=alias)
+    if found is not None:
+        return Version(name=name, number=found.number, folder=found.location)
+    import mlflow  # noqa: PLC0415 (takes seconds, and knows the rest: other stores, and what to say where none is found)
 
     for noisy in ("mlflow", "alembic", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
@@ -65,6 +70,15 @@ def find_version(*, uri: str, name: str, alias: str) -> Version:
         client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
         number = _number(client, uri=uri, name=name, alias=alias)
         return Version(name=name, number=number, folder=client.get_model_version_download_uri(name, number))
+
+
+def _found_without_mlflow(uri: str, *, name: str, alias: str) -> Found | None:
+    database = sqlite_file(uri)
+    if database is not None:
+        return sqlite_registry.look_up(database, name=name, alias=alias)
+    if urlsplit(uri).scheme in {"http", "https"}:
+        return http_registry.look_up(uri, name=name, alias=alias)
+    return None
 
 
 @contextmanager
@@ -93,7 +107,13 @@ def files_of(version: Version, *, uri: str) -> Iterator[dict[str, str]]:
 
 
 def _downloaded(version: Version, *, uri: str, into: str) -> Path:
-    import mlflow  # noqa: PLC0415 (loaded only when there is something to ask)
+    plain = Path(into, "plain")
+    try:
+        if http_registry.download(version.folder, uri=uri, into=plain):
+            return plain
+    except OSError as error:
+        raise ModelError(f"the files of the model cannot be copied to {into}: {error.strerror or error}") from error
+    import mlflow  # noqa: PLC0415 (takes seconds)
 
     # By its location: for the address of a version, MLflow would ask whichever registry this process used last.
     with _told(uri):
@@ -138,7 +158,7 @@ def refuse_what_is_no_registry(uri: str) -> None:
     except OSError as error:
         raise ModelError(f"the registry {path} cannot be read ({error.strerror}): {_POINT}") from error
     try:
-        with closing(sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)) as connection:
+        with closing(sqlite_registry.connect(path)) as connection:
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             damage = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     except sqlite3.Error as error:

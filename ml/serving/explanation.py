@@ -1,0 +1,111 @@
+"""Why an answer is what it is, in plain sentences: where it stops, and what to be wary of. Imports nothing heavy.
+
+An answer at a threshold t is the deepest entry of its `path` whose score is at least t, both rounded to 12 decimals.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal
+
+UNLIKE: Final = 0.05
+"""Share of known species' photographs that are told to be unlike them."""
+SMALL: Final = 0.1
+"""Of the probability: where less lies within the taxa that a photograph is said to be in, the network contradicts."""
+FINEST: Final = 6
+"""Decimals of a percentage, at most."""
+
+Reason = Literal["species", "threshold", "unsure"]
+Entry = dict[str, Any]
+
+
+def percent(value: float, *, decimals: int = 0) -> str:
+    """A probability as a percentage; what is not certain is never shown as 0 % or 100 %."""
+    least = 10.0**-decimals
+    shown = f"{100 * value:.{decimals}f}"
+    if value < 1 and float(shown) >= 100:
+        shown = f">{100 - least:.{decimals}f}"
+    elif value > 0 and float(shown) <= 0:
+        shown = f"<{least:.{decimals}f}"
+    return f"{shown} %"
+
+
+def apart(first: float, second: float) -> tuple[str, str]:
+    """Two probabilities as percentages, with as many decimals as tell them apart."""
+    for decimals in range(FINEST):
+        shown = percent(first, decimals=decimals), percent(second, decimals=decimals)
+        if shown[0] != shown[1]:
+            return shown
+    return percent(first, decimals=FINEST), percent(second, decimals=FINEST)
+
+
+def stop(
+    path: Sequence[Entry], depth: int, *, leaf: bool, threshold: float, rule: str, follows: bool = True
+) -> dict[str, Any]:
+    """Where an answer stops, and why.
+
+    Args:
+        path: The candidates of depth 1, 2, ...
+        depth: Of the answer; 0 for the root.
+        leaf: Whether the answer is a species, below which nothing is.
+        threshold: What the scores were compared with.
+        rule: Whose scores they are.
+        follows: Whether the next candidate lies below the answer; below one half it need not.
+
+    Returns:
+        `reason`: `species`, `threshold`, or `unsure` where nothing is answered; `next`: the entry of `path` that would
+        have followed, or None; `text`: one sentence.
+    """
+    if leaf:
+        here = path[depth - 1]
+        text = f"goes down to the {here['rank']}: {_has(here, threshold, rule=rule)}"
+        return {"reason": "species", "next": None, "text": text}
+    following = path[depth]
+    if depth == 0:
+        text = f"names nothing: the {following['rank']} {_has(following, threshold, rule=rule)}"
+        return {"reason": "unsure", "next": following, "text": text}
+    named = "" if follows else f"the most probable {following['rank']}, of another {path[depth - 1]['rank']}, "
+    text = f"stops at the {path[depth - 1]['rank']}: {named}{_has(following, threshold, rule=rule)}"
+    return {"reason": "threshold", "next": following, "text": text}
+
+
+def _has(entry: Entry, threshold: float, *, rule: str) -> str:
+    if rule == "threshold":
+        found, asked = apart(entry["probability"], threshold)
+        return f"{entry['name']} has {found}, and {asked} {'is' if asked == '1 %' else 'are'} asked for"
+    if entry["score"] < 0:
+        return f"{entry['name']} is preferred by the {rule} rule at no setting"
+    return f"{entry['name']} scores {entry['score']:.4g} by the {rule} rule, and {threshold:.4g} is asked for"
+
+
+def outside(within: Sequence[str], inside: float, instead: str, probability: float) -> str:
+    """That the network contradicts what is known, or said to be known.
+
+    Args:
+        within: The taxa, one of which is said to hold the photograph.
+        inside: Calibrated probability of all of them.
+        instead: What would have been answered without them.
+        probability: Of that.
+    """
+    return (
+        f"the network contradicts that this lies within {' or '.join(within)}: it gives {percent(inside)} to that, and "
+        f"would have said {instead} ({percent(probability)})"
+    )
+
+
+def unlike(novelty: Mapping[str, Any]) -> str | None:
+    """That a photograph looks less like any known species than nearly all photographs of these do, where it does."""
+    if novelty["known"] > UNLIKE:
+        return None
+    found = "" if novelty["novel"] is None else f" and {100 * novelty['novel']:.0f} % of those of unknown genera"
+    return (
+        f"maybe a species that the model does not know: only {100 * novelty['known']:.2g} % of photographs of "
+        f"known species{found} look so unlike them"
+    )
+
+
+def alarm(watched: Mapping[str, Any]) -> str:
+    """That a watched taxon is probable enough to be looked at."""
+    guess = ", which was not calibrated" if watched["basis"] == "asked" else ""
+    return (
+        f"ALARM, watched: {watched['lineage']} has {100 * watched['probability']:.2g} % "
+        f"(alarm from {100 * watched['threshold']:.2g} %{guess})"
+    )
