@@ -17,6 +17,7 @@ PARTS: Final = {
     "growth": "the photo index and the comparison of snapshots, within 2 GiB of memory",
     "guarantee": "how often the promised accuracy is broken, over 1,000 resamplings",
     "novelty": "genera that training never saw, told from known ones, against the maximum probability",
+    "together": "several photographs of one organism as one: ways of joining, and the promise, against single ones",
     "step": "the trainer's step against a bare PyTorch step of the same network and batch",
     "gpu": "the paper's networks on a GPU: the recorded step, the loader, and both together",
     "gpu_training": "the loader on a GPU machine, and the paper's training from JPEGs",
