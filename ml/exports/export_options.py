@@ -99,9 +99,17 @@ def options_of_file(path: Path, **given: Any) -> ExportOptions:  # noqa: ANN401 
         options = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ExportError(f"cannot read the options {path}: {error}") from error
-    if isinstance(options, dict) and isinstance(options.get("deployments"), str):
-        options["deployments"] = rows_of_csv(path.parent / options["deployments"])
-    return ExportOptions.of(options, **given)
+    return ExportOptions.of(with_tables(options, folder=path.parent) if isinstance(options, dict) else options, **given)
+
+
+def with_tables(options: Mapping[str, Any], *, folder: Path) -> dict[str, Any]:
+    """Options of a file in which `deployments` may be the name of a CSV file in its folder: with that table's rows.
+
+    Raises:
+        ExportError: the table cannot be read.
+    """
+    deployments = options.get("deployments")
+    return {**options, **({"deployments": rows_of_csv(folder / deployments)} if isinstance(deployments, str) else {})}
 
 
 def rows_of_csv(path: Path) -> list[Row]:
