@@ -70,7 +70,7 @@ class Facts:
             return cls._of(answer, options)
         except ExportError:
             raise
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError) as error:
             raise ExportError(f"the answer about {answer['photo'][:80]} is not as `identify` writes it") from error
 
     @classmethod

@@ -46,7 +46,10 @@ def plain(text: str) -> str:
 @contextmanager
 def writing(path: Path) -> Iterator[IO[str]]:
     """A text file that replaces `path` when the block succeeds."""
-    with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="") as stream:
+    with (
+        replacing(path) as partial,
+        partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream,
+    ):
         yield stream
 
 
