@@ -9,8 +9,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
+from ml.errors import PhotoError
 from ml.exports.export_files import plain
 from ml.exports.export_options import ExportError, ExportOptions, Region, region_of
+from ml.images.capture_time import captured_at
+from ml.serving.inputs import read_photograph
 
 Answer = Mapping[str, Any]
 """One answer of `ml.serving.answering.Answering.answers` with `photo` and `model`, or `{"photo", "error"}`."""
@@ -67,7 +70,7 @@ class Facts:
             return cls._of(answer, options)
         except ExportError:
             raise
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError) as error:
             raise ExportError(f"the answer about {answer['photo'][:80]} is not as `identify` writes it") from error
 
     @classmethod
@@ -129,10 +132,12 @@ def relative(photo: str, options: ExportOptions) -> str:
 def captured(photo: str, options: ExportOptions) -> datetime | None:
     """When a photograph was taken, with its offset from UTC; None where nobody knows.
 
+    Photographs that are files of this machine, since a base is given, are asked for their EXIF.
+
     Raises:
         ExportError: what was said is no date and time, or the offset is unknown.
     """
-    text = options.captured.get(photo)
+    text = options.captured.get(photo) or _by_exif(photo, options)
     if text is None:
         return None
     try:
@@ -147,6 +152,15 @@ def captured(photo: str, options: ExportOptions) -> datetime | None:
             f"{photo} was taken at {text} by a clock whose timezone is unknown: give the offset, as in +12:00"
         )
     return datetime.fromisoformat(taken.isoformat() + options.timezone)
+
+
+def _by_exif(photo: str, options: ExportOptions) -> str | None:
+    if options.base is None or _ADDRESS.match(photo):
+        return None
+    try:
+        return captured_at(read_photograph(Path(photo)))
+    except PhotoError:
+        return None
 
 
 class Distinct:
