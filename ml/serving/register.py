@@ -153,7 +153,10 @@ def signature() -> ModelSignature:
         Property("gbif", "string", required=False),
         Property("probability", "double"),
     ]
-    candidate = [Property("depth", "long"), *taxon, Property("score", "double"), Property("answered", "boolean")]
+    candidate = [
+        Property("depth", "long"), *taxon, Property("score", "double"), Property("answered", "boolean"),
+        Property("follows", "boolean"),
+    ]  # fmt: skip
     alarm = [
         Property("lineage", "string"), Property("threshold", "double"), Property("alarm", "boolean"),
         Property("basis", "string"),

@@ -162,13 +162,16 @@ def test_a_target_that_no_set_reaches_promises_nothing(served: Answering) -> Non
     assert answer["promise"]["kept"] is None
 
 
-def test_sets_of_one_species_are_said_to_be_hopeful(tmp_path: Path) -> None:
+def test_sets_of_different_individuals_promise_nothing_about_one(tmp_path: Path) -> None:
     served = version(tmp_path, observations=False)
     answer = answer_together(served, looks(3), served.plan(Question(target=0.8)))
-    assert "sets of 3 photographs of one species" in answer["promise"]["text"]
-    warning = answer["warnings"][-1]
+    promise, warning = answer["promise"], answer["warnings"][-1]
+    assert promise["text"].startswith("nothing is promised about one organism: right 8 times in 10")
+    assert "sets of 3 photographs of different individuals" in promise["text"]
+    assert promise["kept"] is None
+    assert promise["accuracy"] is not None
     assert warning["kind"] == "joint"
-    assert "hopeful" in warning["text"]
+    assert "different individuals" in warning["text"]
 
 
 def test_earlier_versions_average_and_promise_nothing(served: Answering) -> None:
