@@ -43,6 +43,18 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def refuse_what_has_no_use(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """End with status 2 where an option would be passed over in silence."""
+    if options.output is None:
+        for name, given in (
+            ("--as", options.format), ("--export-options", options.export_options), ("--restart", options.restart),
+        ):  # fmt: skip
+            if given:
+                parser.error(f"{name} is for --output, which names a file")
+    elif options.json:
+        parser.error("--json prints answers, --output writes them: give one (a file .jsonl holds the same)")
+
+
 def model_of(options: argparse.Namespace) -> Model:
     """Which version is asked: `--model NAME[@ALIAS|/VERSION]`, else `--model-name` and `--alias`."""
     if options.model is None:

@@ -21,7 +21,7 @@ if __name__ == "__main__":
     end_by_signals()
 
 from ml.errors import MlError, PhotoError
-from ml.identify.arguments import build_parser, model_of
+from ml.identify.arguments import build_parser, model_of, refuse_what_has_no_use
 from ml.identify.asking import asked_of_network, asked_of_page_or_network
 from ml.identify.organisms import By, Organism, grouped
 from ml.identify.photographs import Photograph, named
@@ -40,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if not options.photo and options.table is None:
         parser.error("name photographs, folders or addresses, or a --table of them")
+    refuse_what_has_no_use(parser, options)
     try:
         return _run(options)
     except MlError as error:
@@ -96,6 +97,8 @@ def _photographs(options: argparse.Namespace) -> Iterator[Photograph]:
         elif sys.stdin is None:
             yield Photograph(name=NAME, source=PhotoError("standard input is closed"))
         else:
+            if sys.stdin.isatty():
+                complain("names of photographs, one a line; Ctrl-D ends them")
             yield from from_standard_input(sys.stdin.buffer)
     if options.table is not None:
         from ml.identify.photo_table import in_table  # noqa: PLC0415

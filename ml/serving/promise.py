@@ -167,7 +167,7 @@ def read_judged(path: Path, *, photos: int) -> dict[float, Judged]:
         DataError: it is missing or damaged.
     """
     try:
-        rows = pq.read_table(path).to_pylist()
+        rows = pq.ParquetFile(path).read().to_pylist()
         return {
             row["target"]: Judged(row["accuracy"], row.get("accuracy_low"), row.get("accuracy_high"), photos)
             for row in rows

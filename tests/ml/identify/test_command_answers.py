@@ -218,7 +218,16 @@ def test_the_help_is_shown_before_anything_slow_is_loaded() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["a.jpg", "--together", "--together-by", "folder"], ["a.jpg", "--as", "pdf"], ["--timeout", "0"]]
+    "arguments",
+    [
+        [],
+        ["a.jpg", "--together", "--together-by", "folder"],
+        ["a.jpg", "--as", "pdf"],
+        ["--timeout", "0"],
+        ["a.jpg", "--as", "csv"],
+        ["a.jpg", "--restart"],
+        ["a.jpg", "--json", "--output", "a.csv"],
+    ],
 )
 def test_a_wrong_call_ends_with_status_2_in_one_line(arguments: list[str], capsys: Captured) -> None:
     with pytest.raises(SystemExit) as ended:
