@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import io
 import json
 import os
 import shlex
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import mlflow
+import pyarrow.parquet as pq
 import pytest
 import uvicorn
 from mlflow.models.cli import commands as mlflow_models
@@ -27,7 +29,7 @@ from tests.ml.images.test_capture_time import dated
 from tests.ml.page.page_server import released, serving
 from tests.ml.specificity_fixtures import release
 
-SERVING, EXPORTS = "docs/serving.md", "docs/identify-exports.md"
+ASKING, SERVING, EXPORTS = "docs/identify.md", "docs/serving.md", "docs/identify-exports.md"
 STARTED = {"mlflow", "naturewatch", "export"}
 """Commands of the page about servers that start one, which the tests do for themselves."""
 
@@ -114,6 +116,45 @@ def test_python_asks_both_servers_as_printed(
     assert [line.split(" ")[0] for line in said[-2:]] == ["PHOTO.jpg", "other.heic"]
     with zipfile.ZipFile(here / "identifications.zip") as archive:
         assert set(archive.namelist()) == {"identifications.csv", "unanswered.csv"}
+
+
+def test_the_model_is_asked_as_printed(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec, _ = release()
+    model = ["--tracking-uri", spec.tracking.uri, "--model-name", spec.model_name, "--alias", "challenger"]
+    photograph = (here / "PHOTO.jpg").read_bytes()
+    for name in ("flower.jpg", "leaf.jpg", "bark.jpg", "my-folder/one.jpg", "my-folder/two.jpg"):
+        (here / name).parent.mkdir(exist_ok=True)
+        (here / name).write_bytes(photograph)
+    (here / "names.csv").write_text("scientific_name,common_name,language\nAves,Vögel,de\n", encoding="utf-8")
+    (here / "survey.csv").write_text("photo,organism\nflower.jpg,1\nleaf.jpg,1\nbark.jpg,2\n", encoding="utf-8")
+    said = {}
+    for command in printed():
+        if command.block.page != ASKING or command.words[0] == "source":
+            continue
+        words = list(command.words)
+        if words[0] == "find":
+            pipe = words.index("|")
+            found = subprocess.run(words[:pipe], cwd=here, capture_output=True, check=True).stdout
+            assert found.count(b"\0") == 2
+            monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(found)))
+            words = words[pipe + 1 :]
+        assert words[:2] == ["naturewatch", "identify"]
+        assert main([*words[2:], *model]) == 0, shlex.join(words)
+        said[shlex.join(words[2:])] = capsys.readouterr().out
+    assert len(said) == 12
+    (named,) = (text for line, text in said.items() if "names.csv" in line)
+    assert "Vögel" in named
+    (filtered,) = (text for line, text in said.items() if "Aves" in line)
+    assert "nothing is promised within" in " ".join(filtered.split())
+    (together,) = (text for line, text in said.items() if line.endswith("--together"))
+    assert "(3 photographs)" in together.splitlines()[0]
+    (organisms,) = (text for line, text in said.items() if "survey.csv" in line)
+    assert organisms.count("tiny version") == 2
+    with (here / "answers.csv").open() as stream:
+        assert [Path(row["photo"]).name for row in csv.DictReader(stream)] == ["one.jpg", "two.jpg"]
+    assert pq.read_metadata(here / "answers.parquet").num_rows == 2
 
 
 def test_exports_are_written_as_printed(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

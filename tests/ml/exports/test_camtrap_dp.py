@@ -179,7 +179,7 @@ def test_the_camera_says_when_a_photograph_was_taken(tmp_path: Path, monkeypatch
         ({"deployments": [{**ROW, "cameraTilt": "down"}]}, "cameraTilt must be a number from -90 to 90, not 'down'"),
         ({"deployments": [{**ROW, "cameraDelay": "1.5"}]}, "cameraDelay must be a number"),
         ({"deployments": [{**ROW, "baitUse": "fish"}]}, "baitUse must be true or false"),
-        ({"deployments": [{**ROW, "featureType": "road"}]}, "featureType must be one of roadPaved, "),
+        ({"deployments": [{**ROW, "featureType": "street"}]}, "featureType must be one of roadPaved, "),
         ({"metadata": {**METADATA, "contributors": [{"title": "me", "role": "boss"}]}}, "one of contact, "),
         ({"metadata": {**METADATA, "licenses": [{"name": "CC0-1.0"}]}}, "scope data and one with the scope media"),
         ({"metadata": {**METADATA, "version": float("nan")}}, "cannot be written as JSON"),
