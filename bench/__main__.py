@@ -17,6 +17,7 @@ PARTS: Final = {
     "growth": "the photo index and the comparison of snapshots, within 2 GiB of memory",
     "guarantee": "how often the promised accuracy is broken, over 1,000 resamplings",
     "novelty": "genera that training never saw, told from known ones, against the maximum probability",
+    "together": "several photographs of one organism as one: ways of joining, and the promise, against single ones",
     "step": "the trainer's step against a bare PyTorch step of the same network and batch",
     "gpu": "the paper's networks on a GPU: the recorded step, the loader, and both together",
     "gpu_training": "the loader on a GPU machine, and the paper's training from JPEGs",
@@ -27,7 +28,9 @@ PARTS: Final = {
     "twelve_weeks": "twelve refreshes of a drawn world with an outage, shuffled names, a split and a merge",
     "refresh": "a refresh that goes on from its champion, against training from nothing, on real photographs",
     "refresh_twice": "a refresh of an unchanged snapshot: photo requests, what the automation asks for, time",
+    "identify_start": "one photograph: a new process, a warm one, a running page, against the bare network",
     "leakage": "what the perceptual hash recognises among real photographs",
+    "identify_folder": "1,000 photographs in one folder: rate, memory, a killed run, against the bare network",
     "ui": "`naturewatch ui`: seconds until it is ready, memory, and seconds to its end after a signal",
 }
 """The parts: each is the module `bench.<part>` with `run(*, folder, runs) -> Report`."""

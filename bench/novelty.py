@@ -18,7 +18,7 @@ from ml.devices import Device
 from ml.evaluation.class_sums import ClassSums
 from ml.evaluation.reliability import clopper_pearson
 from ml.images.photograph import upright_pixels
-from ml.images.views import resize, standardise
+from ml.images.views import Box, resize, standardise
 from ml.networks.description import NetworkSpec
 from ml.networks.inference import seen_boxes
 from ml.networks.network import build
@@ -99,21 +99,22 @@ def read_lineages(table: Path) -> npt.NDArray[np.str_]:
     return np.array([[row[rank] or f"? of {row['family']}" for rank in RANKS] for row in rows])
 
 
-def features_of(table: Path, kept: Path) -> Singles:
-    """Pooled features of the central crop. Shape: photographs x 1280."""
+def features_of(table: Path, kept: Path, *, part: Box | None = None) -> Singles:
+    """Pooled features of a part of each photograph, by default of the central crop. Shape: photographs x 1280."""
     if kept.exists():
         features: Singles = np.load(kept)
         return features
     torch.manual_seed(0)
     network = build(NetworkSpec(backbone=PACKAGE_BACKBONE, classes=2, image_size=SIDE)).eval()
     initialise(network, source="package")
+    boxes = seen_boxes(network.spec) if part is None else [part]
     with table.open(encoding="utf-8", newline="") as file:
         paths = [table.parent / row["path"] for row in csv.DictReader(file)]
     found = []
     with torch.inference_mode():
         for begin in range(0, len(paths), BATCH):
             parts = [
-                resize(upright_pixels(path.read_bytes()), boxes=seen_boxes(network.spec), image_size=SIDE)
+                resize(upright_pixels(path.read_bytes()), boxes=boxes, image_size=SIDE)
                 for path in paths[begin : begin + BATCH]
             ]
             pixels = PROCESSOR.pixels(torch.from_numpy(np.stack(parts)))
@@ -134,7 +135,7 @@ def left_out(features: Singles, lineages: npt.NDArray[np.str_], *, seed: int) ->
     train, calibration, evaluation = drawn >= VALIDATION, drawn < VALIDATION / 2, (drawn >= VALIDATION / 2)
     evaluation &= drawn < VALIDATION
     inputs, targets = torch.from_numpy(known[train]), torch.from_numpy(labels[train].astype(np.int64))
-    weight, bias = _fitted(inputs, targets, classes=tree.class_count)
+    weight, bias = fitted_head(inputs, targets, classes=tree.class_count)
     sums = ClassSums(tree.class_count)
     sums.add(inputs, targets)
     means = sums.means()
@@ -159,7 +160,7 @@ def left_out(features: Singles, lineages: npt.NDArray[np.str_], *, seed: int) ->
     )
 
 
-def _fitted(features: torch.Tensor, labels: torch.Tensor, *, classes: int) -> tuple[torch.Tensor, torch.Tensor]:
+def fitted_head(features: torch.Tensor, labels: torch.Tensor, *, classes: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Weight and bias of a linear head for features as they are."""
     folds = torch.zeros_like(labels)
     rows = Held(features, labels, folds)

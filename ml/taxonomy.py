@@ -93,8 +93,7 @@ class Taxonomy:
         """
         try:
             # `read_table` would load pandas where it is installed.
-            with pq.ParquetFile(path) as file:
-                table = file.read()
+            table = pq.ParquetFile(path).read()
         except (OSError, pa.ArrowException) as error:
             raise TaxonomyError(f"cannot read the taxonomy {path}: {error}") from error
         missing = [name for name in _COLUMNS if name not in table.column_names]

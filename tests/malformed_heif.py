@@ -13,7 +13,8 @@ from tests.malformed import Case, Pixels
 from tests.malformed_pieces import GREY, PIXELS, SIZE, cut, exif, flipped, picture, saved, turned
 
 NEAR = 4.0
-TOO_LARGE = "pixels are more than|pixels, more than"
+TOO_LARGE = "pixels are more than|pixels, more than|double references"
+"""Some versions of libheif refuse a tile that is named twice before its size is asked for."""
 
 
 def heic(*images: Image.Image, **options: Any) -> bytes:  # noqa: ANN401 (of pillow-heif)

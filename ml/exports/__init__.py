@@ -2,8 +2,8 @@
 
     write(format="darwin-core", answers=answers, path=Path("identifications.csv"))
 
-Answers are the dictionaries of `naturewatch identify --json`, read once and one by one, so that a million of them need
-no memory. Files are complete or absent.
+Answers are the dictionaries of `naturewatch identify --json`, read once and one by one; all that is kept of one is its
+identifier. Files are complete or absent.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,9 +13,9 @@ from typing import Final, NamedTuple
 from ml.exports import camtrap_dp, darwin_core, timelapse
 from ml.exports.answer_facts import Answer
 from ml.exports.export_files import Written
-from ml.exports.export_options import ExportError, ExportOptions
+from ml.exports.export_options import ExportError, ExportOptions, options_of_file
 
-__all__ = ["FORMATS", "ExportError", "ExportOptions", "Format", "Written", "write"]
+__all__ = ["FORMATS", "ExportError", "ExportOptions", "Format", "Written", "options_of_file", "write"]
 
 
 class Format(NamedTuple):

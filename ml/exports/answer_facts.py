@@ -9,8 +9,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
+from ml.errors import PhotoError
 from ml.exports.export_files import plain
 from ml.exports.export_options import ExportError, ExportOptions, Region, region_of
+from ml.images.capture_time import captured_at
+from ml.serving.inputs import read_photograph
 
 Answer = Mapping[str, Any]
 """One answer of `ml.serving.answering.Answering.answers` with `photo` and `model`, or `{"photo", "error"}`."""
@@ -49,6 +52,8 @@ class Facts:
     """The version in words: `NatureWatch naturewatch version 12`."""
     model_uri: str
     region: Region | None
+    stopped: str | None
+    """Where the answer stops and why, in the model's words."""
     remarks: str
     """The probability and what is promised about it, in words."""
     identity: str
@@ -67,7 +72,7 @@ class Facts:
             return cls._of(answer, options)
         except ExportError:
             raise
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError) as error:
             raise ExportError(f"the answer about {answer['photo'][:80]} is not as `identify` writes it") from error
 
     @classmethod
@@ -89,7 +94,7 @@ class Facts:
             kingdom_probability=_probability(lineage[0] if lineage else _first(answer)),
             common_name=answer.get("common_name") if taxon is not None and taxon["name"] == answer["taxon"] else None,
             model=model, model_uri=uri, region=None if region is None else region_of(region),
-            remarks="" if error is not None else _remarks(answer, taxon),
+            stopped=_stopped(answer), remarks="" if error is not None else _remarks(answer, taxon),
             identity=_identity(answer, photos, uri, options),
         )  # fmt: skip
 
@@ -101,7 +106,7 @@ class Facts:
     @property
     def why_unanswered(self) -> str:
         """Why there is none, in words."""
-        return self.error or f"not sure of any kingdom; {self.remarks}"
+        return self.error or self.stopped or f"not sure of any kingdom; {self.remarks}"
 
 
 def relative(photo: str, options: ExportOptions) -> str:
@@ -129,10 +134,12 @@ def relative(photo: str, options: ExportOptions) -> str:
 def captured(photo: str, options: ExportOptions) -> datetime | None:
     """When a photograph was taken, with its offset from UTC; None where nobody knows.
 
+    Photographs that are files of this machine, since a base is given, are asked for their EXIF.
+
     Raises:
         ExportError: what was said is no date and time, or the offset is unknown.
     """
-    text = options.captured.get(photo)
+    text = options.captured.get(photo) or _by_exif(photo, options)
     if text is None:
         return None
     try:
@@ -147,6 +154,15 @@ def captured(photo: str, options: ExportOptions) -> datetime | None:
             f"{photo} was taken at {text} by a clock whose timezone is unknown: give the offset, as in +12:00"
         )
     return datetime.fromisoformat(taken.isoformat() + options.timezone)
+
+
+def _by_exif(photo: str, options: ExportOptions) -> str | None:
+    if options.base is None or _ADDRESS.match(photo):
+        return None
+    try:
+        return captured_at(read_photograph(Path(photo)))
+    except PhotoError:
+        return None
 
 
 class Distinct:
@@ -196,6 +212,11 @@ def _probability(taxon: Mapping[str, Any] | None) -> float | None:
 def _first(answer: Answer) -> Mapping[str, Any] | None:
     path = answer.get("path") or ()
     return path[0] if path else None
+
+
+def _stopped(answer: Answer) -> str | None:
+    text = (answer.get("stop") or {}).get("text")
+    return None if text is None else str(text)
 
 
 def _remarks(answer: Answer, taxon: Mapping[str, Any] | None) -> str:

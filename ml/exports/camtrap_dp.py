@@ -31,6 +31,7 @@ _MEDIA_TYPES: Final = {
 SAMPLING_DESIGNS: Final = (
     "simpleRandom", "systematicRandom", "clusteredRandom", "experimental", "targeted", "opportunistic",
 )  # fmt: skip
+ROLES: Final = ("contact", "principalInvestigator", "rightsHolder", "publisher", "contributor")
 CAPTURE_METHODS: Final = ("activityDetection", "timeLapse")
 _ASKED: Final = (
     "Camtrap DP needs metadata that only you know: {missing}. Give an object such as "
@@ -64,7 +65,12 @@ def write(answers: Iterable[Answer], path: Path, options: ExportOptions) -> Writ
             for deployment in deployments.values():
                 table.add(deployment.row)
         descriptor = _descriptor(metadata, list(deployments.values()), counted, options)
-        (folder / _PACKAGE).write_text(json.dumps(descriptor, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        try:
+            text = json.dumps(descriptor, ensure_ascii=False, indent=2, allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ExportError(f"the metadata cannot be written as JSON: {error}") from error
+        with writing(folder / _PACKAGE) as stream:
+            stream.write(text + "\n")
     return Written((path,), counted.answered, counted.unanswered)
 
 
@@ -106,7 +112,8 @@ def _fill(
 def _medium(facts: Facts, path: str, time: datetime | None, deployments: dict[str, Deployment]) -> dict[str, Any]:
     if time is None:
         raise ExportError(
-            f"when was {path} taken? Camtrap DP demands the time of every photograph: give it as ISO 8601 in `captured`"
+            f"when was {path} taken? Camtrap DP demands the time of every photograph, and this one does not say: give "
+            "it as ISO 8601 in the option captured"
         )
     if path.startswith((".", "/", "~")) or ".." in path:
         raise ExportError(f"Camtrap DP takes no path that begins with a dot or holds two in a row: {path}")
@@ -187,9 +194,20 @@ def _checked(metadata: Row) -> Row:
     if project["samplingDesign"] not in SAMPLING_DESIGNS:
         raise ExportError(f"project.samplingDesign must be one of {', '.join(SAMPLING_DESIGNS)}")
     methods = project["captureMethod"]
-    if not isinstance(methods, list) or not set(methods) <= set(CAPTURE_METHODS):
+    if not isinstance(methods, list) or not all(method in CAPTURE_METHODS for method in methods):
         raise ExportError(f"project.captureMethod must be a list of {' or '.join(CAPTURE_METHODS)}")
+    if any(each.get("role", ROLES[0]) not in ROLES for each in contributors or ()):
+        raise ExportError(f"the role of a contributor must be one of {', '.join(ROLES)}")
+    licences = metadata.get("licenses")
+    if licences is not None and _scopes(licences) != {"data", "media"}:
+        raise ExportError("licenses must name one with the scope data and one with the scope media, or be left out")
     return metadata
+
+
+def _scopes(licences: object) -> set[str]:
+    """What licences are for."""
+    listed = licences if isinstance(licences, list) else []
+    return {str(each.get("scope")) if isinstance(each, dict) else "" for each in listed}
 
 
 def _descriptor(

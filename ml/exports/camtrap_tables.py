@@ -27,6 +27,16 @@ OBSERVATIONS: Final = (
     "bboxHeight", "classificationMethod", "classifiedBy", "classificationTimestamp", "classificationProbability",
     "observationTags", "observationComments",
 )  # fmt: skip
+FEATURES: Final = (
+    "roadPaved", "roadDirt", "trailHiking", "trailGame", "roadUnderpass", "roadOverpass", "roadBridge", "culvert",
+    "burrow", "nestSite", "carcass", "waterSource", "fruitingTree",
+)  # fmt: skip
+_NUMBERS: Final = {
+    "coordinateUncertainty": (1, 1e9), "cameraDelay": (0, 1e9), "cameraHeight": (0, 1e9), "cameraDepth": (0, 1e9),
+    "cameraTilt": (-90, 90), "cameraHeading": (0, 360), "detectionDistance": (0, 1e9),
+}  # fmt: skip
+_WHOLE: Final = frozenset({"coordinateUncertainty", "cameraDelay", "cameraTilt", "cameraHeading"})
+_TRUTHS: Final = frozenset({"timestampIssues", "baitUse"})
 REQUIRED: Final = ("deploymentID", "latitude", "longitude", "deploymentStart", "deploymentEnd")
 """Of a deployment."""
 
@@ -87,16 +97,35 @@ def written(time: datetime) -> str:
 def _deployment(row: Row, where: str) -> Deployment:
     if unknown := [name for name in row if name not in DEPLOYMENTS]:
         raise ExportError(f"{where} has a column that Camtrap DP does not know: {str(unknown[0])[:40]!r}")
-    if missing := [name for name in REQUIRED if row.get(name) in {None, ""}]:
+    if missing := [name for name in REQUIRED if row.get(name) is None or row[name] == ""]:
         raise ExportError(f"{where} lacks {', '.join(missing)}, which Camtrap DP demands")
     start, end = _time(row, "deploymentStart", where), _time(row, "deploymentEnd", where)
     if end < start:
         raise ExportError(f"{where} ends before it starts")
+    for name, value in row.items():
+        if value is not None and value != "":
+            _check(name, str(value), where)
     return Deployment(
         name=str(row["deploymentID"]), latitude=_degrees(row, "latitude", 90, where),
         longitude=_degrees(row, "longitude", 180, where), start=start, end=end,
         row={**row, "deploymentStart": written(start), "deploymentEnd": written(end)},
     )  # fmt: skip
+
+
+def _check(name: str, text: str, where: str) -> None:
+    """Refuse an optional value that the standard's schema would refuse."""
+    if name in _NUMBERS:
+        least, most = _NUMBERS[name]
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not least <= number <= most or (name in _WHOLE and number != int(number)):
+            raise ExportError(f"{where}: {name} must be a number from {least:g} to {most:g}, not {text[:40]!r}")
+    elif name in _TRUTHS and text not in {"true", "false"}:
+        raise ExportError(f"{where}: {name} must be true or false, not {text[:40]!r}")
+    elif name == "featureType" and text not in FEATURES:
+        raise ExportError(f"{where}: featureType must be one of {', '.join(FEATURES)}")
 
 
 def _degrees(row: Row, name: str, most: float, where: str) -> float:

@@ -1,7 +1,6 @@
 """How exports come onto the disk: whole or not at all, as a folder or as one ZIP file, in UTF-8."""
 
 import csv
-import io
 import shutil
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -47,7 +46,10 @@ def plain(text: str) -> str:
 @contextmanager
 def writing(path: Path) -> Iterator[IO[str]]:
     """A text file that replaces `path` when the block succeeds."""
-    with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="") as stream:
+    with (
+        replacing(path) as partial,
+        partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream,
+    ):
         yield stream
 
 
@@ -87,23 +89,3 @@ def package(path: Path, *, marker: str) -> Iterator[Path]:
             shutil.rmtree(earlier, ignore_errors=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def rows_of_csv(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file with a header, such as a person writes in a spreadsheet.
-
-    Raises:
-        ExportError: it cannot be read as one.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ExportError(f"cannot read {path}: {error}") from error
-    dialect = ";" if ";" in text.partition("\n")[0] and "," not in text.partition("\n")[0] else ","
-    try:
-        rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=dialect, strict=True))
-    except csv.Error as error:
-        raise ExportError(f"{path} is no CSV file: {error}") from error
-    if any(None in row or None in row.values() for row in rows):
-        raise ExportError(f"{path} has rows that are longer or shorter than its header")
-    return rows

@@ -1,5 +1,7 @@
 """What an export is told beside the answers, and the error that says what is missing. Nothing of it is guessed."""
 
+import csv
+import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -81,6 +83,50 @@ class ExportOptions:
             name: _READERS[name](name, value) for name, value in asked.items() if name not in given
         }
         return cls(**values, **given)
+
+
+def options_of_file(path: Path, **given: Any) -> ExportOptions:  # noqa: ANN401 (any of the fields)
+    """The options in a JSON file, where `deployments` may be the name of a CSV file in the same folder.
+
+    Args:
+        path: The file.
+        given: Fields that the caller sets itself, which win.
+
+    Raises:
+        ExportError: a file cannot be read, or an option is unknown or makes no sense.
+    """
+    try:
+        options = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ExportError(f"cannot read the options {path}: {error}") from error
+    return ExportOptions.of(with_tables(options, folder=path.parent) if isinstance(options, dict) else options, **given)
+
+
+def with_tables(options: Mapping[str, Any], *, folder: Path) -> dict[str, Any]:
+    """Options of a file in which `deployments` may be the name of a CSV file in its folder: with that table's rows.
+
+    Raises:
+        ExportError: the table cannot be read.
+    """
+    deployments = options.get("deployments")
+    return {**options, **({"deployments": rows_of_csv(folder / deployments)} if isinstance(deployments, str) else {})}
+
+
+def rows_of_csv(path: Path) -> list[Row]:
+    """The rows of a CSV file with a header, such as a person writes in a spreadsheet, with commas or semicolons.
+
+    Raises:
+        ExportError: it cannot be read as one.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        header = text.partition("\n")[0]
+        rows = list(csv.DictReader(text.splitlines(), delimiter=";" if header.count(";") > header.count(",") else ","))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ExportError(f"cannot read {path} as a CSV file in UTF-8: {error}") from error
+    if any(None in row or None in row.values() for row in rows):
+        raise ExportError(f"{path} has rows that are longer or shorter than its header")
+    return list(rows)
 
 
 def region_of(value: object) -> Region:

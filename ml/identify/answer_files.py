@@ -118,7 +118,8 @@ class Destination:
     def _export(self, answers: Iterable[Answer], *, identified: datetime) -> None:
         from ml.exports import ExportOptions, write  # noqa: PLC0415 (only where one is written)
 
-        options = ExportOptions.of({"identified": identified.isoformat(), **(self.options or {})})
+        known = {"identified": identified.isoformat(), "base": str(self.path.parent)}
+        options = ExportOptions.of({**known, **(self.options or {})})
         write(format=self.format, answers=answers, path=self.path, options=options)
 
 
@@ -136,4 +137,6 @@ def _object(path: Path) -> Mapping[str, object]:
         raise DestinationError(f"cannot read the options {path}: {error}") from error
     if not isinstance(options, dict):
         raise DestinationError(f"{path} must hold an object of names and values")
-    return options
+    from ml.exports.export_options import with_tables  # noqa: PLC0415 (only where one is given)
+
+    return with_tables(options, folder=path.parent)

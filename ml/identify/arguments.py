@@ -43,6 +43,18 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def refuse_what_has_no_use(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """End with status 2 where an option would be passed over in silence."""
+    if options.output is None:
+        for name, given in (
+            ("--as", options.format), ("--export-options", options.export_options), ("--restart", options.restart),
+        ):  # fmt: skip
+            if given:
+                parser.error(f"{name} is for --output, which names a file")
+    elif options.json:
+        parser.error("--json prints answers, --output writes them: give one (a file .jsonl holds the same)")
+
+
 def model_of(options: argparse.Namespace) -> Model:
     """Which version is asked: `--model NAME[@ALIAS|/VERSION]`, else `--model-name` and `--alias`."""
     if options.model is None:
@@ -101,6 +113,13 @@ def _add_question(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--literal", action="store_true", help="--within rules out the others without conditioning on it (the paper)"
     )
+    group.add_argument(
+        "--watch",
+        action="append",
+        metavar="TAXON[=PROBABILITY]",
+        help="a taxon to keep an eye on beside the model's own watch list, with an alarm from a probability on; "
+        "repeatable",
+    )
     group.add_argument("--top", type=int, default=5, help="how many species to list (default 5)")
     group.add_argument(
         "--region",
@@ -114,6 +133,13 @@ def _add_question(parser: argparse.ArgumentParser) -> None:
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("output")
+    group.add_argument(
+        "--names",
+        type=Path,
+        metavar="FILE.csv",
+        help="common names: columns `scientific_name` or `taxon_key`, `common_name`, and `language` where it has one",
+    )
+    group.add_argument("--language", default="en", help="which common names to take (default en)")
     group.add_argument("--json", action="store_true", help="print a JSON array with an answer or an error for each")
     group.add_argument(
         "--output",

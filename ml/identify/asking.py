@@ -31,8 +31,13 @@ def asked_of_network(
 
     def load() -> Identification:
         model = model_of(options)
+        names = None
+        if options.names is not None:
+            from ml.serving.common_names import CommonNames  # noqa: PLC0415 (only where there are some)
+
+            names = CommonNames.read(options.names, language=options.language)
         found = version or find(uri=options.tracking_uri, name=model.name, alias=model.alias)
-        return Identification.of_version(found, uri=options.tracking_uri, question=question)
+        return Identification.of_version(found, uri=options.tracking_uri, question=question, names=names)
 
     return lambda members: by_network(members, reader=reader, question=question, load=load)
 

@@ -5,11 +5,13 @@ Each photograph gets an answer or an error, in order, written as soon as it is k
 
 import argparse
 import dataclasses
+import hashlib
 import itertools
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from ml.ending import CLOSED, ENDING, complain, end_by_signals, printable
@@ -19,7 +21,7 @@ if __name__ == "__main__":
     end_by_signals()
 
 from ml.errors import MlError, PhotoError
-from ml.identify.arguments import build_parser, model_of
+from ml.identify.arguments import build_parser, model_of, refuse_what_has_no_use
 from ml.identify.asking import asked_of_network, asked_of_page_or_network
 from ml.identify.organisms import By, Organism, grouped
 from ml.identify.photographs import Photograph, named
@@ -38,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if not options.photo and options.table is None:
         parser.error("name photographs, folders or addresses, or a --table of them")
+    refuse_what_has_no_use(parser, options)
     try:
         return _run(options)
     except MlError as error:
@@ -73,6 +76,7 @@ def _question(options: argparse.Namespace) -> "Question":
             "top": options.top,
             "region": options.region,
             "embedding": options.embedding,
+            "watch": options.watch,
         }
     )
 
@@ -93,6 +97,8 @@ def _photographs(options: argparse.Namespace) -> Iterator[Photograph]:
         elif sys.stdin is None:
             yield Photograph(name=NAME, source=PhotoError("standard input is closed"))
         else:
+            if sys.stdin.isatty():
+                complain("names of photographs, one a line; Ctrl-D ends them")
             yield from from_standard_input(sys.stdin.buffer)
     if options.table is not None:
         from ml.identify.photo_table import in_table  # noqa: PLC0415
@@ -116,7 +122,9 @@ def _print(options: argparse.Namespace, organisms: Iterator[Organism], *, reader
         ENDING.callback(output.abandon)
         stack.enter_context(bar)
         ask = asked_of_network(options, reader=reader, question=question)
-        if options.running is not None and not options.no_server and _grouping(options) == "photograph":
+        elsewhere = options.running is not None and not options.no_server
+        # A page has names of its own, and photographs of one organism come one by one.
+        if elsewhere and options.names is None and _grouping(options) == "photograph":
             ask = asked_of_page_or_network(options, reader=reader, question=question)
         for name, found in itertools.chain.from_iterable(answered(listed, reader=reader, ask=ask)):
             photos += 1
@@ -149,6 +157,9 @@ def _write(options: argparse.Namespace, organisms: Iterator[Organism], *, reader
         "model": f"{version.name} version {version.number}",
         **dataclasses.asdict(question),
         "together": _grouping(options),
+        "names": None
+        if options.names is None
+        else [hashlib.sha256(options.names.read_bytes()).hexdigest(), options.language],
     }
     listed, total = _listed(options, organisms, wanted=seen_by_somebody())
     ask = asked_of_network(options, reader=reader, question=question, version=version)
@@ -162,6 +173,14 @@ def _write(options: argparse.Namespace, organisms: Iterator[Organism], *, reader
     answers = outcome.organisms - outcome.failures
     complain(f"{answers:,} of {outcome.organisms:,} {what} answered{earlier}: {destination.path}")
     return 1 if outcome.failures else 0
+
+
+def _digest(names: Path) -> str:
+    try:
+        with names.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise MlError(f"cannot read the names {names}: {error.strerror or error}") from error
 
 
 def _listed(

@@ -132,6 +132,10 @@ def _gone_on_with(
     if not _BEGIN.startswith(start := stream.read(len(_BEGIN))) and start != _BEGIN:
         raise ResumeError(f"{path} is no journal of this command: name another output, or `--restart` replaces it")
     header, answered = _read(stream)
+    if header is not None and header.get("asked") != asked and not answered:
+        # Nothing came of what was asked, perhaps because the model could not answer it.
+        stream.truncate(0)
+        header = None
     if header is None:
         header = {"format": FORMAT, "begun": datetime.now(UTC).isoformat(timespec="seconds"), "asked": asked}
         _write(stream, [_line(header), _END])

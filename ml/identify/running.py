@@ -105,10 +105,8 @@ class RunningServer:
                 answer = content if isinstance(content, PhotoError) else next(found)
                 yield photo, answer if isinstance(answer, PhotoError) else {**answer, "photo": photo}
 
-    def ask(
-        self, photographs: Sequence[bytes], question: Question, *, together: bool = False
-    ) -> list[Answer | PhotoError]:
-        """The answers about photographs, in order; one answer where they show one organism, `together`.
+    def ask(self, photographs: Sequence[bytes], question: Question) -> list[Answer | PhotoError]:
+        """The answers about photographs, in order.
 
         Raises:
             ServerError: the server refuses, is busy, has ended, or answers with another version.
@@ -122,12 +120,12 @@ class RunningServer:
             timeout=(CONNECT_SECONDS, ANSWER_SECONDS),
             # Names of files may be no UTF-8, and are nobody else's concern.
             files=[("images", (str(number), content)) for number, content in enumerate(photographs, start=1)],
-            data={"question": json.dumps(fields), **({"together": "true"} if together else {})},
+            data={"question": json.dumps(fields)},
         )
         if not self._is_asked(said.get("model")):
             raise ServerError("has turned to another version")
         answers = said.get("answers")
-        if not isinstance(answers, list) or len(answers) != (1 if together else len(photographs)):
+        if not isinstance(answers, list) or len(answers) != len(photographs):
             raise ServerError("answered something else than was asked")
         return [_answer(answer) for answer in answers]
 

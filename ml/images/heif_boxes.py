@@ -97,11 +97,12 @@ def boxes(content: bytes, *, lenient: bool = False) -> Iterator[Box]:
     position = number = 0
     while position + 8 <= len(content):
         size, kind = struct.unpack_from(">I4s", content, position)
-        begin = position + 8
+        begin, end = position + 8, position + size
         if size == 1:
-            (size,) = struct.unpack_from(">Q", content, begin)
+            end = position + struct.unpack_from(">Q", content, begin)[0]
             begin += 8
-        end = position + size if size else len(content)
+        elif size == 0:
+            end = len(content)
         if not begin <= end <= len(content):
             if lenient:
                 return

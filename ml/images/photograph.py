@@ -24,7 +24,11 @@ from ml.images.jpeg import Jpeg
 from ml.images.orientation import orientation, turned
 
 MAX_PIXELS: Final = 100_000_000
-"""Beyond it a file is taken for a decompression bomb."""
+"""Beyond it a file is taken for a decompression bomb.
+
+Decoding takes 3 bytes of memory per pixel (JPEG) to 25 (WebP with transparency). An AVIF whose stream is larger than
+its container says is bounded by libavif alone, to 268 million pixels of the stream.
+"""
 
 MOST_CHUNKS: Final = 100_000
 """Of a PNG. Programs write the pixels in pieces of 8 kilobytes or more."""
@@ -114,7 +118,7 @@ def _of_heic(content: bytes, *, max_pixels: int) -> npt.NDArray[np.uint8]:
     except PhotoError as error:
         raise PhotoError(f"a damaged photograph: {error}") from error
     _check_size(photo.width, photo.height, max_pixels=max_pixels)
-    if photo.work > heic.MOST_WORK * max_pixels:
+    if photo.work > max(heic.MOST_WORK * max_pixels, heic.LITTLE_WORK):
         raise PhotoError(f"its tiles have {photo.work:,} pixels, more than the {max_pixels:,} that are decoded")
     return np.array(_as_rgb(photo.image()), order="C")
 
@@ -153,6 +157,6 @@ def _as_rgb(image: Image.Image) -> Image.Image:
         return Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
         canvas = Image.new("RGBA", image.size, "white")
-        canvas.alpha_composite(image.convert("RGBA"))
+        canvas.alpha_composite(image if image.mode == "RGBA" else image.convert("RGBA"))
         return canvas.convert("RGB")
     return image.convert("RGB")

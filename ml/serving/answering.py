@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.serving.common_names import CommonNames
-from ml.serving.explanation import SMALL, alarm, outside, stop, unlike
+from ml.serving.explanation import SMALL, outside, stop, warnings
+from ml.serving.named_taxa import NamedTaxa
 from ml.serving.promise import Judged, Promises, read_judged
 from ml.serving.question import Question, QuestionError
 from ml.serving.taxon_pages import gbif_pages, own_names
@@ -22,7 +23,7 @@ from ml.specificity.novelty import Novelty
 from ml.specificity.operating_points import DECIMALS
 from ml.specificity.temperature import temper
 from ml.specificity.thresholds import ThresholdTable
-from ml.specificity.tree_sums import sum_up
+from ml.specificity.tree_sums import range_sums
 from ml.taxonomy import Floats, TaxonError, Taxonomy
 
 
@@ -160,7 +161,7 @@ class Answering:
         """The target that is asked for, if one is, and the threshold of each group."""
         target, table = question.target, self.thresholds
         if question.threshold is not None:
-            target, thresholds = None, np.full(len(table.groups), question.threshold)
+            target, thresholds = None, np.full(len(table.groups), float(question.threshold))
         elif target is not None:
             thresholds = table.of_groups(table.row(target))
         else:
@@ -205,9 +206,10 @@ class Answering:
               photograph's group in the version's table of thresholds.
             - `lineage`: kingdom to the answer, and `top`: the most probable species, each with rank, name, taxon_key,
               common_name, gbif and probability.
-            - `path`: likewise the candidate of each depth from 1 on, with `depth`, `score`, and whether it is
-              `answered`. At any other threshold t of the same rule the answer is the deepest entry with score >= t, or
-              else the root; t rounded to 12 decimals, as scores are.
+            - `path`: likewise the candidate of each depth from 1 on, with `depth`, `score`, whether it is `answered`,
+              and whether it `follows` from (lies below) the entry before it. At any other threshold t of the same rule
+              the answer is the deepest entry with score >= t, or else the root; t rounded to 12 decimals, as scores
+              are.
             - `stop`: where the answer stops, and why (`ml.serving.explanation.stop`).
             - `promise`: how often such answers are right (`ml.serving.promise.Promises.of`).
             - `watch`: an entry per watched taxon: its probability before `within` is applied, `lineage`, `threshold`,
@@ -218,124 +220,69 @@ class Answering:
             - `warnings`: `kind` (`watch`, `within`, `novelty`) and `text`, alarms first.
             - `embedding`, where it was asked for.
         """
-        chosen = self.choose(looks.probabilities, plan)
-        masses = sum_up(chosen.allowed, self.taxonomy)
-        species = np.argsort(-chosen.allowed, axis=1, kind="stable")[:, : plan.top]
-        watch = self._watch(chosen.tempered, plan)
-        novelty = [None] * len(watch) if self.novelty is None else self.novelty.judge(looks.embeddings)
+        chosen, taxa = self.choose(looks.probabilities, plan), self._taxa
+        masses = self._watched_masses(chosen.tempered, plan)
+        novelty = [None] * len(masses) if self.novelty is None else self.novelty.judge(looks.embeddings)
         contradictions = self._contradictions(chosen, plan)
         answers = []
-        for row, (watched, unlikeness, against) in enumerate(zip(watch, novelty, contradictions, strict=True)):
-            node, group, threshold = int(chosen.nodes[row]), int(chosen.groups[row]), float(chosen.thresholds[row])
-            path = self._path(chosen.found, row, threshold)
-            answer = {
-                **self._taxon(node),
+        for row, (node, group, threshold) in enumerate(
+            zip(chosen.nodes.tolist(), chosen.groups.tolist(), chosen.thresholds.tolist(), strict=True)
+        ):
+            path, watched = taxa.path(chosen.found, row, threshold), taxa.watch(plan.watch, masses[row])
+            answer: dict[str, Any] = {
+                **taxa.answer(node),
                 "probability": float(chosen.probabilities[row]),
                 "threshold": threshold,
                 "rule": plan.rule,
                 "group": group,
-                "lineage": [self._describe(step, float(masses[row, step])) for step in self.taxonomy.lineage(node)[1:]],
+                "lineage": taxa.lineage(node, chosen.allowed[row]),
                 "path": path,
-                "stop": self._stop(path, node, threshold, rule=plan.rule),
+                "stop": stop(
+                    path, int(self.taxonomy.depth[node]), leaf=bool(self.taxonomy.class_id[node] >= 0),
+                    threshold=threshold, rule=plan.rule,
+                ),
                 "promise": dict(plan.promises[group]),
-                "top": [
-                    self._describe(int(leaf), float(masses[row, leaf])) for leaf in self.taxonomy.leaves[species[row]]
-                ],
+                "top": taxa.top(chosen.allowed[row], plan.top),
                 "watch": watched,
-                "novelty": unlikeness,
-                "warnings": _warnings(watched, against, unlikeness),
-            }
+                "novelty": novelty[row],
+                "warnings": warnings(watched, contradictions[row], novelty[row]),
+            }  # fmt: skip
             if plan.embedding:
                 answer["embedding"] = looks.embeddings[row].tolist()
             answers.append(answer)
         return answers
 
-    def _path(self, found: Candidates, row: int, threshold: float) -> list[dict[str, Any]]:
-        """The candidates of a photograph below the root."""
-        entries = zip(found.node_ids[row, 1:], found.probabilities[row, 1:], found.scores[row, 1:], strict=True)
-        return [
-            {
-                "depth": depth,
-                **self._describe(int(node), float(probability)),
-                "score": float(score),
-                "answered": bool(score >= threshold),
-            }
-            for depth, (node, probability, score) in enumerate(entries, start=1)
-        ]
+    @cached_property
+    def _taxa(self) -> NamedTaxa:
+        return NamedTaxa(taxonomy=self.taxonomy, names=self.names, pages=self.pages)
 
-    def _stop(self, path: Sequence[dict[str, Any]], node: int, threshold: float, *, rule: Rule) -> dict[str, Any]:
-        depth = int(self.taxonomy.depth[node])
-        return stop(path, depth, leaf=bool(self.taxonomy.class_id[node] >= 0), threshold=threshold, rule=rule)
+    def _watched_masses(self, tempered: Floats, plan: Plan) -> Floats:
+        """The probability of each watched taxon, whatever the answer or `within`. Shape N x taxa."""
+        if not plan.watch:
+            return np.empty((len(tempered), 0))
+        nodes = [taxon.node for taxon in plan.watch]
+        tree = self.taxonomy
+        return np.round(range_sums(tempered, tree.leaf_begin[nodes], tree.leaf_end[nodes], tree), DECIMALS)
 
     def _contradictions(self, chosen: Chosen, plan: Plan) -> list[str | None]:
         """For each photograph what speaks against `within`."""
         if not plan.within:
             return [None] * len(chosen.nodes)
         tree = self.taxonomy
-        inside = restrict(chosen.tempered, tree, plan.within, renormalise=False).sum(axis=1)
         free = self._candidates(chosen.tempered, plan, within=())
         nodes, probabilities = select(free, plan.thresholds[self.thresholds.group_of(free)])
-        begin, end = tree.leaf_begin, tree.leaf_end
-        apart = np.ones(len(nodes), dtype=bool)
+        covered, disjoint = np.zeros(tree.class_count), np.ones(len(nodes), dtype=bool)
         for taxon in plan.within:
-            apart &= (end[nodes] <= begin[taxon]) | (end[taxon] <= begin[nodes])
+            begin, end = tree.leaf_begin[taxon], tree.leaf_end[taxon]
+            covered[begin:end] = 1
+            disjoint &= (tree.leaf_end[nodes] <= begin) | (end <= tree.leaf_begin[nodes])
+        inside = chosen.tempered @ covered
         names = [tree.name[taxon] for taxon in plan.within]
         return [
-            outside(names, float(mass), f"{tree.rank[node]} {tree.name[node]}", float(probability))
-            if against or mass < SMALL
+            outside(names, mass, f"{tree.rank[node]} {tree.name[node]}" if node else None, probability)
+            if elsewhere or mass < SMALL
             else None
-            for node, probability, mass, against in zip(nodes, probabilities, inside, apart, strict=True)
+            for node, probability, mass, elsewhere in zip(
+                nodes.tolist(), probabilities.tolist(), inside.tolist(), disjoint.tolist(), strict=True
+            )
         ]
-
-    def _watch(self, probabilities: Floats, plan: Plan) -> list[list[dict[str, Any]]]:
-        """For each photograph an entry per watched taxon, independent of the answer and of filters."""
-        nodes = [taxon.node for taxon in plan.watch]
-        masses = np.round(sum_up(probabilities, self.taxonomy)[:, nodes], DECIMALS)
-        return [
-            [
-                {
-                    **self._describe(taxon.node, float(mass)),
-                    "lineage": taxon.lineage,
-                    "threshold": taxon.threshold,
-                    "alarm": bool(mass >= round(taxon.threshold, DECIMALS)),
-                    "basis": taxon.basis,
-                }
-                for taxon, mass in zip(plan.watch, row, strict=True)
-            ]
-            for row in masses
-        ]
-
-    def _taxon(self, node: int) -> dict[str, Any]:
-        """The taxon that is answered."""
-        return {
-            "taxon": self.taxonomy.name[node],
-            "rank": self.taxonomy.rank[node],
-            "taxon_key": self.taxonomy.taxon_key[node],
-            "depth": int(self.taxonomy.depth[node]),
-            "common_name": self.names.get(node),
-            "gbif": self.pages.get(node),
-        }
-
-    def _describe(self, node: int, probability: float) -> dict[str, Any]:
-        """A taxon and how probable it is."""
-        return {
-            "rank": self.taxonomy.rank[node],
-            "name": self.taxonomy.name[node],
-            "taxon_key": self.taxonomy.taxon_key[node],
-            "common_name": self.names.get(node),
-            "gbif": self.pages.get(node),
-            "probability": probability,
-        }
-
-
-def _warnings(
-    watched: Sequence[dict[str, Any]], against: str | None, unlikeness: dict[str, float | None] | None
-) -> list[dict[str, str]]:
-    """What must not be overlooked, alarms first."""
-    warnings = [{"kind": "watch", "text": alarm(taxon)} for taxon in watched if taxon["alarm"]]
-    if against is not None:
-        warnings.append({"kind": "within", "text": against})
-    strange = None if unlikeness is None else unlike(unlikeness)
-    if strange is not None:
-        warnings.append({"kind": "novelty", "text": strange})
-    return warnings

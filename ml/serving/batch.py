@@ -4,14 +4,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import numpy as np
-
 from ml.errors import PhotoError
 from ml.serving.answer_text import Answer
-from ml.serving.answering import Answering, Looks, Plan
-from ml.serving.joint import answer_together
 
 if TYPE_CHECKING:
+    from ml.serving.answering import Answering, Looks, Plan
     from ml.serving.classifier import Views
 
 MOST_UNREADABLE: Final = 256
@@ -88,8 +85,10 @@ class Batch:
         if len(self._waiting) == self._size:
             self._through_the_network()
 
-    def answers(self, answering: Answering, plan: Plan) -> list[Named]:
+    def answers(self, answering: "Answering", plan: "Plan") -> list[Named]:
         """The name of each organism, or of its only photograph, and the answer about it or why there is none."""
+        from ml.serving.joint import answer_together  # noqa: PLC0415 (NumPy and PyArrow, which a running page spares)
+
         self._through_the_network()
         looks = _joined(self._looks)
         alone = [organism for organism in self._organisms if organism.name is None and organism.rows]
@@ -125,18 +124,22 @@ def unreadable(photographs: Iterable[Seen]) -> list[Named]:
     return batch.errors()
 
 
-def _nothing(_: "Sequence[Views]") -> Looks:
+def _nothing(_: "Sequence[Views]") -> "Looks":
     raise AssertionError("a photograph that cannot be read has no views")
 
 
-def _joined(looks: list[Looks]) -> Looks:
+def _joined(looks: "list[Looks]") -> "Looks":
+    import numpy as np  # noqa: PLC0415 (as above)
+
+    from ml.serving.answering import Looks  # noqa: PLC0415 (as above)
+
     if not looks:
         return Looks(np.empty((0, 0)), np.empty((0, 0), np.float32))
     return Looks(*(np.concatenate(parts) for parts in zip(*looks, strict=True)))
 
 
-def _part(looks: Looks, rows: list[int]) -> Looks:
-    return Looks(looks.probabilities[rows], looks.embeddings[rows])
+def _part(looks: "Looks", rows: list[int]) -> "Looks":
+    return looks._replace(probabilities=looks.probabilities[rows], embeddings=looks.embeddings[rows])
 
 
 def _no_answer(organism: _Organism) -> Named:

@@ -37,9 +37,7 @@ def apart(first: float, second: float) -> tuple[str, str]:
     return percent(first, decimals=FINEST), percent(second, decimals=FINEST)
 
 
-def stop(
-    path: Sequence[Entry], depth: int, *, leaf: bool, threshold: float, rule: str, follows: bool = True
-) -> dict[str, Any]:
+def stop(path: Sequence[Entry], depth: int, *, leaf: bool, threshold: float, rule: str) -> dict[str, Any]:
     """Where an answer stops, and why.
 
     Args:
@@ -48,7 +46,6 @@ def stop(
         leaf: Whether the answer is a species, below which nothing is.
         threshold: What the scores were compared with.
         rule: Whose scores they are.
-        follows: Whether the next candidate lies below the answer; below one half it need not.
 
     Returns:
         `reason`: `species`, `threshold`, or `unsure` where nothing is answered; `next`: the entry of `path` that would
@@ -56,14 +53,16 @@ def stop(
     """
     if leaf:
         here = path[depth - 1]
-        text = f"goes down to the {here['rank']}: {_has(here, threshold, rule=rule)}"
+        text = f"reaches the {here['rank']}: {_has(here, threshold, rule=rule)}"
         return {"reason": "species", "next": None, "text": text}
     following = path[depth]
     if depth == 0:
         text = f"names nothing: the {following['rank']} {_has(following, threshold, rule=rule)}"
         return {"reason": "unsure", "next": following, "text": text}
-    named = "" if follows else f"the most probable {following['rank']}, of another {path[depth - 1]['rank']}, "
-    text = f"stops at the {path[depth - 1]['rank']}: {named}{_has(following, threshold, rule=rule)}"
+    here = path[depth - 1]["rank"]
+    # Below one half the most probable taxon of the next depth need not be one of those below the answer.
+    other = "" if following["follows"] else f"the {following['rank']}, of another {here}, "
+    text = f"stops at the {here}: {other}{_has(following, threshold, rule=rule)}"
     return {"reason": "threshold", "next": following, "text": text}
 
 
@@ -76,18 +75,19 @@ def _has(entry: Entry, threshold: float, *, rule: str) -> str:
     return f"{entry['name']} scores {entry['score']:.4g} by the {rule} rule, and {threshold:.4g} is asked for"
 
 
-def outside(within: Sequence[str], inside: float, instead: str, probability: float) -> str:
+def outside(within: Sequence[str], inside: float, instead: str | None, probability: float) -> str:
     """That the network contradicts what is known, or said to be known.
 
     Args:
         within: The taxa, one of which is said to hold the photograph.
         inside: Calibrated probability of all of them.
-        instead: What would have been answered without them.
+        instead: What would have been answered without them; None: nothing.
         probability: Of that.
     """
+    said = "would have named nothing" if instead is None else f"would have said {instead} ({percent(probability)})"
     return (
         f"the network contradicts that this lies within {' or '.join(within)}: it gives {percent(inside)} to that, and "
-        f"would have said {instead} ({percent(probability)})"
+        f"{said}"
     )
 
 
@@ -109,3 +109,16 @@ def alarm(watched: Mapping[str, Any]) -> str:
         f"ALARM, watched: {watched['lineage']} has {100 * watched['probability']:.2g} % "
         f"(alarm from {100 * watched['threshold']:.2g} %{guess})"
     )
+
+
+def warnings(
+    watched: Sequence[Mapping[str, Any]], contradiction: str | None, novelty: Mapping[str, Any] | None
+) -> list[dict[str, str]]:
+    """What must not be overlooked, each with its `kind` and `text`: alarms, a contradiction, a strange photograph."""
+    found = [{"kind": "watch", "text": alarm(taxon)} for taxon in watched if taxon["alarm"]]
+    if contradiction is not None:
+        found.append({"kind": "within", "text": contradiction})
+    strange = None if novelty is None else unlike(novelty)
+    if strange is not None:
+        found.append({"kind": "novelty", "text": strange})
+    return found

@@ -21,6 +21,7 @@ from ml.serving.versions import Version, files_of, find_version
 if TYPE_CHECKING:
     from ml.serving.answering import Answering
     from ml.serving.classifier import Classifier, Views
+    from ml.serving.common_names import CommonNames
 
 BATCH: Final = 16
 """Photographs that go through the network together."""
@@ -40,7 +41,9 @@ class Identification:
     classifier: "Classifier"
 
     @classmethod
-    def load(cls, *, uri: str, name: str, alias: str, question: Question | None = None) -> Self:
+    def load(
+        cls, *, uri: str, name: str, alias: str, question: Question | None = None, names: "CommonNames | None" = None
+    ) -> Self:
         """The version of `name` under `alias` in the registry `uri`.
 
         Args:
@@ -48,15 +51,18 @@ class Identification:
             name: The registered model.
             alias: An alias or a version's number.
             question: What will be asked; it is checked before the network loads, which takes seconds.
+            names: Common names, which count for more than those of the version.
 
         Raises:
             ModelError: there is no such version, or it cannot be used; says what to do.
             QuestionError: the model does not know a taxon, or reaches no such target.
         """
-        return cls.of_version(find(uri=uri, name=name, alias=alias), uri=uri, question=question)
+        return cls.of_version(find(uri=uri, name=name, alias=alias), uri=uri, question=question, names=names)
 
     @classmethod
-    def of_version(cls, version: Version, *, uri: str, question: Question | None = None) -> Self:
+    def of_version(
+        cls, version: Version, *, uri: str, question: Question | None = None, names: "CommonNames | None" = None
+    ) -> Self:
         """Load a version that was found; arguments and errors are those of `load`."""
         _tell(f"reading version {version.number} of {version.name}")
         with ExitStack() as copied:
@@ -64,7 +70,7 @@ class Identification:
             artifacts = copied.enter_context(files_of(version, uri=uri))
             from ml.serving.answering import Answering  # noqa: PLC0415 (PyArrow; needed only now)
 
-            answering = Answering.read(artifacts)
+            answering = Answering.read(artifacts, names=names)
             if question is not None:
                 answering.plan(question)
             from ml.serving.classifier import Classifier  # noqa: PLC0415 (torch and timm take seconds)

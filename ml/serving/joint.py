@@ -15,7 +15,7 @@ from ml.serving.answering import Answering, Looks, Plan
 from ml.serving.explanation import percent
 from ml.serving.promise import Judged, Promises
 from ml.spec import OperatingPoint
-from ml.specificity.joint_thresholds import JointThresholds, SetThresholds
+from ml.specificity.joint_thresholds import SetThresholds
 from ml.specificity.operating_points import DECIMALS
 from ml.specificity.pooling import pool
 from ml.specificity.temperature import temper
@@ -24,6 +24,11 @@ from ml.taxonomy import Floats
 
 KIND: Final = "joint"
 """Of the warnings about answers to several photographs."""
+INDIVIDUALS: Final = (
+    "this version was calibrated with photographs of different individuals of one species: photographs of one organism "
+    "are more alike, so that the answer is surer of itself than it should be"
+)
+"""What must be known where the calibration had no photographs of one organism."""
 
 
 class Joined(NamedTuple):
@@ -41,10 +46,21 @@ class Joined(NamedTuple):
 class SetPromises(Promises):
     """What may be said about answers to several photographs: what was measured on sets of them, and nothing else."""
 
+    individuals: bool
+    """Whether the photographs of a set were of different individuals: then nothing is promised about one organism."""
+
     @cached_property
     def judged(self) -> dict[float, Judged]:
         """What each tabulated target gave."""
         return dict(self.tabulated)
+
+    def of(self, target: float | None, group: int, *, threshold: float, within: str, region: bool) -> dict[str, Any]:
+        """What is promised to the sets of a group; see `ml.serving.promise.Promises.of`."""
+        promise = super().of(target, group, threshold=threshold, within=within, region=region)
+        if not self.individuals or not promise["kept"]:
+            return promise
+        text = f"nothing is promised about one organism: {promise['text']}"
+        return {**promise, "kept": None, "text": text}
 
 
 def answer_together(answering: Answering, looks: Looks, plan: Plan) -> dict[str, Any]:
@@ -61,9 +77,9 @@ def answer_together(answering: Answering, looks: Looks, plan: Plan) -> dict[str,
 
     Returns:
         An answer as `Answering.answers` gives it of one photograph; the caller adds `photo`, the organism's name, and
-        `photos`. Of several photographs it has `thresholds`, too: `targets`, `thresholds` and `reachable` of its group,
-        which hold for so many photographs. `embedding` is the mean of the photographs'. Where less is promised than
-        about one photograph, `warnings` has an entry of the kind `joint`.
+        `photos`. Of several photographs it has `thresholds`, too, for their group and their number: `targets`, those of
+        the version's table, `thresholds`, and `reachable`, false where nothing is promised. `embedding` is the mean of
+        the photographs'. Where less is promised than about one photograph, `warnings` has an entry of the kind `joint`.
     """
     if len(looks.probabilities) == 1:
         return answering.answers(looks, plan)[0]
@@ -78,10 +94,11 @@ def answer_together(answering: Answering, looks: Looks, plan: Plan) -> dict[str,
     )
     if plan.embedding:
         answer["embedding"] = looks.embeddings.mean(axis=0).tolist()
+    promised = table.reachable[:, answer["group"]] & (joined.warning is None)
     answer["thresholds"] = {
         "targets": table.targets.tolist(),
         "thresholds": table.thresholds[:, answer["group"]].tolist(),
-        "reachable": table.reachable[:, answer["group"]].tolist(),
+        "reachable": promised.tolist(),
     }
     if joined.warning is not None:
         answer["warnings"] = [*answer["warnings"], {"kind": KIND, "text": joined.warning}]
@@ -110,17 +127,7 @@ def join(answering: Answering, probabilities: Floats, *, target: float | None) -
         text = f"{why}: their probabilities are averaged, and nothing is promised"
         return Joined(tempered.mean(axis=0, keepdims=True), None, text)
     pooled = pool(tempered[None], dependence=joint.dependence, most=size.photos)
-    return Joined(pooled, size, _hopeful(joint))
-
-
-def _hopeful(joint: JointThresholds) -> str | None:
-    """What must be known where the calibration had no photographs of one organism."""
-    if joint.basis == "observation":
-        return None
-    return (
-        "how often answers to several photographs are right was measured on photographs of different individuals of "
-        "one species: photographs of one organism are more alike, so that it is a hopeful estimate"
-    )
+    return Joined(pooled, size, None if joint.basis == "observation" else INDIVIDUALS)
 
 
 def _plan(answering: Answering, plan: Plan, joined: Joined, *, table: ThresholdTable, photos: int) -> Plan:
@@ -149,11 +156,12 @@ def _promises(answering: Answering, size: SetThresholds) -> SetPromises:
     """What was measured on sets of one size."""
     joint = answering.joint
     assert joint is not None  # noqa: S101 (there is a size of it)
-    what = "one observation" if joint.basis == "observation" else "one species"
-    unit = f"sets of {size.photos} photographs of {what}"
+    individuals = joint.basis == "species"
+    unit = f"sets of {size.photos} photographs of {'different individuals' if individuals else 'one observation'}"
     return SetPromises(
         calibration=answering.calibration.model_copy(update={"points": size.points, "groups": ()}),
         table=size.table,
+        individuals=individuals,
         tabulated={point.target: _judged(point, unit) for point in size.points},
     )
 

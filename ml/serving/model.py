@@ -25,10 +25,10 @@ from ml.serving.question import Question, Region
 
 
 class Identifier(PythonModel):
-    """Answers with a taxon, its probability, its lineage and the most probable species."""
+    """Answers with a taxon, a probability for each rank, what is promised of it, and the most probable species."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Read the artifacts: network, weights, taxonomy, thresholds and watch-list."""
+        """Read the artifacts: the network with its weights, and all that `Answering.read` reads."""
         self.paths = bool((context.model_config or {}).get("paths", True))
         self.answering = Answering.read(context.artifacts)
         self.classifier = Classifier(context.artifacts)
@@ -52,7 +52,8 @@ class Identifier(PythonModel):
                 names or keys of taxa that contain the photographs; `renormalise`, whether that conditions
                 the probabilities (default) or only rules out the others (the paper's literal reading); `top`, how many
                 species to list (default 5); `region`, left, upper, right and lower edge of the region of interest as
-                fractions of every photograph; `embedding`, whether to answer with the pooled features, too.
+                fractions of every photograph; `embedding`, whether to answer with the pooled features, too; `watch`,
+                names or keys of taxa to keep an eye on beside the version's own, each with `=PROBABILITY` or without.
 
         Returns:
             One dictionary per photograph; see `ml.serving.answering.Answering.answers`.

@@ -78,23 +78,34 @@ class Promises:
                 f"version's probabilities are off by {off} on average)"
             )
             return _promise(None, None, kept=None, text=text)
-        words = f"right {times(target)}"
-        row = self.table.position(target)
+        words, row = f"right {times(target)}", self.table.position(target)
         judged = self._judged(target, group)
         if row >= len(self.table.targets) or not self.table.reachable[row, group]:
             text = f"nothing is promised: no threshold of this version is known to be {words}{_for(judged)}"
-            return _promise(target, judged, kept=False, text=f"{text}{_measured(judged, 'the strictest was ')}")
+            return _promise(target, judged, kept=False, text=f"{text} ({_measured(judged)} at the strictest)")
         if within or region:
-            what = " and ".join(
-                [f"photographs within {within}"] * bool(within) + ["marked parts of photographs"] * region
-            )
-            text = f"set to be {words}, but nothing is promised: that was measured on whole photographs of any taxon, "
-            return _promise(target, None, kept=None, text=f"{text}not on {what}")
-        kept = None if judged is None or judged.high is None else judged.high >= target
-        if kept is False:
-            text = f"nothing is promised: meant to be {words} at this setting, but{_measured(judged, 'it was ')}"
-            return _promise(target, judged, kept=False, text=text.replace("but (", "but ").removesuffix(")"))
-        return _promise(target, judged, kept=kept, text=f"{words} at this setting{self._sure()}{_measured(judged)}")
+            how = " and ".join(["without a filter"] * bool(within) + ["on whole photographs"] * region)
+            of = " and ".join([f"within {within}"] * bool(within) + ["of a region"] * region)
+            text = f"set to be {words}, which was measured {how}: nothing is promised {of}"
+            return _promise(target, None, kept=None, text=text)
+        return self._measured(target, judged, words=words)
+
+    def _measured(self, target: float, judged: Judged | None, *, words: str) -> dict[str, Any]:
+        """What is promised of whole photographs of any taxon, by what was measured on such."""
+        here, kept = f"{words} at this setting", None
+        if judged is None:
+            text = f"{here}, on the photographs that chose it (this version kept no other measure)"
+        elif judged.high is None:
+            text = f"{here} ({_measured(judged)} that did not choose it)"
+        elif judged.high < target:
+            kept = False
+            text = f"nothing is promised: meant to be {words}, but {_measured(judged)} that did not choose the setting"
+        else:
+            kept = True
+            # What may lie below the target by chance breaks no promise, nor does it prove one.
+            doubt = "" if judged.accuracy >= target else ": too few to tell the two apart"
+            text = f"{here}{self._sure()} ({_measured(judged)} that did not choose it{doubt})"
+        return _promise(target, judged, kept=kept, text=text)
 
     def _judged(self, target: float, group: int) -> Judged | None:
         """What was measured for the group, or for all photographs, at the tabulated target that serves `target`."""
@@ -137,15 +148,12 @@ def _for(judged: Judged | None) -> str:
     return "" if judged is None or judged.of is None else f" for photographs taken for {judged.of}"
 
 
-def _measured(judged: Judged | None, who: str = "") -> str:
+def _measured(judged: Judged | None) -> str:
     if judged is None:
-        return " (never measured)"
-    between = "" if judged.low is None or judged.high is None else f", {_range(judged.low, judged.high)}"
+        return "never measured"
+    between = "" if judged.low is None or judged.high is None else f" {_range(judged.low, judged.high)},"
     of = "" if judged.of is None else f" taken for {judged.of}"
-    return (
-        f" ({who}measured {percent(judged.accuracy)}{between}, on {judged.photos:,} {judged.unit}{of} that did not "
-        f"choose it)"
-    )
+    return f"measured {percent(judged.accuracy)},{between} on {judged.photos:,} {judged.unit}{of}"
 
 
 def _range(low: float, high: float) -> str:
@@ -159,7 +167,7 @@ def read_judged(path: Path, *, photos: int) -> dict[float, Judged]:
         DataError: it is missing or damaged.
     """
     try:
-        rows = pq.read_table(path).to_pylist()
+        rows = pq.ParquetFile(path).read().to_pylist()
         return {
             row["target"]: Judged(row["accuracy"], row.get("accuracy_low"), row.get("accuracy_high"), photos)
             for row in rows

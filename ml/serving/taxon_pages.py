@@ -61,7 +61,7 @@ def _column(path: Path, name: str) -> list[Any]:
     try:
         if name not in pq.read_schema(path).names:
             return []
-        values: list[Any] = pq.read_table(path, columns=["node_id", name]).sort_by("node_id")[name].to_pylist()
+        values: list[Any] = pq.ParquetFile(path).read(["node_id", name]).sort_by("node_id")[name].to_pylist()
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"cannot read the taxonomy {path}: {error}") from error
     return values

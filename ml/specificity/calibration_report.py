@@ -30,8 +30,8 @@ HASH_KEY = "naturewatch.spec_hash"
 
 BASES: Final[Mapping[Basis, str]] = {
     "observation": "those of a set of one observation",
-    "species": "those of a set of one species but of different individuals: photographs of one organism are more "
-    "alike, so that the accuracy is a hopeful estimate",
+    "species": "those of a set of one species but of different individuals. Photographs of one organism are more "
+    "alike: of them fewer answers are right, and nothing is promised",
 }
 """What sets of photographs stand for, for people."""
 
@@ -52,7 +52,7 @@ def write_files(outcome: Outcome, *, taxonomy: Taxonomy, folder: Path, spec_hash
 
     with replacing(folder / REPORT_FILE) as partial:
         partial.write_text(report(outcome, taxonomy), encoding="utf-8")
-    columns = {"target", "reachable", "accuracy", "depth", "abstention"}
+    columns = {"target", "reachable", "accuracy", "accuracy_low", "accuracy_high", "depth", "abstention"}
     with replacing(folder / BY_TARGET_FILE) as partial:
         rows = [point.model_dump(include=columns) for point in outcome.by_target]
         pq.write_table(pa.Table.from_pylist(rows), partial, compression="zstd")

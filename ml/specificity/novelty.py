@@ -19,7 +19,8 @@ on the hopeful side where the backbone was fine-tuned.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, Protocol, Self
 
@@ -97,6 +98,11 @@ class Prototypes:
             classes=classes,
         )
 
+    @cached_property
+    def _directions(self) -> Singles:
+        """In the type of the products: to convert thousands takes longer than to compare a photograph with them."""
+        return self.directions.astype(np.float32)
+
     def distances(self, embeddings: Singles, *, left_out: npt.NDArray[np.bool_] | None = None) -> Singles:
         """The cosine distance of each photograph to the nearest prototype, from 0 to 2.
 
@@ -105,7 +111,7 @@ class Prototypes:
             left_out: Prototypes that a photograph is not compared with; one must be left. Shape N x P.
         """
         seen = _unit((embeddings - self.centre) @ self.whitening)
-        cosines = seen @ self.directions.astype(np.float32).T
+        cosines = seen @ self._directions.T
         if left_out is not None:
             cosines[left_out] = -np.inf
         nearest: Singles = 1 - cosines.max(axis=1)
@@ -146,7 +152,8 @@ class Novelty:
     def write(self, path: Path) -> Path:
         """Write `novelty.safetensors` atomically and return `path`."""
         tensors: Mapping[str, npt.NDArray[np.generic]] = {
-            **vars(self.prototypes), "known": self.known, "left_out": self.left_out,
+            **{part.name: getattr(self.prototypes, part.name) for part in fields(self.prototypes)},
+            "known": self.known, "left_out": self.left_out,
         }  # fmt: skip
         with replacing(path) as partial:
             save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, partial)

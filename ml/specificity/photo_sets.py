@@ -1,8 +1,8 @@
 """Sets of photographs that stand for several photographs of one organism, out of labelled ones.
 
 They are of one observation where the labelled photographs have enough such observations. Else they are photographs of
-one species, each of another observation: these are of different individuals, less alike than those of one organism,
-and what is learnt from them is on the hopeful side.
+one species, each of another observation: these are of different individuals, less alike than those of one organism.
+What is learnt from them is too hopeful for one organism, and promises nothing about it.
 """
 
 from typing import Literal, NamedTuple

@@ -3,17 +3,19 @@
 Photographs x_1 ... x_M that are independent once the species is known multiply: log P(y | x_1 ... x_M) is the sum of
 the log P(y | x_i) and a constant, where no species is likelier than another beforehand. Photographs of one organism are
 not independent. A network that is misled by one is misled by the next, and a photograph twice says nothing new. If the
-errors of any two have the correlation rho, the sum of M of them is worth no more than
+errors of any two have the correlation rho, M of them are worth no more than
 
     M_eff = M / (1 + (M - 1) rho)
 
-independent ones (Kish's design effect, 1965), so the pool is the product to the power M_eff / M:
+independent ones (Kish's design effect, 1965; of experts' opinions: Jacobs 1995), so the pool is the product to the
+power M_eff / M:
 
     P(y | x_1 ... x_M)  is proportional to  product over i of P(y | x_i)^(1 / (1 + (M - 1) rho))
 
-The dependence rho is one number in [0, 1], the most likely one on the photographs that calibrate. At 0 the photographs
-are multiplied, at 1 the pool is their geometric mean. One photograph is left as it is, the order does not matter, and
-knowing a taxon beforehand gives the same before joining as after it (the pool is externally Bayesian; Genest 1984).
+For evidence with Gaussian errors that are all alike this is exact. The dependence rho is one number in [0, 1], the most
+likely one on the photographs that calibrate. At 0 the photographs are multiplied, at 1 the pool is their geometric
+mean. One photograph is left as it is, the order does not matter, and knowing a taxon beforehand means the same before
+joining as after it.
 
 No photograph can rule a species out: probabilities below `ml.specificity.temperature.SMALLEST` count as that.
 """

@@ -271,6 +271,11 @@ def each_block(probabilities: Distributions, work: Callable[[slice], None]) -> N
     """
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = max(1, min(processors, probabilities.size // (4 * BLOCK_CELLS)))
+    if threads == 1:
+        # To start one would take longer than a photograph's sums.
+        for rows in blocks(probabilities, begin=0):
+            work(rows)
+        return
     edges = np.linspace(0, len(probabilities), threads + 1).astype(int)
     stopped = threading.Event()
 

@@ -129,8 +129,8 @@ class CalibrateResult(Result):
     thresholds: Path
     """`thresholds.parquet`: a threshold for every tabulated target and group; what is served."""
     by_target: Path
-    """`by_target.parquet`: target, reachable, accuracy, depth, abstention on the evaluation half, for every tabulated
-    target (the paper's Figure 3)."""
+    """`by_target.parquet`: target, reachable, accuracy with its interval, depth, abstention on the evaluation half, for
+    every tabulated target (the paper's Figure 3)."""
     report: Path
     """`operating_points.md`: operating points, groups and watch-list as tables."""
     figures: dict[str, Path]

@@ -101,6 +101,16 @@ def novelty(facts: CardFacts) -> str:
     )
 
 
+def together(facts: CardFacts) -> str:
+    """How several photographs of one organism are answered."""
+    if facts.calibration.joint is None:
+        return (
+            "Several photographs of one organism are answered by the mean of their probabilities, and nothing is "
+            "promised: the validation side has too few of one observation, or of one species, to calibrate that."
+        )
+    return "Several photographs of one organism are answered as one, by thresholds of their own: the last table above."
+
+
 def data(facts: CardFacts) -> str:
     """What it was trained and judged on."""
     counts, split, manifest = facts.manifest.counts, facts.settings.split, facts.manifest

@@ -36,6 +36,7 @@ def model_card(facts: CardFacts) -> str:
         f"{words.answer_rule(facts)} {words.promise(facts)}",
         points,
         words.novelty(facts),
+        words.together(facts),
         "## How often the species is right",
         words.accuracy(facts),
         table(("rank", "right"), words.by_rank(facts)),

@@ -53,6 +53,7 @@ def environment_below(folder: Path, **overrides: str) -> dict[str, str]:
     return {
         **os.environ,
         "DAGSTER_HOME": str(home),
+        "NATUREWATCH_LAST_SCOPE": str(folder / "last_scope.json"),
         "NATUREWATCH__DATA_ROOT": str(folder / "data"),
         "NATUREWATCH__SOURCE__TAXON_KEYS": json.dumps(keys),
         "NATUREWATCH__TRAINING__IMAGE_SIZE": "64",

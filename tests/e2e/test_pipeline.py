@@ -152,17 +152,21 @@ def test_runs_are_nested_below_the_dataset_version(finished: Path) -> None:
         assert run.info.status == "FINISHED"
 
 
-def test_the_champion_identifies_a_photograph(finished: Path) -> None:
+def test_the_champion_of_the_last_run_identifies_a_photograph(finished: Path) -> None:
     photograph = next((finished / "data" / "photos").glob("*/*.jpg"))
+    told_nothing = {
+        name: value for name, value in environment_below(finished).items() if not name.startswith("NATUREWATCH__")
+    }
     answer = subprocess.run(
         [sys.executable, "-m", "pipeline.commands.cli", "identify", str(photograph), "--json"],
-        env=environment_below(finished),
+        env=told_nothing,
         capture_output=True,
         text=True,
         timeout=LONG,
         check=False,
     )
     assert answer.returncode == 0, answer.stderr
+    assert answer.stderr.startswith("naturewatch: the scope is that of the last run here, ")
     (identified,) = json.loads(answer.stdout)
     assert identified["lineage"]
     assert 0 <= identified["probability"] <= 1

@@ -96,6 +96,27 @@ def test_answers_are_written_as_other_programs_read_them(registry: list[str], ke
     assert row["identificationVerificationStatus"] == "PredictedByMachine"
 
 
+def test_taxa_are_watched_and_called_by_their_common_names(
+    registry: list[str], kea: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    names, output = tmp_path / "names.csv", tmp_path / "answers.csv"
+    names.write_text("scientific_name,common_name,language\nNestor,Kākā,mi\nNestor,parrots,en\n", encoding="utf-8")
+    asked = [str(kea), "--threshold", "0", "--within", "Nestor", "--watch", "Sulidae=0.001", *registry]
+    asked += ["--names", str(names)]
+    assert identify.main([*asked, "--language", "mi", "--json"]) == 0
+    (answer,) = json.loads(capsys.readouterr().out)
+    assert {step["name"]: step["common_name"] for step in answer["lineage"]}["Nestor"] == "Kākā"
+    assert "Sulidae" in [taxon["name"] for taxon in answer["watch"] if taxon["alarm"]]
+    assert identify.main([*asked, "--output", str(output)]) == 0
+    (row,) = as_csv(output)
+    assert row["alarms"].endswith("Sulidae")
+    assert row["promise"]
+    assert row["stop"]
+    names.write_text("nothing\n", encoding="utf-8")
+    assert identify.main([*asked, "--output", str(output)]) == 1
+    assert "was begun with names" in capsys.readouterr().err
+
+
 def test_standard_input_is_a_photograph_or_names_some(
     registry: list[str], kea: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
@@ -197,7 +218,16 @@ def test_the_help_is_shown_before_anything_slow_is_loaded() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["a.jpg", "--together", "--together-by", "folder"], ["a.jpg", "--as", "pdf"], ["--timeout", "0"]]
+    "arguments",
+    [
+        [],
+        ["a.jpg", "--together", "--together-by", "folder"],
+        ["a.jpg", "--as", "pdf"],
+        ["--timeout", "0"],
+        ["a.jpg", "--as", "csv"],
+        ["a.jpg", "--restart"],
+        ["a.jpg", "--json", "--output", "a.csv"],
+    ],
 )
 def test_a_wrong_call_ends_with_status_2_in_one_line(arguments: list[str], capsys: Captured) -> None:
     with pytest.raises(SystemExit) as ended:

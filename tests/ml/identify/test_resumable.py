@@ -112,6 +112,15 @@ def test_another_question_is_refused_and_restart_begins_anew(
     assert {row["within"] for row in rows(output)} == {"Animalia > Chordata > Aves"}
 
 
+def test_a_question_that_the_model_cannot_answer_leaves_nothing_to_go_on_with(
+    registry: list[str], kea: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    command = [str(kea), "--output", str(tmp_path / "answers.csv"), *registry]
+    assert identify.main([*command, "--within", "Dodo"]) == 1
+    assert "the model knows no taxon 'Dodo'" in capsys.readouterr().err
+    assert identify.main(command) == 0
+
+
 def test_an_address_that_was_answered_is_not_fetched_again(
     registry: list[str], site: PhotoSite, tmp_path: Path
 ) -> None:

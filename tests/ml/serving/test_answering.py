@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ml.serving.answer_text import readable
 from ml.serving.answering import Answering, Looks
 from ml.serving.question import Question
 from ml.spec import RESULT_FILE, CalibrateResult, Reward, Rule
@@ -50,9 +49,3 @@ def test_a_threshold_that_is_asked_for_is_a_probability_that_the_answer_has(tmp_
     assert {one["rule"] for one in answers} == {"threshold"}
     expected = answer(rows, served.taxonomy, 0.9).node_ids
     assert [one["taxon"] for one in answers] == [served.taxonomy.name[node] for node in expected]
-
-
-def test_an_answer_that_abstains_names_its_rule() -> None:
-    nothing = {"photo": "a.jpg", "depth": 0, "threshold": 0.55, "top": []}
-    assert "not sure of any kingdom (asked for 55 % confidence)" in readable(nothing)
-    assert "not sure of any kingdom (by the reward rule at 0.55)" in readable({**nothing, "rule": "reward"})

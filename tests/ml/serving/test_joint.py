@@ -88,6 +88,7 @@ def test_the_evidence_is_joined_and_compared_with_the_thresholds_of_so_many(serv
     row = answer["thresholds"]["targets"].index(0.9)
     assert answer["thresholds"]["thresholds"][row] == threshold
     assert answer["thresholds"]["reachable"][row]
+    assert answer["thresholds"]["targets"] == served.thresholds.targets.tolist()
 
 
 def test_what_was_measured_on_sets_is_promised(served: Answering) -> None:
@@ -162,13 +163,17 @@ def test_a_target_that_no_set_reaches_promises_nothing(served: Answering) -> Non
     assert answer["promise"]["kept"] is None
 
 
-def test_sets_of_one_species_are_said_to_be_hopeful(tmp_path: Path) -> None:
+def test_sets_of_different_individuals_promise_nothing_about_one(tmp_path: Path) -> None:
     served = version(tmp_path, observations=False)
     answer = answer_together(served, looks(3), served.plan(Question(target=0.8)))
-    assert "sets of 3 photographs of one species" in answer["promise"]["text"]
-    warning = answer["warnings"][-1]
+    promise, warning = answer["promise"], answer["warnings"][-1]
+    assert promise["text"].startswith("nothing is promised about one organism: right 8 times in 10")
+    assert "sets of 3 photographs of different individuals" in promise["text"]
+    assert promise["kept"] is None
+    assert promise["accuracy"] is not None
+    assert not any(answer["thresholds"]["reachable"])
     assert warning["kind"] == "joint"
-    assert "hopeful" in warning["text"]
+    assert "different individuals" in warning["text"]
 
 
 def test_earlier_versions_average_and_promise_nothing(served: Answering) -> None:

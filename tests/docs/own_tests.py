@@ -1,0 +1,3 @@
+"""Pages of which a test of its own runs every command and every program, against servers and files that it makes."""
+
+RUN = {"docs/serving.md", "docs/identify-exports.md"}
