@@ -76,12 +76,12 @@ const possible = (answer, draws) => make("section", { class: "card", "aria-label
 // The photograph with its region, and the views that the network gets.
 const picture = (item, { ask, signal }) => {
   const image = make("img", { src: item.preview ?? item.url, alt: `The photograph ${item.name}`, draggable: "false" });
-  const shown = make("div", { class: "views" });
+  const shown = make("figure", { class: "views" });
   const look = async region => {
     try {
       const seen = await api.views(item.files[0], { region, signal });
       if (image.naturalWidth === 0 && seen.photo) { item.preview = seen.photo; image.src = seen.photo; }
-      shown.replaceChildren(make("h3", { text: "What the network sees" }),
+      shown.replaceChildren(make("figcaption", { text: "What the network sees" }),
         make("div", { class: "row" }, seen.views.map((view, position) => make("img", {
           src: view.image, alt: `View ${position + 1} of ${seen.views.length}, as the network gets it`,
         }))));
@@ -91,8 +91,9 @@ const picture = (item, { ask, signal }) => {
   };
   image.addEventListener("error", () => { if (!item.preview) image.classList.add("unshown"); });
   image.addEventListener("load", () => image.classList.remove("unshown"));
+  // A file that is no photograph has no views.
+  if (!item.answer) return [make("div", { class: "stage" }, image)];
   look(item.region);
-  if (item.error) return [make("div", { class: "stage" }, image)];
   const { stage, controls } = regionEditor({ image, region: item.region, asked: item.region, settled: look, ask });
   return [stage, controls, shown];
 };
