@@ -87,7 +87,8 @@ class _Scope:
         self._paths = Paths(data_root=root)
         self._environment = {
             "NATUREWATCH__DATA_ROOT": str(root), "NATUREWATCH_CONFIG": str(CONFIGURATION),
-            "PYTHONPATH": str(PROJECT_ROOT), "DAGSTER_HOME": str(self._paths.dagster_home),
+            "NATUREWATCH_LAST_SCOPE": "", "PYTHONPATH": str(PROJECT_ROOT),
+            "DAGSTER_HOME": str(self._paths.dagster_home),
         }  # fmt: skip
         with mock.patch.dict(os.environ):
             os.environ.pop("DAGSTER_HOME", None)

@@ -82,7 +82,8 @@ def _measured(folder: Path, number: signal.Signals) -> Measured:
     command = [sys.executable, "-m", "pipeline.commands.cli", "ui", "--port", str(ports[0]),
                "--mlflow-port", str(ports[1])]  # fmt: skip
     environment = {
-        **os.environ, "NATUREWATCH__DATA_ROOT": str(folder / "data"), "PYTHONPATH": str(CHECKOUT)
+        **os.environ, "NATUREWATCH__DATA_ROOT": str(folder / "data"), "PYTHONPATH": str(CHECKOUT),
+        "NATUREWATCH_LAST_SCOPE": "",
     }  # fmt: skip
     started = time.monotonic()
     with subprocess.Popen(command, env=environment, cwd=CHECKOUT, text=True, errors="replace",

@@ -16,6 +16,8 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "true"
+# What a test runs is not the last run of this checkout.
+os.environ["NATUREWATCH_LAST_SCOPE"] = ""
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED = REPOSITORY.parent / "shared" / "data"
@@ -37,7 +39,8 @@ def _no_configuration_from_outside(monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 
 def _configured() -> set[str]:
-    return {variable for variable in os.environ if variable.startswith(("NATUREWATCH_", "GBIF_"))}
+    variables = {variable for variable in os.environ if variable.startswith(("NATUREWATCH_", "GBIF_"))}
+    return variables - {"NATUREWATCH_LAST_SCOPE"}
 
 
 @pytest.fixture(scope="session")

@@ -23,8 +23,8 @@ class Case:
     """A file name; no two cases share one. The ending may lie."""
     content: bytes = field(repr=False)
     right: Right
-    """`answer`: read, as `pixels`. `error`: refused in one sentence. `either`: damage that a decoder may or may not see;
-    never anything else."""
+    """`answer`: read, as `pixels`. `error`: refused in one sentence. `either`: damage that a decoder may or may not
+    see, and nothing beside these two."""
     pixels: Pixels | None = field(default=None, repr=False)
     """What a sound reader sees, upright, where the right is an answer. Shape (H, W, 3)."""
     tolerance: float = 0

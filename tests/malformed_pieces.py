@@ -2,7 +2,7 @@
 
 import io
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from PIL import Image
@@ -32,7 +32,7 @@ def saved(image: Image.Image, kind: str, **options: object) -> bytes:
 
 def turned(orientation: int) -> Pixels:
     """What is seen of the sound picture that is stored as it is and is to be turned as EXIF's `orientation` says."""
-    moves = {
+    moves: dict[int, Callable[[Pixels], Pixels]] = {
         2: np.fliplr, 3: lambda pixels: np.rot90(pixels, 2), 4: np.flipud,
         5: lambda pixels: pixels.swapaxes(0, 1), 6: lambda pixels: np.rot90(pixels, -1),
         7: lambda pixels: np.rot90(pixels, 2).swapaxes(0, 1), 8: np.rot90,
@@ -57,7 +57,7 @@ def cut(name: str, content: bytes, shares: Sequence[float] = (0.1, 0.25, 0.5, 0.
 def flipped(name: str, content: bytes, *, begin: int, times: int = 4) -> Iterator[Case]:
     """The file with a few bytes that are wrong, beyond its signature."""
     stem, _, ending = name.rpartition(".")
-    generator = random.Random(f"{SEED} {name}")  # noqa: S311 (the same bytes in every run)
+    generator = random.Random(f"{SEED} {name}")
     for number in range(times):
         damaged = bytearray(content)
         for _ in range(5):

@@ -4,14 +4,13 @@ Each photograph gets an answer or an error, in order, written as soon as it is k
 """
 
 import argparse
+import dataclasses
 import itertools
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from glob import iglob
-from pathlib import Path
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from ml.ending import CLOSED, ENDING, complain, end_by_signals, printable
 
@@ -20,22 +19,25 @@ if __name__ == "__main__":
     end_by_signals()
 
 from ml.errors import MlError, PhotoError
-from ml.identify.running import RunningServer
-from ml.images.photograph import FORMATS
-from ml.serving.answer_text import Answer, Output
-from ml.serving.identification import Entry, Identification
-from ml.serving.inputs import OtherFileError, files_below, read_photograph
-from ml.serving.question import Question
-from ml.serving.versions import CHAMPION
+from ml.identify.arguments import build_parser, model_of
+from ml.identify.asking import asked_of_network, asked_of_page_or_network
+from ml.identify.organisms import By, Organism, grouped
+from ml.identify.photographs import Photograph, named
+from ml.identify.reading import Reader, answered
+from ml.identify.standard_input import NAME, from_standard_input
 
-WITHIN: Final = (
-    "name, key or lineage (as in 'Plantae > Morus') of a taxon that it is known to be in; repeatable: one of them"
-)
+if TYPE_CHECKING:
+    from ml.serving.question import Question
+
+__all__ = ["build_parser", "command", "main"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Identify photographs and return the exit status: 0 only when every one was answered."""
-    options = build_parser().parse_args(argv)
+    parser = build_parser()
+    options = parser.parse_args(argv)
+    if not options.photo and options.table is None:
+        parser.error("name photographs, folders or addresses, or a --table of them")
     try:
         return _run(options)
     except MlError as error:
@@ -48,7 +50,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    question = Question.of(
+    question = _question(options)
+    reader = Reader(allow_private_hosts=options.allow_private_hosts, seconds=options.timeout)
+    organisms = grouped(_photographs(options), by=_grouping(options))
+    try:
+        if options.output is None:
+            return _print(options, organisms, reader=reader, question=question)
+        return _write(options, organisms, reader=reader, question=question)
+    finally:
+        reader.close()
+
+
+def _question(options: argparse.Namespace) -> "Question":
+    from ml.serving.question import Question  # noqa: PLC0415
+
+    return Question.of(
         {
             "target": options.target,
             "threshold": options.threshold,
@@ -59,135 +75,107 @@ def _run(options: argparse.Namespace) -> int:
             "embedding": options.embedding,
         }
     )
-    entries = photographs(options.photo)
-    begin = list(_to_first_readable(entries))
-    answers: Iterator[tuple[str, Answer | PhotoError]]
-    if begin and isinstance(begin[-1][1], bytes):
-        answers = _answers(options, itertools.chain(begin, entries), question)
-    else:
-        # Where nothing can be read, no model is asked.
-        answers = ((photo, error) for photo, error in begin if isinstance(error, PhotoError))
-    output = Output(as_json=options.json)
+
+
+def _grouping(options: argparse.Namespace) -> By:
+    if options.together:
+        return "all"
+    by: By = options.together_by or "photograph"
+    if by == "organism" and options.table is None:
+        raise MlError("--together-by organism needs a --table with the column `organism`")
+    return by
+
+
+def _photographs(options: argparse.Namespace) -> Iterator[Photograph]:
+    for name in options.photo:
+        if name != NAME:
+            yield from named([name])
+        elif sys.stdin is None:
+            yield Photograph(name=NAME, source=PhotoError("standard input is closed"))
+        else:
+            yield from from_standard_input(sys.stdin.buffer)
+    if options.table is not None:
+        from ml.identify.photo_table import in_table  # noqa: PLC0415
+
+        yield from in_table(options.table, organisms=options.together_by == "organism")
+
+
+def _print(options: argparse.Namespace, organisms: Iterator[Organism], *, reader: Reader, question: "Question") -> int:
+    """Answers on standard output, as they come."""
+    from ml.identify.progress_bar import ProgressBar, seen_by_somebody  # noqa: PLC0415
+    from ml.serving.answer_text import Output  # noqa: PLC0415
+
+    # On one terminal, answers and a bar would overwrite each other.
+    shown = seen_by_somebody() and not sys.stdout.isatty()
+    listed, total = _listed(options, organisms, wanted=shown)
+    bar, output = ProgressBar(shown=shown, total=total), Output(as_json=options.json)
+    ENDING.callback(bar.stop)
+    photos = failures = 0
     with ExitStack() as stack:
         stack.callback(output.close)
         ENDING.callback(output.abandon)
-        photos, failures = _write(answers, output)
+        stack.enter_context(bar)
+        ask = asked_of_network(options, reader=reader, question=question)
+        if options.running is not None and not options.no_server and _grouping(options) == "photograph":
+            ask = asked_of_page_or_network(options, reader=reader, question=question)
+        for name, found in itertools.chain.from_iterable(answered(listed, reader=reader, ask=ask)):
+            photos += 1
+            bar.advance(1)
+            if isinstance(found, PhotoError):
+                failures += 1
+                output.error(name, str(found))
+                complain(f"{printable(name)}: {found}")
+            else:
+                output.answer(found)
     if failures and photos > 1:
-        complain(f"{failures} of {photos} photographs have no answer")
+        complain(f"{failures} of {photos} {_what(options)} have no answer")
     return 1 if failures else 0
 
 
-def _answers(
-    options: argparse.Namespace, entries: Iterable[Entry], question: Question
-) -> Iterator[tuple[str, Answer | PhotoError]]:
-    """What a running page answers, or else a network that this process loads."""
-    model = {"uri": options.tracking_uri, "name": options.model_name}
-    server = None
-    if options.running is not None and not options.no_server:
-        server = RunningServer.find(options.running, **model, alias=options.alias)
-    if server is None:
-        return Identification.load(**model, alias=options.alias, question=question).answers(entries, question)
-    number = server.version.number
+def _write(options: argparse.Namespace, organisms: Iterator[Organism], *, reader: Reader, question: "Question") -> int:
+    """Answers in a file, which a command that was stopped goes on with."""
+    from ml.identify.answer_files import Destination  # noqa: PLC0415
+    from ml.identify.progress_bar import ProgressBar, seen_by_somebody  # noqa: PLC0415
+    from ml.identify.resumable import answer_into  # noqa: PLC0415
+    from ml.serving.identification import find  # noqa: PLC0415
 
-    def here(rest: Iterable[Entry]) -> Iterator[tuple[str, Answer | PhotoError]]:
-        return Identification.load(**model, alias=number, question=question).answers(rest, question)
-
-    return server.answers(entries, question, otherwise=here)
-
-
-def _write(answers: Iterable[tuple[str, Answer | PhotoError]], output: Output) -> tuple[int, int]:
-    """Write answers as they come; returns how many photographs there were, and how many of them have none."""
-    photos = failures = 0
-    for photos, (photo, answer) in enumerate(answers, start=1):  # noqa: B007 (counts)
-        if isinstance(answer, PhotoError):
-            failures += 1
-            output.error(photo, str(answer))
-            complain(f"{printable(photo)}: {answer}")
-        else:
-            output.answer(answer)
-    return photos, failures
-
-
-def photographs(names: Iterable[str]) -> Iterator[Entry]:
-    """The photographs that `names` refer to: files, folders, and patterns that are no file's name.
-
-    A folder refers to all photographs below it, recognised by content. Each file is read when its turn comes.
-    """
-    for name in names:
-        for path, problem in _meant(name):
-            try:
-                yield path, problem or read_photograph(Path(path))
-            except PhotoError as error:
-                yield path, error
-
-
-def _meant(name: str) -> Iterator[tuple[str, PhotoError | None]]:
-    path = Path(name)
-    try:
-        matches = [] if not name or os.path.lexists(path) else sorted(iglob(name))  # noqa: PTH207 (it may be absolute)
-        folder = bool(name) and path.is_dir()
-    except (OSError, ValueError):
-        # Reading it tells the reason.
-        matches, folder = [], False
-    if matches:
-        for match in matches:
-            yield from _meant(match)
-    elif folder:
-        yield from _below(path)
-    else:
-        yield name, None if name else PhotoError("there is no file without a name")
-
-
-def _below(folder: Path) -> Iterator[tuple[str, PhotoError | None]]:
-    found, others, first = 0, 0, folder
-    for path, problem in files_below(folder):
-        if isinstance(problem, OtherFileError):
-            others, first = others + 1, first if others else path
-        else:
-            found += 1
-            yield str(path), problem
-    if not found:
-        yield str(folder), PhotoError("there is no photograph in this folder")
-    elif others:
-        complain(f"{folder}: left out {others} other {'files' if others > 1 else 'file'}, {first} the first")
-
-
-def _to_first_readable(entries: Iterator[Entry]) -> Iterator[Entry]:
-    for entry in entries:
-        yield entry
-        if not isinstance(entry[1], PhotoError):
-            return
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """The options of the command."""
-    parser = argparse.ArgumentParser(prog="naturewatch identify", description="Name what is on photographs.")
-    parser.add_argument(
-        "photo", nargs="+", metavar="PHOTO|FOLDER", help=f"files ({', '.join(FORMATS)}), or folders that hold some"
+    destination = Destination.of(
+        options.output, format=options.format, top=question.top, options=options.export_options
     )
-    confidence = parser.add_mutually_exclusive_group()
-    confidence.add_argument("--target", type=float, help="accuracy wanted, e.g. 0.9; default: the model's own")
-    confidence.add_argument("--threshold", type=float, help="probability that an answer must have")
-    parser.add_argument("--within", action="append", metavar="TAXON", help=WITHIN)
-    parser.add_argument(
-        "--literal", action="store_true", help="--within rules out the others without conditioning on it (the paper)"
-    )
-    parser.add_argument("--top", type=int, default=5, help="how many species to list (default 5)")
-    parser.add_argument(
-        "--region",
-        type=float,
-        nargs=4,
-        metavar=("LEFT", "UPPER", "RIGHT", "LOWER"),
-        help="where the organism is, as fractions of the photograph",
-    )
-    parser.add_argument("--embedding", action="store_true", help="add the network's features to the answers of --json")
-    parser.add_argument("--json", action="store_true", help="print a JSON array with an answer or an error for each")
-    parser.add_argument("--tracking-uri", required=True, help="MLflow's store")
-    parser.add_argument("--model-name", default="naturewatch", help="the registered model (default naturewatch)")
-    parser.add_argument("--alias", default=CHAMPION, help="which version (default champion)")
-    parser.add_argument("--running", type=Path, metavar="FILE", help="where a running page says its address")
-    parser.add_argument("--no-server", action="store_true", help="load the network, even where a page runs")
-    return parser
+    destination.check()
+    model = model_of(options)
+    version = find(uri=options.tracking_uri, name=model.name, alias=model.alias)
+    asked = {
+        "model": f"{version.name} version {version.number}",
+        **dataclasses.asdict(question),
+        "together": _grouping(options),
+    }
+    listed, total = _listed(options, organisms, wanted=seen_by_somebody())
+    ask = asked_of_network(options, reader=reader, question=question, version=version)
+    outcome = answer_into(
+        destination, listed, asked=asked, answered=lambda some: answered(some, reader=reader, ask=ask),
+        bar=ProgressBar(shown=seen_by_somebody(), total=total), restart=options.restart,
+    )  # fmt: skip
+    what = _what(options)
+    kept = outcome.organisms - outcome.asked
+    earlier = f", {kept:,} of them by an earlier command" if kept else ""
+    answers = outcome.organisms - outcome.failures
+    complain(f"{answers:,} of {outcome.organisms:,} {what} answered{earlier}: {destination.path}")
+    return 1 if outcome.failures else 0
+
+
+def _listed(
+    options: argparse.Namespace, organisms: Iterator[Organism], *, wanted: bool
+) -> tuple[Iterable[Organism], int | None]:
+    """What is asked about, and how much that is, where somebody wants to know and standard input does not decide it."""
+    if not wanted or NAME in options.photo:
+        return organisms, None
+    listed = list(organisms)
+    return listed, len(listed)
+
+
+def _what(options: argparse.Namespace) -> str:
+    return "photographs" if _grouping(options) == "photograph" else "organisms"
 
 
 def command() -> NoReturn:

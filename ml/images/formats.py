@@ -18,6 +18,9 @@ _SIGNATURES: Final = (
     (b"\x1a\x45\xdf\xa3", "Matroska or WebM video"),
     (b"\x1f\x8b", "gzip"),
     (b"PK\x03\x04", "ZIP"),
+    (b"PK\x05\x06", "ZIP"),
+    (b"Rar!\x1a\x07", "RAR"),
+    (b"7z\xbc\xaf\x27\x1c", "7-Zip"),
     (b"%PDF", "PDF"),
 )
 _TEXTS: Final = (
@@ -28,10 +31,14 @@ _TEXTS: Final = (
 )
 _BRANDS: Final = {
     **dict.fromkeys((b"avif", b"avis"), "AVIF"),
-    **dict.fromkeys((b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"), "HEIC"),
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"), "HEIC"),
+    **dict.fromkeys((b"mif1", b"mif2", b"msf1", b"miaf", b"heif"), "HEIC"),
+    b"crx ": "raw, of a camera of Canon",
     b"qt  ": "QuickTime video",
 }
 """Major brands of ISO's container, which pictures and films share."""
+_GENERAL: Final = frozenset({b"mif1", b"mif2", b"msf1", b"miaf"})
+"""Of these, the ones that say nothing of how the picture is compressed."""
 
 
 def kind_of(content: bytes) -> str:
@@ -51,7 +58,8 @@ def kind_of(content: bytes) -> str:
 def _of_container(content: bytes) -> str:
     brands = content[8 : min(64, int.from_bytes(content[:4]))]
     # A still picture may name the general brand first, and its own among those that it is compatible with.
-    if brands[:4] in {b"mif1", b"msf1"} and b"avif" in brands:
+    named = {brands[place : place + 4] for place in range(0, len(brands), 4)}
+    if brands[:4] in _GENERAL and named & {b"avif", b"avis"}:
         return "AVIF"
     return _BRANDS.get(brands[:4], "MP4 video")
 

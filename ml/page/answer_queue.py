@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from typing import Any, Final, ParamSpec, TypeVar
 
-import numpy as np
 from fastapi import HTTPException, Request
 from starlette.datastructures import UploadFile
 from starlette.requests import ClientDisconnect
@@ -19,9 +18,11 @@ from ml.errors import PhotoError
 from ml.page.page_settings import Limits
 from ml.page.served_model import Answer, ServedModel
 from ml.page.traffic import Traffic
-from ml.serving.answering import Looks, Plan
-from ml.serving.classifier import BATCH, Views
-from ml.serving.question import Region
+from ml.serving.answering import Plan
+from ml.serving.batch import Seen
+from ml.serving.classifier import Views
+from ml.serving.identification import BATCH
+from ml.serving.question import Question
 
 RETRY_SECONDS: Final = 3
 """After which a client that found no place may ask again."""
@@ -70,46 +71,28 @@ class AnswerQueue:
         return await asyncio.get_running_loop().run_in_executor(self._decoders, lambda: function(*args, **kwargs))
 
     async def answers(
-        self, model: ServedModel, photographs: Sequence[UploadFile], *, region: Region | None, plan: Plan
-    ) -> list[Answer]:
-        """An answer or an error for each photograph, in order.
+        self, model: ServedModel, photographs: Sequence[UploadFile], question: Question, plan: Plan, *,
+        together: bool = False,
+    ) -> list[Answer]:  # fmt: skip
+        """An answer or an error for each photograph, in order; or one about the organism that all of them show.
 
         Raises:
             HTTPException: it took too long (503).
         """
+        organism = ORGANISM if together else None
         answers: list[Answer] = []
-        async with self._my_turn(), aclosing(self._decoded(model, photographs, region=region)) as batches:
-            async for batch, decoded in batches:
-                answers += await self._in_network(model.answers, [name_of(photo) for photo in batch], decoded, plan)
-        self._count(answers)
-        return answers
+        joined = model.batch()
 
-    async def together(
-        self, model: ServedModel, photographs: Sequence[UploadFile], *, region: Region | None, plan: Plan
-    ) -> list[Answer]:
-        """One answer about the organism that is on all the photographs, then an error for each that shows nothing.
+        def answer(seen: Sequence[Seen], *, last: bool) -> list[Answer]:
+            batch = joined if together else model.batch()
+            for photo in seen:
+                batch.add(photo)
+            return [] if together and not last else model.answers(batch, plan)
 
-        Raises:
-            HTTPException: it took too long (503).
-        """
-        names: list[str] = []
-        looks: list[Looks] = []
-        errors: list[Answer] = []
-        async with self._my_turn(), aclosing(self._decoded(model, photographs, region=region)) as batches:
-            async for batch, decoded in batches:
-                seen: list[Views] = []
-                for photo, views in zip(batch, decoded, strict=True):
-                    if isinstance(views, PhotoError):
-                        errors.append({"photo": name_of(photo), "error": str(views)})
-                    else:
-                        names.append(name_of(photo))
-                        seen.append(views)
-                if seen:
-                    looks.append(await self._in_network(model.look, seen))
-            if looks:
-                joined = Looks(*(np.concatenate(parts) for parts in zip(*looks, strict=True)))
-                answer = await self._in_network(model.together, ORGANISM, names, joined, plan)
-        answers = [answer, *errors] if looks else errors
+        async with self._my_turn(), aclosing(self._decoded(model, photographs, question)) as decoded:
+            async for names, views, last in decoded:
+                seen = [Seen(name, part, organism) for name, part in zip(names, views, strict=True)]
+                answers += await self._in_network(answer, seen, last=last)
         self._count(answers)
         return answers
 
@@ -123,26 +106,26 @@ class AnswerQueue:
             raise HTTPException(503, reason, headers={"Retry-After": str(RETRY_SECONDS)}) from error
 
     async def _decoded(
-        self, model: ServedModel, photographs: Sequence[UploadFile], *, region: Region | None
-    ) -> AsyncGenerator[tuple[Sequence[UploadFile], list[Views | PhotoError]]]:
-        """Batches of photographs with what the network sees of them; the next is decoded while the network computes."""
+        self, model: ServedModel, photographs: Sequence[UploadFile], question: Question
+    ) -> AsyncGenerator[tuple[list[str], list[Views | PhotoError], bool]]:
+        """Per batch the names, what the network sees, and whether it is the last; the next is decoded meanwhile."""
         batches = [photographs[begin : begin + BATCH] for begin in range(0, len(photographs), BATCH)]
-        upcoming = [self._decoding(model, batch, region=region) for batch in batches[:1]]
+        upcoming = [self._decoding(model, batch, question) for batch in batches[:1]]
         try:
             for number, batch in enumerate(batches, start=1):
                 decoded = await upcoming.pop()
-                upcoming += [self._decoding(model, after, region=region) for after in batches[number : number + 1]]
-                yield batch, decoded
+                upcoming += [self._decoding(model, after, question) for after in batches[number : number + 1]]
+                yield [name_of(photo) for photo in batch], decoded, number == len(batches)
         finally:
             for decoding in upcoming:
                 decoding.cancel()
 
     def _decoding(
-        self, model: ServedModel, batch: Sequence[UploadFile], *, region: Region | None
+        self, model: ServedModel, batch: Sequence[UploadFile], question: Question
     ) -> "asyncio.Future[list[Views | PhotoError]]":
         def decode(photo: UploadFile) -> Views | PhotoError:
             photo.file.seek(0)
-            return model.decode(photo.file.read(), region=region)
+            return model.decode(photo.file.read(), question)
 
         return asyncio.gather(*(self.in_decoder(decode, photo) for photo in batch))
 

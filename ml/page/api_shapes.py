@@ -84,6 +84,23 @@ class Model(Shape):
     report: str | None
 
 
+class QuestionFields(BaseModel):
+    """What is asked about every photograph of a request; without fields, what the version was calibrated for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    target: float | None = Field(default=None, gt=0, lt=1, description="Accuracy wanted.")
+    threshold: float | None = Field(default=None, ge=0, le=1, description="Instead: what an answer's score must reach.")
+    within: list[str] | None = Field(default=None, description="Taxa, one of which it is known to be in.")
+    renormalise: bool | None = Field(default=None, description="Whether within conditions the probabilities (default).")
+    top: int | None = Field(default=None, ge=0, description="How many species to list (default 5).")
+    region: list[float] | None = Field(
+        default=None, min_length=4, max_length=4, description="Left, upper, right and lower edge, as fractions."
+    )
+    embedding: bool | None = Field(default=None, description="Whether to answer with the embedding, too.")
+    watch: list[str] | None = Field(default=None, description="Taxa to keep an eye on, as TAXON or TAXON=PROBABILITY.")
+
+
 class FoundTaxon(Shape):
     """A taxon of the model."""
 
@@ -101,11 +118,60 @@ class Taxon(Shape):
     rank: str
     name: str
     taxon_key: str | None
+    common_name: str | None
+    gbif: str | None = Field(description="The address of its page at GBIF.")
     probability: float
 
 
+class Candidate(Taxon):
+    """The candidate of one depth."""
+
+    depth: int
+    score: float = Field(description="The answer at a threshold t is the deepest candidate with a score of at least t.")
+    answered: bool
+
+
+class Stop(Shape):
+    """Where the answer stops, and why."""
+
+    reason: str
+    next: Candidate | None = Field(description="The candidate that would have followed.")
+    text: str
+
+
+class Promise(Shape):
+    """How often such answers are right."""
+
+    target: float | None
+    kept: bool | None = Field(description="Null where nothing is promised.")
+    text: str
+
+
+class Alarm(Taxon):
+    """A watched taxon."""
+
+    lineage: str
+    threshold: float
+    alarm: bool
+
+
+class Novelty(Shape):
+    """How unlike all known species a photograph looks."""
+
+    distance: float
+    known: float = Field(description="Share of photographs of known species that look at least as unlike.")
+    novel: float | None = Field(description="Share of photographs of unknown genera that do.")
+
+
+class Warned(Shape):
+    """What must not be overlooked."""
+
+    kind: str
+    text: str
+
+
 class Answer(Shape):
-    """What is on a photograph."""
+    """What is on a photograph, or on several of one organism."""
 
     photo: str
     model: ModelName
@@ -116,13 +182,20 @@ class Answer(Shape):
     rank: str
     taxon_key: str | None
     depth: int
+    common_name: str | None
+    gbif: str | None
     probability: float
     threshold: float
     rule: str
+    group: int = Field(description="Position among the groups of the version's thresholds.")
     lineage: list[Taxon]
+    path: list[Candidate]
+    stop: Stop
+    promise: Promise
     top: list[Taxon]
-    watch: list[dict[str, Any]]
-    novelty: dict[str, Any] | None
+    watch: list[Alarm]
+    novelty: Novelty | None
+    warnings: list[Warned]
 
 
 class PhotoFailure(Shape):
@@ -165,3 +238,16 @@ class Example(Shape):
     licence_url: str | None
     link: str | None
     species: str
+
+
+class ExportRequest(BaseModel):
+    """What is to be written."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    answers: list[Answer | PhotoFailure] = Field(description="Answers and errors, as `POST /api/identify` gave them.")
+    options: dict[str, Any] | None = Field(
+        default=None,
+        description="What the format needs beside them: captured, timezone, occurrences, region, deployments, "
+        "metadata, identified, model_uri, references.",
+    )

@@ -85,7 +85,7 @@ class Follower:
         if self._refused is not None and self._refused[0] == found.number and now < self._refused[1]:
             return
         try:
-            model = await asyncio.to_thread(self._load, uri=uri, name=name, number=found.number)
+            model = await asyncio.to_thread(self._load, uri=uri, name=name, number=found.number, names=settings.names)
         except Exception:
             self._refused = found.number, now + RETRY_SECONDS
             raise

@@ -29,8 +29,9 @@ HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",
 }
-"""Of every answer."""
+"""Of every answer that does not say otherwise."""
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -54,9 +55,7 @@ class Guard:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
-                    headers[name] = value
-                if "cache-control" not in headers:
-                    headers["Cache-Control"] = "no-store"
+                    headers.setdefault(name, value)
             await send(message)
 
         try:

@@ -67,7 +67,8 @@ async def describe(server: Server) -> api_shapes.Model:
 
 
 def _described(model: ServedModel, server: Shared) -> dict[str, Any]:
-    answering, limits = model.identification.answering, server.settings.limits
+    answering, settings = model.identification.answering, server.settings
+    limits = settings.limits
     taxonomy, table = answering.taxonomy, answering.thresholds
     groups = [{"name": taxonomy.name[node], "taxon_key": taxonomy.taxon_key[node]} for node in table.groups.tolist()]
     return {
@@ -93,7 +94,7 @@ def _described(model: ServedModel, server: Shared) -> dict[str, Any]:
             "request_bytes": limits.request_bytes,
             "pixels": limits.pixels,
         },
-        "report": None,
+        "report": "/report" if settings.report is not None and settings.report.is_file() else None,
     }
 
 
@@ -113,7 +114,7 @@ async def taxa(
     responses=refusals(*UPLOADS),
     openapi_extra=multipart(
         images=files_field(200),
-        question={"type": "string", "description": "JSON: the fields of a question."},
+        question=api_shapes.QuestionFields.model_json_schema(),
         together={"type": "string", "enum": ["true", "false"], "description": "All show one organism."},
     ),
 )
@@ -123,9 +124,9 @@ async def identify(request: Request, server: Server) -> api_shapes.Identified:
     with server.queue.place():
         async with uploaded(request, file_field="images", most=limits.files, limits=limits) as form:
             question = question_of(form)
-            work = server.queue.together if truth_of(form, "together") else server.queue.answers
-            plan = model.plan(question)
-            answering = work(model, form.photographs, region=question.region, plan=plan)
+            answering = server.queue.answers(
+                model, form.photographs, question, model.plan(question), together=truth_of(form, "together")
+            )
             answers = await unless_gone(request, answering)
     return JSONResponse({"model": model.model, "answers": answers})  # type: ignore[return-value]
 
@@ -135,7 +136,14 @@ async def identify(request: Request, server: Server) -> api_shapes.Identified:
     responses=refusals(*UPLOADS),
     openapi_extra=multipart(
         image={"type": "string", "format": "binary", "required": True},
-        region={"type": "string", "description": "JSON: left, upper, right and lower edge, as fractions."},
+        region={
+            "type": "array",
+            "items": {"type": "number"},
+            "minItems": 4,
+            "maxItems": 4,
+            "contentMediaType": "application/json",
+            "description": "Left, upper, right and lower edge, as fractions.",
+        },
     ),
 )
 async def views(request: Request, server: Server) -> api_shapes.Views:
@@ -207,8 +215,8 @@ def json_of(form: Form, field: str) -> Any:  # noqa: ANN401 (whatever a client s
     Raises:
         QuestionError: it holds something else.
     """
-    text = form.fields.get(field, "")
-    if not text.strip():
+    text = form.text(field)
+    if text is None or not text.strip():
         return None
     try:
         return json.loads(text)
@@ -222,7 +230,7 @@ def truth_of(form: Form, field: str) -> bool:
     Raises:
         QuestionError: it is neither.
     """
-    text = form.fields.get(field, "false").strip().lower()
+    text = (form.text(field) or "false").strip().lower()
     if text not in {"true", "false"}:
         raise QuestionError(f"the field {field} must be true or false")
     return text == "true"

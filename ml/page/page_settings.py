@@ -50,6 +50,8 @@ class PageSettings:
     """A table of example photographs, see `ml.page.photo_examples`."""
     photos: Path | None = None
     """The folder that the paths of that table start from."""
+    report: Path | None = None
+    """The report of the dataset and its model, one HTML file."""
     hosts: frozenset[str] = LOOPBACK
     """Names, in lower case and without a port, that this server may be asked by."""
     origins: frozenset[str] = frozenset()

@@ -147,6 +147,7 @@ def _settings(options: argparse.Namespace, *, host: str) -> PageSettings:
         names=options.names,
         examples=options.examples,
         photos=options.photos,
+        report=options.report,
         hosts=frozenset(named),
         origins=frozenset(options.allow_origin),
     )
@@ -168,6 +169,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--examples", type=Path, metavar="FILE", help="a table of example photographs (Parquet)")
     parser.add_argument("--photos", type=Path, metavar="FOLDER", help="where the paths of that table start")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="the report of the dataset and its model (HTML)")
     parser.add_argument("--names", type=Path, metavar="FILE", help="a table of common names")
     parser.add_argument(
         "--data-root", type=Path, metavar="FOLDER", help="where page.json tells commands of this server"

@@ -1,7 +1,7 @@
 """A model version in memory, as the page's server asks it: photographs decoded one by one, answered in batches."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +9,12 @@ from typing import Any, Self
 
 from ml.errors import PhotoError
 from ml.page.taxon_search import TaxonSearch
-from ml.serving.answering import Answering, Looks, Plan
+from ml.serving.answering import Answering, Plan
+from ml.serving.batch import Batch
 from ml.serving.classifier import Classifier, Views
-from ml.serving.identification import Identification
-from ml.serving.joint import answer_together
-from ml.serving.question import Question, Region
+from ml.serving.common_names import CommonNames
+from ml.serving.identification import BATCH, Identification
+from ml.serving.question import Question
 from ml.serving.versions import files_of, find_version
 from ml.spec import card_body
 
@@ -33,24 +34,27 @@ class ServedModel:
     """What it was trained on, where its documents say so."""
 
     @classmethod
-    def load(cls, *, uri: str, name: str, number: str) -> Self:
+    def load(cls, *, uri: str, name: str, number: str, names: Path | None = None) -> Self:
         """Load a version.
 
         Args:
             uri: MLflow's registry.
             name: The registered model.
             number: The version's number, or an alias.
+            names: A table of common names.
 
         Raises:
             ModelError: there is no such version, or it cannot be used; says what to do.
+            NameTableError: the table of common names cannot be used.
         """
+        common = None if names is None else CommonNames.read(names)
         version = find_version(uri=uri, name=name, alias=number)
         with files_of(version, uri=uri) as artifacts:
-            answering = Answering.read(artifacts)
+            answering = Answering.read(artifacts, names=common)
             identification = Identification(version=version, answering=answering, classifier=Classifier(artifacts))
             return cls(
                 identification=identification,
-                search=TaxonSearch(answering.taxonomy),
+                search=TaxonSearch(answering.taxonomy, common_name=answering.names.get),
                 card=_card(artifacts),
                 dataset_version=_dataset_version(artifacts),
             )
@@ -73,42 +77,30 @@ class ServedModel:
         """
         return self.identification.answering.plan(question)
 
-    def decode(self, content: bytes, *, region: Region | None) -> Views | PhotoError:
-        """What the network sees of a photograph, or why it cannot."""
+    def decode(self, content: bytes, question: Question) -> Views | PhotoError:
+        """What the network sees of a photograph, or why there is nothing. Any thread may ask."""
         try:
-            return self.identification.classifier.views(content, region=region)
-        except PhotoError as error:
-            return error
+            return self.identification.views(content, question)
         except MemoryError:
             return PhotoError("there is not enough memory to decode it")
 
-    def look(self, photographs: Sequence[Views]) -> Looks:
-        """What the network makes of photographs."""
-        return self.identification.classifier.look(photographs)
+    def batch(self) -> Batch:
+        """An empty batch of photographs, for one thread at a time."""
+        return Batch(size=BATCH, look=self.identification.classifier.look)
 
-    def answers(self, names: Sequence[str], decoded: Sequence[Views | PhotoError], plan: Plan) -> list[Answer]:
-        """An answer or an error for each photograph, in order."""
-        seen = [views for views in decoded if not isinstance(views, PhotoError)]
-        answers = iter(self.identification.answering.answers(self.look(seen), plan) if seen else [])
-        said = self._said(plan)
-        return [
-            {"photo": name, **({"error": str(views)} if isinstance(views, PhotoError) else {**said, **next(answers)})}
-            for name, views in zip(names, decoded, strict=True)
-        ]
-
-    def together(self, organism: str, names: Sequence[str], looks: Looks, plan: Plan) -> Answer:
-        """One answer about an organism, from what the network makes of all its photographs."""
-        answer = answer_together(self.identification.answering, looks, plan)
-        return {"photo": organism, **self._said(plan), **answer, "photos": list(names)}
-
-    def _said(self, plan: Plan) -> dict[str, Any]:
+    def answers(self, batch: Batch, plan: Plan) -> list[Answer]:
+        """An answer or an error for each photograph of a batch, or for each organism, in order."""
         taxonomy = self.identification.answering.taxonomy
-        return {
+        said = {
             "model": self.model,
             "target": plan.target,
             "within": [taxonomy.describe(node) for node in plan.within],
             "renormalise": plan.renormalise,
         }
+        return [
+            {"photo": name, **({"error": str(found)} if isinstance(found, PhotoError) else {**said, **found})}
+            for name, found in batch.answers(self.identification.answering, plan)
+        ]
 
 
 def _card(artifacts: Mapping[str, str]) -> str:

@@ -4,6 +4,7 @@ Starlette's parser streams files to the disk; here it is given limits. Headers o
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -28,8 +29,12 @@ class Form:
     """A request's photographs, in their order, and its other fields."""
 
     photographs: Sequence[UploadFile]
-    fields: Mapping[str, str]
-    """Of several of one name, the last."""
+    lists: Mapping[str, Sequence[str]]
+    """The values of the other fields, by name, in their order."""
+
+    def text(self, field: str) -> str | None:
+        """The last value of a field; None where there is none."""
+        return self.lists[field][-1] if field in self.lists else None
 
 
 @asynccontextmanager
@@ -62,12 +67,15 @@ def _read(form: FormData, *, file_field: str) -> Form:
     others = sorted({name for name, _ in files if name != file_field})
     if others:
         raise HTTPException(422, f"photographs come in the field {file_field}, not in {_short(', '.join(others))}")
-    fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}
-    if file_field in fields:
+    lists: defaultdict[str, list[str]] = defaultdict(list)
+    for name, value in form.multi_items():
+        if isinstance(value, str):
+            lists[name].append(value)
+    if file_field in lists:
         raise HTTPException(422, f"{file_field} must be a file with a name, not text")
     if not files:
         raise HTTPException(422, f"the request has no photograph: send files in the field {file_field}")
-    return Form(photographs=[file for _, file in files], fields=fields)
+    return Form(photographs=[file for _, file in files], lists=dict(lists))
 
 
 async def _parsed(request: Request, *, most: int, limits: Limits) -> FormData:
@@ -92,15 +100,17 @@ class _Parser(MultiPartParser):
     spool_max_size = 64 * 1024
 
     def __init__(self, request: Request, *, most: int, limits: Limits) -> None:
-        super().__init__(
-            request.headers, body_of(request, limits=limits), max_files=most, max_fields=FIELDS,
-            max_part_size=FIELD_BYTES,
-        )  # fmt: skip
+        super().__init__(request.headers, body_of(request, limits=limits), max_fields=FIELDS, max_part_size=FIELD_BYTES)
         self._most, self._file_bytes, self._seen = most, limits.file_bytes, 0
 
     def on_part_begin(self) -> None:
         self._seen = 0
         super().on_part_begin()
+
+    def on_headers_finished(self) -> None:
+        super().on_headers_finished()
+        if self._current_files > self._most:
+            raise HTTPException(422, f"a request may have {self._most} photographs at most")
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         self._seen += end - start

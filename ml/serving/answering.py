@@ -17,6 +17,7 @@ from ml.serving.taxon_pages import gbif_pages, own_names
 from ml.serving.watching import Watched, watched_taxa
 from ml.spec import CalibrateResult, Rule
 from ml.specificity import Candidates, candidates, restrict, select
+from ml.specificity.joint_thresholds import JointThresholds
 from ml.specificity.novelty import Novelty
 from ml.specificity.operating_points import DECIMALS
 from ml.specificity.temperature import temper
@@ -53,6 +54,8 @@ class Plan:
     """What is promised to each group, see `ml.serving.promise`. Shape G."""
     watch: Sequence[Watched]
     """The taxa to keep an eye on: the version's, then those of the question."""
+    region: bool = False
+    """Whether a part of the photographs was marked."""
 
 
 class Chosen(NamedTuple):
@@ -89,14 +92,16 @@ class Answering:
     """How often answers at each tabulated target were right; empty in versions without the artifact `by_target`."""
     novelty: Novelty | None = None
     """None in versions of networks that were trained without embeddings."""
+    joint: JointThresholds | None = None
+    """How several photographs of one organism are answered as one; None in versions that are not calibrated for it."""
 
     @classmethod
     def read(cls, artifacts: Mapping[str, str], *, names: CommonNames | None = None) -> Self:
         """Read the artifacts of a version by their paths.
 
         Args:
-            artifacts: `taxonomy`, `specificity`, `thresholds` and, if they are there, `novelty`, `by_target` and
-                `dataset`.
+            artifacts: `taxonomy`, `specificity`, `thresholds` and, if they are there, `novelty`, `joint`, `by_target`
+                and `dataset`.
             names: Common names; they count for more than those of the taxonomy.
 
         Raises:
@@ -117,6 +122,7 @@ class Answering:
             pages=gbif_pages(path, taxonomy, dataset=artifacts.get("dataset")),
             judged={} if by_target is None else read_judged(Path(by_target), photos=calibration.evaluation_photos),
             novelty=Novelty.read(Path(artifacts["novelty"])) if "novelty" in artifacts else None,
+            joint=JointThresholds.read(Path(artifacts["joint"])) if "joint" in artifacts else None,
         )
 
     @cached_property
@@ -147,7 +153,7 @@ class Answering:
         return Plan(
             target=target, thresholds=thresholds, rule="threshold" if target is None else self.thresholds.rule,
             within=within, renormalise=question.renormalise, top=question.top, embedding=question.embedding,
-            promises=promises, watch=watch,
+            promises=promises, watch=watch, region=question.region is not None,
         )  # fmt: skip
 
     def _thresholds(self, question: Question) -> tuple[float | None, Floats]:

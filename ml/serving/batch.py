@@ -1,6 +1,6 @@
 """Photographs that are answered together: through the network in steps, joined by the organisms that they show."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -98,20 +98,35 @@ class Batch:
         )
         answers: list[Named] = []
         for organism in self._organisms:
-            if organism.name is None:
-                found = next(single) if organism.rows else organism.errors[0][1]
-                answers.append((organism.photos[0], found))
-            elif not organism.rows:
-                answers.append((organism.name, _none_readable(organism)))
+            if not organism.rows:
+                answers.append(_no_answer(organism))
+            elif organism.name is None:
+                answers.append((organism.photos[0], next(single)))
             else:
                 answer = answer_together(answering, _part(looks, organism.rows), plan)
                 answers.append((organism.name, _of_several(answer, organism)))
         return answers
 
+    def errors(self) -> list[Named]:
+        """The names of organisms without a readable photograph, and why they have no answer."""
+        return [_no_answer(organism) for organism in self._organisms if not organism.rows]
+
     def _through_the_network(self) -> None:
         if self._waiting:
             self._looks.append(self._look(self._waiting))
             self._waiting = []
+
+
+def unreadable(photographs: Iterable[Seen]) -> list[Named]:
+    """The errors of photographs of which none can be read, as a batch would tell them: no model is needed for that."""
+    batch = Batch(size=1, look=_nothing)
+    for seen in photographs:
+        batch.add(seen)
+    return batch.errors()
+
+
+def _nothing(_: "Sequence[Views]") -> Looks:
+    raise AssertionError("a photograph that cannot be read has no views")
 
 
 def _joined(looks: list[Looks]) -> Looks:
@@ -124,11 +139,13 @@ def _part(looks: Looks, rows: list[int]) -> Looks:
     return Looks(looks.probabilities[rows], looks.embeddings[rows])
 
 
-def _none_readable(organism: _Organism) -> PhotoError:
+def _no_answer(organism: _Organism) -> Named:
     photo, error = organism.errors[0]
+    if organism.name is None:
+        return photo, error
     if len(organism.errors) == 1:
-        return PhotoError(f"{photo}: {error}")
-    return PhotoError(f"none of its {len(organism.errors)} photographs can be read; {photo}: {error}")
+        return organism.name, PhotoError(f"{photo}: {error}")
+    return organism.name, PhotoError(f"none of its {len(organism.errors)} photographs can be read; {photo}: {error}")
 
 
 def _of_several(answer: Answer, organism: _Organism) -> Answer:

@@ -33,6 +33,8 @@ class Judged(NamedTuple):
     photos: int
     of: str | None = None
     """The taxon that the photographs were taken for; None: all photographs."""
+    unit: str = "photographs"
+    """What was counted."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -141,7 +143,7 @@ def _measured(judged: Judged | None, who: str = "") -> str:
     between = "" if judged.low is None or judged.high is None else f", {_range(judged.low, judged.high)}"
     of = "" if judged.of is None else f" taken for {judged.of}"
     return (
-        f" ({who}measured {percent(judged.accuracy)}{between}, on {judged.photos:,} photographs{of} that did not "
+        f" ({who}measured {percent(judged.accuracy)}{between}, on {judged.photos:,} {judged.unit}{of} that did not "
         f"choose it)"
     )
 

@@ -327,6 +327,7 @@ def _log_model(spec: RegisterSpec) -> ModelInfo:
         "model_card": spec.model_card,
         **({} if spec.model_page is None else {"model_page": spec.model_page}),
         **({} if calibration.novelty is None else {"novelty": calibration.novelty}),
+        **({} if calibration.joint is None else {"joint": calibration.joint}),
         **spec.documents,
     }
     with TemporaryDirectory(prefix="naturewatch-") as folder:
@@ -347,8 +348,9 @@ def _log_model(spec: RegisterSpec) -> ModelInfo:
 def _refuse_missing_files(spec: RegisterSpec) -> None:
     """Nothing is logged of a specification that is not complete."""
     files = [spec.weights, spec.network, spec.taxonomy, spec.specificity, *_cards(spec), spec.attribution]
-    novelty = CalibrateResult.read(spec.specificity).novelty if spec.specificity.is_file() else None
-    files += [] if novelty is None else [novelty]
+    if spec.specificity.is_file():
+        calibration = CalibrateResult.read(spec.specificity)
+        files += [path for path in (calibration.novelty, calibration.joint) if path is not None]
     missing = [
         str(path)
         for path in (*files, spec.example, *spec.figures.values(), *spec.documents.values())

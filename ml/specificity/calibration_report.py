@@ -4,9 +4,9 @@ The tables go to MLflow, the UI, the model card and the command line; the pictur
 `ml.specificity.calibration_figures`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,7 +14,9 @@ import pyarrow.parquet as pq
 from ml.files import replacing
 from ml.spec import GroupPoint, OperatingPoint, SpecificityOptions, WatchedTaxon
 from ml.specificity.calibration import Outcome
+from ml.specificity.joint_thresholds import JointThresholds
 from ml.specificity.novelty import NoveltyQuality
+from ml.specificity.photo_sets import Basis
 from ml.specificity.rules import describe_rule, parameter_name
 from ml.taxonomy import Taxonomy
 
@@ -24,6 +26,14 @@ BY_TARGET_FILE = "by_target.parquet"
 REPORT_FILE = "operating_points.md"
 HASH_KEY = "naturewatch.spec_hash"
 """Metadata of the curve's file: which specification it was computed for."""
+
+
+BASES: Final[Mapping[Basis, str]] = {
+    "observation": "those of a set of one observation",
+    "species": "those of a set of one species but of different individuals: photographs of one organism are more "
+    "alike, so that the accuracy is a hopeful estimate",
+}
+"""What sets of photographs stand for, for people."""
 
 
 class Files(NamedTuple):
@@ -190,6 +200,28 @@ def novelty_table(quality: NoveltyQuality) -> str:
             f"{percent(quality.auroc)} of all pairs (AUROC {quality.auroc:.3f}; 0.5 is chance).\n"
         )
     return markdown_table(heads, rows) + "\n" + told
+
+
+def joint_table(joint: JointThresholds, *, target: float) -> str:
+    """A row per size of set: what answers about several photographs of one organism are worth at the target."""
+    rows = []
+    for size in joint.sizes:
+        point = size.point(target)
+        if point is not None:
+            more = " and more" if size is joint.sizes[-1] else ""
+            right = interval(point.accuracy, point.accuracy_low, point.accuracy_high)
+            chosen = [f"{size.photos}{more}", f"{size.chosen_on:,}", f"{point.threshold:.4f}"]
+            promise = "out of reach" if not point.reachable else "guaranteed" if point.guaranteed else ""
+            rows.append([*chosen, f"{point.photos:,}", right, f"{point.depth:.2f}", promise])
+    heads = ["photographs of one organism", "chosen on:", "threshold:", "judged on:", "right (95 % interval):",
+             "mean depth:", "promise"]  # fmt: skip
+    width = len(heads) if any(row[-1] for row in rows) else len(heads) - 1
+    told = (
+        f"Several photographs of one organism, answered as one at {plain_percent(target)}. Their evidence is joined as "
+        f"that of photographs with a dependence of {joint.dependence:.2f}: at 0 each says something new, at 1 all say "
+        f"the same. *Chosen on*, *judged on*: numbers of sets of so many photographs, {BASES[joint.basis]}.\n"
+    )
+    return markdown_table(heads[:width], [row[:width] for row in rows]) + "\n" + told
 
 
 def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -24,12 +24,15 @@ from ml.specificity.calibration_report import (
     CURVE_FILE,
     HASH_KEY,
     interval,
+    joint_table,
     novelty_table,
     percent,
     plain_percent,
     write_files,
 )
 from ml.specificity.guarantee import one_per_group
+from ml.specificity.joint_calibration import calibrate_joint
+from ml.specificity.joint_thresholds import JOINT_FILE
 from ml.specificity.novelty import NOVELTY_FILE, Prototypes, calibrate_novelty, distances_of
 from ml.specificity.rules import describe_rule
 from ml.taxonomy import Taxonomy
@@ -56,6 +59,7 @@ def run(spec: CalibrateSpec, *, reporter: Reporter) -> CalibrateResult:
         _warn(outcome, spec=spec, reporter=reporter)
         result = write_outcome(outcome, spec=spec, taxonomy=taxonomy, mlflow_run_id=tracked.run_id if tracked else "")
         result = with_novelty(result, data, spec=spec, taxonomy=taxonomy)
+        result = with_joint(result, data, spec=spec, taxonomy=taxonomy)
         if tracked is not None:
             _log(tracked, spec=spec, result=result, reachable=outcome.judged.reachable)
     reporter.info(
@@ -177,10 +181,24 @@ def with_novelty(
         halves.append(distances_of(embeddings, data.labels, prototypes, taxonomy, rows=rows))
     novelty, quality = calibrate_novelty(prototypes, calibration=halves[0], evaluation=halves[1])
     file = novelty.write(spec.output / NOVELTY_FILE)
-    page = result.report.read_text(encoding="utf-8") + "\n" + novelty_table(quality)
-    with replacing(result.report) as partial:
-        partial.write_text(page, encoding="utf-8")
+    _append(result.report, novelty_table(quality))
     return result.model_copy(update={"novelty": file, "novelty_auroc": quality.auroc})
+
+
+def with_joint(result: CalibrateResult, data: Labelled, *, spec: CalibrateSpec, taxonomy: Taxonomy) -> CalibrateResult:
+    """Calibrate sets of photographs on one half and judge them on the other, where there are enough of them."""
+    joint = calibrate_joint(data, taxonomy, spec, temperature=result.temperature)
+    if joint is None:
+        return result
+    file = joint.write(spec.output / JOINT_FILE, keys=dict(enumerate(taxonomy.taxon_key)))
+    _append(result.report, joint_table(joint, target=spec.target))
+    return result.model_copy(update={"joint": file})
+
+
+def _append(page: Path, table: str) -> None:
+    text = page.read_text(encoding="utf-8") + "\n" + table
+    with replacing(page) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def _warn(outcome: Outcome, *, spec: CalibrateSpec, reporter: Reporter) -> None:
@@ -215,8 +233,9 @@ def _log(tracked: "ChildRun", *, spec: CalibrateSpec, result: CalibrateResult, r
         for name in ("threshold", "accuracy", "depth", "abstention"):
             numbers[f"at_{100 * point.target:g}/{name}"] = getattr(point, name)
     tracked.log_metrics(numbers)
-    for table in (result.curve, result.thresholds, result.by_target):
-        tracked.log_table(table)
+    for table in (result.curve, result.thresholds, result.by_target, result.joint):
+        if table is not None:
+            tracked.log_table(table)
     tracked.log_file(result.report)
     for figure in result.figures.values():
         tracked.log_figure(figure)

@@ -8,7 +8,7 @@ taxon. The table of all thresholds travels with the model; it is looked up witho
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self, cast
+from typing import Any, Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -80,9 +80,9 @@ class ThresholdTable:
         same = nodes[:, None] == self.groups[None, 1:]
         return np.where(same.any(axis=1), same.argmax(axis=1) + 1, 0) if same.size else np.zeros(len(nodes), dtype=int)
 
-    def write(self, path: Path, *, keys: Mapping[int, str | None]) -> Path:
-        """Write `thresholds.parquet` atomically, a row per target and group; `keys` are the groups' taxon keys."""
-        rows = [
+    def rows(self, *, keys: Mapping[int, str | None]) -> list[dict[str, object]]:
+        """A row per target and group, as `thresholds.parquet` has them; `keys` are the groups' taxon keys."""
+        return [
             {
                 "target": float(target),
                 "group_node_id": int(node),
@@ -93,9 +93,17 @@ class ThresholdTable:
             for row, target in enumerate(self.targets)
             for column, node in enumerate(self.groups)
         ]
-        facts = {"group_depth": str(self.group_depth), "rule": self.rule, "reward": self.reward}
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What the metadata of a file say beside the rows."""
+        return {"group_depth": str(self.group_depth), "rule": self.rule, "reward": self.reward}
+
+    def write(self, path: Path, *, keys: Mapping[int, str | None]) -> Path:
+        """Write `thresholds.parquet` atomically, a row per target and group; `keys` are the groups' taxon keys."""
         with replacing(path) as partial:
-            pq.write_table(pa.Table.from_pylist(rows).replace_schema_metadata(facts), partial, compression="zstd")
+            table = pa.Table.from_pylist(self.rows(keys=keys)).replace_schema_metadata(self.facts)
+            pq.write_table(table, partial, compression="zstd")
         return path
 
     @classmethod
@@ -106,25 +114,46 @@ class ThresholdTable:
             DataError: the file is missing, damaged, or not a table of thresholds.
         """
         try:
-            # `read_table`, and PyArrow's way to NumPy, would load pandas where it is installed.
-            with pq.ParquetFile(path) as file:
-                table = file.read()
-            columns, facts = table.to_pydict(), table.schema.metadata or {}
-            rule, reward = facts.get(b"rule", b"threshold").decode(), facts.get(b"reward", b"depth").decode()
-            check_rule(rule, reward)
-            targets, groups = np.unique(columns["target"]), np.unique(columns["group_node_id"])
-            shape = (len(targets), len(groups))
-            return cls(
-                targets=targets,
-                groups=groups.astype(np.int32),
-                group_depth=int(facts[b"group_depth"]),
-                thresholds=np.array(columns["threshold"], np.float64).reshape(shape),
-                reachable=np.array(columns["reachable"], np.bool_).reshape(shape),
-                rule=cast("Rule", rule),
-                reward=cast("Reward", reward),
-            )
+            columns, facts = read_columns(path)
+            return cls.of_columns(columns, facts)
         except (OSError, KeyError, ValueError, pa.ArrowException) as error:
             raise DataError(f"{path} is not a table of thresholds ({error}); run the calibration again") from error
+
+    @classmethod
+    def of_columns(cls, columns: Mapping[str, Sequence[Any]], facts: Mapping[bytes, bytes]) -> Self:
+        """The thresholds in the rows that `rows` made, by column, with `facts` as Parquet keeps them.
+
+        Raises:
+            KeyError: a column or a fact is missing.
+            ValueError: there is not a row for each target and group, or the rule is unknown.
+        """
+        rule, reward = facts.get(b"rule", b"threshold").decode(), facts.get(b"reward", b"depth").decode()
+        check_rule(rule, reward)
+        targets, groups = np.unique(columns["target"]), np.unique(columns["group_node_id"])
+        shape = (len(targets), len(groups))
+        return cls(
+            targets=targets,
+            groups=groups.astype(np.int32),
+            group_depth=int(facts[b"group_depth"]),
+            thresholds=np.array(columns["threshold"], np.float64).reshape(shape),
+            reachable=np.array(columns["reachable"], np.bool_).reshape(shape),
+            rule=cast("Rule", rule),
+            reward=cast("Reward", reward),
+        )
+
+
+def read_columns(path: Path) -> tuple[dict[str, list[Any]], dict[bytes, bytes]]:
+    """A small table by column, and what its metadata say.
+
+    `pyarrow.parquet.read_table`, and PyArrow's way to NumPy, would load pandas where it is installed.
+
+    Raises:
+        OSError: the file is missing.
+        pyarrow.ArrowException: it is damaged.
+    """
+    with pq.ParquetFile(path) as file:
+        table = file.read()
+    return table.to_pydict(), table.schema.metadata or {}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

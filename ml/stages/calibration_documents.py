@@ -153,5 +153,8 @@ class CalibrateResult(Result):
     """`novelty.safetensors`: how unlike the known species a photograph looks; None without embeddings."""
     novelty_auroc: float | None = None
     """How well photographs of genera that are left out are told by it; None where there is but one genus."""
+    joint: Path | None = None
+    """`joint.parquet`: how several photographs of one organism are joined, with thresholds for sets of them; None where
+    too few photographs are of one observation or of one species."""
     examples: tuple[AnswerExample, ...] = ()
     """A few answers at the target, for photographs of the evaluation half."""

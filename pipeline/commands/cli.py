@@ -45,6 +45,7 @@ HANDED_OVER: Final = {
     "replica": ("demo", "serve the embedded GBIF and photo replica"),
 }
 """Commands that another package implements: the module, and what it does."""
+SCOPE: Final = "the scope's YAML file (default: that of the last run here, or else conf/sample.yaml)"
 OWN: Final = {
     "page": "open the page that identifies photographs",
     "promote": "choose by hand which registered version users get",
@@ -75,7 +76,7 @@ def _answer(arguments: list[str]) -> int:
     if arguments and arguments[0] in HANDED_OVER:
         return _hand_over(arguments[0], arguments[1:])
     options = build_parser().parse_args(arguments)
-    settings = _settings(options.config)
+    settings = _settings(options.config, goes_on=options.command in {"run", "refresh", "ui"})
     if options.command in OWN:
         return int(_module(options.command).run(settings, options))
     from pipeline.commands.dagster_home import prepare_dagster_home  # noqa: PLC0415
@@ -87,8 +88,10 @@ def _answer(arguments: list[str]) -> int:
                 lambda: _run(settings, selection=options.select, accept_losses=options.accept_losses),
                 stopping=_stopping,
             )
+    from pipeline.commands.last_scope import remember  # noqa: PLC0415
     from pipeline.commands.ui import serve  # noqa: PLC0415
 
+    remember(Path(os.environ["NATUREWATCH_CONFIG"]))
     return serve(settings, port=options.port, mlflow_port=options.mlflow_port, browser=not options.no_browser)
 
 
@@ -145,7 +148,7 @@ def build_parser() -> argparse.ArgumentParser:
     for name, command in own.items():
         _module(name).add_options(command)
     for command in (run, refresh, ui, *own.values()):
-        command.add_argument("--config", type=Path, help="the scope's YAML file (default conf/sample.yaml)")
+        command.add_argument("--config", type=Path, help=SCOPE)
     for name, (_, purpose) in HANDED_OVER.items():
         commands.add_parser(name, help=purpose, add_help=False)
     return parser
@@ -157,10 +160,12 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _settings(file: Path | None) -> "Settings":
-    """The configuration, which children read too."""
+def _settings(file: Path | None, *, goes_on: bool = False) -> "Settings":
+    """The configuration that is named, else that of the last run in this folder; children read it too."""
+    from pipeline.commands.last_scope import recall  # noqa: PLC0415
     from pipeline.config.settings import configuration_file, load_settings  # noqa: PLC0415
 
+    file = file or recall(goes_on=goes_on)
     # Absolute, for children that run in another folder.
     os.environ["NATUREWATCH_CONFIG"] = str(configuration_file(file))
     return load_settings()
@@ -186,10 +191,9 @@ def _with_registry(arguments: list[str], *, command: str = "identify") -> list[s
     options, rest = parser.parse_known_args(arguments)
     if {"-h", "--help"} & set(rest):
         return rest
-    from pipeline.config.settings import load_settings  # noqa: PLC0415
     from pipeline.tracking.server import check_answers  # noqa: PLC0415
 
-    settings = load_settings(options.config)
+    settings = _settings(options.config)
     if not any(argument.startswith("--tracking-uri") for argument in rest):
         check_answers(settings)
     running = ["--running", str(settings.paths.running_page)] if command == "identify" else []
@@ -208,10 +212,12 @@ def _run(settings: "Settings", *, selection: str | None, accept_losses: str | No
         print(f"naturewatch: {line}", file=sys.stderr)
     what = whole.get(selection, selection)
     print(f"Running {what} for the scope {settings.name}; data in {settings.paths.data_root}", flush=True)
+    from pipeline.commands.last_scope import remember  # noqa: PLC0415
     from pipeline.commands.release_lines import refusal  # noqa: PLC0415
     from pipeline.commands.run import materialise  # noqa: PLC0415
     from pipeline.defs.production import REFRESH  # noqa: PLC0415
 
+    remember(Path(os.environ["NATUREWATCH_CONFIG"]))
     started, began = time.monotonic(), time.time()
     outcome = materialise(settings, selection=REFRESH if selection is None else selection, accept_losses=accept_losses)
     if outcome.problems:

@@ -239,6 +239,7 @@ SENTENCES: Final[Mapping[str, Finding]] = {
     "leakage": _leakage,
     "manifest": lambda settings: f"dataset version {DatasetManifest.read(settings.paths).dataset_version}",
     "dataset_page": lambda settings: _below(settings, settings.paths.reports / "dataset" / "index.html"),
+    "report": lambda settings: _below(settings, settings.paths.reports / "report.html"),
     "suspects": _suspects,
     "comparison": _best,
     "production": _production,

@@ -34,7 +34,7 @@ READS_SOURCE: Final = frozenset({"gbif_download", "photos"})
 NETWORKS: Final = frozenset(NETWORK_TITLES) | {"production"}
 """Assets that train."""
 NEEDS_MLFLOW: Final = NETWORKS | {f"specificity_{name}" for name in NETWORKS} | {
-    "comparison", "candidate", "exam_answers", "champion",
+    "comparison", "candidate", "exam_answers", "champion", "report",
 }  # fmt: skip
 """Assets that log to MLflow before anything else."""
 

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from ml.spec import RESULT_FILE, CalibrateResult, NetworkName, TrainResult
 from pipeline.commands.findings import changes, finding, trees
+from pipeline.commands.last_scope import DEFAULT, deciding_variables
 from pipeline.commands.release_lines import gate_lines, production_lines
 from pipeline.commands.run_state import duration
 from pipeline.comparison.networks import NETWORKS
@@ -25,7 +26,6 @@ from pipeline.errors import ChildError
 from pipeline.history.changes import changed_species
 from pipeline.history.snapshots import read_snapshots
 from pipeline.launching.specs import calibrated, result_of, train_hash
-from pipeline.paths import PROJECT_ROOT
 from pipeline.production.production_specs import calibration_folder
 from pipeline.production.record import How
 from pipeline.rejections import counts
@@ -34,7 +34,6 @@ from pipeline.tracking import tags
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
-DEFAULT: Final = PROJECT_ROOT / "conf" / "sample.yaml"
 """The configuration of a command without `--config`."""
 WIDTH: Final = 100
 """Columns where there is no terminal."""
@@ -100,12 +99,7 @@ def command(name: str, *, environment: Mapping[str, str], program: str = "nature
         environment: The variables of this process; those that decide where data and models are get repeated.
         program: How the shell finds the command.
     """
-    deciding = ("NATUREWATCH__NAME", "NATUREWATCH__DATA_ROOT", "NATUREWATCH__REGISTRY__")
-    words = [
-        f"{variable}={shlex.quote(value)}"
-        for variable, value in sorted(environment.items())
-        if variable.upper().startswith(deciding)
-    ]
+    words = [f"{variable}={shlex.quote(value)}" for variable, value in deciding_variables(environment).items()]
     words += [shlex.quote(program), name]
     file = Path(environment.get(CONFIG_VARIABLE, DEFAULT)).absolute()
     if file != DEFAULT:
@@ -244,6 +238,7 @@ def _links(settings: Settings, *, made: set[str], seconds: float) -> Iterator[st
     pages = {
         "dataset page": ("dataset_page", reports / "dataset" / "index.html"),
         "comparison": ("comparison", reports / "comparison.html"),
+        "report": ("report", reports / "report.html"),
     }
     for label, (asset, page) in pages.items():
         # Of an earlier dataset, where it was not made by this run.

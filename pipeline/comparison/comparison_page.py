@@ -44,7 +44,10 @@ def neighbours(found: Findings) -> list[Link]:
     """The pages beside this one, for its navigation."""
     if not (found.settings.paths.reports / "dataset" / "index.html").exists():
         return []
-    return [Link(text="Dataset", href="dataset/index.html"), Link(text="Networks compared", href="")]
+    pages = [Link(text="Dataset", href="dataset/index.html"), Link(text="Networks compared", href="")]
+    if (found.settings.paths.reports / "report.html").exists():
+        pages.append(Link(text="Report", href="report.html"))
+    return pages
 
 
 def run_links(found: Findings) -> list[list[object]]:

@@ -15,6 +15,9 @@ from pipeline.errors import ConfigurationError
 
 PREFIX: Final = "NATUREWATCH__"
 CONFIG_VARIABLE: Final = "NATUREWATCH_CONFIG"
+LAST_SCOPE_VARIABLE: Final = "NATUREWATCH_LAST_SCOPE"
+"""Names the file that remembers the scope of the last run (`pipeline.commands.last_scope`); empty: none does."""
+_NO_KEYS: Final = {CONFIG_VARIABLE, LAST_SCOPE_VARIABLE}
 REPLACED: Final = {
     "registry.tolerance": "what a challenger may lose is in the section gate, as gate.top1.min_absolute_change"
 }
@@ -35,7 +38,7 @@ def refuse_unknown_variables(model: type[BaseModel]) -> None:
     keys, seen = dict(_keys(model)), dict[str, str]()
     for variable in sorted(os.environ):
         name = variable.upper()
-        if not name.startswith("NATUREWATCH_") or variable == CONFIG_VARIABLE or _ADDED_BY_KUBERNETES.fullmatch(name):
+        if not name.startswith("NATUREWATCH_") or variable in _NO_KEYS or _ADDED_BY_KUBERNETES.fullmatch(name):
             continue
         if name in seen:
             raise ConfigurationError(f"the environment variables {seen[name]} and {variable} name the same key")

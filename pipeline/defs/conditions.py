@@ -88,6 +88,9 @@ TRAINING: Final = finished_data_changed()
 RELEASE: Final = upstream_data_changed(within=dg.AssetSelection.assets("production", *FOLLOWS_TRAINING))
 """From a training to the champion: it follows the training, and reads a dataset only through it."""
 
+REPORT: Final = upstream_data_changed(within=dg.AssetSelection.assets("exam_answers", "champion"))
+"""The report: once it is decided about a version."""
+
 
 def automated(spec: dg.AssetSpec) -> dg.AssetSpec:
     """An asset with its condition.
@@ -100,6 +103,8 @@ def automated(spec: dg.AssetSpec) -> dg.AssetSpec:
         condition: When[dg.AssetKey] | None = TRAINING
     elif name in FOLLOWS_TRAINING:
         condition = RELEASE
+    elif name == "report":
+        condition = REPORT
     else:
         condition = DATASET if spec.group_name == "dataset" else None
     return spec.replace_attributes(automation_condition=condition)

@@ -7,6 +7,7 @@ from pipeline.comparison.wording import percent
 from pipeline.config.settings import Settings
 from pipeline.defs.logged import CARD, DATASET_PAGE, REPORT, link, page, run_link
 from pipeline.defs.metadata import Metadata
+from pipeline.registry.reported_version import REPORT_PLACE
 from pipeline.tracking.descriptions import COMPARISON_STAGE
 from pipeline.tracking.links import version_url
 from pipeline.tracking.runs import client, experiment_id
@@ -41,7 +42,8 @@ def numbers_and_links(settings: Settings, version: str) -> dict[str, Metadata]:
     dataset = run.data.tags.get(PARENT)
     pages = {
         "model card": (run_id, CARD),
-        "report": (_comparison(settings, connected, dataset), REPORT),
+        "report": (run_id, REPORT_PLACE),
+        "networks compared": (_comparison(settings, connected, dataset), REPORT),
         "dataset page": (dataset, DATASET_PAGE),
     }
     links |= {

@@ -10,7 +10,7 @@ from pipeline.exam.decision import Comparison, Decision, OnlyOne, Verdict
 from pipeline.exam.exam_figures import Row, forest
 from pipeline.exam.sentences import TITLES, change, interval, number, title_of
 from pipeline.files import write_bytes
-from pipeline.pages.document import render, sections
+from pipeline.pages.document import Link, render, sections
 from pipeline.pages.figures import draw_once
 
 COLUMNS = ("metric", "challenger", "other", "change", "95 % interval", "at least", "photographs", "verdict")
@@ -53,7 +53,10 @@ def build_exam_page(settings: Settings, decision: Decision, *, dataset_version: 
         date=written.isoformat(),
         day=day(written),
         sections=sections(("decision", "Decision"), *links, ("reading", "How to read")),
+        pages=neighbours(settings),
         decision=decision,
+        # What the table of the version's own numbers says is not said twice.
+        reasons=[reason for reason in decision.reasons if reason not in {each.sentence for each in decision.own}],
         headline=[
             ("challenger", f"version {decision.challenger}"),
             ("champion", "none yet" if decision.champion is None else f"version {decision.champion}"),
@@ -67,6 +70,13 @@ def build_exam_page(settings: Settings, decision: Decision, *, dataset_version: 
         per_species=settings.exam.observations_per_species,
     )  # fmt: skip
     return ExamReport(html=write_bytes(folder / "exam.html", html.encode()), pictures=pictures)
+
+
+def neighbours(settings: Settings) -> list[Link]:
+    """The pages beside this one, for its navigation; the report is written after it, about the same version."""
+    standing = {"Networks compared": "comparison.html", "Dataset": "dataset/index.html"}
+    others = [Link(text=text, href=href) for text, href in standing.items() if (settings.paths.reports / href).exists()]
+    return [Link(text="Report", href="report.html"), Link(text="Exam", href=""), *others]
 
 
 def called(comparison: Comparison) -> str:

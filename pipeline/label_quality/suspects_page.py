@@ -61,23 +61,40 @@ def build_suspects_page(paths: Paths, settings: Settings) -> Path:
         GbifError: `download.json` is missing.
     """
     manifest, source = DatasetManifest.read(paths), SourceRecord.read(paths)
-    inputs = {name: paths.table(name) for name in ("suspects", "split", "photos")}
-    found = rows("shown_suspects", inputs=inputs, most=LISTED, any_licence=any_licence(settings))
     pages = [Link(text="Dataset", href="dataset/index.html"), Link(text="Changes", href="dataset/changes.html")]
     pages.append(Link(text="Suspects", href=""))
+    if (paths.reports / "report.html").exists():
+        pages.append(Link(text="Report", href="report.html"))
     html = render(
         "suspects.html",
         scope=manifest.scope,
         dataset_version=manifest.dataset_version,
         date=(source.created or "an unknown date")[:10],
         pages=pages,
-        suspects=[_suspect(paths, source, row) for row in found],
+        suspects=first_shown(paths, settings, source, most=LISTED),
         numbers=counted(paths),
         folds=settings.labels.folds,
         backbone=settings.training.backbone,
         sample=source.mode == "replica",
     )
     return write_bytes(paths.reports / "suspects.html", html.encode())
+
+
+def first_shown(paths: Paths, settings: Settings, source: SourceRecord, *, most: int) -> list[Suspect]:
+    """The most suspicious photographs, each beside an example of what it looks like.
+
+    Args:
+        paths: The files of the scope.
+        settings: Says whose photographs these are (`any_licence`).
+        source: Where the records came from; decides where the photographs lead.
+        most: How many.
+
+    Raises:
+        TableError: `suspects`, `split` or `photos` is missing.
+    """
+    inputs = {name: paths.table(name) for name in ("suspects", "split", "photos")}
+    found = rows("shown_suspects", inputs=inputs, most=most, any_licence=any_licence(settings))
+    return [_suspect(paths, source, row) for row in found]
 
 
 def _suspect(paths: Paths, source: SourceRecord, row: dict[str, Any]) -> Suspect:

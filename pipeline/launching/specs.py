@@ -30,7 +30,7 @@ Result = TypeVar("Result", TrainResult, CalibrateResult, RegisterResult, ExamRes
 
 TRAINING_CODE = "4"
 """Raised by hand when a change of `ml` should retrain on unchanged data."""
-CALIBRATION_CODE = "3"
+CALIBRATION_CODE = "4"
 """Raised by hand when a change of `ml.specificity` should recalibrate on unchanged probabilities."""
 PACKAGING_CODE = "4"
 """Raised by hand when a change of `ml.serving.model` should register unchanged weights anew."""

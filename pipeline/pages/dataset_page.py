@@ -22,8 +22,7 @@ from pipeline.pages.charts import licences, long_tail, observation_map, species_
 from pipeline.pages.document import Link, render, sections
 from pipeline.pages.photo_grids import leaked_grid, taxon_grids
 from pipeline.pages.photo_sheets import any_licence
-from pipeline.pages.rejections_page import build_rejections_page
-from pipeline.pages.rule_meanings import MEANING, rows_in_words
+from pipeline.pages.rejections_page import build_rejections_page, left_out
 from pipeline.pages.species_table import PLAIN, species_table
 from pipeline.pages.web_addresses import SEARCH_INATURALIST, catalogue, citable, doi_address
 from pipeline.paths import Paths
@@ -97,7 +96,7 @@ def build_dataset_page(paths: Paths, settings: Settings, *, taxa: Sequence[str] 
         inaturalist=SEARCH_INATURALIST,
         charts=charts,
         licences=licence_statement(licence_counts(paths.table("attribution"))),
-        left_out=_left_out(manifest),
+        left_out=left_out(manifest),
         unit=settings.split.unit,
         distance=DISTANCE,
         pairs=leaked_grid(paths, source, any_licence=every) if manifest.leakage["pairs"] else [],
@@ -133,10 +132,8 @@ def _frame(paths: Paths, manifest: DatasetManifest, source: SourceRecord, *, pag
     # GBIF's date, else when the snapshot was first indexed: the same data make the same bytes on any day.
     date = source.created or (snapshots[-1].recorded if snapshots else "an unknown date")
     pages = [Link(text=text, href="" if text == page else name) for text, name in _PAGES.items()]
-    if (paths.reports / "comparison.html").exists():
-        pages.append(Link(text="Networks compared", href="../comparison.html"))
-    if (paths.reports / "suspects.html").exists():
-        pages.append(Link(text="Suspects", href="../suspects.html"))
+    others = {"Networks compared": "comparison.html", "Suspects": "suspects.html", "Report": "report.html"}
+    pages += [Link(text=text, href=f"../{name}") for text, name in others.items() if (paths.reports / name).exists()]
     version = manifest.dataset_version
     return {"scope": manifest.scope, "dataset_version": version, "date": date[:10], "pages": pages}
 
@@ -145,19 +142,6 @@ def _summary(paths: Paths) -> dict[str, object]:
     inputs = {name: paths.table(name) for name in ("split", "clean_occurrences")}
     (found,) = rows("dataset_summary", inputs=inputs, most=3)
     return found
-
-
-def _left_out(manifest: DatasetManifest) -> list[list[object]]:
-    """One row per rule: its name, leading to its examples, what it left out, and what it means."""
-    return [
-        [
-            Link(text=rule.replace("_", " "), href=f"rejections.html#{stage}-{rule.replace('_', '-')}"),
-            rows_in_words(stage, rule, number),
-            MEANING.get(rule),
-        ]
-        for stage, rules in manifest.rejections.items()
-        for rule, number in rules.items()
-    ]
 
 
 def _last_taxa(folder: Path) -> list[str]:

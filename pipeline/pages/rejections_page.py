@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from pipeline.dataset.manifest import DatasetManifest
 from pipeline.files import write_bytes
 from pipeline.gbif.source import SourceRecord
 from pipeline.pages.document import Link, render
@@ -53,6 +54,24 @@ class Stage:
             [Link(text=rule.name, href=f"#{self.name}-{rule.name.replace(' ', '-')}"), rule.in_words, rule.meaning]
             for rule in self.rules
         ]
+
+
+def left_out(manifest: DatasetManifest, *, page: str = "rejections.html") -> list[list[object]]:
+    """One row per rule: its name, leading to its examples, what it left out, and what it means.
+
+    Args:
+        manifest: The dataset version.
+        page: Where the page of rejections lies, seen from the page that shows the rows.
+    """
+    return [
+        [
+            Link(text=rule.replace("_", " "), href=f"{page}#{stage}-{rule.replace('_', '-')}"),
+            rows_in_words(stage, rule, number),
+            MEANING.get(rule),
+        ]
+        for stage, rules in manifest.rejections.items()
+        for rule, number in rules.items()
+    ]
 
 
 def write_rejections_csv(paths: Paths) -> Path:

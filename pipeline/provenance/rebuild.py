@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import yaml
 
-from pipeline.config.problems import CONFIG_VARIABLE, PREFIX
+from pipeline.config.problems import CONFIG_VARIABLE, LAST_SCOPE_VARIABLE, PREFIX
 from pipeline.config.settings import Settings
 from pipeline.config.yaml_file import read_mapping
 from pipeline.dataset.manifest import DatasetManifest
@@ -183,7 +183,8 @@ def _environment(settings: Settings, account: Account, given: Mapping[str, str])
         if section != "registry" and present[section].get(key) is not None:
             own[f"{PREFIX}{section}__{key}".upper()] = str(present[section][key])
     path = [str(PROJECT_ROOT), given.get("PYTHONPATH", "")]
-    return own | {"PYTHONPATH": os.pathsep.join(filter(None, path))}
+    # The last run is not the one that makes an old dataset again.
+    return own | {"PYTHONPATH": os.pathsep.join(filter(None, path)), LAST_SCOPE_VARIABLE: ""}
 
 
 def _attribution(paths: Paths, account: Account) -> Path:

@@ -2,12 +2,13 @@
 
 from typing import Final
 
-from ml.spec import GroupPoint, OperatingPoint, WatchedTaxon, size_title
+from ml.spec import size_title
 from pipeline.comparison.wording import between, percent, plain_percent
 from pipeline.pages.document import render, sections
 from pipeline.pages.species_table import PLAIN
 from pipeline.pages.web_addresses import SEARCH_INATURALIST
 from pipeline.registry import card_words as words
+from pipeline.registry.answer_tables import answer_tables
 from pipeline.registry.card_facts import CardFacts, Row
 
 CAPTIONS: Final = {
@@ -42,7 +43,6 @@ CAPTIONS: Final = {
 def card_page(facts: CardFacts) -> str:
     """The whole document."""
     found, manifest = facts.calibration, facts.manifest
-    promised = any(point.guaranteed or not point.reachable for point in found.points)
     pictures = {**facts.training.figures, **found.figures}
     return render(
         "model_card.html",
@@ -63,10 +63,7 @@ def card_page(facts: CardFacts) -> str:
             (f"right, asked for {plain_percent(found.target)}", percent(found.evaluation_accuracy)),
             ("mean depth then", f"{found.evaluation_depth:.2f} of 7"),
         ],
-        points=[_point(point)[: 7 if promised else 6] for point in found.points],
-        promised=promised,
-        groups=[_group_point(group) for group in found.groups],
-        watch=[_watched(taxon) for taxon in found.watch],
+        **answer_tables(found),
         classes=[_group(row) for row in facts.classes],
         orders=[_group(row) for row in facts.orders],
         sizes=[[size_title(row["group"]), row["photos"], *_right(row)] for row in facts.sizes],
@@ -79,30 +76,6 @@ def card_page(facts: CardFacts) -> str:
         licences=[list(item) for item in facts.licences.items()],
         pictures={title: (path, CAPTIONS.get(title, "")) for title, path in pictures.items()},
     )  # fmt: skip
-
-
-def _point(point: OperatingPoint) -> list[object]:
-    spread = between(point.accuracy_low, point.accuracy_high)
-    promised = "out of reach" if not point.reachable else "guaranteed" if point.guaranteed else "estimate"
-    return [
-        plain_percent(point.target), f"{point.threshold:.4f}", percent(point.accuracy), spread, f"{point.depth:.2f}",
-        percent(point.abstention), promised,
-    ]  # fmt: skip
-
-
-def _group_point(group: GroupPoint) -> list[object]:
-    right = None if group.accuracy is None else percent(group.accuracy)
-    depth = None if group.depth is None else f"{group.depth:.2f}"
-    return [
-        group.taxon, f"{group.threshold:.4f}", group.calibration_photos, group.evaluation_photos, right,
-        between(group.accuracy_low, group.accuracy_high), depth,
-    ]  # fmt: skip
-
-
-def _watched(taxon: WatchedTaxon) -> list[object]:
-    basis = f"{taxon.calibration_photos:,} of its own" if taxon.basis == "taxon" else "all taxa of its rank"
-    found = None if taxon.recall is None else f"{percent(taxon.recall)} of {taxon.evaluation_photos:,}"
-    return [taxon.taxon, f"{100 * taxon.threshold:.2g} %", basis, found, percent(taxon.false_alarms)]
 
 
 def _group(row: Row) -> list[object]:

@@ -140,5 +140,10 @@ def _examined(connected: "MlflowClient", version: "ModelVersion") -> ExaminedVer
         name=version.name,
         number=str(version.version),
         folder=connected.get_model_version_download_uri(version.name, str(version.version)),
-        identity=f"MLflow run {version.run_id}" if version.run_id else f"registered at {version.creation_timestamp}",
+        identity=identity_of(version),
     )
+
+
+def identity_of(version: "ModelVersion") -> str:
+    """What the number of a version stands for, which another registry may give to another version."""
+    return f"MLflow run {version.run_id}" if version.run_id else f"registered at {version.creation_timestamp}"

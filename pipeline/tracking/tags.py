@@ -33,6 +33,9 @@ GATE_REASONS: Final = "naturewatch.gate_reasons"
 EXAM: Final = "naturewatch.exam"
 """The version of the exam that it was judged on."""
 
+REPORT: Final = "naturewatch.report"
+"""Where the report of a version is kept: `runs:/RUN/PLACE`, as MLflow addresses a file of a run."""
+
 PROMOTED_AT: Final = "naturewatch.promoted_at"
 """When the version became the champion last (ISO 8601, UTC)."""
 PROMOTED_BY: Final = "naturewatch.promoted_by"

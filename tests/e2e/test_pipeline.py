@@ -372,7 +372,7 @@ def test_a_picture_is_drawn_inline_on_the_page_of_an_asset(watched: Page, ui: Ui
     [
         ("version in the registry", "naturewatch: "),
         ("model card", "naturewatch: "),
-        ("report", "The networks of "),
+        ("networks compared", "The networks of "),
         ("dataset page", "Dataset of "),
         ("MLflow run", None),
     ],

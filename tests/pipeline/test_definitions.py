@@ -68,6 +68,10 @@ PARENTS = {
     "exam_answers": {"photos", "taxonomy", "exam", "manifest", "candidate"},
     "champion": {"candidate", "exam_answers"},
     "suspects": DATASET | {"gbif_download", "photos"},
+    "report": {
+        "gbif_download", "clean_occurrences", "photos", "taxonomy", "split", "attribution", "manifest", "comparison",
+        "suspects", "production", "specificity_production", "candidate", "exam_answers", "champion",
+    } | COMPARED | CALIBRATIONS,
 }  # fmt: skip
 """Every asset with all that it reads; `tests/pipeline/defs/test_inputs.py` holds that against what it opens."""
 GROUPS = {
@@ -78,15 +82,15 @@ GROUPS = {
     },
     "training": NETWORKS,
     "evaluation": CALIBRATIONS | {"comparison", "suspects"},
-    "release": {"production", "specificity_production", "candidate", "exam_answers", "champion"},
+    "release": {"production", "specificity_production", "candidate", "exam_answers", "champion", "report"},
 }  # fmt: skip
 ALL = set().union(*GROUPS.values())
 OBSERVED = {"gbif_records"}
 """What is watched and not made; shown in the group ingest."""
 RESEARCHED = NETWORKS | CALIBRATIONS | {"comparison"}
 """What a refresh does without."""
-BESIDE = {"dataset_page", "suspects"}
-"""Assets that nothing waits for."""
+BESIDE = {"dataset_page", "report"}
+"""Assets that nothing waits for; `report` shows all that went before it, `suspects` among it."""
 
 
 def test_dagster_s_servers_can_load_all_of_it() -> None:
@@ -131,7 +135,9 @@ def test_on_a_machine_with_gpus_more_steps_run_together(tmp_path: Path, monkeypa
 def test_what_is_only_looked_at_holds_nothing_up() -> None:
     graph = defs.resolve_asset_graph()
     last = {key.to_user_string() for key in graph.get_all_asset_keys() if not graph.get(key).child_keys}
-    assert last == BESIDE | {"champion"}
+    assert last == BESIDE
+    for name in ("champion", "suspects"):
+        assert graph.get(dg.AssetKey(name)).child_keys == {dg.AssetKey("report")}
 
 
 def test_a_refresh_makes_all_but_the_networks_of_research() -> None:

@@ -20,19 +20,6 @@ from tests.ml.specificity_fixtures import BIRDS, photograph_bytes, release, rows
 Captured = pytest.CaptureFixture[str]
 
 
-@pytest.fixture(scope="module")
-def registry() -> list[str]:
-    spec, _ = release()
-    return ["--tracking-uri", spec.tracking.uri, "--model-name", spec.model_name, "--alias", "challenger"]
-
-
-@pytest.fixture
-def kea(tmp_path: Path) -> Path:
-    path = tmp_path / "kea.jpg"
-    path.write_bytes(photograph_bytes())
-    return path
-
-
 def test_a_photograph_is_named_with_lineage_and_likely_species(
     registry: list[str], kea: Path, capsys: Captured
 ) -> None:

@@ -227,7 +227,7 @@ def test_of_a_film_the_first_bytes_are_read(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(inputs, "looks_like_photograph", counted)
     reason = refusal(film)
-    assert reason == "not a photograph in one of the formats JPEG, PNG, WebP, AVIF: the file is MP4 video"
+    assert reason == "not a photograph in one of the formats JPEG, PNG, WebP, AVIF, HEIC: the file is MP4 video"
     assert given == [SIGNATURE_BYTES]
 
 

@@ -7,7 +7,7 @@ from pipeline.definitions import defs
 from pipeline.errors import ConfigurationError
 
 GRAPH = defs.resolve_asset_graph()
-RELEASE = {"production", "specificity_production", "candidate", "exam_answers", "champion"}
+RELEASE = {"production", "specificity_production", "candidate", "exam_answers", "champion", "report"}
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ RELEASE = {"production", "specificity_production", "candidate", "exam_answers", 
         ("key:photos or key:species", {"photos", "species"}),
         ("group:release", RELEASE),
         ("group:release and not key:champion", RELEASE - {"champion"}),
-        ("key:candidate+", {"candidate", "exam_answers", "champion"}),
+        ("key:candidate+", {"candidate", "exam_answers", "champion", "report"}),
         ("key:cand*", {"candidate"}),
     ],
 )

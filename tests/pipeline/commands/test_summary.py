@@ -55,6 +55,7 @@ def test_identify_asks_the_registry_of_the_configuration_that_it_is_given(tmp_pa
     file = tmp_path / "mine.yaml"
     file.write_text(SCOPE.format(root=tmp_path / "data"), encoding="utf-8")
     expected = ["--tracking-uri", f"sqlite:///{tmp_path}/data/mlflow.db", "--model-name", "birds"]
+    expected += ["--running", f"{tmp_path}/data/page.json"]
     for spelling in (["--config", str(file)], [f"--config={file}"]):
         assert _with_registry(["photo.jpg", *spelling, "--json"]) == [*expected, "photo.jpg", "--json"]
 

@@ -20,11 +20,12 @@ GRAPH = {
     "candidate": ("release", ["production", "manifest"]),
     "exam_answers": ("release", ["candidate", "exam"]),
     "champion": ("release", ["exam_answers"]),
+    "report": ("release", ["photos", "manifest", "candidate", "exam_answers", "champion"]),
 }
 INGEST = ("photo_index", "photos")
 DATASET = {"species", "manifest", "exam"}
 REFRESH = GRAPH.keys() - {"baseline"}
-RELEASE = {"production", "candidate", "exam_answers", "champion"}
+RELEASE = {"production", "candidate", "exam_answers", "champion", "report"}
 
 
 class Pipeline:

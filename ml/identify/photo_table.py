@@ -1,0 +1,65 @@
+"""Photographs in a CSV table: one a row, with the organism that it shows if the table says so."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from ml.errors import MlError, PhotoError
+from ml.identify.photographs import ADDRESS, Address, Photograph, Source
+
+PHOTO: Final = "photo"
+ORGANISM: Final = "organism"
+_LONGEST_ROW: Final = 1_000_000
+"""Characters; a missing quote could otherwise swallow the rest of the table."""
+
+
+class TableError(MlError):
+    """The table of photographs cannot be read."""
+
+
+def in_table(table: Path, *, organisms: bool = False) -> Iterator[Photograph]:
+    """The photographs of a CSV table (UTF-8, with a header; columns in any order, others than these two are ignored).
+
+    Args:
+        table: The file; its paths are relative to its folder, or absolute.
+        organisms: Whether there must be a column `organism`.
+
+    Yields:
+        One photograph per row that is not empty, called as the table calls it.
+
+    Raises:
+        TableError: it cannot be read, or a column is missing.
+    """
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as stream:
+            start = stream.readline(_LONGEST_ROW)
+            stream.seek(0)
+            rows = csv.DictReader(_bounded(stream), delimiter=";" if ";" in start and "," not in start else ",")
+            columns = rows.fieldnames or []
+            for column in (PHOTO, ORGANISM) if organisms else (PHOTO,):
+                if column not in columns:
+                    shown = ", ".join(str(name)[:40] for name in columns[:20]) or "none"
+                    raise TableError(f"{table} has no column `{column}`; it has {shown}")
+            for row in rows:
+                name = row[PHOTO] or ""
+                organism = (row.get(ORGANISM) or "").strip() or None
+                yield Photograph(name=name, source=_source(name, table.parent), organism=organism)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise TableError(f"cannot read the table {table}: {reason}") from error
+
+
+def _source(name: str, folder: Path) -> Source:
+    if ADDRESS.match(name):
+        return Address(name.strip())
+    return folder / name if name.strip() else PhotoError("the table names no photograph in this row")
+
+
+def _bounded(stream: object) -> Iterator[str]:
+    """The lines of a text file, of which none is longer than `_LONGEST_ROW`."""
+    readline = stream.readline  # type: ignore[attr-defined]
+    while line := readline(_LONGEST_ROW):
+        if len(line) >= _LONGEST_ROW:
+            raise csv.Error(f"a line has more than {_LONGEST_ROW:,} characters")
+        yield line
