@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
+from ml.page.export_api import FILES
 from ml.page.page_settings import PageSettings
 from ml.spec import RegisterSpec
 from tests.e2e.identify_page import Opened, batch, opened, payload
@@ -208,16 +209,16 @@ def test_a_batch_of_fifty_appears_as_it_comes_and_is_sorted_and_filtered(shown: 
     expect(shown.rows().first).to_contain_text("Aves")
     shown.page.get_by_role("button", name="Answer", exact=True).click()
     expect(shown.rows().nth(1)).to_contain_text("Aves")
-    shown.page.get_by_label("Show").select_option(label="Alarms and warnings (37)")
+    shown.page.get_by_label("Show", exact=True).select_option(label="Alarms and warnings (37)")
     expect(shown.rows()).to_have_count(37)
-    shown.page.get_by_label("Show").select_option(label="Not to species (24)")
+    shown.page.get_by_label("Show", exact=True).select_option(label="Not to species (24)")
     expect(shown.rows()).to_have_count(24)
     before = len(shown.requests)
     shown.page.get_by_role("slider").press("Home")
     expect(shown.rows()).to_have_count(0)
     assert len(shown.requests) == before
 
-    shown.page.get_by_label("Show").select_option(label="All (50)")
+    shown.page.get_by_label("Show", exact=True).select_option(label="All (50)")
     assert shown.problems() == []
     shown.rows().first.click()
     expect(shown.answer()).to_be_focused()
@@ -234,6 +235,11 @@ def test_photographs_of_one_organism_are_answered_as_one(shown: Opened) -> None:
     assert shown.problems() == []
     shown.page.get_by_role("switch").uncheck()
     expect(shown.rows()).to_have_count(3)
+
+
+def test_every_format_that_is_offered_is_served(shown: Opened) -> None:
+    offered = shown.page.locator("#format option").evaluate_all("options => options.map(option => option.value)")
+    assert set(offered) == set(FILES)
 
 
 @pytest.mark.parametrize("form", ["csv", "darwin-core"])
