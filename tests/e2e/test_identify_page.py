@@ -1,15 +1,19 @@
 """The page as a person uses it: photographs in, answers with their reasons out, and nothing leaves the machine."""
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, expect
 
 from ml.page.export_api import FILES
 from ml.page.page_settings import PageSettings
 from ml.spec import RegisterSpec
+from tests.e2e.conftest import Command
 from tests.e2e.identify_page import Opened, batch, opened, payload
 from tests.e2e.taught_model import TAUGHT, example_table, photograph, replace_champion, taught
 from tests.ml.page.page_server import Running, serving
@@ -183,6 +187,16 @@ def test_an_alarm_cannot_be_overlooked(shown: Opened) -> None:
     assert shown.problems() == []
 
 
+def test_a_taxon_may_be_watched_for_now(shown: Opened) -> None:
+    shown.give(a_jpg=photograph("green"))
+    expect(shown.answer()).to_have_text("Nestor 96 %")
+    expect(shown.page.locator(".alarm")).to_have_count(0)
+    shown.page.get_by_role("combobox", name="Raise an alarm for").press_sequentially("nestor mer")
+    shown.page.get_by_role("option", name="Nestor meridionalis").click()
+    expect(shown.page.locator(".alarm")).to_contain_text("Alarm: this may be Nestor meridionalis.")
+    expect(shown.page.locator(".alarm")).to_contain_text("raised from 10 %, which was not calibrated")
+
+
 def test_what_is_unlike_anything_learnt_is_said(shown: Opened) -> None:
     shown.give(a_jpg=photograph("red"))
     expect(shown.page.locator("[data-warning=novelty]")).to_contain_text("Maybe a species that the model does not know")
@@ -235,6 +249,10 @@ def test_photographs_of_one_organism_are_answered_as_one(shown: Opened) -> None:
     assert shown.problems() == []
     shown.page.get_by_role("switch").uncheck()
     expect(shown.rows()).to_have_count(3)
+    shown.give(note_txt=b"a note\n")
+    expect(shown.rows()).to_have_count(4)
+    shown.page.get_by_role("switch").check()
+    expect(shown.page.locator("#detail")).to_contain_text("Answered without note.txt")
 
 
 def test_every_format_that_is_offered_is_served(shown: Opened) -> None:
@@ -333,6 +351,26 @@ def test_nothing_stumbles_in_the_empty_page_and_in_an_answer(shown: Opened) -> N
     targets = shown.page.locator("button:visible, select:visible, input:visible:not([type=checkbox]), [role=option]")
     sizes = [box["height"] for each in targets.all() if (box := each.bounding_box())]
     assert min(sizes) >= 44
+
+
+def test_the_command_serves_the_page_of_the_configuration(version: RegisterSpec, tmp_path: Path) -> None:
+    assert version.tracking is not None
+    configured = {
+        "NATUREWATCH__DATA_ROOT": str(tmp_path / "data"),
+        "NATUREWATCH__REGISTRY__TRACKING_URI": version.tracking.uri,
+        "NATUREWATCH__REGISTRY__MODEL_NAME": version.model_name,
+    }
+    log = tmp_path / "page.log"
+    command = Command("page", "--port", "0", "--no-browser", environment={**os.environ, **configured}, log=log)
+    command.wait_until(lambda: "http://" in command.said())
+    address = next(line for line in command.said().splitlines() if line.startswith("http://"))
+    reply = httpx.get(address)
+    command.signal(signal.SIGINT)
+    assert "What did you see?" in reply.text
+    policy = reply.headers["content-security-policy"]
+    assert policy.startswith("default-src 'self'; img-src 'self' blob: data:;")
+    assert "unsafe" not in policy
+    assert command.wait() == 130
 
 
 def test_another_champion_is_noticed_and_asked(shown: Opened, version: RegisterSpec, server: Running) -> None:

@@ -3,7 +3,7 @@
 // Of each depth the version's rule has one candidate (`path`), with a score that never rises with depth. The answer at
 // the threshold t is the deepest candidate with a score of at least t; without one it is the root: not sure.
 
-import { percent, times } from "./dom.js";
+import { apart, percent, times } from "./dom.js";
 
 // The server compares numbers rounded like this (`ml.specificity.operating_points.DECIMALS`).
 const rounded = number => Math.round(number * 1e12) / 1e12;
@@ -47,7 +47,8 @@ export const named = (taxon, probability = true) => taxon
 export const stopped = (answer, decided) => {
   if (decided.asServed) return answer.stop.text;
   const { taxon, next, threshold } = decided, { rule } = answer, shown = next ?? taxon;
-  const has = rule === "threshold" ? `${shown.name} has ${percent(shown.probability)}, and ${percent(threshold)} are asked for`
+  const [found, asked] = apart(shown.probability, threshold);
+  const has = rule === "threshold" ? `${shown.name} has ${found}, and ${asked} are asked for`
     : `${shown.name} scores ${shown.score.toFixed(2)} by the ${rule} rule, and ${threshold.toFixed(2)} is asked for`;
   if (!next) return `goes down to the ${taxon.rank}: ${has}`;
   return taxon ? `stops at the ${taxon.rank}: ${has}` : `names nothing: the ${next.rank} ${has}`;

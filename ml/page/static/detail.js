@@ -56,8 +56,8 @@ const verdict = (answer, target, model, region) => {
     }))),
     make("p", { class: "muted small" },
       asked !== null && `The mark on each bar is the probability that this setting asks for: ${percent(asked)}. `,
-      answer.path.some((each, position) => position < depth && each.probability < 0.5)
-        && "Below one half, the likeliest taxon of a rank need not lie within the likeliest one above it."),
+      answer.path.some(each => each.probability < 0.5)
+        && "Below one half, the likeliest taxon of a rank may lie outside the one above it."),
   ].filter(Boolean);
 };
 
