@@ -14,7 +14,7 @@ from ml.errors import MlError
 from ml.identify.answer_files import Destination
 from ml.page.api_shapes import ExportRequest
 from ml.page.page_api import Server, refusals
-from ml.page.uploads import body_of
+from ml.page.request_body import Body
 
 router = APIRouter()
 
@@ -46,12 +46,10 @@ async def export(request: Request, server: Server, format_name: str) -> Response
         raise HTTPException(404, f"there is no such format; known are {', '.join(FILES)}")
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise HTTPException(415, "answers are sent as application/json")
-    body = bytearray()
-    async for piece in body_of(request, limits=server.settings.limits, most=MOST_BYTES):
-        body += piece
+    body = await Body(request, limits=server.settings.limits, most=MOST_BYTES).whole()
     suffix, media_type = FILES[format_name]
     try:
-        content = await server.queue.in_decoder(_written, bytes(body), format_name=format_name, suffix=suffix)
+        content = await server.queue.in_decoder(_written, body, format_name=format_name, suffix=suffix)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         place = " > ".join(str(step) for step in first["loc"])

@@ -122,9 +122,7 @@ def _bound(host: str, port: int) -> socket.socket:
         bound.bind(address)
     except (OSError, OverflowError) as error:
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-            raise PageError(
-                f"port {port} of {host} is in use: choose another by --port, or end what uses it"
-            ) from error
+            raise PageError(f"port {port} is in use: choose another by --port, or end what uses it") from error
         raise PageError(f"cannot listen at {host}, port {port}: {error}") from error
     if not ipaddress.ip_address(bound.getsockname()[0].partition("%")[0]).is_loopback:
         complain(

@@ -5,8 +5,8 @@ Starlette's parser streams files to the disk; here it is given limits. Headers o
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,13 +15,12 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from ml.page.page_settings import Limits
+from ml.page.request_body import Body
 
 FIELDS: Final = 50
 """Fields of a request that are no files."""
 FIELD_BYTES: Final = 64 * 1024
 """Of one such field."""
-DRAINED_SECONDS: Final = 5
-"""For the rest of a request that is refused: a client that is still sending would not read the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,10 +50,11 @@ async def uploaded(request: Request, *, file_field: str, most: int, limits: Limi
         HTTPException: it is no such form (400, 415, 422), too large (413), or too slow (408).
         ClientDisconnect: the client went away.
     """
+    body = Body(request, limits=limits)
     try:
-        form = await _parsed(request, most=most, limits=limits)
+        form = await _parsed(request, body, most=most, limits=limits)
     except HTTPException as error:
-        await _drained(request)
+        await body.drain()
         raise HTTPException(error.status_code, error.detail, headers={"Connection": "close"}) from error
     try:
         yield _read(form, file_field=file_field)
@@ -78,18 +78,18 @@ def _read(form: FormData, *, file_field: str) -> Form:
     return Form(photographs=[file for _, file in files], lists=dict(lists))
 
 
-async def _parsed(request: Request, *, most: int, limits: Limits) -> FormData:
+async def _parsed(request: Request, body: Body, *, most: int, limits: Limits) -> FormData:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "multipart/form-data":
         raise HTTPException(415, "photographs are sent as multipart/form-data")
-    parser = _Parser(request, most=most, limits=limits)
+    parser = _Parser(request, body, most=most, limits=limits)
     try:
         async with asyncio.timeout(limits.upload_seconds):
             return await parser.parse()
     except TimeoutError as error:
         raise HTTPException(408, f"the request was not there after {limits.upload_seconds:g} seconds") from error
     except MultiPartException as error:
-        raise HTTPException(400, f"the body is no whole multipart form: {error.message.rstrip('.')}") from error
+        raise HTTPException(400, f"the body is no multipart form: {error.message.rstrip('.')}") from error
     except (UnicodeDecodeError, LookupError, ValueError) as error:
         raise HTTPException(400, "the body is no multipart form that can be read") from error
 
@@ -99,8 +99,8 @@ class _Parser(MultiPartParser):
 
     spool_max_size = 64 * 1024
 
-    def __init__(self, request: Request, *, most: int, limits: Limits) -> None:
-        super().__init__(request.headers, body_of(request, limits=limits), max_fields=FIELDS, max_part_size=FIELD_BYTES)
+    def __init__(self, request: Request, body: Body, *, most: int, limits: Limits) -> None:
+        super().__init__(request.headers, body.pieces(), max_fields=FIELDS, max_part_size=FIELD_BYTES)
         self._most, self._file_bytes, self._seen = most, limits.file_bytes, 0
 
     def on_part_begin(self) -> None:
@@ -114,45 +114,9 @@ class _Parser(MultiPartParser):
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         self._seen += end - start
-        if self._seen > self._file_bytes:
+        if self._current_part.file is not None and self._seen > self._file_bytes:
             raise HTTPException(413, f"a photograph of more than {self._file_bytes:,} bytes is not read")
         super().on_part_data(data, start, end)
-
-
-async def body_of(request: Request, *, limits: Limits, most: int | None = None) -> AsyncGenerator[bytes, None]:
-    """The pieces of a request's body.
-
-    Raises:
-        HTTPException: there are more bytes than `most`, by default those of `limits` (413), or the next piece did not
-            come in time (408).
-        ClientDisconnect: the client went away.
-    """
-    most = limits.request_bytes if most is None else most
-    too_large = HTTPException(413, f"a request of more than {most:,} bytes is not read")
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > most:
-        raise too_large
-    pieces, seen = request.stream(), 0
-    while True:
-        try:
-            piece = await asyncio.wait_for(anext(pieces), limits.stall_seconds)
-        except StopAsyncIteration:
-            return
-        except TimeoutError as error:
-            raise HTTPException(408, f"nothing came for {limits.stall_seconds:g} seconds") from error
-        seen += len(piece)
-        if seen > most:
-            raise too_large
-        yield piece
-
-
-async def _drained(request: Request) -> None:
-    """Read on for a moment, without keeping anything."""
-    with suppress(TimeoutError, RuntimeError):
-        async with asyncio.timeout(DRAINED_SECONDS):
-            message = await request.receive()
-            while message["type"] == "http.request" and message.get("more_body", False):
-                message = await request.receive()
 
 
 def _short(text: str) -> str:

@@ -1,0 +1,95 @@
+"""Which version answers: the one that the alias names, without a restart."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ml.serving.classifier import Classifier
+from tests.ml.page.page_server import Running, released, serving
+from tests.ml.specificity_fixtures import Copied, photograph_bytes
+
+PHOTO = [("images", ("a.jpg", photograph_bytes()))]
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Copied:
+    copy = Copied(tmp_path / "store")
+    copy.client.set_registered_model_alias("tiny", "champion", "1")
+    return copy
+
+
+@pytest.fixture
+def following(copied: Copied) -> Iterator[Running]:
+    with serving(released(tracking_uri=copied.uri, alias="champion", poll_seconds=0.05)) as running:
+        yield running
+
+
+def health(running: Running) -> dict[str, Any]:
+    found: dict[str, Any] = running.client.get("/health").json()
+    return found
+
+
+def until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def second(copied: Copied, *, source: str) -> None:
+    """A second version, under the alias."""
+    version = copied.client.create_model_version("tiny", source=source)
+    copied.client.set_registered_model_alias("tiny", "champion", version.version)
+
+
+def test_a_new_champion_answers_and_what_has_begun_ends_with_the_old_one(
+    following: Running, copied: Copied, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look, begun, go_on = Classifier.look, threading.Event(), threading.Event()
+
+    def slowly(self: Classifier, photographs: Any) -> Any:  # noqa: ANN401 (as it is)
+        begun.set()
+        assert go_on.wait(60)
+        return look(self, photographs)
+
+    monkeypatch.setattr(Classifier, "look", slowly)
+    with ThreadPoolExecutor() as threads:
+        asked = threads.submit(following.client.post, "/api/identify", files=PHOTO)
+        assert begun.wait(60)
+        second(copied, source=str(copied.model / "artifacts"))
+        until(lambda: health(following)["model"]["version"] == "2")
+        go_on.set()
+        assert asked.result().json()["model"]["version"] == "1"
+        assert asked.result().json()["answers"][0]["model"]["version"] == "1"
+    assert following.client.post("/api/identify", files=PHOTO).json()["model"]["version"] == "2"
+    assert following.client.get("/api/model").json()["version"] == "2"
+
+
+def test_a_version_that_cannot_be_loaded_leaves_the_old_one_answering(
+    following: Running, copied: Copied, caplog: pytest.LogCaptureFixture
+) -> None:
+    second(copied, source=str(copied.model / "nowhere"))
+    until(lambda: health(following)["problem"] is not None)
+    told = following.client.get("/health")
+    assert told.status_code == 200
+    assert told.json()["model"]["version"] == "1"
+    assert "version 2 of 'tiny' is incomplete" in told.json()["problem"]
+    assert following.client.post("/api/identify", files=PHOTO).json()["model"]["version"] == "1"
+    assert [record.levelname for record in caplog.records if "version 2 of 'tiny'" in record.message] == ["WARNING"]
+    copied.client.set_registered_model_alias("tiny", "champion", "1")
+    until(lambda: health(following)["problem"] is None)
+
+
+def test_a_registry_that_is_gone_leaves_the_version_answering(following: Running, copied: Copied) -> None:
+    database = Path(copied.uri.removeprefix("sqlite:///"))
+    aside = database.rename(database.with_name("aside"))
+    until(lambda: health(following)["problem"] is not None)
+    assert "there is no registry" in health(following)["problem"]
+    assert following.client.post("/api/identify", files=PHOTO).status_code == 200
+    aside.rename(database)
+    until(lambda: health(following)["problem"] is None)
