@@ -24,29 +24,18 @@ export const position = ({ thresholds: { targets: all } }, target) => {
 // The answer at `target`; `taxon` is null where it is not sure, `next` where nothing is deeper. `asServed`: it is the
 // very answer that the server gave.
 export const decide = (answer, target, model) => {
-<<<<<<< HEAD
-  const row = position(model, target);
-  // Several photographs of one organism have thresholds of their own.
-  const threshold = answer.thresholds?.thresholds[row] ?? model.thresholds.thresholds[row][answer.group];
-=======
   // An answer to several photographs has a table of its own.
   const row = position(answer.thresholds ? answer : model, target);
   const [threshold, reachable] = answer.thresholds ? [answer.thresholds.thresholds[row], answer.thresholds.reachable[row]]
     : [model.thresholds.thresholds[row][answer.group], model.thresholds.reachable[row][answer.group]];
->>>>>>> w-page
   const depth = answer.path.filter(step => rounded(step.score) >= rounded(threshold)).length;
   return {
     taxon: depth ? answer.path[depth - 1] : null,
     depth,
     next: answer.path[depth] ?? null,
     threshold,
-<<<<<<< HEAD
-    reachable: answer.thresholds?.reachable[row] ?? model.thresholds.reachable[row][answer.group],
-    asServed: answer.target !== null && position(model, answer.target) === row,
-=======
     reachable,
     asServed: answer.target !== null && position(answer.thresholds ? answer : model, answer.target) === row,
->>>>>>> w-page
   };
 };
 
