@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final
 
 from fastapi import HTTPException, Request
@@ -54,7 +55,8 @@ async def uploaded(request: Request, *, file_field: str, most: int, limits: Limi
     try:
         form = await _parsed(request, body, most=most, limits=limits)
     except HTTPException as error:
-        await body.drain()
+        if error.status_code != HTTPStatus.REQUEST_TIMEOUT:
+            await body.drain()
         raise HTTPException(error.status_code, error.detail, headers={"Connection": "close"}) from error
     try:
         yield _read(form, file_field=file_field)

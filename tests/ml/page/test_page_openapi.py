@@ -13,7 +13,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from tests.ml.page.page_server import Running
 
-EXAMPLES = 12
+EXAMPLES = 8
 """Requests of each kind to each operation."""
 
 
