@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, FileChooser, expect
 
 from ml.page.export_api import FILES
 from ml.page.page_settings import PageSettings
@@ -308,14 +308,18 @@ def test_the_keyboard_alone_leads_from_a_photograph_to_its_answer(shown: Opened)
                 return
         pytest.fail(f"the keyboard does not reach {name}")
 
+    choosers: list[FileChooser] = []
+    # Before the first key: the browser needs a moment to hand its dialogs over.
+    shown.page.on("filechooser", lambda chooser: choosers.append(chooser))  # noqa: PLW0108 (Playwright takes no method of C)
     shown.page.keyboard.press("Tab")
     assert shown.page.evaluate("document.activeElement.textContent") == "Skip to the photographs"
     shown.page.keyboard.press("Enter")
     walk_to("Choose photographs")
     assert shown.page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
-    with shown.page.expect_file_chooser() as chooser:
-        shown.page.keyboard.press("Enter")
-    chooser.value.set_files([payload("a.jpg", photograph("green")), payload("b.jpg", photograph("red"))])
+    shown.page.keyboard.press("Enter")
+    while not choosers:
+        shown.page.wait_for_timeout(50)
+    choosers[0].set_files([payload("a.jpg", photograph("green")), payload("b.jpg", photograph("red"))])
     expect(shown.rows().last).to_contain_text("97 %")
     walk_to("b.jpg")
     shown.page.keyboard.press("Enter")
