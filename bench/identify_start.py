@@ -72,8 +72,8 @@ def run(*, folder: Path, runs: int) -> Report:
         notes=[
             "Ratios are medians over neighbouring runs.",
             (
-                "OMP_WAIT_POLICY is PASSIVE for all: threads that wait in a loop for one that other work keeps from the "
-                "processor would burn more seconds than a whole start."
+                "OMP_WAIT_POLICY is PASSIVE for all: threads that wait in a loop for one that other work keeps from "
+                "the processor would burn more seconds than a whole start."
             ),
             (
                 "Warm is `Identification.answers` and the JSON of the answer; beside it the photograph is decoded, cut "
