@@ -38,7 +38,7 @@ def run(*, folder: Path, runs: int) -> Report:
         UnavailableError: there are no real photographs.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    photographs = _photographs(folder)
+    photographs, load = _photographs(folder), os.getloadavg()[0]
     uri = _registered(folder)
     child = [sys.executable, "-m", "bench.identify_folder", "--uri", uri, "--photographs", str(photographs)]
     number = iter(range(10_000))
@@ -57,7 +57,7 @@ def run(*, folder: Path, runs: int) -> Report:
         title=f"{COUNT:,} photographs in one folder, two views of {SIDE} pixels, {BACKBONE}, batches of 16",
         rows=[*(_row(name, each) for name, each in samples.items()), killed],
         goals=_goals(ours, theirs, same=killed["same bytes"] == "yes"),
-        notes=[NOTE],
+        notes=[NOTE, f"Load average before: {load:.1f}. Other programs on the machine slow contestants unequally."],
     )
 
 

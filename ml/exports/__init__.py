@@ -2,8 +2,8 @@
 
     write(format="darwin-core", answers=answers, path=Path("identifications.csv"))
 
-Answers are the dictionaries of `naturewatch identify --json`, read once and one by one, so that a million of them need
-no memory. Files are complete or absent.
+Answers are the dictionaries of `naturewatch identify --json`, read once and one by one; all that is kept of one is its
+identifier. Files are complete or absent.
 """
 
 from collections.abc import Callable, Iterable

@@ -52,6 +52,8 @@ class Facts:
     """The version in words: `NatureWatch naturewatch version 12`."""
     model_uri: str
     region: Region | None
+    stopped: str | None
+    """Where the answer stops and why, in the model's words."""
     remarks: str
     """The probability and what is promised about it, in words."""
     identity: str
@@ -92,7 +94,7 @@ class Facts:
             kingdom_probability=_probability(lineage[0] if lineage else _first(answer)),
             common_name=answer.get("common_name") if taxon is not None and taxon["name"] == answer["taxon"] else None,
             model=model, model_uri=uri, region=None if region is None else region_of(region),
-            remarks="" if error is not None else _remarks(answer, taxon),
+            stopped=_stopped(answer), remarks="" if error is not None else _remarks(answer, taxon),
             identity=_identity(answer, photos, uri, options),
         )  # fmt: skip
 
@@ -104,7 +106,7 @@ class Facts:
     @property
     def why_unanswered(self) -> str:
         """Why there is none, in words."""
-        return self.error or f"not sure of any kingdom; {self.remarks}"
+        return self.error or self.stopped or f"not sure of any kingdom; {self.remarks}"
 
 
 def relative(photo: str, options: ExportOptions) -> str:
@@ -210,6 +212,11 @@ def _probability(taxon: Mapping[str, Any] | None) -> float | None:
 def _first(answer: Answer) -> Mapping[str, Any] | None:
     path = answer.get("path") or ()
     return path[0] if path else None
+
+
+def _stopped(answer: Answer) -> str | None:
+    text = (answer.get("stop") or {}).get("text")
+    return None if text is None else str(text)
 
 
 def _remarks(answer: Answer, taxon: Mapping[str, Any] | None) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Final
 
-from ml.exports.answer_facts import RANKS, Answer, Distinct, Facts, is_address
+from ml.exports.answer_facts import RANKS, Answer, Distinct, Facts
 from ml.exports.export_files import Table, Written, package, writing
 from ml.exports.export_options import ExportOptions
 
@@ -82,6 +82,6 @@ def _row(facts: Facts, options: ExportOptions) -> dict[str, str | None]:
         "identifiedByID": facts.model_uri,
         "dateIdentified": options.identified.isoformat(),
         "identificationVerificationStatus": "PredictedByMachine",
-        "identificationReferences": options.references or (facts.model_uri if is_address(facts.model_uri) else None),
+        "identificationReferences": options.references or f"{facts.model} ({facts.model_uri})",
         "identificationRemarks": facts.remarks,
     }

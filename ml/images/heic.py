@@ -15,8 +15,9 @@ from PIL import Image
 from ml.images.heif_boxes import Items
 
 _LIBRARY: Final = next((name for name in ("pi_heif", "pillow_heif") if find_spec(name) and find_spec(f"_{name}")), None)
-READABLE: Final = _LIBRARY is not None
-"""Whether a library is installed."""
+DISTRIBUTION: Final = None if _LIBRARY is None else _LIBRARY.replace("_", "-")
+"""The installed package that reads such files; None: there is none."""
+READABLE: Final = DISTRIBUTION is not None
 MOST_WORK: Final = 2
 """How many pixels may have to be decoded for each one that is allowed: transparency and depth maps have as many."""
 LITTLE_WORK: Final = 1_000_000

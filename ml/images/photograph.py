@@ -157,6 +157,6 @@ def _as_rgb(image: Image.Image) -> Image.Image:
         return Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
         canvas = Image.new("RGBA", image.size, "white")
-        canvas.alpha_composite(image.convert("RGBA"))
+        canvas.alpha_composite(image if image.mode == "RGBA" else image.convert("RGBA"))
         return canvas.convert("RGB")
     return image.convert("RGB")

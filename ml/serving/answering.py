@@ -161,7 +161,7 @@ class Answering:
         """The target that is asked for, if one is, and the threshold of each group."""
         target, table = question.target, self.thresholds
         if question.threshold is not None:
-            target, thresholds = None, np.full(len(table.groups), question.threshold)
+            target, thresholds = None, np.full(len(table.groups), float(question.threshold))
         elif target is not None:
             thresholds = table.of_groups(table.row(target))
         else:

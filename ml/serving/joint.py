@@ -77,9 +77,9 @@ def answer_together(answering: Answering, looks: Looks, plan: Plan) -> dict[str,
 
     Returns:
         An answer as `Answering.answers` gives it of one photograph; the caller adds `photo`, the organism's name, and
-        `photos`. Of several photographs it has `thresholds`, too: `targets`, `thresholds` and `reachable` of its group,
-        which hold for so many photographs. `embedding` is the mean of the photographs'. Where less is promised than
-        about one photograph, `warnings` has an entry of the kind `joint`.
+        `photos`. Of several photographs it has `thresholds`, too, for their group and their number: `targets`, those of
+        the version's table, `thresholds`, and `reachable`, false where nothing is promised. `embedding` is the mean of
+        the photographs'. Where less is promised than about one photograph, `warnings` has an entry of the kind `joint`.
     """
     if len(looks.probabilities) == 1:
         return answering.answers(looks, plan)[0]
@@ -94,10 +94,11 @@ def answer_together(answering: Answering, looks: Looks, plan: Plan) -> dict[str,
     )
     if plan.embedding:
         answer["embedding"] = looks.embeddings.mean(axis=0).tolist()
+    promised = table.reachable[:, answer["group"]] & (joined.warning is None)
     answer["thresholds"] = {
         "targets": table.targets.tolist(),
         "thresholds": table.thresholds[:, answer["group"]].tolist(),
-        "reachable": table.reachable[:, answer["group"]].tolist(),
+        "reachable": promised.tolist(),
     }
     if joined.warning is not None:
         answer["warnings"] = [*answer["warnings"], {"kind": KIND, "text": joined.warning}]

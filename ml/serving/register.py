@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 from ml.child.pipes import Reporter
 from ml.child.tracking import ChildRun, child_run
 from ml.errors import DataError, MlError
+from ml.images import heic
 from ml.images.photograph import upright_pixels
 from ml.networks.network import load
 from ml.serving.answering import Answering
@@ -54,6 +55,7 @@ MODEL: Final = Path(__file__).resolve().with_name("model.py")
 """What MLflow runs when it loads a version."""
 DISTRIBUTIONS: Final = (
     "mlflow", "numpy", "pillow", "pyarrow", "pydantic", "safetensors", "simplejpeg", "timm", "torch", "torchvision",
+    *((heic.DISTRIBUTION,) if heic.DISTRIBUTION else ()),
 )  # fmt: skip
 """What serving imports; pinned to what the model was made with."""
 

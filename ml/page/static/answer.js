@@ -24,14 +24,15 @@ export const position = (model, target) => {
 // The answer at `target`: {taxon, depth, next, threshold, reachable, whole}; `taxon` is null where it is not sure.
 export const decide = (answer, target, model) => {
   const row = position(model, target);
-  const threshold = model.thresholds.thresholds[row][answer.group];
+  // Several photographs of one organism have thresholds of their own.
+  const threshold = answer.thresholds?.thresholds[row] ?? model.thresholds.thresholds[row][answer.group];
   const depth = answer.path.filter(step => rounded(step.score) >= rounded(threshold)).length;
   return {
     taxon: depth ? answer.path[depth - 1] : null,
     depth,
     next: answer.path[depth] ?? null,
     threshold,
-    reachable: model.thresholds.reachable[row][answer.group],
+    reachable: answer.thresholds?.reachable[row] ?? model.thresholds.reachable[row][answer.group],
     asServed: answer.target !== null && position(model, answer.target) === row,
   };
 };

@@ -79,7 +79,7 @@ def test_a_species_is_told_with_its_ranks_its_machine_and_its_promise(tmp_path: 
         "order": "Passeriformes", "family": "Acanthizidae", "genus": "Gerygone", "specificEpithet": "igata",
         "identifiedBy": "NatureWatch naturewatch version 12", "identifiedByID": "models:/naturewatch/12",
         "dateIdentified": "2026-11-26T09:30:00+00:00", "identificationVerificationStatus": "PredictedByMachine",
-        "identificationReferences": "",
+        "identificationReferences": "NatureWatch naturewatch version 12 (models:/naturewatch/12)",
         "identificationRemarks": "machine identification, not checked by a person; probability 0.8500; target accuracy "
         "0.95; right 19 times in 20 at this setting",
     }  # fmt: skip
@@ -125,7 +125,14 @@ def test_what_has_no_answer_is_told_apart_with_the_reason(tmp_path: Path) -> Non
     assert written.files == (tmp_path / "out.csv", tmp_path / "out.unanswered.csv")
     failed, unsure = table(tmp_path / "out.unanswered.csv")
     assert failed == {"associatedMedia": "a.jpg", "occurrenceID": "", "reason": "the file is empty"}
-    assert unsure["reason"].startswith("not sure of any kingdom")
+    assert unsure["reason"].startswith("not sure of any kingdom; machine identification")
+
+
+def test_where_the_model_says_why_it_stopped_its_words_are_taken(tmp_path: Path) -> None:
+    text = "No kingdom reaches 0.70: the likeliest, Animalia, has 0.61."
+    unsure = answered([], stop={"reason": "threshold", "next": None, "text": text})
+    write(format="darwin-core", answers=[unsure], path=tmp_path / "out.csv")
+    assert table(tmp_path / "out.unanswered.csv")[0]["reason"] == text
 
 
 def test_several_photographs_of_one_organism_are_one_identification(tmp_path: Path) -> None:
@@ -149,7 +156,8 @@ def test_an_identifier_is_the_same_each_time_and_another_for_each_identification
 def test_the_model_may_be_named_by_an_address_that_others_can_open(tmp_path: Path) -> None:
     address = "https://mlflow.example.org/#/models/naturewatch/versions/12"
     (row,) = rows_of(tmp_path, answered(GREY_WARBLER), model_uri=address)
-    assert (row["identifiedByID"], row["identificationReferences"]) == (address, address)
+    assert row["identifiedByID"] == address
+    assert row["identificationReferences"] == f"NatureWatch naturewatch version 12 ({address})"
     (row,) = rows_of(tmp_path, answered(GREY_WARBLER), model_uri=address, references="doi:10.15468/x")
     assert row["identificationReferences"] == "doi:10.15468/x"
 

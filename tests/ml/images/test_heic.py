@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from ml.errors import PhotoError
 from ml.images import heic, photograph
 from ml.images.heif_boxes import MOST_BOXES, Items, boxes
 from ml.images.photograph import upright_pixels
+from ml.serving.register import DISTRIBUTIONS
 from tests.malformed_heif import box, repeated_tile
 from tests.malformed_heif import heic as written
 from tests.malformed_pieces import PIXELS, exif, picture
@@ -108,8 +110,14 @@ def test_a_box_that_is_missing_is_damage(changed: Callable[[bytes], bytes]) -> N
         upright_pixels(changed(written(picture())))
 
 
-def test_a_library_is_installed_and_its_pictures_are_turned_once() -> None:
+def test_the_library_is_installed_and_required_by_registered_versions() -> None:
     assert heic.READABLE
+    assert heic.DISTRIBUTION is not None
+    assert version(heic.DISTRIBUTION)
+    assert heic.DISTRIBUTION in DISTRIBUTIONS
+
+
+def test_a_picture_is_turned_once_and_its_size_is_that_of_the_turned_one() -> None:
     photo = heic.Heic(written(Image.new("RGB", (128, 64), "red"), exif=exif(6)))
     assert (photo.width, photo.height, photo.work) == (64, 128, 64 * 128)
     assert photo.image().size == (64, 128)

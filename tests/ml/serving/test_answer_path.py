@@ -16,7 +16,7 @@ from ml.specificity.operating_points import DECIMALS
 from ml.specificity.rules import RULES
 from ml.taxonomy import Taxonomy
 from tests.ml.serving.answerings import answer_of, answers_of, looks, table, version
-from tests.ml.specificity_fixtures import random_rows, random_tree, rows_of
+from tests.ml.specificity_fixtures import Nested, random_rows, random_tree, rows_of
 
 
 def grouped(tree: Taxonomy, generator: np.random.Generator, depth: int) -> tuple[int, ...]:
@@ -93,8 +93,10 @@ def test_the_most_probable_species_are_those_of_a_stable_sort(values: list[float
 
 
 def test_a_batch_takes_little_more_memory_than_its_probabilities() -> None:
-    kingdoms = {f"k{one}": {f"g{one}-{two}": {f"s{one}-{two}-{three}": {} for three in range(50)} for two in range(20)}
-                for one in range(20)}  # fmt: skip
+    def genus(name: str) -> Nested:
+        return {f"{name} {number}": {} for number in range(50)}
+
+    kingdoms = {f"k{one}": {f"g{one}-{two}": genus(f"g{one}-{two}") for two in range(20)} for one in range(20)}
     tree = Taxonomy.of_rows(rows_of(kingdoms))
     served, rows = version(tree), random_rows(np.random.default_rng(3), photos=16, classes=tree.class_count)
     plan = served.plan(Question(watch=("k1",)))

@@ -88,6 +88,7 @@ def test_the_evidence_is_joined_and_compared_with_the_thresholds_of_so_many(serv
     row = answer["thresholds"]["targets"].index(0.9)
     assert answer["thresholds"]["thresholds"][row] == threshold
     assert answer["thresholds"]["reachable"][row]
+    assert answer["thresholds"]["targets"] == served.thresholds.targets.tolist()
 
 
 def test_what_was_measured_on_sets_is_promised(served: Answering) -> None:
@@ -170,6 +171,7 @@ def test_sets_of_different_individuals_promise_nothing_about_one(tmp_path: Path)
     assert "sets of 3 photographs of different individuals" in promise["text"]
     assert promise["kept"] is None
     assert promise["accuracy"] is not None
+    assert not any(answer["thresholds"]["reachable"])
     assert warning["kind"] == "joint"
     assert "different individuals" in warning["text"]
 

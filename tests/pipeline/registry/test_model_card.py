@@ -106,6 +106,8 @@ def test_the_card_tells_the_rule_the_hardware_and_the_time(facts: CardFacts) -> 
         ({"rule": "distance"}, "the least expected distance in the tree"),
         ({"novelty": Path("n"), "novelty_auroc": 0.912}, "91.2 % of all pairs (AUROC 0.912; 0.5 is chance)"),
         ({"novelty": Path("n"), "novelty_auroc": None}, "only one genus"),
+        ({"joint": None}, "by the mean of their probabilities, and nothing is promised"),
+        ({"joint": Path("j")}, "answered as one, by thresholds of their own"),
     ],
 )
 def test_what_was_calibrated_is_told_in_words(facts: CardFacts, changes: dict[str, Any], said: str) -> None:
