@@ -22,7 +22,7 @@ from pipeline.defs import (
     observed,
     production,
     release,
-    report,
+    reporting,
     retention,
     training,
     watching,
@@ -64,7 +64,7 @@ defs = dg.Definitions(
         *_group(release, "release"),
         *_group(exam, "release"),
         *_group(champion, "release"),
-        *_group(report, "release"),
+        *_group(reporting, "release"),
     ],
     asset_checks=dg.load_asset_checks_from_modules([checks]),
     jobs=[

@@ -15,7 +15,7 @@ from ml.exports.answer_facts import Answer
 from ml.exports.export_files import Written
 from ml.exports.export_options import ExportError, ExportOptions, options_of_file
 
-__all__ = ["FORMATS", "ExportError", "ExportOptions", "Format", "Written", "options_of_file", "write"]
+__all__ = ["FORMATS", "ExportError", "ExportOptions", "Format", "Written", "check", "options_of_file", "write"]
 
 
 class Format(NamedTuple):
@@ -50,7 +50,20 @@ def write(*, format: str, answers: Iterable[Answer], path: Path, options: Export
     Raises:
         ExportError: there is no such format, an answer is none, or something is missing that the format demands.
     """
-    chosen = FORMATS.get(format)
-    if chosen is None:
-        raise ExportError(f"no export is called {format[:40]!r}; known are {', '.join(FORMATS)}")
-    return chosen.writer(answers, path, options or ExportOptions())
+    return _format(format).writer(answers, path, options or ExportOptions())
+
+
+def check(*, format: str, options: ExportOptions) -> None:  # noqa: A002 (as above)
+    """Refuse options that lack what a format demands, before hours go into the answers.
+
+    Raises:
+        ExportError: there is no such format, or something is missing; says what to give.
+    """
+    if _format(format).writer is camtrap_dp.write:
+        camtrap_dp.check(options)
+
+
+def _format(name: str) -> Format:
+    if name not in FORMATS:
+        raise ExportError(f"no export is called {name[:40]!r}; known are {', '.join(FORMATS)}")
+    return FORMATS[name]

@@ -57,7 +57,7 @@ def write(answers: Iterable[Answer], path: Path, options: ExportOptions) -> Writ
     Raises:
         ExportError: an answer is none, or something is missing that the standard demands; says what to give.
     """
-    metadata, deployments = _checked(options.metadata), tables.deployments_of(options.deployments)
+    metadata, deployments = check(options)
     with package(path, marker=_PACKAGE) as folder:
         counted = _fill(answers, folder, deployments, options)
         with writing(folder / "deployments.csv") as stream:
@@ -72,6 +72,15 @@ def write(answers: Iterable[Answer], path: Path, options: ExportOptions) -> Writ
         with writing(folder / _PACKAGE) as stream:
             stream.write(text + "\n")
     return Written((path,), counted.answered, counted.unanswered)
+
+
+def check(options: ExportOptions) -> tuple[Row, dict[str, Deployment]]:
+    """The metadata and the deployments, as far as they can be checked without answers.
+
+    Raises:
+        ExportError: something is missing that the standard demands; says what to give.
+    """
+    return _checked(options.metadata), tables.deployments_of(options.deployments)
 
 
 def _fill(

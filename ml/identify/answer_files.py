@@ -62,9 +62,9 @@ class Destination:
             MlError: what is wrong with them.
         """
         if self.format in EXPORTS:
-            from ml.exports import ExportOptions  # noqa: PLC0415 (only where one is written)
+            from ml.exports import ExportOptions, check  # noqa: PLC0415 (only where one is written)
 
-            ExportOptions.of(self.options)
+            check(format=self.format, options=ExportOptions.of(self.options))
 
     def write(self, answers: Iterable[Answer], *, identified: datetime) -> None:
         """Write answers and errors, in their order; memory does not grow with them.

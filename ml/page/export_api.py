@@ -75,6 +75,9 @@ def _written(body: bytes, *, format_name: str, suffix: str) -> bytes:
     listed = max((len(answer.get("top", ())) for answer in answers), default=0)
     with TemporaryDirectory(prefix="naturewatch-") as folder:
         path = Path(folder, f"answers{suffix}")
-        destination = Destination(path=path, format=format_name, top=listed, options=options)
-        destination.write(answers, identified=datetime.now(UTC).replace(microsecond=0))
+        if format_name in TABLES:
+            table = Destination(path=path, format=format_name, top=listed)
+            table.write(answers, identified=datetime.now(UTC))
+        else:
+            exports.write(format=format_name, answers=answers, path=path, options=exports.ExportOptions.of(options))
         return path.read_bytes()

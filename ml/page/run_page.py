@@ -30,6 +30,7 @@ from ml.page.presence import announced
 from ml.serving.versions import CHAMPION, shown
 
 PORT: Final = 7860
+MOST_PORT: Final = 65_535
 
 
 class PageError(MlError):
@@ -115,13 +116,14 @@ def _bound(host: str, port: int) -> socket.socket:
     Raises:
         PageError: it cannot be had.
     """
+    if not 0 <= port <= MOST_PORT:
+        # The system would take the rest of a division for it.
+        raise PageError(f"a port is a number from 0 to {MOST_PORT}, not {port}")
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        bound = socket.socket(family, socket.SOCK_STREAM)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(address)
-    except (OSError, OverflowError) as error:
-        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        bound = socket.create_server(address[:2], family=family, backlog=128)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
             raise PageError(f"port {port} is in use: choose another by --port, or end what uses it") from error
         raise PageError(f"cannot listen at {host}, port {port}: {error}") from error
     if not ipaddress.ip_address(bound.getsockname()[0].partition("%")[0]).is_loopback:

@@ -11,7 +11,7 @@ from rich.cells import cell_len, set_cell_size
 
 from ml.ending import printable, takes_more
 from ml.errors import MlError
-from ml.serving.explanation import percent
+from ml.serving.explanation import percent, small_percent
 
 Answer = dict[str, Any]
 """One answer of `ml.serving.answering.Answering.answers`, with `photo` and, where it is known, `model` (name and
@@ -140,7 +140,7 @@ def _bar(probability: float, asked: float | None) -> str:
 def _foot(answer: Answer, paint: _Paint) -> Iterator[str]:
     for taxon in answer["watch"]:
         if not taxon["alarm"]:
-            found, alarm = percent(taxon["probability"], decimals=1), percent(taxon["threshold"], decimals=1)
+            found, alarm = small_percent(taxon["probability"]), small_percent(taxon["threshold"])
             guess = ", not calibrated" if taxon["basis"] == "asked" else ""
             yield from _sentence(f"watched: {taxon['lineage']} has {found} (alarm from {alarm}{guess})", hanging="  ")
     said = [answer["gbif"]] if answer["gbif"] else []

@@ -28,6 +28,15 @@ def percent(value: float, *, decimals: int = 0) -> str:
     return f"{shown} %"
 
 
+def small_percent(value: float) -> str:
+    """A probability that may be small and still matter, to two digits: `0.37 %`, `2.5 %`, `94 %`."""
+    if value >= 0.1 or value == 0:
+        return percent(value)
+    if value >= 0.01:
+        return percent(value, decimals=1)
+    return percent(value, decimals=3) if value < 1e-5 else f"{100 * value:.2g} %"
+
+
 def apart(first: float, second: float) -> tuple[str, str]:
     """Two probabilities as percentages, with as many decimals as tell them apart."""
     for decimals in range(FINEST):
@@ -95,9 +104,9 @@ def unlike(novelty: Mapping[str, Any]) -> str | None:
     """That a photograph looks less like any known species than nearly all photographs of these do, where it does."""
     if novelty["known"] > UNLIKE:
         return None
-    found = "" if novelty["novel"] is None else f" and {100 * novelty['novel']:.0f} % of those of unknown genera"
+    found = "" if novelty["novel"] is None else f" and {percent(novelty['novel'])} of those of unknown genera"
     return (
-        f"maybe a species that the model does not know: only {100 * novelty['known']:.2g} % of photographs of "
+        f"maybe a species that the model does not know: only {small_percent(novelty['known'])} of photographs of "
         f"known species{found} look so unlike them"
     )
 
@@ -106,8 +115,8 @@ def alarm(watched: Mapping[str, Any]) -> str:
     """That a watched taxon is probable enough to be looked at."""
     guess = ", which was not calibrated" if watched["basis"] == "asked" else ""
     return (
-        f"ALARM, watched: {watched['lineage']} has {100 * watched['probability']:.2g} % "
-        f"(alarm from {100 * watched['threshold']:.2g} %{guess})"
+        f"ALARM, watched: {watched['lineage']} has {small_percent(watched['probability'])} "
+        f"(alarm from {small_percent(watched['threshold'])}{guess})"
     )
 
 

@@ -63,7 +63,8 @@ def server_arguments(settings: "Settings", options: argparse.Namespace, *, examp
     """
     root = settings.paths.data_root
     arguments = ["--tracking-uri", settings.tracking_uri, "--model-name", settings.registry.model_name]
-    arguments += ["--data-root", str(root)] if root.is_dir() else []
+    if root.is_dir():
+        arguments += ["--data-root", str(root), "--report", str(settings.paths.reports / "report.html")]
     if examples is not None:
         arguments += ["--examples", str(examples), "--photos", str(root)]
     report = settings.paths.reports / "report.html"

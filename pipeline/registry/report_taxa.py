@@ -116,4 +116,4 @@ def exam_answers(paths: Paths, version: ReportedVersion) -> Path | None:
 
 
 def _share(part: int, whole: int) -> str | None:
-    return f"{percent(part / whole)} of {whole:,}" if whole else None
+    return percent(part / whole) if whole else None

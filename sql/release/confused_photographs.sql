@@ -5,7 +5,7 @@
 -- Parameters: $pairs, how many at most; $any_licence, whether photographs without an open licence (Creative Commons,
 --   public domain) are shown, too: a pair of which none may be shown has no photograph.
 -- The wrong photograph is the one that the network was surest of; the others are those that it recognised most surely,
--- else photographs that it learnt from.
+-- else photographs that it learnt from, and of another record than the wrong one.
 with mistakes as (
     select
         class_id,
@@ -73,11 +73,30 @@ wrong as (
     ) = 1
 ),
 
-examples as (
+candidates as (
     select *
     from shown
     where split = 'train' or predicted_class_id = class_id
+),
+
+examples as (
+    select *
+    from candidates
     qualify row_number() over (partition by class_id order by probability desc nulls last, photo_id asc) = 1
+),
+
+others as (
+    select
+        candidates.*,
+        worst.predicted_class_id as taken_for
+    from worst
+    inner join candidates on worst.class_id = candidates.class_id
+    left join wrong on worst.class_id = wrong.class_id and worst.predicted_class_id = wrong.predicted_class_id
+    where wrong.occurrence_key is null or candidates.occurrence_key <> wrong.occurrence_key
+    qualify row_number() over (
+        partition by worst.class_id, worst.predicted_class_id
+        order by candidates.probability desc nulls last, candidates.photo_id asc
+    ) = 1
 )
 
 select
@@ -105,6 +124,6 @@ from worst
 inner join taxonomy as species on worst.class_id = species.class_id
 inner join taxonomy as other on worst.predicted_class_id = other.class_id
 left join wrong on worst.class_id = wrong.class_id and worst.predicted_class_id = wrong.predicted_class_id
-left join examples as own on worst.class_id = own.class_id
+left join others as own on worst.class_id = own.class_id and worst.predicted_class_id = own.taken_for
 left join examples as named on worst.predicted_class_id = named.class_id
 order by worst.times desc, worst.times / worst.photos desc, worst.class_id asc, worst.predicted_class_id asc

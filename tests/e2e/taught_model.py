@@ -69,7 +69,9 @@ def replace_champion(spec: RegisterSpec) -> str:
     """Register the same files as the next version, and make it the champion. Returns its number."""
     client = client_of(spec)
     before = client.get_model_version_by_alias(spec.model_name, "champion")
-    after = client.create_model_version(spec.model_name, source=before.source, run_id=before.run_id, tags=before.tags)
+    after = client.create_model_version(
+        spec.model_name, source=str(before.source), run_id=before.run_id, tags=before.tags
+    )
     client.set_registered_model_alias(spec.model_name, "champion", after.version)
     return str(after.version)
 

@@ -42,6 +42,8 @@ from pipeline.paths import PROJECT_ROOT
 from pipeline.production.record import Production
 from pipeline.registry.ancestor import ancestor_of
 from pipeline.registry.promotion import champion_of
+from pipeline.tracking.runs import client
+from pipeline.tracking.tags import REPORT
 from tests.pipeline import tiny
 from tests.pipeline.photo_server import photo_server
 
@@ -259,6 +261,21 @@ def test_from_nothing_the_network_is_trained_and_becomes_the_champion(first: Wee
     assert "Gate: version 1 passed as the first version" in first.said
 
 
+def test_each_version_has_its_report(weeks: Weeks, second: Week) -> None:
+    report = (weeks.settings.paths.reports / "report.html").read_text(encoding="utf-8")
+    name = weeks.settings.registry.model_name
+    connected = client(weeks.settings)
+    for number in ("1", "2"):
+        version = connected.get_model_version(name, number)
+        assert version.run_id is not None
+        place = version.tags[REPORT].removeprefix(f"runs:/{version.run_id}/")
+        kept = Path(connected.download_artifacts(version.run_id, place)).read_text(encoding="utf-8")
+        assert f"Report on {name} {number}, scope" in kept
+        assert "Only this network was trained on this dataset version" in kept, "a refresh trains one"
+        assert "This is the version that users get." in kept
+    assert NEW in report
+
+
 def test_only_new_photographs_are_fetched(first: Week, second: Week) -> None:
     assert first.requests == len(SPECIES) * 14
     assert second.requests - first.requests == len(SPECIES) + 14
@@ -323,6 +340,8 @@ def test_a_version_that_learnt_wrong_names_is_refused_and_the_champion_stays(wee
     assert poisoned.champion == "2"
     said = "\n".join(refusal(weeks.settings, since=0))
     assert "Gate: version 3 was refused against version 2" in said
+    report = (weeks.settings.paths.reports / "report.html").read_text(encoding="utf-8")
+    assert f"Report on {weeks.settings.registry.model_name} 2, scope" in report, "the champion's stays"
 
 
 def test_an_outage_of_half_the_photo_host_ends_with_a_reason_and_the_model_answers_as_before(

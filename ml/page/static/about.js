@@ -39,7 +39,7 @@ const card = text => !text ? [] : /^(https?:\/|\/)\S*$/.test(text.trim())
   ? [make("p", {}, link("Model card", text.trim()))] : [make("hr"), ...readable(text)];
 
 export const describe = model => {
-  const can = targets(model), watch = model.watch ?? [];
+  const can = targets(model), { watch } = model;
   byId("by").replaceChildren(`${model.name} version ${model.version}`,
     model.dataset_version ? `, learnt from dataset version ${model.dataset_version}` : "",
     `, knows ${model.classes.toLocaleString("en")} species.`);
@@ -51,8 +51,8 @@ export const describe = model => {
       fact("Calibrated to be right", times(model.target)),
       fact("Can be asked for", can.length ? `${times(can[0])} to ${times(can.at(-1))}` : null),
       fact("Tells what is unlike anything learnt", model.novelty ? "yes" : "no"),
-      fact("Watch list", watch.map(taxon => typeof taxon === "string" ? taxon
-        : `${taxon.lineage ?? taxon.name}${taxon.threshold === undefined ? "" : ` (alarm from ${percent(taxon.threshold)})`}`).join("; ")),
+      fact("Watch list", watch.map(taxon =>
+        `${taxon.taxon} (alarm from ${percent(taxon.threshold)})`).join("; ")),
       fact("Report", link("Report of this dataset and model", model.report))),
     ...card(model.card));
 };

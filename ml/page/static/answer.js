@@ -3,7 +3,7 @@
 // Of each depth the version's rule has one candidate (`path`), with a score that never rises with depth. The answer at
 // the threshold t is the deepest candidate with a score of at least t; without one it is the root: not sure.
 
-import { percent, times } from "./dom.js";
+import { apart, percent, times } from "./dom.js";
 
 // The server compares numbers rounded like this (`ml.specificity.operating_points.DECIMALS`).
 const rounded = number => Math.round(number * 1e12) / 1e12;
@@ -16,24 +16,26 @@ export const targets = model => {
 };
 
 // The row of the lowest tabulated target that is at least `target`.
-export const position = (model, target) => {
-  const row = model.thresholds.targets.findIndex(each => rounded(each) >= rounded(target));
-  return row < 0 ? model.thresholds.targets.length - 1 : row;
+export const position = ({ thresholds: { targets: all } }, target) => {
+  const row = all.findIndex(each => rounded(each) >= rounded(target));
+  return row < 0 ? all.length - 1 : row;
 };
 
-// The answer at `target`: {taxon, depth, next, threshold, reachable, whole}; `taxon` is null where it is not sure.
+// The answer at `target`; `taxon` is null where it is not sure, `next` where nothing is deeper. `asServed`: it is the
+// very answer that the server gave.
 export const decide = (answer, target, model) => {
-  const row = position(model, target);
-  // Several photographs of one organism have thresholds of their own.
-  const threshold = answer.thresholds?.thresholds[row] ?? model.thresholds.thresholds[row][answer.group];
+  // An answer to several photographs has a table of its own.
+  const row = position(answer.thresholds ? answer : model, target);
+  const [threshold, reachable] = answer.thresholds ? [answer.thresholds.thresholds[row], answer.thresholds.reachable[row]]
+    : [model.thresholds.thresholds[row][answer.group], model.thresholds.reachable[row][answer.group]];
   const depth = answer.path.filter(step => rounded(step.score) >= rounded(threshold)).length;
   return {
     taxon: depth ? answer.path[depth - 1] : null,
     depth,
     next: answer.path[depth] ?? null,
     threshold,
-    reachable: answer.thresholds?.reachable[row] ?? model.thresholds.reachable[row][answer.group],
-    asServed: answer.target !== null && position(model, answer.target) === row,
+    reachable,
+    asServed: answer.target !== null && position(answer.thresholds ? answer : model, answer.target) === row,
   };
 };
 
@@ -42,10 +44,11 @@ export const named = (taxon, probability = true) => taxon
   ? `${taxon.rank} ${taxon.name}${probability ? `, ${percent(taxon.probability)}` : ""}` : "not sure";
 
 // Where the answer stops, and why.
-export const stopped = (answer, decided, model) => {
+export const stopped = (answer, decided) => {
   if (decided.asServed) return answer.stop.text;
-  const { taxon, next, threshold } = decided, { rule } = model.thresholds, shown = next ?? taxon;
-  const has = rule === "threshold" ? `${shown.name} has ${percent(shown.probability)}, and ${percent(threshold)} are asked for`
+  const { taxon, next, threshold } = decided, { rule } = answer, shown = next ?? taxon;
+  const [found, asked] = apart(shown.probability, threshold);
+  const has = rule === "threshold" ? `${shown.name} has ${found}, and ${asked} are asked for`
     : `${shown.name} scores ${shown.score.toFixed(2)} by the ${rule} rule, and ${threshold.toFixed(2)} is asked for`;
   if (!next) return `goes down to the ${taxon.rank}: ${has}`;
   return taxon ? `stops at the ${taxon.rank}: ${has}` : `names nothing: the ${next.rank} ${has}`;
@@ -54,6 +57,7 @@ export const stopped = (answer, decided, model) => {
 // What is promised about answers like this one.
 export const promised = (answer, decided, target, region) => {
   if (decided.asServed) return answer.promise.text;
+  if (answer.photos && answer.promise.accuracy === null) return `nothing is promised about ${answer.photos.length} photographs of one organism`;
   if (!decided.reachable) return `nothing is promised: ${times(target)} is out of reach for photographs like this one`;
   // What was measured was measured on whole photographs of any taxon.
   if (answer.within.length || region) return `set to be right ${times(target)}, but nothing is promised for taxa or parts that you chose`;

@@ -36,12 +36,12 @@ const alarmBox = answer => alarms(answer).map(taxon => make("div", { class: "ala
   make("div", {},
     make("strong", {}, "Alarm: this may be ", scientific(taxon), "."),
     make("p", {}, `It is on the watch list (${taxon.lineage}). Probability ${percent(taxon.probability)}; `
-      + `the alarm is raised from ${percent(taxon.threshold)}.`))));
+      + `the alarm is raised from ${percent(taxon.threshold)}${taxon.basis === "asked" ? ", which was not calibrated" : ""}.`))));
 
 // The part that moves with the slider.
 const verdict = (answer, target, model, region) => {
   const decided = decide(answer, target, model), { taxon, depth } = decided;
-  const asked = model.thresholds.rule === "threshold" ? decided.threshold : null;
+  const asked = answer.rule === "threshold" ? decided.threshold : null;
   const address = taxon?.gbif ?? (decided.asServed ? answer.gbif : null);
   return [
     make("p", { class: "rank-said", text: taxon ? taxon.rank : "No answer that can be promised" }),
@@ -49,13 +49,15 @@ const verdict = (answer, target, model, region) => {
       taxon ? [scientific(taxon), " ", make("span", { class: "figure", text: percent(taxon.probability) })] : "Not sure"),
     taxon?.common_name && make("p", { class: "common", text: taxon.common_name }),
     make("p", { class: "promise" }, promise(promised(answer, decided, target, region))),
-    make("p", { class: "stop" }, sentence(stopped(answer, decided, model)), " ", address && link("GBIF", address, `${taxon.name} at GBIF`)),
+    make("p", { class: "stop" }, sentence(stopped(answer, decided)), " ", address && link("GBIF", address, `${taxon.name} at GBIF`)),
     make("h3", { text: "From kingdom to species" }),
     make("ol", { class: "tree", role: "list" }, answer.path.map((each, position) => step(each, {
       answered: position < depth, last: position === depth - 1, threshold: asked,
     }))),
-    asked !== null && make("p", { class: "muted small" },
-      `The mark on each bar is the probability that this setting asks for: ${percent(asked)}.`),
+    make("p", { class: "muted small" },
+      asked !== null && `The mark on each bar is the probability that this setting asks for: ${percent(asked)}. `,
+      answer.path.some(each => each.probability < 0.5)
+        && "Below one half, the likeliest taxon of a rank may lie outside the one above it."),
   ].filter(Boolean);
 };
 
@@ -74,14 +76,13 @@ const possible = (answer, draws) => make("section", { class: "card", "aria-label
   })));
 
 // The photograph with its region, and the views that the network gets.
-const picture = (item, { ask, signal }) => {
+const picture = (item, { ask, signal, shown }) => {
   const image = make("img", { src: item.preview ?? item.url, alt: `The photograph ${item.name}`, draggable: "false" });
-  const shown = make("div", { class: "views" });
   const look = async region => {
     try {
       const seen = await api.views(item.files[0], { region, signal });
       if (image.naturalWidth === 0 && seen.photo) { item.preview = seen.photo; image.src = seen.photo; }
-      shown.replaceChildren(make("h3", { text: "What the network sees" }),
+      shown.replaceChildren(make("figcaption", { text: "What the network sees" }),
         make("div", { class: "row" }, seen.views.map((view, position) => make("img", {
           src: view.image, alt: `View ${position + 1} of ${seen.views.length}, as the network gets it`,
         }))));
@@ -91,10 +92,11 @@ const picture = (item, { ask, signal }) => {
   };
   image.addEventListener("error", () => { if (!item.preview) image.classList.add("unshown"); });
   image.addEventListener("load", () => image.classList.remove("unshown"));
+  // A file that is no photograph has no views.
+  if (!item.answer) return [make("div", { class: "stage" }, image)];
   look(item.region);
-  if (item.error) return [make("div", { class: "stage" }, image)];
   const { stage, controls } = regionEditor({ image, region: item.region, asked: item.region, settled: look, ask });
-  return [stage, controls, shown];
+  return [stage, controls];
 };
 
 const organism = item => [make("div", { class: "strip" }, item.urls.map((url, position) =>
@@ -103,8 +105,9 @@ const organism = item => [make("div", { class: "strip" }, item.urls.map((url, po
 // Draw `item` into `place`; returns what moves the answer to another target, and what ends its requests.
 export const drawDetail = (place, item, { target, model, back, ask }) => {
   const ending = new AbortController(), draws = [], { answer } = item;
+  const views = make("figure", { class: "views" });
   const photo = make("div", { class: "photo" },
-    item.files.length > 1 ? organism(item) : picture(item, { ask, signal: ending.signal }),
+    item.files.length > 1 ? organism(item) : picture(item, { ask, signal: ending.signal, shown: views }),
     make("p", { class: "muted small file-name", text: item.name }));
   const said = make("div", { class: "verdict" });
   const move = to => said.replaceChildren(...verdict(answer, to, model, item.region));
@@ -114,10 +117,11 @@ export const drawDetail = (place, item, { target, model, back, ask }) => {
   place.replaceChildren(...[
     back,
     answer && alarmBox(answer),
-    make("div", { class: `card pair ${item.state}` }, photo, make("div", {}, said,
+    make("div", { class: `card pair ${item.state}` }, photo, make("div", { class: "told" }, said,
       answer && warnings(answer).map(warning => make("p", { class: "note", "data-warning": warning.kind },
         make("strong", { text: "Take care. " }), sentence(warning.text))),
-      answer && make("p", { class: "muted small", text: `Answered by ${answer.model.name} version ${answer.model.version}.` }))),
+      answer && make("p", { class: "muted small", text: `Answered by ${answer.model.name} version ${answer.model.version}.` })),
+    views),
     answer?.top.length ? possible(answer, draws) : null,
   ].flat().filter(Boolean));
   return { move: answer ? move : () => {}, end: () => ending.abort(), drawn: Promise.all(draws) };

@@ -19,11 +19,20 @@ export const make = (tag, attributes = {}, ...children) => {
 export const link = (text, href, label) => href && /^(https?:|\/)/.test(href)
   ? make("a", { href, text, "aria-label": label, target: "_blank", rel: "noopener noreferrer" }) : null;
 
-export const percent = share => {
-  const value = 100 * share;
-  if (value > 0 && value < 1) return "< 1 %";
-  return `${value >= 99.95 || value === Math.round(value) ? Math.round(value)
-    : value > 99 ? value.toFixed(1) : value.toFixed(0)} %`;
+// A probability as the server writes it (`ml.serving.explanation`): what is not certain is never 0 % or 100 %.
+export const percent = (share, decimals = 0) => {
+  const shown = (100 * share).toFixed(decimals), least = 10 ** -decimals;
+  if (share < 1 && Number(shown) >= 100) return `>${(100 - least).toFixed(decimals)} %`;
+  if (share > 0 && Number(shown) <= 0) return `<${least.toFixed(decimals)} %`;
+  return `${shown} %`;
+};
+
+// Two probabilities, with as many decimals as tell them apart.
+export const apart = (one, other) => {
+  for (let decimals = 0; ; decimals++) {
+    const shown = [percent(one, decimals), percent(other, decimals)];
+    if (shown[0] !== shown[1] || decimals === 6) return shown;
+  }
 };
 
 // "9 times in 10": an accuracy as people say it.

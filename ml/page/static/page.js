@@ -8,10 +8,14 @@ import { batchTable } from "./batch.js";
 import { drawDetail, spoken } from "./detail.js";
 import { byId, make, notice, say, times, withdraw } from "./dom.js";
 import { takeIn } from "./intake.js";
-import { priorTaxa } from "./prior.js";
+import { taxonField } from "./taxon_field.js";
 
+const FORMATS = {
+  csv: "CSV table", parquet: "Parquet table", jsonl: "JSON lines", "darwin-core": "Darwin Core", "camtrap-dp": "Camtrap DP",
+  timelapse: "Timelapse JSON",
+};
 const models = new Map();
-let model = null, photos = [], items = [], target = null, prior = [], detail = null, counter = 0, told = null;
+let model = null, photos = [], items = [], target = null, prior = [], watch = [], detail = null, counter = 0, told = null;
 const key = ({ name, version }) => `${name}/${version}`;
 const modelOf = answer => models.get(key(answer.model)) ?? model;
 
@@ -25,11 +29,7 @@ const readModel = async () => {
   // The nearest step of a version that reaches other targets.
   const near = steps.findIndex(step => step >= target);
   slider.value = String(near < 0 ? steps.length - 1 : near);
-  byId("format").replaceChildren(...model.formats.map(format => make("option", { value: format, text: FORMATS[format] ?? format })));
   moveTo(steps[slider.value]);
-};
-const FORMATS = {
-  csv: "CSV table", jsonl: "JSON lines", "darwin-core": "Darwin Core", "camtrap-dp": "Camtrap DP", timelapse: "Timelapse JSON",
 };
 
 const answeredBy = async ({ name, version }) => {
@@ -41,7 +41,7 @@ const answeredBy = async ({ name, version }) => {
 };
 
 const asking = new Asking({
-  question: item => ({ within: prior, ...(item.region ? { region: item.region } : {}) }),
+  question: item => ({ within: prior, watch, ...(item.region ? { region: item.region } : {}) }),
   limits: () => model.limits,
   changed: chunk => show(chunk),
   answeredBy: by => answeredBy(by),
@@ -50,7 +50,7 @@ const asking = new Asking({
 const askAll = () => {
   asking.stop();
   told = null;
-  asking.add(items);
+  if (items.length) asking.add(items);
   show(items);
 };
 
@@ -175,7 +175,7 @@ const tell = () => {
   say(sentence);
   if (items.length > 1 && alarming.length) notice("alarm",
     `Alarm: ${alarming.length === 1 ? "one photograph" : `${alarming.length} photographs`} may show a watched taxon.`,
-    { text: "Show them", run: () => { open(null); byId("filter").value = "alarm"; show([]); byId("list-title").scrollIntoView(); } });
+    { text: alarming.length === 1 ? "Show it" : "Show them", run: () => { open(null); byId("filter").value = "alarm"; show([]); byId("list-title").scrollIntoView(); } });
   else withdraw("alarm");
 };
 
@@ -227,8 +227,15 @@ byId("export").addEventListener("click", save);
 byId("model-open").addEventListener("click", () => byId("model").showModal());
 byId("model-close").addEventListener("click", () => byId("model").close());
 addEventListener("popstate", () => show([]));
-priorTaxa(names => { prior = names; if (items.length) askAll(); });
+byId("format").append(...Object.entries(FORMATS).map(([value, text]) => make("option", { value, text })));
+taxonField({ id: "prior", said: names => `Only ${names} is considered`, changed: names => { prior = names; askAll(); } });
+taxonField({ id: "watch", said: names => `${names} will raise an alarm`, changed: names => { watch = names; askAll(); } });
 takeIn(add);
+// Where there is room, all settings are in view.
+const roomy = matchMedia("(min-width: 56rem)");
+const fit = () => { byId("known").open = roomy.matches || prior.length + watch.length > 0; };
+roomy.addEventListener("change", fit);
+fit();
 open(null);
 show([]);
 readModel().catch(error => notice("model", error.message));

@@ -28,8 +28,8 @@
       link.textContent = row[NAME];
       name.append(link);
     } else name.textContent = row[NAME];
-    made.append(name, cell(data.ranks[row[RANK]]), number(row[SPECIES]), number(row[TRAIN]), number(row[JUDGED]),
-      cell(percent(RECOGNISED, row), true), cell(percent(WITHIN, row), true),
+    made.append(name, cell(data.ranks[row[RANK]]), cell(percent(RECOGNISED, row), true), cell(percent(WITHIN, row), true),
+      number(row[JUDGED]), number(row[TRAIN]), number(row[SPECIES]),
       cell(row[ANSWERED] ? row[MEAN].toFixed(2) : NOTHING, true),
       cell(row[TIMES] ? `${row[OTHER]} (${row[TIMES].toLocaleString("en")})` : NOTHING));
     return made;

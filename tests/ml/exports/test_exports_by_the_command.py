@@ -52,6 +52,19 @@ def test_a_camera_s_folder_becomes_a_package_that_validates(camera: Path, tmp_pa
         assert [row["filePath"] for row in csv.DictReader(stream)] == ["photos/cam 1/c.jpg"]
 
 
+def test_what_a_package_lacks_is_asked_for_before_the_photographs_are(
+    camera: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ml.identify.command.asked_of_network", None)
+    package = str(tmp_path / "package")
+    assert identify(camera, "--output", package, "--as", "camtrap-dp") == 1
+    assert "metadata that only you know" in capsys.readouterr().err
+    (tmp_path / "options.json").write_text(json.dumps({"metadata": METADATA}))
+    told = ("--export-options", str(tmp_path / "options.json"))
+    assert identify(camera, "--output", package, "--as", "camtrap-dp", *told) == 1
+    assert "where the cameras stood" in capsys.readouterr().err
+
+
 def test_it_becomes_results_that_timelapse_finds_and_identifications(camera: Path, tmp_path: Path) -> None:
     results, table = tmp_path / "photos" / "results.json", tmp_path / "identifications.csv"
     assert identify(camera, "--output", str(results), "--as", "timelapse") == 1

@@ -1,11 +1,13 @@
 """Which version answers: the one that the alias names, without a restart."""
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -14,6 +16,13 @@ from tests.ml.page.page_server import Running, released, serving
 from tests.ml.specificity_fixtures import Copied, photograph_bytes
 
 PHOTO = [("images", ("a.jpg", photograph_bytes()))]
+
+
+class Slow(NamedTuple):
+    """A network that waits."""
+
+    begun: threading.Event
+    go_on: threading.Event
 
 
 @pytest.fixture
@@ -47,23 +56,43 @@ def second(copied: Copied, *, source: str) -> None:
     copied.client.set_registered_model_alias("tiny", "champion", version.version)
 
 
-def test_a_new_champion_answers_and_what_has_begun_ends_with_the_old_one(
-    following: Running, copied: Copied, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    look, begun, go_on = Classifier.look, threading.Event(), threading.Event()
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> Slow:
+    """The network takes as long as a test wants."""
+    look, slow = Classifier.look, Slow(threading.Event(), threading.Event())
 
     def slowly(self: Classifier, photographs: Any) -> Any:  # noqa: ANN401 (as it is)
-        begun.set()
-        assert go_on.wait(60)
+        slow.begun.set()
+        assert slow.go_on.wait(60)
         return look(self, photographs)
 
     monkeypatch.setattr(Classifier, "look", slowly)
+    return slow
+
+
+def test_a_client_that_goes_away_while_it_is_answered_frees_its_place(page: Running, slow: Slow) -> None:
+    request = page.client.build_request("POST", "/api/identify", files=PHOTO)
+    parts = urlsplit(page.address)
+    with socket.create_connection((parts.hostname, parts.port)) as connection:
+        lines = [f"{name}: {value}" for name, value in request.headers.items()]
+        head = "\r\n".join(["POST /api/identify HTTP/1.1", *lines, "", ""])
+        connection.sendall(head.encode() + request.read())
+        assert slow.begun.wait(60)
+        assert "naturewatch_places_taken 1.0" in page.client.get("/metrics").text
+    until(lambda: "naturewatch_places_taken 0.0" in page.client.get("/metrics").text)
+    slow.go_on.set()
+    assert page.client.post("/api/identify", files=PHOTO).status_code == 200
+
+
+def test_a_new_champion_answers_and_what_has_begun_ends_with_the_old_one(
+    following: Running, copied: Copied, slow: Slow
+) -> None:
     with ThreadPoolExecutor() as threads:
         asked = threads.submit(following.client.post, "/api/identify", files=PHOTO)
-        assert begun.wait(60)
+        assert slow.begun.wait(60)
         second(copied, source=str(copied.model / "artifacts"))
         until(lambda: health(following)["model"]["version"] == "2")
-        go_on.set()
+        slow.go_on.set()
         assert asked.result().json()["model"]["version"] == "1"
         assert asked.result().json()["answers"][0]["model"]["version"] == "1"
     assert following.client.post("/api/identify", files=PHOTO).json()["model"]["version"] == "2"

@@ -129,6 +129,7 @@ def test_a_signal_ends_it_at_once_whoever_is_being_answered(
 
 def refused(capsys: pytest.CaptureFixture[str], *options: str) -> str:
     """What the command says where it cannot begin."""
+    capsys.readouterr()
     assert main(["--no-browser", *options]) == 1
     said = capsys.readouterr()
     assert said.out == ""
@@ -146,7 +147,7 @@ def test_a_port_in_use_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     ("options", "says"),
     [
         (["--host", "no.such.host.invalid"], "cannot listen at no.such.host.invalid"),
-        (["--port", "70000"], "cannot listen"),
+        (["--port", "70000"], "a port is a number from 0 to 65535, not 70000"),
         (["--examples", "absent.parquet"], "cannot read the examples"),
         (["--names", "absent.csv"], "cannot read the names"),
         (["--alias", "nobody"], "has no version called 'nobody'"),

@@ -95,13 +95,13 @@ def test_warnings_come_before_the_answer() -> None:
     assert lines[:5] == [
         "kea.jpg",
         "    ! ALARM, watched: Animalia > Chordata > Aves > Psittaciformes has 93 %",
-        "      (alarm from 2 %, which was not calibrated)",
+        "      (alarm from 2.0 %, which was not calibrated)",
         "    ! the network contradicts that this lies within Plantae: it gives 1 % to",
         "      that, and would have said genus Nestor (93 %)",
     ]
     assert lines[-3:-1] == [
         "    watched: Animalia > Chordata > Aves > Suliformes > Sulidae has 6.0 % (alarm",
-        "      from 50.0 %, not calibrated)",
+        "      from 50 %, not calibrated)",
     ]
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml.serving.answering import Looks
-from ml.serving.explanation import apart, percent, unlike
+from ml.serving.explanation import apart, percent, small_percent, unlike
 from ml.serving.question import Question, QuestionError
 from ml.specificity import answer
 from ml.specificity.novelty import Novelty, Prototypes
@@ -72,6 +72,17 @@ def test_only_what_is_certain_is_shown_as_certain(value: float, decimals: int) -
     assert (float(shown.strip("<> %")) in {0, 100} and shown[0] not in "<>") == (value in {0, 1})
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0, "0 %"), (1e-9, "<0.001 %"), (0.0000123, "0.0012 %"), (0.00084, "0.084 %"), (0.0037, "0.37 %"),
+        (0.025, "2.5 %"), (0.1, "10 %"), (0.999, ">99 %"), (1, "100 %"),
+    ],
+)  # fmt: skip
+def test_small_probabilities_are_shown_to_two_digits(value: float, shown: str) -> None:
+    assert small_percent(value) == shown
+
+
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_what_differs_by_more_than_rounding_is_shown_apart(first: float, second: float) -> None:
     shown = apart(first, second)
@@ -112,7 +123,7 @@ def test_an_alarm_comes_first_and_whatever_the_filter() -> None:
     found = answer_of(version(), [0.05, 0.04, 0.85, 0.06], asked)
     assert [warning["kind"] for warning in found["warnings"]] == ["watch", "watch", "within"]
     assert found["warnings"][0]["text"] == (
-        "ALARM, watched: Animalia > Chordata > Aves has 94 % (alarm from 5 %, which was not calibrated)"
+        "ALARM, watched: Animalia > Chordata > Aves has 94 % (alarm from 5.0 %, which was not calibrated)"
     )
     assert [(taxon["name"], taxon["threshold"], taxon["basis"], taxon["alarm"]) for taxon in found["watch"]] == [
         ("Aves", 0.05, "asked", True), ("Nestor", 0.1, "asked", False), ("Morus serrator", 0.1, "asked", True),

@@ -152,10 +152,11 @@ def test_the_server_is_told_the_registry_of_the_configuration_and_what_was_given
     assert arguments(settings) == ["--tracking-uri", settings.tracking_uri, "--model-name", "naturewatch"]
     settings.paths.data_root.mkdir()
     root, table = str(settings.paths.data_root), settings.paths.page_examples
+    report = str(settings.paths.reports / "report.html")
     told = arguments(
         settings, "--port", "0", "--allow-host", "nest", "--allow-host", "owl", "--no-browser", examples=table
     )
     assert told[4:] == [
-        "--data-root", root, "--examples", str(table), "--photos", root, "--port=0", "--allow-host=nest",
-        "--allow-host=owl", "--no-browser",
+        "--data-root", root, "--report", report, "--examples", str(table), "--photos", root, "--port=0",
+        "--allow-host=nest", "--allow-host=owl", "--no-browser",
     ]  # fmt: skip

@@ -12,6 +12,8 @@ from pipeline.config.settings import Settings
 from pipeline.exam.exam_page import ExamReport, build_exam_page
 from pipeline.exam.judgement import decide
 from tests.pipeline.exam.answered import SPECIES, answers, mistaken, write_tree
+from tests.pipeline.pages.browser import chromium
+from tests.pipeline.report_pages import stumbling_blocks
 
 
 @pytest.fixture
@@ -58,8 +60,18 @@ def test_the_first_champion_has_its_own_numbers(page: Callable[..., tuple[ExamRe
     report, html = page(answers(tmp_path, "1", wrong=mistaken(0.25)), None)
     assert "Version 1 passed." in html
     assert "version 1 is the first champion" in html
+    assert "top-1 75.0 % (" not in html, "the table has it, and no list beside it"
     assert '<th scope="row">top-1</th> <td class="number">75.0 %</td>' in html
     assert not report.pictures
+
+
+def test_nothing_stops_a_reader_on_the_way_to_the_report(
+    page: Callable[..., tuple[ExamReport, str]], tmp_path: Path
+) -> None:
+    report, html = page(answers(tmp_path, "7", wrong=mistaken(0.3)), answers(tmp_path, "5", wrong=mistaken(0.2)))
+    assert '<a href="report.html">Report</a>' in html
+    with chromium() as browser:
+        assert stumbling_blocks(browser, report.html) == []
 
 
 def test_versions_without_anything_in_common_have_a_page_too(

@@ -33,13 +33,13 @@ class Opened:
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """The browser of the system."""
+def chromium(*arguments: str) -> Iterator[Browser]:
+    """The browser of the system, started with these arguments."""
     path = shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
         pytest.fail("no chromium on this machine; `make test` installs it from the distribution")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", *arguments])
         yield browser
         browser.close()
 

@@ -1,4 +1,4 @@
-// The taxa that are known to hold the organism: a combobox (ARIA's pattern with a list) and a chip for each taxon.
+// Taxa that a person chooses by name: a combobox (ARIA's pattern with a list) and a chip for each taxon.
 
 import * as api from "./api.js";
 import { byId, make, say } from "./dom.js";
@@ -10,9 +10,10 @@ const nameOf = taxon => taxon.taxon_key ?? lineageOf(taxon);
 const lineageOf = taxon => Array.isArray(taxon.lineage)
   ? taxon.lineage.map(step => step.name ?? step).join(" > ") : taxon.lineage;
 
-// `changed` is called with the names that a question takes.
-export const priorTaxa = changed => {
-  const input = byId("prior"), list = byId("prior-list"), chips = byId("chips");
+// The field `id`, with the list `ID-list` and the chips `ID-chips`. `changed` is called with the names that a question
+// takes; `said` makes a sentence of the names that people read.
+export const taxonField = ({ id, said, changed }) => {
+  const input = byId(id), list = byId(`${id}-list`), chips = byId(`${id}-chips`), empty = input.placeholder;
   let chosen = [], offered = [], active = -1, timer = 0, asking = null;
 
   const close = () => {
@@ -32,7 +33,7 @@ export const priorTaxa = changed => {
   const offer = taxa => {
     offered = taxa.filter(taxon => !chosen.some(each => nameOf(each) === nameOf(taxon)));
     list.replaceChildren(...offered.map((taxon, position) => make("li", {
-      role: "option", id: `prior-${position}`, "aria-selected": "false",
+      role: "option", id: `${id}-${position}`, "aria-selected": "false",
       // Before the field loses the focus.
       onpointerdown: event => event.preventDefault(), onclick: () => choose(position),
     },
@@ -64,7 +65,7 @@ export const priorTaxa = changed => {
       type: "button", "aria-label": `Remove ${taxon.name}`, onclick: () => remove(taxon),
     }, make("span", { text: taxon.name, translate: "no" }), make("span", { "aria-hidden": "true", class: "cross", text: "×" })))));
     chips.hidden = !chosen.length;
-    input.placeholder = chosen.length ? "Or …" : "Any taxon";
+    input.placeholder = chosen.length ? "Or …" : empty;
     changed(chosen.map(nameOf));
   };
   const choose = position => {
@@ -73,7 +74,7 @@ export const priorTaxa = changed => {
     input.value = "";
     close();
     draw();
-    say(`Only ${chosen.map(each => each.name).join(" or ")} is considered`);
+    say(said(chosen.map(each => each.name).join(" or ")));
   };
   const remove = taxon => {
     chosen = chosen.filter(each => each !== taxon);
