@@ -22,7 +22,8 @@ from pipeline.config.settings import Settings, load_settings
 from pipeline.paths import PROJECT_ROOT
 
 COMMAND: Final = (sys.executable, "-m", "pipeline.commands.cli")
-ENVIRONMENT: Final = {"PYTHONPATH": str(PROJECT_ROOT), "NATUREWATCH_LAST_SCOPE": ""}
+PASSIVE: Final = {"OMP_WAIT_POLICY": "PASSIVE"}
+ENVIRONMENT: Final = {**PASSIVE, "PYTHONPATH": str(PROJECT_ROOT), "NATUREWATCH_LAST_SCOPE": ""}
 ROUNDS: Final = 20
 """Photographs of each warm contestant in one run."""
 READY_SECONDS: Final = 180.0
@@ -71,6 +72,10 @@ def run(*, folder: Path, runs: int) -> Report:
         notes=[
             "Ratios are medians over neighbouring runs.",
             (
+                "OMP_WAIT_POLICY is PASSIVE for all: threads that wait in a loop for one that other work keeps from "
+                "the processor would burn more seconds than a whole start."
+            ),
+            (
                 "Warm is `Identification.answers` and the JSON of the answer; beside it the photograph is decoded, cut "
                 "into the network's views, and goes through the network and a softmax."
             ),
@@ -95,6 +100,7 @@ def _measured(*command: str) -> Sample:
 
 def _warm(uri: str, version: Version, content: bytes, *, rounds: int) -> dict[str, list[float]]:
     """CPU seconds of a photograph in this process, ours first; the first of each is not counted."""
+    os.environ.update(PASSIVE)
     import torch  # noqa: PLC0415 (the children are measured before this process grows)
 
     from ml.images.photograph import upright_pixels  # noqa: PLC0415 (as above)
