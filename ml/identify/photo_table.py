@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 from ml.errors import MlError, PhotoError
 from ml.identify.photographs import ADDRESS, Address, Photograph, Source
@@ -35,13 +35,16 @@ def in_table(table: Path, *, organisms: bool = False) -> Iterator[Photograph]:
         with table.open(encoding="utf-8-sig", newline="") as stream:
             start = stream.readline(_LONGEST_ROW)
             stream.seek(0)
-            rows = csv.DictReader(_bounded(stream), delimiter=";" if ";" in start and "," not in start else ",")
+            lines = _Lines(stream)
+            rows = csv.DictReader(lines, delimiter=";" if ";" in start and "," not in start else ",")
             columns = rows.fieldnames or []
             for column in (PHOTO, ORGANISM) if organisms else (PHOTO,):
                 if column not in columns:
                     shown = ", ".join(str(name)[:40] for name in columns[:20]) or "none"
                     raise TableError(f"{table} has no column `{column}`; it has {shown}")
+            lines.begin_row()
             for row in rows:
+                lines.begin_row()
                 name = row[PHOTO] or ""
                 organism = (row.get(ORGANISM) or "").strip() or None
                 yield Photograph(name=name, source=_source(name, table.parent), organism=organism)
@@ -56,10 +59,27 @@ def _source(name: str, folder: Path) -> Source:
     return folder / name if name.strip() else PhotoError("the table names no photograph in this row")
 
 
-def _bounded(stream: object) -> Iterator[str]:
-    """The lines of a text file, of which none is longer than `_LONGEST_ROW`."""
-    readline = stream.readline  # type: ignore[attr-defined]
-    while line := readline(_LONGEST_ROW):
-        if len(line) >= _LONGEST_ROW:
-            raise csv.Error(f"a line has more than {_LONGEST_ROW:,} characters")
-        yield line
+class _Lines:
+    """The lines of a text file, of which no row takes more than `_LONGEST_ROW` characters.
+
+    The limit of Python's module `csv` is one for the whole process.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream, self._row = stream, 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._stream.readline(_LONGEST_ROW)
+        self._row += len(line)
+        if not line:
+            raise StopIteration
+        if self._row >= _LONGEST_ROW:
+            raise csv.Error(f"a row has more than {_LONGEST_ROW:,} characters")
+        return line
+
+    def begin_row(self) -> None:
+        """Count anew: the row so far was whole."""
+        self._row = 0

@@ -48,6 +48,7 @@ class Thresholds(Shape):
     groups: list[Group]
     thresholds: list[list[float]] = Field(description="K x G.")
     reachable: list[list[bool]] = Field(description="K x G.")
+    promises: list[list[str]] = Field(description="K x G; what is promised of whole photographs of any taxon.")
 
 
 class Watched(Shape):

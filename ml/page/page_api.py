@@ -3,6 +3,7 @@
 import json
 from typing import Annotated, Any, Final
 
+import numpy as np
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import JSONResponse, Response
 
@@ -17,6 +18,7 @@ from ml.page.view_pictures import view_pictures
 from ml.serving.question import Question, QuestionError
 from ml.serving.versions import shown
 from ml.spec import RANKS
+from ml.specificity.operating_points import DECIMALS
 from ml.taxonomy import TaxonError
 
 router = APIRouter()
@@ -71,6 +73,14 @@ def _described(model: ServedModel, server: Shared) -> dict[str, Any]:
     limits = settings.limits
     taxonomy, table = answering.taxonomy, answering.thresholds
     groups = [{"name": taxonomy.name[node], "taxon_key": taxonomy.taxon_key[node]} for node in table.groups.tolist()]
+    targets, thresholds = table.targets.tolist(), np.round(table.thresholds, DECIMALS).tolist()
+    promised = [
+        [
+            answering.promises.of(target, group, threshold=threshold, within="", region=False)["text"]
+            for group, threshold in enumerate(row)
+        ]
+        for target, row in zip(targets, thresholds, strict=True)
+    ]
     return {
         **model.model,
         "dataset_version": model.dataset_version,
@@ -78,10 +88,11 @@ def _described(model: ServedModel, server: Shared) -> dict[str, Any]:
         "target": answering.calibration.target,
         "thresholds": {
             "rule": table.rule,
-            "targets": table.targets.tolist(),
+            "targets": targets,
             "groups": groups,
-            "thresholds": table.thresholds.tolist(),
+            "thresholds": thresholds,
             "reachable": table.reachable.tolist(),
+            "promises": promised,
         },
         "classes": taxonomy.class_count,
         "ranks": list(RANKS),

@@ -108,7 +108,10 @@ def together(facts: CardFacts) -> str:
             "Several photographs of one organism are answered by the mean of their probabilities, and nothing is "
             "promised: the validation side has too few of one observation, or of one species, to calibrate that."
         )
-    return "Several photographs of one organism are answered as one, by thresholds of their own: the last table above."
+    return (
+        "Several photographs of one organism are answered as one, by thresholds of their own, which were learnt from "
+        "sets of photographs."
+    )
 
 
 def data(facts: CardFacts) -> str:

@@ -70,7 +70,10 @@ def payload(name: str, data: bytes) -> FilePayload:
 @contextmanager
 def opened(browser: Browser, address: str, **options: Any) -> Iterator[Opened]:  # noqa: ANN401 (Playwright's own)
     """The page at an address; where the block ends, nothing may have gone wrong or left the machine."""
-    context: BrowserContext = browser.new_context(viewport={"width": 1280, "height": 900}, **options)
+    # A colour that is fading into another has neither's contrast.
+    context: BrowserContext = browser.new_context(
+        viewport={"width": 1280, "height": 900}, reduced_motion="reduce", **options
+    )
     context.set_default_timeout(WAIT_MS)
     expect.set_options(timeout=WAIT_MS)
     found = Opened(page=context.new_page(), address=address)

@@ -35,6 +35,7 @@ export const decide = (answer, target, model) => {
     next: answer.path[depth] ?? null,
     threshold,
     reachable,
+    promise: answer.thresholds ? null : model.thresholds.promises[row][answer.group],
     asServed: answer.target !== null && position(answer.thresholds ? answer : model, answer.target) === row,
   };
 };
@@ -61,7 +62,7 @@ export const promised = (answer, decided, target, region) => {
   if (!decided.reachable) return `nothing is promised: ${times(target)} is out of reach for photographs like this one`;
   // What was measured was measured on whole photographs of any taxon.
   if (answer.within.length || region) return `set to be right ${times(target)}, but nothing is promised for taxa or parts that you chose`;
-  return `right ${times(target)} at this setting`;
+  return decided.promise ?? `right ${times(target)} at this setting`;
 };
 
 export const alarms = answer => (answer.watch ?? []).filter(taxon => taxon.alarm);

@@ -34,8 +34,8 @@ def test_a_column_of_organisms_is_needed_only_where_it_is_asked_for(tmp_path: Pa
         (b"", "has no column `photo`; it has none"),
         (b"image,organism\na.jpg,kea\n", "has no column `photo`; it has image, organism"),
         (b"photo\nk\xe9a.jpg\n", "cannot read the table"),
-        (b"photo\n" + b"x" * 2_000_000, "a line has more than 1,000,000 characters"),
-        (b'photo\n"' + b"x\n" * 200_000, "field larger than field limit"),
+        (b"photo\n" + b"x" * 2_000_000, "a row has more than 1,000,000 characters"),
+        (b'photo\n"' + b"x\n" * 600_000, "a row has more than 1,000,000 characters|field larger than field limit"),
     ],
 )
 def test_what_is_no_such_table_is_told(tmp_path: Path, content: bytes, reason: str) -> None:
