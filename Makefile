@@ -78,7 +78,7 @@ types: $(READY)
 	$(BIN)/mypy
 
 pytest: $(READY) chromium
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 # The browser that drives the UI in tests; installed from the distribution where it is missing.
 chromium:
