@@ -77,6 +77,7 @@ lint: $(READY)
 types: $(READY)
 	$(BIN)/mypy
 
+# Of three workers on two cores one mostly waits for servers and disks.
 pytest: $(READY) chromium
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 

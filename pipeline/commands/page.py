@@ -67,8 +67,6 @@ def server_arguments(settings: "Settings", options: argparse.Namespace, *, examp
         arguments += ["--data-root", str(root), "--report", str(settings.paths.reports / "report.html")]
     if examples is not None:
         arguments += ["--examples", str(examples), "--photos", str(root)]
-    report = settings.paths.reports / "report.html"
-    arguments += ["--report", str(report)] if report.is_file() else []
     for name in ("port", "host", "alias", "names"):
         value = getattr(options, name)
         arguments += [] if value is None else [f"--{name}={value}"]
