@@ -119,7 +119,7 @@ def by_network(
     """
     model = load()
     # Loaded with the model.
-    from ml.serving.ahead import ahead  # noqa: PLC0415
+    from ml.serving.ahead import ahead, one_ahead  # noqa: PLC0415
     from ml.serving.batch import Seen  # noqa: PLC0415
     from ml.serving.identification import AHEAD  # noqa: PLC0415
 
@@ -127,4 +127,5 @@ def by_network(
         photo, organism = member
         return Seen(photo.name, model.views(reader.content(photo), question), organism)
 
-    yield from model.batches(ahead(see, members, most=AHEAD), question)
+    # Answers are written while the network looks at the next photographs.
+    yield from one_ahead(model.batches(ahead(see, members, most=AHEAD), question))

@@ -1,5 +1,6 @@
 """Work done ahead of who waits for it: in threads, bounded, handed out in the order of its items."""
 
+import itertools
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -38,3 +39,12 @@ def ahead(
             yield waiting.popleft().result()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def one_ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """The same items, of which the next is made, in a thread of its own, while the caller uses one."""
+    end = object()
+    for item in ahead(lambda made: next(made, end), itertools.repeat(items), most=2, threads=1):
+        if item is end:
+            return
+        yield item  # type: ignore[misc]

@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-from ml.serving.ahead import ahead
+from ml.serving.ahead import ahead, one_ahead
 
 
 def test_results_come_in_the_order_of_the_items_although_later_ones_are_done_first() -> None:
@@ -56,3 +56,32 @@ def test_what_has_not_begun_when_the_caller_stops_is_dropped() -> None:
     results.close()
     go_on.set()
     assert len(begun) <= 4
+
+
+def test_the_next_is_made_while_one_is_used_and_no_more() -> None:
+    made = list[int]()
+    second, third = threading.Event(), threading.Event()
+
+    def items() -> Iterator[int]:
+        for item, event in enumerate((threading.Event(), second, third)):
+            made.append(item)
+            event.set()
+            yield item
+
+    results = one_ahead(items())
+    assert next(results) == 0
+    assert second.wait(20), "the second is made while the first is used"
+    assert not third.is_set()
+    assert list(results) == [1, 2]
+    assert made == [0, 1, 2]
+
+
+def test_an_error_of_the_next_is_raised_after_what_came_before() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        raise KeyError("two")
+
+    results = one_ahead(items())
+    assert next(results) == 1
+    with pytest.raises(KeyError):
+        next(results)
