@@ -157,9 +157,7 @@ def _write(options: argparse.Namespace, organisms: Iterator[Organism], *, reader
         "model": f"{version.name} version {version.number}",
         **dataclasses.asdict(question),
         "together": _grouping(options),
-        "names": None
-        if options.names is None
-        else [hashlib.sha256(options.names.read_bytes()).hexdigest(), options.language],
+        "names": None if options.names is None else [_digest(options.names), options.language],
     }
     listed, total = _listed(options, organisms, wanted=seen_by_somebody())
     ask = asked_of_network(options, reader=reader, question=question, version=version)

@@ -256,3 +256,13 @@ def test_a_model_is_named_with_its_version(model: str, name: str, alias: str) ->
 
     options = identify.build_parser().parse_args(["a.jpg", "--tracking-uri", "sqlite:///none.db", "--model", model])
     assert model_of(options) == (name, alias)
+
+
+def test_a_table_of_names_that_is_missing_is_told(
+    registry: list[str], kea: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    absent = tmp_path / "absent.csv"
+    for output in ([], ["--output", str(tmp_path / "answers.csv")]):
+        assert identify.main([str(kea), *output, "--names", str(absent), *registry]) == 1
+        assert str(absent) in capsys.readouterr().err
+    assert not (tmp_path / "answers.csv").exists()
