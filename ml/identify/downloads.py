@@ -12,8 +12,8 @@ import stamina.instrumentation
 from yarl import URL
 
 from ml.errors import PhotoError
-from ml.identify.web_addresses import BlockedHostError, GuardedResolver, checked
 from ml.serving.inputs import SIGNATURE_BYTES, looks_like_photograph, no_photograph
+from ml.web_addresses import BlockedAddressError, GuardedResolver, PrivateAddressError, checked_address
 
 MOST_BYTES: Final = 50_000_000
 """Of a photograph from an address."""
@@ -90,11 +90,13 @@ class Downloads:
     async def _within_time(self, text: str) -> bytes:
         try:
             async with asyncio.timeout(self._limits.seconds):
-                return await self._patiently(checked(text, allow_private=self._allow_private))
+                return await self._patiently(checked_address(text, allow_private=self._allow_private))
         except TimeoutError as error:
             raise PhotoError(f"it took longer than {self._limits.seconds:g} seconds to fetch") from error
         except _TransientError as error:
             raise PhotoError(str(error)) from error
+        except BlockedAddressError as error:
+            raise _blocked(error) from error
 
     async def _patiently(self, address: URL) -> bytes:
         async for attempt in stamina.retry_context(
@@ -118,7 +120,7 @@ class Downloads:
                 address = address.join(URL(location))
             except ValueError as error:
                 raise PhotoError("redirected to what is no address") from error
-            address = checked(str(address), allow_private=self._allow_private)
+            address = checked_address(str(address), allow_private=self._allow_private)
         raise PhotoError(f"redirected more than {MOST_REDIRECTS} times")
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
@@ -142,13 +144,18 @@ class Downloads:
         return bytes(content)
 
 
+def _blocked(error: BlockedAddressError) -> PhotoError:
+    hint = "; `--allow-private-hosts` allows it" if isinstance(error, PrivateAddressError) else ""
+    return PhotoError(f"{error}{hint}")
+
+
 def _reason(error: aiohttp.ClientError) -> Exception:
     """Why a request failed, and whether it may work in a moment."""
     if isinstance(error, TimeoutError):
         return _TransientError("the host said nothing for too long")
     if isinstance(error, aiohttp.ClientConnectorDNSError):
-        if isinstance(error.os_error, BlockedHostError):
-            return PhotoError(str(error.os_error))
+        if isinstance(error.os_error, BlockedAddressError):
+            return _blocked(error.os_error)
         return PhotoError(f"the host {error.host} is unknown")
     if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError):
         return PhotoError(f"no trusted connection: {error}")

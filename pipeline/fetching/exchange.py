@@ -10,8 +10,9 @@ from typing import Final
 import aiohttp
 from yarl import URL
 
+from ml.web_addresses import BlockedAddressError, GuardedResolver, checked_address
 from pipeline.config.settings import PhotoSettings
-from pipeline.fetching.addresses import BlockedAddressError, GuardedResolver, checked_address, host_of
+from pipeline.fetching.addresses import host_of
 from pipeline.fetching.encodings import DamagedBodyError, UnknownEncodingError, decoded
 from pipeline.fetching.hosts import Patience
 from pipeline.politeness import retry_after, user_agent

@@ -133,12 +133,18 @@ def test_addresses_are_answered_in_order_with_files(
     assert identify.main([*names, "--json", "--allow-private-hosts", "--timeout", "0.5", *registry]) == 1
     answers = json.loads(capsys.readouterr().out)
     assert [answer["photo"] for answer in answers] == names
-    reasons = ["the host said nothing|it took longer", None, None, "not a photograph", "an address of the kind ftp"]
+    reasons = [
+        "the host said nothing|it took longer",
+        None,
+        None,
+        "not a photograph",
+        "'ftp://example.org/a.jpg' is neither http",
+    ]
     for answer, reason in zip(answers, reasons, strict=True):
         assert ("taxon" in answer) == (reason is None)
         assert reason is None or any(answer["error"].startswith(each) for each in reason.split("|"))
     assert identify.main([site.address("/photo"), *registry]) == 1
-    assert "no public address; `--allow-private-hosts` allows it" in capsys.readouterr().err
+    assert "; `--allow-private-hosts` allows it" in capsys.readouterr().err
 
 
 def test_photographs_of_one_organism_have_one_answer(

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from ml import web_addresses
 from ml.errors import PhotoError
-from ml.identify import web_addresses
 from ml.identify.downloads import Downloads, Limits
 from tests.ml.identify.conftest import PhotoSite
 from tests.ml.specificity_fixtures import photograph_bytes
@@ -39,8 +39,8 @@ def test_a_host_that_is_busy_is_asked_again(downloads: Downloads, site: PhotoSit
         ("/endless", "more bytes than the 300,000 that are fetched"),
         ("/stall", "the host said nothing|it took longer than 1.5 seconds"),
         ("/drip", "it took longer than 1.5 seconds"),
-        ("/to/ftp://example.org/a.jpg", "an address of the kind ftp"),
-        ("/to/http://u:p@example.org/", "carries a name or a password"),
+        ("/to/ftp://example.org/a.jpg", "neither http nor https"),
+        ("/to/http://u:p@example.org/", "carries credentials"),
     ],
 )
 def test_what_is_no_photograph_ends_with_a_reason(
@@ -61,19 +61,19 @@ def test_a_circle_of_redirects_ends(downloads: Downloads, site: PhotoSite) -> No
 @pytest.mark.parametrize(
     ("address", "reason"),
     [
-        ("http://127.0.0.1/a.jpg", "no public address; `--allow-private-hosts` allows it"),
-        ("http://localhost:9/a.jpg", "localhost leads to .*, which is no public address"),
-        ("http://2130706433/a.jpg", "no public address"),
-        ("http://0177.1/a.jpg", "no public address"),
-        ("http://10.1.2.3/a.jpg", "no public address"),
-        ("http://169.254.169.254/latest/meta-data", "no public address"),
-        ("http://[::1]/a.jpg", "no public address"),
-        ("http://[::ffff:192.168.0.1]/a.jpg", "no public address"),
-        ("http://[64:ff9b::7f00:1]/a.jpg", "no public address"),
-        ("http://[fe80::1%25eth0]/a.jpg", "not an address"),
+        ("http://127.0.0.1/a.jpg", "private address 127.0.0.1; `--allow-private-hosts` allows it"),
+        ("http://localhost:9/a.jpg", "localhost resolves to the private address"),
+        ("http://2130706433/a.jpg", "private address"),
+        ("http://0177.1/a.jpg", "private address"),
+        ("http://10.1.2.3/a.jpg", "private address"),
+        ("http://169.254.169.254/latest/meta-data", "private address"),
+        ("http://[::1]/a.jpg", "private address"),
+        ("http://[::ffff:192.168.0.1]/a.jpg", "private address"),
+        ("http://[64:ff9b::7f00:1]/a.jpg", "private address"),
+        ("http://[fe80::1%25eth0]/a.jpg", "names a network interface"),
         ("http://no host/a.jpg", "cannot exist|not an address"),
-        ("http:///a.jpg", "without a host|not an address"),
-        ("file:///etc/passwd", "an address of the kind file"),
+        ("http:///a.jpg", "names no host|not an address"),
+        ("file:///etc/passwd", "neither http nor https"),
         ("http://[", "not an address"),
     ],
 )
@@ -90,7 +90,7 @@ def test_a_redirect_into_this_network_is_refused(site: PhotoSite, monkeypatch: p
     monkeypatch.setattr(web_addresses, "is_public", lambda ip: str(ip) == "127.0.0.1" or judged(ip))
     guarded = Downloads(limits=Limits(seconds=5))
     assert guarded.get(site.address("/photo")) == photograph_bytes()
-    with pytest.raises(PhotoError, match=r"127\.0\.0\.2 is no public address"):
+    with pytest.raises(PhotoError, match=r"127\.0\.0\.2 is the private address"):
         guarded.get(site.address("/to/" + site.address("/photo", host="127.0.0.2")))
     assert len(site.asked) == 2
     guarded.close()

@@ -9,7 +9,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.fetching.addresses import BlockedAddressError, GuardedResolver, checked_address, host_of, is_public
+from ml.web_addresses import BlockedAddressError, GuardedResolver, checked_address, is_public
+from pipeline.fetching.addresses import host_of
 
 PRIVATE = [
     "127.0.0.1",
