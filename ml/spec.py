@@ -32,6 +32,7 @@ from ml.stages.calibration_documents import CalibrateResult as CalibrateResult  
 from ml.stages.calibration_documents import CalibrateSpec as CalibrateSpec  # noqa: PLC0414
 from ml.stages.calibration_documents import GroupPoint as GroupPoint  # noqa: PLC0414
 from ml.stages.calibration_documents import OperatingPoint as OperatingPoint  # noqa: PLC0414
+from ml.stages.calibration_documents import PlaceCase as PlaceCase  # noqa: PLC0414
 from ml.stages.calibration_documents import SpecificityOptions as SpecificityOptions  # noqa: PLC0414
 from ml.stages.calibration_documents import WatchedTaxon as WatchedTaxon  # noqa: PLC0414
 from ml.stages.exam_documents import ExaminedVersion as ExaminedVersion  # noqa: PLC0414

@@ -44,6 +44,10 @@ class Question:
     """Where the organism is."""
     embedding: bool = False
     """Whether to answer with the photograph's embedding, too."""
+    place: tuple[float, float] | None = None
+    """Latitude and longitude, in degrees, where the photographs were taken."""
+    date: str | None = None
+    """When they were taken: a day, `2024-05-17`."""
     watch: tuple[str, ...] = ()
     """Names, keys or lineages of taxa to keep an eye on beside the version's own, each with `=PROBABILITY` or without:
     the alarm is raised from there on."""

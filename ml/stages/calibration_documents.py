@@ -29,6 +29,8 @@ class CalibrateSpec(SpecificityOptions, StageSpec):
     """`split.parquet`: which observation a photograph belongs to; without it each photograph is one."""
     prototypes: Path | None = None
     """`prototypes.safetensors` of the training; without it no novelty is scored."""
+    places: Path | None = None
+    """`places.parquet`: where and when the observations of the split were made; without it no prior is learnt."""
 
 
 class OperatingPoint(Document):
@@ -103,6 +105,25 @@ class AnswerExample(Document):
     right: bool
 
 
+class PlaceCase(Document):
+    """Thresholds for photographs of which the place is known, or place and date: chosen after composing the prior."""
+
+    case: Literal["place", "place_and_date"]
+    temperature: float
+    """Applied to the composed distributions."""
+    threshold: float
+    """Of photographs that belong to no group, at the target."""
+    thresholds: Path
+    """As `CalibrateResult.thresholds`."""
+    by_target: Path
+    """As `CalibrateResult.by_target`."""
+    points: tuple[OperatingPoint, ...]
+    """At 80, 90, 95 and 99 %, and the target of the calibration; on the evaluation half."""
+    groups: tuple[GroupPoint, ...] = ()
+    calibration_photos: int
+    evaluation_photos: int
+
+
 class CalibrateResult(Result):
     """The chosen threshold and what it does on photographs that did not choose it."""
 
@@ -156,5 +177,9 @@ class CalibrateResult(Result):
     joint: Path | None = None
     """`joint.parquet`: how several photographs of one organism are joined, with thresholds for sets of them; None where
     too few photographs are of one observation or of one species."""
+    place_prior: Path | None = None
+    """`place_prior.safetensors`: which species are recorded where and when; None without places."""
+    place_cases: tuple[PlaceCase, ...] = ()
+    """Where enough photographs have a place, and a date."""
     examples: tuple[AnswerExample, ...] = ()
     """A few answers at the target, for photographs of the evaluation half."""
