@@ -85,7 +85,7 @@ class Season:
         """A day out of season, at a quantile; a species of the whole year has none and is seen as ever."""
         if self.width_days is None:
             return self.day(chance)
-        reach = math.ceil(REACH * self.width_days) + 1
+        reach = math.ceil(REACH * self.width_days) + 2
         return 1 + (self.peak - 1 + reach + int(chance * (DAYS - 2 * reach))) % DAYS
 
     def holds(self, day: int) -> bool:

@@ -83,7 +83,7 @@ def obscured_uncertainty_m(latitude: float) -> int:
     """The uncertainty that iNaturalist states for an obscured place: the diagonal of its cell, in metres."""
     side = math.radians(CELL) * EARTH_KM * 1000
     middle = (math.floor(latitude / CELL) + 0.5) * CELL
-    return round(math.hypot(side, side * math.cos(math.radians(middle))))
+    return math.ceil(math.hypot(side, side * math.cos(math.radians(middle))))
 
 
 def _town(where: Range, *, identity: str, strays: bool) -> Town:
