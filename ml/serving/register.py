@@ -348,6 +348,7 @@ def _log_model(spec: RegisterSpec) -> ModelInfo:
         **({} if spec.model_page is None else {"model_page": spec.model_page}),
         **({} if calibration.novelty is None else {"novelty": calibration.novelty}),
         **({} if calibration.joint is None else {"joint": calibration.joint}),
+        **_place_artifacts(calibration),
         **spec.documents,
     }
     with TemporaryDirectory(prefix="naturewatch-") as folder:
@@ -365,12 +366,25 @@ def _log_model(spec: RegisterSpec) -> ModelInfo:
     return info
 
 
+def _place_artifacts(calibration: CalibrateResult) -> dict[str, Path]:
+    """The prior of place and season, and the tables of each case that was calibrated; nothing without places."""
+    if calibration.place_prior is None:
+        return {}
+    artifacts = {"place_prior": calibration.place_prior}
+    for one in calibration.place_cases:
+        artifacts |= {f"thresholds_{one.case}": one.thresholds, f"by_target_{one.case}": one.by_target}
+        if one.joint is not None:
+            artifacts[f"joint_{one.case}"] = one.joint
+    return artifacts
+
+
 def _refuse_missing_files(spec: RegisterSpec) -> None:
     """Nothing is logged of a specification that is not complete."""
     files = [spec.weights, spec.network, spec.taxonomy, spec.specificity, *_cards(spec), spec.attribution]
     if spec.specificity.is_file():
         calibration = CalibrateResult.read(spec.specificity)
         files += [path for path in (calibration.novelty, calibration.joint) if path is not None]
+        files += _place_artifacts(calibration).values()
     missing = [
         str(path)
         for path in (*files, spec.example, *spec.figures.values(), *spec.documents.values())
