@@ -7,7 +7,7 @@ beyond `REACH` extents or widths, a record is a stray.
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from statistics import NormalDist
 from typing import Final
 
@@ -107,6 +107,7 @@ class Habits:
     threatened: bool = False
 
 
+@cache
 def habits_of(species_key: str) -> Habits:
     """The habits of a species, which depend on nothing but its key."""
     centre = TOWNS[draw("centre", species_key) % len(TOWNS)]
