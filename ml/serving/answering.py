@@ -160,7 +160,9 @@ class Answering:
     @cached_property
     def cases(self) -> Mapping[Case, CalibratedCase]:
         """How photographs are answered by what is known of them; `neither` is always there, and comes first."""
-        alone = CalibratedCase(calibration=self.calibration, thresholds=self.thresholds, judged=self.judged)
+        alone = CalibratedCase(
+            calibration=self.calibration, thresholds=self.thresholds, judged=self.judged, joint=self.joint
+        )
         return {"neither": alone, **({} if self.prior is None else self.place_cases)}
 
     @property
@@ -216,7 +218,7 @@ class Answering:
                 continue
             own, known = self.cases[case], tempered[rows]
             if case != "neither":
-                composed = compose(probabilities, where.look, exponent=own.exponent)[rows]
+                composed = compose(probabilities[rows], where.look.rows(rows), exponent=own.exponent)
                 known = temper(composed, own.calibration.temperature)
             parts.append(self._decided(case, known, plan))
             order.append(rows)
@@ -278,9 +280,15 @@ class Answering:
             - `warnings`: `kind` (`watch`, `within`, `place`, `novelty`) and `text`, alarms first.
             - `embedding`, where it was asked for.
         """
-        chosen, taxa = self.choose(looks.probabilities, plan, sites), self._taxa
+        return self.told(self.choose(looks.probabilities, plan, sites), looks.embeddings, plan, sites)
+
+    def told(
+        self, chosen: Chosen, embeddings: npt.NDArray[np.float32], plan: Plan, sites: Sites | None = None
+    ) -> list[dict[str, Any]]:
+        """What `answers` gives, about photographs whose answers were chosen; arguments are those of `choose`."""
+        taxa = self._taxa
         watched_masses = masses(chosen.tempered, [taxon.node for taxon in plan.watch], self.taxonomy)
-        novelty = [None] * len(chosen.nodes) if self.novelty is None else self.novelty.judge(looks.embeddings)
+        novelty = [None] * len(chosen.nodes) if self.novelty is None else self.novelty.judge(embeddings)
         doubts, alone = self._doubts(chosen, plan), self._alone(chosen, plan)
         answers = []
         for row, (node, group, threshold) in enumerate(
@@ -308,7 +316,7 @@ class Answering:
             nowhere = no_effect(prior, sites, row)
             answer |= {"prior": prior, "warnings": warnings(watched, doubts[row], novelty[row], nowhere=nowhere)}
             if plan.embedding:
-                answer["embedding"] = looks.embeddings[row].tolist()
+                answer["embedding"] = embeddings[row].tolist()
             answers.append(answer)
         return answers
 
