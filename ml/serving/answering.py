@@ -20,7 +20,7 @@ from ml.serving.named_taxa import NamedTaxa
 from ml.serving.place_effect import no_effect, place_effect
 from ml.serving.promise import Judged, Promises, read_judged
 from ml.serving.question import Question, QuestionError
-from ml.serving.sighting import NOTHING, Sighting, sites_of
+from ml.serving.sighting import sites_of
 from ml.serving.taxon_pages import gbif_pages, own_names
 from ml.serving.watching import Watched, watched_taxa
 from ml.spec import CalibrateResult, Rule
@@ -60,8 +60,6 @@ class Plan:
     """The taxa to keep an eye on: the version's, then those of the question."""
     region: bool = False
     """Whether a part of the photographs was marked."""
-    sighting: Sighting = NOTHING
-    """What the question says of where and when all of its photographs were taken."""
 
     @property
     def thresholds(self) -> Floats:
@@ -182,8 +180,7 @@ class Answering:
             watch = watched_taxa(question.watch, self.taxonomy, own=self.calibration.watch)
         except TaxonError as error:
             raise QuestionError(str(error)) from error
-        sighting = question.sighting
-        case = CASES[int(placed(sites_of([sighting]), 1, prior=self.prior, calibrated=self.cases).cases[0])]
+        case = placed(sites_of([question.sighting]), 1, prior=self.prior, calibrated=self.cases).case(0)
         if (beyond := self.cases[case].reaches(question.target)) is not None:
             raise QuestionError(beyond)
         names = " or ".join(self.taxonomy.name[node] for node in within)
@@ -193,7 +190,7 @@ class Answering:
             settings={case: own.setting(question, within=names) for case, own in self.cases.items()},
             rule="threshold" if asked else self.thresholds.rule,
             within=within, renormalise=question.renormalise, top=question.top, embedding=question.embedding,
-            watch=watch, region=question.region is not None, sighting=sighting,
+            watch=watch, region=question.region is not None,
         )  # fmt: skip
 
     def choose(self, probabilities: Floats, plan: Plan, sites: Sites | None = None) -> Chosen:
@@ -204,7 +201,7 @@ class Answering:
 
         Args:
             probabilities: Of species, before any temperature. Shape N x classes.
-            plan: What is asked. Its own `sighting` has no part in it: it is among the sites.
+            plan: What is asked.
             sites: Where and when the N photographs were taken; None: nothing is known of any.
         """
         tempered = temper(probabilities, self.calibration.temperature)
