@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from PIL.TiffImagePlugin import IFDRational
 
-from ml.images.capture_place import CapturePlace, captured_where
+from ml.images.capture_place import captured_where
 from tests.malformed import cases
 from tests.ml.gps import placed
 
