@@ -11,15 +11,19 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ml.places.sites import Case, Sites
 from ml.serving.answering import Answering, Looks, Plan
+from ml.serving.cases import CalibratedCase, Setting, placed
 from ml.serving.explanation import percent
+from ml.serving.place_effect import NAMES
 from ml.serving.promise import Judged, Promises
+from ml.serving.shared_place import KIND as PLACE_KIND
+from ml.serving.shared_place import shared_place
 from ml.spec import OperatingPoint
 from ml.specificity.joint_thresholds import SetThresholds
 from ml.specificity.operating_points import DECIMALS
 from ml.specificity.pooling import pool
 from ml.specificity.temperature import temper
-from ml.specificity.thresholds import ThresholdTable
 from ml.taxonomy import Floats
 
 KIND: Final = "joint"
@@ -29,6 +33,11 @@ INDIVIDUALS: Final = (
     "are more alike, so that the answer is surer of itself than it should be"
 )
 """What must be known where the calibration had no photographs of one organism."""
+
+
+UNMEASURED: Final = (
+    "how often answers to several photographs with a place are right was not measured: nothing is promised"
+)
 
 
 class Joined(NamedTuple):
@@ -63,46 +72,67 @@ class SetPromises(Promises):
         return {**promise, "kept": None, "text": text}
 
 
-def answer_together(answering: Answering, looks: Looks, plan: Plan) -> dict[str, Any]:
+def answer_together(
+    answering: Answering, looks: Looks, plan: Plan, sites: Sites | None = None
+) -> dict[str, Any]:  # fmt: skip
     """One answer about an organism, from all photographs of it.
 
     Watched taxa raise their alarm by the joint evidence. The novelty is that of the photograph that looks least unlike
     the known species: an alarm at `known <= 0.05` then stays false for at most 5 % of the organisms of known species,
-    however alike their photographs are.
+    however alike their photographs are. What the organism's place and season say counts once, however many photographs
+    there are of it; sets of photographs with a place were never measured, so that nothing is promised about them.
 
     Args:
         answering: The model version.
         looks: What its network makes of M >= 1 photographs of one organism.
         plan: What is asked.
+        sites: Where and when each was taken; None: nothing is known of that.
 
     Returns:
         An answer as `Answering.answers` gives it of one photograph; the caller adds `photo`, the organism's name, and
         `photos`. Of several photographs it has `thresholds`, too, for their group and their number: `targets`, those of
         the version's table, `thresholds`, and `reachable`, false where nothing is promised. `embedding` is the mean of
-        the photographs'. Where less is promised than about one photograph, `warnings` has an entry of the kind `joint`.
+        the photographs'. Where less is promised than about one photograph, `warnings` has an entry of the kind `joint`;
+        where the photographs' places are too far apart, one of the kind `place`.
     """
     if len(looks.probabilities) == 1:
-        return answering.answers(looks, plan)[0]
+        return answering.answers(looks, plan, sites)[0]
+    one, apart = (None, None) if sites is None else shared_place(sites)
+    case = placed(one, 1, prior=answering.prior, calibrated=answering.cases).case(0)
     joined = join(answering, looks.probabilities, target=plan.target)
-    table = answering.thresholds if joined.size is None else joined.size.table
-    calibrated = replace(
-        answering, thresholds=table, calibration=answering.calibration.model_copy(update={"temperature": 1.0})
-    )
+    pooled = _pooled(answering, joined, case)
     least_unlike = looks.embeddings[[_least_unlike(answering, looks)]]
-    (answer,) = calibrated.answers(
-        Looks(joined.probabilities, least_unlike), _plan(answering, plan, joined, table=table, photos=len(looks[0]))
-    )
+    asked = _plan(answering, plan, joined, pooled, case=case, photos=len(looks.probabilities))
+    (answer,) = pooled.answers(Looks(joined.probabilities, least_unlike), asked, one)
     if plan.embedding:
         answer["embedding"] = looks.embeddings.mean(axis=0).tolist()
-    promised = table.reachable[:, answer["group"]] & (joined.warning is None)
+    table = pooled.cases[case].thresholds
+    promised = table.reachable[:, answer["group"]] & (joined.warning is None) & (case == "neither")
     answer["thresholds"] = {
         "targets": table.targets.tolist(),
         "thresholds": table.thresholds[:, answer["group"]].tolist(),
         "reachable": promised.tolist(),
     }
-    if joined.warning is not None:
-        answer["warnings"] = [*answer["warnings"], {"kind": KIND, "text": joined.warning}]
+    said = [(PLACE_KIND, apart), (KIND, joined.warning), (KIND, UNMEASURED if case != "neither" else None)]
+    answer["warnings"] += [{"kind": kind, "text": text} for kind, text in said if text is not None]
     return answer
+
+
+def _pooled(answering: Answering, joined: Joined, case: Case) -> Answering:
+    """The version as it answers about joint evidence, which is calibrated already."""
+    honest = answering.calibration.model_copy(update={"temperature": 1.0})
+    table = answering.thresholds if joined.size is None else joined.size.table
+    cases: dict[Case, CalibratedCase] = {}
+    if case != "neither":
+        own = answering.cases[case]
+        cases[case] = replace(
+            own,
+            calibration=own.calibration.model_copy(update={"temperature": 1.0}),
+            thresholds=own.thresholds if joined.size is None else table,
+            # What tempers the composed distribution tempers the prior, too.
+            exponent=own.exponent / own.calibration.temperature,
+        )
+    return replace(answering, thresholds=table, calibration=honest, place_cases=cases)
 
 
 def join(answering: Answering, probabilities: Floats, *, target: float | None) -> Joined:
@@ -130,26 +160,41 @@ def join(answering: Answering, probabilities: Floats, *, target: float | None) -
     return Joined(pooled, size, None if joint.basis == "observation" else INDIVIDUALS)
 
 
-def _plan(answering: Answering, plan: Plan, joined: Joined, *, table: ThresholdTable, photos: int) -> Plan:
+def _plan(
+    answering: Answering, plan: Plan, joined: Joined, pooled: Answering, *, case: Case, photos: int
+) -> Plan:  # fmt: skip
     """The same question with the thresholds and the promises for so many photographs."""
-    target = plan.target
-    if target is None:
-        thresholds = np.full(len(table.groups), plan.thresholds[0])
-    elif joined.size is None:
-        thresholds = plan.thresholds
-    else:
-        thresholds = np.round(table.of_groups(table.position(target)), DECIMALS)
-    if joined.size is None:
-        text = f"nothing is promised about {photos} photographs of one organism"
-        nothing = {"target": target, "accuracy": None, "accuracy_low": None, "accuracy_high": None, "kept": None}
-        return replace(plan, promises=[{**nothing, "text": text}] * len(thresholds))
-    promises = _promises(answering, joined.size)
-    names = " or ".join(answering.taxonomy.name[node] for node in plan.within)
-    said = [
-        promises.of(target, group, threshold=float(threshold), within=names, region=plan.region)
-        for group, threshold in enumerate(thresholds)
-    ]
-    return replace(plan, thresholds=thresholds, promises=said)
+    settings = {}
+    for name, own in pooled.cases.items():
+        thresholds = plan.settings[name].thresholds
+        if joined.size is not None:
+            table = own.thresholds
+            thresholds = (
+                np.full(len(table.groups), thresholds[0])
+                if plan.target is None
+                else np.round(table.of_groups(table.position(plan.target)), DECIMALS)
+            )
+        if joined.size is None or case != "neither":
+            settings[name] = Setting(thresholds, _nothing(plan.target, case, photos) * len(thresholds))
+            continue
+        promises, names = _promises(answering, joined.size), [answering.taxonomy.name[node] for node in plan.within]
+        said = [
+            promises.of(plan.target, group, threshold=float(threshold), within=" or ".join(names), region=plan.region)
+            for group, threshold in enumerate(thresholds)
+        ]
+        settings[name] = Setting(thresholds, said)
+    return replace(plan, settings=settings)
+
+
+def _nothing(target: float | None, case: Case, photos: int) -> list[dict[str, Any]]:
+    """That nothing is promised."""
+    known = "" if case == "neither" else f" with {NAMES[case]}"
+    return [
+        {
+            "target": target, "accuracy": None, "accuracy_low": None, "accuracy_high": None, "kept": None,
+            "text": f"nothing is promised about {photos} photographs of one organism{known}",
+        }
+    ]  # fmt: skip
 
 
 def _promises(answering: Answering, size: SetThresholds) -> SetPromises:
