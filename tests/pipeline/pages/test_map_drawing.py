@@ -1,6 +1,5 @@
 """The map shows where observations were made: over the right coast, in one piece, dark enough to be seen."""
 
-
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
