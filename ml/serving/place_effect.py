@@ -44,8 +44,8 @@ def place_effect(
     changed = used and (alone["taxon"], alone["rank"]) != (answer["taxon"], answer["rank"])
     occurrences = 0
     if used and look is not None:
-        near = look.classes[row][look.weights[row] > 0]
-        occurrences = int(((near >= leaves[0]) & (near < leaves[1])).sum())
+        near = look.classes[row]
+        occurrences = int(look.counts[row][(near >= leaves[0]) & (near < leaves[1])].sum())
     return {
         "case": case,
         "used": used,
