@@ -110,6 +110,7 @@ def unpacked(columns: dict[str, npt.NDArray[Any]]) -> Records:
         KeyError: a column is missing.
     """
     wanted = {"latitude": "i", "longitude": "i", "uncertainty_km": "f", "day": "u", "class_id": "i"}
+    wanted |= {"occurrences": "i"} if "occurrences" in columns else {}
     if any(columns[name].dtype.kind != kind or columns[name].ndim != 1 for name, kind in wanted.items()):
         raise DataError("a column of the occurrences is of another kind")
     records = Records(
