@@ -4,14 +4,16 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 from ml.errors import PhotoError
+from ml.page.occurrence_cells import bounds_of, occurrence_cells
 from ml.page.taxon_search import TaxonSearch
 from ml.serving.answering import Answering, Plan
-from ml.serving.batch import Batch
-from ml.serving.classifier import Classifier, Views
+from ml.serving.batch import Batch, Seen
+from ml.serving.classifier import Classifier
 from ml.serving.common_names import CommonNames
 from ml.serving.identification import BATCH, Identification
 from ml.serving.question import Question
@@ -69,6 +71,20 @@ class ServedModel:
         """Which model answers."""
         return {"name": self.identification.version.name, "version": self.number}
 
+    @cached_property
+    def places(self) -> dict[str, Any] | None:
+        """How many occurrences the version has learnt the places of, and the bounds around them; None without."""
+        prior = self.identification.answering.prior
+        if prior is None:
+            return None
+        return {"occurrences": len(prior.records.class_id), "bounds": bounds_of(prior.records)}
+
+    @cached_property
+    def cells(self) -> dict[str, Any] | None:
+        """Where they lie (`ml.page.occurrence_cells`); None without."""
+        prior = self.identification.answering.prior
+        return None if prior is None else occurrence_cells(prior.records)
+
     def plan(self, question: Question) -> Plan:
         """What a question means for this version.
 
@@ -77,12 +93,12 @@ class ServedModel:
         """
         return self.identification.answering.plan(question)
 
-    def decode(self, content: bytes, question: Question) -> Views | PhotoError:
-        """What the network sees of a photograph, or why there is nothing. Any thread may ask."""
+    def decode(self, name: str, content: bytes, question: Question, *, organism: str | None = None) -> Seen:
+        """What will be answered of a photograph, or why there is nothing. Any thread may ask."""
         try:
-            return self.identification.views(content, question)
+            return self.identification.seen(name, content, question, organism=organism)
         except MemoryError:
-            return PhotoError("there is not enough memory to decode it")
+            return Seen(name, PhotoError("there is not enough memory to decode it"), organism)
 
     def batch(self) -> Batch:
         """An empty batch of photographs, for one thread at a time."""

@@ -20,7 +20,7 @@ from ml.serving.named_taxa import NamedTaxa
 from ml.serving.place_effect import no_effect, place_effect
 from ml.serving.promise import Judged, Promises, read_judged
 from ml.serving.question import Question, QuestionError
-from ml.serving.sighting import NOTHING, Sighting, sites_of
+from ml.serving.sighting import sites_of
 from ml.serving.taxon_pages import gbif_pages, own_names
 from ml.serving.watching import Watched, watched_taxa
 from ml.spec import CalibrateResult, Rule
@@ -60,8 +60,6 @@ class Plan:
     """The taxa to keep an eye on: the version's, then those of the question."""
     region: bool = False
     """Whether a part of the photographs was marked."""
-    sighting: Sighting = NOTHING
-    """What the question says of where and when all of its photographs were taken."""
 
     @property
     def thresholds(self) -> Floats:
@@ -160,7 +158,9 @@ class Answering:
     @cached_property
     def cases(self) -> Mapping[Case, CalibratedCase]:
         """How photographs are answered by what is known of them; `neither` is always there, and comes first."""
-        alone = CalibratedCase(calibration=self.calibration, thresholds=self.thresholds, judged=self.judged)
+        alone = CalibratedCase(
+            calibration=self.calibration, thresholds=self.thresholds, judged=self.judged, joint=self.joint
+        )
         return {"neither": alone, **({} if self.prior is None else self.place_cases)}
 
     @property
@@ -180,8 +180,7 @@ class Answering:
             watch = watched_taxa(question.watch, self.taxonomy, own=self.calibration.watch)
         except TaxonError as error:
             raise QuestionError(str(error)) from error
-        sighting = question.sighting
-        case = CASES[int(placed(sites_of([sighting]), 1, prior=self.prior, calibrated=self.cases).cases[0])]
+        case = placed(sites_of([question.sighting]), 1, prior=self.prior, calibrated=self.cases).case(0)
         if (beyond := self.cases[case].reaches(question.target)) is not None:
             raise QuestionError(beyond)
         names = " or ".join(self.taxonomy.name[node] for node in within)
@@ -191,7 +190,7 @@ class Answering:
             settings={case: own.setting(question, within=names) for case, own in self.cases.items()},
             rule="threshold" if asked else self.thresholds.rule,
             within=within, renormalise=question.renormalise, top=question.top, embedding=question.embedding,
-            watch=watch, region=question.region is not None, sighting=sighting,
+            watch=watch, region=question.region is not None,
         )  # fmt: skip
 
     def choose(self, probabilities: Floats, plan: Plan, sites: Sites | None = None) -> Chosen:
@@ -202,7 +201,7 @@ class Answering:
 
         Args:
             probabilities: Of species, before any temperature. Shape N x classes.
-            plan: What is asked. Its own `sighting` has no part in it: it is among the sites.
+            plan: What is asked.
             sites: Where and when the N photographs were taken; None: nothing is known of any.
         """
         tempered = temper(probabilities, self.calibration.temperature)
@@ -216,7 +215,7 @@ class Answering:
                 continue
             own, known = self.cases[case], tempered[rows]
             if case != "neither":
-                composed = compose(probabilities, where.look, exponent=own.exponent)[rows]
+                composed = compose(probabilities[rows], where.look.rows(rows), exponent=own.exponent)
                 known = temper(composed, own.calibration.temperature)
             parts.append(self._decided(case, known, plan))
             order.append(rows)
@@ -278,9 +277,15 @@ class Answering:
             - `warnings`: `kind` (`watch`, `within`, `place`, `novelty`) and `text`, alarms first.
             - `embedding`, where it was asked for.
         """
-        chosen, taxa = self.choose(looks.probabilities, plan, sites), self._taxa
+        return self.told(self.choose(looks.probabilities, plan, sites), looks.embeddings, plan, sites)
+
+    def told(
+        self, chosen: Chosen, embeddings: npt.NDArray[np.float32], plan: Plan, sites: Sites | None = None
+    ) -> list[dict[str, Any]]:
+        """What `answers` gives, about photographs whose answers were chosen; arguments are those of `choose`."""
+        taxa = self._taxa
         watched_masses = masses(chosen.tempered, [taxon.node for taxon in plan.watch], self.taxonomy)
-        novelty = [None] * len(chosen.nodes) if self.novelty is None else self.novelty.judge(looks.embeddings)
+        novelty = [None] * len(chosen.nodes) if self.novelty is None else self.novelty.judge(embeddings)
         doubts, alone = self._doubts(chosen, plan), self._alone(chosen, plan)
         answers = []
         for row, (node, group, threshold) in enumerate(
@@ -308,7 +313,7 @@ class Answering:
             nowhere = no_effect(prior, sites, row)
             answer |= {"prior": prior, "warnings": warnings(watched, doubts[row], novelty[row], nowhere=nowhere)}
             if plan.embedding:
-                answer["embedding"] = looks.embeddings[row].tolist()
+                answer["embedding"] = embeddings[row].tolist()
             answers.append(answer)
         return answers
 

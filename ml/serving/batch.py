@@ -25,7 +25,7 @@ class Seen(NamedTuple):
     organism: str | None = None
     """Photographs that follow each other with one name here show one organism; None: by itself."""
     sighting: Sighting = NOTHING
-    """Where and when this photograph was taken; what is not said here, the question may say of all."""
+    """Where and when it was taken."""
 
 
 Named = tuple[str, Answer | PhotoError]
@@ -97,7 +97,7 @@ class Batch:
         from ml.serving.joint import answer_together  # noqa: PLC0415
 
         self._through_the_network()
-        looks, sites = _joined(self._looks), sites_of([each.or_else(plan.sighting) for each in self._sightings])
+        looks, sites = _joined(self._looks), sites_of(self._sightings)
         alone = [organism.rows[0] for organism in self._organisms if organism.name is None and organism.rows]
         single = iter(answering.answers(_part(looks, alone), plan, sites.rows(np.array(alone))) if alone else ())
         answers: list[Named] = []

@@ -18,6 +18,7 @@ from ml.places.sites import CASES, Case, Sites
 from ml.serving.promise import Judged, Promises, read_judged
 from ml.serving.question import Question
 from ml.spec import CalibrateResult, PlaceCase
+from ml.specificity.joint_thresholds import JointThresholds
 from ml.specificity.operating_points import DECIMALS
 from ml.specificity.thresholds import ThresholdTable
 from ml.taxonomy import Floats
@@ -50,28 +51,26 @@ class CalibratedCase:
     unit: str = UNITS["neither"]
     exponent: float = 0.0
     """Power of the prior where it is composed with the photographs' probabilities, before the temperature."""
+    joint: JointThresholds | None = None
+    """How several photographs of one organism are answered as one; None in versions that are not calibrated for it."""
 
     @classmethod
     def of(
         cls, found: PlaceCase, *, calibration: CalibrateResult, exponent: float, thresholds: Path,
-        by_target: Path | None,
+        by_target: Path | None, joint: Path | None,
     ) -> Self:  # fmt: skip
         """A case with a place, of the tables that a version carries.
 
         Raises:
             MlError: a table is damaged.
         """
-        at_target = next((point for point in found.points if point.target == calibration.target), None)
-        measured = {} if at_target is None else {
-            "evaluation_accuracy": at_target.accuracy, "evaluation_accuracy_low": at_target.accuracy_low,
-            "evaluation_accuracy_high": at_target.accuracy_high, "evaluation_depth": at_target.depth,
-            "abstention_rate": at_target.abstention,
-        }  # fmt: skip
         own = calibration.model_copy(
             update={
                 "temperature": found.temperature, "threshold": found.threshold, "points": found.points,
                 "groups": found.groups, "calibration_photos": found.calibration_photos,
-                "evaluation_photos": found.evaluation_photos, **measured,
+                "evaluation_photos": found.evaluation_photos, "evaluation_accuracy": found.judged.accuracy,
+                "evaluation_accuracy_low": found.judged.accuracy_low,
+                "evaluation_accuracy_high": found.judged.accuracy_high,
             }
         )  # fmt: skip
         unit = UNITS[found.case]
@@ -81,6 +80,7 @@ class CalibratedCase:
             judged={} if by_target is None else read_judged(by_target, photos=found.evaluation_photos, unit=unit),
             unit=unit,
             exponent=exponent,
+            joint=None if joint is None else JointThresholds.read(joint),
         )
 
     @cached_property
@@ -167,7 +167,7 @@ def read_cases(
     """The cases with a place that a version carries; none in versions that know no places.
 
     Args:
-        artifacts: Paths by name: `thresholds_CASE` and `by_target_CASE` of each case.
+        artifacts: Paths by name: `thresholds_CASE`, `by_target_CASE` and `joint_CASE` of each case.
         calibration: Of the version.
         prior: Of the version, if it has one.
 
@@ -176,12 +176,15 @@ def read_cases(
     """
     if prior is None:
         return {}
+
+    def path(name: str) -> Path | None:
+        return Path(artifacts[name]) if name in artifacts else None
+
     return {
         found.case: CalibratedCase.of(
-            found, calibration=calibration, exponent=prior.settings.exponent,
-            thresholds=Path(artifacts[f"thresholds_{found.case}"]),
-            by_target=Path(artifacts[name]) if (name := f"by_target_{found.case}") in artifacts else None,
+            found, calibration=calibration, exponent=prior.settings.exponent, thresholds=thresholds,
+            by_target=path(f"by_target_{found.case}"), joint=path(f"joint_{found.case}"),
         )
         for found in calibration.place_cases
-        if f"thresholds_{found.case}" in artifacts
+        if (thresholds := path(f"thresholds_{found.case}")) is not None
     }  # fmt: skip

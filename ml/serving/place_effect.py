@@ -44,8 +44,8 @@ def place_effect(
     changed = used and (alone["taxon"], alone["rank"]) != (answer["taxon"], answer["rank"])
     occurrences = 0
     if used and look is not None:
-        near = look.classes[row][look.weights[row] > 0]
-        occurrences = int(((near >= leaves[0]) & (near < leaves[1])).sum())
+        near = look.classes[row]
+        occurrences = int(look.counts[row][(near >= leaves[0]) & (near < leaves[1])].sum())
     return {
         "case": case,
         "used": used,
@@ -85,10 +85,8 @@ def _did(case: Case, alone: Entry, *, changed: bool, best: Sequence[Entry]) -> s
         effect = f"{'speaks' if one else 'speak'} {side} {first['name']} ({_moved(first)})"
     if not changed:
         return f"{NAMES[case]} {effect}; the answer is the same without {'it' if one else 'them'}"
-    said = (
-        "nothing" if alone["rank"] == "root" else f"{alone['rank']} {alone['taxon']} ({percent(alone['probability'])})"
-    )
-    return f"{NAMES[case]} {effect}; the photograph alone said {said}"
+    answered = f"said {alone['rank']} {alone['taxon']} ({percent(alone['probability'])})"
+    return f"{NAMES[case]} {effect}; the photograph alone {'named nothing' if alone['rank'] == 'root' else answered}"
 
 
 def _moved(species: Entry) -> str:

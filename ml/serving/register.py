@@ -54,7 +54,8 @@ MOST_CHARACTERS: Final = 5_000
 MODEL: Final = Path(__file__).resolve().with_name("model.py")
 """What MLflow runs when it loads a version."""
 DISTRIBUTIONS: Final = (
-    "mlflow", "numpy", "pillow", "pyarrow", "pydantic", "safetensors", "simplejpeg", "timm", "torch", "torchvision",
+    "mlflow", "numpy", "pillow", "pyarrow", "pydantic", "safetensors", "scipy", "simplejpeg", "timm", "torch",
+    "torchvision",
     *((heic.DISTRIBUTION,) if heic.DISTRIBUTION else ()),
 )  # fmt: skip
 """What serving imports; pinned to what the model was made with."""

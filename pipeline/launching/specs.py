@@ -24,6 +24,7 @@ from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.errors import ChildError
 from pipeline.files import digest_of, sha256_of
+from pipeline.launching.calibration_inputs import places_hash, usable_places
 from pipeline.tracking.runs import tracking_spec
 
 Result = TypeVar("Result", TrainResult, CalibrateResult, RegisterResult, ExamResult)
@@ -232,7 +233,11 @@ def calibrate_hash(
 
 
 def hash_of_calibration(settings: Settings, *, training: str) -> str:
-    """The content version of everything that decides the calibration of the training with the hash `training`."""
+    """The content version of what decides how the training with the hash `training` answers by photographs alone.
+
+    It names the folder of the calibration. Places, which decide the cases that know more, are in the hash of its
+    specification (`calibration_of`): where only they change, what compares networks by their photographs stays valid.
+    """
     specificity = settings.specificity.model_dump(mode="json")
     return digest_of(CALIBRATION_CODE, training, specificity, settings.split.seed)
 
@@ -284,7 +289,19 @@ def calibration_of(
     output: Path,
     tracking: TrackingSpec,
 ) -> CalibrateSpec:
-    """The specification of the calibration of a finished training on the present dataset."""
+    """The specification of the calibration of a finished training on the present dataset.
+
+    Args:
+        settings: The configuration.
+        result: The training.
+        network: What was trained.
+        spec_hash: As `hash_of_calibration`; where there are usable places, theirs is added.
+        output: The folder of its files.
+        tracking: Where its run belongs.
+    """
+    places = usable_places(settings.paths)
+    if places is not None:
+        spec_hash = digest_of(spec_hash, places_hash(places))
     return CalibrateSpec(
         network=network,
         probabilities=result.probabilities,
@@ -294,6 +311,7 @@ def calibration_of(
         output=output,
         spec_hash=spec_hash,
         split=settings.paths.table("split"),
+        places=places,
         **settings.specificity.model_dump(),
         seed=settings.split.seed,
         tracking=tracking,
