@@ -90,7 +90,7 @@ OBSERVED = {"gbif_records"}
 """What is watched and not made; shown in the group ingest."""
 RESEARCHED = NETWORKS | CALIBRATIONS | {"comparison"}
 """What a refresh does without."""
-BESIDE = {"dataset_page", "places", "report"}
+BESIDE = {"dataset_page", "report"}
 """Assets that nothing waits for; `report` shows all that went before it, `suspects` among it."""
 
 
