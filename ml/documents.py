@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import Any, Self, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -100,11 +100,20 @@ class Result(Document):
 
     def _placed(self, place: Callable[[Path], Path]) -> Self:
         """The same with other paths."""
-        changed: dict[str, object] = {}
-        for name in type(self).model_fields:
-            value = getattr(self, name)
-            if isinstance(value, Path):
-                changed[name] = place(value)
-            elif isinstance(value, dict):
-                changed[name] = {key: place(one) if isinstance(one, Path) else one for key, one in value.items()}
-        return self.model_copy(update=changed)
+        return cast("Self", _with_paths(self, place))
+
+
+def _with_paths(value: Any, place: Callable[[Path], Path]) -> Any:  # noqa: ANN401 (a field of any type)
+    """A document or a value of one, its paths, those of documents inside it too, led elsewhere."""
+    match value:
+        case Path():
+            return place(value)
+        case dict():
+            return {key: _with_paths(one, place) for key, one in value.items()}
+        case tuple():
+            return tuple(_with_paths(one, place) for one in value)
+        case Document():
+            changed = {name: _with_paths(getattr(value, name), place) for name in type(value).model_fields}
+            return value.model_copy(update=changed)
+        case _:
+            return value

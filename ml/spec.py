@@ -31,6 +31,7 @@ from ml.documents import problem_of as problem_of  # noqa: PLC0414
 from ml.stages.calibration_documents import AnswerExample as AnswerExample  # noqa: PLC0414
 from ml.stages.calibration_documents import CalibrateResult as CalibrateResult  # noqa: PLC0414
 from ml.stages.calibration_documents import CalibrateSpec as CalibrateSpec  # noqa: PLC0414
+from ml.stages.calibration_documents import ComparedCase as ComparedCase  # noqa: PLC0414
 from ml.stages.calibration_documents import GroupPoint as GroupPoint  # noqa: PLC0414
 from ml.stages.calibration_documents import OperatingPoint as OperatingPoint  # noqa: PLC0414
 from ml.stages.calibration_documents import PlaceCase as PlaceCase  # noqa: PLC0414

@@ -1,6 +1,6 @@
 """An answer as one row of a table: a column per rank and its probability, for CSV and Parquet."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ml.serving.answer_text import Answer
@@ -29,6 +29,10 @@ def columns(*, top: int) -> dict[str, str]:
     names |= {"next_rank": TEXT, "next": TEXT, "next_probability": NUMBER}
     for place in range(1, top + 1):
         names |= {f"top_{place}": TEXT, f"top_{place}_key": TEXT, f"top_{place}_probability": NUMBER}
+    names |= {
+        "prior_case": TEXT, "latitude": NUMBER, "longitude": NUMBER, "day_of_year": WHOLE, "nearest_km": NUMBER,
+        "prior": TEXT, "alone_rank": TEXT, "alone_taxon": TEXT, "alone_probability": NUMBER,
+    }  # fmt: skip
     names |= {"alarms": TEXT, "novelty_known": NUMBER, "warnings": TEXT, "gbif": TEXT}
     return names | {"model_name": TEXT, "model_version": TEXT}
 
@@ -56,11 +60,23 @@ def row_of(answer: Answer, *, top: int) -> Row:
     for place, species in enumerate(answer["top"][:top], start=1):
         row |= {f"top_{place}": species["name"], f"top_{place}_key": species["taxon_key"]}
         row[f"top_{place}_probability"] = _rounded(species["probability"])
+    row |= _prior(answer.get("prior") or {})
     alarms = [taxon["lineage"] for taxon in answer.get("watch") or () if taxon["alarm"]]
     novelty = answer.get("novelty") or {}
     row |= {"alarms": _joined(alarms), "novelty_known": _rounded(novelty.get("known"))}
     row["warnings"] = _joined([_plain(warning["text"]) for warning in answer.get("warnings") or ()])
     return row | {"model_name": model.get("name"), "model_version": _text(model.get("version"))}
+
+
+def _prior(prior: Mapping[str, Any]) -> Row:
+    """What place and season did; all None where the version knows no places."""
+    latitude, longitude = prior.get("place") or (None, None)
+    alone = prior.get("alone") or {}
+    return {
+        "prior_case": prior.get("case"), "latitude": latitude, "longitude": longitude, "day_of_year": prior.get("day"),
+        "nearest_km": _rounded(prior.get("nearest_km")), "prior": prior.get("text"), "alone_rank": alone.get("rank"),
+        "alone_taxon": alone.get("taxon"), "alone_probability": _rounded(alone.get("probability")),
+    }  # fmt: skip
 
 
 def _rounded(number: Any) -> float | None:  # noqa: ANN401 (what JSON has)

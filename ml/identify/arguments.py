@@ -1,8 +1,9 @@
 """The options of `naturewatch identify`. Loads nothing that takes time: the help is shown at once."""
 
 import argparse
+import re
 from pathlib import Path
-from typing import Final, NamedTuple, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 
 ANSWER_FORMATS: Final = ("csv", "jsonl", "parquet")
 """Files of answers, named by the ending of the output."""
@@ -26,7 +27,12 @@ class Model(NamedTuple):
 
 
 class Parser(argparse.ArgumentParser):
-    """Reports a wrong call in one line."""
+    """Reports a wrong call in one line, and takes `-41.29,174.78` for a value: no option begins with a digit."""
+
+    def __init__(self, **arguments: Any) -> None:  # noqa: ANN401 (argparse's own)
+        """Arguments are those of `argparse.ArgumentParser`."""
+        super().__init__(**arguments)
+        self._negative_number_matcher = re.compile(r"-\.?\d")
 
     def error(self, message: str) -> NoReturn:
         """End with status 2."""
@@ -79,7 +85,8 @@ def _add_photographs(parser: argparse.ArgumentParser) -> None:
         "--table",
         type=Path,
         metavar="FILE.csv",
-        help="photographs in the column `photo` (paths relative to the table, or addresses), organisms in `organism`",
+        help="photographs in the column `photo` (paths relative to the table, or addresses), organisms in `organism`; "
+        "places and dates, where it has them, in `latitude`, `longitude`, `uncertainty_m`, `event_date`",
     )
     together = group.add_mutually_exclusive_group()
     together.add_argument("--together", action="store_true", help="all photographs show one organism: one answer")
@@ -119,6 +126,20 @@ def _add_question(parser: argparse.ArgumentParser) -> None:
         metavar="TAXON[=PROBABILITY]",
         help="a taxon to keep an eye on beside the model's own watch list, with an alarm from a probability on; "
         "repeatable",
+    )
+    group.add_argument(
+        "--place",
+        metavar="LAT,LON",
+        help="where the photographs were taken, in degrees, as in -41.29,174.78: what is recorded there counts",
+    )
+    group.add_argument(
+        "--uncertainty", type=float, metavar="METRES", help="radius around --place that holds the true place"
+    )
+    group.add_argument("--date", metavar="DATE", help="when, as in 2024-05-17: what is recorded in that season counts")
+    group.add_argument(
+        "--exif",
+        action="store_true",
+        help="take place and date from each photograph's own EXIF where nothing else is said",
     )
     group.add_argument("--top", type=int, default=5, help="how many species to list (default 5)")
     group.add_argument(

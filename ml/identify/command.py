@@ -77,6 +77,10 @@ def _question(options: argparse.Namespace) -> "Question":
             "region": options.region,
             "embedding": options.embedding,
             "watch": options.watch,
+            "place": options.place,
+            "uncertainty_m": options.uncertainty,
+            "date": options.date,
+            "exif": options.exif,
         }
     )
 
@@ -123,8 +127,10 @@ def _print(options: argparse.Namespace, organisms: Iterator[Organism], *, reader
         stack.enter_context(bar)
         ask = asked_of_network(options, reader=reader, question=question)
         elsewhere = options.running is not None and not options.no_server
-        # A page has names of its own, and photographs of one organism come one by one.
-        if elsewhere and options.names is None and _grouping(options) == "photograph":
+        # A page has names of its own, photographs of one organism come one by one, and each row of a table may have
+        # a place of its own.
+        alike = options.names is None and options.table is None and _grouping(options) == "photograph"
+        if elsewhere and alike:
             ask = asked_of_page_or_network(options, reader=reader, question=question)
         for name, found in itertools.chain.from_iterable(answered(listed, reader=reader, ask=ask)):
             photos += 1
@@ -156,6 +162,8 @@ def _write(options: argparse.Namespace, organisms: Iterator[Organism], *, reader
     asked = {
         "model": f"{version.name} version {version.number}",
         **dataclasses.asdict(question),
+        # Unset, as in journals of commands that did not know it.
+        "exif": question.exif or None,
         "together": _grouping(options),
         "names": None if options.names is None else [_digest(options.names), options.language],
     }

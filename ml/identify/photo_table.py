@@ -1,15 +1,19 @@
-"""Photographs in a CSV table: one a row, with the organism that it shows if the table says so."""
+"""Photographs in a CSV table: one a row, with the organism that it shows, its place and its date if there are such."""
 
 import csv
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, TextIO
 
 from ml.errors import MlError, PhotoError
 from ml.identify.photographs import ADDRESS, Address, Photograph, Source
+from ml.places.reading import PlaceError, day_of, place_of
+from ml.serving.sighting import NOTHING, Sighting
 
 PHOTO: Final = "photo"
 ORGANISM: Final = "organism"
+LATITUDE, LONGITUDE, UNCERTAINTY, DATE = "latitude", "longitude", "uncertainty_m", "event_date"
 _LONGEST_ROW: Final = 1_000_000
 """Characters; a missing quote could otherwise swallow the rest of the table."""
 
@@ -19,14 +23,15 @@ class TableError(MlError):
 
 
 def in_table(table: Path, *, organisms: bool = False) -> Iterator[Photograph]:
-    """The photographs of a CSV table (UTF-8, with a header; columns in any order, others than these two are ignored).
+    """The photographs of a CSV table (UTF-8, with a header; columns in any order, unknown ones are ignored).
 
     Args:
         table: The file; its paths are relative to its folder, or absolute.
         organisms: Whether there must be a column `organism`.
 
     Yields:
-        One photograph per row that is not empty, called as the table calls it.
+        One photograph per row that is not empty, called as the table calls it. One whose place or date is none has
+        the reason instead of its content.
 
     Raises:
         TableError: it cannot be read, or a column is missing.
@@ -47,7 +52,12 @@ def in_table(table: Path, *, organisms: bool = False) -> Iterator[Photograph]:
                 lines.begin_row()
                 name = row[PHOTO] or ""
                 organism = (row.get(ORGANISM) or "").strip() or None
-                yield Photograph(name=name, source=_source(name, table.parent), organism=organism)
+                source, sighting = _source(name, table.parent), NOTHING
+                try:
+                    sighting = _sighting(row)
+                except PlaceError as error:
+                    source = PhotoError(str(error))
+                yield Photograph(name=name, source=source, organism=organism, sighting=sighting)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise TableError(f"cannot read the table {table}: {reason}") from error
@@ -57,6 +67,27 @@ def _source(name: str, folder: Path) -> Source:
     if ADDRESS.match(name):
         return Address(name.strip())
     return folder / name if name.strip() else PhotoError("the table names no photograph in this row")
+
+
+def _sighting(row: Mapping[str, str | None]) -> Sighting:
+    """What a row says of where and when; empty cells say nothing.
+
+    Raises:
+        PlaceError: it is no place or no date.
+    """
+    latitude, longitude, uncertainty, date = (
+        (row.get(name) or "").strip() for name in (LATITUDE, LONGITUDE, UNCERTAINTY, DATE)
+    )
+    place = place_of((latitude, longitude)) if latitude or longitude else None
+    radius = None
+    if place is not None and uncertainty:
+        try:
+            radius = float(uncertainty)
+        except ValueError:
+            radius = math.nan
+        if not 0 < radius < math.inf:
+            raise PlaceError(f"the column {UNCERTAINTY} holds {uncertainty[:40]!r}, which is no number of metres")
+    return Sighting(place, radius, day_of(date) if date else None)
 
 
 class _Lines:

@@ -14,6 +14,7 @@ from typing import Final
 
 from ml.ending import complain
 from ml.errors import PhotoError
+from ml.serving.sighting import NOTHING, Sighting
 
 ADDRESS: Final = re.compile(r"\s*[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 """How an address begins; which are fetched is decided where that is done."""
@@ -38,6 +39,8 @@ class Photograph:
     source: Source
     organism: str | None = None
     """What the table says that it shows."""
+    sighting: Sighting = NOTHING
+    """What the table says of where and when it was taken."""
 
     def stamp(self) -> object:
         """What tells this content from another under the same name, without reading it; None where nothing does."""

@@ -13,7 +13,7 @@ from ml.identify.photographs import Address, Photograph
 
 if TYPE_CHECKING:
     from ml.identify.downloads import Downloads
-    from ml.serving.batch import Named
+    from ml.serving.batch import Named, Seen
     from ml.serving.identification import Identification
     from ml.serving.question import Question
 
@@ -120,12 +120,11 @@ def by_network(
     model = load()
     # Loaded with the model.
     from ml.serving.ahead import ahead, one_ahead  # noqa: PLC0415
-    from ml.serving.batch import Seen  # noqa: PLC0415
     from ml.serving.identification import AHEAD  # noqa: PLC0415
 
-    def see(member: Member) -> Seen:
+    def see(member: Member) -> "Seen":
         photo, organism = member
-        return Seen(photo.name, model.views(reader.content(photo), question), organism)
+        return model.seen(photo.name, reader.content(photo), question, organism=organism, sighting=photo.sighting)
 
     # Answers are written while the network looks at the next photographs.
     yield from one_ahead(model.batches(ahead(see, members, most=AHEAD), question))

@@ -14,6 +14,7 @@ from ml.identify.answer_files import Destination
 from ml.identify.journal import Journal, journal_of
 from ml.identify.organisms import Organism
 from ml.identify.progress_bar import ProgressBar
+from ml.serving.sighting import NOTHING
 
 if TYPE_CHECKING:
     from ml.serving.batch import Named
@@ -108,8 +109,14 @@ def answer_into(
 
 
 def key_of(organism: Organism) -> str:
-    """What is the same as long as an answer about an organism holds: names, sizes and times of its photographs."""
-    photographs = [[photograph.name, photograph.stamp()] for photograph in organism.photographs]
+    """What is the same as long as an answer about an organism holds.
+
+    That is the names, sizes and times of its photographs, and where and when a table says that they were taken.
+    """
+    photographs = [
+        [photo.name, photo.stamp(), *([photo.sighting] if photo.sighting != NOTHING else [])]
+        for photo in organism.photographs
+    ]
     return hashlib.sha256(json.dumps([organism.name, photographs]).encode("ascii")).hexdigest()[:32]
 
 

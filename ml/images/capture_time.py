@@ -4,12 +4,10 @@ import re
 from datetime import datetime
 from typing import Final
 
-from PIL import ExifTags, Image
+from PIL import ExifTags
 
-_BLOCK: Final = re.compile(rb"(?:Exif\x00\x00|eXIf|EXIF.{4})(?=II\*\x00|MM\x00\*)", re.DOTALL)
-"""What stands before EXIF's TIFF in a JPEG or HEIC, in a PNG, and in a WebP."""
-_LONGEST: Final = 65_536
-"""Bytes of a block in a JPEG; the dates stand before its previews."""
+from ml.images.exif_block import exif_tags
+
 _OFFSET: Final = re.compile(r"[+-](?:0\d|1[0-4]):[0-5]\d")
 _PAIRS: Final = (
     (ExifTags.Base.DateTimeOriginal, ExifTags.Base.OffsetTimeOriginal),
@@ -25,15 +23,7 @@ def captured_at(content: bytes) -> str | None:
     Args:
         content: The bytes of a photograph.
     """
-    found = _BLOCK.search(content)
-    if found is None:
-        return None
-    block = Image.Exif()
-    try:
-        block.load(content[found.end() : found.end() + _LONGEST])
-        tags = block.get_ifd(ExifTags.IFD.Exif)
-    except Exception:  # noqa: BLE001 (Pillow ends in whatever a damaged block leads it to)
-        return None
+    (tags,) = exif_tags(content, ExifTags.IFD.Exif)
     for when, offset in _PAIRS:
         try:
             time = datetime.strptime(str(tags.get(when)).strip("\x00 "), "%Y:%m:%d %H:%M:%S")  # noqa: DTZ007 (below)

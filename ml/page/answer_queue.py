@@ -14,13 +14,11 @@ from fastapi import HTTPException, Request
 from starlette.datastructures import UploadFile
 from starlette.requests import ClientDisconnect
 
-from ml.errors import PhotoError
 from ml.page.page_settings import Limits
 from ml.page.served_model import Answer, ServedModel
 from ml.page.traffic import Traffic
 from ml.serving.answering import Plan
 from ml.serving.batch import Seen
-from ml.serving.classifier import Views
 from ml.serving.identification import BATCH
 from ml.serving.question import Question
 
@@ -89,9 +87,8 @@ class AnswerQueue:
                 batch.add(photo)
             return [] if together and not last else model.answers(batch, plan)
 
-        async with self._my_turn(), aclosing(self._decoded(model, photographs, question)) as decoded:
-            async for names, views, last in decoded:
-                seen = [Seen(name, part, organism) for name, part in zip(names, views, strict=True)]
+        async with self._my_turn(), aclosing(self._decoded(model, photographs, question, organism)) as decoded:
+            async for seen, last in decoded:
                 answers += await self._in_network(answer, seen, last=last)
         self._count(answers)
         return answers
@@ -106,26 +103,26 @@ class AnswerQueue:
             raise HTTPException(503, reason, headers={"Retry-After": str(RETRY_SECONDS)}) from error
 
     async def _decoded(
-        self, model: ServedModel, photographs: Sequence[UploadFile], question: Question
-    ) -> AsyncGenerator[tuple[list[str], list[Views | PhotoError], bool]]:
-        """Per batch the names, what the network sees, and whether it is the last; the next is decoded meanwhile."""
+        self, model: ServedModel, photographs: Sequence[UploadFile], question: Question, organism: str | None
+    ) -> AsyncGenerator[tuple[list[Seen], bool]]:
+        """Per batch what will be answered of each, and whether it is the last; the next is decoded meanwhile."""
         batches = [photographs[begin : begin + BATCH] for begin in range(0, len(photographs), BATCH)]
-        upcoming = [self._decoding(model, batch, question) for batch in batches[:1]]
+        upcoming = [self._decoding(model, batch, question, organism) for batch in batches[:1]]
         try:
-            for number, batch in enumerate(batches, start=1):
+            for number in range(1, len(batches) + 1):
                 decoded = await upcoming.pop()
-                upcoming += [self._decoding(model, after, question) for after in batches[number : number + 1]]
-                yield [name_of(photo) for photo in batch], decoded, number == len(batches)
+                upcoming += [self._decoding(model, after, question, organism) for after in batches[number : number + 1]]
+                yield decoded, number == len(batches)
         finally:
             for decoding in upcoming:
                 decoding.cancel()
 
     def _decoding(
-        self, model: ServedModel, batch: Sequence[UploadFile], question: Question
-    ) -> "asyncio.Future[list[Views | PhotoError]]":
-        def decode(photo: UploadFile) -> Views | PhotoError:
+        self, model: ServedModel, batch: Sequence[UploadFile], question: Question, organism: str | None
+    ) -> "asyncio.Future[list[Seen]]":
+        def decode(photo: UploadFile) -> Seen:
             photo.file.seek(0)
-            return model.decode(photo.file.read(), question)
+            return model.decode(name_of(photo), photo.file.read(), question, organism=organism)
 
         return asyncio.gather(*(self.in_decoder(decode, photo) for photo in batch))
 

@@ -10,8 +10,8 @@ from typing import Any, Self
 from ml.errors import PhotoError
 from ml.page.taxon_search import TaxonSearch
 from ml.serving.answering import Answering, Plan
-from ml.serving.batch import Batch
-from ml.serving.classifier import Classifier, Views
+from ml.serving.batch import Batch, Seen
+from ml.serving.classifier import Classifier
 from ml.serving.common_names import CommonNames
 from ml.serving.identification import BATCH, Identification
 from ml.serving.question import Question
@@ -77,12 +77,12 @@ class ServedModel:
         """
         return self.identification.answering.plan(question)
 
-    def decode(self, content: bytes, question: Question) -> Views | PhotoError:
-        """What the network sees of a photograph, or why there is nothing. Any thread may ask."""
+    def decode(self, name: str, content: bytes, question: Question, *, organism: str | None = None) -> Seen:
+        """What will be answered of a photograph, or why there is nothing. Any thread may ask."""
         try:
-            return self.identification.views(content, question)
+            return self.identification.seen(name, content, question, organism=organism)
         except MemoryError:
-            return PhotoError("there is not enough memory to decode it")
+            return Seen(name, PhotoError("there is not enough memory to decode it"), organism)
 
     def batch(self) -> Batch:
         """An empty batch of photographs, for one thread at a time."""

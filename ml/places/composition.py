@@ -3,10 +3,15 @@
 What is summed up the tree, tempered and compared with thresholds is the composed distribution.
 """
 
+from typing import Final
+
 import numpy as np
 
 from ml.places.prior import PriorLook
 from ml.taxonomy import Floats
+
+_BLOCK: Final = 100_000
+"""Neighbours that are summed at a time."""
 
 
 def compose(probabilities: Floats, look: PriorLook, *, exponent: float) -> Floats:
@@ -21,12 +26,13 @@ def compose(probabilities: Floats, look: PriorLook, *, exponent: float) -> Float
         Shape N x C, rows sum to one.
     """
     composed = probabilities.astype(np.float64)
+    if not exponent:
+        return composed
     known = np.flatnonzero(look.known)
-    if len(known) and exponent:
-        part = PriorLook(
-            look.classes[known], look.weights[known], look.floor, look.known[known], look.nearest_km[known]
-        )
-        shares = part.shares(probabilities.shape[1])
-        mixed = composed[known] * (shares / shares.max(axis=1, keepdims=True)) ** exponent
-        composed[known] = mixed / mixed.sum(axis=1, keepdims=True)
+    step = max(_BLOCK // max(look.classes.shape[1], 1), 1)
+    for rows in (known[start : start + step] for start in range(0, len(known), step)):
+        # Species without a neighbour have the floor, which is taken as 1: only the others are touched.
+        sites, species, sums = look.rows(rows).sums(composed.shape[1])
+        composed[rows[sites], species] *= (sums / look.floor) ** exponent
+        composed[rows] /= composed[rows].sum(axis=1, keepdims=True)
     return composed

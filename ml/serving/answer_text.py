@@ -37,8 +37,9 @@ class OutputError(MlError):
 def readable(answer: Answer, *, colours: bool = False, signs: bool = True) -> str:
     """An answer as text.
 
-    First what must not be overlooked; then the taxon and what is promised of it; a probability for each rank, where the
-    answer stops and why; the other species; and who says so. A dotted line shows the probability that is asked for.
+    First what must not be overlooked; then the taxon, what is promised of it, and what its place and season did; a
+    probability for each rank, where the answer stops and why; the other species; and who says so. A dotted line shows
+    the probability that is asked for.
 
     Args:
         answer: What is to be told.
@@ -72,6 +73,9 @@ def _lines(answer: Answer, paint: _Paint) -> Iterator[str]:
     yield ""
     yield MARGIN + paint(_title(answer), GREEN if answer["depth"] else BOLD)
     yield from _sentence(answer["promise"]["text"])
+    # A place that changed nothing is among the warnings.
+    if (prior := answer.get("prior")) and (prior["used"] or (prior["day"] is not None and prior["place"] is None)):
+        yield from _sentence(prior["text"])
     yield ""
     yield from _table(answer, paint)
     yield ""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ml.errors import PhotoError
 from ml.serving.answer_text import Answer
+from ml.serving.sighting import NOTHING, Sighting, sites_of
 
 if TYPE_CHECKING:
     from ml.serving.answering import Answering, Looks, Plan
@@ -23,6 +24,8 @@ class Seen(NamedTuple):
     views: "Views | PhotoError"
     organism: str | None = None
     """Photographs that follow each other with one name here show one organism; None: by itself."""
+    sighting: Sighting = NOTHING
+    """Where and when it was taken."""
 
 
 Named = tuple[str, Answer | PhotoError]
@@ -53,6 +56,7 @@ class Batch:
         self._organisms: list[_Organism] = []
         self._waiting: list[Views] = []
         self._looks: list[Looks] = []
+        self._sightings: list[Sighting] = []
         self._readable = self._unreadable = 0
 
     @property
@@ -81,20 +85,21 @@ class Batch:
             return
         organism.rows.append(self._readable)
         self._readable += 1
+        self._sightings.append(seen.sighting)
         self._waiting.append(seen.views)
         if len(self._waiting) == self._size:
             self._through_the_network()
 
     def answers(self, answering: "Answering", plan: "Plan") -> list[Named]:
         """The name of each organism, or of its only photograph, and the answer about it or why there is none."""
-        from ml.serving.joint import answer_together  # noqa: PLC0415 (NumPy and PyArrow, which a running page spares)
+        import numpy as np  # noqa: PLC0415 (which a running page spares, as the next)
+
+        from ml.serving.joint import answer_together  # noqa: PLC0415
 
         self._through_the_network()
-        looks = _joined(self._looks)
-        alone = [organism for organism in self._organisms if organism.name is None and organism.rows]
-        single = (
-            iter(answering.answers(_part(looks, [organism.rows[0] for organism in alone]), plan)) if alone else iter(())
-        )
+        looks, sites = _joined(self._looks), sites_of(self._sightings)
+        alone = [organism.rows[0] for organism in self._organisms if organism.name is None and organism.rows]
+        single = iter(answering.answers(_part(looks, alone), plan, sites.rows(np.array(alone))) if alone else ())
         answers: list[Named] = []
         for organism in self._organisms:
             if not organism.rows:
@@ -102,7 +107,8 @@ class Batch:
             elif organism.name is None:
                 answers.append((organism.photos[0], next(single)))
             else:
-                answer = answer_together(answering, _part(looks, organism.rows), plan)
+                where = sites.rows(np.array(organism.rows))
+                answer = answer_together(answering, _part(looks, organism.rows), plan, where)
                 answers.append((organism.name, _of_several(answer, organism)))
         return answers
 

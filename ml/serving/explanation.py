@@ -121,12 +121,18 @@ def alarm(watched: Mapping[str, Any]) -> str:
 
 
 def warnings(
-    watched: Sequence[Mapping[str, Any]], contradiction: str | None, novelty: Mapping[str, Any] | None
-) -> list[dict[str, str]]:
-    """What must not be overlooked, each with its `kind` and `text`: alarms, a contradiction, a strange photograph."""
+    watched: Sequence[Mapping[str, Any]], contradiction: str | None, novelty: Mapping[str, Any] | None, *,
+    nowhere: str | None = None,
+) -> list[dict[str, str]]:  # fmt: skip
+    """What must not be overlooked, each with its `kind` and `text`.
+
+    Alarms, a contradiction, a place that changed nothing (`nowhere`), a strange photograph.
+    """
     found = [{"kind": "watch", "text": alarm(taxon)} for taxon in watched if taxon["alarm"]]
     if contradiction is not None:
         found.append({"kind": "within", "text": contradiction})
+    if nowhere is not None:
+        found.append({"kind": "place", "text": nowhere})
     strange = None if novelty is None else unlike(novelty)
     if strange is not None:
         found.append({"kind": "novelty", "text": strange})

@@ -16,6 +16,7 @@ from ml.serving.ahead import ahead
 from ml.serving.answer_text import Answer
 from ml.serving.batch import Batch, Named, Seen
 from ml.serving.question import Question
+from ml.serving.sighting import NOTHING, Sighting
 from ml.serving.versions import Version, files_of, find_version
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class Identification:
         """
 
         def see(entry: Entry) -> Seen:
-            return Seen(entry[0], self.views(entry[1], question), organism)
+            return self.seen(*entry, question, organism=organism)
 
         remaining = iter(entries)
         first = list(itertools.islice(remaining, 2))
@@ -101,6 +102,29 @@ class Identification:
         seen = ahead(see, itertools.chain(first, remaining), most=AHEAD) if len(first) > 1 else map(see, first)
         for batch in self.batches(seen, question):
             yield from batch
+
+    def seen(
+        self, photo: str, content: bytes | PhotoError, question: Question, *, organism: str | None = None,
+        sighting: Sighting = NOTHING,
+    ) -> Seen:  # fmt: skip
+        """What will be answered of a photograph: the part that the network sees, and where and when it was taken.
+
+        What is said of the photograph counts for more than what the question says of all, and that for more than the
+        photograph's own EXIF, which is read only where the question asks for it. Any thread may ask.
+
+        Args:
+            photo: What it is called.
+            content: Its bytes, or why there are none.
+            question: What is asked.
+            organism: The name of the organism that it shows with those next to it; None: by itself.
+            sighting: What is said of this photograph.
+        """
+        known = sighting.or_else(question.sighting)
+        if question.exif and isinstance(content, bytes):
+            from ml.serving.exif_sighting import exif_sighting  # noqa: PLC0415 (only where it is asked for)
+
+            known = known.or_else(exif_sighting(content))
+        return Seen(photo, self.views(content, question), organism, known)
 
     def views(self, content: bytes | PhotoError, question: Question) -> "Views | PhotoError":
         """The part of a photograph that the network sees, or why there is none. Any thread may ask."""

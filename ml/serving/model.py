@@ -20,8 +20,10 @@ from ml.errors import MlError, PhotoError
 from ml.serving import invocations
 from ml.serving.answering import Answering
 from ml.serving.classifier import BATCH, Classifier, Views
+from ml.serving.exif_sighting import exif_sighting
 from ml.serving.inputs import RequestError, content_of, photographs_of
-from ml.serving.question import Question, Region
+from ml.serving.question import Question
+from ml.serving.sighting import Sighting, sites_of
 
 
 class Identifier(PythonModel):
@@ -53,7 +55,11 @@ class Identifier(PythonModel):
                 the probabilities (default) or only rules out the others (the paper's literal reading); `top`, how many
                 species to list (default 5); `region`, left, upper, right and lower edge of the region of interest as
                 fractions of every photograph; `embedding`, whether to answer with the pooled features, too; `watch`,
-                names or keys of taxa to keep an eye on beside the version's own, each with `=PROBABILITY` or without.
+                names or keys of taxa to keep an eye on beside the version's own, each with `=PROBABILITY` or without;
+                `place`, latitude and longitude in degrees where the photographs were taken, `uncertainty_m`, the radius
+                around it in metres, and `date`, a day such as `2024-05-17`: versions with a prior of place and season
+                compose it with what they see; `exif`, whether place and date of each photograph's own EXIF count where
+                the request says none (without it, its place is not even read).
 
         Returns:
             One dictionary per photograph; see `ml.serving.answering.Answering.answers`.
@@ -69,19 +75,30 @@ class Identifier(PythonModel):
             question = Question.of(params)
             plan = self.answering.plan(question)
             answers: list[dict[str, Any]] = []
-            for batch in self._batches(photographs_of(data), region=question.region, paths=paths):
-                answers.extend(self.answering.answers(self.classifier.look(batch), plan))
+            for batch in self._batches(photographs_of(data), question, paths=paths):
+                sites = sites_of([sighting for _, sighting in batch])
+                looks = self.classifier.look([views for views, _ in batch])
+                answers.extend(self.answering.answers(looks, plan, sites))
         except (MlError, ValueError) as error:
             raise MlflowException(str(error), error_code=INVALID_PARAMETER_VALUE) from error
         return answers
 
-    def _batches(self, items: Sequence[object], *, region: Region | None, paths: bool) -> Iterator[list[Views]]:
-        """Decode as many photographs as go through the network at once; of each only what the network sees is kept."""
+    def _batches(
+        self, items: Sequence[object], question: Question, *, paths: bool
+    ) -> Iterator[list[tuple[Views, Sighting]]]:
+        """Decode as many photographs as go through the network at once.
+
+        Of each is kept what the network sees, and where and when it was taken.
+        """
         for begin in range(0, len(items), BATCH):
             batch = []
             for position, item in enumerate(items[begin : begin + BATCH], start=begin):
                 try:
-                    batch.append(self.classifier.views(content_of(item, paths=paths), region=region))
+                    content = content_of(item, paths=paths)
+                    known = question.sighting
+                    if question.exif:
+                        known = known.or_else(exif_sighting(content))
+                    batch.append((self.classifier.views(content, region=question.region), known))
                 except PhotoError as error:
                     named = f" ({item})" if paths and isinstance(item, str) and len(item) < 200 else ""
                     raise RequestError(f"photograph {position}{named}: {error}") from error

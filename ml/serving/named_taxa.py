@@ -64,17 +64,23 @@ class NamedTaxa:
             {**self._entry(step), "probability": self._mass(step, leaves)} for step in self.taxonomy.lineage(node)[1:]
         ]
 
-    def top(self, leaves: Floats, count: int) -> list[Entry]:
+    def top(self, leaves: Floats, count: int, *, alone: Floats) -> list[Entry]:
         """The most probable species of one photograph, those of equal probability in the order of their classes.
 
         Args:
             leaves: Probabilities of the species. Shape C.
             count: How many; of fewer species, all.
+            alone: The same by the photograph alone.
         """
-        return [
-            {**self._entry(int(self.taxonomy.leaves[best])), "probability": float(leaves[best])}
-            for best in most_probable(leaves, count)
-        ]
+        return [self.species(best, leaves, alone=alone) for best in most_probable(leaves, count).tolist()]
+
+    def species(self, class_id: int, leaves: Floats, *, alone: Floats) -> Entry:
+        """One species with its probability, and with what the photograph alone gives it."""
+        return {
+            **self._entry(int(self.taxonomy.leaves[class_id])),
+            "probability": float(leaves[class_id]),
+            "probability_alone": float(alone[class_id]),
+        }
 
     def watch(self, watched: Sequence[Watched], masses: Floats) -> list[Entry]:
         """An entry for each watched taxon.

@@ -45,16 +45,20 @@ class Promises:
     table: ThresholdTable
     tabulated: Mapping[float, Judged] = field(default_factory=dict)
     """What each target of the table gave, where the version has kept it."""
+    unit: str = "photographs"
+    """What was counted."""
 
     @cached_property
     def judged(self) -> Mapping[float, Judged]:
         """What is known about targets, by target: the tabulated ones, and better, where reported, with intervals."""
         own, photos = self.calibration, self.calibration.evaluation_photos
         reported = {
-            point.target: Judged(point.accuracy, point.accuracy_low, point.accuracy_high, photos)
+            point.target: Judged(point.accuracy, point.accuracy_low, point.accuracy_high, photos, unit=self.unit)
             for point in own.points
         }
-        at_own = Judged(own.evaluation_accuracy, own.evaluation_accuracy_low, own.evaluation_accuracy_high, photos)
+        at_own = Judged(
+            own.evaluation_accuracy, own.evaluation_accuracy_low, own.evaluation_accuracy_high, photos, unit=self.unit
+        )
         return {**self.tabulated, **reported, own.target: at_own}
 
     def of(self, target: float | None, group: int, *, threshold: float, within: str, region: bool) -> dict[str, Any]:
@@ -113,7 +117,9 @@ class Promises:
             point = self.calibration.groups[group]
             if point.accuracy is not None:
                 of = "no other group" if group == 0 else point.taxon
-                return Judged(point.accuracy, point.accuracy_low, point.accuracy_high, point.evaluation_photos, of)
+                return Judged(
+                    point.accuracy, point.accuracy_low, point.accuracy_high, point.evaluation_photos, of, self.unit
+                )
         row = self.table.position(target)
         served = float(self.table.targets[row]) if row < len(self.table.targets) else target
         return self.judged.get(served)
@@ -160,8 +166,8 @@ def _range(low: float, high: float) -> str:
     return f"{percent(low).removesuffix(' %')} to {percent(high)}"
 
 
-def read_judged(path: Path, *, photos: int) -> dict[float, Judged]:
-    """The rows of the artifact `by_target`, by target.
+def read_judged(path: Path, *, photos: int, unit: str = "photographs") -> dict[float, Judged]:
+    """The rows of the artifact `by_target`, by target, measured on so many of `unit`.
 
     Raises:
         DataError: it is missing or damaged.
@@ -169,7 +175,7 @@ def read_judged(path: Path, *, photos: int) -> dict[float, Judged]:
     try:
         rows = pq.ParquetFile(path).read().to_pylist()
         return {
-            row["target"]: Judged(row["accuracy"], row.get("accuracy_low"), row.get("accuracy_high"), photos)
+            row["target"]: Judged(row["accuracy"], row.get("accuracy_low"), row.get("accuracy_high"), photos, unit=unit)
             for row in rows
         }
     except (OSError, KeyError, pa.ArrowException) as error:

@@ -13,13 +13,16 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ml.errors import MlError
+from ml.places.reading import PlaceError, day_of, place_of
+from ml.serving.sighting import Sighting
 
 Region = tuple[float, float, float, float]
 """Left, upper, right and lower edge of a part of a photograph, as fractions of its width and height."""
 
-
 _LONGEST_TAXON: Final = 500
 """Characters of a lineage from kingdom to species, with some to spare."""
+HALF_WAY_ROUND_M: Final = 20_037_508.0
+"""No place is farther from another, in metres."""
 
 
 class QuestionError(MlError, ValueError):
@@ -46,8 +49,12 @@ class Question:
     """Whether to answer with the photograph's embedding, too."""
     place: tuple[float, float] | None = None
     """Latitude and longitude, in degrees, where the photographs were taken."""
+    uncertainty_m: float | None = None
+    """Radius around the place, in metres, that holds the true one; None: not known."""
     date: str | None = None
-    """When they were taken: a day, `2024-05-17`."""
+    """When they were taken: a day, `2024-05-17`. Without a place it changes nothing."""
+    exif: bool = False
+    """Whether place and date of each photograph's own EXIF count, where nothing else is said."""
     watch: tuple[str, ...] = ()
     """Names, keys or lineages of taxa to keep an eye on beside the version's own, each with `=PROBABILITY` or without:
     the alarm is raised from there on."""
@@ -72,6 +79,28 @@ class Question:
                 )
         for text in self.watch:
             watched_name(text)
+        self._check_place()
+
+    def _check_place(self) -> None:
+        if self.uncertainty_m is not None and not 0 < self.uncertainty_m <= HALF_WAY_ROUND_M:
+            raise QuestionError(
+                f"the uncertainty of a place is a number of metres up to {HALF_WAY_ROUND_M:,.0f}, not "
+                f"{self.uncertainty_m:g}"
+            )
+        if self.uncertainty_m is not None and self.place is None:
+            raise QuestionError("an uncertainty is that of a place: give the place, too")
+        try:
+            if self.place is not None:
+                # As the prior counts them: each place has one longitude.
+                object.__setattr__(self, "place", place_of(self.place))
+            _ = self.sighting
+        except PlaceError as error:
+            raise QuestionError(str(error)) from error
+
+    @property
+    def sighting(self) -> Sighting:
+        """What is said of where and when all the photographs were taken."""
+        return Sighting(self.place, self.uncertainty_m, None if self.date is None else day_of(self.date))
 
     @classmethod
     def of(cls, params: object) -> "Question":
@@ -158,6 +187,25 @@ def _region(name: str, value: object) -> Region | None:
     return edges[0], edges[1], edges[2], edges[3]
 
 
+def _place(name: str, value: object) -> tuple[float, float] | None:
+    if isinstance(value, str):
+        pair: Any = value
+    else:
+        pair = _listed(name, value, of="latitude and longitude")
+        if not pair:
+            return None
+    try:
+        return place_of(pair)
+    except PlaceError as error:
+        raise QuestionError(f"{name}: {error}") from error
+
+
+def _text(name: str, value: object) -> str:
+    if isinstance(value, str):
+        return value
+    raise QuestionError(f"{name} must be text, not {_kind(value)}")
+
+
 def _listed(name: str, value: object, *, of: str) -> Sequence[object]:
     plain = value.tolist() if hasattr(value, "tolist") else value
     if isinstance(plain, list | tuple):
@@ -180,5 +228,6 @@ def _short(name: object) -> str:
 
 _READERS: Final[Mapping[str, Callable[[str, object], Any]]] = {
     "target": _number, "threshold": _number, "within": _taxa, "renormalise": _truth, "top": _whole_number,
-    "region": _region, "embedding": _truth, "watch": _taxa,
+    "region": _region, "embedding": _truth, "watch": _taxa, "place": _place, "uncertainty_m": _number, "date": _text,
+    "exif": _truth,
 }  # fmt: skip

@@ -54,7 +54,8 @@ MOST_CHARACTERS: Final = 5_000
 MODEL: Final = Path(__file__).resolve().with_name("model.py")
 """What MLflow runs when it loads a version."""
 DISTRIBUTIONS: Final = (
-    "mlflow", "numpy", "pillow", "pyarrow", "pydantic", "safetensors", "simplejpeg", "timm", "torch", "torchvision",
+    "mlflow", "numpy", "pillow", "pyarrow", "pydantic", "safetensors", "scipy", "simplejpeg", "timm", "torch",
+    "torchvision",
     *((heic.DISTRIBUTION,) if heic.DISTRIBUTION else ()),
 )  # fmt: skip
 """What serving imports; pinned to what the model was made with."""
@@ -172,6 +173,16 @@ def signature() -> ModelSignature:
     novelty = [
         Property("distance", "double"), Property("known", "double"), Property("novel", "double", required=False),
     ]  # fmt: skip
+    alone = [
+        Property("taxon", "string"), Property("rank", "string"), Property("probability", "double"),
+        Property("common_name", "string", required=False),
+    ]  # fmt: skip
+    prior = [
+        Property("case", "string"), Property("used", "boolean"), Property("place", Array("double"), required=False),
+        Property("day", "long", required=False), Property("nearest_km", "double", required=False),
+        Property("text", "string"), Property("alone", Object(alone)), Property("changed", "boolean"),
+        Property("occurrences", "long"),
+    ]  # fmt: skip
     return ModelSignature(
         inputs=Schema([ColSpec(AnyType())]),  # type: ignore[no-untyped-call]
         outputs=Schema(
@@ -190,9 +201,10 @@ def signature() -> ModelSignature:
                 ColSpec(Array(Object(candidate)), "path"),
                 ColSpec(Object(stop), "stop"),
                 ColSpec(Object(promise), "promise"),
-                ColSpec(Array(Object(taxon)), "top"),
+                ColSpec(Array(Object([*taxon, Property("probability_alone", "double")])), "top"),
                 ColSpec(Array(Object([*taxon, *alarm])), "watch"),
                 ColSpec(Object(novelty), "novelty", required=False),
+                ColSpec(Object(prior), "prior", required=False),
                 ColSpec(Array(Object([Property("kind", "string"), Property("text", "string")])), "warnings"),
                 ColSpec(Array("double"), "embedding", required=False),
             ]
@@ -207,6 +219,10 @@ def signature() -> ModelSignature:
                 ParamSpec("region", "double", [], shape=(-1,)),
                 ParamSpec("embedding", "boolean", False),  # noqa: FBT003 (MLflow's signature)
                 ParamSpec("watch", "string", [], shape=(-1,)),
+                ParamSpec("place", "double", [], shape=(-1,)),
+                ParamSpec("uncertainty_m", "double", None),
+                ParamSpec("date", "string", None),
+                ParamSpec("exif", "boolean", False),  # noqa: FBT003 (MLflow's signature)
             ]
         ),
     )
@@ -333,6 +349,7 @@ def _log_model(spec: RegisterSpec) -> ModelInfo:
         **({} if spec.model_page is None else {"model_page": spec.model_page}),
         **({} if calibration.novelty is None else {"novelty": calibration.novelty}),
         **({} if calibration.joint is None else {"joint": calibration.joint}),
+        **_place_artifacts(calibration),
         **spec.documents,
     }
     with TemporaryDirectory(prefix="naturewatch-") as folder:
@@ -350,12 +367,25 @@ def _log_model(spec: RegisterSpec) -> ModelInfo:
     return info
 
 
+def _place_artifacts(calibration: CalibrateResult) -> dict[str, Path]:
+    """The prior of place and season, and the tables of each case that was calibrated; nothing without places."""
+    if calibration.place_prior is None:
+        return {}
+    artifacts = {"place_prior": calibration.place_prior}
+    for one in calibration.place_cases:
+        artifacts |= {f"thresholds_{one.case}": one.thresholds, f"by_target_{one.case}": one.by_target}
+        if one.joint is not None:
+            artifacts[f"joint_{one.case}"] = one.joint
+    return artifacts
+
+
 def _refuse_missing_files(spec: RegisterSpec) -> None:
     """Nothing is logged of a specification that is not complete."""
     files = [spec.weights, spec.network, spec.taxonomy, spec.specificity, *_cards(spec), spec.attribution]
     if spec.specificity.is_file():
         calibration = CalibrateResult.read(spec.specificity)
         files += [path for path in (calibration.novelty, calibration.joint) if path is not None]
+        files += _place_artifacts(calibration).values()
     missing = [
         str(path)
         for path in (*files, spec.example, *spec.figures.values(), *spec.documents.values())

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from ml.evaluation.predictions import StoredProbabilities
 from ml.spec import Reward, Rule
+from ml.specificity.composed import ComposedProbabilities
 from ml.specificity.operating_points import DECIMALS, OperatingCurve
 from ml.specificity.rules import check_rule, distance_scores, information_bits, reward_scores
 from ml.specificity.temperature import temper
@@ -83,7 +84,7 @@ def candidates(
             no node, or the rule is unknown.
     """
     check_rule(rule, reward)
-    if not isinstance(probabilities, StoredProbabilities):
+    if not isinstance(probabilities, StoredProbabilities | ComposedProbabilities):
         probabilities = np.asanyarray(probabilities)
     shape = (len(probabilities), taxonomy.max_depth + 1)
     node_ids, best = np.empty(shape, dtype=np.int32), np.empty(shape)

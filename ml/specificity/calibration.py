@@ -54,6 +54,9 @@ class Labelled:
     """The evaluation half. Shape N; the same as `chooses` where nothing was held out."""
     observations: npt.NDArray[np.object_] | None = None
     """Which observation each photograph belongs to. Shape N."""
+    fits: npt.NDArray[np.bool_] | None = None
+    """Photographs of the calibration half that the probabilities depend on already: they fit what is fitted here, too,
+    and nothing is promised from them. Shape N; None: the probabilities depend on none."""
 
 
 class Fitted(NamedTuple):
@@ -95,6 +98,8 @@ class Outcome:
     watch: tuple[WatchedTaxon, ...]
     watch_unknown: tuple[str, ...]
     examples: tuple[AnswerExample, ...]
+    evaluation: Half
+    """The photographs that judged."""
 
 
 def calibrate_network(data: Labelled, taxonomy: Taxonomy, options: SpecificityOptions) -> Outcome:
@@ -133,6 +138,7 @@ def calibrate_network(data: Labelled, taxonomy: Taxonomy, options: SpecificityOp
         ),
         watch_unknown=unknown,
         examples=examples(table, evaluation, taxonomy, target=options.target),
+        evaluation=evaluation,
     )  # fmt: skip
 
 
@@ -171,6 +177,8 @@ def divide(data: Labelled, options: SpecificityOptions) -> tuple[npt.NDArray[np.
     Raises:
         TooFewError: there is only one observation, and both a guarantee and a temperature are asked for.
     """
+    if data.fits is not None:
+        return data.fits, data.chooses & ~data.fits
     if not options.temperature or (options.delta is None and not options.watch_list):
         return data.chooses, data.chooses
     rows = np.flatnonzero(data.chooses)

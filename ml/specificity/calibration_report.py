@@ -52,17 +52,22 @@ def write_files(outcome: Outcome, *, taxonomy: Taxonomy, folder: Path, spec_hash
 
     with replacing(folder / REPORT_FILE) as partial:
         partial.write_text(report(outcome, taxonomy), encoding="utf-8")
-    columns = {"target", "reachable", "accuracy", "accuracy_low", "accuracy_high", "depth", "abstention"}
-    with replacing(folder / BY_TARGET_FILE) as partial:
-        rows = [point.model_dump(include=columns) for point in outcome.by_target]
-        pq.write_table(pa.Table.from_pylist(rows), partial, compression="zstd")
     return Files(
         thresholds=outcome.table.write(folder / THRESHOLDS_FILE, keys=dict(enumerate(taxonomy.taxon_key))),
-        by_target=folder / BY_TARGET_FILE,
+        by_target=write_by_target(outcome, folder / BY_TARGET_FILE),
         report=folder / REPORT_FILE,
         figures=draw_figures(outcome, taxonomy=taxonomy, folder=folder),
         curve=outcome.calibration_curve.write(folder / CURVE_FILE, facts={HASH_KEY: spec_hash}),
     )
+
+
+def write_by_target(outcome: Outcome, path: Path) -> Path:
+    """Write what each tabulated target is worth on the photographs that judge, and return `path`."""
+    columns = {"target", "reachable", "accuracy", "accuracy_low", "accuracy_high", "depth", "abstention"}
+    with replacing(path) as partial:
+        rows = [point.model_dump(include=columns) for point in outcome.by_target]
+        pq.write_table(pa.Table.from_pylist(rows), partial, compression="zstd")
+    return path
 
 
 def report(outcome: Outcome, taxonomy: Taxonomy) -> str:

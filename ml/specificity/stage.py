@@ -34,6 +34,8 @@ from ml.specificity.guarantee import one_per_group
 from ml.specificity.joint_calibration import calibrate_joint
 from ml.specificity.joint_thresholds import JOINT_FILE
 from ml.specificity.novelty import NOVELTY_FILE, Prototypes, calibrate_novelty, distances_of
+from ml.specificity.place_calibration import calibrate_places
+from ml.specificity.place_files import places_section, read_places, write_cases
 from ml.specificity.rules import describe_rule
 from ml.taxonomy import Taxonomy
 
@@ -60,6 +62,7 @@ def run(spec: CalibrateSpec, *, reporter: Reporter) -> CalibrateResult:
         result = write_outcome(outcome, spec=spec, taxonomy=taxonomy, mlflow_run_id=tracked.run_id if tracked else "")
         result = with_novelty(result, data, spec=spec, taxonomy=taxonomy)
         result = with_joint(result, data, spec=spec, taxonomy=taxonomy)
+        result = with_places(result, data, outcome, spec=spec, taxonomy=taxonomy, reporter=reporter)
         if tracked is not None:
             _log(tracked, spec=spec, result=result, reachable=outcome.judged.reachable)
     reporter.info(
@@ -195,6 +198,31 @@ def with_joint(result: CalibrateResult, data: Labelled, *, spec: CalibrateSpec, 
     return result.model_copy(update={"joint": file})
 
 
+def with_places(
+    result: CalibrateResult,
+    data: Labelled,
+    alone: Outcome,
+    *,
+    spec: CalibrateSpec,
+    taxonomy: Taxonomy,
+    reporter: Reporter,
+) -> CalibrateResult:
+    """Learn the prior of place and season and calibrate its cases, where the dataset has places.
+
+    Raises:
+        DataError: the table of places is missing, damaged, or of another dataset.
+    """
+    if spec.places is None:
+        return result
+    places = read_places(spec, classes=taxonomy.class_count)
+    found = calibrate_places(data, places, alone, taxonomy, spec)
+    for reason in found.left_out:
+        reporter.info(reason)
+    prior, cases = write_cases(found, taxonomy=taxonomy, folder=spec.output)
+    _append(result.report, places_section(found, target=spec.target))
+    return result.model_copy(update={"place_prior": prior, "place_cases": cases, "compared_cases": found.compared})
+
+
 def _append(page: Path, table: str) -> None:
     text = page.read_text(encoding="utf-8") + "\n" + table
     with replacing(page) as partial:
@@ -232,10 +260,29 @@ def _log(tracked: "ChildRun", *, spec: CalibrateSpec, result: CalibrateResult, r
     for point in result.points:
         for name in ("threshold", "accuracy", "depth", "abstention"):
             numbers[f"at_{100 * point.target:g}/{name}"] = getattr(point, name)
-    tracked.log_metrics(numbers)
-    for table in (result.curve, result.thresholds, result.by_target, result.joint):
+    tracked.log_metrics(numbers | _place_metrics(result))
+    tables = [result.curve, result.thresholds, result.by_target, result.joint]
+    for case in result.place_cases:
+        tables += [case.thresholds, case.by_target, case.joint]
+    for table in tables:
         if table is not None:
             tracked.log_table(table)
-    tracked.log_file(result.report)
+    for file in (result.report, result.place_prior):
+        if file is not None:
+            tracked.log_file(file)
     for figure in result.figures.values():
         tracked.log_figure(figure)
+
+
+def _place_metrics(result: CalibrateResult) -> dict[str, float]:
+    """`place/depth` and the like: each case at the target, and (`_alone`) the same photographs without the prior."""
+    numbers: dict[str, float] = {}
+    for one in result.place_cases:
+        for name in ("accuracy", "accuracy_low", "accuracy_high", "depth", "abstention"):
+            numbers[f"{one.case}/{name}"] = getattr(one.judged, name)
+        numbers |= {
+            f"{one.case}/{name}_alone": getattr(one.alone, name) for name in ("accuracy", "depth", "abstention")
+        }
+        for name in ("temperature", "threshold", "top1", "top1_alone", "calibration_photos", "evaluation_photos"):
+            numbers[f"{one.case}/{name}"] = getattr(one, name)
+    return numbers

@@ -21,14 +21,15 @@ import numpy.typing as npt
 
 from ml.errors import MlError
 from ml.evaluation.predictions import StoredProbabilities
+from ml.specificity.composed import ComposedProbabilities
 from ml.taxonomy import Floats, Integers, Taxonomy
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Probabilities = npt.NDArray[np.floating]
-Distributions = Probabilities | StoredProbabilities
-"""Of many photographs: an array, memory-mapped or not, or a file that is read block by block."""
+Distributions = Probabilities | StoredProbabilities | ComposedProbabilities
+"""Of many photographs: an array, memory-mapped or not, or what is read, or composed, block by block."""
 
 BLOCK_CELLS = 400_000
 """Probabilities taken at once: a block and its sums stay in the processor's cache."""

@@ -121,7 +121,39 @@ class PlaceCase(Document):
     """At 80, 90, 95 and 99 %, and the target of the calibration; on the evaluation half."""
     groups: tuple[GroupPoint, ...] = ()
     calibration_photos: int
+    """Photographs that chose."""
     evaluation_photos: int
+    """Photographs that judged; all that follows is of these."""
+    judged: OperatingPoint
+    """At the target of the calibration."""
+    alone: OperatingPoint
+    """The same photographs, answered by their pixels alone: with the thresholds of the case `neither`."""
+    top1: float
+    """Share whose best species is right."""
+    top1_alone: float
+    """The same by the photographs alone."""
+    joint: Path | None = None
+    """As `CalibrateResult.joint`, for several photographs of one organism at one place. Photographs are joined at this
+    case's temperature T; then the prior is composed once, with its exponent divided by T. None: nothing is promised."""
+
+
+class ComparedCase(Document):
+    """What the answers of one case are worth on photographs that are in every case."""
+
+    case: Literal["neither", "place", "place_and_date"]
+    photos: int
+    """The same for all cases."""
+    accuracy: float
+    """At the target of the calibration."""
+    accuracy_low: float
+    """Lower end of its 95 % Clopper-Pearson interval."""
+    accuracy_high: float
+    depth: float
+    """Mean depth of the answers: root 0, kingdom 1, ... species 7."""
+    abstention: float
+    """Share answered with the root."""
+    top1: float
+    """Share whose best species is right."""
 
 
 class CalibrateResult(Result):
@@ -178,8 +210,10 @@ class CalibrateResult(Result):
     """`joint.parquet`: how several photographs of one organism are joined, with thresholds for sets of them; None where
     too few photographs are of one observation or of one species."""
     place_prior: Path | None = None
-    """`place_prior.safetensors`: which species are recorded where and when; None without places."""
+    """`place_prior.safetensors`: which species are recorded where and when; None without enough places."""
     place_cases: tuple[PlaceCase, ...] = ()
-    """Where enough photographs have a place, and a date."""
+    """Where enough photographs have a place, and a date: none, `place`, or both."""
+    compared_cases: tuple[ComparedCase, ...] = ()
+    """`neither` and those of `place_cases`, side by side on the same photographs of the evaluation half."""
     examples: tuple[AnswerExample, ...] = ()
     """A few answers at the target, for photographs of the evaluation half."""

@@ -50,15 +50,14 @@ def upstream_data_changed(*, within: dg.AssetSelection) -> When[dg.AssetKey]:
     )
 
 
-def finished_data_changed() -> When[dg.AssetKey]:
+def finished_data_changed(*, within: dg.AssetSelection) -> When[dg.AssetKey]:
     """As `upstream_data_changed`, but only for what has been made: it never goes along in the run that makes it.
 
-    For assets that spend a GPU's time. A dataset that is made again and comes out the same costs none: records and
-    photographs count only by the dataset that is made of them. What a person has learnt from the networks of the paper
-    counts as a change: their best one may then be released, untrained.
+    For assets that spend a GPU's time, and for what reads a dataset beside a training of it: a dataset that is made
+    again and comes out the same costs nothing.
     """
     changed = When.data_version_changed() & ~When.executed_with_root_target()
-    fires = _fires_on(When.any_deps_match(changed).ignore(INGEST), label="finished upstream data")
+    fires = _fires_on(When.any_deps_match(changed).allow(within), label="finished upstream data")
     return (fires & ~When.any_deps_match(When.will_be_requested())).with_label("finished upstream data changed")
 
 
@@ -83,10 +82,14 @@ def _fires_on(news: When[Any], *, label: str) -> When[dg.AssetKey]:
 
 DATASET: Final = upstream_data_changed(within=dg.AssetSelection.groups("ingest", "dataset"))
 """Tables and pages of the dataset: one run makes all that follows from new photographs or records."""
-TRAINING: Final = finished_data_changed()
-"""What is in `COSTLY`."""
+TRAINING: Final = finished_data_changed(within=dg.AssetSelection.all() - INGEST)
+"""What is in `COSTLY`: records and photographs count only by the dataset that is made of them. What a person has learnt
+from the networks of the paper counts as a change: their best one may then be released, untrained."""
 RELEASE: Final = upstream_data_changed(within=dg.AssetSelection.assets("production", *FOLLOWS_TRAINING))
 """From a training to the champion: it follows the training, and reads a dataset only through it."""
+PLACED: Final = RELEASE | finished_data_changed(within=dg.AssetSelection.assets("places"))
+"""A calibration: it follows the training, and places that have changed where nothing else has. A run that makes a
+dataset anew does not calibrate a network of the one before."""
 
 REPORT: Final = upstream_data_changed(within=dg.AssetSelection.assets("exam_answers", "champion"))
 """The report: once it is decided about a version."""
@@ -101,6 +104,8 @@ def automated(spec: dg.AssetSpec) -> dg.AssetSpec:
     name = spec.key.to_user_string()
     if name in COSTLY:
         condition: When[dg.AssetKey] | None = TRAINING
+    elif name == "specificity_production":
+        condition = PLACED
     elif name in FOLLOWS_TRAINING:
         condition = RELEASE
     elif name == "report":

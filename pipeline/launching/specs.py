@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from ml.spec import (
     NETWORK_TITLES,
     RESULT_FILE,
@@ -21,9 +24,10 @@ from ml.spec import (
     TrainSpec,
 )
 from pipeline.config.settings import Settings
-from pipeline.dataset.manifest import DatasetManifest
-from pipeline.errors import ChildError
+from pipeline.dataset.manifest import DatasetManifest, content_hash
+from pipeline.errors import ChildError, TableError
 from pipeline.files import digest_of, sha256_of
+from pipeline.paths import Paths
 from pipeline.tracking.runs import tracking_spec
 
 Result = TypeVar("Result", TrainResult, CalibrateResult, RegisterResult, ExamResult)
@@ -34,6 +38,9 @@ CALIBRATION_CODE = "4"
 """Raised by hand when a change of `ml.specificity` should recalibrate on unchanged probabilities."""
 PACKAGING_CODE = "4"
 """Raised by hand when a change of `ml.serving.model` should register unchanged weights anew."""
+
+PLACE_COLUMNS = ("occurrence_key", "class_id", "side", "latitude", "longitude", "uncertainty_m", "day")
+"""Columns of `places.parquet` that decide a calibration."""
 
 DECIDING = {
     "backbone", "weights", "image_size", "processes", "batch_scale", "precision", "compile", "cuda_graph", "accumulate",
@@ -233,8 +240,25 @@ def calibrate_hash(
 
 def hash_of_calibration(settings: Settings, *, training: str) -> str:
     """The content version of everything that decides the calibration of the training with the hash `training`."""
-    specificity = settings.specificity.model_dump(mode="json")
-    return digest_of(CALIBRATION_CODE, training, specificity, settings.split.seed)
+    specificity, places = settings.specificity.model_dump(mode="json"), usable_places(settings.paths)
+    known = [] if places is None else [content_hash(places, columns=PLACE_COLUMNS)]
+    return digest_of(CALIBRATION_CODE, training, specificity, settings.split.seed, *known)
+
+
+def usable_places(paths: Paths) -> Path | None:
+    """`places.parquet`, where an occurrence of it has a place that counts; None: there is nothing to learn of places.
+
+    Raises:
+        TableError: the table is damaged.
+    """
+    table = paths.table("places")
+    if not table.exists():
+        return None
+    try:
+        latitudes = pq.read_table(table, columns=["latitude"])["latitude"]
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise TableError(f"cannot read {table}: {error}; materialise the asset places again") from error
+    return table if latitudes.null_count < len(latitudes) else None
 
 
 def calibrated(
@@ -294,6 +318,7 @@ def calibration_of(
         output=output,
         spec_hash=spec_hash,
         split=settings.paths.table("split"),
+        places=usable_places(settings.paths),
         **settings.specificity.model_dump(),
         seed=settings.split.seed,
         tracking=tracking,

@@ -28,6 +28,7 @@ from ml.spec import RANKS, RESULT_FILE, CalibrateSpec, RegisterResult, RegisterS
 from ml.specificity.stage import run as calibrate_run
 from ml.taxonomy import Floats, Taxonomy
 from pipeline.tracking.store import relocate
+from tests.ml.placed import write_places
 from tests.mlflow_stores import EXPERIMENT, empty_store
 
 QUIET = Reporter(lambda _: None)
@@ -138,11 +139,13 @@ def tracking_in(folder: Path, *, stage: str) -> TrackingSpec:
     return TrackingSpec(uri=uri, experiment=EXPERIMENT, parent_run_id=parent.info.run_id, stage=stage)
 
 
-def calibrate_spec(folder: Path, *, photos: int = 400, target: float = 0.9, embeddings: int = 0) -> CalibrateSpec:
+def calibrate_spec(
+    folder: Path, *, photos: int = 400, target: float = 0.9, embeddings: int = 0, places: bool = False
+) -> CalibrateSpec:
     """Predictions of a noisy classifier over the taxa of BIRDS, as training would leave them.
 
     `embeddings` is how many numbers the embedding of a photograph has, if it has one: about 1 in the direction of
-    its species, and noise in all others.
+    its species, and noise in all others. With `places` each species has a range and a season (`tests.ml.placed`).
     """
     generator = np.random.default_rng(5)
     labels = generator.integers(4, size=photos)
@@ -168,8 +171,11 @@ def calibrate_spec(folder: Path, *, photos: int = 400, target: float = 0.9, embe
         sums.add(torch.from_numpy(numbers[photos:]), torch.from_numpy(labels))
         prototypes = sums.means().write(folder / "prototypes.safetensors")
     pq.write_table(table, folder / "validation.parquet")
+    split, sites = write_places(folder, labels) if places else (None, None)
     return CalibrateSpec(
         prototypes=prototypes,
+        split=split,
+        places=sites,
         network="baseline",
         probabilities=folder / "p.npy",
         predictions=folder / "validation.parquet",
@@ -184,9 +190,12 @@ def calibrate_spec(folder: Path, *, photos: int = 400, target: float = 0.9, embe
     )
 
 
-def register_spec(folder: Path) -> RegisterSpec:
-    """A tiny random network over the taxa of BIRDS, calibrated, with all that a version carries."""
-    calibration = calibrate_spec(folder, embeddings=1280)
+def register_spec(folder: Path, *, places: bool = False) -> RegisterSpec:
+    """A tiny random network over the taxa of BIRDS, calibrated, with all that a version carries.
+
+    With `places` it knows a prior of place and season, and thresholds for all three cases.
+    """
+    calibration = calibrate_spec(folder, embeddings=1280, places=places)
     calibrate_run(calibration, reporter=QUIET)
     torch.manual_seed(3)
     spec = NetworkSpec(backbone="tf_efficientnet_lite0", image_size=64)
@@ -220,11 +229,11 @@ def register_spec(folder: Path) -> RegisterSpec:
 
 
 @functools.cache
-def release() -> tuple[RegisterSpec, RegisterResult]:
-    """One registered version for all tests of this process: making it takes seconds."""
+def release(*, places: bool = False) -> tuple[RegisterSpec, RegisterResult]:
+    """One registered version for all tests of this process: making it takes seconds; another one with `places`."""
     folder = Path(tempfile.mkdtemp(prefix="naturewatch-release-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    spec = register_spec(folder)
+    spec = register_spec(folder, places=places)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow's own, from logging a model
         return spec, register_run(spec, reporter=QUIET)

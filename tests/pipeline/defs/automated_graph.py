@@ -13,19 +13,23 @@ GRAPH = {
     "photo_index": ("ingest", []),
     "photos": ("ingest", ["photo_index"]),
     "species": ("dataset", ["photo_index", "photos"]),
+    "places": ("dataset", ["species"]),
     "manifest": ("dataset", ["species"]),
     "exam": ("dataset", ["manifest"]),
     "baseline": ("training", ["manifest"]),
     "production": ("release", ["manifest", "baseline"]),
-    "candidate": ("release", ["production", "manifest"]),
+    "specificity_production": ("release", ["production", "manifest", "places"]),
+    "candidate": ("release", ["production", "specificity_production", "manifest"]),
     "exam_answers": ("release", ["candidate", "exam"]),
     "champion": ("release", ["exam_answers"]),
     "report": ("release", ["photos", "manifest", "candidate", "exam_answers", "champion"]),
 }
 INGEST = ("photo_index", "photos")
-DATASET = {"species", "manifest", "exam"}
+DATASET = {"species", "places", "manifest", "exam"}
 REFRESH = GRAPH.keys() - {"baseline"}
-RELEASE = {"production", "candidate", "exam_answers", "champion", "report"}
+CALIBRATED = {"specificity_production", "candidate", "exam_answers", "champion", "report"}
+"""What follows a training, or places."""
+RELEASE = {"production", *CALIBRATED}
 
 
 class Pipeline:

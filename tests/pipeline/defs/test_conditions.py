@@ -10,7 +10,7 @@ from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
 from pipeline.definitions import defs
 from pipeline.defs.conditions import COSTLY, FOLLOWS_TRAINING
-from tests.pipeline.defs.automated_graph import DATASET, GRAPH, INGEST, REFRESH, RELEASE, Pipeline, finished
+from tests.pipeline.defs.automated_graph import CALIBRATED, DATASET, GRAPH, INGEST, REFRESH, RELEASE, Pipeline, finished
 
 
 @pytest.fixture
@@ -43,6 +43,18 @@ def test_a_dataset_that_comes_out_the_same_trains_nothing(pipeline: Pipeline) ->
     assert pipeline.requested() == DATASET
     pipeline.change("species")
     assert pipeline.run(*DATASET)
+    assert pipeline.requested() == set()
+
+
+def test_places_that_changed_alone_are_calibrated_and_train_nothing(pipeline: Pipeline) -> None:
+    pipeline.change("photo_index")
+    assert pipeline.run(*INGEST)
+    assert pipeline.requested() == DATASET
+    pipeline.change("species", "places")
+    assert pipeline.run(*DATASET)
+    assert pipeline.requested() == CALIBRATED
+    pipeline.change(*CALIBRATED)
+    assert pipeline.run(*CALIBRATED)
     assert pipeline.requested() == set()
 
 
