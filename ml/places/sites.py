@@ -7,7 +7,7 @@ from typing import Final, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from ml.choices import Case
+from ml.choices import Case as Case  # noqa: PLC0414 (used by everybody who asks about sites)
 from ml.taxonomy import Floats
 
 CASES: Final[tuple[Case, ...]] = ("neither", "place", "place_and_date")

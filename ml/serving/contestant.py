@@ -92,8 +92,8 @@ class Contestant:
         facts = {"latitude": where.latitude, "longitude": where.longitude, "uncertainty_m": where.uncertainty_m}
         return [
             {"case": case, **facts, "day": days[case]}
-            for case in self.answering.places
-            if case == "place" or where.day is not None
+            for case in self.answering.cases
+            if case == "place" or (case == "place_and_date" and where.day is not None)
         ]
 
     def answers(self, photographs: Sequence[Row], *, folder: Path) -> Iterator[list[Reply | None]]:
