@@ -52,6 +52,8 @@ class Facts:
     """The version in words: `NatureWatch naturewatch version 12`."""
     model_uri: str
     region: Region | None
+    place: tuple[float, float] | None
+    """Latitude and longitude that were said of it, in degrees."""
     stopped: str | None
     """Where the answer stops and why, in the model's words."""
     remarks: str
@@ -94,7 +96,8 @@ class Facts:
             kingdom_probability=_probability(lineage[0] if lineage else _first(answer)),
             common_name=answer.get("common_name") if taxon is not None and taxon["name"] == answer["taxon"] else None,
             model=model, model_uri=uri, region=None if region is None else region_of(region),
-            stopped=_stopped(answer), remarks="" if error is not None else _remarks(answer, taxon),
+            place=_place(answer), stopped=_stopped(answer),
+            remarks="" if error is not None else _remarks(answer, taxon),
             identity=_identity(answer, photos, uri, options),
         )  # fmt: skip
 
@@ -229,15 +232,30 @@ def _remarks(answer: Answer, taxon: Mapping[str, Any] | None) -> str:
         parts.append(f"threshold {answer['threshold']:g}")
     if (promise := answer.get("promise")) and promise.get("text"):
         parts.append(str(promise["text"]))
+    if (prior := answer.get("prior")) and prior.get("used"):
+        parts.append(str(prior["text"]))
     if within := answer.get("within"):
         parts.append("known to be within " + " or ".join(str(each) for each in within))
     parts += [str(warning["text"]) for warning in answer.get("warnings") or () if warning.get("text")]
     return "; ".join(parts)
 
 
+def _place(answer: Answer) -> tuple[float, float] | None:
+    place = (answer.get("prior") or {}).get("place")
+    if place is None:
+        return None
+    latitude, longitude = (float(degrees) for degrees in place)
+    if not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
+        raise ValueError(f"{place} is no place")
+    return latitude, longitude
+
+
 def _identity(answer: Answer, photos: tuple[str, ...], uri: str, options: ExportOptions) -> str:
     occurrences = [options.occurrences.get(photo, photo) for photo in photos]
     asked = [answer.get(name) for name in ("target", "threshold", "within", "renormalise", "region", "taxon_key")]
+    prior = answer.get("prior") or {}
+    if prior.get("used"):
+        asked += [prior["place"], prior["day"]]
     return _urn(repr([uri, occurrences, *asked]))
 
 

@@ -17,7 +17,8 @@ _DWC: Final = "http://rs.tdwg.org/dwc/terms/"
 TERMS: Final[dict[str, str]] = {
     name: _DWC + name
     for name in (
-        "identificationID", "occurrenceID", "associatedMedia", "verbatimIdentification", "scientificName", "taxonRank",
+        "identificationID", "occurrenceID", "associatedMedia", "eventDate", "decimalLatitude", "decimalLongitude",
+        "geodeticDatum", "verbatimIdentification", "scientificName", "taxonRank",
         "taxonID", "vernacularName", *RANKS[:-1], "specificEpithet", "identifiedBy", "identifiedByID",
         "dateIdentified", "identificationVerificationStatus", "identificationReferences", "identificationRemarks",
     )
@@ -61,10 +62,21 @@ def _fill(answers: Iterable[Answer], stream: IO[str], beside: IO[str], options: 
         occurrence = next((options.occurrences[photo] for photo in facts.photos if photo in options.occurrences), None)
         if facts.answered:
             row = {"identificationID": distinct(facts.identity), "occurrenceID": occurrence, "associatedMedia": media}
-            table.add(row | _row(facts, options))
+            table.add(row | _where(facts, options) | _row(facts, options))
         else:
             others.add({"associatedMedia": media, "occurrenceID": occurrence, "reason": facts.why_unanswered})
     return table, others
+
+
+def _where(facts: Facts, options: ExportOptions) -> dict[str, str | None]:
+    """When the photographs were taken, as far as the caller knows, and the place that counted for the answer."""
+    latitude, longitude = (None, None) if facts.place is None else (f"{degrees:.6f}" for degrees in facts.place)
+    return {
+        "eventDate": next((options.captured[photo] for photo in facts.photos if photo in options.captured), None),
+        "decimalLatitude": latitude,
+        "decimalLongitude": longitude,
+        "geodeticDatum": None if facts.place is None else "EPSG:4326",
+    }
 
 
 def _row(facts: Facts, options: ExportOptions) -> dict[str, str | None]:

@@ -51,6 +51,33 @@ class Thresholds(Shape):
     promises: list[list[str]] = Field(description="K x G; what is promised of whole photographs of any taxon.")
 
 
+class Places(Shape):
+    """What the version knows of places and seasons."""
+
+    cases: list[str] = Field(description="What can be known beside a photograph: neither, place, place_and_date.")
+    occurrences: int = Field(description="Of training photographs, whose places and days it has learnt.")
+    bounds: list[float] | None = Field(
+        description="West, south, east, north, around the occurrences. Where east is less than west, the 180th "
+        "meridian lies between them.",
+        min_length=4, max_length=4,
+    )  # fmt: skip
+    thresholds: dict[str, Thresholds] = Field(description="The table of each case with a place.")
+
+
+class PlaceRead(Shape):
+    """The place that a text names, or why it names none."""
+
+    place: list[float] | None = Field(min_length=2, max_length=2, description="Latitude and longitude, WGS 84.")
+    problem: str | None = Field(description="What to write instead.")
+
+
+class Occurrences(Shape):
+    """How many occurrences lie in each cell of a grid of latitude and longitude."""
+
+    degrees: float = Field(description="Side of a cell.")
+    cells: list[list[float]] = Field(description="Southern and western edge of each, and the number.")
+
+
 class Watched(Shape):
     """A taxon that raises an alarm."""
 
@@ -79,6 +106,7 @@ class Model(Shape):
     classes: int
     ranks: list[str]
     novelty: bool
+    places: Places | None = Field(description="Null where the version knows no places.")
     watch: list[Watched]
     formats: list[str]
     limits: RequestLimits
@@ -100,6 +128,16 @@ class QuestionFields(BaseModel):
     )
     embedding: bool | None = Field(default=None, description="Whether to answer with the embedding, too.")
     watch: list[str] | None = Field(default=None, description="Taxa to keep an eye on, as TAXON or TAXON=PROBABILITY.")
+    place: list[float] | None = Field(
+        default=None, min_length=2, max_length=2, description="Latitude and longitude where they were taken, WGS 84."
+    )
+    uncertainty_m: float | None = Field(
+        default=None, gt=0, description="Radius around the place, in metres, that holds the true one."
+    )
+    date: str | None = Field(default=None, description="When they were taken, in ISO 8601.")
+    exif: bool | None = Field(
+        default=None, description="Whether each photograph's own place and date count, where nothing else is said."
+    )
 
 
 class FoundTaxon(Shape):
@@ -122,6 +160,35 @@ class Taxon(Shape):
     common_name: str | None
     gbif: str | None = Field(description="The address of its page at GBIF.")
     probability: float
+
+
+class TopTaxon(Taxon):
+    """A species that is likely."""
+
+    probability_alone: float | None = Field(default=None, description="By the photograph alone.")
+
+
+class Alone(Shape):
+    """What a photograph alone would have been answered."""
+
+    taxon: str
+    rank: str
+    probability: float
+    common_name: str | None
+
+
+class Prior(Shape):
+    """What place and season did to an answer."""
+
+    case: str = Field(description="What was known and counts: neither, place, place_and_date.")
+    used: bool
+    place: list[float] | None = Field(description="Latitude and longitude.")
+    day: int | None = Field(description="Of the year, from 1 to 366; 29 February is 60 in every year.")
+    nearest_km: float | None = Field(description="From the place to the nearest occurrence.")
+    text: str = Field(description="What place and season did, or why they did nothing.")
+    alone: Alone
+    changed: bool = Field(description="Whether the photograph alone would have been answered otherwise.")
+    occurrences: int = Field(description="Of the answered taxon, among the nearest to the place.")
 
 
 class Candidate(Taxon):
@@ -193,7 +260,8 @@ class Answer(Shape):
     path: list[Candidate]
     stop: Stop
     promise: Promise
-    top: list[Taxon]
+    top: list[TopTaxon]
+    prior: Prior | None = Field(default=None, description="Null where the version knows no places.")
     watch: list[Alarm]
     novelty: Novelty | None
     warnings: list[Warned]

@@ -14,7 +14,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from ml.page import export_api, page_api, plantnet
+from ml.page import export_api, page_api, place_api, plantnet
 from ml.page.answer_queue import AnswerQueue
 from ml.page.api_shapes import ExportRequest
 from ml.page.following import Follower
@@ -73,7 +73,7 @@ def create_app(settings: PageSettings, *, follower: Follower | None = None) -> F
     if settings.origins:
         app.add_middleware(CORSMiddleware, allow_origins=sorted(settings.origins), allow_methods=["GET", "POST"])
     app.add_middleware(Guard, settings=settings, traffic=traffic)
-    for routes in (page_api, export_api, plantnet):
+    for routes in (page_api, place_api, export_api, plantnet):
         app.include_router(routes.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
 

@@ -15,11 +15,12 @@ from ml.page.served_model import ServedModel
 from ml.page.shared import Shared, shared
 from ml.page.uploads import Form, uploaded
 from ml.page.view_pictures import view_pictures
+from ml.serving.cases import CalibratedCase
 from ml.serving.question import Question, QuestionError
 from ml.serving.versions import shown
 from ml.spec import RANKS
 from ml.specificity.operating_points import DECIMALS
-from ml.taxonomy import TaxonError
+from ml.taxonomy import TaxonError, Taxonomy
 
 router = APIRouter()
 Server = Annotated[Shared, Depends(shared)]
@@ -70,30 +71,18 @@ async def describe(server: Server) -> api_shapes.Model:
 
 def _described(model: ServedModel, server: Shared) -> dict[str, Any]:
     answering, settings = model.identification.answering, server.settings
-    limits = settings.limits
-    taxonomy, table = answering.taxonomy, answering.thresholds
-    groups = [{"name": taxonomy.name[node], "taxon_key": taxonomy.taxon_key[node]} for node in table.groups.tolist()]
-    targets, thresholds = table.targets.tolist(), np.round(table.thresholds, DECIMALS).tolist()
-    promised = [
-        [
-            answering.promises.of(target, group, threshold=threshold, within="", region=False)["text"]
-            for group, threshold in enumerate(row)
-        ]
-        for target, row in zip(targets, thresholds, strict=True)
-    ]
+    limits, taxonomy = settings.limits, answering.taxonomy
+    tables = {case: _tabulated(own, taxonomy) for case, own in answering.cases.items()}
+    alone = tables.pop("neither")
     return {
         **model.model,
         "dataset_version": model.dataset_version,
         "card": model.card,
         "target": answering.calibration.target,
-        "thresholds": {
-            "rule": table.rule,
-            "targets": targets,
-            "groups": groups,
-            "thresholds": thresholds,
-            "reachable": table.reachable.tolist(),
-            "promises": promised,
-        },
+        "thresholds": alone,
+        "places": {"cases": list(answering.cases), **model.places, "thresholds": tables}
+        if tables and model.places
+        else None,
         "classes": taxonomy.class_count,
         "ranks": list(RANKS),
         "novelty": answering.novelty is not None,
@@ -106,6 +95,28 @@ def _described(model: ServedModel, server: Shared) -> dict[str, Any]:
             "pixels": limits.pixels,
         },
         "report": "/report" if settings.report is not None and settings.report.is_file() else None,
+    }
+
+
+def _tabulated(case: CalibratedCase, taxonomy: Taxonomy) -> dict[str, Any]:
+    """The table of one case, with what is promised at each of its targets."""
+    table = case.thresholds
+    targets, thresholds = table.targets.tolist(), np.round(table.thresholds, DECIMALS).tolist()
+    return {
+        "rule": table.rule,
+        "targets": targets,
+        "groups": [
+            {"name": taxonomy.name[node], "taxon_key": taxonomy.taxon_key[node]} for node in table.groups.tolist()
+        ],
+        "thresholds": thresholds,
+        "reachable": table.reachable.tolist(),
+        "promises": [
+            [
+                case.promises.of(target, group, threshold=threshold, within="", region=False)["text"]
+                for group, threshold in enumerate(row)
+            ]
+            for target, row in zip(targets, thresholds, strict=True)
+        ],
     }
 
 

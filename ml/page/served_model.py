@@ -4,10 +4,12 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 from ml.errors import PhotoError
+from ml.page.occurrence_cells import bounds_of, occurrence_cells
 from ml.page.taxon_search import TaxonSearch
 from ml.serving.answering import Answering, Plan
 from ml.serving.batch import Batch, Seen
@@ -68,6 +70,20 @@ class ServedModel:
     def model(self) -> dict[str, str]:
         """Which model answers."""
         return {"name": self.identification.version.name, "version": self.number}
+
+    @cached_property
+    def places(self) -> dict[str, Any] | None:
+        """How many occurrences the version has learnt the places of, and the bounds around them; None without."""
+        prior = self.identification.answering.prior
+        if prior is None:
+            return None
+        return {"occurrences": len(prior.records.class_id), "bounds": bounds_of(prior.records)}
+
+    @cached_property
+    def cells(self) -> dict[str, Any] | None:
+        """Where they lie (`ml.page.occurrence_cells`); None without."""
+        prior = self.identification.answering.prior
+        return None if prior is None else occurrence_cells(prior.records)
 
     def plan(self, question: Question) -> Plan:
         """What a question means for this version.

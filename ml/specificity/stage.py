@@ -54,6 +54,8 @@ def run(spec: CalibrateSpec, *, reporter: Reporter) -> CalibrateResult:
         reporter.info(f"calibration {spec.spec_hash} is done already: {spec.output}")
         return earlier
     spec.output.mkdir(parents=True, exist_ok=True)
+    # A folder whose curve is of this specification must not have the result of another one.
+    (spec.output / RESULT_FILE).unlink(missing_ok=True)
     taxonomy = Taxonomy.read(spec.taxonomy)
     data = read_predictions(spec, taxonomy=taxonomy)
     with run_of(spec) as tracked:

@@ -18,7 +18,7 @@ from pipeline.files import digest_of, sha256_of
 from pipeline.pages.dataset_page import show_accuracy
 from pipeline.tracking.runs import comparison_run, dataset_run
 
-DATASET = ["taxonomy", "split", "manifest"]
+DATASET = ["taxonomy", "split", "places", "manifest"]
 """What every calibration reads of the dataset."""
 COMPARED = [*NETWORKS, *(f"specificity_{name}" for name in NETWORKS)]
 """The networks that identify species, and their calibrations."""

@@ -100,10 +100,11 @@ def calibrate_network(
 
 
 def calibration_version(results: Sequence[CalibrateResult]) -> str:
-    """The data version of calibrations: their numbers and reports."""
+    """The data version of calibrations: their numbers and reports, and what they know of places."""
     reports = [each.report.read_text(encoding="utf-8") for each in results]
     numbers = [each.model_dump(include=NUMBERS, mode="json") for each in results]
-    return digest_of(numbers, reports)
+    priors = [sha256_of(each.place_prior) for each in results if each.place_prior is not None]
+    return digest_of(numbers, reports, *priors)
 
 
 def run_stage(
@@ -200,9 +201,29 @@ def calibration_metadata(settings: Settings, results: Sequence[CalibrateResult])
         "MLflow run": run_link(settings, first.mlflow_run_id),
         **_by_seed(settings, seeds),
         "operating points": records_table(points, none=""),
+        **_cases(first),
         **pictures(settings, first.mlflow_run_id, first.figures),
         "path": dg.MetadataValue.path(str(first.report.parent)),
     }
+
+
+def _cases(calibration: CalibrateResult) -> dict[str, Metadata]:
+    """What places and dates are worth, where the dataset has enough of them."""
+    titles = {
+        "neither": "the photograph alone", "place": "with its place", "place_and_date": "with its place and date"
+    }  # fmt: skip
+    rows = [
+        {
+            "answered by": titles[case.case],
+            "right": f"{percent(case.accuracy)} ({between(case.accuracy_low, case.accuracy_high)})",
+            "mean depth": f"{case.depth:.2f}",
+            "no answer": percent(case.abstention),
+            "best species right": percent(case.top1),
+            "photographs": str(case.photos),
+        }
+        for case in calibration.compared_cases
+    ]
+    return {"place and season": records_table(rows, none="")} if rows else {}
 
 
 def _by_seed(settings: Settings, numbers: Sequence[Mapping[str, float]]) -> dict[str, Metadata]:

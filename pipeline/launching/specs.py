@@ -4,9 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from ml.spec import (
     NETWORK_TITLES,
     RESULT_FILE,
@@ -24,10 +21,10 @@ from ml.spec import (
     TrainSpec,
 )
 from pipeline.config.settings import Settings
-from pipeline.dataset.manifest import DatasetManifest, content_hash
-from pipeline.errors import ChildError, TableError
+from pipeline.dataset.manifest import DatasetManifest
+from pipeline.errors import ChildError
 from pipeline.files import digest_of, sha256_of
-from pipeline.paths import Paths
+from pipeline.launching.calibration_inputs import places_hash, usable_places
 from pipeline.tracking.runs import tracking_spec
 
 Result = TypeVar("Result", TrainResult, CalibrateResult, RegisterResult, ExamResult)
@@ -38,9 +35,6 @@ CALIBRATION_CODE = "4"
 """Raised by hand when a change of `ml.specificity` should recalibrate on unchanged probabilities."""
 PACKAGING_CODE = "4"
 """Raised by hand when a change of `ml.serving.model` should register unchanged weights anew."""
-
-PLACE_COLUMNS = ("occurrence_key", "class_id", "side", "latitude", "longitude", "uncertainty_m", "day")
-"""Columns of `places.parquet` that decide a calibration."""
 
 DECIDING = {
     "backbone", "weights", "image_size", "processes", "batch_scale", "precision", "compile", "cuda_graph", "accumulate",
@@ -239,26 +233,13 @@ def calibrate_hash(
 
 
 def hash_of_calibration(settings: Settings, *, training: str) -> str:
-    """The content version of everything that decides the calibration of the training with the hash `training`."""
-    specificity, places = settings.specificity.model_dump(mode="json"), usable_places(settings.paths)
-    known = [] if places is None else [content_hash(places, columns=PLACE_COLUMNS)]
-    return digest_of(CALIBRATION_CODE, training, specificity, settings.split.seed, *known)
+    """The content version of what decides how the training with the hash `training` answers by photographs alone.
 
-
-def usable_places(paths: Paths) -> Path | None:
-    """`places.parquet`, where an occurrence of it has a place that counts; None: there is nothing to learn of places.
-
-    Raises:
-        TableError: the table is damaged.
+    It names the folder of the calibration. Places, which decide the cases that know more, are in the hash of its
+    specification (`calibration_of`): where only they change, what compares networks by their photographs stays valid.
     """
-    table = paths.table("places")
-    if not table.exists():
-        return None
-    try:
-        latitudes = pq.read_table(table, columns=["latitude"])["latitude"]
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise TableError(f"cannot read {table}: {error}; materialise the asset places again") from error
-    return table if latitudes.null_count < len(latitudes) else None
+    specificity = settings.specificity.model_dump(mode="json")
+    return digest_of(CALIBRATION_CODE, training, specificity, settings.split.seed)
 
 
 def calibrated(
@@ -308,7 +289,19 @@ def calibration_of(
     output: Path,
     tracking: TrackingSpec,
 ) -> CalibrateSpec:
-    """The specification of the calibration of a finished training on the present dataset."""
+    """The specification of the calibration of a finished training on the present dataset.
+
+    Args:
+        settings: The configuration.
+        result: The training.
+        network: What was trained.
+        spec_hash: As `hash_of_calibration`; where there are usable places, theirs is added.
+        output: The folder of its files.
+        tracking: Where its run belongs.
+    """
+    places = usable_places(settings.paths)
+    if places is not None:
+        spec_hash = digest_of(spec_hash, places_hash(places))
     return CalibrateSpec(
         network=network,
         probabilities=result.probabilities,
@@ -318,7 +311,7 @@ def calibration_of(
         output=output,
         spec_hash=spec_hash,
         split=settings.paths.table("split"),
-        places=usable_places(settings.paths),
+        places=places,
         **settings.specificity.model_dump(),
         seed=settings.split.seed,
         tracking=tracking,

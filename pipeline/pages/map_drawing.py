@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from ml.coastline import Coastline, Line, coastline
 from ml.palette import DPI, GRID, INK, MUTED, POINTS, SMALL, WIDTH
-from pipeline.pages.coastline import Coastline, Line, coastline
 from pipeline.pages.figures import chart_of, figure_saying, log_ticks
 
 if TYPE_CHECKING:

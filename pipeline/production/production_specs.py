@@ -21,6 +21,7 @@ from pipeline.dataset.manifest import DatasetManifest, content_hash
 from pipeline.errors import ChildError
 from pipeline.files import atomic_path, digest_of, work_folder
 from pipeline.history.class_maps import build_class_map, kept_tree
+from pipeline.launching.calibration_inputs import identity_of
 from pipeline.launching.specs import (
     bare_spec,
     calibration_of,
@@ -129,9 +130,12 @@ def is_trained(spec: TrainSpec) -> bool:
 
 
 def is_calibrated(spec: CalibrateSpec) -> bool:
-    """Whether a calibration has come to its end and can be read, so that no process need be started for it."""
+    """Whether a calibration has come to its end, with the places that are known now, and can be read.
+
+    No process need be started for it then.
+    """
     try:
-        return result_of(CalibrateResult, spec.output / RESULT_FILE).curve.is_file()
+        return identity_of(result_of(CalibrateResult, spec.output / RESULT_FILE)) == spec.spec_hash
     except ChildError:
         return False
 

@@ -12,7 +12,8 @@ from pipeline.dataset.manifest import DatasetManifest
 from pipeline.dataset.registration import Registration
 from pipeline.errors import TableError
 from pipeline.files import sha256_of, write_bytes
-from pipeline.launching.specs import hash_of_calibration, register_spec
+from pipeline.launching.calibration_inputs import identity_of
+from pipeline.launching.specs import register_spec
 from pipeline.production.production_specs import calibration_folder, production_calibration
 from pipeline.production.record import Production
 from pipeline.registry.card_facts import card_facts
@@ -55,7 +56,7 @@ def candidate_spec(
         manifest,
         training=result,
         network=production.network,
-        calibration_hash=hash_of_calibration(settings, training=production.spec_hash),
+        calibration_hash=identity_of(calibration),
         specificity=folder_of_calibration / RESULT_FILE,
         model_card=write_bytes(folder / "model_card.md", with_header(model_card(facts), facts).encode()),
         model_page=write_bytes(folder / "model_card.html", card_page(facts).encode()),

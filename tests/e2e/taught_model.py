@@ -39,9 +39,12 @@ def photograph(*colours: str, form: str = "JPEG", size: tuple[int, int] = (160, 
     return stream.getvalue()
 
 
-def taught(folder: Path) -> RegisterSpec:
-    """Register a version whose last layer was solved for `TAUGHT`; it is the champion."""
-    spec = register_spec(folder)
+def taught(folder: Path, *, places: bool = False) -> RegisterSpec:
+    """Register a version whose last layer was solved for `TAUGHT`; it is the champion.
+
+    With `places` each species has a range and a season (`tests.ml.placed`).
+    """
+    spec = register_spec(folder, places=places)
     weights = load_file(spec.weights)
     classifier = Classifier({"network": str(spec.network), "weights": str(spec.weights)})
     looks = classifier.look([classifier.views(photograph(colour)) for colour in TAUGHT])

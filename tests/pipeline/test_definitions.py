@@ -61,10 +61,10 @@ PARENTS = {
     "multi_view": DATASET,
     "genus_stage": DATASET | {"genus_photos"},
     "knowledge_transfer": DATASET | {"genus_stage"},
-    **{f"specificity_{name}": {"taxonomy", "split", "manifest", name} for name in COMPARED},
+    **{f"specificity_{name}": {"taxonomy", "split", "places", "manifest", name} for name in COMPARED},
     "comparison": {"split", "manifest"} | COMPARED | CALIBRATIONS,
     "production": DATASET | {"clean_occurrences", "class_map", "genus_photos", "comparison"} | COMPARED | CALIBRATIONS,
-    "specificity_production": {"taxonomy", "split", "manifest", "production"},
+    "specificity_production": {"taxonomy", "split", "places", "manifest", "production"},
     "candidate": {"taxonomy", "split", "attribution", "manifest", "production", "specificity_production"},
     "exam_answers": {"photos", "taxonomy", "exam", "manifest", "candidate"},
     "champion": {"candidate", "exam_answers"},
@@ -90,7 +90,7 @@ OBSERVED = {"gbif_records"}
 """What is watched and not made; shown in the group ingest."""
 RESEARCHED = NETWORKS | CALIBRATIONS | {"comparison"}
 """What a refresh does without."""
-BESIDE = {"dataset_page", "places", "report"}
+BESIDE = {"dataset_page", "report"}
 """Assets that nothing waits for; `report` shows all that went before it, `suspects` among it."""
 
 

@@ -8,15 +8,25 @@ import { apart, percent, times } from "./dom.js";
 // The server compares numbers rounded like this (`ml.specificity.operating_points.DECIMALS`).
 const rounded = number => Math.round(number * 1e12) / 1e12;
 
-// The targets that can be promised to some photographs, and what the version was calibrated for; rising.
-export const targets = model => {
-  const { targets: all, reachable } = model.thresholds;
-  const usual = all[position(model, model.target)];
-  return all.filter((target, row) => reachable[row].some(Boolean) || target === usual);
+// What was known beside the photograph when the answer was chosen: `neither`, `place` or `place_and_date`.
+export const caseOf = answer => answer.prior?.case ?? "neither";
+export const CASES = { neither: "Photograph alone", place: "Place only", place_and_date: "Place and date" };
+
+// The table of thresholds of a case.
+const tableOf = (model, which) => model.places?.thresholds[which] ?? model.thresholds;
+
+// The targets that can be promised to some photographs of these cases, and what the version was calibrated for; rising.
+export const targets = (model, cases = new Set(["neither"])) => {
+  const all = new Set([model.thresholds.targets[position(model.thresholds, model.target)]]);
+  for (const which of cases) {
+    const { targets: tabulated, reachable } = tableOf(model, which);
+    tabulated.forEach((target, row) => { if (reachable[row].some(Boolean)) all.add(target); });
+  }
+  return [...all].sort((one, other) => one - other);
 };
 
 // The row of the lowest tabulated target that is at least `target`.
-export const position = ({ thresholds: { targets: all } }, target) => {
+export const position = ({ targets: all }, target) => {
   const row = all.findIndex(each => rounded(each) >= rounded(target));
   return row < 0 ? all.length - 1 : row;
 };
@@ -25,9 +35,9 @@ export const position = ({ thresholds: { targets: all } }, target) => {
 // very answer that the server gave.
 export const decide = (answer, target, model) => {
   // An answer to several photographs has a table of its own.
-  const row = position(answer.thresholds ? answer : model, target);
-  const [threshold, reachable] = answer.thresholds ? [answer.thresholds.thresholds[row], answer.thresholds.reachable[row]]
-    : [model.thresholds.thresholds[row][answer.group], model.thresholds.reachable[row][answer.group]];
+  const table = answer.thresholds ?? tableOf(model, caseOf(answer)), row = position(table, target);
+  const [threshold, reachable] = answer.thresholds ? [table.thresholds[row], table.reachable[row]]
+    : [table.thresholds[row][answer.group], table.reachable[row][answer.group]];
   const depth = answer.path.filter(step => rounded(step.score) >= rounded(threshold)).length;
   return {
     taxon: depth ? answer.path[depth - 1] : null,
@@ -35,8 +45,8 @@ export const decide = (answer, target, model) => {
     next: answer.path[depth] ?? null,
     threshold,
     reachable,
-    promise: answer.thresholds ? null : model.thresholds.promises[row][answer.group],
-    asServed: answer.target !== null && position(answer.thresholds ? answer : model, answer.target) === row,
+    promise: answer.thresholds ? null : table.promises[row][answer.group],
+    asServed: answer.target !== null && position(table, answer.target) === row,
   };
 };
 
@@ -65,7 +75,13 @@ export const promised = (answer, decided, target, region) => {
   return decided.promise ?? `right ${times(target)} at this setting`;
 };
 
+// What place and season did to the answer, or why they did nothing; null where the version knows no places.
+export const effect = (answer, decided) => {
+  if (!answer.prior) return null;
+  return answer.prior.used && !decided.asServed ? "what they did to the probabilities is shown below" : answer.prior.text;
+};
+
 export const alarms = answer => (answer.watch ?? []).filter(taxon => taxon.alarm);
 
-// Warnings in words: those that the server gave, without the alarms, which are shown apart.
-export const warnings = answer => (answer.warnings ?? []).filter(warning => warning.kind !== "watch");
+// Warnings in words: those that the server gave, without the alarms and what place and season did, which are shown apart.
+export const warnings = answer => (answer.warnings ?? []).filter(({ kind }) => kind !== "watch" && !(kind === "place" && answer.prior));

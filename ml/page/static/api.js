@@ -44,6 +44,9 @@ const form = fields => {
 
 export const model = () => json("/api/model");
 export const taxa = (query, signal) => json(`/api/taxa?${new URLSearchParams({ query, limit: 10 })}`, { signal });
+export const place = text => json(`/api/place?${new URLSearchParams({ text })}`);
+export const occurrences = () => json("/api/occurrences");
+export const coastline = () => json("/coastline.json");
 export const examples = key => json(`/api/examples?${new URLSearchParams({ taxon_key: key })}`);
 
 // {model, answers}: one answer or error per file, or one for all of them `together`.

@@ -11,19 +11,31 @@ export class Asking {
   #chunk = [];
   #ending = null;
 
-  // `question` gives what is asked of an item; `limits` what a request may hold; `changed` is told of each item.
-  constructor({ question, limits, changed, answeredBy }) {
-    Object.assign(this, { question, limits, changed, answeredBy });
+  // `question` gives what is asked of an item; `version` whose answers still count; `limits` what a request may hold;
+  // `changed` is told of each item.
+  constructor({ question, version, limits, changed, answeredBy }) {
+    Object.assign(this, { question, version, limits, changed, answeredBy });
   }
 
   get busy() { return this.#ending !== null; }
 
-  // Ask about these items, after those that wait.
+  // Ask about these items, after those that wait. What the version has answered before is not asked again: a switch
+  // goes back and forth without a request.
   add(items) {
-    for (const item of items) Object.assign(item, { state: "waiting" });
-    this.#queue.push(...items.filter(item => !this.#queue.includes(item)));
-    if (!this.busy) this.#run();
+    const open = [];
+    for (const item of items) {
+      const answer = item.known.get(this.#key(this.#asked(item)));
+      if (answer) Object.assign(item, { answer, error: null, state: "answered" });
+      else open.push(Object.assign(item, { state: "waiting" }));
+    }
+    this.#queue.push(...open.filter(item => !this.#queue.includes(item)));
+    if (open.length < items.length) this.changed(items.filter(item => !open.includes(item)));
+    if (open.length && !this.busy) this.#run();
   }
+
+  #asked(item) { return JSON.stringify(this.question(item)); }
+
+  #key(asked) { return `${this.version()} ${asked}`; }
 
   // Forget what waits and what is being asked. Answers that have come stay.
   stop() {
@@ -69,12 +81,17 @@ export class Asking {
   }
 
   async #ask(chunk, signal) {
+    // A region may be marked meanwhile.
+    const asked = chunk.map(item => this.#asked(item));
     try {
       const files = chunk.flatMap(item => item.files), together = files.length > chunk.length;
       const { model, answers } = await identify(files, { question: this.question(chunk[0]), together, signal });
       await this.answeredBy(model);
       if (signal.aborted) return;
-      chunk.forEach((item, position) => this.#answered(item, answers[position]));
+      chunk.forEach((item, position) => {
+        this.#answered(item, answers[position]);
+        if (item.answer) item.known.set(this.#key(asked[position]), item.answer);
+      });
     } catch (error) {
       if (signal.aborted) return;
       // One photograph that is refused must not take the others with it.

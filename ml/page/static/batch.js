@@ -1,6 +1,6 @@
 // Many photographs: a table that sorts and filters. A row opens its photograph.
 
-import { alarms, decide, warnings } from "./answer.js";
+import { alarms, CASES, caseOf, decide, warnings } from "./answer.js";
 import { byId, make, percent, scientific, sentence } from "./dom.js";
 
 const compare = new Intl.Collator("en", { numeric: true }).compare;
@@ -24,12 +24,13 @@ const said = ({ item, decided }) => {
     decided.taxon ? scientific(decided.taxon) : make("span", { text: "Not sure" }),
     make("span", { class: "muted small", text: decided.taxon ? ` ${decided.taxon.common_name ?? ""}` : "" }),
     make("span", { class: "narrow muted small", text: decided.taxon?.rank ?? "" }),
+    item.answer.prior && make("span", { class: "muted small with", text: CASES[caseOf(item.answer)] }),
     alarms(item.answer).map(taxon => make("span", { class: "flag alarm-flag", text: `! Alarm: ${taxon.name}` })),
     warnings(item.answer).map(warning => make("span", { class: "flag", title: warning.text, text: WARNINGS[warning.kind] ?? "warning" })),
   ];
 };
 const STATES = { asking: "Looking …", waiting: "Waiting", stopped: "Not asked: stopped" };
-const WARNINGS = { novelty: "unlike anything learnt", within: "contradicts what you said", joint: "see its warning" };
+const WARNINGS = { novelty: "unlike anything learnt", within: "contradicts what you said", joint: "see its warning", place: "place not used" };
 
 const line = (row, open) => {
   const { item, decided } = row;

@@ -1,6 +1,6 @@
 // One photograph: what the network sees of it, the answer with its reason, and what else it could be.
 
-import { alarms, decide, named, promised, stopped, warnings } from "./answer.js";
+import { alarms, CASES, caseOf, decide, effect, named, promised, stopped, warnings } from "./answer.js";
 import * as api from "./api.js";
 import { bar, link, make, percent, scientific, sentence } from "./dom.js";
 import { exampleFigures } from "./examples.js";
@@ -38,6 +38,11 @@ const alarmBox = answer => alarms(answer).map(taxon => make("div", { class: "ala
     make("p", {}, `It is on the watch list (${taxon.lineage}). Probability ${percent(taxon.probability)}; `
       + `the alarm is raised from ${percent(taxon.threshold)}${taxon.basis === "asked" ? ", which was not calibrated" : ""}.`))));
 
+// With what beside the photograph this was answered, and what that did.
+const beside = (answer, decided) => answer.prior && make("p", { class: "beside" },
+  make("span", { class: "case", "data-case": caseOf(answer), text: CASES[caseOf(answer)] }), " ",
+  sentence(effect(answer, decided)));
+
 // The part that moves with the slider.
 const verdict = (answer, target, model, region) => {
   const decided = decide(answer, target, model), { taxon, depth } = decided;
@@ -48,6 +53,7 @@ const verdict = (answer, target, model, region) => {
     make("h2", { id: "answer-title", tabindex: -1 },
       taxon ? [scientific(taxon), " ", make("span", { class: "figure", text: percent(taxon.probability) })] : "Not sure"),
     taxon?.common_name && make("p", { class: "common", text: taxon.common_name }),
+    beside(answer, decided),
     make("p", { class: "promise" }, promise(promised(answer, decided, target, region))),
     make("p", { class: "stop" }, sentence(stopped(answer, decided)), " ", address && link("GBIF", address, `${taxon.name} at GBIF`)),
     make("h3", { text: "From kingdom to species" }),
@@ -61,6 +67,10 @@ const verdict = (answer, target, model, region) => {
   ].filter(Boolean);
 };
 
+// What the photograph alone said of a species.
+const before = taxon => make("div", { class: "before" }, bar(taxon.probability_alone),
+  make("p", { class: "muted small" }, `Photograph alone: ${percent(taxon.probability_alone)}`));
+
 const possible = (answer, draws) => make("section", { class: "card", "aria-labelledby": "possible-title" },
   make("h3", { id: "possible-title", text: "The likeliest species" }),
   make("ol", { class: "species", role: "list" }, answer.top.map(taxon => {
@@ -70,6 +80,7 @@ const possible = (answer, draws) => make("section", { class: "card", "aria-label
       make("div", { class: "species-name" }, make("strong", {}, scientific(taxon)),
         make("span", { class: "share", text: percent(taxon.probability) })),
       bar(taxon.probability),
+      answer.prior?.used && before(taxon),
       make("p", { class: "muted small" }, taxon.common_name, taxon.common_name && taxon.gbif && " · ",
         link("GBIF", taxon.gbif, `${taxon.name} at GBIF`)),
       pictures);

@@ -1,6 +1,6 @@
 // The page: what it holds (photographs, question, target, models) and which part shows it.
 
-import { alarms, decide, position, targets } from "./answer.js";
+import { alarms, caseOf, decide, position, targets } from "./answer.js";
 import * as about from "./about.js";
 import * as api from "./api.js";
 import { Asking } from "./asking.js";
@@ -8,6 +8,7 @@ import { batchTable } from "./batch.js";
 import { drawDetail, spoken } from "./detail.js";
 import { byId, make, notice, say, times, withdraw } from "./dom.js";
 import { takeIn } from "./intake.js";
+import { placePanel } from "./place_panel.js";
 import { taxonField } from "./taxon_field.js";
 
 const FORMATS = {
@@ -15,7 +16,7 @@ const FORMATS = {
   timelapse: "Timelapse JSON",
 };
 const models = new Map();
-let model = null, photos = [], items = [], target = null, prior = [], watch = [], detail = null, counter = 0, told = null;
+let model = null, photos = [], items = [], wanted = null, target = null, prior = [], watch = [], detail = null, counter = 0, told = null;
 const key = ({ name, version }) => `${name}/${version}`;
 const modelOf = answer => models.get(key(answer.model)) ?? model;
 
@@ -23,13 +24,23 @@ const readModel = async () => {
   model = await api.model();
   models.set(key(model), model);
   about.describe(model);
-  target ??= model.thresholds.targets[position(model, model.target)];
-  const steps = targets(model), slider = byId("target");
+  place.of(model.places);
+  wanted ??= model.thresholds.targets[position(model.thresholds, model.target)];
+  fitSlider();
+};
+
+// The slider offers what can be promised in the cases that the shown answers are of.
+let steps = [];
+const fitSlider = () => {
+  const item = opened(), shown = (item ? [item] : items).filter(each => each.answer), slider = byId("target");
+  const next = targets(model, new Set(shown.length ? shown.map(each => caseOf(each.answer)) : ["neither"]));
+  if (String(next) === String(steps)) return;
+  steps = next;
   slider.max = String(steps.length - 1);
-  // The nearest step of a version that reaches other targets.
-  const near = steps.findIndex(step => step >= target);
+  // The nearest step to what the person wants.
+  const near = steps.findIndex(step => step >= wanted);
   slider.value = String(near < 0 ? steps.length - 1 : near);
-  moveTo(steps[slider.value]);
+  if (steps[slider.value] !== target) moveTo(steps[slider.value]);
 };
 
 const answeredBy = async ({ name, version }) => {
@@ -41,7 +52,8 @@ const answeredBy = async ({ name, version }) => {
 };
 
 const asking = new Asking({
-  question: item => ({ within: prior, watch, ...(item.region ? { region: item.region } : {}) }),
+  question: item => ({ within: prior, watch, ...place.question(), ...(item.region ? { region: item.region } : {}) }),
+  version: () => key(model),
   limits: () => model.limits,
   changed: chunk => show(chunk),
   answeredBy: by => answeredBy(by),
@@ -58,7 +70,7 @@ const itemOf = (files, name) => {
   const urls = files.map(photo => photo.url);
   return {
     id: String(++counter), name, files: files.map(photo => photo.file), url: urls[0], urls, preview: null,
-    region: null, state: "waiting", answer: null, error: null,
+    region: null, state: "waiting", answer: null, error: null, known: new Map(),
   };
 };
 
@@ -123,8 +135,9 @@ const show = changed => {
   const item = opened(), some = items.length > 0;
   document.body.classList.toggle("has-photographs", some);
   byId("add-title").textContent = some ? "Add photographs" : "What did you see?";
-  for (const [id, shown] of [["settings", some], ["tools", items.some(each => each.answer)], ["list", some && !item],
+  for (const [id, shown] of [["settings", some], ["place", some && model?.places], ["place-none", some && model && !model.places], ["tools", items.some(each => each.answer)], ["list", some && !item],
     ["detail", item], ["together-setting", photos.length > 1]]) byId(id).hidden = !shown;
+  if (model) fitSlider();
   if (!byId("list").hidden) table.draw();
   progress();
   if (item && (detail?.item !== item || changed.includes(item))) drawItem(item);
@@ -219,7 +232,7 @@ const save = async () => {
   }
 };
 
-byId("target").addEventListener("input", event => moveTo(targets(model)[event.target.value]));
+byId("target").addEventListener("input", event => { wanted = steps[event.target.value]; moveTo(wanted); });
 byId("together").addEventListener("change", together);
 byId("stop").addEventListener("click", () => { asking.stop(); show(items); });
 byId("clear").addEventListener("click", clear);
@@ -230,6 +243,7 @@ addEventListener("popstate", () => show([]));
 byId("format").append(...Object.entries(FORMATS).map(([value, text]) => make("option", { value, text })));
 taxonField({ id: "prior", said: names => `Only ${names} is considered`, changed: names => { prior = names; askAll(); } });
 taxonField({ id: "watch", said: names => `${names} will raise an alarm`, changed: names => { watch = names; askAll(); } });
+const place = placePanel({ changed: () => askAll() });
 takeIn(add);
 // Where there is room, all settings are in view.
 const roomy = matchMedia("(min-width: 56rem)");

@@ -28,6 +28,8 @@ TAXON = {
 """Terms of its class Taxon."""
 OCCURRENCE = {"occurrenceID", "associatedMedia"}
 """Terms of its class Occurrence."""
+EVENT, LOCATION = {"eventDate"}, {"decimalLatitude", "decimalLongitude", "geodeticDatum"}
+"""Terms of its classes Event and Location."""
 
 GREY_WARBLER = ["Animalia", "Chordata", "Aves", "Passeriformes", "Acanthizidae", "Gerygone", "Gerygone igata"]
 
@@ -65,7 +67,7 @@ def rows_of(tmp_path: Path, *answers: dict[str, Any], **options: Any) -> list[di
 
 
 def test_every_column_is_a_term_of_darwin_core() -> None:
-    assert set(TERMS) <= IDENTIFICATION | TAXON | OCCURRENCE
+    assert set(TERMS) <= IDENTIFICATION | TAXON | OCCURRENCE | EVENT | LOCATION
     assert set(TERMS.values()) == {f"http://rs.tdwg.org/dwc/terms/{name}" for name in TERMS}
 
 
@@ -74,6 +76,7 @@ def test_a_species_is_told_with_its_ranks_its_machine_and_its_promise(tmp_path: 
     assert row.pop("identificationID").startswith("urn:uuid:")
     assert row == {
         "occurrenceID": "", "associatedMedia": "IMG_1.jpg", "verbatimIdentification": "Gerygone igata",
+        "eventDate": "", "decimalLatitude": "", "decimalLongitude": "", "geodeticDatum": "",
         "scientificName": "Gerygone igata", "taxonRank": "species", "taxonID": "https://www.gbif.org/species/107",
         "vernacularName": "Grey warbler", "kingdom": "Animalia", "phylum": "Chordata", "class": "Aves",
         "order": "Passeriformes", "family": "Acanthizidae", "genus": "Gerygone", "specificEpithet": "igata",
@@ -217,3 +220,19 @@ def test_what_is_no_answer_is_refused_in_a_sentence_and_leaves_nothing(
         write(format=form, answers=[answered(GREY_WARBLER), wrong], path=tmp_path / "out.csv")
     assert "\n" not in str(refused.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_counted_is_written_and_one_that_was_not_said_is_not(tmp_path: Path) -> None:
+    prior = {
+        "case": "place", "used": True, "place": [-41.3, 174.8], "day": None, "nearest_km": 2.0, "changed": True,
+        "text": "place raised Gerygone igata above Petroica australis", "occurrences": 12, "alone": {},
+    }  # fmt: skip
+    asked = [answered(GREY_WARBLER, prior=prior), answered(GREY_WARBLER, prior=None), answered(GREY_WARBLER)]
+    placed, *others = rows_of(tmp_path, *asked, captured={"IMG_1.jpg": "2026-11-02T06:07:08"})
+    assert (placed["decimalLatitude"], placed["decimalLongitude"]) == ("-41.300000", "174.800000")
+    assert placed["geodeticDatum"] == "EPSG:4326"
+    assert "place raised Gerygone igata above" in placed["identificationRemarks"]
+    for row in others:
+        assert {row[term] for term in LOCATION} == {""}
+        assert row["eventDate"] == placed["eventDate"] == "2026-11-02T06:07:08"
+        assert row["identificationID"] != placed["identificationID"]

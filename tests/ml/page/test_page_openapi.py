@@ -24,6 +24,8 @@ def test_nothing_that_is_asked_breaks_the_server_and_answers_are_as_described(pa
         "GET /health",
         "GET /api/model",
         "GET /api/taxa",
+        "GET /api/place",
+        "GET /api/occurrences",
         "GET /api/examples",
         "GET /examples/{photo_id}.jpg",
         "POST /api/identify",

@@ -162,8 +162,8 @@ def test_a_failed_check_holds_up_what_follows_until_it_passes(pipeline: Pipeline
     pipeline.change("manifest", "exam")
     assert not pipeline.run("manifest", "exam")
     # `exam_answers` does not read the exam through the training, and the training does not read it at all.
-    assert pipeline.requested() == {"production", "candidate"}
-    assert pipeline.run("production", "candidate")
+    assert pipeline.requested() == {"production", "specificity_production", "candidate"}
+    assert pipeline.run("production", "specificity_production", "candidate")
     assert pipeline.requested() == set()
     pipeline.exam_passes = True
     assert pipeline.run("exam")

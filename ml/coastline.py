@@ -1,7 +1,7 @@
-"""Coasts and borders of the world for the map, kept in `coastline.npz`: 1:50 million, to a hundredth of a degree.
+"""Coasts and borders of the world for maps, kept in `coastline.npz`: 1:50 million, to a hundredth of a degree.
 
 Natural Earth 4.1.0 (naturalearthdata.com, public domain), as packed by the npm package world-atlas 2.0.2 (ISC). The
-file was made with `npm pack world-atlas` and `python -m pipeline.pages.coastline package/countries-50m.json`.
+file was made with `npm pack world-atlas` and `python -m ml.coastline package/countries-50m.json`.
 """
 
 import functools
@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.files import atomic_path
+from ml.files import replacing
 
 Line = npt.NDArray[np.float64]
 """Longitude and latitude in degrees. Shape N x 2."""
@@ -62,8 +62,9 @@ def write_coastline(topology: dict[str, Any], path: Path) -> Path:
     packed: dict[str, npt.NDArray[np.int16] | npt.NDArray[np.uint16]] = {}
     for name, lines in (("land", land), ("borders", borders)):
         packed[name], packed[f"{name}_lengths"] = _packed(lines)
-    with atomic_path(path) as partial:
-        np.savez_compressed(partial, allow_pickle=False, **packed)
+    # Given a path, NumPy would add its own ending to it.
+    with replacing(path) as partial, partial.open("wb") as stream:
+        np.savez_compressed(stream, allow_pickle=False, **packed)
     return path
 
 
