@@ -3,10 +3,15 @@
 What is summed up the tree, tempered and compared with thresholds is the composed distribution.
 """
 
+from typing import Final
+
 import numpy as np
 
 from ml.places.prior import PriorLook
 from ml.taxonomy import Floats
+
+_BLOCK: Final = 2_000_000
+"""Probabilities that are composed at a time: 16 MB."""
 
 
 def compose(probabilities: Floats, look: PriorLook, *, exponent: float) -> Floats:
@@ -21,12 +26,12 @@ def compose(probabilities: Floats, look: PriorLook, *, exponent: float) -> Float
         Shape N x C, rows sum to one.
     """
     composed = probabilities.astype(np.float64)
-    known = np.flatnonzero(look.known)
-    if len(known) and exponent:
-        part = PriorLook(
-            look.classes[known], look.weights[known], look.floor, look.known[known], look.nearest_km[known]
-        )
-        shares = part.shares(probabilities.shape[1])
-        mixed = composed[known] * (shares / shares.max(axis=1, keepdims=True)) ** exponent
-        composed[known] = mixed / mixed.sum(axis=1, keepdims=True)
+    known = np.flatnonzero(look.known) if exponent else np.zeros(0, np.intp)
+    classes = probabilities.shape[1]
+    step = max(_BLOCK // max(classes, 1), 1)
+    for rows in (known[start : start + step] for start in range(0, len(known), step)):
+        shares = look.rows(rows).shares(classes)
+        # The greatest share becomes 1 first: a power of it cannot vanish.
+        mixed = composed[rows] * (shares / shares.max(axis=1, keepdims=True)) ** exponent
+        composed[rows] = mixed / mixed.sum(axis=1, keepdims=True)
     return composed

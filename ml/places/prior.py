@@ -4,129 +4,224 @@ The places and days of training occurrences are kept as they are, on the unit sp
 is no training, and what the prior says of a place can be shown by the occurrences that say it.
 """
 
+import copy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from ml.documents import Document
 from ml.errors import DataError
 from ml.files import replacing
-from ml.places.sites import YEAR, Sites
+from ml.places.kernels import distance_weights, season_weights
+from ml.places.records import EARTH_KM, Records, condensed, packed, unit, unpacked
+from ml.places.sites import Sites
 from ml.taxonomy import Floats
 
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree
 
+__all__ = ["EARTH_KM", "PRIOR_FILE", "PlacePrior", "PriorLook", "PriorSettings", "Records", "unit"]
+
 PRIOR_FILE: Final = "place_prior.safetensors"
-EARTH_KM: Final = 6371.0088
-"""Mean radius of the earth (IUGG)."""
+_BLOCK: Final = 500_000
+"""Neighbours that are weighed at a time: 20 MB."""
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class PriorSettings(Document):
-    """Parameters of the prior; chosen on the calibration half by log-loss."""
+    """Parameters of the prior; `ml.places.choice.choose` finds them on calibration rows by log-loss."""
 
-    neighbours: int = 200
-    """How many of the nearest occurrences count."""
-    width: float = 0.5
+    neighbours: int = Field(default=200, gt=0)
+    """How many of the nearest rows count."""
+    width: Positive = 0.5
     """Standard deviation of the kernel in distance, as a share of the distance to the last neighbour."""
-    season_days: float = 45.0
+    season_days: Positive = 45.0
     """Standard deviation of the kernel on the circle of days."""
-    floor: float = 0.1
+    floor: float = Field(default=0.3, ge=1e-6, allow_inf_nan=False)
     """Added to the weight of every species, in occurrences: what was never recorded here is not impossible."""
-    exponent: float = 1.0
+    exponent: float = Field(default=1.0, ge=0, le=10)
     """Power of the prior where it is composed with a network's probabilities; 0 ignores it."""
-    base_rate: float = 0.0
+    base_rate: float = Field(default=0.0, ge=0, le=1)
     """Power of a species' share of all occurrences that its weight is divided by."""
-    far_km: float = 500.0
+    far_km: Positive = 500.0
     """A place whose nearest occurrence is farther away is unknown: every species is as likely as any other."""
-
-
-class Records(NamedTuple):
-    """M training occurrences."""
-
-    latitude: npt.NDArray[np.float32]
-    """Degrees. Shape M."""
-    longitude: npt.NDArray[np.float32]
-    """Degrees. Shape M."""
-    uncertainty_m: npt.NDArray[np.float32]
-    """Radius that holds the true place; NaN: not known. Shape M."""
-    day: npt.NDArray[np.uint16]
-    """Day of the year from 1 to `YEAR`; 0: not known. Shape M."""
-    class_id: npt.NDArray[np.int32]
-    """Shape M."""
 
 
 class PriorLook(NamedTuple):
     """What the prior says of N sites, sparsely: most species have no occurrence near a place."""
 
     classes: npt.NDArray[np.int32]
-    """Species of each neighbour. Shape N x k."""
-    weights: Floats
+    """Species of each neighbour, the nearest first. Shape N x k."""
+    weights: npt.NDArray[np.float32]
     """Its weight, in occurrences; 0 where it does not count. Shape N x k."""
     floor: float
     """The weight of every species beside."""
     known: npt.NDArray[np.bool_]
     """Whether occurrences are near enough to say anything. Shape N."""
     nearest_km: Floats
-    """Distance to the nearest occurrence; NaN without a place. Shape N."""
+    """Distance to the nearest occurrence that counts; NaN without one. Shape N."""
+    counts: npt.NDArray[np.int32]
+    """How many occurrences each neighbour stands for; 0 where there is none. Shape N x k."""
+    unplaced: npt.NDArray[np.int32]
+    """Species without any usable place, of which nothing can be said: each has 1 / C everywhere."""
+
+    def rows(self, chosen: npt.NDArray[np.intp] | npt.NDArray[np.bool_] | slice) -> "PriorLook":
+        """What is said of some of the sites."""
+        return self._replace(
+            classes=self.classes[chosen],
+            weights=self.weights[chosen],
+            known=self.known[chosen],
+            nearest_km=self.nearest_km[chosen],
+            counts=self.counts[chosen],
+        )
 
     def shares(self, classes: int) -> Floats:
         """Probability of every species; the same for all where nothing is known. Shape N x classes, rows sum to one."""
         dense = np.full((len(self.known), classes), self.floor)
         rows = np.broadcast_to(np.arange(len(dense))[:, None], self.classes.shape)
-        np.add.at(dense, (rows[self.known], self.classes[self.known]), self.weights[self.known])
+        np.add.at(dense, (rows, self.classes), self.weights)
+        if 0 < len(self.unplaced) < classes:
+            dense[:, self.unplaced] = 0
+            dense[:, self.unplaced] = dense.sum(axis=1, keepdims=True) / (classes - len(self.unplaced))
         dense[~self.known] = 1.0
         dense /= dense.sum(axis=1, keepdims=True)
         return dense
 
+    def occurrences(self, class_ids: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+        """How many of the neighbours are of a species, at any time of the year.
+
+        Args:
+            class_ids: A species for each site. Shape N.
+
+        Returns:
+            Shape N.
+        """
+        return np.asarray(np.where(self.classes == class_ids[:, None], self.counts, 0).sum(axis=1, dtype=np.int64))
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class PlacePrior:
-    """Occurrences of C species, and how they count."""
+    """Occurrences of C species, and how they count. Without any occurrence it knows no place."""
 
     records: Records
+    """As given, but condensed (`ml.places.records.condensed`): what is asked is what a file holds."""
     class_count: int
+    """C."""
     settings: PriorSettings
 
-    def look(self, sites: Sites) -> PriorLook:
-        """The neighbours of each site and what they weigh. A site without a day asks for the whole year."""
-        count = min(self.settings.neighbours, len(self.records.class_id))
-        placed = np.flatnonzero(sites.placed)
-        classes = np.zeros((len(sites.latitude), count), np.int32)
-        weights = np.zeros(classes.shape)
-        nearest = np.full(len(classes), np.nan)
-        if len(placed) and count:
-            chords, found = self._tree.query(unit(sites.latitude[placed], sites.longitude[placed]), k=count)
-            chords, found = chords.reshape(-1, count), found.reshape(-1, count)
-            distance = 2 * EARTH_KM * np.arcsin(np.clip(chords / 2, 0, 1))
-            classes[placed], nearest[placed] = self.records.class_id[found], distance[:, 0]
-            weights[placed] = self._weights(distance, found, sites.rows(placed))
-        known = np.nan_to_num(nearest, nan=np.inf) <= self.settings.far_km
-        return PriorLook(classes, weights, self.settings.floor, known, nearest)
+    def __post_init__(self) -> None:
+        """Condense the occurrences.
 
-    def _weights(self, distance: Floats, found: npt.NDArray[np.intp], sites: Sites) -> Floats:
-        settings, records = self.settings, self.records
-        width = np.maximum(settings.width * distance[:, -1:], 1.0) ** 2
-        blur = np.nan_to_num(records.uncertainty_m[found]) ** 2 + np.nan_to_num(sites.uncertainty_m[:, None]) ** 2
-        weights = np.exp(-(distance**2) / 2 / (width + blur / 4e6))
-        days = records.day[found]
-        apart = np.abs(days - np.nan_to_num(sites.day[:, None], nan=0.0))
-        apart = np.minimum(apart, YEAR - apart)
-        asked = ~np.isnan(sites.day[:, None]) & (days > 0)
-        weights *= np.where(asked, np.exp(-((apart / settings.season_days) ** 2) / 2), 1.0)
-        return weights / self._base_rates[records.class_id[found]]
+        Raises:
+            DataError: as `condensed`, or a class is not below `class_count`.
+        """
+        object.__setattr__(self, "records", condensed(self.records))
+        if len(self.records.class_id) and int(self.records.class_id.max()) >= self.class_count:
+            raise DataError(f"an occurrence is of class {self.records.class_id.max()} of {self.class_count}")
+
+    def with_settings(self, settings: PriorSettings) -> "PlacePrior":
+        """The same occurrences, which count otherwise; what was made of them is shared."""
+        other = copy.copy(self)
+        object.__setattr__(other, "settings", settings)
+        return other
+
+    def look(self, sites: Sites, *, beyond_km: float = 0.0) -> PriorLook:
+        """The neighbours of each site and what they weigh. A site without a day asks for the whole year.
+
+        Args:
+            sites: N of them; one without a place is not known.
+            beyond_km: Occurrences within this distance are left out, as if none had been near; 0 leaves out none.
+                For evaluation: it shows how local the gain is.
+        """
+        count, total = min(self.settings.neighbours, len(self.records.class_id)), len(sites.latitude)
+        found = PriorLook(
+            classes=np.zeros((total, count), np.int32),
+            weights=np.zeros((total, count), np.float32),
+            floor=self.settings.floor,
+            known=np.zeros(total, np.bool_),
+            nearest_km=np.full(total, np.nan),
+            counts=np.zeros((total, count), np.int32),
+            unplaced=self.unplaced,
+        )
+        placed = np.flatnonzero(sites.placed)
+        step = max(_BLOCK // max(count, 1), 1)
+        for rows in (placed[start : start + step] for start in range(0, len(placed) if count else 0, step)):
+            distance, neighbours = self.neighbours(sites.rows(rows), count, beyond_km=beyond_km)
+            there = np.isfinite(distance)
+            found.classes[rows] = np.where(there, self.records.class_id[neighbours], 0)
+            found.counts[rows] = np.where(there, self._counts[neighbours], 0)
+            found.weights[rows] = self.weigh(distance, neighbours, sites.rows(rows))
+            found.nearest_km[rows] = np.where(there[:, 0], distance[:, 0], np.nan)
+            found.known[rows] = distance[:, 0] <= self.settings.far_km
+        return found
+
+    def neighbours(self, sites: Sites, count: int, *, beyond_km: float = 0.0) -> tuple[Floats, npt.NDArray[np.intp]]:
+        """The nearest rows of each site, all of which have a place, the nearest first.
+
+        Returns:
+            Kilometres, infinite where there are fewer; and numbers of rows, 0 there. Both of shape N x count.
+        """
+        places = unit(sites.latitude, sites.longitude)
+        if not beyond_km:
+            return self._nearest(places, count)
+        inside = self._tree.query_ball_point(places, 2 * np.sin(beyond_km / EARTH_KM / 2), return_length=True)
+        distance = np.full((len(places), count), np.inf)
+        found = np.zeros((len(places), count), np.intp)
+        # One by one: how many lie within differs from site to site, by thousands.
+        for row, skipped in enumerate(inside):
+            wanted = min(int(skipped) + count, len(self.records.class_id))
+            all_distances, all_found = self._nearest(places[row : row + 1], wanted)
+            kept = np.flatnonzero(all_distances[0] > beyond_km)[:count]
+            distance[row, : len(kept)], found[row, : len(kept)] = all_distances[0, kept], all_found[0, kept]
+        return distance, found
+
+    def weigh(self, distance: Floats, neighbours: npt.NDArray[np.intp], sites: Sites) -> Floats:
+        """Weights of the neighbours of N sites, in occurrences.
+
+        Args:
+            distance: Kilometres, rising; infinite where there is no neighbour. Shape N x k.
+            neighbours: Numbers of rows. Shape N x k.
+            sites: N of them.
+        """
+        records, settings = self.records, self.settings
+        weights = distance_weights(
+            distance, records.uncertainty_m[neighbours], sites.uncertainty_m, width=settings.width
+        )
+        weights *= season_weights(records.day[neighbours], sites.day, days_wide=settings.season_days)
+        weights *= self._counts[neighbours]
+        weights /= self.base_rates(settings.base_rate)[records.class_id[neighbours]]
+        return weights
+
+    def base_rates(self, power: float) -> Floats:
+        """What the weights of each species are divided by: 1 for one of average frequency. Shape C."""
+        mean = max(self._class_counts.mean(), 1e-9) if self.class_count else 1.0
+        rates: Floats = (np.maximum(self._class_counts, 1) / mean) ** power
+        return rates
+
+    def _nearest(self, places: Floats, count: int) -> tuple[Floats, npt.NDArray[np.intp]]:
+        chords, found = (part.reshape(-1, count) for part in self._tree.query(places, k=count))
+        return 2 * EARTH_KM * np.arcsin(np.clip(chords / 2, 0, 1)), found
 
     @cached_property
-    def _base_rates(self) -> Floats:
-        counts = np.bincount(self.records.class_id, minlength=self.class_count)
-        rates: Floats = (np.maximum(counts, 1) / max(counts.mean(), 1e-9)) ** self.settings.base_rate
-        return rates
+    def _counts(self) -> npt.NDArray[np.int32]:
+        return self.records.counts
+
+    @cached_property
+    def _class_counts(self) -> Floats:
+        return np.asarray(np.bincount(self.records.class_id, self._counts, self.class_count), np.float64)
+
+    @cached_property
+    def unplaced(self) -> npt.NDArray[np.int32]:
+        """Species without any usable place."""
+        return np.flatnonzero(self._class_counts == 0).astype(np.int32)
 
     @cached_property
     def _tree(self) -> "cKDTree":
@@ -135,10 +230,10 @@ class PlacePrior:
         return cKDTree(unit(self.records.latitude, self.records.longitude))
 
     def write(self, path: Path) -> Path:
-        """Write the occurrences and the settings atomically and return `path`."""
+        """Write the occurrences and the settings atomically and return `path`; 12 to 16 bytes a row."""
         facts = {"settings": self.settings.model_dump_json(), "classes": str(self.class_count)}
         with replacing(path) as partial:
-            save_file(self.records._asdict(), partial, metadata=facts)
+            save_file(packed(self.records), partial, metadata=facts)
         return path
 
     @classmethod
@@ -151,14 +246,8 @@ class PlacePrior:
         try:
             with safe_open(path, framework="numpy") as file:
                 facts = file.metadata() or {}
-                records = Records(*(file.get_tensor(name) for name in Records._fields))
+                records = unpacked({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 (no mapping)
             settings = PriorSettings.model_validate_json(facts["settings"])
             return cls(records=records, class_count=int(facts["classes"]), settings=settings)
-        except (OSError, KeyError, ValueError, SafetensorError) as error:
+        except (OSError, KeyError, ValueError, SafetensorError, DataError) as error:
             raise DataError(f"cannot read the prior of place and season {path}: {error}; calibrate again") from error
-
-
-def unit(latitude: npt.NDArray[Any], longitude: npt.NDArray[Any]) -> Floats:
-    """Places on the unit sphere. Shape N x 3."""
-    phi, theta = np.radians(latitude, dtype=np.float64), np.radians(longitude, dtype=np.float64)
-    return np.stack([np.cos(phi) * np.cos(theta), np.cos(phi) * np.sin(theta), np.sin(phi)], axis=1)
