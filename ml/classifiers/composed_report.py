@@ -82,13 +82,9 @@ class Report:
         if not composer.chosen:
             how = f"the usual ones: {composer.choosers:,} calibration photographs with a known place cannot choose "
             how += f"({LEAST_ROWS} can)"
-        lines = [
-            (
-                f"parameters   {settings.neighbours} neighbours, width {settings.width:g}, season {settings.season_days:g} "
-                f"days, floor {settings.floor:g}, exponent {settings.exponent:g}, base rate {settings.base_rate:g}"
-            ),
-            f"             {how}",
-        ]
+        kernels = f"{settings.neighbours} neighbours, width {settings.width:g}, season {settings.season_days:g} days"
+        powers = f"floor {settings.floor:g}, exponent {settings.exponent:g}, base rate {settings.base_rate:g}"
+        lines = [f"parameters   {kernels}, {powers}", f"             {how}"]
         if not settings.exponent:
             lines.append("             an exponent of 0: places do not help these photographs, nothing was changed")
         return lines
