@@ -8,6 +8,7 @@ import codecs
 import csv
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
@@ -137,18 +138,24 @@ def told(names: Counter[str]) -> str:
     return shown + (", ..." if len(names) > SHOWN else "")
 
 
-def _opened(path: Path) -> TextIO:
+@contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
+    """A text file in UTF-8, with or without the mark of a spreadsheet at its beginning."""
     if not path.exists():
         raise DataError(f"{path}: there is no such file")
     if not path.is_file():
         raise DataError(f"{path} is {'a folder' if path.is_dir() else 'no regular file'}; name one file")
     with path.open("rb") as stream:
-        start = stream.read(4)
+        start = stream.read(1024)
     if start.startswith(_UTF16):
         raise DataError(f"{path} is UTF-16; save it as UTF-8 (in a spreadsheet: CSV UTF-8)")
-    if start.startswith((b"PK", b"PAR1", b"\x1f\x8b", b"\x93NUM")):
+    if b"\0" in start:
         raise DataError(f"{path} is no text; save the table as CSV in UTF-8")
-    return path.open(encoding="utf-8-sig", newline="")
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as text:
+            yield text
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8; save it as UTF-8 (in a spreadsheet: CSV UTF-8)") from error
 
 
 def _rows(path: Path, stream: TextIO, *, labelled: bool) -> Iterator[tuple[int, Row]]:
@@ -170,8 +177,6 @@ def _rows(path: Path, stream: TextIO, *, labelled: bool) -> Iterator[tuple[int, 
                     f"with {blank} in them into quotation marks"
                 )
             yield reader.line_num + 1, {name: values[column] for name, column in columns.items()}
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8; save it as UTF-8 (in a spreadsheet: CSV UTF-8)") from error
     except csv.Error as error:
         raise DataError(f"{path} is no CSV: {error}") from error
 
@@ -198,8 +203,9 @@ def _columns(path: Path, names: list[str], *, labelled: bool) -> dict[str, int]:
     if "day_of_year" not in found and "event_date" not in found:
         absent.append("day_of_year or event_date")
     if absent:
-        listed = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
-        raise DataError(f"{path} has no column {', '.join(absent)}; its columns are {listed}")
+        listed = ", ".join(names)
+        shown = listed if len(listed) <= 300 else f"{listed[:300]} ..."
+        raise DataError(f"{path} has no column {', '.join(absent)}; its columns are {shown}")
     return found
 
 
