@@ -90,9 +90,9 @@ class Measuring:
         Args:
             seed: Of the bootstrap.
         """
-        alone, composed, alone_loss, composed_loss = np.concatenate(self._columns, axis=1)
-        if not len(alone):
+        if not self._ids:
             return None
+        alone, composed, alone_loss, composed_loss = np.concatenate(self._columns, axis=1)
         _, unit = np.unique(np.array(self._ids, dtype=object).astype(str), return_inverse=True)
         return Measured(
             photos=len(alone),

@@ -201,6 +201,9 @@ def _single(value: str | float, axis: str) -> float:
     """One coordinate as it is written, from a number or a text; `axis` has the letters that it may have."""
     what = "latitude" if axis == "NS" else "longitude"
     if isinstance(value, str):
+        # Most values of a long table are plain numbers.
+        if len(value) <= _LONGEST and _SIGNED.fullmatch(value):
+            return float(value)
         cleaned = " ".join(value.translate(_MARKS).replace("''", '"').upper().split()) if len(value) <= _LONGEST else ""
         if not cleaned:
             raise PlaceError(f"the {what} is {_shown(value) if value.strip() else 'empty'}; {_WRITE}")
