@@ -1,6 +1,10 @@
-"""Files of a small classifier that cannot tell species which places and seasons can: two pairs of look-alikes."""
+"""Files of a small classifier that cannot tell species which places and seasons can: two pairs of look-alikes.
+
+`.venv/bin/python -m tests.ml.classifiers.place_world FOLDER` writes them.
+"""
 
 import csv
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,7 +33,10 @@ class Drawn(NamedTuple):
 
 
 def drawn(each: int, *, seed: int) -> Drawn:
-    """The genus is plain to see; of its two species the classifier is right in six cases of ten."""
+    """The genus is plain to see; of its two species the classifier is right in six cases of ten.
+
+    Ranges and seasons overlap, and the date line runs through some of them.
+    """
     generator = np.random.default_rng(seed)
     labels = np.repeat(np.arange(4), each)
     seen = labels ^ (generator.random(len(labels)) < 0.4)
@@ -38,8 +45,8 @@ def drawn(each: int, *, seed: int) -> Drawn:
     probabilities[np.arange(len(labels)), seen ^ 1] = 0.41
     rows = []
     for number, label in enumerate(labels.tolist()):
-        latitude, longitude = PLACES[label] + generator.normal(scale=0.5, size=2)
-        day = (DAYS[label] + round(generator.normal(scale=15)) - 1) % 366 + 1
+        latitude, longitude = PLACES[label] + generator.normal(scale=3, size=2)
+        day = (DAYS[label] + round(generator.normal(scale=35)) - 1) % 366 + 1
         rows.append(
             {
                 "gbif_id": f"{seed}{number:05}",
@@ -62,6 +69,7 @@ def write_table(path: Path, rows: Rows, *, separator: str = ",", encoding: str =
 
 def write_files(folder: Path) -> Path:
     """The six files of the command, called `FILES`."""
+    folder.mkdir(parents=True, exist_ok=True)
     write_table(folder / "train.csv", drawn(80, seed=1).rows)
     for seed, table, array in ((2, "calibration.csv", "C.npy"), (3, "photographs.csv", "P.npy")):
         some = drawn(50, seed=seed)
@@ -76,3 +84,7 @@ def arguments(folder: Path, **others: str) -> list[str]:
     files = dict(zip(OPTIONS, FILES, strict=True)) | {name.replace("_", "-"): file for name, file in others.items()}
     given = [part for name, file in files.items() for part in (f"--{name}", str(folder / file))]
     return given if "output" in files else [*given, "--output", str(folder / "composed.npy")]
+
+
+if __name__ == "__main__":
+    write_files(Path(sys.argv[1]))

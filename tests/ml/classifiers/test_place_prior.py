@@ -45,7 +45,7 @@ def refused(files: Path, capsys: Captured, **others: str) -> str:
 def test_places_and_seasons_tell_look_alikes_apart(files: Path, capsys: Captured) -> None:
     found, rows = composed(files, capsys)
     assert found["alone"]["accuracy"] == pytest.approx(0.6, abs=0.1)
-    assert found["composed"]["accuracy"] > 0.95
+    assert found["composed"]["accuracy"] > 0.85
     assert found["gain"]["accuracy"]["low"] > 0.2
     assert found["gain"]["log_loss"]["high"] < -0.4
     assert found["chosen"]
