@@ -19,10 +19,10 @@ from ml.classifiers.gains import Measured, Measuring
 from ml.classifiers.place_tables import PlaceTable, told
 from ml.errors import DataError
 from ml.files import replacing
-from ml.places.choice import LEAST_ROWS, choose
+from ml.places.choice import LEAST_ROWS, MOST_ROWS, choose
 from ml.places.composition import compose
 from ml.places.prior import PlacePrior, PriorSettings, Records
-from ml.specificity.temperature import PHOTOS, fit_temperature
+from ml.specificity.temperature import fit_temperature
 from ml.specificity.tree_sums import Distributions, blocks, checked
 from ml.taxonomy import Taxonomy
 
@@ -162,8 +162,8 @@ def calibrated(
     known = np.flatnonzero(sites.placed)
     known = known[usual.neighbours(sites.rows(known), 1)[0][:, 0] <= usual.settings.far_km]
     drawn = known
-    if len(known) > PHOTOS:
-        drawn = np.sort(np.random.default_rng(seed).choice(known, PHOTOS, replace=False))
+    if len(known) > MOST_ROWS:
+        drawn = np.sort(np.random.default_rng(seed).choice(known, MOST_ROWS, replace=False))
     values, asked = checked(probabilities[drawn], taxonomy), sites.rows(drawn)
     prior = usual.with_settings(choose(usual, asked, values, labels[drawn], seed=seed))
     alone = composed = fit_temperature(probabilities, labels, taxonomy, seed=seed)

@@ -44,6 +44,7 @@ class Report:
                 **_facts(self.photographs),
                 **{_key(case): self.outcome.cases[case] for case in CASES},
                 "measured": measured.photos if measured else 0,
+                "also_calibration": self._shared(),
             },
             "alone": None,
             "composed": None,
@@ -60,6 +61,11 @@ class Report:
         return (
             "\n".join([*self._learnt(), *self._chosen(), *self._composed(), *self._measured(), *self._notes()]) + "\n"
         )
+
+    def _shared(self) -> int:
+        """Photographs whose occurrence is also among those that chose."""
+        chose = {*self.calibration.ids} - {""}
+        return sum(identifier in chose for identifier in self.photographs.ids)
 
     def _learnt(self) -> list[str]:
         lessons = self.lessons
@@ -114,6 +120,8 @@ class Report:
     def _notes(self) -> list[str]:
         """What was wrong with rows, with the first of each kind."""
         lines = []
+        if shared := self._shared():
+            lines.append(f"{shared:,} photographs have chosen the parameters, too: their gain is flattered")
         for table in (self.occurrences, self.calibration, self.photographs):
             name = table.path.name
             lines += [

@@ -245,21 +245,27 @@ def _uncertainty(row: Row, line: str, problems: Problems) -> float:
 
 
 def _day(row: Row, line: str, problems: Problems) -> float:
-    number, text = row.get("day_of_year", "").strip(), row.get("event_date", "").strip()
-    try:
-        if number.casefold() not in MISSING:
-            return _numbered(number)
-        if text.casefold() not in MISSING:
-            day = day_of(text)
-            if day is not None:
-                return day
+    """The day of the date, or else the day of the year: GBIF derives the second from the first."""
+    date, number = row.get("event_date", "").strip(), row.get("day_of_year", "").strip()
+    problem = ""
+    for text, read in ((date, day_of), (number, _numbered)):
+        if text.casefold() in MISSING:
+            continue
+        try:
+            day = read(text)
+        except PlaceError as error:
+            problem = problem or str(error)
+            continue
+        if day is not None:
+            return day
+    if problem:
+        problems.add("bad date", f"{line}: {problem}")
+    else:
         problems.add("no day", f"{line} has none, or a span of more than a month")
-    except PlaceError as error:
-        problems.add("bad date", f"{line}: {error}")
     return np.nan
 
 
-def _numbered(text: str) -> float:
+def _numbered(text: str) -> int:
     whole = text.removesuffix(".0")
     if not (whole.isascii() and whole.isdigit() and 1 <= int(whole) <= YEAR):
         raise PlaceError(f"the day of the year is {text[:40]!r}, not a whole number from 1 to {YEAR}")

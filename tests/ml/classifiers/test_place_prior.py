@@ -52,7 +52,7 @@ def test_places_and_seasons_tell_look_alikes_apart(files: Path, capsys: Captured
     assert found["settings"]["exponent"] > 0
     assert found["photographs"] == {
         "rows": 200, "problems": {}, "first_problems": {}, "species_of_no_class": {}, "place_and_date": 200, "place": 0,
-        "no_place": 0, "far": 0, "measured": 200,
+        "no_place": 0, "far": 0, "measured": 200, "also_calibration": 0,
     }  # fmt: skip
     labels = drawn(50, seed=3).labels
     assert (rows.argmax(axis=1) == labels).mean() == found["composed"]["accuracy"]
@@ -120,6 +120,13 @@ def test_a_photograph_among_the_occurrences_does_not_inform_itself(files: Path, 
     found, written = composed(files, capsys)
     assert found["occurrences"]["left_out"] == {"no_class": 0, "no_place": 0, "repeated": 0, "asked_about": 400}
     assert np.array_equal(written, expected)
+
+
+def test_it_is_said_where_photographs_judge_what_they_chose(files: Path, capsys: Captured) -> None:
+    found, _ = composed(files, capsys, photographs="calibration.csv", probabilities="C.npy")
+    assert found["photographs"]["also_calibration"] == 200
+    assert main(arguments(files, photographs="calibration.csv", probabilities="C.npy")) == 0
+    assert "200 photographs have chosen the parameters, too" in capsys.readouterr().out
 
 
 def test_broken_occurrences_are_counted_and_the_others_teach(files: Path, capsys: Captured) -> None:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from ml.classifiers.place_tables import PlaceTable, read_places, read_species
 from ml.errors import DataError
@@ -98,6 +100,14 @@ def test_a_date_that_cannot_be_used_leaves_the_place(table: Path) -> None:
     assert "line 9: '0000-01-01' has the year 0" in found.problems.first["bad date"]
 
 
+def test_a_date_goes_before_a_day_of_the_year(table: Path) -> None:
+    pairs = {"2023-03-01,60": 61, ",60": 60, "2023,60": 60, "soon,60": 60, "2023-03-01,0": 61, "soon,0": None}
+    rows = "".join(f"{number},Morus alba,1,2,{pair}\n" for number, pair in enumerate(pairs))
+    found = read(table, f"gbif_id,species,latitude,longitude,eventDate,startDayOfYear\n{rows}")
+    assert found.sites.day == pytest.approx([day or np.nan for day in pairs.values()], nan_ok=True)
+    assert found.problems.counts == {"bad date": 1}
+
+
 @pytest.mark.parametrize("day", ["0", "367", "-1", "12.5", "1e2", "summer", "\u0661"])
 def test_a_day_of_the_year_is_a_whole_number_of_it(table: Path, day: str) -> None:
     found = read(table, f"gbif_id,species,latitude,longitude,day_of_year\n1,Morus alba,1,2,{day}\n")
@@ -173,3 +183,19 @@ def test_classes_that_are_none_are_refused(table: Path, content: bytes, said: st
     with pytest.raises(DataError) as refused:
         read_species(table)
     assert said in str(refused.value)
+
+
+@given(
+    st.text(alphabet='gbif_id,species;latitude\tlongitude day_of_year\n\r"0.5-NE\u00b0', max_size=80)
+    | st.text(max_size=40)
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_text_is_a_table_or_refused(table: Path, text: str) -> None:
+    header = "gbif_id,species,latitude,longitude,day_of_year\n"
+    for content in (text, header + text, f"{header}1,Morus alba,{text}"):
+        try:
+            found = read(table, content.encode(errors="surrogatepass"))
+        except DataError:
+            continue
+        assert len(found.ids) == len(found.class_ids) == len(found.sites.day)
+        assert np.all(np.abs(found.sites.latitude[found.sites.placed]) <= 90)
