@@ -10,8 +10,8 @@ import numpy as np
 from ml.places.prior import PriorLook
 from ml.taxonomy import Floats
 
-_BLOCK: Final = 2_000_000
-"""Probabilities that are composed at a time: 16 MB."""
+_BLOCK: Final = 100_000
+"""Neighbours that are summed at a time."""
 
 
 def compose(probabilities: Floats, look: PriorLook, *, exponent: float) -> Floats:
@@ -25,13 +25,18 @@ def compose(probabilities: Floats, look: PriorLook, *, exponent: float) -> Float
     Returns:
         Shape N x C, rows sum to one.
     """
-    composed = probabilities.astype(np.float64)
-    known = np.flatnonzero(look.known) if exponent else np.zeros(0, np.intp)
-    classes = probabilities.shape[1]
-    step = max(_BLOCK // max(classes, 1), 1)
-    for rows in (known[start : start + step] for start in range(0, len(known), step)):
-        shares = look.rows(rows).shares(classes)
-        # The greatest share becomes 1 first: a power of it cannot vanish.
-        mixed = composed[rows] * (shares / shares.max(axis=1, keepdims=True)) ** exponent
-        composed[rows] = mixed / mixed.sum(axis=1, keepdims=True)
+    if not exponent:
+        return probabilities.astype(np.float64)
+    composed = np.empty((len(probabilities), probabilities.shape[1]))
+    step = max(_BLOCK // max(look.classes.shape[1], 1), 1)
+    for start in range(0, len(composed), step):
+        block, said = probabilities[start : start + step], look.rows(slice(start, start + step))
+        # Species without a neighbour have the floor, which is taken as 1: only the others are touched.
+        sites, species, sums = said.sums(composed.shape[1])
+        ratios = (sums / said.floor) ** exponent
+        more = np.bincount(sites, block[sites, species] * (ratios - 1), len(block))
+        total = np.where(said.known, block.sum(axis=1, dtype=np.float64) + more, 1.0)
+        out = composed[start : start + step]
+        np.divide(block, total[:, None], out=out)
+        out[sites, species] *= ratios
     return composed

@@ -8,7 +8,7 @@ import copy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from ml.documents import Document
 from ml.errors import DataError
 from ml.files import replacing
 from ml.places.kernels import distance_weights, season_weights
+from ml.places.look import PriorLook
 from ml.places.records import EARTH_KM, Records, condensed, packed, unit, unpacked
 from ml.places.sites import Sites
 from ml.taxonomy import Floats
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["EARTH_KM", "PRIOR_FILE", "PlacePrior", "PriorLook", "PriorSettings", "Records", "unit"]
 
 PRIOR_FILE: Final = "place_prior.safetensors"
+MOST_EXPONENT: Final = 10.0
 _BLOCK: Final = 500_000
 """Neighbours that are weighed at a time: 20 MB."""
 
@@ -47,64 +49,12 @@ class PriorSettings(Document):
     """Standard deviation of the kernel on the circle of days."""
     floor: float = Field(default=0.3, ge=1e-6, allow_inf_nan=False)
     """Added to the weight of every species, in occurrences: what was never recorded here is not impossible."""
-    exponent: float = Field(default=1.0, ge=0, le=10)
+    exponent: float = Field(default=1.0, ge=0, le=MOST_EXPONENT)
     """Power of the prior where it is composed with a network's probabilities; 0 ignores it."""
     base_rate: float = Field(default=0.0, ge=0, le=1)
     """Power of a species' share of all occurrences that its weight is divided by."""
     far_km: Positive = 500.0
     """A place whose nearest occurrence is farther away is unknown: every species is as likely as any other."""
-
-
-class PriorLook(NamedTuple):
-    """What the prior says of N sites, sparsely: most species have no occurrence near a place."""
-
-    classes: npt.NDArray[np.int32]
-    """Species of each neighbour, the nearest first. Shape N x k."""
-    weights: npt.NDArray[np.float32]
-    """Its weight, in occurrences; 0 where it does not count. Shape N x k."""
-    floor: float
-    """The weight of every species beside."""
-    known: npt.NDArray[np.bool_]
-    """Whether occurrences are near enough to say anything. Shape N."""
-    nearest_km: Floats
-    """Distance to the nearest occurrence that counts; NaN without one. Shape N."""
-    counts: npt.NDArray[np.int32]
-    """How many occurrences each neighbour stands for; 0 where there is none. Shape N x k."""
-    unplaced: npt.NDArray[np.int32]
-    """Species without any usable place, of which nothing can be said: each has 1 / C everywhere."""
-
-    def rows(self, chosen: npt.NDArray[np.intp] | npt.NDArray[np.bool_] | slice) -> "PriorLook":
-        """What is said of some of the sites."""
-        return self._replace(
-            classes=self.classes[chosen],
-            weights=self.weights[chosen],
-            known=self.known[chosen],
-            nearest_km=self.nearest_km[chosen],
-            counts=self.counts[chosen],
-        )
-
-    def shares(self, classes: int) -> Floats:
-        """Probability of every species; the same for all where nothing is known. Shape N x classes, rows sum to one."""
-        dense = np.full((len(self.known), classes), self.floor)
-        rows = np.broadcast_to(np.arange(len(dense))[:, None], self.classes.shape)
-        np.add.at(dense, (rows, self.classes), self.weights)
-        if 0 < len(self.unplaced) < classes:
-            dense[:, self.unplaced] = 0
-            dense[:, self.unplaced] = dense.sum(axis=1, keepdims=True) / (classes - len(self.unplaced))
-        dense[~self.known] = 1.0
-        dense /= dense.sum(axis=1, keepdims=True)
-        return dense
-
-    def occurrences(self, class_ids: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
-        """How many of the neighbours are of a species, at any time of the year.
-
-        Args:
-            class_ids: A species for each site. Shape N.
-
-        Returns:
-            Shape N.
-        """
-        return np.asarray(np.where(self.classes == class_ids[:, None], self.counts, 0).sum(axis=1, dtype=np.int64))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -163,6 +113,14 @@ class PlacePrior:
             found.known[rows] = distance[:, 0] <= self.settings.far_km
         return found
 
+    def knows(self, sites: Sites) -> npt.NDArray[np.bool_]:
+        """Whether an occurrence is near enough to say anything of each site; not where no place is known. Shape N."""
+        known = np.zeros(len(sites.latitude), np.bool_)
+        if len(self.records.class_id):
+            distance, _ = self.neighbours(sites.rows(sites.placed), 1)
+            known[sites.placed] = distance[:, 0] <= self.settings.far_km
+        return known
+
     def neighbours(self, sites: Sites, count: int, *, beyond_km: float = 0.0) -> tuple[Floats, npt.NDArray[np.intp]]:
         """The nearest rows of each site, all of which have a place, the nearest first.
 
@@ -172,7 +130,8 @@ class PlacePrior:
         places = unit(sites.latitude, sites.longitude)
         if not beyond_km:
             return self._nearest(places, count)
-        inside = self._tree.query_ball_point(places, 2 * np.sin(beyond_km / EARTH_KM / 2), return_length=True)
+        chord = 2 * np.sin(min(beyond_km / EARTH_KM, np.pi) / 2)
+        inside = self._tree.query_ball_point(places, chord, return_length=True)
         distance = np.full((len(places), count), np.inf)
         found = np.zeros((len(places), count), np.intp)
         # One by one: how many lie within differs from site to site, by thousands.

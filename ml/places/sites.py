@@ -31,7 +31,7 @@ class Where:
 
 
 class Sites(NamedTuple):
-    """Where and when N photographs were taken. NaN is not known; a site without a latitude is none."""
+    """Where and when N photographs were taken. NaN is not known; a site without a latitude or a longitude is none."""
 
     latitude: Floats
     """Degrees. Shape N."""
@@ -61,7 +61,7 @@ class Sites(NamedTuple):
     @property
     def placed(self) -> npt.NDArray[np.bool_]:
         """Whether the place is known. Shape N."""
-        return ~np.isnan(self.latitude)
+        return ~np.isnan(self.latitude) & ~np.isnan(self.longitude)
 
     @property
     def dated(self) -> npt.NDArray[np.bool_]:
