@@ -46,7 +46,7 @@ def table(tmp_path: Path) -> Path:
         ),
         (
             "remark\tday_of_year\teventDate\tlongitude\tlatitude\tspecies\tgbifID\n"
-            'a "quote\t\t--02-29\t174.78\t-41.29\tMorus alba\t7\nb\t1\t2024-12-24\t170.5\t-45.5\tMorus bassanus\t8\n'
+            'a "quote\t\t--02-29\t174.78\t-41.29\tMorus alba\t7\nb\t1\t2024\t170.5\t-45.5\tMorus bassanus\t8\n'
         ),
         PLAIN.replace("-41.29", "41\u00b017'24\u2033S").replace("174.78", "174.78 E"),
     ],
