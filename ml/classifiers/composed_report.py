@@ -8,6 +8,7 @@ from ml.classifiers.composed_photographs import LEFT_OUT, Composer, Lessons, Out
 from ml.classifiers.gains import Gain
 from ml.classifiers.place_tables import PlaceTable, told
 from ml.places.choice import LEAST_ROWS
+from ml.places.sites import YEAR
 
 CASES = ("place and date", "place", "no place", "far")
 
@@ -88,7 +89,8 @@ class Report:
         if not composer.chosen:
             how = f"the usual ones: {composer.choosers:,} calibration photographs with a known place cannot choose "
             how += f"({LEAST_ROWS} can)"
-        kernels = f"{settings.neighbours} neighbours, width {settings.width:g}, season {settings.season_days:g} days"
+        season = f"season {settings.season_days:g} days" if settings.season_days < YEAR else "no season"
+        kernels = f"{settings.neighbours} neighbours, width {settings.width:g}, {season}"
         powers = f"floor {settings.floor:g}, exponent {settings.exponent:g}, base rate {settings.base_rate:g}"
         lines = [f"parameters   {kernels}, {powers}", f"             {how}"]
         if not settings.exponent:
