@@ -31,6 +31,7 @@ PARTS: Final = {
     "identify_start": "one photograph: a new process, a warm one, a running page, against the bare network",
     "leakage": "what the perceptual hash recognises among real photographs",
     "identify_folder": "1,000 photographs in one folder: rate, memory, a killed run, against the bare network",
+    "places": "the prior of place and season: a million occurrences, and what it is worth on real photographs",
     "ui": "`naturewatch ui`: seconds until it is ready, memory, and seconds to its end after a signal",
 }
 """The parts: each is the module `bench.<part>` with `run(*, folder, runs) -> Report`."""

@@ -68,6 +68,8 @@ class Report:
     goals: Sequence[Goal]
     notes: Sequence[str] = ()
     """What a reader must know to judge the numbers."""
+    further: Mapping[str, Sequence[Mapping[str, object]]] = field(default_factory=dict)
+    """More tables, by their headings."""
 
     def write(self) -> Path:
         """Write `results/<part>.json` and `.md`; returns the latter."""
@@ -79,6 +81,11 @@ class Report:
             "rows": [dict(row) for row in self.rows],
             "goals": [{**vars(goal), "met": goal.met} for goal in self.goals],
             "notes": list(self.notes),
+            **(
+                {"further": {name: [dict(row) for row in rows] for name, rows in self.further.items()}}
+                if self.further
+                else {}
+            ),
         }
         (RESULTS / f"{self.part}.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
         path = RESULTS / f"{self.part}.md"
@@ -87,10 +94,9 @@ class Report:
 
     def markdown(self) -> str:
         """The report for people."""
-        columns = list(dict.fromkeys(name for row in self.rows for name in row))
-        lines = [f"# {self.part}", "", self.title, "", machine(), ""]
-        lines += ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-        lines += ["| " + " | ".join(_cell(row.get(name, "")) for name in columns) + " |" for row in self.rows]
+        lines = [f"# {self.part}", "", self.title, "", machine(), "", *_table(self.rows)]
+        for heading, rows in self.further.items():
+            lines += ["", f"## {heading}", "", *_table(rows)]
         lines += ["", "| goal | measured | bound | met |", "|---|---:|---:|---|"]
         lines += [
             f"| {goal.name} | {_cell(goal.value)} | {goal.kind} {_cell(goal.bound)} | {'yes' if goal.met else 'NO'} |"
@@ -213,6 +219,12 @@ def _facts(said: str) -> dict[str, float]:
     if not lines or not lines[-1].startswith("{"):
         return {}
     return {str(name): float(value) for name, value in json.loads(lines[-1]).items()}
+
+
+def _table(rows: Sequence[Mapping[str, object]]) -> list[str]:
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    return lines + ["| " + " | ".join(_cell(row.get(name, "")) for name in columns) + " |" for row in rows]
 
 
 def _cell(value: object) -> str:

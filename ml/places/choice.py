@@ -25,7 +25,7 @@ STEPS: Final[dict[str, tuple[float, ...]]] = {
     "neighbours": (25, 50, 100, 200, 400, 800),
     "width": (0.25, 0.35, 0.5, 0.7, 1.0, 1.4),
     "season_days": (15, 22, 30, 45, 65, 90, 400),
-    "floor": (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0),
+    "floor": (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0),
     "base_rate": (0.0, 0.5, 1.0),
 }
 """What is tried. A season of 400 days is none."""

@@ -25,14 +25,18 @@ def compose(probabilities: Floats, look: PriorLook, *, exponent: float) -> Float
     Returns:
         Shape N x C, rows sum to one.
     """
-    composed = probabilities.astype(np.float64)
     if not exponent:
-        return composed
-    known = np.flatnonzero(look.known)
+        return probabilities.astype(np.float64)
+    composed = np.empty((len(probabilities), probabilities.shape[1]))
     step = max(_BLOCK // max(look.classes.shape[1], 1), 1)
-    for rows in (known[start : start + step] for start in range(0, len(known), step)):
+    for start in range(0, len(composed), step):
+        block, said = probabilities[start : start + step], look.rows(slice(start, start + step))
         # Species without a neighbour have the floor, which is taken as 1: only the others are touched.
-        sites, species, sums = look.rows(rows).sums(composed.shape[1])
-        composed[rows[sites], species] *= (sums / look.floor) ** exponent
-        composed[rows] /= composed[rows].sum(axis=1, keepdims=True)
+        sites, species, sums = said.sums(composed.shape[1])
+        ratios = (sums / said.floor) ** exponent
+        more = np.bincount(sites, block[sites, species] * (ratios - 1), len(block))
+        total = np.where(said.known, block.sum(axis=1, dtype=np.float64) + more, 1.0)
+        out = composed[start : start + step]
+        np.divide(block, total[:, None], out=out)
+        out[sites, species] *= ratios
     return composed

@@ -151,12 +151,15 @@ def _merged(records: Records) -> Records:
 def _celled(records: Records, *, cell_km: float, parts: int) -> Records:
     """One row for each species, cell and part of the year: mean place, mean day, count, radius of the spread."""
     cells, parts_of_year = _cells(records, cell_km), (records.day.astype(np.int64) - 1) * parts // YEAR
-    keys = np.stack([records.class_id.astype(np.int64), cells, np.where(records.day > 0, parts_of_year, -1)], axis=1)
-    groups, group = np.unique(keys, axis=0, return_inverse=True)
+    undated = records.day == 0
+    parts_of_year[undated] = parts
+    keys = (records.class_id.astype(np.int64) * (cells.max() + 1) + cells) * (parts + 1) + parts_of_year
+    _, first, group = np.unique(keys, return_index=True, return_inverse=True)
     counts = records.counts.astype(np.float64)
+    total = np.bincount(group, counts)
 
     def mean(values: Floats) -> Floats:
-        return np.bincount(group, values * counts, len(groups)) / np.bincount(group, counts, len(groups))
+        return np.asarray(np.bincount(group, values * counts) / total, np.float64)
 
     places = unit(records.latitude, records.longitude)
     centre = np.stack([mean(places[:, axis]) for axis in range(3)], axis=1)
@@ -170,9 +173,9 @@ def _celled(records: Records, *, cell_km: float, parts: int) -> Records:
         latitude=np.degrees(np.arcsin(np.clip(centre[:, 2] / length, -1, 1))).astype(np.float32),
         longitude=np.degrees(np.arctan2(centre[:, 1], centre[:, 0])).astype(np.float32),
         uncertainty_m=np.hypot(spread, stated).astype(np.float32),
-        day=np.where(groups[:, 2] < 0, 0, (np.rint(day).astype(np.int64) - 1) % YEAR + 1).astype(np.uint16),
-        class_id=groups[:, 0].astype(np.int32),
-        occurrences=np.bincount(group, counts, len(groups)).astype(np.int32),
+        day=np.where(undated[first], 0, (np.rint(day).astype(np.int64) - 1) % YEAR + 1).astype(np.uint16),
+        class_id=records.class_id[first],
+        occurrences=total.astype(np.int32),
     )
 
 

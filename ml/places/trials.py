@@ -4,6 +4,7 @@ A trial has p^sharpness x s^power, made to sum to one, where s is what species w
 distribution at a temperature of 1 / sharpness with an exponent of power / sharpness.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -81,7 +82,8 @@ class Trials:
         classes = probabilities.shape[1]
         keys = np.arange(len(labels))[:, None] * classes + prior.records.class_id[neighbours]
         pairs, group = np.unique(keys, return_inverse=True)
-        logs = np.log(np.maximum(probabilities.astype(np.float32), np.float32(_SMALLEST)))
+        logs = probabilities.astype(np.float32)
+        np.log(np.maximum(logs, np.float32(_SMALLEST), out=logs), out=logs)
         own = np.arange(len(labels)) * classes + labels
         position = np.minimum(np.searchsorted(pairs, own), len(pairs) - 1)
         unplaced = np.zeros(classes, np.bool_)
@@ -103,10 +105,16 @@ class Trials:
 
     def alone(self) -> Trial:
         """The network without the prior, at its best temperature."""
-        losses = {one: np.log(self._sums(one)[0]) - one * self.label_log for one in _SHARPNESS}
-        best = min(losses, key=lambda one: losses[one].mean())
-        fit = Fit(float(losses[best].mean()), best, 0.0)
-        return Trial(self.prior.settings.model_copy(update={"exponent": 0.0}), fit, losses[best])
+
+        def fit(sharpness: float) -> Fit:
+            return Fit(float(alone(sharpness).mean()), sharpness, 0.0)
+
+        def alone(sharpness: float) -> Floats:
+            return np.asarray(np.log(self._sums(sharpness)[0]) - sharpness * self.label_log)
+
+        best = _descent(fit, start=1.0)
+        settings = self.prior.settings.model_copy(update={"exponent": 0.0})
+        return Trial(settings, best, alone(best.sharpness))
 
     def of_settings(self, settings: PriorSettings, start: Fit) -> Trial:
         """The composed distributions under these settings, fitted from where another trial ended."""
@@ -118,15 +126,15 @@ class Trials:
 
     def _fit(self, shares: "Shares", start: Fit) -> Fit:
         """The best sharpness and power for what species weigh, from where another trial ended."""
-        place = int(np.argmin(np.abs(np.array(_SHARPNESS) - start.sharpness)))
-        best = self._power(shares, _SHARPNESS[place], start.power)
-        for step in (1, -1):
-            while 0 <= place + step < len(_SHARPNESS):
-                fit = self._power(shares, _SHARPNESS[place + step], best.power)
-                if fit.loss >= best.loss:
-                    break
-                best, place = fit, place + step
-        return best
+        power = start.power
+
+        def fit(sharpness: float) -> Fit:
+            nonlocal power
+            found = self._power(shares, sharpness, power)
+            power = found.power
+            return found
+
+        return _descent(fit, start=start.sharpness)
 
     def _weights(self, settings: PriorSettings) -> "Shares":
         count = settings.neighbours
@@ -201,3 +209,16 @@ class Shares(NamedTuple):
     """Of species without any place. Shape N."""
     label: Floats
     """Of the true species. Shape N."""
+
+
+def _descent(fit: Callable[[float], Fit], *, start: float) -> Fit:
+    """The best of the sharpnesses, from one near `start` down to where no neighbour is better: the loss is convex."""
+    place = int(np.argmin(np.abs(np.log(_SHARPNESS) - np.log(start))))
+    best = fit(_SHARPNESS[place])
+    for step in (1, -1):
+        while 0 <= place + step < len(_SHARPNESS):
+            found = fit(_SHARPNESS[place + step])
+            if found.loss >= best.loss:
+                break
+            best, place = found, place + step
+    return best

@@ -85,10 +85,8 @@ def _did(case: Case, alone: Entry, *, changed: bool, best: Sequence[Entry]) -> s
         effect = f"{'speaks' if one else 'speak'} {side} {first['name']} ({_moved(first)})"
     if not changed:
         return f"{NAMES[case]} {effect}; the answer is the same without {'it' if one else 'them'}"
-    said = (
-        "nothing" if alone["rank"] == "root" else f"{alone['rank']} {alone['taxon']} ({percent(alone['probability'])})"
-    )
-    return f"{NAMES[case]} {effect}; the photograph alone said {said}"
+    answered = f"said {alone['rank']} {alone['taxon']} ({percent(alone['probability'])})"
+    return f"{NAMES[case]} {effect}; the photograph alone {'named nothing' if alone['rank'] == 'root' else answered}"
 
 
 def _moved(species: Entry) -> str:

@@ -207,8 +207,11 @@ def novelty_table(quality: NoveltyQuality) -> str:
     return markdown_table(heads, rows) + "\n" + told
 
 
-def joint_table(joint: JointThresholds, *, target: float) -> str:
-    """A row per size of set: what answers about several photographs of one organism are worth at the target."""
+def joint_table(joint: JointThresholds, *, target: float, known: str = "") -> str:
+    """A row per size of set: what answers about several photographs of one organism are worth at the target.
+
+    `known` is what is known of the organism beside its photographs.
+    """
     rows = []
     for size in joint.sizes:
         point = size.point(target)
@@ -221,8 +224,9 @@ def joint_table(joint: JointThresholds, *, target: float) -> str:
     heads = ["photographs of one organism", "chosen on:", "threshold:", "judged on:", "right (95 % interval):",
              "mean depth:", "promise"]  # fmt: skip
     width = len(heads) if any(row[-1] for row in rows) else len(heads) - 1
+    what = f"one organism {known}" if known else "one organism"
     told = (
-        f"Several photographs of one organism, answered as one at {plain_percent(target)}. Their evidence is joined as "
+        f"Several photographs of {what}, answered as one at {plain_percent(target)}. Their evidence is joined as "
         f"that of photographs with a dependence of {joint.dependence:.2f}: at 0 each says something new, at 1 all say "
         f"the same. *Chosen on*, *judged on*: numbers of sets of so many photographs, {BASES[joint.basis]}.\n"
     )

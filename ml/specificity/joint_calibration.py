@@ -4,6 +4,7 @@ From arrays to numbers; reads no file. Sets never mix the halves of the validati
 choose, those of the evaluation half judge.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,9 @@ FIT_CELLS = 16_000_000
 """Joined probabilities that the fit of the dependence reads: one number needs no more."""
 BLOCK_CELLS = 2_000_000
 """Probabilities that are joined at once."""
+
+Compose = Callable[[Floats, Rows], Floats]
+"""Joined distributions (shape S x C), each composed with what is known of the place of a photograph (shape S)."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -57,7 +61,12 @@ class _Sets:
 
 
 def calibrate_joint(
-    data: Labelled, taxonomy: Taxonomy, options: SpecificityOptions, *, temperature: float
+    data: Labelled,
+    taxonomy: Taxonomy,
+    options: SpecificityOptions,
+    *,
+    temperature: float,
+    compose: Compose | None = None,
 ) -> JointThresholds | None:
     """Learn how photographs of one organism are joined, and the thresholds of sets of 2 to `LARGEST` photographs.
 
@@ -69,6 +78,8 @@ def calibrate_joint(
         taxonomy: A tree with C leaves.
         options: As for single photographs.
         temperature: Fitted on single photographs.
+        compose: Applied to what was joined. Photographs of different individuals have no place in common: with it, sets
+            are of one observation, or there are none.
 
     Returns:
         None where there are fewer than `LEAST` sets of two in a half.
@@ -77,7 +88,8 @@ def calibrate_joint(
         SpecificityError: options are not what they must be.
     """
     _, unseen = divide(data, options)
-    drawn = _draw(data, chooses=data.chooses if options.delta is None else unseen, seed=options.seed)
+    bases: tuple[Basis, ...] = ("observation", "species") if compose is None else ("observation",)
+    drawn = _draw(data, bases, chooses=data.chooses if options.delta is None else unseen, seed=options.seed)
     if drawn is None:
         return None
     most = HELD_BYTES // (data.probabilities.itemsize * data.probabilities.shape[1])
@@ -91,7 +103,10 @@ def calibrate_joint(
     for photos in range(2, LARGEST + 1):
         if min(len(half.bundles.sets(photos)) for half in (chooses, judges)) < LEAST:
             break
-        halves = [_joined(half, taxonomy, options, photos=photos, dependence=dependence) for half in (chooses, judges)]
+        halves = [
+            _joined(half, taxonomy, options, photos=photos, dependence=dependence, compose=compose)
+            for half in (chooses, judges)
+        ]
         table = learn(halves[0], taxonomy, targets=(*TABULATED_TARGETS, options.target), options=options)
         guaranteed = chooses.bundles.basis == "observation" and promises(table, halves[0], options)
         points = (
@@ -103,9 +118,10 @@ def calibrate_joint(
     return JointThresholds(dependence=dependence, basis=basis, sizes=tuple(sizes)) if sizes else None
 
 
-def _draw(data: Labelled, *, chooses: npt.NDArray[np.bool_], seed: int) -> tuple[Bundles, Bundles] | None:
-    """Bundles of the half that chooses and of the one that judges: of one observation, if there are enough of these."""
-    bases: tuple[Basis, ...] = ("observation", "species")
+def _draw(
+    data: Labelled, bases: tuple[Basis, ...], *, chooses: npt.NDArray[np.bool_], seed: int
+) -> tuple[Bundles, Bundles] | None:
+    """Bundles of the half that chooses and of the one that judges, on the first basis that has enough of them."""
     for basis in bases:
         chose, judged = (
             draw(data.labels, data.observations, half, basis=basis, seed=seed) for half in (chooses, data.judges)
@@ -137,10 +153,22 @@ def _evidences(sets: _Sets) -> list[tuple[int, Floats, Integers]]:
     return found
 
 
-def _joined(sets: _Sets, taxonomy: Taxonomy, options: SpecificityOptions, *, photos: int, dependence: float) -> Half:
+def _joined(
+    sets: _Sets,
+    taxonomy: Taxonomy,
+    options: SpecificityOptions,
+    *,
+    photos: int,
+    dependence: float,
+    compose: Compose | None,
+) -> Half:
     """The candidates of sets of one size."""
     rows, rule = sets.bundles.sets(photos), options.rule
-    pools = (pool(sets.tempered(block), dependence=dependence) for block in _blocks(rows, classes=sets.held.shape[1]))
+    pools = (
+        joined if compose is None else compose(joined, block[:, 0])
+        for block in _blocks(rows, classes=sets.held.shape[1])
+        for joined in [pool(sets.tempered(block), dependence=dependence)]
+    )
     found = [candidates(joined, taxonomy, rule=rule, reward=options.reward) for joined in pools]
     joined = Candidates(*(np.concatenate(each) for each in zip(*found, strict=True)))
     return Half(found=joined, labels=sets.labels[rows[:, 0]])

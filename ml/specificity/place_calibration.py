@@ -16,13 +16,16 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.places.choice import MOST_ROWS, choose
+from ml.places.composition import compose
 from ml.places.prior import PlacePrior, PriorSettings, Records
 from ml.places.sites import Sites
 from ml.spec import ComparedCase, OperatingPoint, SpecificityOptions
 from ml.specificity.calibration import Labelled, Outcome, calibrate_network, divide
 from ml.specificity.composed import ComposedProbabilities
+from ml.specificity.joint_calibration import calibrate_joint
+from ml.specificity.joint_thresholds import JointThresholds
 from ml.specificity.thresholds import Half, judge_table
-from ml.taxonomy import Taxonomy
+from ml.taxonomy import Floats, Taxonomy
 
 LEAST = 20
 """Observations with a place that must be there to choose, and to judge: one miss more or less then changes 5 %."""
@@ -56,6 +59,8 @@ class CaseOutcome:
     """Share of the photographs that judge whose best species is right."""
     top1_alone: float
     """The same without the prior."""
+    joint: JointThresholds | None
+    """For several photographs of one organism; None where too few observations have several."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -178,6 +183,9 @@ def _calibrate_case(
         fits=None if options.delta is None else fits[rows],
     )
     outcome = calibrate_network(composed, taxonomy, options)
+    joint = _calibrate_joint(
+        data, sites, taxonomy, options, prior=prior, inside=inside, fits=fits, temperature=outcome.temperature
+    )
     same = alone.evaluation.rows(inside[data.judges])
     return CaseOutcome(
         case=case,
@@ -186,7 +194,40 @@ def _calibrate_case(
         alone=judge_table(alone.table, same, taxonomy, target=options.target),
         top1=top1(outcome.evaluation, taxonomy),
         top1_alone=top1(same, taxonomy),
+        joint=joint,
     )
+
+
+def _calibrate_joint(
+    data: Labelled,
+    sites: Sites,
+    taxonomy: Taxonomy,
+    options: SpecificityOptions,
+    *,
+    prior: PlacePrior,
+    inside: Mask,
+    fits: Mask,
+    temperature: float,
+) -> JointThresholds | None:
+    """Thresholds for several photographs of one organism at one place: the prior applies once, to what was joined.
+
+    The photographs are joined at the temperature T of the case. What tempers a composed distribution tempers the prior
+    too, so its exponent is divided by T; of one photograph this gives what the case gives.
+    """
+    own = Labelled(
+        probabilities=data.probabilities,
+        labels=data.labels,
+        chooses=data.chooses & inside,
+        judges=data.judges & inside,
+        observations=data.observations,
+        fits=None if options.delta is None else fits & inside,
+    )
+
+    def composed(joined: Floats, photographs: npt.NDArray[np.intp]) -> Floats:
+        look = prior.look(sites.rows(photographs))
+        return compose(joined, look, exponent=prior.settings.exponent / temperature)
+
+    return calibrate_joint(own, taxonomy, options, temperature=temperature, compose=composed)
 
 
 def _compared(

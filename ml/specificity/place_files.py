@@ -13,15 +13,22 @@ from ml.errors import DataError
 from ml.places.prior import PRIOR_FILE, PlacePrior, Records
 from ml.places.sites import YEAR, Sites
 from ml.spec import CalibrateSpec, ComparedCase, PlaceCase
-from ml.specificity.calibration_report import interval, markdown_table, percent, plain_percent, write_by_target
+from ml.specificity.calibration_report import (
+    interval,
+    joint_table,
+    markdown_table,
+    percent,
+    plain_percent,
+    write_by_target,
+)
 from ml.specificity.place_calibration import CaseOutcome, PlaceOutcome, Places
 from ml.taxonomy import Floats, Taxonomy
 
 COLUMNS: Final = ("occurrence_key", "class_id", "side", "latitude", "longitude", "uncertainty_m", "day")
 TITLES: Final = {
     "neither": "the photograph alone",
-    "place": "and its place",
-    "place_and_date": "and its place and date",
+    "place": "with its place",
+    "place_and_date": "with its place and date",
 }
 """What is known of a photograph in each case, for people."""
 
@@ -89,6 +96,7 @@ def _write_case(found: CaseOutcome, *, taxonomy: Taxonomy, folder: Path) -> Plac
         alone=found.alone,
         top1=found.top1,
         top1_alone=found.top1_alone,
+        joint=None if found.joint is None else found.joint.write(folder / f"joint_{case}.parquet", keys=keys),
     )
 
 
@@ -97,6 +105,7 @@ def places_section(found: PlaceOutcome, *, target: float) -> str:
     parts = ["## Place and season\n"]
     if found.prior is not None:
         parts += [cases_table(found.compared), _note(found, found.prior, target=target)]
+        parts += [joint_table(one.joint, target=target, known=TITLES[one.case]) for one in found.cases if one.joint]
     parts += [f"{reason}\n" for reason in found.left_out]
     return "\n".join(parts)
 

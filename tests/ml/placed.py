@@ -27,7 +27,7 @@ def write_places(folder: Path, labels: npt.NDArray[np.integer], *, usable: bool 
     """
     generator = np.random.default_rng(11)
     species = np.concatenate([np.repeat(np.arange(len(HOMES)), TRAINING), labels])
-    latitude, longitude, day = _scattered(species, generator)
+    latitude, longitude, day = scattered(species, generator)
     count, rows = len(labels), np.arange(len(labels)) + len(HOMES) * TRAINING
     latitude[rows[FIRST_FAR::41]], longitude[rows[FIRST_FAR::41]] = FAR
     unknown, obscured = np.zeros(len(species), bool), np.zeros(len(species), bool)
@@ -58,7 +58,7 @@ def write_places(folder: Path, labels: npt.NDArray[np.integer], *, usable: bool 
     return folder / "split.parquet", folder / "places.parquet"
 
 
-def _scattered(
+def scattered(
     species: npt.NDArray[np.integer], generator: np.random.Generator
 ) -> tuple[Floats, Floats, npt.NDArray[np.integer]]:
     """Latitudes, longitudes and days around the homes of some species."""

@@ -41,7 +41,7 @@ PARENTS = {
     "class_map": {"clean_occurrences", "taxonomy"},
     "taxonomy_diff": {"clean_occurrences", "taxonomy"},
     "split": {"clean_occurrences", "photos", "species", "taxonomy"},
-    "exam": {"split", "taxonomy", "class_map", "rejections"},
+    "exam": {"clean_occurrences", "split", "taxonomy", "class_map", "rejections"},
     "places": {"clean_occurrences", "split"},
     "genus_photos": {"clean_occurrences", "photos", "species", "taxonomy"},
     "attribution": {"clean_occurrences", "photos", "taxonomy", "split", "genus_photos"},
@@ -90,7 +90,7 @@ OBSERVED = {"gbif_records"}
 """What is watched and not made; shown in the group ingest."""
 RESEARCHED = NETWORKS | CALIBRATIONS | {"comparison"}
 """What a refresh does without."""
-BESIDE = {"dataset_page", "places", "report"}
+BESIDE = {"dataset_page", "report"}
 """Assets that nothing waits for; `report` shows all that went before it, `suspects` among it."""
 
 
