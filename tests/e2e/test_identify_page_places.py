@@ -121,6 +121,15 @@ def test_the_switch_goes_back_and_forth_without_sending_the_photograph_again(sho
     assert shown.asked("/api/identify") == asked
 
 
+def test_a_switch_without_anything_to_use_asks_for_the_place(browser: Browser, server: Running) -> None:
+    with opened(browser, server.address) as shown:
+        shown.give(a_jpg=photograph("green"))
+        shown.page.get_by_role("switch", name="Use place and season").check()
+        expect(place(shown)).to_be_focused()
+        expect(state(shown)).to_have_text("On, without a place: the photograph alone answers")
+        expect(shown.answer()).to_have_text(ALONE)
+
+
 def test_a_date_makes_it_place_and_date_and_does_nothing_alone(shown: Opened) -> None:
     date = shown.page.get_by_label("Date", exact=True)
     date.fill("2025-01-20")
