@@ -51,19 +51,20 @@ def condensed(records: Records, *, most: int = MOST_RECORDS) -> Records:
 
     Doing it again changes nothing. Of more rows than `most`, those of a species that share a cell and a part of the
     year are merged: at their mean place and day, with a radius that covers how they lie. Cells grow from 2 km until
-    the rows suffice, so that a larger world is kept as counts of a grid that is as fine as can be.
+    the rows suffice, so that a larger world is kept as counts of a grid that is as fine as can be; two rows a species
+    always suffice.
 
     Raises:
         DataError: columns of different lengths, or a place, day, class or count that cannot be.
     """
     checked(records)
     kept = _merged(_rounded(records.rows(~np.isnan(records.latitude))))
-    cell, parts = 2.0, 24
+    cell = 2.0
     while len(kept.class_id) > most:
-        kept = _merged(_rounded(_celled(kept, cell_km=cell, parts=parts)))
-        cell, parts = cell * 1.5, max(parts // 2, 6) if cell > 20 else parts
-        if cell > 4 * EARTH_KM:
-            raise DataError(f"{most:,} rows do not suffice for {len(kept.class_id):,} species with a place each")
+        if cell > 2 * np.pi * EARTH_KM:
+            raise DataError(f"{most:,} rows do not suffice for {len(np.unique(kept.class_id)):,} species")
+        kept = _merged(_rounded(_celled(kept, cell_km=cell, parts=_parts_of_year(cell))))
+        cell *= 1.5
     return kept
 
 
@@ -177,6 +178,11 @@ def _celled(records: Records, *, cell_km: float, parts: int) -> Records:
         class_id=records.class_id[first],
         occurrences=total.astype(np.int32),
     )
+
+
+def _parts_of_year(cell_km: float) -> int:
+    """Into how many parts the year is cut where cells are this large: half months, months, two months, none."""
+    return 24 if cell_km < 20 else 12 if cell_km < 50 else 6 if cell_km < 1_000 else 1
 
 
 def _cells(records: Records, cell_km: float) -> npt.NDArray[np.int64]:
