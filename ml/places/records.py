@@ -16,6 +16,8 @@ MOST_RECORDS: Final = 1_000_000
 _LATITUDE_STEP: Final = 90 / 32_767
 """Degrees: 305 m. Two bytes hold a latitude to 153 m, and a longitude to 306 m at the equator."""
 _LONGITUDE_STEP: Final = 180 / 32_768
+_GOLDEN: Final = np.uint64(2_654_435_769)
+"""The golden ratio of 2^32: its multiples lie far from each other."""
 _FARTHEST_KM: Final = 20_016
 """No place is farther from another: a larger uncertainty says no more."""
 
@@ -137,15 +139,20 @@ def _rounded(records: Records) -> Records:
 
 
 def _merged(records: Records) -> Records:
-    """Equal rows become one with a count; in an order that depends on the rows alone."""
+    """Equal rows become one with a count, in an order that depends on the rows alone and favours no species.
+
+    Where more rows share a place than are asked for, the tree gives those that come first: the order scatters what is
+    next to each other when sorted.
+    """
     keys = [np.nan_to_num(column, nan=-1.0) for column in records[:5]]
-    order = np.lexsort(keys)
+    order = np.lexsort(keys[::-1])
     if not len(order):
         return records._replace(occurrences=None)
     changes = np.any([key[order][1:] != key[order][:-1] for key in keys], axis=0)
     first = np.flatnonzero(np.concatenate([[True], changes]))
     counts = np.add.reduceat(records.counts[order].astype(np.int64), first)
-    kept = records.rows(order[first])
+    scattered = np.argsort(np.arange(len(first), dtype=np.uint64) * _GOLDEN % 2**32, kind="stable")
+    kept, counts = records.rows(order[first[scattered]]), counts[scattered]
     return kept._replace(occurrences=None if counts.max() == 1 else counts.astype(np.int32))
 
 

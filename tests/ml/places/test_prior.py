@@ -114,6 +114,16 @@ def test_thousands_of_occurrences_at_one_spot_are_one_place_with_a_count() -> No
     assert alone.shares(2)[0, 0] > 0.99
 
 
+def test_more_rows_at_one_spot_than_neighbours_favour_no_species_and_no_season() -> None:
+    rows = [(10, 20, day, species) for species in range(SPECIES) for day in range(1, YEAR + 1)]
+    records = prior_of(occurrences(*rows)).records
+    _, found = prior_of(records).neighbours(at(10, 20), 120)
+    by_species = np.bincount(records.class_id[found[0]], minlength=SPECIES)
+    assert by_species.min() > 10
+    assert by_species.max() < 30
+    assert np.median(records.day[found[0]]) == pytest.approx(YEAR / 2, abs=40)
+
+
 @pytest.mark.parametrize(("latitude", "longitude", "other", "kilometres"), [
     (90, 0, (89.99, 137), 1.1), (-90, -180, (-89.99, 3), 1.1), (0, 180, (0, -179.99), 1.1), (0, -180, (0, 180), 0),
 ])  # fmt: skip
