@@ -181,8 +181,10 @@ class Answering:
         except TaxonError as error:
             raise QuestionError(str(error)) from error
         case = placed(sites_of([question.sighting]), 1, prior=self.prior, calibrated=self.cases).case(0)
-        if (beyond := self.cases[case].reaches(question.target)) is not None:
-            raise QuestionError(beyond)
+        # What a photograph's own EXIF says may bring it into any case.
+        beyond = [self.cases[each].reaches(question.target) for each in (self.cases if question.exif else [case])]
+        if None not in beyond:
+            raise QuestionError(str(beyond[0]))
         names = " or ".join(self.taxonomy.name[node] for node in within)
         asked = question.threshold is not None
         return Plan(
