@@ -107,7 +107,10 @@ def final_metric(name: str) -> str:
 
     MLflow groups charts by what stands before the last slash.
     """
-    for prefix, group in (("train_", "final/train"), ("specificity_", "specificity")):
+    groups = {
+        "train_": "final/train", "specificity_": "specificity", "place_and_date_": "place_and_date", "place_": "place"
+    }  # fmt: skip
+    for prefix, group in groups.items():
         if name.startswith(prefix):
             return f"{group}/{name.removeprefix(prefix)}"
     return f"final/{name}"

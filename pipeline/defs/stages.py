@@ -201,13 +201,13 @@ def calibration_metadata(settings: Settings, results: Sequence[CalibrateResult])
         "MLflow run": run_link(settings, first.mlflow_run_id),
         **_by_seed(settings, seeds),
         "operating points": records_table(points, none=""),
-        **_cases(first),
+        **case_metadata(first),
         **pictures(settings, first.mlflow_run_id, first.figures),
         "path": dg.MetadataValue.path(str(first.report.parent)),
     }
 
 
-def _cases(calibration: CalibrateResult) -> dict[str, Metadata]:
+def case_metadata(calibration: CalibrateResult) -> dict[str, Metadata]:
     """What places and dates are worth, where the dataset has enough of them."""
     titles = {
         "neither": "the photograph alone", "place": "with its place", "place_and_date": "with its place and date"

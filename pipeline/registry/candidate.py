@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ml.spec import RESULT_FILE, RegisterSpec
+from ml.spec import RESULT_FILE, CalibrateResult, RegisterSpec
 from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.dataset.registration import Registration
@@ -21,7 +21,7 @@ from pipeline.registry.card_header import with_header
 from pipeline.registry.card_page import card_page
 from pipeline.registry.model_card import model_card
 from pipeline.registry.version_record import documents
-from pipeline.tracking.tags import ANCESTOR, DERIVED_DOI, FIRST_WEIGHTS, FULL_PHOTOS, HOW, RECIPE_HASH, TRAINING
+from pipeline.tracking.tags import ANCESTOR, CASES, DERIVED_DOI, FIRST_WEIGHTS, FULL_PHOTOS, HOW, RECIPE_HASH, TRAINING
 
 
 def candidate_spec(
@@ -67,13 +67,30 @@ def candidate_spec(
             "specificity_accuracy": calibration.evaluation_accuracy,
             "specificity_depth": calibration.evaluation_depth,
             "specificity_threshold": calibration.threshold,
+            **_case_metrics(calibration),
         },
         figures={**result.figures, **calibration.figures},
-        version_tags={**_ancestry(settings, production), **_registered(settings, manifest)},
+        version_tags={
+            **_ancestry(settings, production),
+            **_registered(settings, manifest),
+            **({CASES: ", ".join(one.case for one in calibration.place_cases)} if calibration.place_cases else {}),
+        },
         tags=tags,
     )
     kept = documents(settings, manifest, training=result, reason=production.reason)
     return spec.model_copy(update={"documents": kept})
+
+
+def _case_metrics(calibration: CalibrateResult) -> dict[str, float]:
+    """What the answers are worth at the target where the place, or place and date, are known."""
+    return {
+        f"{one.case}_{name}": number
+        for one in calibration.place_cases
+        for name, number in (
+            ("accuracy", one.judged.accuracy), ("depth", one.judged.depth), ("depth_alone", one.alone.depth),
+            ("top1", one.top1), ("top1_alone", one.top1_alone),
+        )
+    }  # fmt: skip
 
 
 def _ancestry(settings: Settings, production: Production) -> dict[str, str]:

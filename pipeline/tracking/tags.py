@@ -26,6 +26,9 @@ ANCESTOR: Final = "naturewatch.ancestor"
 FULL_PHOTOS: Final = "naturewatch.full_photos"
 """Training photographs of the last training from nothing among the version and its ancestors."""
 
+CASES: Final = "naturewatch.cases"
+"""The cases that a version is calibrated for beside `neither`: `place` or `place, place_and_date`; absent without."""
+
 GATE: Final = "naturewatch.gate"
 """What the gate said of a version: `passed` or `refused`."""
 GATE_REASONS: Final = "naturewatch.gate_reasons"

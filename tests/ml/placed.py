@@ -1,5 +1,6 @@
 """Places for the tests of calibration and serving: species with ranges and seasons of their own, as tables."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,10 @@ FIRST_FAR = 7
 """Of every 41 photographs, this one was taken there."""
 
 
-def write_places(folder: Path, labels: npt.NDArray[np.integer], *, usable: bool = True) -> tuple[Path, Path]:
-    """Write `split.parquet` and `places.parquet` for validation photographs named 0, 1, 2, ... of such species.
+def write_places(
+    folder: Path, labels: npt.NDArray[np.integer], *, usable: bool = True, photos: Sequence[str] | None = None
+) -> tuple[Path, Path]:
+    """Write `split.parquet` and `places.parquet` for validation photographs, named 0, 1, 2, ..., of such species.
 
     Every photograph is an observation of its own. Every ninth has no place, every thirteenth no day, every fifth an
     obscured place; with `usable` False none has a place, nor has any of the training side.
@@ -36,7 +39,8 @@ def write_places(folder: Path, labels: npt.NDArray[np.integer], *, usable: bool 
     undated[rows[::13]] = True
     unknown |= not usable
     validation = np.arange(len(species)) >= rows[0]
-    names = [str(row - rows[0]) if known else f"t{row}" for row, known in enumerate(validation)]
+    photos = [str(row) for row in range(count)] if photos is None else photos
+    names = [*(f"t{row}" for row in range(rows[0])), *photos]
     columns = {
         "occurrence_key": names,
         "observation_id": names,
@@ -52,7 +56,6 @@ def write_places(folder: Path, labels: npt.NDArray[np.integer], *, usable: bool 
         "problem": pa.array(["no_coordinates"] * len(species), mask=~unknown),
     }
     pq.write_table(pa.table(columns), folder / "places.parquet")
-    photos = [str(row) for row in range(count)]
     split = {"photo_id": photos, "occurrence_key": photos, "observation_id": photos}
     pq.write_table(pa.table(split), folder / "split.parquet")
     return folder / "split.parquet", folder / "places.parquet"
