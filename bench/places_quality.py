@@ -17,6 +17,7 @@ from sklearn.neural_network import MLPClassifier
 from bench.harness import PHOTOS, Goal, UnavailableError
 from ml.places.choice import STEPS, choose
 from ml.places.composition import compose
+from ml.places.look import PriorLook
 from ml.places.prior import PlacePrior, PriorSettings
 from ml.places.records import Records, condensed
 from ml.places.sites import YEAR, Sites
@@ -95,21 +96,24 @@ def measured() -> tuple[list[Mapping[str, object]], list[Goal]]:
     """
     plants = Plants.read()
     alone = judged(plants, lambda _: plants.probabilities)
+    with_date = _Chooser(plants, plants.sites)
     contestants: dict[str, Contestant] = {
         "a grid of 1 degree, 3 x 3 cells": _grid(plants),
         "a trained network of place and date": _network(plants),
-        "place": _chosen(plants, plants.sites.without_days()),
+        "place": _Chooser(plants, plants.sites.without_days()).contestant(),
         "place and date, nothing chosen but the temperature": lambda _: compose(
             plants.probabilities, plants.prior.look(plants.sites), exponent=1.0
         ),
-        "place and date": _chosen(plants, plants.sites),
+        "place and date": with_date.contestant(),
     }
     for beyond in BEYOND_KM[1:]:
-        contestants[f"place and date, nothing within {beyond:.0f} km"] = _chosen(plants, plants.sites, beyond_km=beyond)
+        contestants[f"place and date, nothing within {beyond:.0f} km"] = with_date.contestant(beyond_km=beyond)
     for most in (1_500, 750):
         merged = condensed(plants.prior.records, most=most)
         fewer = dataclasses.replace(plants, prior=dataclasses.replace(plants.prior, records=merged))
-        contestants[f"place and date, merged by cells to {len(merged.day):,} rows"] = _chosen(fewer, plants.sites)
+        contestants[f"place and date, merged by cells to {len(merged.day):,} rows"] = _Chooser(
+            fewer, plants.sites
+        ).contestant()
     rows: list[Mapping[str, object]] = [_row("photograph alone", alone, None)]
     results = {}
     for name, contestant in contestants.items():
@@ -155,13 +159,38 @@ def interval(gains: Floats) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _chosen(plants: Plants, sites: Sites, *, beyond_km: float = 0.0) -> Contestant:
-    def composed(part: Indices) -> Floats:
-        settings = choose(plants.prior, sites.rows(part), plants.probabilities[part], plants.labels[part])
-        look = plants.prior.with_settings(settings).look(sites, beyond_km=beyond_km)
-        return compose(plants.probabilities, look, exponent=settings.exponent)
+class _Chooser:
+    """Settings chosen on some photographs, and what they say of all; each is computed once."""
 
-    return composed
+    def __init__(self, plants: Plants, sites: Sites) -> None:
+        self._plants, self._sites = plants, sites
+        self._settings: dict[bytes, PriorSettings] = {}
+        self._looks: dict[tuple[PriorSettings, float], PriorLook] = {}
+
+    def contestant(self, *, beyond_km: float = 0.0) -> Contestant:
+        """Composed with these settings, without the neighbours within a distance."""
+
+        def composed(part: Indices) -> Floats:
+            settings = self._chosen(part)
+            look = self._look(settings.model_copy(update={"exponent": 1.0}), beyond_km)
+            return compose(self._plants.probabilities, look, exponent=settings.exponent)
+
+        return composed
+
+    def _chosen(self, part: Indices) -> PriorSettings:
+        key = part.tobytes()
+        if key not in self._settings:
+            plants = self._plants
+            self._settings[key] = choose(
+                plants.prior, self._sites.rows(part), plants.probabilities[part], plants.labels[part]
+            )
+        return self._settings[key]
+
+    def _look(self, settings: PriorSettings, beyond_km: float) -> PriorLook:
+        key = settings, beyond_km
+        if key not in self._looks:
+            self._looks[key] = self._plants.prior.with_settings(settings).look(self._sites, beyond_km=beyond_km)
+        return self._looks[key]
 
 
 def _grid(plants: Plants) -> Contestant:

@@ -11,7 +11,7 @@ NONE = np.array([np.nan])
 
 def test_an_uncertain_occurrence_weighs_what_can_be_expected_of_it() -> None:
     # 5 km away by its stated place, with a standard deviation of 4 km along each axis; the last neighbour at 20 km.
-    offsets = np.random.default_rng(0).normal(0, 4, (200_000, 2)) + [5, 0]
+    offsets = np.random.default_rng(0).normal((5, 0), 4, (200_000, 2))
     weights = distance_weights(np.array([[5.0, 20.0]]), np.array([[8_000.0, np.nan]]), NONE, width=0.5)
     expected = np.exp(-(offsets**2).sum(axis=1) / 2 / 10**2).mean()
     assert weights[0, 0] == pytest.approx(expected, rel=0.01)
