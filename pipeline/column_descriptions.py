@@ -30,6 +30,11 @@ COMMON: Final[dict[str, str]] = {
 }
 """Columns that mean the same in every table that has them, unless the table says otherwise below."""
 
+_OBSERVER: Final = (
+    "Pseudonym of whoever recorded the observation, for splits and noise only: a hash of the name and the scope; null "
+    "where the record names nobody."
+)
+
 _RECORD: Final = {
     "taxon_key": "Key of the taxon that the record was matched to, in the checklist.",
     "licence": "Licence of the record, as received; a photograph may have another one.",
@@ -42,6 +47,9 @@ _RECORD: Final = {
     "issue": "What GBIF noticed when it interpreted the record.",
     "decimal_latitude": "Latitude of the observation in degrees.",
     "decimal_longitude": "Longitude of the observation in degrees.",
+    "coordinate_uncertainty_m": "Radius in metres around the coordinates that holds the true place, as received.",
+    "information_withheld": "What the source says that it keeps back, such as the exact place.",
+    "observer": _OBSERVER,
 }
 
 _CHANGED: Final = {
@@ -148,6 +156,20 @@ OF_TABLE: Final[dict[str, dict[str, str]]] = {
         "split": "Side of the photograph.",
         "half": "Half of the validation side: the first chooses thresholds, the second judges them.",
     },
+    "places": {
+        "class_id": "Class of the occurrence: its species' position among the leaves of the tree.",
+        "side": "Is `train` only where every photograph of its observation is on the training side.",
+        "latitude": "Degrees (WGS 84), from -90 to 90; null where the place does not count.",
+        "longitude": "Degrees (WGS 84), from -180 to 180; null where the place does not count.",
+        "uncertainty_m": "Radius in metres that holds the true place; null where it is not stated. Of an obscured "
+        "place it is at least half the diagonal of its cell.",
+        "obscured": "Whether the source has moved or withheld the place.",
+        "day": "Day of the year from 1 to 366, 1 March being 61 in every year; the middle of a span of at most 31 "
+        "days; null for a longer span, or where the date is missing or none.",
+        "country": "ISO code of the country of the observation.",
+        "observer": _OBSERVER,
+        "problem": "The rule by which the place does not count; null where it counts.",
+    },
     "genus_photos": {
         "taxon_key": "Key of the rare species in the checklist.",
         "node_id": "Node of its genus in the tree.",
@@ -210,6 +232,19 @@ OF_TABLE: Final[dict[str, dict[str, str]]] = {
     },
 }
 """Table -> column -> meaning, where it is the table's own."""
+
+PLACE_PROBLEMS: Final[dict[str, str]] = {
+    "missing": "The record states no coordinates, or its source withholds them.",
+    "incomplete": "The record states one coordinate without the other.",
+    "unreadable": "A coordinate is no number.",
+    "out_of_range": "A latitude beyond 90 or a longitude beyond 180 degrees.",
+    "zero": "Latitude and longitude are both 0, which mostly stands for a missing place.",
+    "other_country": "The coordinates lie outside the country that the record states.",
+    "swapped": "GBIF swapped latitude and longitude, without a country to tell whether that is right.",
+    "shifted_datum": "Bringing the coordinates to WGS 84 moved them by more than a tenth of a degree.",
+    "too_uncertain": "The true place may be more than 100 km away.",
+}
+"""Why the place of an occurrence does not count (`places.problem`), in the order in which the rules are applied."""
 
 
 def column_description(table: str, column: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from ml.spec import RANKS
+from pipeline.column_descriptions import PLACE_PROBLEMS
 from pipeline.rejections import REJECTIONS, STAGES
 
 _TEXT, _INT, _BIG, _REAL, _BOOL = pa.string(), pa.int32(), pa.int64(), pa.float64(), pa.bool_()
@@ -50,9 +51,10 @@ _RANKS = " ".join(RANKS)
 _OCCURRENCES = _schema(
     f"occurrence_key observation_id dataset_key checklist_key taxon_key {_RANKS} licence country "
     "event_date accepted_taxon_key kingdom_key phylum_key class_key order_key family_key genus_key "
-    "species_key scientific_name taxon_rank taxonomic_status issue",
+    "species_key scientific_name taxon_rank taxonomic_status issue information_withheld observer",
     decimal_latitude=_REAL,
     decimal_longitude=_REAL,
+    coordinate_uncertainty_m=_REAL,
 )
 
 _RECEIVED = pa.schema(
@@ -241,6 +243,28 @@ CONTRACTS: dict[str, Contract] = {
         required=("photo_id", "occurrence_key", "observation_id", "class_id", "split", "path"),
         allowed={"split": ("train", "validation"), "half": ("calibration", "evaluation")},
         rules={"validation rows and only they have a half": "(half is null) = (split = 'train')"},
+    ),
+    "places": Contract(
+        schema=_schema(
+            "occurrence_key observation_id side country observer problem",
+            class_id=_INT,
+            latitude=_REAL,
+            longitude=_REAL,
+            uncertainty_m=_REAL,
+            obscured=_BOOL,
+            day=_INT,
+        ),
+        unique=("occurrence_key",),
+        required=("occurrence_key", "observation_id", "class_id", "side", "obscured"),
+        allowed={"side": ("train", "validation"), "problem": tuple(PLACE_PROBLEMS)},
+        rules={
+            "a place has both coordinates or none": "(latitude is null) = (longitude is null)",
+            "a place counts, or a rule says why not": "(latitude is null) = (problem is not null)",
+            "latitudes are from -90 to 90": "latitude between -90 and 90",
+            "longitudes are from -180 to 180": "longitude between -180 and 180",
+            "an uncertainty is a distance": "uncertainty_m > 0",
+            "a day is one of the 366 of the year": "day between 1 and 366",
+        },
     ),
     "genus_photos": Contract(
         schema=_schema("photo_id occurrence_key observation_id taxon_key species path", node_id=_INT),

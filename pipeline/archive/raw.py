@@ -29,7 +29,8 @@ WANTED: Final = {
     "occurrence": frozenset(
         {
             *("gbifID", "occurrenceID", "references", "catalogNumber", "datasetKey", "license", "countryCode"),
-            *("eventDate", "year", "decimalLatitude", "decimalLongitude", "occurrenceStatus", "individualCount"),
+            *("eventDate", "year", "decimalLatitude", "decimalLongitude", "coordinateUncertaintyInMeters"),
+            *("informationWithheld", "recordedBy", "occurrenceStatus", "individualCount"),
             *("scientificName", "verbatimScientificName", "identificationQualifier", "taxonRank", "taxonomicStatus"),
             *("taxonKey", "acceptedTaxonKey", "checklistKey", "issue", *RANKS, *(f"{rank}Key" for rank in RANKS)),
         }

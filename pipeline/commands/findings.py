@@ -14,6 +14,7 @@ from pipeline.comparison.networks import NETWORKS, best_network
 from pipeline.comparison.wording import counted
 from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import DatasetManifest
+from pipeline.dataset.places import places
 from pipeline.errors import NatureWatchError
 from pipeline.exam.decision import read_decision
 from pipeline.exam.observations import exam_version
@@ -128,6 +129,14 @@ def _split(settings: Settings) -> str:
     return f"{counted(sides.get('train', 0), 'photograph')} to train, {sides.get('validation', 0):,} to validate"
 
 
+def _places(settings: Settings) -> str:
+    found = places(settings.paths)
+    return (
+        f"{found.placed:,} of {counted(found.occurrences, 'occurrence')} have a place that counts "
+        f"({found.obscured:,} obscured), {found.dated:,} of these a day"
+    )
+
+
 def _pack(settings: Settings) -> str:
     folder = settings.paths.training_photos
     size = sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
@@ -233,6 +242,7 @@ SENTENCES: Final[Mapping[str, Finding]] = {
     "taxonomy_diff": _changed("taxonomy_diff", "taxa"),
     "split": _split,
     "exam": _exam,
+    "places": _places,
     "genus_photos": _rows("genus_photos", "photograph", "photographs", after=" of rare species"),
     "attribution": _rows("attribution", "photograph", "photographs", after=" with licence and holder"),
     "training_photos": _pack,

@@ -24,6 +24,12 @@ def straddling_observations(paths: Paths) -> list[str]:
     return [f"observation {row['observation_id']} is on both sides" for row in found]
 
 
+def learnt_places(paths: Paths) -> list[str]:
+    """Training rows of `places` whose observation has a validation photograph: their places must not be learnt."""
+    found = rows("check_learnt_places", inputs={"places": paths.table("places"), "split": paths.table("split")})
+    return [f"occurrence {row['occurrence_key']} of observation {row['observation_id']}" for row in found]
+
+
 def train_share(paths: Paths, *, unit: str, validation: float) -> tuple[float, float, list[str]]:
     """The training share of the photographs, how far it may be from 1 - `validation`, and what is wrong with it.
 

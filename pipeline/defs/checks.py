@@ -141,6 +141,18 @@ def no_observation_on_both_sides(scope: Scope) -> dg.AssetCheckResult:
     return _verdict(straddling if settings.split.unit != "photo" else [], measured)
 
 
+@dg.asset_check(op_tags=PROCESSOR, asset="places", additional_deps=["split"], blocking=True)
+def no_validation_place_is_learnt(scope: Scope) -> dg.AssetCheckResult:
+    """No occurrence of the training side belongs to an observation that has a validation photograph."""
+    paths = scope.settings().paths
+    sides = tally(paths.table("places"), "side")
+    measured: dict[str, Metadata] = {
+        "occurrences": sum(sides.values()),
+        "of the training side": sides.get(("train",), 0),
+    }
+    return _verdict(invariants.learnt_places(paths), measured)
+
+
 @dg.asset_check(op_tags=PROCESSOR, asset="split", blocking=True)
 def train_share_is_near_target(scope: Scope) -> dg.AssetCheckResult:
     """The training share is as near to 1 - `split.validation` as chance allows (five standard errors)."""

@@ -7,6 +7,7 @@ import dagster as dg
 from pydantic import Field
 
 from ml.spec import RANKS
+from pipeline.column_descriptions import PLACE_PROBLEMS
 from pipeline.dataset.attribution import (
     build_attribution,
     derived_dataset_path,
@@ -18,12 +19,15 @@ from pipeline.dataset.leakage import build_leakage
 from pipeline.dataset.leakage import leakage as leakage_found
 from pipeline.dataset.manifest import DatasetManifest, build_manifest
 from pipeline.dataset.pack import build_training_photos
+from pipeline.dataset.places import build_places
+from pipeline.dataset.places import places as count_places
 from pipeline.dataset.species import build_species
 from pipeline.dataset.split import build_genus_photos, build_split, split_gaps
 from pipeline.dataset.taxonomy import build_taxonomy
 from pipeline.defs.logged import dataset_pages, pages, pictures, run_link, shown_by
 from pipeline.defs.metadata import (
     TABLE,
+    Metadata,
     code_version,
     doi,
     mapping_table,
@@ -84,9 +88,8 @@ def rejections(context: dg.AssetExecutionContext, scope: Scope) -> dg.Materializ
         for rule, number in rules.items()
     ]
     removed = records_table(lines, none="no rule removed a row")
-    return table_result(
-        context, settings, table, metadata={"left out": removed, "page and picture": shown_by("dataset_page")}
-    )
+    shown = {"left out": removed, "page and picture": shown_by("dataset_page")}
+    return table_result(context, settings, table, metadata=shown)
 
 
 @dg.asset(
@@ -172,6 +175,29 @@ def split(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResu
             "picture": shown_by("manifest"),
         },
     )
+
+
+@dg.asset(
+    op_tags=PROCESSOR,
+    kinds=TABLE,
+    deps=["clean_occurrences", "split"],
+    code_version=code_version("places", python=1),
+)
+def places(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
+    """Where and when the organisms were found, as far as it can be relied on. No record is left out for its place."""
+    settings = scope.settings()
+    table = build_places(settings.paths)
+    found = count_places(settings.paths)
+    facts: dict[str, Metadata] = {
+        "occurrences": found.occurrences,
+        "with a place that counts": found.placed,
+        "of them obscured": found.obscured,
+        "of them with a day": found.dated,
+        "of them on the training side": found.learnt,
+        "observers": found.observers,
+        "places that do not count": removed_table(found.problems, unit="occurrences", meanings=PLACE_PROBLEMS),
+    }
+    return table_result(context, settings, table, metadata=facts)
 
 
 @dg.asset(

@@ -167,9 +167,9 @@ def doi(settings: Settings, identifier: str | None) -> Metadata:
     return dg.MetadataValue.url(f"https://doi.org/{identifier}")
 
 
-def removed_table(removed: Mapping[str, int], *, unit: str) -> dg.MetadataValue:
+def removed_table(removed: Mapping[str, int], *, unit: str, meanings: Mapping[str, str] = MEANING) -> dg.MetadataValue:
     """What each rule left out, in words: rule, how many of what, and what the rule means."""
-    rows = [{"rule": rule, unit: number, "why": MEANING.get(rule, "")} for rule, number in removed.items()]
+    rows = [{"rule": rule, unit: number, "why": meanings.get(rule, "")} for rule, number in removed.items()]
     return records_table(rows, none=f"no {unit}")
 
 

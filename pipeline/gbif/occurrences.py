@@ -62,7 +62,14 @@ def build_occurrences(paths: Paths, settings: Settings) -> Path:
         occurrences = _view(connection, coming_occurrences.result())
         checklist = _checklist(connection, record, settings)
         output = paths.table("occurrences")
-        copy(connection, "occurrences", output=output, metadata=record.citation_facts(), checklist_key=checklist)
+        copy(
+            connection,
+            "occurrences",
+            output=output,
+            metadata=record.citation_facts(),
+            checklist_key=checklist,
+            scope=settings.name,
+        )
         rejected = to_parquet(
             "occurrence_rejections",
             inputs={"occurrence_rejects": occurrences.rejects, "multimedia_rejects": media.rejects},

@@ -31,7 +31,10 @@ select
     taxonomic_status,
     issue,
     decimal_latitude,
-    decimal_longitude
+    decimal_longitude,
+    coordinate_uncertainty_m,
+    information_withheld,
+    observer
 from verdicts
 where rule is null
 order by occurrence_key

@@ -81,6 +81,9 @@ select
     paired.issue,
     paired.decimal_latitude,
     paired.decimal_longitude,
+    paired.coordinate_uncertainty_m,
+    paired.information_withheld,
+    paired.observer,
     case when paired.action = 'drop' then 'correction' else paired.rule end as rule,
     case
         when paired.action = 'drop' then concat_ws(': ', paired.species, nullif(paired.reason, ''))

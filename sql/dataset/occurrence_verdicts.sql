@@ -25,13 +25,21 @@ with repeated as (
 ),
 
 -- Sorting by content keeps the same one of several rows with one key, whatever their order in the file. Only the rows
--- of the few keys that repeat are sorted.
+-- of the few keys that repeat are sorted. Where and by whom it was seen decides last: it says nothing about the taxon.
 copies as (
     select
         *,
         row_number() over (
             partition by occurrence_key
-            order by species_key is null, md5(to_json(occurrences)::varchar)
+            order by
+                species_key is null,
+                md5(
+                    json_merge_patch(
+                        to_json(occurrences),
+                        '{"coordinate_uncertainty_m": null, "information_withheld": null, "observer": null}'
+                    )::varchar
+                ),
+                md5(to_json(occurrences)::varchar)
         ) as copy_number
     from occurrences
     where occurrence_key in (select repeated.occurrence_key from repeated)
@@ -244,6 +252,9 @@ resolved as (
         judged.issue,
         judged.decimal_latitude,
         judged.decimal_longitude,
+        judged.coordinate_uncertainty_m,
+        judged.information_withheld,
+        judged.observer,
         judged.occurrence_status,
         judged.individual_count,
         judged.beyond_scope,

@@ -42,6 +42,7 @@ PARENTS = {
     "taxonomy_diff": {"clean_occurrences", "taxonomy"},
     "split": {"clean_occurrences", "photos", "species", "taxonomy"},
     "exam": {"split", "taxonomy", "class_map", "rejections"},
+    "places": {"clean_occurrences", "split"},
     "genus_photos": {"clean_occurrences", "photos", "species", "taxonomy"},
     "attribution": {"clean_occurrences", "photos", "taxonomy", "split", "genus_photos"},
     "training_photos": {"photo_index", "photos", "split", "genus_photos"},
@@ -78,7 +79,7 @@ GROUPS = {
     "ingest": {"gbif_download", "occurrences", "media", "clean_occurrences", "photo_index", "changes", "photos"},
     "dataset": {
         "losses", "drift", "species", "rejections", "taxonomy", "class_map", "taxonomy_diff", "split", "exam",
-        "genus_photos", "attribution", "training_photos", "leakage", "manifest", "dataset_page",
+        "places", "genus_photos", "attribution", "training_photos", "leakage", "manifest", "dataset_page",
     },
     "training": NETWORKS,
     "evaluation": CALIBRATIONS | {"comparison", "suspects"},
@@ -89,7 +90,7 @@ OBSERVED = {"gbif_records"}
 """What is watched and not made; shown in the group ingest."""
 RESEARCHED = NETWORKS | CALIBRATIONS | {"comparison"}
 """What a refresh does without."""
-BESIDE = {"dataset_page", "report"}
+BESIDE = {"dataset_page", "places", "report"}
 """Assets that nothing waits for; `report` shows all that went before it, `suspects` among it."""
 
 
