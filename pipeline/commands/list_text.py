@@ -128,8 +128,8 @@ def _legend(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 def _tell_more(console: Console, rows: Sequence[object], top: int) -> None:
     if len(rows) > top:
-        more = counted(len(rows) - top, "species", "species")
-        _say(console, f"and {more} with fewer records: --top {len(rows)} lists all, --output FILE.csv writes all")
+        all_of = f"--top {len(rows)} lists all, --output FILE.csv writes all"
+        _say(console, f"and {len(rows) - top:,} more species: {all_of}")
 
 
 def _say(console: Console, line: str) -> None:
