@@ -203,17 +203,18 @@ def _nearest(
 
 def _tell(found: Sequence[dict[str, Any]], paths: Paths, *, learnt: Collection[str], known: Known) -> None:
     """Add to each row what is known of the species beside its records."""
-    unlearnt = {}
-    if any(row["taxon_key"] not in learnt for row in found):
+    photographs = {}
+    if rare := [row["taxon_key"] for row in found if row["taxon_key"] not in learnt]:
         inputs = {name: paths.table(name) for name in ("rejections", "photos", "clean_occurrences")}
-        unlearnt = {row["species_key"]: row["photographs"] for row in rows("missing_photographs", inputs=inputs)}
+        some = rows("missing_photographs", inputs=inputs, species_keys=rare)
+        photographs = {row["species_key"]: row["photographs"] for row in some}
     named = learnt if known.named is None else known.named
     for row in found:
         key, name = row["taxon_key"], row["species"]
         row["common_name"] = known.names.by_key.get(key) or known.names.by_name.get(folded(name))
         row["gbif"] = known.found_at.address(name, key)
         row["named"] = key in named
-        row["photographs_missing"] = None if key in learnt else max(1, known.min_images - unlearnt.get(key, 0))
+        row["photographs_missing"] = None if key in learnt else max(1, known.min_images - photographs.get(key, 0))
 
 
 def _sorted_out(found: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], ...]:

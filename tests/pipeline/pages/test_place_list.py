@@ -141,7 +141,13 @@ def test_species_too_rare_to_be_learnt_are_listed_with_what_is_missing(settings:
 
 
 def test_a_taxon_narrows_the_list(settings: Settings) -> None:
-    mulberry: Row = {"kingdom": "Plantae", "kingdom_key": "6", "genus_key": "MULBERRY", "class": None, "class_key": None}
+    mulberry: Row = {
+        "kingdom": "Plantae",
+        "kingdom_key": "6",
+        "genus_key": "MULBERRY",
+        "class": None,
+        "class_key": None,
+    }
     records = [
         record(), record("Morus alba", **mulberry), record("Morus serrator"), record("Anas rara"),
         record("Lucilia sericata", **FLY),
