@@ -260,10 +260,10 @@ CONTRACTS: dict[str, Contract] = {
         rules={
             "a place has both coordinates or none": "(latitude is null) = (longitude is null)",
             "a place counts, or a rule says why not": "(latitude is null) = (problem is not null)",
-            "latitudes are from -90 to 90": "latitude between -90 and 90",
-            "longitudes are from -180 to 180": "longitude between -180 and 180",
-            "an uncertainty is a distance": "uncertainty_m > 0",
-            "a day is one of the 366 of the year": "day between 1 and 366",
+            "latitudes are from -90 to 90": "coalesce(latitude, 0) between -90 and 90",
+            "longitudes are from -180 to 180": "coalesce(longitude, 0) between -180 and 180",
+            "an uncertainty is a distance": "coalesce(uncertainty_m, 1) > 0",
+            "a day is one of the 366 of the year": "coalesce(day, 1) between 1 and 366",
         },
     ),
     "genus_photos": Contract(

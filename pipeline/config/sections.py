@@ -195,8 +195,9 @@ class TaxonomySettings(Section):
 class SplitSettings(Section):
     """How photographs are divided into training and validation."""
 
-    unit: Literal["observation", "photo"] = "observation"
-    """What is put on one side as a whole; the paper divides by `photo`."""
+    unit: Literal["observation", "photo", "observer"] = "observation"
+    """What is put on one side as a whole. The paper divides by `photo`; `observer` is all that one person has recorded,
+    and an observation that names nobody is a unit of its own."""
     validation: Share = 0.2
     """Share of the photographs for validation."""
     seed: Seed = 2017

@@ -1,9 +1,15 @@
 """Properties of the dataset tables, each as a function from the files to the list of what is broken."""
 
 import math
+from pathlib import Path
+from typing import Final
 
 from pipeline.paths import Paths
 from pipeline.query import rows
+from pipeline.tables import CONTRACTS
+
+_NOBODY: Final = CONTRACTS["clean_occurrences"].schema.empty_table()
+"""Stands for the occurrences where it does not matter who recorded them."""
 
 
 def small_species(paths: Paths, *, minimum: int) -> list[str]:
@@ -24,9 +30,15 @@ def straddling_observations(paths: Paths) -> list[str]:
     return [f"observation {row['observation_id']} is on both sides" for row in found]
 
 
+def straddling_observers(paths: Paths) -> list[str]:
+    """Observers, by pseudonym, with photographs in training and in validation."""
+    found = rows("check_straddling_observers", inputs=_tables(paths, "split", "clean_occurrences"))
+    return [f"observer {row['observer']} is on both sides" for row in found]
+
+
 def learnt_places(paths: Paths) -> list[str]:
     """Training rows of `places` whose observation has a validation photograph: their places must not be learnt."""
-    found = rows("check_learnt_places", inputs={"places": paths.table("places"), "split": paths.table("split")})
+    found = rows("check_learnt_places", inputs=_tables(paths, "places", "split"))
     return [f"occurrence {row['occurrence_key']} of observation {row['observation_id']}" for row in found]
 
 
@@ -36,7 +48,8 @@ def train_share(paths: Paths, *, unit: str, validation: float) -> tuple[float, f
     Whole units fall on one side, so the standard error is that of a sum over units of their photographs; five of them
     are allowed.
     """
-    (row,) = rows("check_train_share", inputs={"split": paths.table("split")}, unit=unit)
+    recorded = paths.table("clean_occurrences") if unit == "observer" else _NOBODY
+    (row,) = rows("check_train_share", inputs={"split": paths.table("split"), "clean_occurrences": recorded}, unit=unit)
     photos, squares = row["photos"], row["sum_of_squares"]
     if not photos:
         return math.nan, math.nan, ["the split has no photograph"]
@@ -47,3 +60,7 @@ def train_share(paths: Paths, *, unit: str, validation: float) -> tuple[float, f
         return share, 5 * error, []
     problem = f"the training share is {share:.1%}, wanted {wanted:.1%} with a standard error of {error:.2%}"
     return share, 5 * error, [problem]
+
+
+def _tables(paths: Paths, *names: str) -> dict[str, Path]:
+    return {name: paths.table(name) for name in names}

@@ -12,8 +12,9 @@ from pipeline.paths import Paths
 from pipeline.query import rows, to_parquet
 from pipeline.tables import CONTRACTS
 
-UNITS = ("observation", "photo")
-"""The unit that is assigned to one side as a whole: observations by default, photographs in the paper."""
+UNITS = ("observation", "photo", "observer")
+"""The unit that is assigned to one side as a whole: observations by default, photographs in the paper, or all that one
+person has recorded."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +35,8 @@ def build_split(paths: Paths, settings: Settings) -> Path:
     Args:
         paths: The paths of the scope.
         settings: `split.unit`: `observation` keeps the photographs of one observation together, `photo` is the
-            paper's split (section 4); `split.validation`: the share of the validation side; `split.seed`.
+            paper's split (section 4), `observer` keeps together what one person has recorded; `split.validation`: the
+            share of the validation side; `split.seed`.
 
     Returns:
         The path of `split.parquet`.
@@ -93,11 +95,11 @@ def split_gaps(paths: Paths, settings: Settings) -> Mapping[str, SplitGaps]:
     """Species without a photograph on one of the sides, by name, for each of `UNITS`, whichever is configured.
 
     Raises:
-        TableError: `split.parquet` or `taxonomy.parquet` is missing.
+        TableError: `split.parquet`, `taxonomy.parquet` or `clean_occurrences.parquet` is missing.
     """
     found = rows(
         "split_gaps",
-        inputs={"split": paths.table("split"), "taxonomy": paths.table("taxonomy")},
+        inputs={name: paths.table(name) for name in ("split", "taxonomy", "clean_occurrences")},
         seed=str(settings.split.seed),
         validation=settings.split.validation,
     )

@@ -141,6 +141,18 @@ def no_observation_on_both_sides(scope: Scope) -> dg.AssetCheckResult:
     return _verdict(straddling if settings.split.unit != "photo" else [], measured)
 
 
+@dg.asset_check(op_tags=PROCESSOR, asset="split", additional_deps=["clean_occurrences"], blocking=True)
+def no_observer_on_both_sides(scope: Scope) -> dg.AssetCheckResult:
+    """What one person has recorded is all on one side (applies to the split by observer; else it only counts)."""
+    settings = scope.settings()
+    straddling = invariants.straddling_observers(settings.paths)
+    measured: dict[str, Metadata] = {
+        "observers on both sides": len(straddling),
+        "unit of the split": settings.split.unit,
+    }
+    return _verdict(straddling if settings.split.unit == "observer" else [], measured)
+
+
 @dg.asset_check(op_tags=PROCESSOR, asset="places", additional_deps=["split"], blocking=True)
 def no_validation_place_is_learnt(scope: Scope) -> dg.AssetCheckResult:
     """No occurrence of the training side belongs to an observation that has a validation photograph."""
@@ -153,7 +165,7 @@ def no_validation_place_is_learnt(scope: Scope) -> dg.AssetCheckResult:
     return _verdict(invariants.learnt_places(paths), measured)
 
 
-@dg.asset_check(op_tags=PROCESSOR, asset="split", blocking=True)
+@dg.asset_check(op_tags=PROCESSOR, asset="split", additional_deps=["clean_occurrences"], blocking=True)
 def train_share_is_near_target(scope: Scope) -> dg.AssetCheckResult:
     """The training share is as near to 1 - `split.validation` as chance allows (five standard errors)."""
     settings = scope.settings()

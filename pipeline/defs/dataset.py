@@ -272,7 +272,7 @@ def leakage(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeRe
 @dg.asset(
     op_tags=PROCESSOR,
     kinds=TABLE,
-    deps=["split", "taxonomy", "class_map", "rejections"],
+    deps=["clean_occurrences", "split", "taxonomy", "class_map", "rejections"],
     code_version=code_version("exam", "exam_renames", "exam_splits", python=1),
 )
 def exam(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:

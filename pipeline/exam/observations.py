@@ -23,6 +23,8 @@ SPLITS: Final = pa.schema(
     [(name, pa.string()) for name in ("checklist_key", "taxon_key", "part_checklist_key", "part_taxon_key")]
 )
 """Columns of `splits.parquet`."""
+_NOBODY: Final = CONTRACTS["clean_occurrences"].schema.empty_table()
+"""Stands for the occurrences where no way of drawing the sides asks who recorded them."""
 _SPLITS: Final = b"naturewatch.splits"
 """Key of the table's metadata: every way in which the sides were drawn while there has been an exam, as JSON."""
 
@@ -81,6 +83,7 @@ def build_exam(paths: Paths, settings: Settings) -> Exam:
     inputs = {
         "exam": last,
         "split": paths.table("split"),
+        "clean_occurrences": paths.table("clean_occurrences") if _by_observer(splits) else _NOBODY,
         "taxonomy": paths.table("taxonomy"),
         "rejections": paths.table("rejections"),
         "splits": pa.Table.from_pylist([each.model_dump() for each in splits]),
@@ -115,6 +118,10 @@ def exam_version(table: Path) -> int:
     if not table.exists():
         raise TableError(f"the table exam is missing: {table}; materialise the asset exam")
     return max(pq.read_table(table, columns=["since"])["since"].to_pylist(), default=0)
+
+
+def _by_observer(splits: list[DrawnSides]) -> bool:
+    return any(each.unit == "observer" for each in splits)
 
 
 def _last(path: Path) -> tuple[pa.Table, list[DrawnSides]]:

@@ -47,8 +47,14 @@ def occurrence_of(values: Mapping[str, str]) -> dict[str, str | None]:
         **ranks,
         **keys,
     }
-    # Readable, because rejections name it.
-    return {"gbifID": f"{values['observation_id'] or values['path']} {digest_of(record)[:8]}".strip(), **record}
+    # Readable, because rejections name it. What follows is no part of it, so that keys stay when a table gains it.
+    key = f"{values['observation_id'] or values['path']} {digest_of(record)[:8]}".strip()
+    beside = {
+        "coordinateUncertaintyInMeters": values["coordinate_uncertainty_m"] or None,
+        "informationWithheld": values["information_withheld"] or None,
+        "recordedBy": values["recorded_by"] or None,
+    }
+    return {"gbifID": key, **record, **beside}
 
 
 def media_of(values: Mapping[str, str], occurrence: Mapping[str, str | None], *, folder: Path) -> dict[str, str | None]:

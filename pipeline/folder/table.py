@@ -18,10 +18,23 @@ NEEDED: Final = ("path", *RANKS)
 """Columns that a table must have; a rank may be blank."""
 OPTIONAL: Final = (
     "source_name", "licence", "rights_holder", "creator", "observation_id", "country", "event_date", "latitude",
-    "longitude",
+    "longitude", "coordinate_uncertainty_m", "information_withheld", "recorded_by",
 )  # fmt: skip
 """Columns that are read if they exist; missing values stay missing."""
 _SPELLINGS: Final = {"license": "licence", "rightsholder": "rights_holder"}
+_DARWIN_CORE: Final = {
+    "decimallatitude": "latitude",
+    "decimal_latitude": "latitude",
+    "decimallongitude": "longitude",
+    "decimal_longitude": "longitude",
+    "coordinateuncertaintyinmeters": "coordinate_uncertainty_m",
+    "informationwithheld": "information_withheld",
+    "recordedby": "recorded_by",
+    "eventdate": "event_date",
+    "countrycode": "country",
+}
+"""Terms of Darwin Core, read where the table has no column of the plain name beside them."""
+_DECIMALS: Final = ("latitude", "longitude", "coordinate_uncertainty_m")
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _WIDE: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -62,7 +75,7 @@ class Table:
                 if not any(field.strip() for field in fields) or (columns is None and _is_separator(fields)):
                     continue
                 if columns is None:
-                    columns = [_column(field) for field in fields]
+                    columns = _names(fields)
                     continue
                 yield _row(fields, columns, line=reader.line_num, decimal_comma=self.delimiter != ",")
         except csv.Error as error:
@@ -120,9 +133,14 @@ def _header(text: str) -> str:
 
 def _columns(header: str, delimiter: str) -> list[str]:
     try:
-        return [_column(field) for field in next(_reader(header, delimiter), [])]
+        return _names(next(_reader(header, delimiter), []))
     except csv.Error:
         return []
+
+
+def _names(fields: list[str]) -> list[str]:
+    plain = [_column(field) for field in fields]
+    return [term if (term := _DARWIN_CORE.get(name, name)) not in plain else name for name in plain]
 
 
 def _column(field: str) -> str:
@@ -144,5 +162,5 @@ def _row(fields: list[str], columns: list[str], *, line: int, decimal_comma: boo
     # The name of a file keeps its blanks.
     values["path"] = found["path"].strip()
     if decimal_comma:
-        values |= {name: values[name].replace(",", ".") for name in ("latitude", "longitude")}
+        values |= {name: values[name].replace(",", ".") for name in _DECIMALS}
     return Line(line=line, values=values)

@@ -1,14 +1,28 @@
 -- Purpose: the training share, and what its standard error is made of.
 -- Grain: one row.
--- Inputs: split.
--- Parameters: $unit, 'observation' or 'photo': what is assigned to a side as a whole.
-with units as (
+-- Inputs: split, clean_occurrences (empty unless the unit is the observer).
+-- Parameters: $unit, 'observation', 'photo' or 'observer' (as in split.sql): what is assigned to a side as a whole.
+with observers as (
     select
-        case when $unit = 'photo' then photo_id else observation_id end as unit,
+        observation_id,
+        min(observer) as observer
+    from clean_occurrences
+    where observer is not null
+    group by observation_id
+),
+
+units as (
+    select
+        case $unit
+            when 'photo' then split.photo_id
+            when 'observer' then coalesce(observers.observer, split.observation_id)
+            else split.observation_id
+        end as unit,
         count(*) as photos,
-        count(*) filter (where split = 'train') as train
+        count(*) filter (where split.split = 'train') as train
     from split
-    group by 1
+    left join observers on split.observation_id = observers.observation_id
+    group by all
 )
 
 select

@@ -1,10 +1,19 @@
 -- Purpose: photographs of species that are too rare to be classes, for the stage that learns genera.
 -- Grain: one row per photograph; only of the training side, and only of genera that are in the tree.
 -- Inputs: photos, clean_occurrences, removed (the rejections of the stage species), species, taxonomy.
--- Parameters: $unit ('observation' or 'photo'), $seed, $validation (share of the validation side): as in split.sql, so
---   that a species that grows over the minimum brings no photograph from training to validation.
+-- Parameters: $unit ('observation', 'photo' or 'observer'), $seed, $validation (share of the validation side): as in
+--   split.sql, so that a species that grows over the minimum brings no photograph from training to validation.
 -- A genus is found by its whole lineage, names and keys, so that homonyms stay apart.
-with genera as (
+with observers as (
+    select
+        observation_id,
+        min(observer) as observer
+    from clean_occurrences
+    where $unit = 'observer' and observer is not null
+    group by observation_id
+),
+
+genera as (
     select distinct
         taxonomy.parent_id as node_id,
         row(
@@ -25,7 +34,11 @@ rare as (
         clean_occurrences.observation_id,
         clean_occurrences.species_key,
         clean_occurrences.species,
-        case when $unit = 'photo' then photos.photo_id else clean_occurrences.observation_id end as unit,
+        case $unit
+            when 'photo' then photos.photo_id
+            when 'observer' then coalesce(observers.observer, clean_occurrences.observation_id)
+            else clean_occurrences.observation_id
+        end as unit,
         row(
             kingdom, phylum, class, "order", family, genus,
             kingdom_key, phylum_key, class_key, order_key, family_key, genus_key
@@ -33,6 +46,7 @@ rare as (
     from photos
     inner join removed on photos.photo_id = removed.key and removed.rule = 'too_few_images'
     inner join clean_occurrences on photos.occurrence_key = clean_occurrences.occurrence_key
+    left join observers on clean_occurrences.observation_id = observers.observation_id
 )
 
 select

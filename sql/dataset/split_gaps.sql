@@ -1,22 +1,37 @@
--- Purpose: species that one side of the split lacks, by each of the two units; by chance, more of them the fewer
+-- Purpose: species that one side of the split lacks, by each of the units; by chance, more of them the fewer
 --   photographs they have.
 -- Grain: one row per unit and such species.
--- Inputs: split, taxonomy.
+-- Inputs: split, taxonomy, clean_occurrences.
 -- Parameters: $seed, $validation (share of the validation side): as in split.sql.
-with sides as (
+with observers as (
     select
-        class_id,
+        observation_id,
+        min(observer) as observer
+    from clean_occurrences
+    where observer is not null
+    group by observation_id
+),
+
+sides as (
+    select
+        split.class_id,
         unnest([
             struct_pack(
                 unit := 'observation',
-                validates := md5_number_lower(observation_id || ':' || $seed) % 1000000 < $validation * 1000000
+                validates := md5_number_lower(split.observation_id || ':' || $seed) % 1000000 < $validation * 1000000
             ),
             struct_pack(
                 unit := 'photo',
-                validates := md5_number_lower(photo_id || ':' || $seed) % 1000000 < $validation * 1000000
+                validates := md5_number_lower(split.photo_id || ':' || $seed) % 1000000 < $validation * 1000000
+            ),
+            struct_pack(
+                unit := 'observer',
+                validates := md5_number_lower(coalesce(observers.observer, split.observation_id) || ':' || $seed)
+                % 1000000 < $validation * 1000000
             )
         ]) as side
     from split
+    left join observers on split.observation_id = observers.observation_id
 )
 
 select

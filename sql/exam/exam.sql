@@ -1,13 +1,23 @@
 -- Purpose: the exam: validation photographs on which model versions are judged. It only grows.
 -- Grain: one row per photograph that is or was in the exam.
 -- Inputs: exam (its last version), split, taxonomy, rejections, splits (unit, seed, validation: every way in which
---   the sides were drawn while there has been an exam, the present one among them).
+--   the sides were drawn while there has been an exam, the present one among them), clean_occurrences (empty where no
+--   way was by observer).
 -- Parameters: $observations (most observations of one species that are added).
 -- An observation is chosen by MD5 of its identifier, whatever else there is, and with all its photographs; species that
 --   have enough of them get no more. A row that is in the exam stays, with its number; its name is the present one. It
 --   is withdrawn while its photograph is not on the validation side, or was on the training side under any of the
 --   splits: a model version may have been trained on it.
-with sides as (
+with observers as (
+    select
+        observation_id,
+        min(observer) as observer
+    from clean_occurrences
+    where observer is not null
+    group by observation_id
+),
+
+sides as (
     select
         split.photo_id,
         split.occurrence_key,
@@ -21,12 +31,17 @@ with sides as (
             from splits
             where
                 md5_number_lower(
-                    case when splits.unit = 'photo' then split.photo_id else split.observation_id end
+                    case splits.unit
+                        when 'photo' then split.photo_id
+                        when 'observer' then coalesce(observers.observer, split.observation_id)
+                        else split.observation_id
+                    end
                     || ':' || splits.seed
                 ) % 1000000 >= splits.validation * 1000000
         ) as trained
     from split
     inner join taxonomy on split.class_id = taxonomy.class_id
+    left join observers on split.observation_id = observers.observation_id
 ),
 
 shown as (

@@ -41,7 +41,7 @@ PARENTS = {
     "class_map": {"clean_occurrences", "taxonomy"},
     "taxonomy_diff": {"clean_occurrences", "taxonomy"},
     "split": {"clean_occurrences", "photos", "species", "taxonomy"},
-    "exam": {"split", "taxonomy", "class_map", "rejections"},
+    "exam": {"clean_occurrences", "split", "taxonomy", "class_map", "rejections"},
     "places": {"clean_occurrences", "split"},
     "genus_photos": {"clean_occurrences", "photos", "species", "taxonomy"},
     "attribution": {"clean_occurrences", "photos", "taxonomy", "split", "genus_photos"},
