@@ -23,6 +23,7 @@ PARTS: Final = {
     "gpu_training": "the loader on a GPU machine, and the paper's training from JPEGs",
     "specificity": "one pass and calibration at the paper's scale, against the paper's hill climb",
     "heads": "a head for 20,000 species on a million embeddings: memory over the steps, and what a pass costs",
+    "place_list": "the list of a place among ten million occurrences",
     "dataset": "the SQL from occurrences to the split, at the scale of the paper and beyond",
     "label_noise": "names swapped among real photographs, found again: against cleanlab on the same probabilities",
     "twelve_weeks": "twelve refreshes of a drawn world with an outage, shuffled names, a split and a merge",

@@ -81,3 +81,7 @@ class TrackingError(NatureWatchError):
 
 class RetentionError(NatureWatchError):
     """Something became needed while others like it were removed."""
+
+
+class ListError(NatureWatchError):
+    """The list of a place is asked for a place, a month or a taxon that there is not."""

@@ -169,10 +169,31 @@ def rows(
     **parameters: Any,  # noqa: ANN401
 ) -> list[dict[str, Any]]:
     """Run the query `name` and return its rows as dictionaries; for small answers only."""
-    with connect(inputs=inputs) as connection, _explained(name):
+    with connect(inputs=inputs) as connection:
+        return fetch(connection, name, **parameters)
+
+
+def fetch(
+    connection: "duckdb.DuckDBPyConnection",
+    name: str,
+    **parameters: Any,  # noqa: ANN401
+) -> list[dict[str, Any]]:
+    """As `rows`, over the views and tables of a connection."""
+    with _explained(name):
         cursor = connection.execute(select(name), parameters or None)
         columns = [column[0] for column in cursor.description or ()]
         return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+
+
+def hold(
+    connection: "duckdb.DuckDBPyConnection",
+    table: str,
+    name: str,
+    **parameters: Any,  # noqa: ANN401
+) -> None:
+    """Run the query `name` over the views of a connection, which from now on has the rows as `table`."""
+    with _explained(name):
+        connection.execute(f"create or replace temp table {table} as\n{select(name)}", parameters or None)
 
 
 def tally(table: Path, *columns: str) -> dict[tuple[Any, ...], int]:

@@ -23,13 +23,14 @@ import argparse
 import importlib
 import importlib.util
 import os
+import re
 import runpy
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from pipeline.errors import NatureWatchError, NotReadyError
 from pipeline.paths import PROJECT_ROOT
@@ -50,6 +51,7 @@ HANDED_OVER: Final = {
 SCOPE: Final = "the scope's YAML file (default: that of the last run here, or else conf/sample.yaml)"
 OWN: Final = {
     "page": "open the page that identifies photographs",
+    "list": "list the species that were recorded at a place",
     "promote": "choose by hand which registered version users get",
     "prune": "say what nothing needs any more, and with --yes remove it",
     "provenance": "say what a model version was made from, and rebuild its dataset",
@@ -119,7 +121,11 @@ def _complain(message: str, *, status: int) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Reports a wrong call in one line."""
+    """Reports a wrong call in one line, and takes `-41.29,174.78` for a value: no option begins with a digit."""
+
+    def __init__(self, **arguments: Any) -> None:  # noqa: ANN401
+        super().__init__(**arguments)
+        self._negative_number_matcher = re.compile(r"-\.?\d")
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}; `{self.prog} --help` says what there is\n")

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 
-_LAND: Final = "#eceee8"
-_COAST: Final = "#75807a"
+LAND: Final = "#eceee8"
+COAST: Final = "#75807a"
 _RAMP: Final = ("#d2601a", "#a8324a", "#6a1d5e", "#2a0f3f")
 """Few observations to many: darker in each step, and the lightest with 3:1 contrast on the land."""
 _CELLS: Final = 80
@@ -127,14 +127,14 @@ def _draw_outlines(axes: "Axes", frame: Frame, world: Coastline) -> None:
     for shift in (-360.0, 0.0, 360.0):
         for ring in _within(frame, world.land, shift):
             land.append(ring)
-            coasts.extend(_open(ring, frame, seams=(shift - 180, shift + 180)))
+            coasts.extend(open_pieces(ring, step=_step(frame), seams=(shift - 180, shift + 180)))
         for line in _within(frame, world.borders, shift):
-            borders.extend(_open(line, frame, seams=()))
+            borders.extend(open_pieces(line, step=_step(frame)))
     if land:
         path = Path.make_compound_path(*(Path(ring, closed=True) for ring in land))
-        axes.add_patch(PathPatch(path, facecolor=_LAND, edgecolor="none", zorder=1))
-    axes.add_collection(LineCollection(borders, colors=_COAST, linewidths=0.5, linestyles=(0, (3, 2)), zorder=2))
-    axes.add_collection(LineCollection(coasts, colors=_COAST, linewidths=0.7, zorder=2))
+        axes.add_patch(PathPatch(path, facecolor=LAND, edgecolor="none", zorder=1))
+    axes.add_collection(LineCollection(borders, colors=COAST, linewidths=0.5, linestyles=(0, (3, 2)), zorder=2))
+    axes.add_collection(LineCollection(coasts, colors=COAST, linewidths=0.7, zorder=2))
 
 
 def _within(frame: Frame, lines: tuple[Line, ...], shift: float) -> list[Line]:
@@ -159,9 +159,14 @@ def _step(frame: Frame) -> float:
     return 2 * max((frame.right - frame.left) * frame.squeeze, frame.top - frame.bottom) / (WIDTH * DPI)
 
 
-def _open(line: Line, frame: Frame, *, seams: tuple[float, ...]) -> list[Line]:
-    """The pieces of an outline that are a coast: without its way along the seam of the world, and outside the frame."""
-    step = _step(frame)
+def open_pieces(line: Line, *, step: float, seams: tuple[float, ...] = ()) -> list[Line]:
+    """The pieces of an outline that are a coast: without its way along the seam of the world and along a pole.
+
+    Args:
+        line: Longitudes and latitudes in degrees.
+        step: How many degrees can be told apart.
+        seams: Longitudes of the seam.
+    """
     apart = line[:, 1] <= -90 + step
     for seam in seams:
         apart |= np.abs(line[:, 0] - seam) <= step

@@ -6,7 +6,7 @@ from matplotlib.colors import to_hex
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 
-from pipeline.pages.map_drawing import _COAST, _LAND, _RAMP, draw_map, frame_of
+from pipeline.pages.map_drawing import _RAMP, COAST, LAND, draw_map, frame_of
 from tests.ml.test_palette import contrast
 from tests.pictures import blemishes
 
@@ -54,14 +54,14 @@ def test_new_zealand_lies_beneath_its_observations_in_one_piece() -> None:
 
 
 def test_every_cell_has_contrast_on_land_and_sea() -> None:
-    contrasts = [contrast(colour, _LAND) for colour in _RAMP]
+    contrasts = [contrast(colour, LAND) for colour in _RAMP]
     assert contrasts[0] >= 3
     assert contrasts == sorted(contrasts)
     assert contrast(_RAMP[0]) >= 3
-    assert contrast(_COAST, _LAND) >= 3
+    assert contrast(COAST, LAND) >= 3
     cells = draw_map(rows(NEW_ZEALAND)).axes[0].collections[-1]
     cells.update_scalarmappable()
-    assert min(contrast(to_hex(colour), _LAND) for colour in np.asarray(cells.get_facecolor(), float).tolist()) >= 3
+    assert min(contrast(to_hex(colour), LAND) for colour in np.asarray(cells.get_facecolor(), float).tolist()) >= 3
 
 
 def test_the_frame_follows_the_places_and_ends_at_the_poles() -> None:
