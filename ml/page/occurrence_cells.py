@@ -32,8 +32,7 @@ def bounds_of(records: Records) -> list[float] | None:
 
 def _shortest(longitude: Floats) -> tuple[float, float]:
     """The shortest way around all longitudes, from west to east."""
-    around = np.unique(np.floor(longitude)) % 360
-    around = np.unique(around)
+    around = np.unique(np.floor(longitude) % 360)
     gaps = np.diff(around, append=around[0] + 360)
     last = int(gaps.argmax())
     west, east = around[(last + 1) % len(around)], around[last] + 1
@@ -48,7 +47,7 @@ def occurrence_cells(records: Records) -> dict[str, Any]:
     """How many occurrences lie in each cell of a grid.
 
     Args:
-        records: Of the prior. Those whose place is less certain than a cell are left out.
+        records: Of the prior, all with a place. Those whose place is less certain than a cell are left out.
 
     Returns:
         `degrees`, the side of a cell; `cells`: its southern and western edge, and the number.
@@ -62,6 +61,7 @@ def occurrence_cells(records: Records) -> dict[str, Any]:
     certain = ~(records.uncertainty_m > 1000 * _KILOMETRES * degrees)
     rows = np.floor(np.minimum(records.latitude[certain], np.nextafter(np.float32(90), np.float32(0))) / degrees)
     columns = np.floor(((records.longitude[certain] + 180) % 360 - 180) / degrees)
-    places, counts = np.unique(np.stack([rows, columns], axis=1), axis=0, return_counts=True)
+    places, cell = np.unique(np.stack([rows, columns], axis=1), axis=0, return_inverse=True)
+    counts = np.bincount(cell.ravel(), records.counts[certain], len(places))
     found = np.column_stack([places * degrees, counts])
     return {"degrees": degrees, "cells": [[south, west, int(count)] for south, west, count in found.tolist()]}
