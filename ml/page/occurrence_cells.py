@@ -59,9 +59,10 @@ def occurrence_cells(records: Records) -> dict[str, Any]:
     longest = max((east - west) % 360 or 360.0, north - south)
     degrees = next((side for side in DEGREES if longest / side <= ACROSS), DEGREES[-1])
     certain = ~(records.uncertainty_m > 1000 * _KILOMETRES * degrees)
-    rows = np.floor(np.minimum(records.latitude[certain], np.nextafter(np.float32(90), np.float32(0))) / degrees)
-    columns = np.floor(((records.longitude[certain] + 180) % 360 - 180) / degrees)
-    places, cell = np.unique(np.stack([rows, columns], axis=1), axis=0, return_inverse=True)
-    counts = np.bincount(cell.ravel(), records.counts[certain], len(places))
-    found = np.column_stack([places * degrees, counts])
-    return {"degrees": degrees, "cells": [[south, west, int(count)] for south, west, count in found.tolist()]}
+    wide, high = round(360 / degrees), round(180 / degrees)
+    rows = np.minimum(np.floor((records.latitude[certain] + 90) / degrees), high - 1)
+    columns = np.floor((records.longitude[certain] + 180) % 360 / degrees)
+    counts = np.bincount((rows * wide + columns).astype(np.int64), records.counts[certain], wide * high)
+    full = np.flatnonzero(counts)
+    cells = np.stack([full // wide * degrees - 90, full % wide * degrees - 180, counts[full]], axis=1).tolist()
+    return {"degrees": degrees, "cells": [[south, west, int(count)] for south, west, count in cells]}
