@@ -1,7 +1,8 @@
 """The command `naturewatch`: parses arguments and hands over. Exit 0 only when the work is done.
 
-`identify`, `export`, `specificity` and `replica` become the module that does the work: the pipeline never loads the
-networks. Slow imports are made where they are used, so that a wrong option or configuration is reported at once.
+`identify`, `export`, `specificity`, `place-prior` and `replica` become the module that does the work: the pipeline
+never loads the networks. Slow imports are made where they are used, so that a wrong option or configuration is reported
+at once.
 """
 
 from pipeline.launching.interrupts import (
@@ -42,6 +43,7 @@ HANDED_OVER: Final = {
     "identify": ("ml.identify.command", "name what is on photographs, with the registered champion"),
     "export": ("ml.serving.export", "write a registered model as a file for other programs (ONNX, torch.export)"),
     "specificity": ("ml.classifiers.cli", "calibrate specificity for anybody's classifier"),
+    "place-prior": ("ml.classifiers.place_prior_cli", "compose anybody's classifier with places and seasons"),
     "replica": ("demo", "serve the embedded GBIF and photo replica"),
 }
 """Commands that another package implements: the module, and what it does."""
