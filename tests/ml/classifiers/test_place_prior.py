@@ -13,7 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ml.classifiers.composed_photographs import lessons
+from ml.classifiers.gains import losses
 from ml.classifiers.place_prior_cli import main
+from ml.classifiers.place_tables import read_places
 from ml.taxonomy import Floats
 from tests.ml.classifiers.place_world import SPECIES, arguments, drawn, write_files, write_table
 
@@ -127,6 +130,37 @@ def test_it_is_said_where_photographs_judge_what_they_chose(files: Path, capsys:
     assert found["photographs"]["also_calibration"] == 200
     assert main(arguments(files, photographs="calibration.csv", probabilities="C.npy")) == 0
     assert "200 photographs have chosen the parameters, too" in capsys.readouterr().out
+
+
+def test_the_temperature_is_the_best_for_what_is_composed(files: Path, capsys: Captured) -> None:
+    found, written = composed(files, capsys, photographs="calibration.csv", probabilities="C.npy")
+    labels, best = drawn(50, seed=2).labels, found["temperature"]["composed"]
+    at = {factor: losses(written, labels, np.full(200, best * factor)).mean() for factor in (0.9, 1.0, 1.1)}
+    assert at[1.0] == pytest.approx(found["composed"]["log_loss"])
+    assert at[1.0] < min(at[0.9], at[1.1])
+    alone = {
+        factor: losses(np.load(files / "C.npy"), labels, np.full(200, found["temperature"]["alone"] * factor)).mean()
+        for factor in (0.9, 1.0, 1.1)
+    }
+    assert alone[1.0] == pytest.approx(found["alone"]["log_loss"])
+    assert alone[1.0] < min(alone[0.9], alone[1.1])
+
+
+def test_occurrences_teach_all_that_their_rows_say(files: Path) -> None:
+    rows = drawn(80, seed=1).rows[78:82]
+    facts = [("28000", "60"), ("", ""), ("12.5", "366"), ("0", "1")]
+    rows = [
+        row | {"coordinate_uncertainty_m": metres, "day_of_year": day}
+        for row, (metres, day) in zip(rows, facts, strict=True)
+    ]
+    write_table(files / "train.csv", rows)
+    learnt = lessons(read_places(files / "train.csv", list(SPECIES), labelled=True), apart_from=set())
+    assert learnt.records.uncertainty_m == pytest.approx([28000, np.nan, 12.5, np.nan], nan_ok=True)
+    assert learnt.records.day.tolist() == [60, 0, 366, 1]
+    assert learnt.records.class_id.tolist() == [0, 0, 1, 1]
+    assert learnt.records.latitude == pytest.approx([float(row["latitude"]) for row in rows])
+    assert learnt.records.longitude == pytest.approx([float(row["longitude"]) for row in rows])
+    assert (learnt.undated, learnt.classes) == (1, 2)
 
 
 def test_broken_occurrences_are_counted_and_the_others_teach(files: Path, capsys: Captured) -> None:
