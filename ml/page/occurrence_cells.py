@@ -32,8 +32,7 @@ def bounds_of(records: Records) -> list[float] | None:
 
 def _shortest(longitude: Floats) -> tuple[float, float]:
     """The shortest way around all longitudes, from west to east."""
-    around = np.unique(np.floor(longitude)) % 360
-    around = np.unique(around)
+    around = np.unique(np.floor(longitude) % 360)
     gaps = np.diff(around, append=around[0] + 360)
     last = int(gaps.argmax())
     west, east = around[(last + 1) % len(around)], around[last] + 1
@@ -48,7 +47,7 @@ def occurrence_cells(records: Records) -> dict[str, Any]:
     """How many occurrences lie in each cell of a grid.
 
     Args:
-        records: Of the prior. Those whose place is less certain than a cell are left out.
+        records: Of the prior, all with a place. Those whose place is less certain than a cell are left out.
 
     Returns:
         `degrees`, the side of a cell; `cells`: its southern and western edge, and the number.
@@ -60,8 +59,10 @@ def occurrence_cells(records: Records) -> dict[str, Any]:
     longest = max((east - west) % 360 or 360.0, north - south)
     degrees = next((side for side in DEGREES if longest / side <= ACROSS), DEGREES[-1])
     certain = ~(records.uncertainty_m > 1000 * _KILOMETRES * degrees)
-    rows = np.floor(np.minimum(records.latitude[certain], np.nextafter(np.float32(90), np.float32(0))) / degrees)
-    columns = np.floor(((records.longitude[certain] + 180) % 360 - 180) / degrees)
-    places, counts = np.unique(np.stack([rows, columns], axis=1), axis=0, return_counts=True)
-    found = np.column_stack([places * degrees, counts])
-    return {"degrees": degrees, "cells": [[south, west, int(count)] for south, west, count in found.tolist()]}
+    wide, high = round(360 / degrees), round(180 / degrees)
+    rows = np.minimum(np.floor((records.latitude[certain] + 90) / degrees), high - 1)
+    columns = np.floor((records.longitude[certain] + 180) % 360 / degrees)
+    counts = np.bincount((rows * wide + columns).astype(np.int64), records.counts[certain], wide * high)
+    full = np.flatnonzero(counts)
+    cells = np.stack([full // wide * degrees - 90, full % wide * degrees - 180, counts[full]], axis=1).tolist()
+    return {"degrees": degrees, "cells": [[south, west, int(count)] for south, west, count in cells]}

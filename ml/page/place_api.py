@@ -34,7 +34,8 @@ async def place(
 @router.get("/api/occurrences", responses=refusals(404, 503))
 async def occurrences(server: Server) -> api_shapes.Occurrences:
     """Where the version has learnt: how many occurrences lie in each cell of a coarse grid."""
-    cells = server.follower.answering().cells
+    model = server.follower.answering()
+    cells = await server.queue.in_decoder(lambda: model.cells)
     if cells is None:
         raise HTTPException(404, "this version knows no places")
     return JSONResponse(cells)  # type: ignore[return-value]

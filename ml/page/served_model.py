@@ -77,7 +77,7 @@ class ServedModel:
         prior = self.identification.answering.prior
         if prior is None:
             return None
-        return {"occurrences": len(prior.records.class_id), "bounds": bounds_of(prior.records)}
+        return {"occurrences": int(prior.records.counts.sum()), "bounds": bounds_of(prior.records)}
 
     @cached_property
     def cells(self) -> dict[str, Any] | None:

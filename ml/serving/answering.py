@@ -182,8 +182,8 @@ class Answering:
             raise QuestionError(str(error)) from error
         beyond = {case: own.reaches(question.target) for case, own in self.cases.items()}
         # What a photograph's own EXIF says may bring it into any case.
-        if all(beyond.values()) if question.exif else any(beyond.values()):
-            # Only then it matters what the place tells: looking places up for the first time takes a moment.
+        if all(beyond.values()) or (any(beyond.values()) and not question.exif):
+            # Only now it matters what the place tells: looking places up for the first time takes a moment.
             case = placed(sites_of([question.sighting]), 1, prior=self.prior, calibrated=self.cases).case(0)
             if (reason := beyond[case]) is not None:
                 raise QuestionError(reason)

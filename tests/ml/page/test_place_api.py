@@ -115,6 +115,11 @@ def test_a_place_that_is_less_certain_than_a_cell_is_not_shown() -> None:
     assert len(occurrence_cells(records(near, far, uncertainty_m=15_000))["cells"]) == 2
 
 
+def test_a_record_that_stands_for_several_occurrences_counts_as_many() -> None:
+    several = records((-41.29, 174.78), (-41.3, 174.79))._replace(occurrences=np.array([5, 2], np.int32))
+    assert occurrence_cells(several)["cells"] == [[-41.5, 174.5, 7]]
+
+
 def test_a_world_of_occurrences_has_no_more_cells_than_a_map_can_show() -> None:
     everywhere = records(*itertools.product(range(-90, 91, 3), range(-180, 181, 3)))
     found = occurrence_cells(everywhere)

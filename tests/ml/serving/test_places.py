@@ -182,6 +182,7 @@ def test_a_target_may_be_in_reach_with_a_place_only() -> None:
         beyond.plan(Question(target=0.8))
     with pytest.raises(QuestionError, match="no threshold"):
         beyond.plan(Question(target=0.8, place=FAR))
+    assert beyond.plan(Question(target=0.8, exif=True)), "its own EXIF may place a photograph"
     plan = beyond.plan(Question(target=0.8, place=SOUTH))
     placed, far = beyond.answers(looks(np.array([ALIKE] * 2)), plan, sites_of([Sighting(SOUTH), Sighting(FAR)]))
     assert placed["promise"]["kept"] is not False
