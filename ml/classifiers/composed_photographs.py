@@ -64,7 +64,7 @@ class Composer:
 
     @property
     def chosen(self) -> bool:
-        """Whether calibration photographs were enough to choose; else the settings are the usual ones."""
+        """Whether calibration photographs were enough to choose all; else the kernels are the usual ones."""
         return self.choosers >= LEAST_ROWS
 
 

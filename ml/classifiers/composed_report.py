@@ -7,7 +7,7 @@ from typing import Any
 from ml.classifiers.composed_photographs import LEFT_OUT, Composer, Lessons, Outcome
 from ml.classifiers.gains import Gain
 from ml.classifiers.place_tables import PlaceTable, told
-from ml.places.choice import LEAST_ROWS
+from ml.places.choice import LEAST_JUDGES, LEAST_ROWS
 from ml.places.sites import YEAR
 
 CASES = ("place and date", "place", "no place", "far")
@@ -87,8 +87,9 @@ class Report:
         composer, settings = self.composer, self.composer.settings
         how = f"chosen by {composer.choosers:,} calibration photographs"
         if not composer.chosen:
-            how = f"the usual ones: {composer.choosers:,} calibration photographs with a known place cannot choose "
-            how += f"({LEAST_ROWS} can)"
+            chose = "only the exponent" if composer.choosers >= LEAST_JUDGES else "nothing"
+            how = f"the usual ones: {composer.choosers:,} calibration photographs with a known place choose {chose} "
+            how += f"({LEAST_ROWS} choose all)"
         season = f"season {settings.season_days:g} days" if settings.season_days < YEAR else "no season"
         kernels = f"{settings.neighbours} neighbours, width {settings.width:g}, {season}"
         powers = f"floor {settings.floor:g}, exponent {settings.exponent:g}, base rate {settings.base_rate:g}"

@@ -18,7 +18,9 @@ from ml.places.trials import Fit, Trial, Trials
 from ml.taxonomy import Floats
 
 LEAST_ROWS: Final = 100
-"""Fewer photographs with a known place choose nothing: the defaults stay."""
+"""Fewer photographs with a known place choose no kernels: the defaults stay, and the exponent is at most theirs."""
+LEAST_JUDGES: Final = 20
+"""Fewer choose nothing at all."""
 MOST_ROWS: Final = 2_000
 """Of more photographs so many are drawn; six numbers need no more."""
 STEPS: Final[dict[str, tuple[float, ...]]] = {
@@ -42,15 +44,16 @@ def choose(
     nothing. The same input gives the same settings.
 
     Args:
-        prior: The occurrences; where fewer than `LEAST_ROWS` photographs can choose, its settings are the answer.
+        prior: The occurrences; where fewer than `LEAST_ROWS` photographs can choose, its settings are the answer, but
+            for the exponent, which is lowered where that helps; where fewer than `LEAST_JUDGES` can, they all stay.
         sites: Where and when the N photographs were taken; where days are missing they say nothing of the season.
         probabilities: Of the network for them, before any temperature. Shape N x C.
         labels: True class ids. Shape N.
         seed: Of the draw, where there are more than `MOST_ROWS`.
 
     Returns:
-        Settings; an exponent of 0 where composing does not help by more than twice its standard error: then the prior
-        says nothing.
+        Settings; an exponent of 0 where composing does not help by more than twice its standard error (once, where
+        only the exponent is chosen): then the prior says nothing.
 
     Raises:
         DataError: the arguments are of different numbers of photographs or species.
@@ -60,21 +63,27 @@ def choose(
     if probabilities.shape[1] != prior.class_count:
         raise DataError(f"probabilities of {probabilities.shape[1]} species for a prior of {prior.class_count}")
     rows = np.flatnonzero(prior.knows(sites))
-    if len(rows) < LEAST_ROWS:
+    if len(rows) < LEAST_JUDGES:
         return prior.settings
     if len(rows) > MOST_ROWS:
         rows = np.sort(np.random.default_rng(seed).choice(rows, MOST_ROWS, replace=False))
     trials = Trials.of(prior, sites.rows(rows), probabilities[rows], labels[rows], most=max(STEPS["neighbours"]))
     alone = trials.alone()
     best = trials.of_settings(prior.settings, Fit(np.inf, alone.fit.sharpness, 1.0))
+    if len(rows) < LEAST_ROWS:
+        return _with_exponent(best, most=prior.settings.exponent, helps=_helps(alone.losses - best.losses, 1))
     for _ in range(_ROUNDS):
         before = best.settings
         for name, steps in STEPS.items():
             best = _step(trials, best, name, steps)
         if best.settings == before:
             break
-    exponent = best.fit.power / best.fit.sharpness if _helps(alone.losses - best.losses, 2) else 0.0
-    return best.settings.model_copy(update={"exponent": min(round(exponent, 3), MOST_EXPONENT)})
+    return _with_exponent(best, most=MOST_EXPONENT, helps=_helps(alone.losses - best.losses, 2))
+
+
+def _with_exponent(best: Trial, *, most: float, helps: bool) -> PriorSettings:
+    exponent = best.fit.power / best.fit.sharpness if helps else 0.0
+    return best.settings.model_copy(update={"exponent": min(round(exponent, 3), most)})
 
 
 def _step(trials: Trials, start: Trial, name: str, steps: Sequence[float]) -> Trial:

@@ -191,7 +191,10 @@ def test_too_few_calibration_photographs_leave_the_usual_parameters(files: Path,
     assert not found["chosen"]
     assert found["composed"]["accuracy"] > 0.9
     assert main(arguments(files, calibration="few.csv", calibration_probabilities="few.npy")) == 0
-    assert "the usual ones: 20 calibration photographs with a known place cannot choose" in capsys.readouterr().out
+    assert (
+        "the usual ones: 20 calibration photographs with a known place choose only the exponent"
+        in capsys.readouterr().out
+    )
 
 
 def test_places_that_say_nothing_change_nothing(files: Path, capsys: Captured) -> None:

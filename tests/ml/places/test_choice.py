@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pytest
 
 from ml.errors import DataError
-from ml.places.choice import LEAST_ROWS, choose
+from ml.places.choice import LEAST_JUDGES, LEAST_ROWS, choose
 from ml.places.composition import compose
 from ml.places.prior import PlacePrior, PriorSettings
 from ml.places.records import Records
@@ -54,11 +54,25 @@ def test_places_that_say_nothing_get_an_exponent_of_zero() -> None:
 def test_too_few_photographs_with_a_place_choose_nothing() -> None:
     prior, sites, probabilities, labels = _world(300)
     own = prior.with_settings(PriorSettings(neighbours=7, exponent=0.6))
-    sites.latitude[LEAST_ROWS - 1 :] = np.nan
+    sites.latitude[LEAST_JUDGES - 1 :] = np.nan
     assert choose(own, sites, probabilities, labels) == own.settings
     far = sites._replace(latitude=np.full(300, 80.0))
     assert choose(own, far, probabilities, labels) == own.settings
     assert choose(prior_of(occurrences(), species=4), sites, probabilities, labels) == PriorSettings()
+
+
+def test_few_photographs_choose_the_exponent_alone() -> None:
+    prior, sites, probabilities, labels = _world(300)
+    own = prior.with_settings(PriorSettings(neighbours=40, exponent=0.6))
+    sites.latitude[LEAST_ROWS - 1 :] = np.nan
+    chosen = choose(own, sites, probabilities, labels)
+    assert 0 < chosen.exponent <= 0.6
+    assert chosen == own.settings.model_copy(update={"exponent": chosen.exponent})
+    # Places that say nothing would do harm with the usual exponent.
+    shuffled = Sites(
+        *(np.concatenate([np.roll(column[: LEAST_ROWS - 1], 37), column[LEAST_ROWS - 1 :]]) for column in sites)
+    )
+    assert choose(own, shuffled, probabilities, labels).exponent == 0
 
 
 def test_arguments_of_different_sizes_are_refused() -> None:
