@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ml.serving.common_names import CommonNames, folded
 from pipeline.dataset.places import FIRST_YEAR
-from pipeline.pages.place_circle import EARTH_KM, Circle, direction
+from pipeline.pages.place_circle import EARTH_KM, FARTHEST_KM, Circle, direction
 from pipeline.pages.place_taxa import Within, find_taxa, leaf_keys, read_tree
 from pipeline.pages.web_addresses import Catalogue
 from pipeline.paths import Paths
@@ -28,6 +28,8 @@ MOST_UNCERTAIN_KM: Final = 32.0
 LEAST_NEAR_KM: Final = 10.0
 """What is near by reaches beyond the radius by this at least, and else by the radius once more."""
 EVERY_MONTH: Final = range(1, 13)
+BATCH: Final = 1_000
+"""Occurrences among which the nearest record of an empty place is looked for at a time."""
 CELLS: Final = 400
 """Cells from the place to the end of the map: no smaller ones can be told apart on it."""
 
@@ -187,6 +189,11 @@ def _look(connection: "duckdb.DuckDBPyConnection", circle: Circle, *, near_km: f
     box = replace(circle, radius_km=near_km + MOST_UNCERTAIN_KM).box()
     keys = [key for taxon in taxa for key in taxon.keys]
     hold(connection, "clean_occurrences", "box_occurrences", taxon_keys=keys, **asdict(box))
+    _judge(connection, circle, near_km=near_km)
+
+
+def _judge(connection: "duckdb.DuckDBPyConnection", circle: Circle, *, near_km: float) -> None:
+    """Make the table `records` of what the table `clean_occurrences` of a connection holds."""
     hold(connection, "split", "one_sided")
     hold(connection, "places", "places", most_uncertain=1000 * MOST_UNCERTAIN_KM, first_year=FIRST_YEAR)
     hold(connection, "records", "place_records", **asdict(circle), near_km=near_km)
@@ -204,21 +211,27 @@ def _cells(circle: Circle, near_km: float) -> dict[str, float]:
 def _nearest(
     connection: "duckdb.DuckDBPyConnection", circle: Circle, near_km: float, taxa: Sequence[Within]
 ) -> Nearest | None:
-    """The nearest record: where the nearest coordinates are, or farther away if those do not count."""
+    """The nearest record: of the nearest coordinates, or of some farther away if those do not count."""
     keys = [key for taxon in taxa for key in taxon.keys]
-    reach = near_km
-    while True:
+    beyond: float | None = near_km
+    while beyond is not None:
         for row in fetch(connection, "nearest_record"):
             to = (row["latitude"], row["longitude"])
             way = direction(circle.latitude, circle.longitude, to=to)
             return Nearest(species=row["species"], distance_km=row["distance_km"], direction=way)
-        asked = {"latitude": circle.latitude, "longitude": circle.longitude, "near_km": reach, "taxon_keys": keys}
-        (beyond,) = fetch(connection, "nearest_coordinates", **asked)
-        if beyond["distance_km"] is None:
-            break
-        # At least half as far again: where many coordinates do not count, a few steps reach the end of the world.
-        reach = max(1.5 * reach, 1.01 * beyond["distance_km"]) if reach > near_km else 1.01 * beyond["distance_km"]
-        _look(connection, circle, near_km=reach, taxa=taxa)
+        place = {"latitude": circle.latitude, "longitude": circle.longitude}
+        hold(
+            connection,
+            "clean_occurrences",
+            "nearest_occurrences",
+            **place,
+            beyond_km=beyond,
+            taxon_keys=keys,
+            most=BATCH,
+        )
+        (reached,) = connection.execute("select max(distance_km) from clean_occurrences").fetchone() or (None,)
+        _judge(connection, circle, near_km=2 * FARTHEST_KM)
+        beyond = reached
     return None
 
 
