@@ -95,7 +95,7 @@ def run(*, folder: Path, runs: int) -> Report:
             }
             for name in ASKED
         ],
-        goals=[Goal(name="countryside, CPU seconds", value=usual, bound=4.0, kind="at most")],
+        goals=[Goal(name="countryside, CPU seconds", value=usual, bound=3.0, kind="at most")],
         notes=[
             f"Peak memory of the process: {max(sample.peak_rss_bytes for sample in samples) / 2**20:,.0f} MiB.",
             _NOTE,
