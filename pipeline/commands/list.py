@@ -81,6 +81,7 @@ def run(settings: "Settings", options: argparse.Namespace) -> int:
         month=options.month,
         within=options.within,
         known=_known(settings, manifest, options, model),
+        mapped=options.output is not None and options.output.suffix.lower() == ".html",
     )
     facts = {
         "scope": manifest.scope,

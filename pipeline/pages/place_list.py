@@ -4,13 +4,14 @@ Nothing is modelled: a species is listed because somebody recorded it, and its n
 say where observers went, not how common a species is.
 """
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from ml.serving.common_names import CommonNames, folded
 from pipeline.dataset.places import FIRST_YEAR
-from pipeline.pages.place_circle import FARTHEST_KM, Circle, direction
+from pipeline.pages.place_circle import EARTH_KM, FARTHEST_KM, Circle, direction
 from pipeline.pages.place_taxa import Within, find_taxa, leaf_keys, read_tree
 from pipeline.pages.web_addresses import Catalogue
 from pipeline.paths import Paths
@@ -27,6 +28,10 @@ MOST_UNCERTAIN_KM: Final = 32.0
 LEAST_NEAR_KM: Final = 10.0
 """What is near by reaches beyond the radius by this at least, and else by the radius once more."""
 EVERY_MONTH: Final = range(1, 13)
+BATCH: Final = 1_000
+"""Occurrences among which the nearest record of an empty place is looked for at a time."""
+CELLS: Final = 400
+"""Cells from the place to the end of the map: no smaller ones can be told apart on it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +104,7 @@ class PlaceList:
     nearest: Nearest | None
     """Where nothing was recorded here: the nearest record of all months, if there is any."""
     points: list[dict[str, Any]]
-    """Where the records are: latitude, longitude, obscured, here, records."""
+    """Where the records are, in cells of `CELLS`: latitude, longitude, obscured, here, records; empty if not asked."""
 
 
 def place_list(
@@ -109,6 +114,7 @@ def place_list(
     month: int | None = None,
     within: Sequence[str] = (),
     known: Known,
+    mapped: bool = False,
 ) -> PlaceList:
     """Look up the clean occurrences around a place; those of species that are too rare to be learnt, too.
 
@@ -121,6 +127,7 @@ def place_list(
         month: 1 to 12; its records and those of its two neighbours count. None: all months.
         within: Names, keys or lineages of taxa; the list has only what is in one of them.
         known: What is known of species beside their records.
+        mapped: Whether the places of the records are looked up, too, for a map.
 
     Raises:
         TableError: a table of the dataset is missing, or lacks columns because older code wrote it.
@@ -133,7 +140,7 @@ def place_list(
     with connect(inputs={"all_occurrences": paths.table("clean_occurrences")}) as connection:
         _look(connection, circle, near_km=near_km, taxa=taxa)
         found = fetch(connection, "place_species", months=list(months))
-        points = fetch(connection, "place_points")
+        points = fetch(connection, "place_points", **_cells(circle, near_km)) if mapped else []
         nearest = None if any(row["records"] for row in found) else _nearest(connection, circle, near_km, taxa)
     _tell(found, paths, learnt=leaf_keys(tree), known=known)
     here, other_months, near = _sorted_out(found)
@@ -182,22 +189,49 @@ def _look(connection: "duckdb.DuckDBPyConnection", circle: Circle, *, near_km: f
     box = replace(circle, radius_km=near_km + MOST_UNCERTAIN_KM).box()
     keys = [key for taxon in taxa for key in taxon.keys]
     hold(connection, "clean_occurrences", "box_occurrences", taxon_keys=keys, **asdict(box))
+    _judge(connection, circle, near_km=near_km)
+
+
+def _judge(connection: "duckdb.DuckDBPyConnection", circle: Circle, *, near_km: float) -> None:
+    """Make the table `records` of what the table `clean_occurrences` of a connection holds."""
     hold(connection, "split", "one_sided")
     hold(connection, "places", "places", most_uncertain=1000 * MOST_UNCERTAIN_KM, first_year=FIRST_YEAR)
     hold(connection, "records", "place_records", **asdict(circle), near_km=near_km)
 
 
+def _cells(circle: Circle, near_km: float) -> dict[str, float]:
+    """The cells of a map in degrees; a degree of longitude is nowhere taken for shorter than at 89 degrees north."""
+    height = math.degrees(near_km / EARTH_KM) / CELLS
+    return {
+        "rows": height,
+        "columns": height / max(math.cos(math.radians(circle.latitude)), math.cos(math.radians(89))),
+    }
+
+
 def _nearest(
     connection: "duckdb.DuckDBPyConnection", circle: Circle, near_km: float, taxa: Sequence[Within]
 ) -> Nearest | None:
-    """The nearest record, looked for in wider and wider circles: the whole world takes seconds."""
-    for reach in (near_km, 4 * near_km, 16 * near_km, FARTHEST_KM):
-        if reach > near_km:
-            _look(connection, circle, near_km=reach, taxa=taxa)
+    """The nearest record: of the nearest coordinates, or of some farther away if those do not count."""
+    keys = [key for taxon in taxa for key in taxon.keys]
+    beyond: float | None = near_km
+    while beyond is not None:
         for row in fetch(connection, "nearest_record"):
             to = (row["latitude"], row["longitude"])
             way = direction(circle.latitude, circle.longitude, to=to)
             return Nearest(species=row["species"], distance_km=row["distance_km"], direction=way)
+        place = {"latitude": circle.latitude, "longitude": circle.longitude}
+        hold(
+            connection,
+            "clean_occurrences",
+            "nearest_occurrences",
+            **place,
+            beyond_km=beyond,
+            taxon_keys=keys,
+            most=BATCH,
+        )
+        (reached,) = connection.execute("select max(distance_km) from clean_occurrences").fetchone() or (None,)
+        _judge(connection, circle, near_km=2 * FARTHEST_KM)
+        beyond = reached
     return None
 
 

@@ -3,9 +3,10 @@
 -- Inputs: all_occurrences (clean_occurrences.parquet).
 -- Parameters: $south, $north, $west, $east, $west_beyond, $east_beyond, the box in degrees, with two spans of
 --   longitudes; $taxon_keys, keys of the taxa, of any rank (empty: all).
+-- Observations, observers: the list asks for neither, and their texts would fill memory.
 select
     occurrence_key,
-    observation_id,
+    '' as observation_id,
     species_key,
     kingdom,
     phylum,
@@ -21,7 +22,7 @@ select
     decimal_longitude,
     coordinate_uncertainty_m,
     information_withheld,
-    observer
+    null::varchar as observer
 from all_occurrences
 where
     decimal_latitude between $south::double and $north::double

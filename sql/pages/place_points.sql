@@ -1,10 +1,10 @@
 -- Purpose: where the records of a list were made, for its map.
--- Grain: one row per thousandth of a degree with records, by whether iNaturalist or the publisher obscured them.
+-- Grain: one row per cell of the map with records, by whether iNaturalist or the publisher obscured them.
 -- Inputs: records (the rows of place_records.sql).
--- Parameters: none.
+-- Parameters: $rows and $columns, the size of a cell in degrees of latitude and of longitude.
 select
-    round(latitude, 3) as latitude,
-    round(longitude, 3) as longitude,
+    round(latitude / $rows::double) * $rows::double as latitude,
+    round(longitude / $columns::double) * $columns::double as longitude,
     obscured,
     bool_or(here) as here,
     count(*) as records

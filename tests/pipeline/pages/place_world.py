@@ -105,7 +105,7 @@ def listed(
     """The list of a place in the world."""
     known = Known(found_at=FOUND_AT, min_images=5, named=named, names=names or CommonNames())
     circle = Circle(latitude=at[0], longitude=at[1], radius_km=radius)
-    return place_list(settings.paths, circle, known=known, **asked)
+    return place_list(settings.paths, circle, known=known, mapped=True, **asked)
 
 
 def counts(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
