@@ -191,7 +191,8 @@ def test_too_few_calibration_photographs_leave_the_usual_parameters(files: Path,
     assert not found["chosen"]
     assert found["composed"]["accuracy"] > 0.9
     assert main(arguments(files, calibration="few.csv", calibration_probabilities="few.npy")) == 0
-    assert (
+    out = capsys.readouterr().out
+    assert "the usual ones: 20 calibration photographs with a known place choose only the exponent" in out
         "the usual ones: 20 calibration photographs with a known place choose only the exponent"
         in capsys.readouterr().out
     )
