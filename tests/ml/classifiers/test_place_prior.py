@@ -193,9 +193,6 @@ def test_too_few_calibration_photographs_leave_the_usual_parameters(files: Path,
     assert main(arguments(files, calibration="few.csv", calibration_probabilities="few.npy")) == 0
     out = capsys.readouterr().out
     assert "the usual ones: 20 calibration photographs with a known place choose only the exponent" in out
-        "the usual ones: 20 calibration photographs with a known place choose only the exponent"
-        in capsys.readouterr().out
-    )
 
 
 def test_places_that_say_nothing_change_nothing(files: Path, capsys: Captured) -> None:
