@@ -50,6 +50,7 @@ HANDED_OVER: Final = {
 """Commands that another package implements: the module, and what it does."""
 SCOPE: Final = "the scope's YAML file (default: that of the last run here, or else conf/sample.yaml)"
 OWN: Final = {
+    "init": "make a folder a project: scopes, Dagster's settings",
     "page": "open the page that identifies photographs",
     "list": "list the species that were recorded at a place",
     "promote": "choose by hand which registered version users get",
@@ -58,6 +59,9 @@ OWN: Final = {
     "derived-dataset": "register a dataset version with GBIF, for a DOI of its own",
 }
 """Commands with a module of their own in this package, which loads nothing heavy before it is run, and what they do."""
+
+WITHOUT_SCOPE: Final = {"init"}
+"""Those of `OWN` that read no configuration."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -80,8 +84,8 @@ def _answer(arguments: list[str]) -> int:
     if arguments and arguments[0] in HANDED_OVER:
         return _hand_over(arguments[0], arguments[1:])
     options = build_parser().parse_args(arguments)
-    if options.command == "init":
-        return int(_module("init").run(options.folder))
+    if options.command in WITHOUT_SCOPE:
+        return int(_module(options.command).run(options))
     settings = _settings(options.config, goes_on=options.command in {"run", "refresh", "ui"})
     if options.command in OWN:
         return int(_module(options.command).run(settings, options))
@@ -154,11 +158,10 @@ def build_parser() -> argparse.ArgumentParser:
     ui.add_argument("--port", type=_port, default=3000, help="the Dagster UI's port (default 3000)")
     ui.add_argument("--mlflow-port", type=_port, default=5000, help="the MLflow UI's port (default 5000)")
     ui.add_argument("--no-browser", action="store_true", help="do not open a browser when the UIs are ready")
-    _module("init").add_options(commands.add_parser("init", help="make a folder a project: scopes, Dagster's settings"))
     own = {name: commands.add_parser(name, help=purpose) for name, purpose in OWN.items()}
     for name, command in own.items():
         _module(name).add_options(command)
-    for command in (run, refresh, ui, *own.values()):
+    for command in (run, refresh, ui, *(own[name] for name in OWN if name not in WITHOUT_SCOPE)):
         command.add_argument("--config", type=Path, help=SCOPE)
     for name, (_, purpose) in HANDED_OVER.items():
         commands.add_parser(name, help=purpose, add_help=False)

@@ -22,12 +22,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(folder: Path) -> int:
+def run(options: argparse.Namespace) -> int:
     """Write what is missing, and say what to do next.
 
     Raises:
         ConfigurationError: the folder or a file cannot be written.
     """
+    folder: Path = options.folder
     files = {path: (template() / path).read_bytes() for path in project_files()} | {
         Path(".gitignore"): IGNORED.encode()
     }
