@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ml.errors import DataError
+from ml.places.choice import LEAST_ROWS
 from ml.places.prior import PRIOR_FILE, PlacePrior, Records
 from ml.places.sites import YEAR, Sites
 from ml.spec import CalibrateSpec, ComparedCase, PlaceCase
@@ -134,8 +135,9 @@ def _note(found: PlaceOutcome, prior: PlacePrior, *, target: float) -> str:
         f"{plain_percent(target)}. Each case has a temperature and thresholds of its own, here {names}. "
         f"The prior knows {occurrences:,} occurrences of the training side. Of a place it asks the "
         f"{settings.neighbours:,} nearest, of a day those around it (a standard deviation of "
-        f"{settings.season_days:g} days); its exponent is {settings.exponent:g}. These were chosen by log-loss on "
-        "photographs that do not judge. Alarms of the watch-list read the photograph alone.\n"
+        f"{settings.season_days:g} days); its exponent is {settings.exponent:g}. What was chosen of "
+        f"this was chosen by log-loss on photographs that do not judge: all, by {LEAST_ROWS} of them or more, the "
+        "exponent alone by fewer. Alarms of the watch-list read the photograph alone.\n"
     )
 
 

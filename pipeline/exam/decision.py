@@ -113,6 +113,13 @@ class Decision(_Record):
         ]
         return tuple(failed) if failed or self.passed else self.reasons[:1]
 
+    @property
+    def in_short(self) -> tuple[str, ...]:
+        """The reasons without those about photographs of which the place was told, for where there is one line."""
+        verdicts = (*self.own, *(verdict for each in self.comparisons for verdict in each.verdicts))
+        told = {verdict.sentence for verdict in verdicts if verdict.case != "neither"}
+        return tuple(reason for reason in self.reasons if reason not in told)
+
     def write(self, paths: Paths) -> None:
         """Write `decision.json` atomically."""
         write_json(paths.exam_decision, self.model_dump(mode="json"))

@@ -83,7 +83,7 @@ def promote_challenger(settings: Settings, decision: Decision, *, by: str) -> Pr
             return _stays(before, f"version {before} is pinned ({why}), so version {number}, which passed, waits")
         _require_files(connected, challenger)
         _move(connected, challenger, by=by, why="; ".join(decision.reasons)[:LONGEST], replaced=before)
-    return Promotion(champion=number, replaced=before, promoted=True, reason="; ".join(decision.reasons))
+    return Promotion(champion=number, replaced=before, promoted=True, reason="; ".join(decision.in_short))
 
 
 def promote(

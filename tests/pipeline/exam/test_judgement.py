@@ -106,6 +106,8 @@ def test_versions_are_compared_as_they_answer_where_the_place_is_told(
     assert verdicts["place", "top1"].change == pytest.approx(0.1)
     assert verdicts["place_and_date", "promise"].change == 0
     assert {metric for case, metric in verdicts if case == "place"} == {"top1", "macro_top1", "depth", "promise"}
+    assert len(same.reasons) > len(same.in_short)
+    assert not any("told" in reason for reason in same.in_short)
     # As good as ever by the photograph alone, and worse with place and date.
     worse = answers(tmp_path, "3", wrong=wrong, told={"place": fewer, "place_and_date": mistaken(0.2)})
     refused = decision(gate(), worse, champion)
