@@ -41,6 +41,8 @@ _MARKS: Final = str.maketrans(
 _LETTER: Final = re.compile(r"[NSWO]|E(?![-+]\d)", re.ASCII)
 """A side of the equator or of Greenwich; no exponent, as in 1E-05."""
 _BESIDE_O: Final = re.compile(r"[\d.][°'\" ]*O|\bO ?[\d.]", re.ASCII)
+_WORD: Final = re.compile(r"[^\W\d_]{2,}")
+"""Coordinates have single letters, but for exponents: whatever has more is a name."""
 _BETWEEN_AFTER: Final = re.compile(r" ?[,;/]? ?$")
 _BETWEEN_BEFORE: Final = re.compile(r"^ ?[,;/]? ?")
 """What stands between two coordinates, at the end of the first and at the beginning of the second."""
@@ -166,7 +168,7 @@ def _pair(text: str) -> tuple[float, float]:
 
 def _degrees_of(cleaned: str, text: str) -> tuple[float, float]:
     halves = _halves(cleaned)
-    if halves is None:
+    if halves is None or _WORD.search(cleaned) or not re.search(r"\d", cleaned):
         raise PlaceError(f"{_shown(text)} is no place; {_WRITE}")
     letters = [_LETTER.findall(half) for half in halves]
     if _BESIDE_O.search(cleaned):
