@@ -32,7 +32,7 @@ LANGUAGES = {
 ACTIVATED = "source .venv/bin/activate"
 PLACEHOLDERS = {"PHOTO.jpg", "my-photograph.jpg", "photo.jpg", "my-folder", "another-beetle.jpg"}
 REASONS = {
-    "minutes": 17, "hours": 7, "days": 4, "a run": 23, "the internet": 10, "a GBIF account": 6, "GPU": 5, "root": 3,
+    "minutes": 17, "hours": 7, "days": 4, "a run": 25, "the internet": 10, "a GBIF account": 6, "GPU": 5, "root": 3,
     "not run here": 3, "Ctrl-C": 8, "look": 2, "of your own": 2, "while": 2, "the line above": 1, "the service": 1,
     "the server": 1,
 }  # fmt: skip
