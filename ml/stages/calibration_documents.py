@@ -215,5 +215,8 @@ class CalibrateResult(Result):
     """Where enough photographs have a place, and a date: none, `place`, or both."""
     compared_cases: tuple[ComparedCase, ...] = ()
     """`neither` and those of `place_cases`, side by side on the same photographs of the evaluation half."""
+    place_accuracy: Path | None = None
+    """`place_accuracy.parquet`: the same cases by taxonomic class, country and observer, and with neighbours left out;
+    None without `place_cases`."""
     examples: tuple[AnswerExample, ...] = ()
     """A few answers at the target, for photographs of the evaluation half."""

@@ -53,7 +53,7 @@ def test_photographs_alone_are_calibrated_to_the_last_bit_as_without_places(
     report = without.report.read_text("utf-8")
     assert result.report.read_text("utf-8").startswith(report)
     assert "Place and season" not in report
-    new = {"place_prior", "place_cases", "compared_cases", "mlflow_run_id"}
+    new = {"place_prior", "place_cases", "compared_cases", "place_accuracy", "mlflow_run_id"}
     same = {name for name in CalibrateResult.model_fields if not isinstance(getattr(without, name), Path | dict)} - new
     assert without.model_dump_json(include=same) == result.model_dump_json(include=same)
 
