@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from ml.evaluation.drawing import figure_of, legend_outside, save_figure, tidy
 from ml.palette import INK, MARKERS, MUTED, POINTS, SERIES, WIDTH
 from ml.places.sites import Case
+from ml.spec import PLACE_GROUPS, PLACE_LEFT_OUT
 from ml.specificity.place_accuracy import Grouping, PlaceAccuracy
 
 LEAST_SHOWN: Final = 30
@@ -19,8 +20,6 @@ MOST_SHOWN: Final = 12
 """Groups of one kind that are drawn, those with the most photographs."""
 LONGEST: Final = 22
 """Characters of a group's name that there is room for."""
-LEFT_OUT_TITLE: Final = "Gain with nearby records left out"
-GROUPS_TITLE: Final = "Gain by class, region and observer"
 _SERIES: Final[tuple[tuple[Case, str], ...]] = (
     ("place", "with its place"),
     ("place_and_date", "with its place and date"),
@@ -28,7 +27,7 @@ _SERIES: Final[tuple[tuple[Case, str], ...]] = (
 _KINDS: Final[tuple[tuple[Grouping, str], ...]] = (
     ("class", "Taxonomic class"),
     ("region", "Country"),
-    ("observer", "Observer has photographs"),
+    ("observer", "Observer"),
 )
 
 
@@ -40,10 +39,10 @@ def draw_place_figures(table: Sequence[PlaceAccuracy], *, folder: Path) -> dict[
     """
     if not table:
         return {}
-    figures = {LEFT_OUT_TITLE: save_figure(left_out_figure(table), folder / "place_gain_left_out.png")}
+    figures = {PLACE_LEFT_OUT: save_figure(left_out_figure(table), folder / "place_gain_left_out.png")}
     groups = groups_figure(table)
     if groups is not None:
-        figures[GROUPS_TITLE] = save_figure(groups, folder / "place_gain_by_group.png")
+        figures[PLACE_GROUPS] = save_figure(groups, folder / "place_gain_by_group.png")
     return figures
 
 

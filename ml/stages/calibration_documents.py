@@ -2,13 +2,17 @@
 
 import math
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
 from ml.choices import Reward, Rule, ThresholdOptions
 from ml.documents import Document, Result
 from ml.stages.stage_documents import NetworkName, StageSpec
+
+PLACE_LEFT_OUT: Final = "Gain with nearby records left out"
+PLACE_GROUPS: Final = "Gain by class, region and observer"
+"""Titles of the pictures of what place and season are worth."""
 
 
 class SpecificityOptions(ThresholdOptions, Document):
