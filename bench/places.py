@@ -17,7 +17,6 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from bench import places_quality
 from bench.harness import Goal, Report, Sample, UnavailableError, alternate, measure, median_and_spread
 from bench.places_world import drawn, sites_of
 from ml.places.choice import choose
@@ -38,6 +37,8 @@ BLOCK: Final = 100
 
 def run(*, folder: Path, runs: int) -> Report:
     """Draw the world, measure all contestants on it, then what the prior is worth."""
+    from bench import places_quality  # noqa: PLC0415 (the memory of what is measured is without scikit-learn)
+
     folder.mkdir(parents=True, exist_ok=True)
     training, asked = drawn(occurrences=OCCURRENCES, species=SPECIES, held_out=QUERIES)
     for name, records in (("training", training), ("asked", asked)):

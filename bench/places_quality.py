@@ -5,19 +5,22 @@ The photographs are 660 of 44 Californian plants with the logits of a ResNet50, 
 
 import csv
 import dataclasses
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize_scalar
+from sklearn.neural_network import MLPClassifier
 
 from bench.harness import PHOTOS, Goal, UnavailableError
 from ml.places.choice import STEPS, choose
 from ml.places.composition import compose
+from ml.places.look import PriorLook
 from ml.places.prior import PlacePrior, PriorSettings
 from ml.places.records import Records, condensed
-from ml.places.sites import Sites
+from ml.places.sites import YEAR, Sites
 from ml.taxonomy import Floats
 
 FOLDER: Final = PHOTOS.parent / "places"
@@ -93,20 +96,24 @@ def measured() -> tuple[list[Mapping[str, object]], list[Goal]]:
     """
     plants = Plants.read()
     alone = judged(plants, lambda _: plants.probabilities)
+    with_date = _Chooser(plants, plants.sites)
     contestants: dict[str, Contestant] = {
         "a grid of 1 degree, 3 x 3 cells": _grid(plants),
-        "place": _chosen(plants, plants.sites.without_days()),
+        "a trained network of place and date": _network(plants),
+        "place": _Chooser(plants, plants.sites.without_days()).contestant(),
         "place and date, nothing chosen but the temperature": lambda _: compose(
             plants.probabilities, plants.prior.look(plants.sites), exponent=1.0
         ),
-        "place and date": _chosen(plants, plants.sites),
+        "place and date": with_date.contestant(),
     }
     for beyond in BEYOND_KM[1:]:
-        contestants[f"place and date, nothing within {beyond:.0f} km"] = _chosen(plants, plants.sites, beyond_km=beyond)
+        contestants[f"place and date, nothing within {beyond:.0f} km"] = with_date.contestant(beyond_km=beyond)
     for most in (1_500, 750):
         merged = condensed(plants.prior.records, most=most)
         fewer = dataclasses.replace(plants, prior=dataclasses.replace(plants.prior, records=merged))
-        contestants[f"place and date, merged by cells to {len(merged.day):,} rows"] = _chosen(fewer, plants.sites)
+        contestants[f"place and date, merged by cells to {len(merged.day):,} rows"] = _Chooser(
+            fewer, plants.sites
+        ).contestant()
     rows: list[Mapping[str, object]] = [_row("photograph alone", alone, None)]
     results = {}
     for name, contestant in contestants.items():
@@ -152,13 +159,38 @@ def interval(gains: Floats) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _chosen(plants: Plants, sites: Sites, *, beyond_km: float = 0.0) -> Contestant:
-    def composed(part: Indices) -> Floats:
-        settings = choose(plants.prior, sites.rows(part), plants.probabilities[part], plants.labels[part])
-        look = plants.prior.with_settings(settings).look(sites, beyond_km=beyond_km)
-        return compose(plants.probabilities, look, exponent=settings.exponent)
+class _Chooser:
+    """Settings chosen on some photographs, and what they say of all; each is computed once."""
 
-    return composed
+    def __init__(self, plants: Plants, sites: Sites) -> None:
+        self._plants, self._sites = plants, sites
+        self._settings: dict[bytes, PriorSettings] = {}
+        self._looks: dict[tuple[PriorSettings, float], PriorLook] = {}
+
+    def contestant(self, *, beyond_km: float = 0.0) -> Contestant:
+        """Composed with these settings, without the neighbours within a distance."""
+
+        def composed(part: Indices) -> Floats:
+            settings = self._chosen(part)
+            look = self._look(settings.model_copy(update={"exponent": 1.0}), beyond_km)
+            return compose(self._plants.probabilities, look, exponent=settings.exponent)
+
+        return composed
+
+    def _chosen(self, part: Indices) -> PriorSettings:
+        key = part.tobytes()
+        if key not in self._settings:
+            plants = self._plants
+            self._settings[key] = choose(
+                plants.prior, self._sites.rows(part), plants.probabilities[part], plants.labels[part]
+            )
+        return self._settings[key]
+
+    def _look(self, settings: PriorSettings, beyond_km: float) -> PriorLook:
+        key = settings, beyond_km
+        if key not in self._looks:
+            self._looks[key] = self._plants.prior.with_settings(settings).look(self._sites, beyond_km=beyond_km)
+        return self._looks[key]
 
 
 def _grid(plants: Plants) -> Contestant:
@@ -171,15 +203,46 @@ def _grid(plants: Plants) -> Contestant:
         near &= np.abs(column - np.floor(sites.longitude[photograph])) <= 1
         counts[photograph] = np.bincount(records.class_id[near], records.counts[near], plants.prior.class_count)
 
+    return _best([counts + floor for floor in STEPS["floor"]], plants)
+
+
+def _network(plants: Plants) -> Contestant:
+    """Trained networks of place and day, composed alike; which one counts is chosen alike, with an exponent."""
+    records, sites = plants.prior.records, plants.sites
+    features, asked = (
+        np.column_stack(
+            [columns[0], columns[1], np.sin(columns[2] / YEAR * 2 * np.pi), np.cos(columns[2] / YEAR * 2 * np.pi)]
+        )
+        for columns in (
+            (records.latitude, records.longitude, records.day),
+            (sites.latitude, sites.longitude, sites.day),
+        )
+    )
+    middle, scale = features.mean(axis=0), features.std(axis=0)
+    repeated = np.repeat(np.arange(len(features)), records.counts)
+    said = []
+    for layers, alpha in itertools.product(((64,), (256,), (256, 256)), (1e-4, 1e-2, 1.0)):
+        network = MLPClassifier(
+            layers, alpha=alpha, early_stopping=True, n_iter_no_change=20, max_iter=500, random_state=0
+        )
+        network.fit((features[repeated] - middle) / scale, records.class_id[repeated])
+        said.append(np.maximum(network.predict_proba((asked - middle) / scale), 1e-4))
+    return _best(said, plants)
+
+
+def _best(shares: Sequence[Floats], plants: Plants) -> Contestant:
+    """Composed with that of the shares, and with that power of it, at which the choosing half is told best."""
+    mixtures = []
+    for one, exponent in itertools.product(shares, (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)):
+        mixed = plants.probabilities * one**exponent
+        mixtures.append(mixed / mixed.sum(axis=1, keepdims=True))
+
     def composed(part: Indices) -> Floats:
-        trials = []
-        for floor in STEPS["floor"]:
-            for exponent in (0.25, 0.5, 0.75, 1.0, 1.25, 1.5):
-                mixed = plants.probabilities * (counts + floor) ** exponent
-                mixed /= mixed.sum(axis=1, keepdims=True)
-                temperature = _temperature(mixed[part], plants.labels[part])
-                trials.append((_losses(mixed[part], plants.labels[part], temperature).mean(), floor, exponent, mixed))
-        return min(trials, key=lambda trial: trial[0])[3]
+        def loss(mixed: Floats) -> float:
+            temperature = _temperature(mixed[part], plants.labels[part])
+            return float(_losses(mixed[part], plants.labels[part], temperature).mean())
+
+        return min(mixtures, key=loss)
 
     return composed
 

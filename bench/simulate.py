@@ -111,6 +111,8 @@ rows as (
         'COORDINATE_ROUNDED;CONTINENT_DERIVED_FROM_COORDINATES' as issue,
         -40 + (hash(occurrence, 2) % 100000) / 10000.0 as decimal_latitude,
         170 + (hash(occurrence, 3) % 100000) / 10000.0 as decimal_longitude,
+        25.0::double as coordinate_uncertainty_m, null::varchar as information_withheld,
+        hash(occurrence, 4) % 20000 || ' observer' as observer,
         'PRESENT' as occurrence_status, null::double as individual_count, name as verbatim_name,
         null::varchar as identification_qualifier,
         twice

@@ -8,9 +8,11 @@ import csv as csv_format
 from collections.abc import Sequence
 from pathlib import Path
 
-from demo.lineage import OCCURRENCE_LICENCE, accepted, number, place_and_date, synonym
+from demo.habits import habits_of
+from demo.lineage import OCCURRENCE_LICENCE, accepted, number, synonym
 from demo.records import RANKS, Media, Occurrence, Taxon
 from demo.releases import release_of
+from demo.sightings import sighting
 
 COLUMNS = ("path", *RANKS, "source_name", "licence", "rights_holder")
 FORMATS = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png"}
@@ -96,7 +98,7 @@ def _photo_id(path: str) -> str:
 def _observation(row: dict[str, str], *, taxon: Taxon) -> Occurrence:
     path = row["path"]
     name = row["source_name"]
-    latitude, longitude, day = place_and_date(path)
+    seen = sighting(path, habits=habits_of(taxon.accepted_key))
     photograph = Media(
         photo_id=_photo_id(path),
         format=FORMATS[Path(path).suffix.lower()],
@@ -111,8 +113,11 @@ def _observation(row: dict[str, str], *, taxon: Taxon) -> Occurrence:
         taxon=synonym(taxon, name=name) if name and name != row["species"] else taxon,
         media=(photograph,),
         licence=OCCURRENCE_LICENCE,
-        event_date=day,
-        latitude=latitude,
-        longitude=longitude,
-        recorded_by=row["rights_holder"] or "unknown",
+        event_date=seen.event_date,
+        latitude=seen.latitude,
+        longitude=seen.longitude,
+        recorded_by=row["rights_holder"] or seen.observer,
+        issues=seen.issues,
+        uncertainty_m=seen.uncertainty_m,
+        information_withheld=seen.information_withheld,
     )

@@ -1,26 +1,10 @@
-"""Stable numbers, lineages and places for the records of every source. No release logic and no drawing here."""
+"""Stable numbers and lineages for the records of every source. No release logic and no drawing here."""
 
 import hashlib
 from collections.abc import Mapping
 
 from demo.records import RANKS, Name, Taxon
 
-# Bounds of mainland spots, (latitude, longitude): observations scatter around them by less than 0.2 degrees.
-PLACES = (
-    (-35.4, 173.9),
-    (-36.9, 174.7),
-    (-37.8, 175.3),
-    (-38.7, 176.1),
-    (-39.2, 174.3),
-    (-40.3, 175.6),
-    (-41.2, 174.9),
-    (-41.4, 173.2),
-    (-42.6, 172.4),
-    (-43.5, 172.1),
-    (-44.7, 169.1),
-    (-45.9, 170.2),
-    (-46.2, 168.3),
-)
 # iNaturalist's dataset on GBIF is published as CC BY-NC, whatever the licences of its photographs.
 OCCURRENCE_LICENCE = "http://creativecommons.org/licenses/by-nc/4.0/legalcode"
 
@@ -75,12 +59,3 @@ def synonym(taxon: Taxon, *, name: str) -> Taxon:
         status="SYNONYM",
         lineage=taxon.lineage,
     )
-
-
-def place_and_date(identity: str) -> tuple[float, float, str]:
-    """Latitude and longitude in degrees (WGS 84, in New Zealand) and the day (ISO 8601) of an observation."""
-    latitude, longitude = PLACES[draw("place", identity) % len(PLACES)]
-    latitude += 0.4 * (share("latitude", identity) - 0.5)
-    longitude += 0.4 * (share("longitude", identity) - 0.5)
-    year, month, day = (2016 + draw("year", identity) % 9, *divmod(draw("day", identity) % (12 * 28), 28))
-    return round(latitude, 5), round(longitude, 5), f"{year}-{month + 1:02d}-{day + 1:02d}"

@@ -57,7 +57,15 @@ class Media:
 
 @dataclass(frozen=True, kw_only=True)
 class Occurrence:
-    """One GBIF occurrence of the iNaturalist dataset."""
+    """One GBIF occurrence of the iNaturalist dataset.
+
+    Attributes:
+        event_date: A day, a moment, a month, a year or a range of them (ISO 8601), or empty.
+        latitude: Degrees, or None where the record has no place.
+        issues: In GBIF's words.
+        uncertainty_m: Radius that holds the true place, or None where it is not stated.
+        information_withheld: What iNaturalist says about an obscured place, or empty.
+    """
 
     gbif_id: str
     observation_id: str
@@ -65,10 +73,12 @@ class Occurrence:
     media: tuple[Media, ...]
     licence: str
     event_date: str
-    latitude: float
-    longitude: float
+    latitude: float | None
+    longitude: float | None
     recorded_by: str
     issues: tuple[str, ...] = ()
+    uncertainty_m: float | None = None
+    information_withheld: str = ""
 
 
 class Source(Protocol):

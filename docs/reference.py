@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import demo.__main__
 import ml.classifiers.cli
+import ml.classifiers.place_prior_cli
 import ml.identify.command
 import ml.serving.export
 import pipeline.commands.cli
@@ -26,6 +27,7 @@ HANDED_OVER: Final[dict[str, Callable[[], argparse.ArgumentParser]]] = {
     "identify": ml.identify.command.build_parser,
     "export": ml.serving.export.build_parser,
     "specificity": ml.classifiers.cli.build_parser,
+    "place-prior": ml.classifiers.place_prior_cli.build_parser,
     "replica": demo.__main__.build_parser,
 }
 """Commands of `naturewatch` with a parser in another package."""

@@ -20,6 +20,9 @@ Reward = Literal["depth", "information"]
 Rule = Literal["threshold", "reward", "distance"]
 """What is answered: the paper's threshold, the reward of Deng et al. (2012), or the expected distance in the tree."""
 
+Case = Literal["neither", "place", "place_and_date"]
+"""What is known of a photograph beside its pixels. A date without a place tells nothing: seasons differ by place."""
+
 
 def _share(value: float) -> float:
     if not 0 < value < 1:

@@ -244,7 +244,7 @@ PLACE_PROBLEMS: Final[dict[str, str]] = {
     "shifted_datum": "Bringing the coordinates to WGS 84 moved them by more than a tenth of a degree.",
     "too_uncertain": "The true place may be more than 100 km away.",
 }
-"""Why the place of an occurrence does not count (`places.problem`), in the order in which the rules are applied."""
+"""Why the place of an occurrence does not count (`places.problem`)."""
 
 
 def column_description(table: str, column: str) -> str:

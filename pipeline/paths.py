@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
-"""The checkout: holds conf/, dagster_home/ and workspace.yaml."""
+"""The folder that holds the packages: the checkout, or where they are installed."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,8 @@ import zipfile
 from collections.abc import Iterable, Sequence
 from xml.sax.saxutils import escape
 
-from demo.gbif.facets import CHECKLIST_KEY, COUNTRY, DATASET_KEY
+from demo.gbif.dates import date_parts, first_day
+from demo.gbif.facets import CHECKLIST_KEY, COUNTRY, DATASET_KEY, has_geospatial_issue
 from demo.gbif.licences import licence_code
 from demo.gbif.search import INTERPRETED, accepted_name, generic_name, media_address
 from demo.records import RANKS, Occurrence
@@ -24,6 +25,7 @@ _OCCURRENCE_TERMS: dict[str, str] = {
     **dict.fromkeys(("institutionCode", "collectionCode", "datasetName", "basisOfRecord", "occurrenceID"), _DWC),
     **dict.fromkeys(("catalogNumber", "recordedBy", "occurrenceStatus", "eventDate", "year", "month", "day"), _DWC),
     **dict.fromkeys(("continent", "countryCode", "decimalLatitude", "decimalLongitude"), _DWC),
+    **dict.fromkeys(("coordinateUncertaintyInMeters", "informationWithheld"), _DWC),
     **dict.fromkeys(("identifiedBy", "dateIdentified", "scientificName"), _DWC),
     **dict.fromkeys((*RANKS[:-1], "taxonRank", "taxonomicStatus"), _DWC),
     **dict.fromkeys(("datasetKey", "publishingCountry", "lastInterpreted", "issue", "mediaType"), _GBIF),
@@ -40,7 +42,7 @@ _MULTIMEDIA_TERMS: dict[str, str] = {
 
 
 def _occurrence_row(occurrence: Occurrence) -> dict[str, str]:
-    taxon, date = occurrence.taxon, occurrence.event_date
+    taxon, date = occurrence.taxon, date_parts(occurrence.event_date)
     reference = f"https://www.inaturalist.org/observations/{occurrence.observation_id}"
     row = {
         "gbifID": occurrence.gbif_id,
@@ -57,23 +59,23 @@ def _occurrence_row(occurrence: Occurrence) -> dict[str, str]:
         "catalogNumber": occurrence.observation_id,
         "recordedBy": occurrence.recorded_by,
         "occurrenceStatus": "PRESENT",
-        "eventDate": date,
-        "year": date[:4],
-        "month": date[5:7].lstrip("0"),
-        "day": date[8:10].lstrip("0"),
+        "eventDate": occurrence.event_date,
+        **date._asdict(),
         "continent": "OCEANIA",
         "countryCode": COUNTRY,
-        "decimalLatitude": str(occurrence.latitude),
-        "decimalLongitude": str(occurrence.longitude),
+        "decimalLatitude": _number(occurrence.latitude),
+        "decimalLongitude": _number(occurrence.longitude),
+        "coordinateUncertaintyInMeters": _number(occurrence.uncertainty_m),
+        "informationWithheld": occurrence.information_withheld,
         "identifiedBy": occurrence.recorded_by,
-        "dateIdentified": date,
+        "dateIdentified": first_day(occurrence.event_date),
         "datasetKey": DATASET_KEY,
         "publishingCountry": "US",
         "lastInterpreted": INTERPRETED,
         "issue": ";".join(occurrence.issues),
         "mediaType": ";".join(dict.fromkeys(media.type for media in occurrence.media)),
-        "hasCoordinate": "true",
-        "hasGeospatialIssues": "false",
+        "hasCoordinate": str(occurrence.latitude is not None).lower(),
+        "hasGeospatialIssues": str(has_geospatial_issue(occurrence)).lower(),
         "verbatimScientificName": taxon.scientific_name,
         "protocol": "DWC_ARCHIVE",
         "lastParsed": INTERPRETED,
@@ -96,7 +98,12 @@ def _occurrence_row(occurrence: Occurrence) -> dict[str, str]:
     return row
 
 
+def _number(value: float | None) -> str:
+    return "" if value is None else str(value)
+
+
 def _media_rows(occurrence: Occurrence, *, base: str) -> Iterable[dict[str, str]]:
+    day = first_day(occurrence.event_date)
     for media in occurrence.media:
         place = "sounds" if media.type == "Sound" else "photos"
         yield {
@@ -105,7 +112,7 @@ def _media_rows(occurrence: Occurrence, *, base: str) -> Iterable[dict[str, str]
             "format": media.format,
             "identifier": media_address(media, base=base),
             "references": f"https://www.inaturalist.org/{place}/{media.photo_id}",
-            "created": f"{occurrence.event_date[:10]}T00:00:00Z",
+            "created": f"{day}T00:00:00Z" if day else "",
             "creator": media.creator,
             "publisher": "iNaturalist",
             "license": media.licence,

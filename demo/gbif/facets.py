@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from demo.gbif.dates import date_parts
 from demo.gbif.licences import licence_code
 from demo.records import RANKS, Occurrence
 
@@ -15,8 +16,17 @@ Facets = Mapping[str, frozenset[str]]
 _COMPARISONS = {"greaterThan", "greaterThanOrEquals", "lessThan", "lessThanOrEquals"}
 
 
+# The issues by which GBIF says that a place cannot be right.
+_GEOSPATIAL_ISSUES = {"ZERO_COORDINATE", "COORDINATE_INVALID", "COORDINATE_OUT_OF_RANGE", "COUNTRY_COORDINATE_MISMATCH"}
+
+
 class PredicateError(Exception):
     """A download was asked for in terms that the replica does not understand."""
+
+
+def has_geospatial_issue(occurrence: Occurrence) -> bool:
+    """Whether GBIF doubts the place of an occurrence."""
+    return not _GEOSPATIAL_ISSUES.isdisjoint(occurrence.issues)
 
 
 def facets_of(occurrence: Occurrence) -> Facets:
@@ -27,6 +37,7 @@ def facets_of(occurrence: Occurrence) -> Facets:
     """
     taxon = occurrence.taxon
     keys = {rank: taxon.lineage[rank].key for rank in RANKS if rank in taxon.lineage}
+    date = date_parts(occurrence.event_date)
     facets = {
         "TAXON_KEY": frozenset({taxon.taxon_key, taxon.accepted_key, *keys.values()} - {""}),
         "ACCEPTED_TAXON_KEY": frozenset({taxon.accepted_key} - {""}),
@@ -36,15 +47,15 @@ def facets_of(occurrence: Occurrence) -> Facets:
         "DATASET_KEY": frozenset({DATASET_KEY}),
         "COUNTRY": frozenset({COUNTRY}),
         "PUBLISHING_COUNTRY": frozenset({"US"}),
-        "YEAR": frozenset({occurrence.event_date[:4]} - {""}),
-        "MONTH": frozenset({str(int(occurrence.event_date[5:7]))} if len(occurrence.event_date) >= 7 else set()),
+        "YEAR": frozenset({date.year} - {""}),
+        "MONTH": frozenset({date.month} - {""}),
         "MEDIA_TYPE": frozenset(media.type for media in occurrence.media),
         "DWCA_EXTENSION": frozenset({MULTIMEDIA} if occurrence.media else set()),
         "LICENSE": frozenset({licence_code(occurrence.licence)}),
         "BASIS_OF_RECORD": frozenset({"HUMAN_OBSERVATION"}),
         "OCCURRENCE_STATUS": frozenset({"PRESENT"}),
-        "HAS_COORDINATE": frozenset({"true"}),
-        "HAS_GEOSPATIAL_ISSUE": frozenset({"false"}),
+        "HAS_COORDINATE": frozenset({str(occurrence.latitude is not None).lower()}),
+        "HAS_GEOSPATIAL_ISSUE": frozenset({str(has_geospatial_issue(occurrence)).lower()}),
         "ISSUE": frozenset(occurrence.issues),
         "GBIF_ID": frozenset({occurrence.gbif_id}),
         "CATALOG_NUMBER": frozenset({occurrence.observation_id}),

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from demo.gbif.dates import date_parts, first_day
 from demo.gbif.facets import (
     CHECKLIST_KEY,
     COUNTRY,
@@ -72,13 +73,13 @@ def generic_name(taxon: Taxon) -> str:
     return taxon.scientific_name.split()[0] if named and taxon.scientific_name else ""
 
 
-def _media_json(media: Media, *, base: str, date: str) -> dict[str, str]:
+def _media_json(media: Media, *, base: str, day: str) -> dict[str, str]:
     place = "sounds" if media.type == "Sound" else "photos"
     fields = {
         "type": media.type,
         "format": media.format,
         "references": f"https://www.inaturalist.org/{place}/{media.photo_id}",
-        "created": f"{date[:10]}T00:00:00.000+00:00",
+        "created": f"{day}T00:00:00.000+00:00" if day else "",
         "creator": media.creator,
         "publisher": "iNaturalist",
         "license": media.licence,
@@ -97,8 +98,7 @@ def occurrence_json(occurrence: Occurrence, *, base: str) -> dict[str, Any]:
         occurrence: The record.
         base: Scheme and host of the photograph addresses.
     """
-    date = occurrence.event_date
-    media = [_media_json(item, base=base, date=date) for item in occurrence.media]
+    media = [_media_json(item, base=base, day=first_day(occurrence.event_date)) for item in occurrence.media]
     reference = f"https://www.inaturalist.org/observations/{occurrence.observation_id}"
     document: dict[str, Any] = {
         "key": int(occurrence.gbif_id),
@@ -117,10 +117,8 @@ def occurrence_json(occurrence: Occurrence, *, base: str) -> dict[str, Any]:
         "basisOfRecord": "HUMAN_OBSERVATION",
         "occurrenceStatus": "PRESENT",
         **_taxonomy_json(occurrence.taxon),
-        "decimalLatitude": occurrence.latitude,
-        "decimalLongitude": occurrence.longitude,
+        **_place_json(occurrence),
         "continent": "OCEANIA",
-        "geodeticDatum": "WGS84",
         "issues": list(occurrence.issues),
         "modified": INTERPRETED,
         "lastInterpreted": INTERPRETED,
@@ -145,10 +143,26 @@ def occurrence_json(occurrence: Occurrence, *, base: str) -> dict[str, Any]:
         "occurrenceID": reference,
         "catalogNumber": occurrence.observation_id,
     }
-    if date:
-        document |= {"eventDate": date, "dateIdentified": date, "verbatimEventDate": date, "year": int(date[:4])}
-        document |= {"month": int(date[5:7]), "day": int(date[8:10])} if len(date) >= 10 else {}
-    return document
+    return document | _date_json(occurrence.event_date)
+
+
+def _place_json(occurrence: Occurrence) -> dict[str, Any]:
+    fields = {
+        "decimalLatitude": occurrence.latitude,
+        "decimalLongitude": occurrence.longitude,
+        "coordinateUncertaintyInMeters": occurrence.uncertainty_m,
+        "informationWithheld": occurrence.information_withheld or None,
+        "geodeticDatum": None if occurrence.latitude is None else "WGS84",
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _date_json(event_date: str) -> dict[str, Any]:
+    texts = {"eventDate": event_date, "verbatimEventDate": event_date, "dateIdentified": first_day(event_date)}
+    parts = date_parts(event_date)._asdict()
+    return {name: text for name, text in texts.items() if text} | {
+        name: int(part) for name, part in parts.items() if part
+    }
 
 
 class Index:

@@ -88,7 +88,8 @@ def _media(one: Occurrence, kind: str, *, mime: str = "image/jpeg", kind_of_medi
 def _twice(one: Occurrence, *, taxon: Taxon, kind: str, issues: tuple[str, ...] = ()) -> list[Occurrence]:
     copies = [f"{kind} {copy}" for copy in range(2)]
     return [
-        replace(_with_media(one, kind=copy, media=(_media(one, copy),)), taxon=taxon, issues=issues) for copy in copies
+        replace(_with_media(one, kind=copy, media=(_media(one, copy),)), taxon=taxon, issues=(*one.issues, *issues))
+        for copy in copies
     ]
 
 

@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from demo.lineage import OCCURRENCE_LICENCE, accepted, draw, number, place_and_date, share, synonym
+from demo.lineage import OCCURRENCE_LICENCE, accepted, draw, number, share, synonym
 from demo.organisms.drawing import photograph
+from demo.organisms.look_alikes import habits_in_list
 from demo.organisms.oddities import SUBSPECIES, SYNONYMS, odd_observations, subspecies
 from demo.organisms.pen import Look, colour_of
 from demo.records import RANKS, Media, Occurrence, Taxon
 from demo.releases import release_of
+from demo.sightings import sighting
 
 SPECIES_LIST = Path(__file__).with_name("new_zealand.csv")
 # Licences as iNaturalist publishes them; a blank and "All rights reserved" are what the rules must deal with.
@@ -28,7 +30,6 @@ LICENCES = (
     "All rights reserved",
     "",
 )
-OBSERVERS = ("A. Ngata", "B. Tamihana", "C. Fraser", "D. Patel", "E. Lim", "F. Wirihana", "G. Hughes", "H. Sione")
 # The share of the records of a species with another name that are filed under it.
 RENAMED = 0.25
 
@@ -95,11 +96,15 @@ def observations_of(kind: Kind) -> list[Occurrence]:
 
 
 def _observation(kind: Kind, *, identity: str, photos: int) -> Occurrence:
-    latitude, longitude, day = place_and_date(identity)
-    observer = OBSERVERS[draw("observer", identity) % len(OBSERVERS)]
+    seen = sighting(identity, habits=habits_in_list(kind.taxon))
     licence = LICENCES[draw("licence", identity) % len(LICENCES)]
     photograph = Media(
-        photo_id="", format="image/jpeg", type="StillImage", licence=licence, rights_holder=observer, creator=observer
+        photo_id="",
+        format="image/jpeg",
+        type="StillImage",
+        licence=licence,
+        rights_holder=seen.observer,
+        creator=seen.observer,
     )
     return Occurrence(
         gbif_id=number("gbif", identity, digits=12),
@@ -109,10 +114,13 @@ def _observation(kind: Kind, *, identity: str, photos: int) -> Occurrence:
             replace(photograph, photo_id=number("photo", identity, position, digits=12)) for position in range(photos)
         ),
         licence=OCCURRENCE_LICENCE,
-        event_date=day,
-        latitude=latitude,
-        longitude=longitude,
-        recorded_by=observer,
+        event_date=seen.event_date,
+        latitude=seen.latitude,
+        longitude=seen.longitude,
+        recorded_by=seen.observer,
+        issues=seen.issues,
+        uncertainty_m=seen.uncertainty_m,
+        information_withheld=seen.information_withheld,
     )
 
 

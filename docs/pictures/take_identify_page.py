@@ -2,8 +2,9 @@
 
 The page is served for the finished run of the sample in `DATA_ROOT` (default `data/sample`), and asked about
 photographs of its rendered organisms that training did not see: one that stops above the species, one that
-raises an alarm and is unlike anything learnt, and a batch. Each state is taken at 1280 and 390 pixels, light and
-dark, to docs/pictures/ as `identify-STATE-WIDTH-SCHEME.png`, at most 150 kB each.
+raises an alarm and is unlike anything learnt, one that its place and date take to the species, and a batch. Each state
+is taken at 1280 and 390 pixels, light and dark, to docs/pictures/ as `identify-STATE-WIDTH-SCHEME.png`, at most 150 kB
+each.
 """
 
 import io
@@ -15,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -31,7 +33,10 @@ MOST_BYTES: Final = 150_000
 BATCH: Final = 9
 LOOKED_AT: Final = 120
 """Photographs among which those that show something are chosen."""
+LEAP_YEAR: Final = 2024
+"""Has every day of the year."""
 Answer = dict[str, Any]
+Question = dict[str, Any]
 
 
 @contextmanager
@@ -55,10 +60,34 @@ def unseen(root: Path) -> list[Path]:
     return [root / row["path"] for row in rows if row["split"] == "validation"][:LOOKED_AT]
 
 
-def asked(address: str, photographs: Sequence[Path]) -> list[Answer]:
+def placed(root: Path) -> list[tuple[Path, Question]]:
+    """Photographs of the validation side with the place and the date of their records, as a question."""
+    tables = root / "tables"
+    sites = {row["occurrence_key"]: row for row in pq.read_table(tables / "places.parquet").to_pylist()}
+    found = []
+    for row in pq.read_table(tables / "split.parquet").to_pylist():
+        site = sites[row["occurrence_key"]]
+        if row["split"] == "validation" and site["latitude"] is not None and site["day"] is not None:
+            date = datetime(LEAP_YEAR, 1, 1, tzinfo=UTC) + timedelta(days=site["day"] - 1)
+            place = [round(site[axis], 2) for axis in ("latitude", "longitude")]
+            found.append((root / row["path"], {"place": place, "date": f"{date:%Y-%m-%d}"}))
+    return found[:LOOKED_AT]
+
+
+def told_by_place(address: str, root: Path) -> tuple[Path, Question]:
+    """The first photograph that its place and date take from the genus to the species."""
+    for path, question in placed(root):
+        (answer,) = asked(address, [path], question)
+        if answer["rank"] == "species" and answer["prior"]["alone"]["rank"] == "genus" and not answer["warnings"]:
+            return path, question
+    sys.exit("no photograph is told by its place")
+
+
+def asked(address: str, photographs: Sequence[Path], question: Question | None = None) -> list[Answer]:
     """The answers about photographs."""
     files = [("images", (path.name, path.read_bytes())) for path in photographs]
-    reply = requests.post(f"{address}/api/identify", files=files, data={"question": json.dumps({})}, timeout=600)
+    fields = {"question": json.dumps(question or {})}
+    reply = requests.post(f"{address}/api/identify", files=files, data=fields, timeout=600)
     reply.raise_for_status()
     answers: list[Answer] = reply.json()["answers"]
     return answers
@@ -71,6 +100,7 @@ def chosen(answers: Sequence[Answer], fits: Callable[[Answer], object]) -> int:
 
 def named(photographs: Sequence[Path], folder: Path) -> list[Path]:
     """Copies with names as a camera gives them."""
+    folder.mkdir(exist_ok=True)
     return [Path(shutil.copy(path, folder / f"IMG_{2041 + 3 * number}.jpg")) for number, path in enumerate(photographs)]
 
 
@@ -85,6 +115,16 @@ def packed(png: bytes) -> bytes:
         if len(written.getvalue()) <= MOST_BYTES:
             return written.getvalue()
         picture = whole.resize((picture.width * 19 // 20, picture.height * 19 // 20), Image.Resampling.LANCZOS)
+
+
+def set_place(page: Page, where: Question) -> None:
+    """Open the map, and say where and when."""
+    page.get_by_role("button", name="Choose place and date").click()
+    page.get_by_label("Latitude, longitude").fill(", ".join(map(str, where["place"])))
+    page.get_by_label("Date", exact=True).fill(where["date"])
+    page.locator("#detail .case", has_text="Place and date").wait_for()
+    page.locator(".before").last.wait_for(state="attached")
+    page.locator("#place").evaluate("section => section.scrollIntoView()")
 
 
 def write(page: Page, state: str, *, width: int, scheme: str) -> None:
@@ -107,6 +147,8 @@ def main() -> None:
         others = [path for path in photographs if path not in (photographs[stopping], photographs[unlike])]
         batch = [photographs[stopping], photographs[unlike], *others[: BATCH - 2]]
         first, second, *_ = many = named(batch, Path(folder))
+        local, where = told_by_place(address, root)
+        (third,) = named([local], Path(folder, "place"))
         family = answers[unlike]["path"][4]["name"]
         note = Path(folder, "field notes.txt")
         note.write_text("two seen, one heard\n")
@@ -121,7 +163,9 @@ def main() -> None:
                 page.goto(address)
                 page.locator("#by", has_text="species").wait_for()
                 write(page, "empty", width=width, scheme=scheme)
-                for state, files in (("answer", [first]), ("alarm", [second]), ("batch", [*many, note])):
+                for state, files in (
+                    ("answer", [first]), ("alarm", [second]), ("batch", [*many, note]), ("place", [third])
+                ):  # fmt: skip
                     page.set_input_files("#files", files)
                     if state == "alarm":
                         if not page.locator("#watch").is_visible():
@@ -134,6 +178,8 @@ def main() -> None:
                     else:
                         page.locator(".views img").first.wait_for()
                         page.locator(".examples figure").last.wait_for(state="attached")
+                    if state == "place":
+                        set_place(page, where)
                     page.wait_for_load_state("networkidle")
                     write(page, state, width=width, scheme=scheme)
                     page.get_by_role("button", name="Remove all photographs").click()

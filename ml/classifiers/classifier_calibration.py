@@ -46,7 +46,7 @@ def calibrate_files(options: argparse.Namespace) -> int:
             if (open_question := doubt(data, asked)) is not None:
                 complain(open_question)
             if options.compare:
-                _print(comparison(data, classes.taxonomy, asked, repeats=options.repeats))
+                printed(comparison(data, classes.taxonomy, asked, repeats=options.repeats))
                 return 0
             outcome = calibrate_network(data, classes.taxonomy, asked)
             written = _write(outcome, classes.taxonomy, asked, options.output) if options.output else {}
@@ -59,7 +59,7 @@ def calibrate_files(options: argparse.Namespace) -> int:
     if options.json:
         sys.stdout.write(json.dumps(as_json(outcome, asked, classes.taxonomy) | {"files": written}, indent=2) + "\n")
     else:
-        _print(readable(outcome, asked, classes.taxonomy))
+        printed(readable(outcome, asked, classes.taxonomy))
     for name in outcome.watch_unknown:
         complain(f"the watch-list names {name!r}, which the taxonomy does not hold")
     if not outcome.chosen.reachable:
@@ -203,13 +203,7 @@ def _write(outcome: Outcome, taxonomy: Taxonomy, asked: SpecificityOptions, fold
     return {path.name: str(path) for path in written}
 
 
-def described(error: OSError) -> str:
-    """The message of a failed system call, with its file and without its number."""
-    reason = error.strerror or str(error)
-    return f"{error.filename}: {reason}" if error.filename else reason
-
-
-def _print(text: str) -> None:
+def printed(text: str) -> None:
     """Write to standard output; characters that it cannot show (a terminal that is not UTF-8) are escaped."""
     encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.write(text.encode(encoding, errors="backslashreplace").decode(encoding))

@@ -4,7 +4,7 @@ Large probabilities stay on disk. A .npy file and one of ours (`ml.evaluation.pr
 taxonomy, are read in place; others are rewritten block by block as a .npy file in a folder given by the caller.
 """
 
-import math
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -264,25 +264,38 @@ def _is_number(kind: pa.DataType) -> bool:
     return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))
 
 
-def _copy(target: Path, given: Iterator[npt.NDArray[Any]], *, rows: int) -> npt.NDArray[Any]:
-    """Write blocks one after the other as a .npy file, and map it into memory.
+def write_blocks(target: Path, given: Iterator[npt.NDArray[Any]], *, rows: int) -> None:
+    """Write blocks one after the other as a .npy file.
 
     They are written, not mapped: a full disk is then an error, and no signal that ends the process.
+
+    Args:
+        target: The file.
+        given: At least one block; all have the columns of the first, and get its type.
+        rows: Of all blocks together.
+    """
+    first = next(given)
+    header = {
+        "descr": np.lib.format.dtype_to_descr(first.dtype), "fortran_order": False, "shape": (rows, first.shape[1])
+    }  # fmt: skip
+    with target.open("wb") as stream:
+        np.lib.format.write_array_header_2_0(stream, header)
+        stream.write(np.ascontiguousarray(first).data)
+        for block in given:
+            stream.write(np.ascontiguousarray(block, dtype=first.dtype).data)
+
+
+def _copy(target: Path, given: Iterator[npt.NDArray[Any]], *, rows: int) -> npt.NDArray[Any]:
+    """Write blocks as a .npy file, and map it into memory.
 
     Raises:
         DataError: there is no room.
     """
     first = next(given)
-    shape = (rows, first.shape[1])
     try:
-        with target.open("wb") as stream:
-            header = {"descr": np.lib.format.dtype_to_descr(first.dtype), "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_2_0(stream, header)
-            stream.write(np.ascontiguousarray(first).data)
-            for block in given:
-                stream.write(np.ascontiguousarray(block, dtype=first.dtype).data)
+        write_blocks(target, itertools.chain([first], given), rows=rows)
     except OSError as error:
-        size = math.prod(shape) * first.dtype.itemsize / 1e9
+        size = rows * first.shape[1] * first.dtype.itemsize / 1e9
         raise DataError(
             f"cannot write a copy of the probabilities to {target.parent} ({error.strerror}): set TMPDIR to a folder "
             f"with {size:.1f} GB of room"

@@ -17,16 +17,22 @@ if __name__ == "__main__":
 def main(argv: Sequence[str] | None = None) -> int:
     """Calibrate and return the exit status: 0 only when the target can be met."""
     options = _options(argv)
-    from ml.classifiers.classifier_calibration import calibrate_files, described  # noqa: PLC0415 (it takes a moment)
+    from ml.classifiers.classifier_calibration import calibrate_files  # noqa: PLC0415 (it takes a moment)
 
+    return ended(lambda: calibrate_files(options))
+
+
+def ended(work: Callable[[], int]) -> int:
+    """Do what a command is for and return its exit status, also where its output cannot be written."""
     try:
-        status = calibrate_files(options)
+        status = work()
         sys.stdout.flush()
     except BrokenPipeError:
         _discard_output()
         return CLOSED
     except OSError as error:
-        complain(described(error))
+        reason = error.strerror or str(error)
+        complain(f"{error.filename}: {reason}" if error.filename else reason)
         _discard_output()
         return 1
     return status
@@ -71,10 +77,10 @@ def _share(*, zero: bool = False) -> Callable[[str], float]:
     return share
 
 
-def _whole(*, least: int) -> Callable[[str], int]:
+def whole(*, least: int) -> Callable[[str], int]:
     """A whole number; for argparse."""
 
-    def whole(text: str) -> int:
+    def number_of(text: str) -> int:
         try:
             number = int(text)
         except ValueError:
@@ -83,7 +89,7 @@ def _whole(*, least: int) -> Callable[[str], int]:
             raise argparse.ArgumentTypeError(f"must be a whole number from {least} on, not {text}")
         return number
 
-    return whole
+    return number_of
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -118,7 +124,7 @@ def build_parser() -> argparse.ArgumentParser:
         default="depth",
         help="what to have most of, and the reward of --rule reward",
     )
-    parser.add_argument("--seed", type=_whole(least=0), default=0, help="of every draw (default 0)")
+    parser.add_argument("--seed", type=whole(least=0), default=0, help="of every draw (default 0)")
     parser.add_argument(
         "--holdout", type=_share(zero=True), default=0.0, help="share that judges instead of choosing, e.g. 0.5"
     )
@@ -127,14 +133,14 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--groups", choices=["none", "kingdom", "phylum", "class", "order"], default="none",
                         help="thresholds of their own for the taxa of a rank")  # fmt: skip
     parser.add_argument(
-        "--group-photos", type=_whole(least=1), default=100, help="photographs that a group needs (default 100)"
+        "--group-photos", type=whole(least=1), default=100, help="photographs that a group needs (default 100)"
     )
     parser.add_argument("--watch", dest="watch_list", action="append", default=[], metavar="TAXON",
                         help="always report this taxon (repeatable)")  # fmt: skip
     parser.add_argument("--watch-recall", type=_share(), default=0.95, help="share of it that must raise an alarm")
     parser.add_argument("--compare", action="store_true", help="print all methods side by side and write nothing")
     parser.add_argument(
-        "--repeats", type=_whole(least=1), default=1, help="for --compare: draw the halves anew so many times"
+        "--repeats", type=whole(least=1), default=1, help="for --compare: draw the halves anew so many times"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser

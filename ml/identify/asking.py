@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from ml.identify.arguments import model_of
-from ml.identify.reading import Member, Reader, by_network
+from ml.identify.photo_reading import Member, Reader, by_network
 
 if TYPE_CHECKING:
     from ml.serving.batch import Named

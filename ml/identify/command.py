@@ -24,8 +24,8 @@ from ml.errors import MlError, PhotoError
 from ml.identify.arguments import build_parser, model_of, refuse_what_has_no_use
 from ml.identify.asking import asked_of_network, asked_of_page_or_network
 from ml.identify.organisms import By, Organism, grouped
+from ml.identify.photo_reading import Reader, answered
 from ml.identify.photographs import Photograph, named
-from ml.identify.reading import Reader, answered
 from ml.identify.standard_input import NAME, from_standard_input
 
 if TYPE_CHECKING:

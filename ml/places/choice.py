@@ -53,10 +53,12 @@ def choose(
         says nothing.
 
     Raises:
-        DataError: the arguments are of different numbers of photographs.
+        DataError: the arguments are of different numbers of photographs or species.
     """
     if not len(sites.latitude) == len(probabilities) == len(labels):
         raise DataError(f"{len(sites.latitude)} places for {len(probabilities)} photographs with {len(labels)} labels")
+    if probabilities.shape[1] != prior.class_count:
+        raise DataError(f"probabilities of {probabilities.shape[1]} species for a prior of {prior.class_count}")
     rows = np.flatnonzero(prior.knows(sites))
     if len(rows) < LEAST_ROWS:
         return prior.settings

@@ -40,6 +40,7 @@ _MARKS: Final = str.maketrans(
 """What maps, word processors and telephones write instead of the plain marks."""
 _LETTER: Final = re.compile(r"[NSWO]|E(?![-+]\d)", re.ASCII)
 """A side of the equator or of Greenwich; no exponent, as in 1E-05."""
+_BESIDE_O: Final = re.compile(r"[\d.][°'\" ]*O|\bO ?[\d.]", re.ASCII)
 _BETWEEN_AFTER: Final = re.compile(r" ?[,;/]? ?$")
 _BETWEEN_BEFORE: Final = re.compile(r"^ ?[,;/]? ?")
 """What stands between two coordinates, at the end of the first and at the beginning of the second."""
@@ -65,8 +66,8 @@ def place_of(given: str | Sequence[str | float]) -> tuple[float, float]:
 
     Understood are decimal degrees, degrees and minutes, and degrees, minutes and seconds; signs, or the letters N, S, E
     and W before or after; with or without marks; the latitude first unless letters say otherwise; between them a comma,
-    a semicolon or blanks. A decimal comma is understood where it cannot be taken for the comma between two numbers
-    (`-41,29; 174,78`).
+    a semicolon or blanks; and the address that telephones share (`geo:-41.29,174.78`, RFC 5870). A decimal comma
+    is understood where it cannot be taken for the comma between two numbers (`-41,29; 174,78`).
 
     A longitude from 180 to 360 is counted westward from 360, and -180 is 180: each place has one longitude. 0,0 is
     refused: devices and spreadsheets write it where there is no place, and nothing is photographed there.
@@ -142,7 +143,9 @@ def _pair(text: str) -> tuple[float, float]:
     cleaned = " ".join(text.translate(_MARKS).replace("''", '"').upper().split()) if len(text) <= _LONGEST else ""
     if not cleaned:
         raise PlaceError(f"{_shown(text)} is no place; {_WRITE}" if text.strip() else f"the place is empty; {_WRITE}")
-    if cleaned[0] + cleaned[-1] in {"()", "[]"}:
+    if cleaned.startswith("GEO:"):
+        cleaned = re.split("[;?]", cleaned.removeprefix("GEO:"))[0]
+    elif cleaned[0] + cleaned[-1] in {"()", "[]"}:
         cleaned = cleaned[1:-1].strip()
     readings = [cleaned]
     if "." not in cleaned and _DECIMAL_COMMA.search(cleaned):
@@ -166,7 +169,7 @@ def _degrees_of(cleaned: str, text: str) -> tuple[float, float]:
     if halves is None:
         raise PlaceError(f"{_shown(text)} is no place; {_WRITE}")
     letters = [_LETTER.findall(half) for half in halves]
-    if any("O" in half for half in letters):
+    if _BESIDE_O.search(cleaned):
         raise PlaceError(f"{_shown(text)} has the letter O, which is east in German and west in French; write E or W")
     if not any(letters):
         return _angle(halves[0], text), _angle(halves[1], text)
@@ -201,6 +204,9 @@ def _single(value: str | float, axis: str) -> float:
     """One coordinate as it is written, from a number or a text; `axis` has the letters that it may have."""
     what = "latitude" if axis == "NS" else "longitude"
     if isinstance(value, str):
+        # Most values of a long table are plain numbers.
+        if len(value) <= _LONGEST and _SIGNED.fullmatch(value):
+            return float(value)
         cleaned = " ".join(value.translate(_MARKS).replace("''", '"').upper().split()) if len(value) <= _LONGEST else ""
         if not cleaned:
             raise PlaceError(f"the {what} is {_shown(value) if value.strip() else 'empty'}; {_WRITE}")

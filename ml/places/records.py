@@ -16,6 +16,8 @@ MOST_RECORDS: Final = 1_000_000
 _LATITUDE_STEP: Final = 90 / 32_767
 """Degrees: 305 m. Two bytes hold a latitude to 153 m, and a longitude to 306 m at the equator."""
 _LONGITUDE_STEP: Final = 180 / 32_768
+_GOLDEN: Final = np.uint64(2_654_435_769)
+"""The golden ratio of 2^32: its multiples lie far from each other."""
 _FARTHEST_KM: Final = 20_016
 """No place is farther from another: a larger uncertainty says no more."""
 
@@ -51,19 +53,20 @@ def condensed(records: Records, *, most: int = MOST_RECORDS) -> Records:
 
     Doing it again changes nothing. Of more rows than `most`, those of a species that share a cell and a part of the
     year are merged: at their mean place and day, with a radius that covers how they lie. Cells grow from 2 km until
-    the rows suffice, so that a larger world is kept as counts of a grid that is as fine as can be.
+    the rows suffice, so that a larger world is kept as counts of a grid that is as fine as can be; two rows a species
+    always suffice.
 
     Raises:
         DataError: columns of different lengths, or a place, day, class or count that cannot be.
     """
     checked(records)
     kept = _merged(_rounded(records.rows(~np.isnan(records.latitude))))
-    cell, parts = 2.0, 24
+    cell = 2.0
     while len(kept.class_id) > most:
-        kept = _merged(_rounded(_celled(kept, cell_km=cell, parts=parts)))
-        cell, parts = cell * 1.5, max(parts // 2, 6) if cell > 20 else parts
-        if cell > 4 * EARTH_KM:
-            raise DataError(f"{most:,} rows do not suffice for {len(kept.class_id):,} species with a place each")
+        if cell > 2 * np.pi * EARTH_KM:
+            raise DataError(f"{most:,} rows do not suffice for {len(np.unique(kept.class_id)):,} species")
+        kept = _merged(_rounded(_celled(kept, cell_km=cell, parts=_parts_of_year(cell))))
+        cell *= 1.5
     return kept
 
 
@@ -136,15 +139,20 @@ def _rounded(records: Records) -> Records:
 
 
 def _merged(records: Records) -> Records:
-    """Equal rows become one with a count; in an order that depends on the rows alone."""
+    """Equal rows become one with a count, in an order that depends on the rows alone and favours no species.
+
+    Where more rows share a place than are asked for, the tree gives those that come first: the order scatters what is
+    next to each other when sorted.
+    """
     keys = [np.nan_to_num(column, nan=-1.0) for column in records[:5]]
-    order = np.lexsort(keys)
+    order = np.lexsort(keys[::-1])
     if not len(order):
         return records._replace(occurrences=None)
     changes = np.any([key[order][1:] != key[order][:-1] for key in keys], axis=0)
     first = np.flatnonzero(np.concatenate([[True], changes]))
     counts = np.add.reduceat(records.counts[order].astype(np.int64), first)
-    kept = records.rows(order[first])
+    scattered = np.argsort(np.arange(len(first), dtype=np.uint64) * _GOLDEN % 2**32, kind="stable")
+    kept, counts = records.rows(order[first[scattered]]), counts[scattered]
     return kept._replace(occurrences=None if counts.max() == 1 else counts.astype(np.int32))
 
 
@@ -177,6 +185,11 @@ def _celled(records: Records, *, cell_km: float, parts: int) -> Records:
         class_id=records.class_id[first],
         occurrences=total.astype(np.int32),
     )
+
+
+def _parts_of_year(cell_km: float) -> int:
+    """Into how many parts the year is cut where cells are this large: half months, months, two months, none."""
+    return 24 if cell_km < 20 else 12 if cell_km < 50 else 6 if cell_km < 1_000 else 1
 
 
 def _cells(records: Records, cell_km: float) -> npt.NDArray[np.int64]:

@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from ml.choices import Case as Case  # noqa: PLC0414 (used by everybody who asks about sites)
 from ml.taxonomy import Floats
 
-Case = Literal["neither", "place", "place_and_date"]
-"""What is known of a photograph beside its pixels. A date without a place tells nothing: seasons differ by place."""
 CASES: Final[tuple[Case, ...]] = ("neither", "place", "place_and_date")
 YEAR: Final = 366
 """Days of the circle of seasons. 29 February is day 60 and 1 March day 61 in every year."""

@@ -180,9 +180,13 @@ class Answering:
             watch = watched_taxa(question.watch, self.taxonomy, own=self.calibration.watch)
         except TaxonError as error:
             raise QuestionError(str(error)) from error
-        case = placed(sites_of([question.sighting]), 1, prior=self.prior, calibrated=self.cases).case(0)
-        if (beyond := self.cases[case].reaches(question.target)) is not None:
-            raise QuestionError(beyond)
+        beyond = {case: own.reaches(question.target) for case, own in self.cases.items()}
+        # What a photograph's own EXIF says may bring it into any case.
+        if all(beyond.values()) if question.exif else any(beyond.values()):
+            # Only then it matters what the place tells: looking places up for the first time takes a moment.
+            case = placed(sites_of([question.sighting]), 1, prior=self.prior, calibrated=self.cases).case(0)
+            if (reason := beyond[case]) is not None:
+                raise QuestionError(reason)
         names = " or ".join(self.taxonomy.name[node] for node in within)
         asked = question.threshold is not None
         return Plan(
@@ -309,7 +313,7 @@ class Answering:
                 "watch": watched,
                 "novelty": novelty[row],
             }  # fmt: skip
-            prior = None if self.prior is None else self._effect(chosen, alone, row, answer=answer, sites=sites)
+            prior = None if self.prior is None else self._effect(chosen, alone, row, sites=sites)
             nowhere = no_effect(prior, sites, row)
             answer |= {"prior": prior, "warnings": warnings(watched, doubts[row], novelty[row], nowhere=nowhere)}
             if plan.embedding:
@@ -335,9 +339,7 @@ class Answering:
         answers = select(free, plan.thresholds[self.thresholds.group_of(free)])
         return contradictions(chosen.tempered, answers, plan.within, self.taxonomy)
 
-    def _effect(
-        self, chosen: Chosen, alone: Decided, row: int, *, answer: Mapping[str, Any], sites: Sites | None
-    ) -> dict[str, Any]:
+    def _effect(self, chosen: Chosen, alone: Decided, row: int, *, sites: Sites | None) -> dict[str, Any]:
         """What place and season did to one answer."""
         tree, node = self.taxonomy, int(chosen.nodes[row])
         before = self._taxa.answer(int(alone.nodes[row])) | {"probability": float(alone.probabilities[row])}
@@ -347,7 +349,14 @@ class Answering:
         ]
         leaves = (0, 0) if node == ROOT else (int(tree.leaf_begin[node]), int(tree.leaf_end[node]))
         return place_effect(
-            sites, chosen.placed, row, alone=before, answer=answer, leaves=leaves, best=best, cases=list(self.cases)
+            sites,
+            chosen.placed,
+            row,
+            alone=before,
+            changed=node != int(alone.nodes[row]),
+            leaves=leaves,
+            best=best,
+            cases=list(self.cases),
         )
 
 

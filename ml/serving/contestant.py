@@ -5,17 +5,19 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 
 from ml.errors import PhotoError
+from ml.places.sites import Sites, Where
 from ml.serving.answering import Answering, Plan
 from ml.serving.classifier import Classifier, Views
 from ml.serving.inputs import read_photograph
 from ml.serving.question import Question, QuestionError
 from ml.serving.versions import Version, files_of
 from ml.spec import ExaminedVersion, ExamSpec
+from ml.taxonomy import Floats
 
 Row = dict[str, Any]
 TOGETHER: Final = 64
@@ -31,6 +33,22 @@ SCHEMA: Final = pa.schema(
 as they are when photographs are identified anew."""
 SHOWN: Final = ("photo_id", "path", "checklist_key", "species_key")
 """What a row takes from the exam."""
+PLACED: Final = pa.schema(
+    [
+        *SCHEMA, ("case", pa.string()), ("latitude", pa.float64()), ("longitude", pa.float64()),
+        ("uncertainty_m", pa.float64()), ("day", pa.int32()),
+    ]
+)  # fmt: skip
+"""Answers of a version that was told where, or where and when, a photograph was taken; and what it was told."""
+
+
+class Reply(NamedTuple):
+    """What a version answers about one photograph."""
+
+    alone: Row
+    """Told nothing but the photograph; as `SCHEMA` has it."""
+    placed: list[Row]
+    """As `PLACED` has them, one for each case; empty where no place is known, or the version knows no places."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -61,7 +79,24 @@ class Contestant:
                 taxonomy=Path(artifacts["taxonomy"]).read_bytes(),
             )  # fmt: skip
 
-    def answers(self, photographs: Sequence[Row], *, folder: Path) -> Iterator[list[Row | None]]:
+    def told(self, photograph: Row) -> list[Row]:
+        """What the version is told of where and when a photograph was taken: a dictionary for each case that it knows.
+
+        Args:
+            photograph: A row of the exam, with its `where` (`ml.places.sites.Where`) or None.
+        """
+        where: Where | None = photograph["where"]
+        if where is None:
+            return []
+        days = {"place": None, "place_and_date": where.day}
+        facts = {"latitude": where.latitude, "longitude": where.longitude, "uncertainty_m": where.uncertainty_m}
+        return [
+            {"case": case, **facts, "day": days[case]}
+            for case in self.answering.cases
+            if case == "place" or (case == "place_and_date" and where.day is not None)
+        ]
+
+    def answers(self, photographs: Sequence[Row], *, folder: Path) -> Iterator[list[Reply | None]]:
         """Answers batch by batch, in order; None for a photograph that cannot be decoded."""
         workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         batches = [photographs[begin : begin + TOGETHER] for begin in range(0, len(photographs), TOGETHER)]
@@ -81,13 +116,28 @@ class Contestant:
         except PhotoError:
             return None
 
-    def _batch(self, batch: Sequence[Row], views: Sequence[Views | None]) -> list[Row | None]:
+    def _batch(self, batch: Sequence[Row], views: Sequence[Views | None]) -> list[Reply | None]:
         seen = [each for each in views if each is not None]
         if not seen:
             return [None] * len(batch)
-        chosen = self.answering.choose(self.classifier.look(seen).probabilities, self.plan)
+        probabilities = self.classifier.look(seen).probabilities
+        rows = [row for row, each in zip(batch, views, strict=True) if each is not None]
+        alone = self._rows(probabilities, [{name: row[name] for name in SHOWN} for row in rows], None)
+        questions = [(number, told) for number, row in enumerate(rows) for told in self.told(row)]
+        placed: list[list[Row]] = [[] for _ in rows]
+        if questions:
+            numbers = [number for number, _ in questions]
+            told = [alone[number] | facts for number, facts in questions]
+            for number, answer in zip(numbers, self._rows(probabilities[numbers], told, _sites(told)), strict=True):
+                placed[number].append(answer)
+        replies = map(Reply, alone, placed)
+        return [None if each is None else next(replies) for each in views]
+
+    def _rows(self, probabilities: Floats, shown: Sequence[Row], sites: Sites | None) -> list[Row]:
+        """`shown`, each with the nodes of the answer about it."""
+        chosen = self.answering.choose(probabilities, self.plan, sites)
         best = chosen.allowed.argmax(axis=1)
-        answers = zip(
+        found = zip(
             self.answering.taxonomy.leaves[best].tolist(),
             chosen.allowed.max(axis=1).tolist(),
             chosen.nodes.tolist(),
@@ -95,12 +145,12 @@ class Contestant:
             strict=True,
         )
         names = SCHEMA.names[len(SHOWN) :]
-        return [
-            None
-            if each is None
-            else {**{name: row[name] for name in SHOWN}, **dict(zip(names, next(answers), strict=True))}
-            for row, each in zip(batch, views, strict=True)
-        ]
+        return [row | dict(zip(names, answer, strict=True)) for row, answer in zip(shown, found, strict=True)]
+
+
+def _sites(told: Sequence[Row]) -> Sites:
+    names = ("latitude", "longitude", "uncertainty_m", "day")
+    return Sites.of([Where(**{name: row[name] for name in names}) for row in told])
 
 
 def _plan(answering: Answering, *, target: float) -> Plan:

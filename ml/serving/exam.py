@@ -15,16 +15,21 @@ import pyarrow.parquet as pq
 from ml.child.pipes import Reporter
 from ml.errors import DataError
 from ml.files import replacing
-from ml.serving.contestant import SCHEMA, Contestant, Row
-from ml.serving.exam_marks import MARKED, Marker
+from ml.serving.contestant import PLACED, SCHEMA, Contestant, Row
+from ml.serving.exam_marks import MARKED, MARKED_PLACED, Marker
+from ml.serving.exam_places import where_of
 from ml.serving.versions import ModelError
 from ml.spec import RESULT_FILE, ExaminedVersion, ExamResult, ExamSpec, VersionAnswers
 
 KEPT_AFTER: Final = 4_096
 """Photographs after which answers are written: so much is lost at most when the process is killed."""
 RAW: Final = "raw.parquet"
+RAW_PLACED: Final = "raw_placed.parquet"
 TAXONOMY: Final = "taxonomy.parquet"
 ANSWERS: Final = "answers.parquet"
+ANSWERS_PLACED: Final = "placed.parquet"
+TOLD: Final = ("case", "latitude", "longitude", "uncertainty_m", "day")
+"""Columns of `PLACED`: where and when a photograph was said to be taken."""
 _IDENTITY, _ASKED_FOR, _TARGET = b"naturewatch.identity", b"naturewatch.asked_for", b"naturewatch.target"
 
 
@@ -33,6 +38,8 @@ class Kept(NamedTuple):
 
     rows: list[Row]
     """As `SCHEMA` has them."""
+    placed: list[Row]
+    """As `PLACED` has them."""
     target: float | None
     """The accuracy that its thresholds stand for; None before it was asked."""
 
@@ -43,7 +50,7 @@ class Exam:
 
     spec: ExamSpec
     photographs: list[Row]
-    """Rows of `exam.parquet` that are not withdrawn."""
+    """Rows of `exam.parquet` that are not withdrawn, each with its `where`: an `ml.places.sites.Where`, or None."""
     reporter: Reporter
 
     def folder(self, version: ExaminedVersion) -> Path:
@@ -52,37 +59,51 @@ class Exam:
 
     def kept(self, version: ExaminedVersion) -> Kept:
         """What a version answered before, asked for the same accuracy; nothing where the number is another's."""
-        facts, rows = _read(self.folder(version) / RAW) if (self.folder(version) / TAXONOMY).exists() else ({}, [])
+        folder = self.folder(version)
+        if not (folder / TAXONOMY).exists():
+            return Kept([], [], None)
+        facts, rows = _read(folder / RAW, schema=SCHEMA)
         wanted = {_IDENTITY: version.identity.encode(), _ASKED_FOR: repr(self.spec.target).encode()}
         if {key: facts.get(key) for key in wanted} != wanted:
-            return Kept([], None)
-        return Kept(rows, float(facts[_TARGET]))
+            return Kept([], [], None)
+        others, placed = _read(folder / RAW_PLACED, schema=PLACED)
+        same = {key: others.get(key) for key in wanted} == wanted
+        return Kept(rows, placed if same else [], float(facts[_TARGET]))
 
-    def waiting(self, rows: Sequence[Row]) -> list[Row]:
-        """The photographs that have no answer among `rows`, or were another file then."""
-        answered = {(row["photo_id"], row["path"]) for row in rows}
-        return [row for row in self.photographs if (row["photo_id"], row["path"]) not in answered]
+    def waiting(self, kept: Kept, contestant: Contestant) -> list[Row]:
+        """The photographs that have no answer, or were another file or were taken elsewhere then."""
+        answered = {_asked_about(row) for row in kept.rows}
+        placed = {(*_asked_about(row), *(row[name] for name in TOLD)) for row in kept.placed}
+        return [
+            row
+            for row in self.photographs
+            if _asked_about(row) not in answered
+            or any((*_asked_about(row), *(told[name] for name in TOLD)) not in placed for told in contestant.told(row))
+        ]
 
-    def marked(self, version: ExaminedVersion, rows: Sequence[Row]) -> list[Row]:
-        """Answers with what is right about them, for the photographs that are shown."""
-        marker = Marker.read(
+    def marker(self, version: ExaminedVersion) -> Marker:
+        """Marks what a version answered."""
+        return Marker.read(
             self.folder(version) / TAXONOMY,
             present=self.spec.taxonomy,
             renames=self.spec.renames,
             splits=self.spec.splits,
             exam=self.spec.exam,
         )
-        answers = {(row["photo_id"], row["path"]): row for row in rows}
-        pairs = ((photo, answers.get((photo["photo_id"], photo["path"]))) for photo in self.photographs)
-        return [marker.mark(photo, answer) for photo, answer in pairs if answer is not None]
 
-    def write(self, version: ExaminedVersion, rows: Sequence[Row], *, target: float) -> None:
+    def marked(self, marker: Marker, rows: Sequence[Row]) -> list[Row]:
+        """Answers with what is right about them, for the photographs that are shown."""
+        shown = {_asked_about(row): row for row in self.photographs}
+        pairs = ((shown.get(_asked_about(answer)), answer) for answer in rows)
+        return [marker.mark(photo, answer) for photo, answer in pairs if photo is not None]
+
+    def write(self, version: ExaminedVersion, kept: Kept) -> None:
         """Keep answers."""
-        facts = {_IDENTITY: version.identity, _ASKED_FOR: repr(self.spec.target), _TARGET: repr(target)}
-        path = self.folder(version) / RAW
-        with replacing(path) as partial:
-            table = pa.Table.from_pylist(list(rows), schema=SCHEMA).sort_by("photo_id")
-            pq.write_table(table.replace_schema_metadata(facts), partial, compression="zstd")
+        facts = {_IDENTITY: version.identity, _ASKED_FOR: repr(self.spec.target), _TARGET: repr(kept.target)}
+        for name, rows, schema in ((RAW_PLACED, kept.placed, PLACED), (RAW, kept.rows, SCHEMA)):
+            with replacing(self.folder(version) / name) as partial:
+                table = pa.Table.from_pylist(rows, schema=schema).sort_by("photo_id")
+                pq.write_table(table.replace_schema_metadata(facts), partial, compression="zstd")
 
 
 def run(spec: ExamSpec, *, reporter: Reporter) -> ExamResult:
@@ -94,7 +115,7 @@ def run(spec: ExamSpec, *, reporter: Reporter) -> ExamResult:
         MlError: the exam, the taxonomy or the renames are missing or damaged.
     """
     spec.output.mkdir(parents=True, exist_ok=True)
-    exam = Exam(spec=spec, photographs=_photographs(spec.exam), reporter=reporter)
+    exam = Exam(spec=spec, photographs=_photographs(spec), reporter=reporter)
     challenger = _examined(exam, spec.challenger)
     champion, best, notes = None, None, list[str]()
     if spec.champion is not None:
@@ -131,29 +152,29 @@ def best_rival(exam: Exam, champion: ExaminedVersion) -> tuple[ExaminedVersion |
 def _marks(exam: Exam, version: ExaminedVersion) -> dict[str, int]:
     """Photograph -> whether the most probable species was right, where the version knows the species."""
     rows = exam.kept(version).rows
-    return (
-        {row["photo_id"]: int(row["top1_right"]) for row in exam.marked(version, rows) if row["known"]} if rows else {}
-    )
+    marked = exam.marked(exam.marker(version), rows) if rows else []
+    return {row["photo_id"]: int(row["top1_right"]) for row in marked if row["known"]}
 
 
 def _examined(exam: Exam, version: ExaminedVersion) -> VersionAnswers:
     """Ask a version what it has not answered yet, and mark all that it answered."""
     kept = exam.kept(version)
-    waiting = exam.waiting(kept.rows)
-    unreadable, lost, problem = 0, False, None
+    asked, unreadable, lost, problem = 0, 0, False, None
     try:
         contestant = Contestant.load(version, spec=exam.spec)
     except ModelError as error:
         problem, lost = str(error), isinstance(error.__cause__, FileNotFoundError)
     else:
+        waiting = exam.waiting(kept, contestant)
         if waiting or kept.target is None:
             kept, unreadable = _asked(exam, version, contestant, kept=kept, waiting=waiting)
-    asked = 0 if problem is not None else len(waiting) - unreadable
+        asked = len(waiting) - unreadable
     said = f"version {version.number}: {asked:,} of {len(exam.photographs):,} photographs asked"
     exam.reporter.info(said if problem is None else f"{said}: {problem}")
+    answers, placed = _write_marked(exam, version, kept)
     return VersionAnswers(
-        number=version.number, answers=_write_marked(exam, version, kept), asked=asked, unreadable=unreadable,
-        target=kept.target, lost=lost, problem=problem,
+        number=version.number, answers=answers, placed=placed, asked=asked, unreadable=unreadable, target=kept.target,
+        lost=lost, problem=problem,
     )  # fmt: skip
 
 
@@ -164,49 +185,62 @@ def _asked(
     folder = exam.folder(version)
     with replacing(folder / TAXONOMY) as partial:
         partial.write_bytes(contestant.taxonomy)
-    # A photograph that waits although it has an answer was another file then.
-    asked = {row["photo_id"] for row in waiting}
-    rows, written, unreadable = [row for row in kept.rows if row["photo_id"] not in asked], 0, 0
+    # What a photograph was called when it was first asked about stays; one that was another file then is asked anew.
+    files, waits = {_asked_about(row) for row in waiting}, {row["photo_id"] for row in waiting}
+    rows = [row for row in kept.rows if row["photo_id"] not in waits or _asked_about(row) in files]
+    answered = {row["photo_id"] for row in rows}
+    found = Kept(rows, [row for row in kept.placed if row["photo_id"] not in waits], contestant.target)
+    written, unreadable = len(rows), 0
     for batch in contestant.answers(waiting, folder=exam.spec.photographs):
-        rows += [row for row in batch if row is not None]
-        unreadable += sum(row is None for row in batch)
-        if len(rows) - written >= KEPT_AFTER:
-            exam.write(version, rows, target=contestant.target)
-            written = len(rows)
-    exam.write(version, rows, target=contestant.target)
-    return Kept(rows, contestant.target), unreadable
+        replies = [reply for reply in batch if reply is not None]
+        found.rows.extend(reply.alone for reply in replies if reply.alone["photo_id"] not in answered)
+        found.placed.extend(row for reply in replies for row in reply.placed)
+        unreadable += len(batch) - len(replies)
+        if len(found.rows) - written >= KEPT_AFTER:
+            exam.write(version, found)
+            written = len(found.rows)
+    exam.write(version, found)
+    return found, unreadable
 
 
-def _write_marked(exam: Exam, version: ExaminedVersion, kept: Kept) -> Path | None:
-    """Write `answers.parquet`; where there is no answer, there is no file."""
-    rows = exam.marked(version, kept.rows) if kept.rows else []
-    if not rows:
-        return None
-    path = exam.folder(version) / ANSWERS
-    with replacing(path) as partial:
-        facts = {"version": version.number, "target": repr(kept.target)}
-        pq.write_table(pa.Table.from_pylist(rows, schema=MARKED).replace_schema_metadata(facts), partial)
-    return path
+def _write_marked(exam: Exam, version: ExaminedVersion, kept: Kept) -> tuple[Path | None, Path | None]:
+    """Write `answers.parquet` and `placed.parquet`; where there is no answer, there is no file."""
+    if not kept.rows:
+        return None, None
+    marker, facts = exam.marker(version), {"version": version.number, "target": repr(kept.target)}
+    written: list[Path | None] = []
+    for name, rows, schema in ((ANSWERS, kept.rows, MARKED), (ANSWERS_PLACED, kept.placed, MARKED_PLACED)):
+        marked, path = exam.marked(marker, rows), exam.folder(version) / name
+        if marked:
+            with replacing(path) as partial:
+                pq.write_table(pa.Table.from_pylist(marked, schema=schema).replace_schema_metadata(facts), partial)
+        written.append(path if marked else None)
+    return written[0], written[1]
 
 
-def _photographs(exam: Path) -> list[Row]:
-    """The rows of the exam that are shown.
+def _photographs(spec: ExamSpec) -> list[Row]:
+    """The rows of the exam that are shown, with where and when they were taken.
 
     Raises:
-        DataError: the table is missing or damaged.
+        DataError: a table is missing or damaged.
     """
-    columns = ["photo_id", "path", "observation_id", "checklist_key", "species_key", "withdrawn"]
+    columns = ["photo_id", "occurrence_key", "path", "observation_id", "checklist_key", "species_key", "withdrawn"]
     try:
-        rows = pq.read_table(exam, columns=columns).to_pylist()
+        rows = pq.read_table(spec.exam, columns=columns).to_pylist()
     except (OSError, KeyError, pa.ArrowException) as error:
-        raise DataError(f"cannot read the exam {exam}: {error}; materialise the asset exam again") from error
-    return [row for row in rows if row["withdrawn"] is None]
+        raise DataError(f"cannot read the exam {spec.exam}: {error}; materialise the asset exam again") from error
+    known = {} if spec.places is None else where_of(spec.places)
+    return [row | {"where": known.get(row["occurrence_key"])} for row in rows if row["withdrawn"] is None]
 
 
-def _read(path: Path) -> tuple[dict[bytes, bytes], list[Row]]:
+def _asked_about(row: Row) -> tuple[str, str]:
+    return row["photo_id"], row["path"]
+
+
+def _read(path: Path, *, schema: pa.Schema) -> tuple[dict[bytes, bytes], list[Row]]:
     """Facts and rows of kept answers; none where there is no file, or a damaged one: they are computed again."""
     try:
         table = pq.read_table(path)
-        return dict(table.schema.metadata or {}), table.select(SCHEMA.names).to_pylist()
+        return dict(table.schema.metadata or {}), table.select(schema.names).to_pylist()
     except (OSError, KeyError, pa.ArrowException):
         return {}, []

@@ -35,6 +35,8 @@ MARKED: Final = pa.schema(
     ]
 )  # fmt: skip
 """The columns of `answers.parquet`; `ml.spec.VersionAnswers` explains them."""
+MARKED_PLACED: Final = MARKED.append(pa.field("case", pa.string()))
+"""The columns of `placed.parquet`."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -99,11 +101,11 @@ class Marker:
         )
 
     def mark(self, photograph: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any]:
-        """A row of `MARKED`.
+        """A row of `MARKED`, or of `MARKED_PLACED`.
 
         Args:
             photograph: A row of `exam.parquet`.
-            answer: A row of `ml.serving.exam.SCHEMA`.
+            answer: A row of `ml.serving.contestant.SCHEMA`, or `PLACED`.
         """
         tree, top, node = self.tree, answer["top_node"], answer["answer_node"]
         truth = _key(photograph, "species_key")
@@ -129,6 +131,7 @@ class Marker:
             "answer_key": tree.taxon_key[node],
             "answer_probability": answer["answer_probability"],
             "answer_right": bool(right),
+            **({"case": answer["case"]} if "case" in answer else {}),
         }
 
 

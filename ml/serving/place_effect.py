@@ -18,7 +18,7 @@ UNKNOWING: Final = "this version knows no places: what was said about the place 
 
 
 def place_effect(
-    sites: Sites | None, placed: Placed, row: int, *, alone: Entry, answer: Entry, leaves: tuple[int, int],
+    sites: Sites | None, placed: Placed, row: int, *, alone: Entry, changed: bool, leaves: tuple[int, int],
     best: Sequence[Entry], cases: Sequence[Case],
 ) -> dict[str, Any]:  # fmt: skip
     """The field `prior` of an answer.
@@ -28,9 +28,10 @@ def place_effect(
         placed: What the version makes of that.
         row: Which photograph.
         alone: What it alone would have been answered: `taxon`, `rank`, `probability` and `common_name`.
-        answer: What is answered, with the same fields.
+        changed: Whether another taxon is answered.
         leaves: The first class of the answer, and the one after its last; two equal numbers where there is none.
-        best: The most probable species, and that of the photograph alone: `name`, `probability`, `probability_alone`.
+        best: The most probable species, and that of the photograph alone: `name`, `taxon_key`, `probability`,
+            `probability_alone`.
         cases: The cases that the version was calibrated for.
 
     Returns:
@@ -41,7 +42,6 @@ def place_effect(
     nearest = None if look is None or not given else float(look.nearest_km[row])
     dated = sites is not None and not np.isnan(sites.day[row])
     used = case != "neither"
-    changed = used and (alone["taxon"], alone["rank"]) != (answer["taxon"], answer["rank"])
     occurrences = 0
     if used and look is not None:
         near = look.classes[row]
@@ -78,7 +78,7 @@ def no_effect(prior: Entry | None, sites: Sites | None, row: int) -> str | None:
 def _did(case: Case, alone: Entry, *, changed: bool, best: Sequence[Entry]) -> str:
     """What place, or place and season, did: to the most probable species, and to the answer."""
     (first, before), one = best, case == "place"
-    if first["name"] != before["name"]:
+    if first != before:
         effect = f"raised {first['name']} ({_moved(first)}) above {before['name']} ({_moved(before)})"
     else:
         side = "for" if first["probability"] >= first["probability_alone"] else "against"

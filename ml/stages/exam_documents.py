@@ -29,6 +29,8 @@ class ExamSpec(StageSpec):
     """`renames.parquet`: old_checklist_key, old_taxon_key, checklist_key, taxon_key of species with another key now."""
     splits: Path
     """`splits.parquet`: checklist_key, taxon_key, part_checklist_key, part_taxon_key of species that were divided."""
+    places: Path | None = None
+    """`places.parquet`: where and when the photographs were taken; without it nobody is told."""
     photographs: Path
     """The folder that the paths of `exam` are relative to."""
     answers: Path
@@ -53,6 +55,9 @@ class VersionAnswers(Document):
     (present), named_key (present key of what it was called when the version was asked), known (whether the version has
     the species as it is understood now), top1_right, top_key, top_name, top_probability, rank, depth,
     answer_name, answer_key, answer_probability, answer_right. None where it answered none."""
+    placed: Path | None = None
+    """Parquet, as `answers` with a column `case` (`place`, `place_and_date`): what it answered when it was told where
+    the photograph was taken, or where and when; a row per case. None where it answered none, or knows no places."""
     asked: int = 0
     """Photographs that went through the network now; the others were answered before."""
     unreadable: int = 0

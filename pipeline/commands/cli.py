@@ -1,7 +1,8 @@
 """The command `naturewatch`: parses arguments and hands over. Exit 0 only when the work is done.
 
-`identify`, `export`, `specificity` and `replica` become the module that does the work: the pipeline never loads the
-networks. Slow imports are made where they are used, so that a wrong option or configuration is reported at once.
+`identify`, `export`, `specificity`, `place-prior` and `replica` become the module that does the work: the pipeline
+never loads the networks. Slow imports are made where they are used, so that a wrong option or configuration is reported
+at once.
 """
 
 from pipeline.launching.interrupts import (
@@ -42,6 +43,7 @@ HANDED_OVER: Final = {
     "identify": ("ml.identify.command", "name what is on photographs, with the registered champion"),
     "export": ("ml.serving.export", "write a registered model as a file for other programs (ONNX, torch.export)"),
     "specificity": ("ml.classifiers.cli", "calibrate specificity for anybody's classifier"),
+    "place-prior": ("ml.classifiers.place_prior_cli", "compose anybody's classifier with places and seasons"),
     "replica": ("demo", "serve the embedded GBIF and photo replica"),
 }
 """Commands that another package implements: the module, and what it does."""
@@ -76,6 +78,8 @@ def _answer(arguments: list[str]) -> int:
     if arguments and arguments[0] in HANDED_OVER:
         return _hand_over(arguments[0], arguments[1:])
     options = build_parser().parse_args(arguments)
+    if options.command == "init":
+        return int(_module("init").run(options.folder))
     settings = _settings(options.config, goes_on=options.command in {"run", "refresh", "ui"})
     if options.command in OWN:
         return int(_module(options.command).run(settings, options))
@@ -144,6 +148,7 @@ def build_parser() -> argparse.ArgumentParser:
     ui.add_argument("--port", type=_port, default=3000, help="the Dagster UI's port (default 3000)")
     ui.add_argument("--mlflow-port", type=_port, default=5000, help="the MLflow UI's port (default 5000)")
     ui.add_argument("--no-browser", action="store_true", help="do not open a browser when the UIs are ready")
+    _module("init").add_options(commands.add_parser("init", help="make a folder a project: scopes, Dagster's settings"))
     own = {name: commands.add_parser(name, help=purpose) for name, purpose in OWN.items()}
     for name, command in own.items():
         _module(name).add_options(command)

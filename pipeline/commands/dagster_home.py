@@ -7,7 +7,8 @@ from typing import Final
 from pipeline.config.values import expanded
 from pipeline.errors import ConfigurationError
 from pipeline.files import write_bytes
-from pipeline.paths import PROJECT_ROOT, Paths
+from pipeline.paths import Paths
+from pipeline.project_folder import DAGSTER, project_folder
 
 VARIABLE: Final = "DAGSTER_HOME"
 CONFIGURATION: Final = "dagster.yaml"
@@ -18,7 +19,7 @@ def prepare_dagster_home(paths: Paths) -> Path:
     """Make the folder of Dagster's instance, and name it in `DAGSTER_HOME`, where Dagster and child processes look.
 
     By default it is a folder of the scope, below its data root: the history of `conf/nz.yaml` is not that of the
-    sample. Its `dagster.yaml` is a copy of the one in the checkout, made anew each time. A folder that the variable
+    sample. Its `dagster.yaml` is a copy of the project's, made anew each time. A folder that the variable
     names already is used as it is.
 
     Raises:
@@ -53,7 +54,7 @@ def _given(value: str) -> Path:
 
 
 def _copy_configuration(path: Path) -> None:
-    """Copy the checkout's `dagster.yaml`, unless the copy is the same; an installation without one has none to copy."""
-    source = PROJECT_ROOT / "dagster_home" / CONFIGURATION
+    """Copy the project's `dagster.yaml`, unless the copy is the same; a folder that is no project has none to copy."""
+    source = project_folder() / DAGSTER
     if source.exists() and not (path.exists() and path.read_bytes() == source.read_bytes()):
         write_bytes(path, source.read_bytes())

@@ -16,10 +16,8 @@ from typing import Final
 from pipeline.config.problems import CONFIG_VARIABLE, LAST_SCOPE_VARIABLE
 from pipeline.errors import ConfigurationError
 from pipeline.files import atomic_path
-from pipeline.paths import PROJECT_ROOT
+from pipeline.project_folder import SAMPLE, project_folder
 
-DEFAULT: Final = PROJECT_ROOT / "conf" / "sample.yaml"
-"""The scope of a folder in which nothing ran."""
 RECORD: Final = Path("data") / "last_scope.json"
 """Where the last scope is remembered, below the working folder, unless NATUREWATCH_LAST_SCOPE names another file."""
 _DECIDING: Final = ("NATUREWATCH__NAME", "NATUREWATCH__DATA_ROOT", "NATUREWATCH__REGISTRY__")
@@ -33,7 +31,7 @@ class _Scope:
 
     @property
     def default(self) -> bool:
-        return self.file == DEFAULT and not self.variables
+        return self.file == project_folder() / SAMPLE and not self.variables
 
 
 def deciding_variables(environment: Mapping[str, str]) -> dict[str, str]:

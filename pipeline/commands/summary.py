@@ -14,7 +14,7 @@ from rich.table import Table
 
 from ml.spec import RESULT_FILE, CalibrateResult, NetworkName, TrainResult
 from pipeline.commands.findings import changes, finding, trees
-from pipeline.commands.last_scope import DEFAULT, deciding_variables
+from pipeline.commands.last_scope import deciding_variables
 from pipeline.commands.release_lines import gate_lines, production_lines
 from pipeline.commands.run_state import duration
 from pipeline.comparison.networks import NETWORKS
@@ -28,13 +28,13 @@ from pipeline.history.snapshots import read_snapshots
 from pipeline.launching.specs import calibrated, result_of, train_hash
 from pipeline.production.production_specs import calibration_folder
 from pipeline.production.record import How
+from pipeline.project_folder import SAMPLE, project_folder
 from pipeline.rejections import counts
 from pipeline.tracking import tags
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
-"""The configuration of a command without `--config`."""
 WIDTH: Final = 100
 """Columns where there is no terminal."""
 SPECIES: Final = 3
@@ -101,8 +101,10 @@ def command(name: str, *, environment: Mapping[str, str], program: str = "nature
     """
     words = [f"{variable}={shlex.quote(value)}" for variable, value in deciding_variables(environment).items()]
     words += [shlex.quote(program), name]
-    file = Path(environment.get(CONFIG_VARIABLE, DEFAULT)).absolute()
-    if file != DEFAULT:
+    # What a command without `--config` reads.
+    default = project_folder() / SAMPLE
+    file = Path(environment.get(CONFIG_VARIABLE, default)).absolute()
+    if file != default:
         words += ["--config", shlex.quote(_from_here(file))]
     return " ".join(words)
 

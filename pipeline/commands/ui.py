@@ -22,6 +22,7 @@ from pipeline.launching.interrupts import SIGNALS, Interrupted, raise_on_signals
 from pipeline.launching.pools import end_killed_runs, set_slots
 from pipeline.launching.servers import HOST, Server, Servers, running
 from pipeline.paths import PROJECT_ROOT
+from pipeline.project_folder import WORKSPACE, project_folder
 from pipeline.tracking.links import experiment_url
 from pipeline.tracking.runs import client, describe_store
 from pipeline.tracking.server import is_remote, web_address
@@ -164,7 +165,7 @@ def _check_ports(ports: Mapping[str, int]) -> None:
 
 def _dagster(port: int) -> Server:
     dagster = Path(sys.executable).parent / "dagster"
-    command = [str(dagster), "dev", "-w", str(PROJECT_ROOT / "workspace.yaml"), "-h", HOST, "-p", str(port)]
+    command = [str(dagster), "dev", "-w", str(project_folder() / WORKSPACE), "-h", HOST, "-p", str(port)]
     return Server(name="dagster dev", command=command, port=port, health="/server_info")
 
 

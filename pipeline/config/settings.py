@@ -54,7 +54,8 @@ from pipeline.config.upkeep import (
 from pipeline.config.values import Folder, expanded, sqlite_address
 from pipeline.config.yaml_file import read_mapping
 from pipeline.errors import ConfigurationError
-from pipeline.paths import PROJECT_ROOT, Paths
+from pipeline.paths import Paths
+from pipeline.project_folder import SAMPLE, project_folder
 
 __all__ = [
     "COL_XR_CHECKLIST",
@@ -167,12 +168,12 @@ class Settings(BaseSettings):
 
 
 def configuration_file(path: Path | None = None) -> Path:
-    """The scope's YAML file, absolute: `path`, else `NATUREWATCH_CONFIG`, else `conf/sample.yaml` of the checkout.
+    """The scope's YAML file, absolute: `path`, else `NATUREWATCH_CONFIG`, else `conf/sample.yaml` of the project.
 
     Raises:
         ConfigurationError: the name cannot be a path.
     """
-    given = os.environ.get(CONFIG_VARIABLE, str(PROJECT_ROOT / "conf" / "sample.yaml")) if path is None else path
+    given = os.environ.get(CONFIG_VARIABLE, str(project_folder() / SAMPLE)) if path is None else path
     try:
         return expanded(given).absolute()
     except ValueError as error:

@@ -53,7 +53,7 @@ class GateSettings(Section):
     group_rank: Rank = "class"
     """The rank whose taxa are the groups."""
     group_photos: int = Field(default=50, ge=1)
-    """Exam photographs that a group needs to be judged by itself."""
+    """Exam photographs that a group, or photographs of known place, need to be judged by themselves."""
 
 
 class ExamSettings(Section):

@@ -181,7 +181,7 @@ def split(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResu
     op_tags=PROCESSOR,
     kinds=TABLE,
     deps=["clean_occurrences", "split"],
-    code_version=code_version("places", python=1),
+    code_version=code_version("places", "place_counts", python=1),
 )
 def places(context: dg.AssetExecutionContext, scope: Scope) -> dg.MaterializeResult[None]:
     """Where and when the organisms were found, as far as it can be relied on. No record is left out for its place."""

@@ -26,9 +26,9 @@ from pipeline.registry.contenders import Contenders, contenders, record_decision
 
 @dg.asset(
     kinds={"pytorch", "mlflow"},
-    deps=["photos", "taxonomy", "exam", "manifest", "candidate"],
+    deps=["photos", "taxonomy", "places", "exam", "manifest", "candidate"],
     pool=TRAININGS,
-    code_version="1",
+    code_version="2",
 )
 def exam_answers(
     context: dg.AssetExecutionContext, scope: Scope, pipes: dg.PipesSubprocessClient

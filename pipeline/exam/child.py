@@ -17,17 +17,19 @@ def exam_spec(
     """The specification of `python -m ml exam`: which versions answer which photographs.
 
     Raises:
-        FileNotFoundError: there is no exam yet.
+        FileNotFoundError: there is no exam yet, or no table of places.
     """
     paths = settings.paths
+    tables = [sha256_of(paths.table(name)) for name in ("exam", "places")]
     versions = [version.model_dump() for version in (challenger, champion, *rivals) if version is not None]
     return ExamSpec(
         output=paths.exam_answers / "last",
-        spec_hash=digest_of(sha256_of(paths.table("exam")), settings.specificity.target, versions),
+        spec_hash=digest_of(*tables, settings.specificity.target, versions),
         exam=paths.table("exam"),
         taxonomy=paths.table("taxonomy"),
         renames=paths.exam_renames,
         splits=paths.exam_splits,
+        places=paths.table("places"),
         photographs=paths.data_root,
         answers=paths.exam_answers / "answers",
         registry=settings.tracking_uri,

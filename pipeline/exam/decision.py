@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ml.spec import problem_of
+from ml.spec import Case, problem_of
 from pipeline.config.settings import Settings
 from pipeline.errors import RegistryError
 from pipeline.files import write_json
@@ -29,6 +29,8 @@ class Verdict(_Record):
     metric: Kind
     title: str
     """For people; a group's is its name."""
+    case: Case = "neither"
+    """What the versions were told beside the photographs: where they were taken, where and when, or neither."""
     challenger: float | None
     """None where it could not be measured."""
     other: float | None

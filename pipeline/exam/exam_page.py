@@ -8,7 +8,7 @@ from pipeline.comparison.wording import counted, day, plain_percent
 from pipeline.config.settings import Settings
 from pipeline.exam.decision import Comparison, Decision, OnlyOne, Verdict
 from pipeline.exam.exam_figures import Row, forest
-from pipeline.exam.sentences import TITLES, change, interval, number, title_of
+from pipeline.exam.sentences import TITLES, TOLD, change, interval, number, title_of
 from pipeline.files import write_bytes
 from pipeline.pages.document import Link, render, sections
 from pipeline.pages.figures import draw_once
@@ -107,7 +107,7 @@ def row_of(verdict: Verdict, *, target: float) -> list[object]:
         None if verdict.min_absolute_change is None else change(kind, verdict.min_absolute_change),
     ]
     return [
-        title_of(kind, verdict.title, target=target),
+        title_of(kind, verdict.title, target=target, case=verdict.case),
         number(kind, verdict.challenger),
         number(kind, verdict.other),
         change(kind, verdict.change),
@@ -145,7 +145,7 @@ def drawn(comparison: Comparison) -> tuple[list[Row], list[Row]]:
 
 def _drawn(verdict: Verdict) -> Row:
     return {
-        "label": verdict.title if verdict.metric == "group" else TITLES[verdict.metric],
+        "label": verdict.title if verdict.metric == "group" else f"{TOLD[verdict.case]}{TITLES[verdict.metric]}",
         "change": verdict.change,
         "low": verdict.low,
         "high": verdict.high,

@@ -1,24 +1,25 @@
 """Judges a challenger by what it and other versions answered in the exam; the rules are the section `gate`.
 
 Two versions are compared on the photographs that both answered, of species that both know, by their present names
-and, where some were called otherwise when the other version was asked, by the names of then as well. A change that is
+and, where some were called otherwise when the other version was asked, by the names of then as well; then once more as
+they answer when they are told where, or where and when, a photograph was taken. A change that is
 too bad fails; a group, of which there may be many with few photographs each, fails only where its interval lies below
 zero as well. What could not be measured fails.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import pyarrow.parquet as pq
 
-from ml.spec import ExamResult, VersionAnswers
+from ml.spec import Case, ExamResult, VersionAnswers
 from pipeline.config.settings import Settings
 from pipeline.config.upkeep import MetricThreshold
-from pipeline.exam.bootstrap import Change, Marks, changes, macro
+from pipeline.exam.bootstrap import Change, Changes, Marks, changes, macro
 from pipeline.exam.decision import Comparison, Decision, Kind, OnlyOne, Verdict, measured
 from pipeline.exam.sentences import judged, nothing_in_common
 from pipeline.query import rows as query_rows
@@ -27,6 +28,8 @@ SEED = 0
 """Of the bootstrap: the same answers lead to the same decision."""
 _ROUNDING = 1e-9
 """A change of exactly what is allowed passes."""
+
+PLACED_CASES: Final[tuple[Case, ...]] = ("place", "place_and_date")
 
 NOTHING = Change(value=math.nan, low=math.nan, high=math.nan)
 
@@ -39,12 +42,23 @@ class Answered:
 
     number: str
     rows: Mapping[str, Row]
+    placed: Mapping[Case, Mapping[str, Row]] = field(default_factory=dict)
+    """Answers of a version that knows places, where it was told them."""
 
     @classmethod
     def of(cls, version: VersionAnswers) -> "Answered":
         """Read what the exam's child wrote."""
+        placed: dict[Case, dict[str, Row]] = {case: {} for case in PLACED_CASES}
+        for row in _rows(version.placed, "case"):
+            placed[row["case"]][row["photo_id"]] = row
         rows = _rows(version.answers)
-        return cls(number=version.number, rows={row["photo_id"]: row for row in rows})
+        return cls(number=version.number, rows={row["photo_id"]: row for row in rows}, placed=placed)
+
+    def told(self, case: Case, photos: Collection[str]) -> "Answered":
+        """What it answers about some photographs when it is told their places: the same as ever if it knows none."""
+        placed = self.placed.get(case, {})
+        answers = {photo: placed.get(photo, self.rows.get(photo)) for photo in photos}
+        return Answered(number=self.number, rows={photo: row for photo, row in answers.items() if row is not None})
 
     def marks(self, photos: Sequence[str], groups: Mapping[str, str]) -> Marks:
         """Answers about some photographs, in their order."""
@@ -72,6 +86,8 @@ class Measure:
     kind: Kind
     title: str = ""
     """Of a group."""
+    case: Case = "neither"
+    """What the versions were told."""
     mine: Marks
     theirs: Marks | None = None
     """Of the other version, where there is one."""
@@ -132,19 +148,16 @@ def compare(
     """The challenger against one other version."""
     gate = settings.gate
     both = sorted(one.rows.keys() & other.rows.keys())
-    common = [photo for photo in both if one.rows[photo]["known"] and other.rows[photo]["known"]]
+    common = _common(one, other)
     first, second = one.marks(common, groups), other.marks(common, groups)
     found = changes(first, second, seed=SEED)
-    overall: dict[Kind, Change] = {
-        "top1": found.top1, "macro_top1": found.macro_top1, "depth": found.depth, "promise": found.promise,
-    }  # fmt: skip
-    measures = [Measure(kind=kind, mine=first, theirs=second, change=change) for kind, change in overall.items()]
-    measures += _earlier_names(one, other, common)
+    measures = [*_overall(first, second, found), *_earlier_names(one, other, common)]
     for name, change in found.groups.items():
         inside = np.flatnonzero(first.groups == name)
         if len(inside) >= gate.group_photos:
             mine, theirs = _part(first, inside), _part(second, inside)
             measures.append(Measure(kind="group", title=name, mine=mine, theirs=theirs, change=change))
+    measures += _told(one, other, least=gate.group_photos)
     verdicts = tuple(_verdict(settings, each, other=other.number) for each in measures)
     return Comparison(
         other=other.number,
@@ -154,6 +167,38 @@ def compare(
         verdicts=verdicts if common else (),
         only=(_only(one, other, both), _only(other, one, both)),
     )
+
+
+def _common(one: Answered, other: Answered) -> list[str]:
+    """Photographs that both answered, of species that both know."""
+    both = sorted(one.rows.keys() & other.rows.keys())
+    return [photo for photo in both if one.rows[photo]["known"] and other.rows[photo]["known"]]
+
+
+def _overall(mine: Marks, theirs: Marks, found: Changes, *, case: Case = "neither") -> list[Measure]:
+    changed: dict[Kind, Change] = {
+        "top1": found.top1, "macro_top1": found.macro_top1, "depth": found.depth, "promise": found.promise,
+    }  # fmt: skip
+    return [Measure(kind=kind, case=case, mine=mine, theirs=theirs, change=change) for kind, change in changed.items()]
+
+
+def _told(one: Answered, other: Answered, *, least: int) -> list[Measure]:
+    """Both versions told where, or where and when, the photographs were taken, where one of them knows places.
+
+    Args:
+        one: The version that is judged.
+        other: What it is compared with.
+        least: Photographs without which nothing is judged.
+    """
+    measures = []
+    for case in PLACED_CASES:
+        photos = one.placed.get(case, {}).keys() | other.placed.get(case, {}).keys()
+        mine, theirs = one.told(case, photos), other.told(case, photos)
+        common = _common(mine, theirs)
+        if len(common) >= least:
+            first, second = mine.marks(common, {}), theirs.marks(common, {})
+            measures += _overall(first, second, changes(first, second, seed=SEED), case=case)
+    return measures
 
 
 def _earlier_names(one: Answered, other: Answered, photos: Sequence[str]) -> list[Measure]:
@@ -201,7 +246,13 @@ def _alone(
     known = sorted(photo for photo, row in one.rows.items() if row["known"])
     marks = one.marks(known, groups)
     kinds: tuple[Kind, ...] = ("top1", "macro_top1", "depth", "promise")
-    own = tuple(_verdict(settings, Measure(kind=kind, mine=marks), other=None) for kind in kinds)
+    measures = [Measure(kind=kind, mine=marks) for kind in kinds]
+    for case, placed in one.placed.items():
+        told = one.told(case, [photo for photo in placed if placed[photo]["known"]])
+        if len(told.rows) >= settings.gate.group_photos:
+            marks = told.marks(sorted(told.rows), groups)
+            measures += [Measure(kind=kind, case=case, mine=marks) for kind in kinds]
+    own = tuple(_verdict(settings, each, other=None) for each in measures)
     reasons = sorted([(True, first), *((each.passed, each.sentence) for each in own)], key=lambda pair: pair[0])
     return Decision(
         **facts, passed=all(each.passed for each in own), reasons=tuple(sentence for _, sentence in reasons), own=own,
@@ -216,6 +267,7 @@ def _verdict(settings: Settings, measure: Measure, *, other: str | None) -> Verd
     numbers: dict[str, Any] = {
         "metric": kind,
         "title": measure.title,
+        "case": measure.case,
         "challenger": measured(value),
         "other": None if theirs is None else measured(_value(kind, theirs)),
         "change": measured(change.value),
@@ -291,12 +343,12 @@ def _notes(
     return notes
 
 
-def _rows(path: Path | None) -> list[Row]:
+def _rows(path: Path | None, *more: str) -> list[Row]:
     if path is None:
         return []
     columns = [
         "photo_id", "observation_id", "species_key", "named_key", "known", "top1_right", "top_key", "top_name",
-        "answer_right", "depth",
+        "answer_right", "depth", *more,
     ]  # fmt: skip
     found: list[Row] = pq.read_table(path, columns=columns).to_pylist()
     return found

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from ml.spec import Case
 from pipeline.comparison.wording import counted, percent, plain_percent, points, points_between
 
 TITLES: Final = {
@@ -16,12 +17,16 @@ TITLES: Final = {
 """The metrics of the gate for people."""
 
 
-def title_of(kind: str, group: str, *, target: float) -> str:
-    """A metric in words: `top-1`, `right answers (target 90 %)`, `Aves: top-1`."""
+TOLD: Final = {"neither": "", "place": "told the place: ", "place_and_date": "told place and date: "}
+"""What the versions were told beside the photographs, as the beginning of a title."""
+
+
+def title_of(kind: str, group: str, *, target: float, case: Case = "neither") -> str:
+    """A metric in words: `top-1`, `right answers (target 90 %)`, `Aves: top-1`, `told the place: top-1`."""
     if kind == "group":
         return f"{group}: {TITLES[kind]}"
     at = f" (target {plain_percent(target)})" if kind in {"depth", "promise"} else ""
-    return f"{TITLES[kind]}{at}"
+    return f"{TOLD[case]}{TITLES[kind]}{at}"
 
 
 def number(kind: str, value: float | None) -> str:
@@ -63,7 +68,7 @@ def judged(numbers: Mapping[str, Any], *, other: str | None, target: float) -> s
     """
     kind, threshold, least = numbers["metric"], numbers["threshold"], numbers["min_absolute_change"]
     value = numbers["challenger"]
-    said = f"{title_of(kind, numbers['title'], target=target)} {number(kind, value)}"
+    said = f"{title_of(kind, numbers['title'], target=target, case=numbers['case'])} {number(kind, value)}"
     photographs = counted(numbers["photos"], "photograph")
     if other is None:
         said += f" ({photographs})"

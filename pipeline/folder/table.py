@@ -24,7 +24,9 @@ OPTIONAL: Final = (
 _SPELLINGS: Final = {"license": "licence", "rightsholder": "rights_holder"}
 _DARWIN_CORE: Final = {
     "decimallatitude": "latitude",
+    "decimal_latitude": "latitude",
     "decimallongitude": "longitude",
+    "decimal_longitude": "longitude",
     "coordinateuncertaintyinmeters": "coordinate_uncertainty_m",
     "informationwithheld": "information_withheld",
     "recordedby": "recorded_by",
@@ -138,7 +140,7 @@ def _columns(header: str, delimiter: str) -> list[str]:
 
 def _names(fields: list[str]) -> list[str]:
     plain = [_column(field) for field in fields]
-    return [plain_name if (plain_name := _DARWIN_CORE.get(name, name)) not in plain else name for name in plain]
+    return [term if (term := _DARWIN_CORE.get(name, name)) not in plain else name for name in plain]
 
 
 def _column(field: str) -> str:

@@ -143,7 +143,10 @@ def test_the_model_is_asked_as_printed(
         assert words[:2] == ["naturewatch", "identify"]
         assert main([*words[2:], *model]) == 0, shlex.join(words)
         said[shlex.join(words[2:])] = capsys.readouterr().out
-    assert len(said) == 12
+    assert len(said) == 15
+    placed = [text for line, text in said.items() if "--place" in line]
+    assert len(placed) == 2
+    assert all("! this version knows no places" in text for text in placed)
     (named,) = (text for line, text in said.items() if "names.csv" in line)
     assert "Vögel" in named
     (filtered,) = (text for line, text in said.items() if "Aves" in line)

@@ -352,6 +352,8 @@ def test_nothing_stumbles_in_the_empty_page_and_in_an_answer(shown: Opened) -> N
     assert shown.problems() == []
     shown.give(a_jpg=photograph("green"))
     expect(shown.page.locator(".example img").last).to_be_attached()
+    expect(shown.page.get_by_role("switch")).to_have_count(0)
+    expect(shown.page.get_by_text("This version of the model knows no places")).to_be_visible()
     shown.page.get_by_role("button", name="Mark the organism").click()
     shown.page.get_by_role("combobox", name="Only consider").press_sequentially("a")
     expect(shown.page.get_by_role("option").first).to_be_visible()

@@ -66,7 +66,7 @@ PARENTS = {
     "production": DATASET | {"clean_occurrences", "class_map", "genus_photos", "comparison"} | COMPARED | CALIBRATIONS,
     "specificity_production": {"taxonomy", "split", "places", "manifest", "production"},
     "candidate": {"taxonomy", "split", "attribution", "manifest", "production", "specificity_production"},
-    "exam_answers": {"photos", "taxonomy", "exam", "manifest", "candidate"},
+    "exam_answers": {"photos", "taxonomy", "places", "exam", "manifest", "candidate"},
     "champion": {"candidate", "exam_answers"},
     "suspects": DATASET | {"gbif_download", "photos"},
     "report": {

@@ -14,6 +14,11 @@ from pipeline.table_checks import check_table
 from pipeline.tables import CONTRACTS, DUCKDB_TYPES
 from tests.pipeline.tiny import occurrence, photo, species, write
 
+PLACE = {
+    "occurrence_key": "1", "observation_id": "1", "class_id": 0, "side": "train", "obscured": False, "latitude": -36.8,
+    "longitude": 174.7,
+}  # fmt: skip
+
 
 @pytest.mark.parametrize("name", CONTRACTS)
 def test_an_empty_table_of_the_right_shape_keeps_every_contract(settings: Settings, name: str) -> None:
@@ -71,6 +76,12 @@ def test_a_contract_speaks_of_its_own_columns_only(name: str) -> None:
             "a gone photograph is not in the index after: 1 row breaks it (photo_id 1, change gone)",
         ),
         ("rejections", [{"stage": "elsewhere", "key": "1", "rule": "r"}], "stage is one of occurrences"),
+        ("places", [PLACE | {"latitude": 90.5}], "latitudes are from -90 to 90: 1 row breaks it (occurrence_key 1)"),
+        ("places", [PLACE | {"longitude": 181.0}], "longitudes are from -180 to 180: 1 row breaks it"),
+        ("places", [PLACE | {"longitude": None}], "a place has both coordinates or none: 1 row breaks it"),
+        ("places", [PLACE | {"problem": "zero"}], "a place counts, or a rule says why not: 1 row breaks it"),
+        ("places", [PLACE | {"day": 367}], "a day is one of the 366 of the year: 1 row breaks it"),
+        ("places", [PLACE | {"uncertainty_m": 0.0}], "an uncertainty is a distance: 1 row breaks it"),
         (
             "split",
             [

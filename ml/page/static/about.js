@@ -50,6 +50,7 @@ export const describe = model => {
       fact("Species", model.classes.toLocaleString("en")),
       fact("Calibrated to be right", times(model.target)),
       fact("Can be asked for", can.length ? `${times(can[0])} to ${times(can.at(-1))}` : null),
+      fact("Knows places and seasons", model.places ? `of ${model.places.occurrences.toLocaleString("en")} occurrences` : "no"),
       fact("Tells what is unlike anything learnt", model.novelty ? "yes" : "no"),
       fact("Watch list", watch.map(taxon =>
         `${taxon.taxon} (alarm from ${percent(taxon.threshold)})`).join("; ")),

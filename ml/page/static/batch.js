@@ -17,14 +17,14 @@ const VALUES = {
   probability: row => row.decided ? row.decided.taxon?.probability ?? 0 : -1,
 };
 
-const said = ({ item, decided }) => {
+const said = ({ item, decided }, placed) => {
   if (item.error !== null) return make("span", { class: "problem", text: sentence(item.error) });
   if (!decided) return make("span", { class: "muted", text: STATES[item.state] });
   return [
     decided.taxon ? scientific(decided.taxon) : make("span", { text: "Not sure" }),
     make("span", { class: "muted small", text: decided.taxon ? ` ${decided.taxon.common_name ?? ""}` : "" }),
     make("span", { class: "narrow muted small", text: decided.taxon?.rank ?? "" }),
-    item.answer.prior && make("span", { class: "muted small with", text: CASES[caseOf(item.answer)] }),
+    placed && item.answer.prior && make("span", { class: "muted small with", text: CASES[caseOf(item.answer)] }),
     alarms(item.answer).map(taxon => make("span", { class: "flag alarm-flag", text: `! Alarm: ${taxon.name}` })),
     warnings(item.answer).map(warning => make("span", { class: "flag", title: warning.text, text: WARNINGS[warning.kind] ?? "warning" })),
   ];
@@ -32,7 +32,7 @@ const said = ({ item, decided }) => {
 const STATES = { asking: "Looking …", waiting: "Waiting", stopped: "Not asked: stopped" };
 const WARNINGS = { novelty: "unlike anything learnt", within: "contradicts what you said", joint: "see its warning", place: "place not used" };
 
-const line = (row, open) => {
+const line = (row, { open, placed }) => {
   const { item, decided } = row;
   const image = make("img", { src: item.preview ?? item.url, alt: "", decoding: "async" });
   // No picture, or of a kind that browsers do not show.
@@ -41,13 +41,14 @@ const line = (row, open) => {
     make("th", { scope: "row" }, make("button", {
       type: "button", class: "plain", title: item.name, onclick: event => { event.stopPropagation(); open(item); },
     }, make("span", { class: "thumb" }, image), make("span", { class: "file-name", text: item.name }))),
-    make("td", { class: "said" }, said(row), make("span", { class: "narrow muted small", "aria-hidden": "true", text: item.name })),
+    make("td", { class: "said" }, said(row, placed()), make("span", { class: "narrow muted small", "aria-hidden": "true", text: item.name })),
     make("td", { class: "rank-column", text: decided?.taxon?.rank ?? "" }),
     make("td", { class: "number", text: decided?.taxon ? percent(decided.taxon.probability) : "" }));
 };
 
-// `rows` gives {item, decided} in the order of arrival; `open` is called with an item.
-export const batchTable = ({ rows, open }) => {
+// `rows` gives {item, decided} in the order of arrival; `open` is called with an item; `placed` tells whether place or date
+// are used, so that each row says whether they were there.
+export const batchTable = ({ rows, open, placed }) => {
   const table = byId("batch"), filter = byId("filter"), heads = [...table.querySelectorAll("th[data-sort]")];
   let sort = null, direction = 1;
 
@@ -66,7 +67,7 @@ export const batchTable = ({ rows, open }) => {
       return direction * (typeof one === "string" ? compare(one, other) : one - other);
     });
     const focused = document.activeElement?.closest?.("#batch tbody tr")?.dataset.item;
-    table.tBodies[0].replaceChildren(...shown.map(row => line(row, open)));
+    table.tBodies[0].replaceChildren(...shown.map(row => line(row, { open, placed })));
     byId("none").hidden = shown.length > 0;
     if (focused) focus(focused);
   };

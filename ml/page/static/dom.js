@@ -50,8 +50,9 @@ export const bar = share => {
   return make("span", { class: "bar", "aria-hidden": "true" }, filled);
 };
 
-// A sentence: with a capital, and a full stop where it has none.
-export const sentence = text => `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
+// A sentence: with a capital, and a full stop where it has none. A number stays with its sign of percent.
+export const sentence = text => `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`
+  .replaceAll(/(?<=\d) %/g, "\u00a0%");
 
 // Ranks from genus down are written in italics.
 const ITALIC = new Set(["genus", "species", "subspecies", "variety", "form"]);

@@ -128,6 +128,7 @@ const open = item => {
 const rowOf = item => ({ item, decided: item.answer ? decide(item.answer, target, modelOf(item.answer)) : null });
 const table = batchTable({
   rows: () => items.map(rowOf),
+  placed: () => Object.keys(place.question()).length > 0,
   open: item => { open(item); show([item]); byId("answer-title").focus(); scrollTo({ top: 0 }); },
 });
 

@@ -5,6 +5,7 @@ import { byId, make, say, sentence } from "./dom.js";
 import { outlines } from "./map_view.js";
 import { placeMap } from "./place_map.js";
 
+const TYPED = 400;
 const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "long", timeZone: "UTC" });
 
 export const coordinates = ([latitude, longitude]) =>
@@ -21,7 +22,7 @@ const uses = ({ place, date, exif }) => {
 // `changed` is called when the question is another one.
 export const placePanel = ({ changed }) => {
   const field = byId("place-text"), day = byId("place-date"), exif = byId("place-exif"), use = byId("place-use"), problem = byId("place-problem");
-  let place = null, known = null, asked = "{}", drawn = null, world = null, turn = 0;
+  let place = null, known = null, asked = "{}", drawn = null, world = null, turn = 0, typing = 0;
   const said = () => ({ place, date: day.value, exif: exif.checked });
 
   // The part of a question that is about place and season.
@@ -115,10 +116,12 @@ export const placePanel = ({ changed }) => {
 
   field.addEventListener("change", read);
   field.addEventListener("keydown", event => { if (event.key === "Enter") read(); });
-  for (const each of [day, exif]) each.addEventListener("change", () => {
-    if (each === exif ? exif.checked : day.value && place) use.checked = true;
-    settle();
+  // A year that is being typed is another year at each figure.
+  day.addEventListener("change", () => {
+    clearTimeout(typing);
+    typing = setTimeout(() => { if (day.value && place) use.checked = true; settle(); }, TYPED);
   });
+  exif.addEventListener("change", () => { if (exif.checked) use.checked = true; settle(); });
   use.addEventListener("change", () => {
     settle();
     // There is nothing to use yet: here it is said.

@@ -70,6 +70,29 @@ def test_the_table_of_a_case_is_the_one_that_its_answers_are_chosen_by(placed: R
         assert answer["promise"]["text"] == table["promises"][row][answer["group"]]
 
 
+def test_several_photographs_of_one_organism_share_their_place(placed: Running) -> None:
+    latitude, longitude, _ = HOMES[0]
+    reply = placed.client.post(
+        "/api/identify",
+        files=[("images", (f"{number}.jpg", photograph_bytes())) for number in range(2)],
+        data={"question": json.dumps({"place": [latitude, longitude]}), "together": "true"},
+    )
+    (answer,) = reply.json()["answers"]
+    assert answer["prior"]["case"] == "place"
+    assert all("probability_alone" in taxon for taxon in answer["top"])
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet", "jsonl"])
+def test_answers_with_a_place_are_saved(placed: Running, form: str) -> None:
+    latitude, longitude, _ = HOMES[0]
+    question = {"place": [latitude, longitude], "date": "2025-01-20"}
+    reply = placed.client.post(
+        "/api/identify", files={"images": ("a.jpg", photograph_bytes())}, data={"question": json.dumps(question)}
+    )
+    saved = placed.client.post(f"/api/export/{form}", json={"answers": reply.json()["answers"]})
+    assert saved.status_code == 200, saved.text
+
+
 def test_a_version_without_places_says_so(page: Running) -> None:
     assert page.client.get("/api/model").json()["places"] is None
     refused = page.client.get("/api/occurrences")

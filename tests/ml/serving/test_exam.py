@@ -43,7 +43,8 @@ def exam_table(folder: Path, keys: list[str], **changes: dict[int, Any]) -> Path
     """An exam of one photograph for each species key; `changes` of columns by the photograph's number."""
     rows = [
         {
-            "photo_id": str(number), "observation_id": f"o{number}", "checklist_key": "checklist", "species_key": key,
+            "photo_id": str(number), "occurrence_key": str(number), "observation_id": f"o{number}",
+            "checklist_key": "checklist", "species_key": key,
             "path": photograph(folder / "photos", number), "withdrawn": None,
         }
         | {column: values[number] for column, values in changes.items() if number in values}
@@ -126,11 +127,11 @@ def test_a_killed_exam_goes_on_where_it_was(spec: ExamSpec, monkeypatch: pytest.
     monkeypatch.setattr("ml.serving.contestant.TOGETHER", 1)
     write, written = exam.Exam.write, list[int]()
 
-    def killed(self: exam.Exam, version: ExaminedVersion, kept: list[Any], *, target: float) -> None:
-        if len(kept) > 2:
+    def killed(self: exam.Exam, version: ExaminedVersion, kept: exam.Kept) -> None:
+        if len(kept.rows) > 2:
             raise KeyboardInterrupt
-        write(self, version, kept, target=target)
-        written.append(len(kept))
+        write(self, version, kept)
+        written.append(len(kept.rows))
 
     monkeypatch.setattr(exam.Exam, "write", killed)
     with pytest.raises(KeyboardInterrupt):

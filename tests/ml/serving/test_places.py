@@ -186,6 +186,7 @@ def test_a_target_may_be_in_reach_with_a_place_only() -> None:
     placed, far = beyond.answers(looks(np.array([ALIKE] * 2)), plan, sites_of([Sighting(SOUTH), Sighting(FAR)]))
     assert placed["promise"]["kept"] is not False
     assert far["promise"]["text"].startswith("nothing is promised: no threshold of this version is known to be right")
+    assert beyond.plan(Question(target=0.8, exif=True)).target == 0.8, "a photograph may bring its place with it"
 
 
 def test_versions_that_know_no_places_answer_and_say_so() -> None:

@@ -1,5 +1,6 @@
 """Archives come from outside: the good load whatever their columns, the bad are refused with the reason."""
 
+import functools
 import re
 import zipfile
 from collections.abc import Callable
@@ -262,3 +263,57 @@ def test_numbers_that_are_none_are_unknown(make_settings: Callable[..., Settings
     more = {"individualCount": "many", "year": "2014", "eventDate": "2013-05-01"}
     _, row = tables(make_settings, make_archive(tmp_path / "a.zip", [{**ROW, **more}], columns=(*ROW, *more)))
     assert (row["individual_count"], row["event_date"]) == (None, "2013-05-01")
+
+
+PLACED = {
+    "decimalLatitude": "-36.8", "decimalLongitude": "174.7", "coordinateUncertaintyInMeters": "28505.0",
+    "informationWithheld": " Coordinates obscured ", "recordedBy": "Moa Müller",
+}  # fmt: skip
+
+
+def placed(make_settings: Callable[..., Settings], tmp_path: Path, **more: str) -> dict[str, Any]:
+    row = {**ROW, **PLACED, **more}
+    return tables(make_settings, make_archive(tmp_path / "a.zip", [row], columns=tuple(row)))[1]
+
+
+def test_where_and_by_whom_is_read_from_an_archive(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
+    row = placed(make_settings, tmp_path)
+    assert (row["decimal_latitude"], row["decimal_longitude"]) == (-36.8, 174.7)
+    assert (row["coordinate_uncertainty_m"], row["information_withheld"]) == (28505.0, "Coordinates obscured")
+    assert re.fullmatch("[0-9a-f]{16}", row["observer"])
+
+
+@pytest.mark.parametrize(("latitude", "longitude"), [("NaN", "174.7"), ("\u221243.5", "170,2"), ("-36.8", "inf")])
+def test_coordinates_that_are_no_numbers_have_the_issue_that_gbif_has_for_them(
+    make_settings: Callable[..., Settings], tmp_path: Path, latitude: str, longitude: str
+) -> None:
+    row = placed(
+        make_settings, tmp_path, decimalLatitude=latitude, decimalLongitude=longitude, issue="COORDINATE_ROUNDED"
+    )
+    assert None in {row["decimal_latitude"], row["decimal_longitude"]}
+    assert row["issue"] == "COORDINATE_ROUNDED;COORDINATE_INVALID"
+
+
+def test_one_person_is_one_pseudonym_in_a_scope_and_another_in_the_next(
+    make_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    names = ["Moa Müller", " moa  MÜLLER", "Moa Mu\u0308ller", "Moa Miller", "", "Anonymous", "n/a", "unknown"]
+    rows = [{**ROW, "gbifID": str(number), "recordedBy": name} for number, name in enumerate(names)]
+    archive = make_archive(tmp_path / "a.zip", rows, columns=tuple(rows[0]))
+    found = []
+    for scope in ("here", "there"):
+        settings, _ = tables(functools.partial(make_settings, name=scope), archive)
+        found.append(pq.read_table(settings.paths.table("occurrences"))["observer"].to_pylist())
+    here, there = found
+    assert len(set(here[:3])) == 1
+    assert here[3] not in {here[0], None}
+    assert here[4:] == [None] * 4
+    assert not set(here[:4]) & set(there[:4]), "no list of one scope's pseudonyms tells who is who in another"
+
+
+def test_a_name_is_in_no_table(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
+    archive = make_archive(tmp_path / "a.zip", [{**ROW, **PLACED}], columns=(*ROW, *PLACED))
+    settings, _ = tables(make_settings, archive)
+    for table in settings.paths.tables.glob("*.parquet"):
+        assert "Moa" not in str(pq.read_table(table).to_pylist()), table.name
+    assert not settings.paths.work("occurrences").exists()

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.commands.cli import _settings, main
-from pipeline.commands.last_scope import DEFAULT, RECORD, deciding_variables, recall, remember
+from pipeline.commands.last_scope import RECORD, deciding_variables, recall, remember
 from pipeline.config.settings import Settings
 from pipeline.errors import ConfigurationError
+from pipeline.paths import PROJECT_ROOT
+from pipeline.project_folder import SAMPLE
 
 Scope = Callable[[str], Path]
 
@@ -56,7 +58,7 @@ def test_it_is_that_of_the_last_run_in_this_folder_and_said_in_one_line(
         assert capfd.readouterr().err == (
             "naturewatch: the scope is that of the last run here, kea.yaml; --config names another\n"
         )
-    remember(DEFAULT)
+    remember(PROJECT_ROOT / SAMPLE)
     assert asked_about().name == "sample"
     assert capfd.readouterr().err == ""
     (folder / "elsewhere").mkdir()
@@ -85,7 +87,7 @@ def test_variables_that_decided_where_the_results_are_count_again(
     monkeypatch.setenv("NATUREWATCH__DATA_ROOT", "data/mine")
     monkeypatch.setenv("NATUREWATCH__NAME", "mine")
     monkeypatch.setenv("NATUREWATCH__SPLIT__SEED", "5")
-    remember(DEFAULT)
+    remember(PROJECT_ROOT / SAMPLE)
     for name in ("DATA_ROOT", "NAME", "SPLIT__SEED"):
         monkeypatch.delenv(f"NATUREWATCH__{name}")
     with pytest.raises(ConfigurationError, match="told its scope by NATUREWATCH__DATA_ROOT, NATUREWATCH__NAME: set"):

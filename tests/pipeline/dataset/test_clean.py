@@ -203,3 +203,17 @@ def test_every_row_ends_in_exactly_one_place(
     assert check_table("clean_occurrences", settings.paths.table("clean_occurrences")) == []
     lineages = {tuple(row[rank] for rank in (*RANKS, "species_key")) for row in kept}
     assert len(lineages) == len({row["species_key"] for row in kept})
+
+
+def test_where_and_by_whom_does_not_decide_which_copy_of_a_record_stays(settings: Settings) -> None:
+    rows = [occurrence(str(key), event_date=f"20{day}") for key in range(12) for day in (10, 11, 12)]
+    plain, _ = clean(settings, rows)
+    said = [
+        {**row, "coordinate_uncertainty_m": number / 7, "information_withheld": "x", "observer": f"{number}"}
+        for number, row in enumerate(rows)
+    ]
+    told, _ = clean(settings, said)
+    before, after = ({key: row["event_date"] for key, row in rows.items()} for rows in (plain, told))
+    assert before == after
+    assert len(set(before.values())) > 1, "not all are decided alike"
+    assert all(row["observer"] for row in told.values())

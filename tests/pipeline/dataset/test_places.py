@@ -1,12 +1,15 @@
 """Where and when: a place counts or a rule says why not; a day is the same in every year; no record is lost."""
 
+import json
 import math
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.archive.search_records import occurrence_row
 from pipeline.column_descriptions import PLACE_PROBLEMS
 from pipeline.config.settings import Settings
 from pipeline.dataset.invariants import learnt_places
@@ -139,6 +142,33 @@ def test_a_place_is_obscured_where_the_source_says_so_or_states_the_diagonal_of_
     )
     assert [row["obscured"] for row in rows] == [obscured for _, obscured, _ in cases]
     assert all(row["uncertainty_m"] == wanted for row, (_, _, wanted) in zip(rows, cases, strict=True) if wanted)
+
+
+def test_what_inaturalist_obscures_is_known_by_its_words_and_by_its_uncertainty(
+    settings: Settings, shared: Path
+) -> None:
+    """Recorded answers of GBIF's search, in the way that a search is read."""
+    lines = (shared / "gbif" / "inat_records.jsonl").read_text(encoding="utf-8").splitlines()
+    records = {line["key"]: line for line in map(json.loads, lines) if line.get("informationWithheld")}
+    assert len(records) > 100
+    stated, silent = [], []
+    for key, record in records.items():
+        row = occurrence_row(record, checklist_key="none")
+        numbers = {
+            column: None if row[term] is None else float(row[term] or 0)
+            for column, term in {
+                "decimal_latitude": "decimalLatitude",
+                "decimal_longitude": "decimalLongitude",
+                "coordinate_uncertainty_m": "coordinateUncertaintyInMeters",
+            }.items()
+        }
+        given = {**numbers, "event_date": row["eventDate"], "issue": row["issue"]}
+        stated.append(occurrence(f"{key}", information_withheld=row["informationWithheld"], **given))
+        silent.append(occurrence(f"{key}", **given))
+    for rows in (stated, silent):
+        found = [row for row in places_of(settings, rows) if row["problem"] is None]
+        assert len(found) > 100
+        assert all(row["obscured"] and row["uncertainty_m"] > 22_000 and row["day"] for row in found)
 
 
 def test_a_hidden_place_is_missing_and_obscured(settings: Settings) -> None:

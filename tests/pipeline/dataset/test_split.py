@@ -8,21 +8,27 @@ import pytest
 
 from pipeline.config.settings import Settings
 from pipeline.dataset.attribution import build_attribution, derived_dataset_path
-from pipeline.dataset.invariants import straddling_observations, train_share
+from pipeline.dataset.invariants import straddling_observations, straddling_observers, train_share
 from pipeline.dataset.species import build_species
-from pipeline.dataset.split import build_genus_photos, build_split, split_gaps
+from pipeline.dataset.split import UNITS, build_genus_photos, build_split, split_gaps
 from pipeline.dataset.taxonomy import build_taxonomy
 from pipeline.table_checks import check_table
 from tests.pipeline.tiny import Row, occurrence, photo, read, write
 
 
 def world(observations: int, *, seed: int = 1) -> tuple[list[Row], list[Row]]:
-    """Occurrences of three species with one to four photographs each; a larger world contains the smaller one."""
+    """Occurrences of three species with one to four photographs each; a larger world contains the smaller one.
+
+    Two of three name one of some fifty people.
+    """
     dice = random.Random(seed)
     occurrences, photos = [], []
     for number in range(observations):
         kind = dice.randrange(3)
-        occurrences.append(occurrence(str(number), species=f"Turdus s{kind}", species_key=f"k{kind}"))
+        observer = f"person{number % 53}" if number % 3 else None
+        occurrences.append(
+            occurrence(str(number), species=f"Turdus s{kind}", species_key=f"k{kind}", observer=observer)
+        )
         photos += [photo(f"{number}-{index}", of=str(number)) for index in range(dice.randint(1, 4))]
     return occurrences, photos
 
@@ -43,7 +49,7 @@ def bucket(text: str) -> int:
     return int.from_bytes(hashlib.md5(text.encode()).digest()[8:], "little")
 
 
-@pytest.mark.parametrize("unit", ["observation", "photo"])
+@pytest.mark.parametrize("unit", UNITS)
 def test_nothing_changes_sides_as_the_data_grow(make_settings: Callable[..., Settings], unit: str) -> None:
     settings = make_settings(split={"unit": unit})
     sides: dict[str, tuple[str, str | None]] = {}
@@ -71,7 +77,29 @@ def test_photographs_of_an_observation_may_part_in_the_papers_split(make_setting
     assert straddling_observations(settings.paths) != []
 
 
-@pytest.mark.parametrize("unit", ["observation", "photo"])
+def test_what_one_person_has_recorded_stays_together_if_one_asks_for_it(make_settings: Callable[..., Settings]) -> None:
+    split_of(make_settings(), *world(300))
+    assert straddling_observers(make_settings().paths) != []
+    settings = make_settings(split={"unit": "observer"})
+    rows = split_of(settings, *world(300))
+    assert straddling_observers(settings.paths) == straddling_observations(settings.paths) == []
+    assert {row["split"] for row in rows} == {"train", "validation"}
+    share, allowed, broken = train_share(settings.paths, unit="observer", validation=0.2)
+    assert (abs(share - 0.8) <= allowed, broken) == (True, [])
+
+
+def test_an_observation_with_several_names_is_not_divided(make_settings: Callable[..., Settings]) -> None:
+    settings = make_settings(split={"unit": "observer", "validation": 0.5})
+    occurrences, photos = world(60)
+    for number in range(30):
+        occurrences += [occurrence(f"twice{number}", observation_id=f"o{number}", observer=f"other{number}",
+                                   species="Turdus s0", species_key="k0")]  # fmt: skip
+        photos += [photo(f"twice{number}", of=f"twice{number}")]
+    split_of(settings, occurrences, photos)
+    assert straddling_observations(settings.paths) == straddling_observers(settings.paths) == []
+
+
+@pytest.mark.parametrize("unit", UNITS)
 def test_the_halves_keep_an_observation_together(make_settings: Callable[..., Settings], unit: str) -> None:
     """In the paper's split an observation may be in training and validation, but never in both halves."""
     halves: dict[str, set[str]] = {}
@@ -82,11 +110,14 @@ def test_the_halves_keep_an_observation_together(make_settings: Callable[..., Se
     assert all(len(found) == 1 for found in halves.values())
 
 
-@pytest.mark.parametrize("unit", ["observation", "photo"])
+@pytest.mark.parametrize("unit", UNITS)
 def test_the_side_is_the_documented_function(make_settings: Callable[..., Settings], unit: str) -> None:
     settings = make_settings(split={"unit": unit})
     seed = settings.split.seed
-    for row in split_of(settings, *world(100)):
+    occurrences, photos = world(100)
+    named = {row["observation_id"]: row["observer"] or row["observation_id"] for row in occurrences}
+    for row in split_of(settings, occurrences, photos):
+        row["observer_id"] = named[row["observation_id"]]
         validates = bucket(f"{row[f'{unit}_id']}:{seed}") % 1_000_000 < 200_000
         calibrates = bucket(f"{row['observation_id']}:{seed}:half") % 2 == 0
         half = ("calibration" if calibrates else "evaluation") if validates else None
@@ -108,7 +139,7 @@ def test_rejected_photographs_are_not_in_the_split(settings: Settings) -> None:
     assert {row["photo_id"] for row in rows} == {row["photo_id"] for row in photos} - rejected
 
 
-def test_species_that_a_side_lacks_are_named_for_both_units(settings: Settings) -> None:
+def test_species_that_a_side_lacks_are_named_for_every_unit(settings: Settings) -> None:
     occurrences, photos = world(60)
     occurrences += [occurrence("one", species="Turdus unus", species_key="u")]
     photos += [photo(f"u{index}", of="one") for index in range(12)]
@@ -118,6 +149,7 @@ def test_species_that_a_side_lacks_are_named_for_both_units(settings: Settings) 
         "twelve photographs of one observation are all on one side"
     )
     assert gaps["photo"].without_training == gaps["photo"].without_validation == ()
+    assert [*gaps["observer"].without_training, *gaps["observer"].without_validation] == ["Turdus unus"]
     # The configured unit's gaps are those of the table itself.
     sides = {row["split"] for row in rows if row["photo_id"].startswith("u")}
     assert sides == ({"train"} if gaps["observation"].without_validation else {"validation"})

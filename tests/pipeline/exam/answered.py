@@ -1,6 +1,6 @@
 """Answers in the exam as the child leaves them, of versions that exist only as numbers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ml.spec import VersionAnswers
+from ml.spec import Case, VersionAnswers
 from pipeline.config.settings import Settings
 from tests.ml.specificity_fixtures import BIRDS, rows_of
 from tests.pipeline.tiny import write
@@ -32,7 +32,8 @@ def write_tree(settings: Settings) -> None:
 
 def answers(
     folder: Path, number: str, *, wrong: Sequence[int] = (), photos: int = PHOTOS, unknown: Sequence[str] = (),
-    columns: Mapping[str, Any] | None = None, named: Mapping[int, str] = MappingProxyType({}), **facts: Any,  # noqa: ANN401
+    columns: Mapping[str, Any] | None = None, named: Mapping[int, str] = MappingProxyType({}),
+    told: Mapping[Case, Collection[int]] = MappingProxyType({}), **facts: Any,  # noqa: ANN401
 ) -> VersionAnswers:  # fmt: skip
     """What a version answered that is right about all photographs but some.
 
@@ -44,6 +45,7 @@ def answers(
         unknown: Keys of species that it does not know.
         columns: Column -> one value for all photographs.
         named: Photograph -> key of what it was called when the version was asked, where that is another one.
+        told: Case -> what it is wrong about when it is told the place; of all photographs the place is known.
         facts: Other fields of the result.
     """
     mistakes = set(wrong)
@@ -60,6 +62,15 @@ def answers(
     path = folder / f"{number}.parquet"
     folder.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), path)
+    if told:
+        placed = [
+            {**row, "top1_right": place, "answer_right": place, "case": case}
+            for case, mistakes in told.items()
+            for row, place in ((row, number not in mistakes) for number, row in enumerate(rows))
+        ]
+        facts["placed"] = folder / f"{number}-placed.parquet"
+        schema = SCHEMA.append(pa.field("case", pa.string()))
+        pq.write_table(pa.Table.from_pylist(placed, schema=schema), facts["placed"])
     return VersionAnswers(number=number, answers=path if photos else None, target=0.9, **facts)
 
 

@@ -93,6 +93,59 @@ def test_who_learnt_names_that_changed_is_judged_by_the_names_of_before_as_well(
     assert "top-1 by the names of before" in refused.failed[0]
 
 
+def test_versions_are_compared_as_they_answer_where_the_place_is_told(
+    gate: Callable[..., Settings], tmp_path: Path
+) -> None:
+    wrong, fewer = mistaken(0.3), mistaken(0.1)
+    champion = answers(tmp_path, "1", wrong=wrong, told={"place": mistaken(0.2), "place_and_date": fewer})
+    same = decision(
+        gate(), answers(tmp_path, "2", wrong=wrong, told={"place": fewer, "place_and_date": fewer}), champion
+    )
+    assert same.passed
+    verdicts = {(each.case, each.metric): each for each in same.comparisons[0].verdicts}
+    assert verdicts["place", "top1"].change == pytest.approx(0.1)
+    assert verdicts["place_and_date", "promise"].change == 0
+    assert {metric for case, metric in verdicts if case == "place"} == {"top1", "macro_top1", "depth", "promise"}
+    # As good as ever by the photograph alone, and worse with place and date.
+    worse = answers(tmp_path, "3", wrong=wrong, told={"place": fewer, "place_and_date": mistaken(0.2)})
+    refused = decision(gate(), worse, champion)
+    assert not refused.passed
+    assert refused.failed[0].startswith("told place and date: top-1 80.0 % against 90.0 % of version 1: -10.0 points")
+    assert all("told place and date" in sentence for sentence in refused.failed)
+
+
+def test_a_version_that_knows_no_places_answers_as_ever_where_they_are_told(
+    gate: Callable[..., Settings], tmp_path: Path
+) -> None:
+    wrong, fewer = mistaken(0.3), mistaken(0.1)
+    knows, does_not = answers(tmp_path, "1", wrong=wrong, told={"place": fewer}), answers(tmp_path, "2", wrong=wrong)
+    refused = decision(gate(), does_not, knows)
+    assert refused.failed[0].startswith("told the place: top-1 70.0 % against 90.0 % of version 1")
+    assert decision(gate(), knows, does_not).passed
+    neither = decision(gate(), does_not, does_not)
+    assert {each.case for each in neither.comparisons[0].verdicts} == {"neither"}
+
+
+def test_a_handful_of_places_judges_nothing(gate: Callable[..., Settings], tmp_path: Path) -> None:
+    champion = answers(tmp_path, "1", told={"place": ()})
+    settings = gate(group_photos=PHOTOS + 1, group={"min_absolute_change": None})
+    found = decision(settings, answers(tmp_path, "2", told={"place": range(PHOTOS)}), champion)
+    assert found.passed
+    assert {each.case for each in found.comparisons[0].verdicts} == {"neither"}
+
+
+def test_the_first_champion_is_held_to_least_values_with_a_place_as_well(
+    gate: Callable[..., Settings], tmp_path: Path
+) -> None:
+    settings = gate(promise={"threshold": 0.9})
+    found = decision(
+        settings, answers(tmp_path, "1", told={"place": mistaken(0.05), "place_and_date": mistaken(0.2)}), None
+    )
+    assert not found.passed
+    (sentence,) = found.failed
+    assert sentence.startswith("told place and date: right answers (target 90 %) 80.0 %")
+
+
 def test_where_nothing_was_renamed_there_is_no_judgement_by_earlier_names(
     gate: Callable[..., Settings], tmp_path: Path
 ) -> None:

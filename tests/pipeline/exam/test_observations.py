@@ -12,7 +12,7 @@ from pipeline.config.settings import Settings
 from pipeline.errors import TableError
 from pipeline.exam.observations import Exam, build_exam, exam_version
 from pipeline.table_checks import check_table
-from tests.pipeline.tiny import Row, read, write
+from tests.pipeline.tiny import Row, occurrence, read, write
 
 KINDS = ("a", "b", "c")
 """Three species, by their keys."""
@@ -149,6 +149,24 @@ def test_after_the_sides_are_drawn_anew_nothing_is_asked_that_a_version_was_trai
     exam, again = exam_of(one, species)
     assert not exam.redrawn
     assert {row["observation_id"] for row in again.values() if row["withdrawn"] is None} == shown
+
+
+def test_the_exam_asks_nothing_that_a_split_by_observer_would_train_on(make_settings: Callable[..., Settings]) -> None:
+    species = dict.fromkeys(validating(12), "a")
+    _, before = exam_of(make_settings(), species)
+    names = [f"person{number}" for number in range(20)]
+    chosen = [next(name for name in names if side(name) == wanted) for wanted in ("train", "validation")]
+    people = {each: chosen[number % 2] for number, each in enumerate(species)}
+    write(
+        make_settings().paths,
+        "clean_occurrences",
+        [occurrence(f"r{each}", observation_id=each, observer=person) for each, person in people.items()],
+    )
+    exam, after = exam_of(make_settings(split={"unit": "observer"}), species)
+    shown = {row["observation_id"] for row in after.values() if row["withdrawn"] is None}
+    assert exam.redrawn
+    assert shown == {each for each in species if side(people[each]) == "validation"}
+    assert before.keys() <= after.keys()
 
 
 def test_built_again_it_is_the_same_file(settings: Settings) -> None:

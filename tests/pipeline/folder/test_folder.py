@@ -101,6 +101,28 @@ class TestTable:
             with pytest.raises(FolderError, match=r"source\.folder"):
                 read_table(path)
 
+    def test_terms_of_darwin_core_are_read_where_the_plain_column_is_not_there(self, tmp_path: Path) -> None:
+        terms = (
+            "decimalLatitude",
+            "decimal_longitude",
+            "coordinateUncertaintyInMeters",
+            "eventDate",
+            "recordedBy",
+            "countryCode",
+        )
+        (tmp_path / "terms.csv").write_text(
+            f"{HEADER},{','.join(terms)}\n{line('1.jpg', KEA, '-36.8', '174.7', '5', '2021', 'Moa', 'NZ')}\n"
+        )
+        table = read_table(tmp_path / "terms.csv")
+        (row,) = table.rows()
+        plain = ("latitude", "longitude", "coordinate_uncertainty_m", "event_date", "recorded_by", "country")
+        assert [row.values[name] for name in plain] == ["-36.8", "174.7", "5", "2021", "Moa", "NZ"]
+        assert table.unused == ()
+        (tmp_path / "both.csv").write_text(f"{HEADER},country,countryCode\n{line('1.jpg', KEA, 'NZ', 'AU')}\n")
+        table = read_table(tmp_path / "both.csv")
+        (row,) = table.rows()
+        assert (row.values["country"], table.unused) == ("NZ", ("countrycode",))
+
 
 class TestRecords:
     """A row becomes a record; what it does not say stays blank."""
@@ -117,6 +139,12 @@ class TestRecords:
         record = occurrence_of(values(country="AU", event_date="2020-01-02", latitude="-33", observation_id="7"))
         kept = ("countryCode", "eventDate", "decimalLatitude", "decimalLongitude", "catalogNumber")
         assert [record[name] for name in kept] == ["AU", "2020-01-02", "-33", None, "7"]
+
+    def test_where_and_by_whom_is_kept_and_changes_no_key(self) -> None:
+        record = occurrence_of(values(coordinate_uncertainty_m="12", information_withheld="place", recorded_by="Moa"))
+        kept = ("coordinateUncertaintyInMeters", "informationWithheld", "recordedBy")
+        assert [record[name] for name in kept] == ["12", "place", "Moa"]
+        assert record["gbifID"] == occurrence_of(values())["gbifID"]
 
     def test_photographs_of_one_observation_share_its_record(self) -> None:
         one, two = (occurrence_of(values(path=path, observation_id="7")) for path in ("1.jpg", "2.jpg"))

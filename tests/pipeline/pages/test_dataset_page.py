@@ -22,6 +22,7 @@ from pipeline.pages.photo_grids import taxon_grids
 from pipeline.pages.photo_sheets import contact_sheet, leaked_pairs
 from pipeline.pages.rule_meanings import MEANING
 from pipeline.photos.index import RULES as INDEX_RULES
+from pipeline.query import rows
 from pipeline.rejections import write_rejections
 from pipeline.tables import CONTRACTS
 from tests.pipeline.dataset.test_manifest import built
@@ -199,11 +200,22 @@ def test_what_the_tables_say_is_escaped(whole: Settings) -> None:
 
 @pytest.mark.parametrize("places", [[(None, None)], [(-176.5, -44.0), (174.7, -36.8)], [(0.0, 90.0)]])
 def test_a_map_of_anywhere(whole: Settings, places: list[tuple[float | None, float | None]]) -> None:
-    rows = read(whole.paths.table("clean_occurrences"))
-    for number, row in enumerate(rows):
+    written = read(whole.paths.table("clean_occurrences"))
+    for number, row in enumerate(written):
         row["decimal_longitude"], row["decimal_latitude"] = places[number % len(places)]
-    write(whole.paths, "clean_occurrences", rows)
+    write(whole.paths, "clean_occurrences", written)
     assert observation_map(whole.paths).read_bytes().startswith(PNG)
+
+
+def test_the_map_leaves_out_what_gbif_doubts(whole: Settings) -> None:
+    written = read(whole.paths.table("clean_occurrences"))
+    where = [(0.0, 0.0, None), (151.2, -33.9, "COORDINATE_ROUNDED;COUNTRY_COORDINATE_MISMATCH"), (174.7, -36.8, None)]
+    for number, row in enumerate(written):
+        row["decimal_longitude"], row["decimal_latitude"], row["issue"] = where[number % len(where)]
+    write(whole.paths, "clean_occurrences", written)
+    inputs = {name: whole.paths.table(name) for name in ("split", "clean_occurrences")}
+    found = [(row["longitude"], row["latitude"]) for row in rows("observation_places", inputs=inputs)]
+    assert found == [(174.7, -36.8)]
 
 
 def test_what_is_owed_to_others_is_kept_for_each_version(whole: Settings) -> None:
