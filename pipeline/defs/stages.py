@@ -105,8 +105,10 @@ def calibration_version(results: Sequence[CalibrateResult]) -> str:
     """The data version of calibrations: their numbers and reports, and what they know of places."""
     reports = [each.report.read_text(encoding="utf-8") for each in results]
     numbers = [each.model_dump(include=NUMBERS, mode="json") for each in results]
-    priors = [sha256_of(each.place_prior) for each in results if each.place_prior is not None]
-    return digest_of(numbers, reports, *priors)
+    places = [
+        sha256_of(file) for each in results for file in (each.place_prior, each.place_accuracy) if file is not None
+    ]
+    return digest_of(numbers, reports, *places)
 
 
 def run_stage(

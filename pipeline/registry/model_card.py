@@ -81,6 +81,7 @@ def _places(facts: CardFacts) -> list[str]:
         words.place_gain(facts),
         markdown(placed(facts.places, target=facts.calibration.target)),
         words.place_reach(facts),
+        "What the place must not be used for:",
         bullets(words.PLACE_MISUSES),
         words.PLACE_DATA,
     ]

@@ -225,7 +225,10 @@ def test_the_table_says_what_its_columns_mean_and_metrics_come_from_it(gardens: 
 
 def test_country_and_observer_are_read_from_the_places(tmp_path: Path) -> None:
     split, file = write_places(tmp_path, np.arange(40) % 4)
-    spec = CalibrateSpec.model_construct(predictions=split, split=None, places=file)
+    spec = CalibrateSpec(
+        predictions=split, places=file, probabilities=file, taxonomy=file, output=tmp_path, network="baseline",
+        spec_hash="c0ffee",
+    )  # fmt: skip
     table = pq.read_table(file).to_pylist()
     for row in table:
         if row["occurrence_key"] == "0":
