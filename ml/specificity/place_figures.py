@@ -57,7 +57,7 @@ def left_out_figure(table: Sequence[PlaceAccuracy]) -> Figure:
         own = [one for one in rows if one.case == case]
         if own:
             # Distances are categories: beside each other the intervals of both series can be read.
-            x = np.array([distances.index(one.left_out_km) for one in own]) + 0.08 * (2 * number - 1)
+            x = np.array([distances.index(one.left_out_km) for one in own]) + 0.08 * _side(number, rows)
             gain, spread = _points(own)
             axes.errorbar(
                 x, gain, yerr=spread, color=SERIES[number], marker=MARKERS[number], markersize=6, capsize=3,
@@ -100,7 +100,7 @@ def _draw_groups(axes: Axes, rows: Sequence[PlaceAccuracy], *, title: str) -> No
         own = [one for one in rows if one.case == case]
         if own:
             gain, spread = _points(own)
-            y = np.array([groups.index(one.group) for one in own]) + 0.14 * (2 * number - 1)
+            y = np.array([groups.index(one.group) for one in own]) + 0.14 * _side(number, rows)
             axes.errorbar(
                 gain, y, xerr=spread, color=SERIES[number], marker=MARKERS[number], markersize=5.5, capsize=2.5,
                 linestyle="none", elinewidth=1.2, label=label,
@@ -108,6 +108,11 @@ def _draw_groups(axes: Axes, rows: Sequence[PlaceAccuracy], *, title: str) -> No
     tidy(axes, title=title)
     axes.set_yticks(range(len(groups)), [f"{_short(group)} ({photos[group]:,})" for group in groups])
     axes.set_ylim(len(groups) - 0.4, -0.6)
+
+
+def _side(number: int, rows: Sequence[PlaceAccuracy]) -> int:
+    """Where a series stands beside the other: -1 or 1; 0 where it is the only one."""
+    return 2 * number - 1 if {case for case, _ in _SERIES} <= {one.case for one in rows} else 0
 
 
 def _points(rows: Sequence[PlaceAccuracy]) -> tuple[np.ndarray, np.ndarray]:
