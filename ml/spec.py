@@ -28,6 +28,8 @@ from ml.documents import RESULT_FILE as RESULT_FILE  # noqa: PLC0414
 from ml.documents import Document
 from ml.documents import DocumentError as DocumentError  # noqa: PLC0414
 from ml.documents import problem_of as problem_of  # noqa: PLC0414
+from ml.stages.calibration_documents import PLACE_GROUPS as PLACE_GROUPS  # noqa: PLC0414
+from ml.stages.calibration_documents import PLACE_LEFT_OUT as PLACE_LEFT_OUT  # noqa: PLC0414
 from ml.stages.calibration_documents import AnswerExample as AnswerExample  # noqa: PLC0414
 from ml.stages.calibration_documents import CalibrateResult as CalibrateResult  # noqa: PLC0414
 from ml.stages.calibration_documents import CalibrateSpec as CalibrateSpec  # noqa: PLC0414

@@ -34,8 +34,18 @@ from ml.specificity.guarantee import one_per_group
 from ml.specificity.joint_calibration import calibrate_joint
 from ml.specificity.joint_thresholds import JOINT_FILE
 from ml.specificity.novelty import NOVELTY_FILE, Prototypes, calibrate_novelty, distances_of
+from ml.specificity.place_accuracy import place_accuracy
+from ml.specificity.place_accuracy_files import (
+    ACCURACY_FILE,
+    accuracy_metrics,
+    accuracy_section,
+    read_accuracy,
+    read_origins,
+    write_accuracy,
+)
 from ml.specificity.place_calibration import calibrate_places
 from ml.specificity.place_files import places_section, read_places, write_cases
+from ml.specificity.place_marks import Calibrated
 from ml.specificity.rules import describe_rule
 from ml.taxonomy import Taxonomy
 
@@ -222,7 +232,26 @@ def with_places(
         reporter.info(reason)
     prior, cases = write_cases(found, taxonomy=taxonomy, folder=spec.output)
     _append(result.report, places_section(found, target=spec.target))
-    return result.model_copy(update={"place_prior": prior, "place_cases": cases, "compared_cases": found.compared})
+    result = result.model_copy(update={"place_prior": prior, "place_cases": cases, "compared_cases": found.compared})
+    calibrated = Calibrated(data=data, places=places, found=found, alone=alone, taxonomy=taxonomy)
+    return with_place_accuracy(result, calibrated, spec=spec)
+
+
+def with_place_accuracy(result: CalibrateResult, calibrated: Calibrated, *, spec: CalibrateSpec) -> CalibrateResult:
+    """Evaluate the cases for groups of photographs and with neighbours left out, where a case was calibrated.
+
+    Raises:
+        DataError: the table of places is damaged.
+    """
+    table = place_accuracy(calibrated, read_origins(spec))
+    if not table:
+        return result
+    from ml.specificity.place_figures import draw_place_figures  # noqa: PLC0415 (Matplotlib takes a second)
+
+    file = write_accuracy(table, spec.output / ACCURACY_FILE)
+    figures = draw_place_figures(table, folder=spec.output)
+    _append(result.report, accuracy_section(table))
+    return result.model_copy(update={"place_accuracy": file, "figures": {**result.figures, **figures}})
 
 
 def _append(page: Path, table: str) -> None:
@@ -263,7 +292,7 @@ def _log(tracked: "ChildRun", *, spec: CalibrateSpec, result: CalibrateResult, r
         for name in ("threshold", "accuracy", "depth", "abstention"):
             numbers[f"at_{100 * point.target:g}/{name}"] = getattr(point, name)
     tracked.log_metrics(numbers | _place_metrics(result))
-    tables = [result.curve, result.thresholds, result.by_target, result.joint]
+    tables = [result.curve, result.thresholds, result.by_target, result.joint, result.place_accuracy]
     for case in result.place_cases:
         tables += [case.thresholds, case.by_target, case.joint]
     for table in tables:
@@ -287,4 +316,6 @@ def _place_metrics(result: CalibrateResult) -> dict[str, float]:
         }
         for name in ("temperature", "threshold", "top1", "top1_alone", "calibration_photos", "evaluation_photos"):
             numbers[f"{one.case}/{name}"] = getattr(one, name)
-    return numbers
+    return (
+        numbers if result.place_accuracy is None else numbers | accuracy_metrics(read_accuracy(result.place_accuracy))
+    )

@@ -2,13 +2,17 @@
 
 import math
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
 from ml.choices import Reward, Rule, ThresholdOptions
 from ml.documents import Document, Result
 from ml.stages.stage_documents import NetworkName, StageSpec
+
+PLACE_LEFT_OUT: Final = "Gain with nearby records left out"
+PLACE_GROUPS: Final = "Gain by class, region and observer"
+"""Titles of the pictures of what place and season are worth."""
 
 
 class SpecificityOptions(ThresholdOptions, Document):
@@ -215,5 +219,8 @@ class CalibrateResult(Result):
     """Where enough photographs have a place, and a date: none, `place`, or both."""
     compared_cases: tuple[ComparedCase, ...] = ()
     """`neither` and those of `place_cases`, side by side on the same photographs of the evaluation half."""
+    place_accuracy: Path | None = None
+    """`place_accuracy.parquet`: the same cases by taxonomic class, country and observer, and with neighbours left out;
+    None without `place_cases`."""
     examples: tuple[AnswerExample, ...] = ()
     """A few answers at the target, for photographs of the evaluation half."""

@@ -3,13 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ml.spec import NetworkName, size_title
+from ml.spec import PLACE_LEFT_OUT, NetworkName, size_title
 from pipeline.comparison.comparison_tables import Shown, changed, controlled, printed, recognised
 from pipeline.comparison.measures import Results
 from pipeline.comparison.networks import NETWORKS
+from pipeline.comparison.place_tables import local_sentence, place_rows, placed_networks
 from pipeline.comparison.verdict import Verdict
 from pipeline.comparison.wording import counted, listed, percent, plain_percent
 from pipeline.config.settings import Settings
@@ -46,6 +48,37 @@ class Findings:
         """Table 1 in its two parts, the differences, and the paper's numbers."""
         target = self.settings.specificity.target
         return recognised(self.summary), controlled(self.summary, target=target), changed(self.differences), printed()
+
+    @cached_property
+    def places(self) -> dict[NetworkName, list[Row]]:
+        """What place and season are worth, with the first seed, of the networks that know places."""
+        tables = {name: place_rows(runs[0].calibration) for name, runs in self.results.items()}
+        return {name: rows for name, rows in tables.items() if rows}
+
+    @property
+    def placed(self) -> Shown | None:
+        """The same as a table; None where no network knows places."""
+        return placed_networks(self.places, target=self.settings.specificity.target) if self.places else None
+
+    @property
+    def place_note(self) -> str:
+        """How the numbers of place and season were computed."""
+        return (
+            "Photographs of the half that chose nothing, with a usable place and date near some training record; the "
+            "same ones in every row of a network, with the first seed. Points: what the place, and the date, add to "
+            "top-1, in percentage points with a 95 % interval (bootstrap of whole observations). Each row has "
+            "thresholds of its own."
+        )
+
+    @property
+    def place_pictures(self) -> list[tuple[str, Path, str]]:
+        """Title, PNG file and caption of the curve of records left out, of each network that has one."""
+        return [
+            (f"{PLACE_LEFT_OUT}: {NETWORKS[name].title}", self.results[name][0].calibration.figures[PLACE_LEFT_OUT],
+             f"{local_sentence(rows)} Lines are 95 % intervals.")
+            for name, rows in self.places.items()
+            if PLACE_LEFT_OUT in self.results[name][0].calibration.figures
+        ]  # fmt: skip
 
     @property
     def compared(self) -> str:

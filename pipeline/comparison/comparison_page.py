@@ -21,6 +21,7 @@ def comparison_page(found: Findings) -> str:
         pages=neighbours(found),
         sections=sections(
             ("recognised", "Recognition"), ("controlled", "Answers"), ("changed", "What changes bring"),
+            *([("places", "Place and season")] if found.placed else []),
             ("figures", "Figures"), ("paper", "The paper"), ("reading", "How to read"), ("runs", "Runs"),
         ),
         headline=[
@@ -36,6 +37,7 @@ def comparison_page(found: Findings) -> str:
         controlled=as_html(controlled),
         changed=as_html(changed),
         printed=as_html(printed),
+        placed=found.placed and as_html(found.placed),
         runs=run_links(found),
     )  # fmt: skip
 

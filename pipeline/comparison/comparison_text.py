@@ -2,6 +2,8 @@
 
 from pipeline.comparison.comparison_findings import Findings
 from pipeline.comparison.comparison_tables import HELP, Cell, Shown
+from pipeline.comparison.networks import NETWORKS
+from pipeline.comparison.place_tables import local_sentence
 from pipeline.comparison.wording import day
 
 
@@ -22,6 +24,7 @@ def comparison_text(found: Findings) -> str:
         f"## {changed.title}",
         markdown(changed),
         found.differences_note,
+        *place_parts(found),
         *(
             f"![{title}](comparison/{path.name})\n\n{title}. {found.captions[title]}"
             for title, path in found.pictures.items()
@@ -33,6 +36,17 @@ def comparison_text(found: Findings) -> str:
         f"{meanings}.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def place_parts(found: Findings) -> list[str]:
+    """The section on place and season; empty where no network knows places."""
+    table = found.placed
+    if table is None:
+        return []
+    return [
+        f"## {table.title}", markdown(table), found.place_note,
+        *(f"*{NETWORKS[name].title}*: {local_sentence(rows)}" for name, rows in found.places.items()),
+    ]  # fmt: skip
 
 
 def markdown(table: Shown) -> str:

@@ -19,7 +19,7 @@ from pipeline.comparison.verdict import ranking, rivals, verdict
 from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.files import atomic_path, digest_of, write_bytes
-from pipeline.launching.specs import calibrate_hash
+from pipeline.launching.calibration_inputs import identity_of
 from pipeline.pages.figures import draw_once
 
 Row = dict[str, Any]
@@ -50,6 +50,7 @@ def build_comparison(settings: Settings, manifest: DatasetManifest) -> Compariso
 
     Raises:
         TableError: two trainings answered for different photographs.
+        ChildError: the files of a calibration are missing or damaged.
     """
     results = results_of(settings, manifest)
     summary, by_target = measures.summary(results), measures.by_target(results)
@@ -88,13 +89,7 @@ def build_comparison(settings: Settings, manifest: DatasetManifest) -> Compariso
             _write(by_class_size, measures.BY_CLASS_SIZE, folder / "by_class_size.parquet"),
         ),
         metrics={f"{row['quantity']}/{row['network']}": row["value"] for row in summary},
-        version=digest_of(
-            [
-                calibrate_hash(settings, manifest, network=network, seed=run.seed)
-                for network, runs in results.items()
-                for run in runs
-            ]
-        ),
+        version=digest_of([identity_of(run.calibration) for runs in results.values() for run in runs]),
     )
 
 

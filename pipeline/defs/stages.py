@@ -4,12 +4,14 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import dagster as dg
 import pyarrow.parquet as pq
 
 from ml.spec import SIZE_METRIC, CalibrateResult, CalibrateSpec, NetworkName, TrainResult, TrainSpec, size_title
-from pipeline.comparison.wording import between, counted, percent, plain_percent
+from pipeline.comparison.place_tables import cases, left_out, place_rows
+from pipeline.comparison.wording import between, counted, percent, plain_percent, points, points_between
 from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.defs.logged import pictures, run_link
@@ -103,8 +105,10 @@ def calibration_version(results: Sequence[CalibrateResult]) -> str:
     """The data version of calibrations: their numbers and reports, and what they know of places."""
     reports = [each.report.read_text(encoding="utf-8") for each in results]
     numbers = [each.model_dump(include=NUMBERS, mode="json") for each in results]
-    priors = [sha256_of(each.place_prior) for each in results if each.place_prior is not None]
-    return digest_of(numbers, reports, *priors)
+    places = [
+        sha256_of(file) for each in results for file in (each.place_prior, each.place_accuracy) if file is not None
+    ]
+    return digest_of(numbers, reports, *places)
 
 
 def run_stage(
@@ -223,7 +227,22 @@ def case_metadata(calibration: CalibrateResult) -> dict[str, Metadata]:
         }
         for case in calibration.compared_cases
     ]
-    return {"place and season": records_table(rows, none="")} if rows else {}
+    return {"place and season": records_table(rows, none=""), **_gains(place_rows(calibration))} if rows else {}
+
+
+def _gains(rows: Sequence[dict[str, Any]]) -> dict[str, Metadata]:
+    """What the case that knows the most adds to top-1, and what is left without the records around."""
+    far = left_out(rows)
+    if far is None:
+        return {}
+    return {
+        "gain by place and season": _gain(cases(rows)[-1]),
+        f"gain, records within {far['left_out_km']:g} km left out": _gain(far),
+    }
+
+
+def _gain(row: Mapping[str, Any]) -> str:
+    return f"{points(row['gain'])} points ({points_between(row['gain_low'], row['gain_high'])})"
 
 
 def _by_seed(settings: Settings, numbers: Sequence[Mapping[str, float]]) -> dict[str, Metadata]:

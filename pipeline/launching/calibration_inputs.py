@@ -12,8 +12,10 @@ from pipeline.errors import ChildError, TableError
 from pipeline.paths import Paths
 from pipeline.tracking.tags import SPEC_HASH
 
-PLACE_COLUMNS: Final = ("occurrence_key", "class_id", "side", "latitude", "longitude", "uncertainty_m", "day")
-"""Columns of `places.parquet` that decide a calibration."""
+PLACE_COLUMNS: Final = (
+    "occurrence_key", "class_id", "side", "latitude", "longitude", "uncertainty_m", "day", "country", "observer"
+)  # fmt: skip
+"""Columns of `places.parquet` that decide a calibration; the last two, for whom and where it is evaluated."""
 
 
 def usable_places(paths: Paths) -> Path | None:

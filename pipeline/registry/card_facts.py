@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from ml.spec import SIZE_METRIC, CalibrateResult, NetworkName, TrainResult
 from pipeline.comparison.intervals import over_photographs
 from pipeline.comparison.networks import NETWORKS
+from pipeline.comparison.place_tables import place_rows
 from pipeline.config.settings import Settings
 from pipeline.dataset.attribution import licence_counts
 from pipeline.dataset.manifest import DatasetManifest
@@ -42,6 +43,8 @@ class CardFacts:
     """Where GBIF shows these species."""
     classes: list[Row]
     """Rows of `group_accuracy.sql` by taxonomic class, those with validation photographs; with `low` and `high`."""
+    places: list[Row]
+    """Rows of `place_accuracy.parquet`: what place and season are worth; none where it knows no places."""
     orders: list[Row]
     """The same by order."""
     sizes: list[Row]
@@ -96,15 +99,17 @@ def card_facts(settings: Settings, manifest: DatasetManifest, *, production: Pro
         rank: rows("group_accuracy", inputs={"taxonomy": tree, "predictions": predictions}, rank=rank)
         for rank in ("class", "order")
     }
+    calibration = production_calibration(settings, production)
     return CardFacts(
         settings=settings,
         manifest=manifest,
         production=production,
         training=training,
-        calibration=production_calibration(settings, production),
+        calibration=calibration,
         species=species,
         found_at=catalogue(SourceRecord.read(paths), manifest.checklist_key),
         classes=_judged(groups["class"]),
+        places=place_rows(calibration),
         orders=_judged(groups["order"]),
         sizes=_sizes(training),
         confusions=_confusions(training),

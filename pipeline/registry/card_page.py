@@ -2,7 +2,9 @@
 
 from typing import Final
 
-from ml.spec import size_title
+from ml.spec import PLACE_GROUPS, PLACE_LEFT_OUT, size_title
+from pipeline.comparison.comparison_page import as_html
+from pipeline.comparison.place_tables import placed
 from pipeline.comparison.wording import between, percent, plain_percent
 from pipeline.pages.document import render, sections
 from pipeline.pages.species_table import PLAIN
@@ -36,6 +38,14 @@ CAPTIONS: Final = {
         "Whether it can be taken at its word: on the dotted line, of the answers given with 80 % four in five are "
         "right. Hollow points are of few answers; lines are 95 % intervals."
     ),
+    PLACE_LEFT_OUT: (
+        "What a place adds when records near the photograph do not count. A level line: the gain comes from the ranges "
+        "of species. One that falls to 0: it comes from records of the same spot. Lines are 95 % intervals."
+    ),
+    PLACE_GROUPS: (
+        "How many points a place, and a date, add in each group; behind its name stand its photographs. Observers are "
+        "in training or not: whether other photographs of the same person were learnt from. Lines are 95 % intervals."
+    ),
 }
 """What to see in the pictures of training and calibration, by title."""
 
@@ -53,7 +63,8 @@ def card_page(facts: CardFacts) -> str:
         facts=facts,
         words=words,
         sections=sections(
-            ("use", "Use"), ("answers", "Answers"), ("accuracy", "Accuracy"), ("confusions", "Confusions"),
+            ("use", "Use"), ("answers", "Answers"), *([("places", "Place and season")] if facts.places else []),
+            ("accuracy", "Accuracy"), ("confusions", "Confusions"),
             ("species", "Species"), ("limits", "Limits"), ("data", "Data and licences"), ("training", "Training"),
             ("cite", "How to cite"),
         ),
@@ -64,6 +75,7 @@ def card_page(facts: CardFacts) -> str:
             ("mean depth then", f"{found.evaluation_depth:.2f} of 7"),
         ],
         **answer_tables(found),
+        placed=as_html(placed(facts.places, target=found.target)) if facts.places else None,
         classes=[_group(row) for row in facts.classes],
         orders=[_group(row) for row in facts.orders],
         sizes=[[size_title(row["group"]), row["photos"], *_right(row)] for row in facts.sizes],

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from ml.spec import RANKS, WEIGHT_PACKAGES, Rule
+from pipeline.comparison.place_tables import gain_sentence, group_sentence, local_sentence
 from pipeline.comparison.wording import between, counted, day, duration, listed, percent, plain_percent
 from pipeline.dataset.attribution import licence_statement
 from pipeline.pages.web_addresses import doi_address
@@ -32,6 +33,15 @@ MISUSES: Final = (
     "As the only evidence of a new record, a protected species or a pest: have an expert confirm it.",
     "For photographs unlike those that it was judged on: other regions, microscopes, camera traps.",
     "To count organisms: it says what is on a photograph, not how many, and not what is common.",
+)
+PLACE_MISUSES: Final = (
+    "As a sign of where a species lives: it knows where people looked, and nothing of where nobody did.",
+    "To find strays: what was never recorded at a place is less likely there. Watch-list alarms read the photo alone.",
+    "As new evidence of a range: an answer that leans on the records of a region must not be counted as one of them.",
+)
+PLACE_DATA: Final = (
+    "The model's file place_prior.safetensors holds places and days of training records, rounded to some 300 m. They "
+    "are public on GBIF; of obscured ones it has the public, obscured place only."
 )
 LIMITS: Final = (
     "The numbers hold for photographs like those of the dataset: what people chose to photograph and could identify.",
@@ -112,6 +122,19 @@ def together(facts: CardFacts) -> str:
         "Several photographs of one organism are answered as one, by thresholds of their own, which were learnt from "
         "sets of photographs."
     )
+
+
+def place_gain(facts: CardFacts) -> str:
+    """What a place, and a date, add."""
+    return (
+        "Told where a photograph was taken, and when, it weighs its species by the training records around that place "
+        f"at that time of the year. {gain_sentence(facts.places)}"
+    )
+
+
+def place_reach(facts: CardFacts) -> str:
+    """How local the gain is, and in which groups it is great or small."""
+    return f"{local_sentence(facts.places)} {group_sentence(facts.places)}".strip()
 
 
 def data(facts: CardFacts) -> str:

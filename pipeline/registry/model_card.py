@@ -7,6 +7,8 @@ models shows the beginning. The same with pictures and all species is `pipeline.
 from collections.abc import Iterable, Sequence
 
 from ml.spec import size_title
+from pipeline.comparison.comparison_text import markdown
+from pipeline.comparison.place_tables import placed
 from pipeline.comparison.wording import between, percent
 from pipeline.registry import card_words as words
 from pipeline.registry.card_facts import CardFacts, Row
@@ -21,6 +23,8 @@ def model_card(facts: CardFacts) -> str:
     if not points.startswith("|"):
         # What its first paragraph says stands above it here.
         points = points.partition("\n\n")[2]
+    # Place and season have a section of their own.
+    points = points.partition("## Place and season")[0].strip()
     most = "" if len(facts.classes) <= CLASSES else f" The {CLASSES} with the most photographs:"
     classes = ("class", "species", "photographs", "species right (95 % interval)")
     sizes = ("training photographs", "photographs", "right (95 % interval)")
@@ -37,6 +41,7 @@ def model_card(facts: CardFacts) -> str:
         points,
         words.novelty(facts),
         words.together(facts),
+        *_places(facts),
         "## How often the species is right",
         words.accuracy(facts),
         table(("rank", "right"), words.by_rank(facts)),
@@ -65,6 +70,21 @@ def model_card(facts: CardFacts) -> str:
         bullets(f"{what}: {text}" for what, text in words.citations(facts)),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _places(facts: CardFacts) -> list[str]:
+    """The section on place and season; empty where the network knows no places."""
+    if not facts.places:
+        return []
+    return [
+        "## Place and season",
+        words.place_gain(facts),
+        markdown(placed(facts.places, target=facts.calibration.target)),
+        words.place_reach(facts),
+        "What the place must not be used for:",
+        bullets(words.PLACE_MISUSES),
+        words.PLACE_DATA,
+    ]
 
 
 def bullets(lines: Iterable[str]) -> str:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from pipeline.comparison.comparison_page import as_html
+from pipeline.comparison.place_tables import placed
 from pipeline.comparison.wording import counted, day, percent, plain_percent
 from pipeline.config.settings import Settings
 from pipeline.dataset.attribution import licence_statement
@@ -99,6 +101,7 @@ def build_report(
         details=details(paths),
         sample=source.mode == "replica",
         **answer_tables(facts.calibration),
+        placed=as_html(placed(facts.places, target=facts.calibration.target)) if facts.places else None,
         taxa=taxa,
         plain=PLAIN,
         shown=taxa.shown(PLAIN),

@@ -12,8 +12,10 @@ from mlflow.tracking import MlflowClient
 from ml.errors import DataError
 from ml.places.composition import compose
 from ml.places.prior import PlacePrior
-from ml.spec import RESULT_FILE, CalibrateResult, CalibrateSpec
+from ml.spec import PLACE_GROUPS, PLACE_LEFT_OUT, RESULT_FILE, CalibrateResult, CalibrateSpec
 from ml.specificity import candidates, select
+from ml.specificity.place_accuracy import TRAINED
+from ml.specificity.place_accuracy_files import read_accuracy
 from ml.specificity.place_files import read_places
 from ml.specificity.stage import finished, run
 from ml.specificity.thresholds import TABULATED_TARGETS, ThresholdTable
@@ -53,7 +55,7 @@ def test_photographs_alone_are_calibrated_to_the_last_bit_as_without_places(
     report = without.report.read_text("utf-8")
     assert result.report.read_text("utf-8").startswith(report)
     assert "Place and season" not in report
-    new = {"place_prior", "place_cases", "compared_cases", "mlflow_run_id"}
+    new = {"place_prior", "place_cases", "compared_cases", "place_accuracy", "mlflow_run_id"}
     same = {name for name in CalibrateResult.model_fields if not isinstance(getattr(without, name), Path | dict)} - new
     assert without.model_dump_json(include=same) == result.model_dump_json(include=same)
 
@@ -110,8 +112,31 @@ def test_the_report_and_mlflow_tell_of_the_three_cases(spec: CalibrateSpec, resu
     assert metrics["place/depth_alone"] == pytest.approx(place.alone.depth)
     assert metrics["place_and_date/top1"] == pytest.approx(result.place_cases[1].top1)
     assert {item.path for item in client.list_artifacts(result.mlflow_run_id)} >= {
-        "place_prior.safetensors", "thresholds_place.parquet", "by_target_place_and_date.csv"
+        "place_prior.safetensors", "thresholds_place.parquet", "by_target_place_and_date.csv",
+        "place_accuracy.parquet", "place_accuracy.csv",
     }  # fmt: skip
+
+
+def test_what_places_are_worth_is_a_table_in_mlflow_with_pictures_and_metrics(
+    spec: CalibrateSpec, result: CalibrateResult
+) -> None:
+    assert result.place_accuracy == spec.output / "place_accuracy.parquet"
+    table = read_accuracy(result.place_accuracy)
+    whole = {one.case: one for one in table if one.grouping == "all"}
+    for one in result.compared_cases:
+        own = whole[one.case]
+        assert (own.photos, own.top1, own.accuracy, own.depth) == (one.photos, one.top1, one.accuracy, one.depth)
+    far = next(one for one in table if (one.left_out_km, one.case) == (50, "place_and_date"))
+    assert {one.group for one in table if one.grouping == "region"} == {"NZ"}
+    assert {one.group for one in table if one.grouping == "observer"} == {TRAINED}
+    assert spec.tracking is not None
+    client = MlflowClient(tracking_uri=spec.tracking.uri)
+    metrics = client.get_run(result.mlflow_run_id).data.metrics
+    assert metrics["place/gain"] == whole["place"].gain
+    assert metrics["place_and_date/gain_50_km_left_out"] == far.gain
+    drawn = {Path(item.path).name for item in client.list_artifacts(result.mlflow_run_id, "figures")}
+    assert {result.figures[title].name for title in (PLACE_LEFT_OUT, PLACE_GROUPS)} <= drawn
+    assert "| records left out within | gain with its place |" in result.report.read_text("utf-8")
 
 
 def test_a_dataset_without_a_usable_place_is_calibrated_alone_and_says_so(spec: CalibrateSpec, tmp_path: Path) -> None:

@@ -1,8 +1,11 @@
 """Four networks side by side: Table 1, the paper's numbers, differences on the same photographs, files and MLflow."""
 
+import dataclasses
 import functools
+import shutil
 from collections.abc import Callable, Iterator
 from io import BytesIO
+from pathlib import Path
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -12,13 +15,15 @@ from playwright.sync_api import Browser
 
 from ml.spec import NetworkName
 from pipeline.comparison.networks import NETWORKS, best_network
+from pipeline.comparison.place_tables import local_sentence
 from pipeline.comparison.report import Comparison, build_comparison
 from pipeline.config.settings import Settings, SpecificitySettings, TrainingSettings
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.errors import TableError
-from pipeline.launching.specs import trained
+from pipeline.launching.specs import calibrated, trained
 from pipeline.tracking.runs import client, comparison_run, dataset_run
 from tests.pipeline.pages.browser import chromium, opened
+from tests.pipeline.place_results import accuracy_rows, give_places
 from tests.pipeline.report_pages import cells, stumbling_blocks
 from tests.pipeline.trained import PHOTOS, dataset, train, train_all
 
@@ -116,6 +121,32 @@ def test_pictures_are_pictures(compared: Compared) -> None:
         with Image.open(BytesIO(path.read_bytes())) as picture:
             assert picture.format == "PNG"
             assert picture.width > 800
+
+
+def test_networks_that_know_places_are_told_with_what_these_add(compared: Compared, tmp_path: Path) -> None:
+    settings, manifest, before = compared(1)
+    for file in (before.page, before.html):
+        assert "Place and season" not in file.read_text("utf-8")
+    shutil.copytree(settings.data_root, tmp_path / "copy")
+    settings = Settings(
+        name="test", data_root=tmp_path / "copy", training=settings.training, specificity=settings.specificity
+    )
+    found = calibrated(settings, manifest, network="multi_view")
+    give_places(found, found.report.parent)
+    after = build_comparison(settings, manifest)
+    told = local_sentence([dataclasses.asdict(one) for one in accuracy_rows()])
+    text = after.page.read_text("utf-8").partition("## Place and season")[2].partition("![")[0]
+    for line in (
+        "| two views | the photograph alone | 50.0 % (47.0 to 53.0) |  | 90.5 % (89.0 to 92.0) | 6.25 |",
+        "| two views | with its place and date | 57.0 % (54.0 to 60.0) | +7.0 (+5.0 to +9.0) | 90.5 % (89.0 to 92.0) |",
+        f"*two views*: {told}",
+    ):
+        assert line in text
+    assert "one view (baseline)" not in text
+    page = after.html.read_text("utf-8").partition('<section aria-labelledby="places">')[2].partition("</section>")[0]
+    assert page.count("data:image/png") == 1
+    assert told in page
+    assert "57.0\N{NO-BREAK SPACE}%<br>" in page
 
 
 def test_other_photographs_cannot_be_compared(make_settings: Callable[..., Settings]) -> None:

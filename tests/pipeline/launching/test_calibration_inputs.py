@@ -5,7 +5,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ml.spec import PLACE_GROUPS, PLACE_LEFT_OUT
 from ml.specificity.stage import run
+from pipeline.comparison.place_tables import cases, left_out, place_rows
 from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.defs.stages import calibration_version, case_metadata
@@ -66,6 +68,14 @@ def test_places_that_changed_are_calibrated_anew_in_the_same_folder(
     assert case_metadata(before) == {}
     shown = case_metadata(found)["place and season"]
     assert isinstance(shown, dg.TableMetadataValue)
+    accuracy = place_rows(found)
+    near, far = cases(accuracy)[-1], left_out(accuracy)
+    assert far is not None
+    assert (near["case"], far["case"], far["left_out_km"]) == ("place_and_date", "place_and_date", 50)
+    for name, gained in {"gain by place and season": near, "gain, records within 50 km left out": far}.items():
+        spread = f"{100 * gained['gain_low']:+.1f} to {100 * gained['gain_high']:+.1f}"
+        assert case_metadata(found)[name] == f"{100 * gained['gain']:+.1f} points ({spread})"
+    assert {PLACE_LEFT_OUT, PLACE_GROUPS} < set(found.figures)
     rows = [record.data for record in shown.records]
     assert [row["answered by"] for row in rows] == [
         "the photograph alone", "with its place", "with its place and date"
@@ -73,9 +83,9 @@ def test_places_that_changed_are_calibrated_anew_in_the_same_folder(
     for row, one in zip(rows, found.compared_cases, strict=True):
         assert (row["mean depth"], row["photographs"]) == (f"{one.depth:.2f}", str(one.photos))
     # What does not decide changes nothing, and one place does.
-    observers = pa.array(["somebody"] * table.num_rows)
+    problems = pa.array(["somewhere else"] * table.num_rows)
     pq.write_table(
-        table.set_column(table.column_names.index("observer"), "observer", observers), settings.paths.table("places")
+        table.set_column(table.column_names.index("problem"), "problem", problems), settings.paths.table("places")
     )
     assert is_calibrated(calibration_spec(settings, manifest, record, tags={}))
     latitudes = pa.array([-40.0, *table["latitude"].to_pylist()[1:]])

@@ -3,6 +3,7 @@
 import dataclasses
 import re
 from collections.abc import Callable, Iterator
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from huggingface_hub import ModelCard
 from playwright.sync_api import Browser
 
 from ml.spec import NetworkName, card_body
+from pipeline.comparison.place_tables import place_rows
 from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.registry import card_words
@@ -20,6 +22,7 @@ from pipeline.registry.card_header import base_model, with_header
 from pipeline.registry.card_page import card_page
 from pipeline.registry.model_card import model_card
 from tests.pipeline.pages.browser import chromium, opened
+from tests.pipeline.place_results import give_places
 from tests.pipeline.report_pages import cells, stumbling_blocks
 from tests.pipeline.trained import LICENCES, PHOTOS, SIZES, adopted, dataset, train, truth
 
@@ -113,6 +116,30 @@ def test_the_card_tells_the_rule_the_hardware_and_the_time(facts: CardFacts) -> 
 def test_what_was_calibrated_is_told_in_words(facts: CardFacts, changes: dict[str, Any], said: str) -> None:
     other = dataclasses.replace(facts, calibration=facts.calibration.model_copy(update=changes))
     assert said in model_card(other)
+
+
+def test_what_a_place_adds_is_told_where_the_network_knows_places(facts: CardFacts, tmp_path: Path) -> None:
+    for text in (model_card(facts), card_page(facts)):
+        assert "Place and season" not in text
+        assert "place_prior" not in text
+    own = facts.calibration.report.read_text("utf-8")
+    (tmp_path / "report.md").write_text(f"{own}\n## Place and season\n\nthe report's own words\n", encoding="utf-8")
+    found = give_places(facts.calibration, tmp_path).model_copy(update={"report": tmp_path / "report.md"})
+    placed = dataclasses.replace(facts, calibration=found, places=place_rows(found))
+    card, html = model_card(placed), card_page(placed)
+    section = card.partition("\n## Place and season\n")[2].partition("\n## ")[0]
+    assert "the report's own words" not in card
+    assert card.count("Place and season") == 1
+    assert card_words.novelty(placed) in card.partition("\n## Place and season\n")[0]
+    page = html.partition('<section aria-labelledby="places">')[2].partition("</section>")[0]
+    assert page.count("data:image/png") == 2
+    assert "+5.0 to +9.0</span>" in page
+    page = unescape(page).replace("\N{NO-BREAK SPACE}", " ")
+    for sentence in (
+        card_words.place_gain(placed), card_words.place_reach(placed), *card_words.PLACE_MISUSES, card_words.PLACE_DATA
+    ):  # fmt: skip
+        assert sentence in section
+        assert sentence in page
 
 
 @pytest.mark.parametrize(

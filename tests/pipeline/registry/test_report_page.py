@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.comparison.place_tables import local_sentence
 from pipeline.config.settings import Settings
 from pipeline.dataset.manifest import DatasetManifest
 from pipeline.errors import ChildError
@@ -17,6 +18,7 @@ from pipeline.registry.report_page import Report
 from pipeline.registry.report_photographs import suspects_of, worst_confusions
 from pipeline.registry.report_taxa import TaxonTable, taxon_table
 from tests.pipeline import trained
+from tests.pipeline.place_results import accuracy_rows
 from tests.pipeline.registry.reported import NETWORK, VERSION, examined, photographed, reported
 
 
@@ -122,6 +124,19 @@ def test_the_table_for_statistics_has_every_taxon(whole: Report, taxa: TaxonTabl
         lines = list(csv.DictReader(stream))
     assert [line["name"] for line in lines] == [row["name"] for row in taxa.rows]
     assert [int(line["recognised"]) for line in lines] == [row["recognised"] for row in taxa.rows]
+
+
+def test_what_a_place_adds_is_told_where_the_network_knows_places(
+    world: tuple[Settings, DatasetManifest], whole: Report, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "Place and season" not in words(whole)
+    rows = [dataclasses.asdict(one) for one in accuracy_rows()]
+    with monkeypatch.context() as patched:
+        patched.setattr("pipeline.registry.card_facts.place_rows", lambda _: rows)
+        told = words(reported(*world)).partition("Place and season")[2]
+    assert local_sentence(rows) in told
+    assert "with its place and date" in told
+    reported(*world)
 
 
 def test_a_refused_version_says_what_users_have_instead(world: tuple[Settings, DatasetManifest], whole: Report) -> None:
