@@ -17,10 +17,12 @@ def exam_spec(
     """The specification of `python -m ml exam`: which versions answer which photographs.
 
     Raises:
-        FileNotFoundError: there is no exam yet, or no table of places.
+        FileNotFoundError: there is no exam yet.
     """
     paths = settings.paths
-    tables = [sha256_of(paths.table(name)) for name in ("exam", "places")]
+    # Data from before places were kept have no such table: versions are told nothing then.
+    places = paths.table("places") if paths.table("places").exists() else None
+    tables = [sha256_of(table) for table in (paths.table("exam"), places) if table is not None]
     versions = [version.model_dump() for version in (challenger, champion, *rivals) if version is not None]
     return ExamSpec(
         output=paths.exam_answers / "last",
@@ -29,7 +31,7 @@ def exam_spec(
         taxonomy=paths.table("taxonomy"),
         renames=paths.exam_renames,
         splits=paths.exam_splits,
-        places=paths.table("places"),
+        places=places,
         photographs=paths.data_root,
         answers=paths.exam_answers / "answers",
         registry=settings.tracking_uri,
