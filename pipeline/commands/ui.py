@@ -137,12 +137,19 @@ def _watch(instance: dg.DagsterInstance, servers: Servers) -> NoReturn:
 
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Let signals wait until the block ends: an import may lose their exception, a database prints it as a trace."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    """Let signals wait until the block ends: an import may lose their exception, a database prints it as a trace.
+
+    A mask would not do: where another thread receives the signal, Python still runs its handler in this one.
+    """
+    came: list[int] = []
+    before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in SIGNALS}
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 def _check_ports(ports: Mapping[str, int]) -> None:

@@ -142,6 +142,8 @@ def _written(
         "occurrence_key": names[known],
         "class_id": labels[known],
         "side": np.where(train[known], "train", "validation"),
+        "country": ["NZ"] * int(known.sum()),
+        "observer": pa.nulls(int(known.sum()), pa.string()),
         **numbers,
     }
     pq.write_table(pa.table(places), folder / "places.parquet")

@@ -362,3 +362,18 @@ def test_a_signal_ends_the_command_and_all_that_it_started_without_a_trace(
     assert started.returncode == status
     assert len(found) == 4
     assert ended(found)
+
+
+def test_a_signal_waits_until_what_must_not_be_disturbed_ends() -> None:
+    came: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: came.append(number))
+    try:
+        with ui._undisturbed():
+            # Another thread may be the one that receives it.
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.05)
+            assert came == []
+        assert came == [signal.SIGTERM]
+        assert signal.getsignal(signal.SIGTERM) is not before
+    finally:
+        signal.signal(signal.SIGTERM, before)
