@@ -10,7 +10,6 @@ import io
 import os
 import shutil
 from importlib.metadata import version
-from modulefinder import ModuleFinder
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -23,6 +22,7 @@ from ml.images import heic
 from ml.images.photograph import upright_pixels
 from ml.networks.network import load
 from ml.serving.answering import Answering
+from ml.serving.carried_code import MODEL, copy_needed
 from ml.serving.versions import Version, files_of
 from ml.spec import (
     MODEL_DESCRIPTION,
@@ -51,8 +51,6 @@ HASH_TAG: Final = "naturewatch.spec_hash"
 """Tag of the model version: a specification is registered once."""
 MOST_CHARACTERS: Final = 5_000
 """Of a version's description, in MLflow's tables."""
-MODEL: Final = Path(__file__).resolve().with_name("model.py")
-"""What MLflow runs when it loads a version."""
 DISTRIBUTIONS: Final = (
     "mlflow", "numpy", "pillow", "pyarrow", "pydantic", "safetensors", "scipy", "simplejpeg", "timm", "torch",
     "torchvision",
@@ -226,28 +224,6 @@ def signature() -> ModelSignature:
             ]
         ),
     )
-
-
-def copy_needed(folder: Path) -> Path:
-    """Copy the modules of `ml` that `ml.serving.model` imports, directly or not; a version carries no others.
-
-    Args:
-        folder: Where the package is copied to.
-
-    Returns:
-        `folder / "ml"`, which MLflow stores with the model, and puts first on the path of a process that loads it.
-    """
-    root = MODEL.parents[2]
-    # Of what the model imports, only this package is found on this path.
-    finder = ModuleFinder(path=[str(root)])
-    finder.run_script(str(MODEL))
-    files: dict[str, str] = {name: vars(module)["__file__"] for name, module in finder.modules.items()}
-    for name, file in files.items():
-        if name.partition(".")[0] == "ml":
-            copy = folder / Path(file).relative_to(root)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, copy)
-    return folder / "ml"
 
 
 def input_example(photograph: Path, *, side: int = 256) -> str:
