@@ -240,7 +240,9 @@ def test_a_version_that_this_code_cannot_read_is_named_with_what_to_do(
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
     client = mlflow.MlflowClient()
-    with mlflow.start_run(experiment_id=client.create_experiment("other")):
+    # A server that another test ran in this process may have left its own default for artifacts.
+    experiment = client.create_experiment("other", artifact_location=(tmp_path / "artifacts").as_uri())
+    with mlflow.start_run(experiment_id=experiment):
         info = mlflow.pyfunc.log_model(name="other", python_model=str(code), pip_requirements=["mlflow"])
     client.create_registered_model("tiny")
     client.create_model_version("tiny", info.model_uri)
