@@ -1,6 +1,6 @@
 """What a person may choose of trainings and thresholds: in the configuration, and again in what children are asked."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
@@ -20,8 +20,15 @@ Reward = Literal["depth", "information"]
 Rule = Literal["threshold", "reward", "distance"]
 """What is answered: the paper's threshold, the reward of Deng et al. (2012), or the expected distance in the tree."""
 
-Case = Literal["neither", "place", "place_and_date"]
+PlacedCase = Literal["place", "place_and_date"]
+Case = Literal["neither"] | PlacedCase
 """What is known of a photograph beside its pixels. A date without a place tells nothing: seasons differ by place."""
+CASE_TITLES: Final[dict[Case, str]] = {
+    "neither": "the photograph alone",
+    "place": "with its place",
+    "place_and_date": "with its place and date",
+}
+"""The cases for people."""
 
 
 def _share(value: float) -> float:

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 from pydantic import Field
 
 # The pipeline knows the names of options and of documents from here.
+from ml.choices import CASE_TITLES as CASE_TITLES  # noqa: PLC0414
 from ml.choices import Case as Case  # noqa: PLC0414
 from ml.choices import Line as Line  # noqa: PLC0414
 from ml.choices import Method as Method  # noqa: PLC0414

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.choices import Case as Case  # noqa: PLC0414 (used by everybody who asks about sites)
+from ml.choices import PlacedCase
 from ml.taxonomy import Floats
 
 CASES: Final[tuple[Case, ...]] = ("neither", "place", "place_and_date")
@@ -70,6 +71,10 @@ class Sites(NamedTuple):
     def rows(self, chosen: npt.NDArray[np.intp] | npt.NDArray[np.bool_] | slice) -> "Sites":
         """Some of the sites."""
         return Sites(*(column[chosen] for column in self))
+
+    def told(self, case: PlacedCase) -> "Sites":
+        """What is told of them in a case: places with days, or places alone."""
+        return self if case == "place_and_date" else self.without_days()
 
     def without_days(self) -> "Sites":
         """The same places, at any time of the year."""

@@ -12,10 +12,9 @@ import pyarrow.parquet as pq
 
 from ml.errors import DataError
 from ml.files import replacing
-from ml.spec import CalibrateSpec
+from ml.spec import CASE_TITLES, CalibrateSpec
 from ml.specificity.calibration_report import markdown_table
 from ml.specificity.place_accuracy import TRAINED, UNKNOWN, UNTRAINED, Origins, PlaceAccuracy
-from ml.specificity.place_files import TITLES
 
 ACCURACY_FILE: Final = "place_accuracy.parquet"
 _COLUMNS: Final[tuple[tuple[str, pa.DataType, str], ...]] = (
@@ -88,7 +87,7 @@ def accuracy_section(table: Sequence[PlaceAccuracy]) -> str:
         ["none" if not km else f"{km:g} km", *(_gain(one) for one in rows if one.left_out_km == km)]
         for km in dict.fromkeys(one.left_out_km for one in rows)
     ]
-    heads = ["records left out within", *(f"gain {TITLES[case]}:" for case in cases)]
+    heads = ["records left out within", *(f"gain {CASE_TITLES[case]}:" for case in cases)]
     return (
         f"{markdown_table(heads, lines)}\n"
         f"*Gain*: how many more of {rows[0].photos:,} photographs have the right best species than by the photograph "

@@ -10,11 +10,12 @@ the observations of the calibration half that fits the temperature, and the othe
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from ml.choices import Case, PlacedCase
 from ml.places.choice import MOST_ROWS, choose
 from ml.places.composition import compose
 from ml.places.prior import PlacePrior, PriorSettings, Records
@@ -30,7 +31,6 @@ from ml.taxonomy import Floats, Taxonomy
 LEAST = 20
 """Observations with a place that must be there to choose, and to judge: one miss more or less then changes 5 %."""
 
-PlacedCase = Literal["place", "place_and_date"]
 Mask = npt.NDArray[np.bool_]
 NAMES: dict[PlacedCase, str] = {"place": "a place", "place_and_date": "a place and a date"}
 """What photographs of a case have, for people."""
@@ -102,7 +102,7 @@ def calibrate_places(
     # Where nothing is promised, the whole calibration half chooses all there is to choose.
     fits, _ = divide(data, options.model_copy(update={"temperature": True}))
     prior = learn_prior(data, places, taxonomy, fits=fits & places.sites.placed, seed=options.seed)
-    known = knows(prior, places.sites)
+    known = prior.knows(places.sites)
     cases: list[CaseOutcome] = []
     left_out = []
     members: tuple[tuple[PlacedCase, Mask], ...] = (("place", known), ("place_and_date", known & places.sites.dated))
@@ -113,7 +113,7 @@ def calibrate_places(
         if few is not None:
             left_out.append(few)
             break
-        sites = places.sites if case == "place_and_date" else places.sites.without_days()
+        sites = places.sites.told(case)
         found = _calibrate_case(data, sites, alone, taxonomy, options, prior=prior, case=case, inside=inside, fits=fits)
         cases.append(found)
     return PlaceOutcome(
@@ -132,12 +132,6 @@ def learn_prior(data: Labelled, places: Places, taxonomy: Taxonomy, *, fits: Mas
         rows = np.sort(np.random.default_rng(seed).choice(rows, MOST_ROWS, replace=False))
     chosen = choose(prior, places.sites.rows(rows), np.asarray(data.probabilities[rows]), data.labels[rows], seed=seed)
     return prior.with_settings(chosen)
-
-
-def knows(prior: PlacePrior, sites: Sites) -> Mask:
-    """Whether occurrences are near enough to each site to say anything. Shape N."""
-    nearest = prior.settings.model_copy(update={"neighbours": 1})
-    return prior.with_settings(nearest).look(sites).known
 
 
 def compare(
@@ -230,9 +224,7 @@ def _calibrate_joint(
     return calibrate_joint(own, taxonomy, options, temperature=temperature, compose=composed)
 
 
-def _compared(
-    case: Literal["neither"] | PlacedCase, outcome: Outcome, rows: Mask, taxonomy: Taxonomy, *, target: float
-) -> ComparedCase:
+def _compared(case: Case, outcome: Outcome, rows: Mask, taxonomy: Taxonomy, *, target: float) -> ComparedCase:
     half = outcome.evaluation.rows(rows)
     point = judge_table(outcome.table, half, taxonomy, target=target)
     return ComparedCase(

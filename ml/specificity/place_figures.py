@@ -10,8 +10,7 @@ from matplotlib.figure import Figure
 
 from ml.evaluation.drawing import figure_of, legend_outside, save_figure, tidy
 from ml.palette import INK, MARKERS, MUTED, POINTS, SERIES, WIDTH
-from ml.places.sites import Case
-from ml.spec import PLACE_GROUPS, PLACE_LEFT_OUT
+from ml.spec import CASE_TITLES, PLACE_GROUPS, PLACE_LEFT_OUT
 from ml.specificity.place_accuracy import Grouping, PlaceAccuracy
 
 LEAST_SHOWN: Final = 30
@@ -20,10 +19,7 @@ MOST_SHOWN: Final = 12
 """Groups of one kind that are drawn, those with the most photographs."""
 LONGEST: Final = 22
 """Characters of a group's name that there is room for."""
-_SERIES: Final[tuple[tuple[Case, str], ...]] = (
-    ("place", "with its place"),
-    ("place_and_date", "with its place and date"),
-)
+_SERIES: Final = tuple((case, title) for case, title in CASE_TITLES.items() if case != "neither")
 _KINDS: Final[tuple[tuple[Grouping, str], ...]] = (
     ("class", "Taxonomic class"),
     ("region", "Country"),

@@ -13,7 +13,7 @@ from ml.errors import DataError
 from ml.places.choice import LEAST_ROWS
 from ml.places.prior import PRIOR_FILE, PlacePrior, Records
 from ml.places.sites import YEAR, Sites
-from ml.spec import CalibrateSpec, ComparedCase, PlaceCase
+from ml.spec import CASE_TITLES, CalibrateSpec, ComparedCase, PlaceCase
 from ml.specificity.calibration_report import (
     interval,
     joint_table,
@@ -26,12 +26,6 @@ from ml.specificity.place_calibration import CaseOutcome, PlaceOutcome, Places
 from ml.taxonomy import Floats, Taxonomy
 
 COLUMNS: Final = ("occurrence_key", "class_id", "side", "latitude", "longitude", "uncertainty_m", "day")
-TITLES: Final = {
-    "neither": "the photograph alone",
-    "place": "with its place",
-    "place_and_date": "with its place and date",
-}
-"""What is known of a photograph in each case, for people."""
 
 
 def read_places(spec: CalibrateSpec, *, classes: int) -> Places:
@@ -106,7 +100,8 @@ def places_section(found: PlaceOutcome, *, target: float) -> str:
     parts = ["## Place and season\n"]
     if found.prior is not None:
         parts += [cases_table(found.compared), _note(found, found.prior, target=target)]
-        parts += [joint_table(one.joint, target=target, known=TITLES[one.case]) for one in found.cases if one.joint]
+        joints = [(one.joint, CASE_TITLES[one.case]) for one in found.cases if one.joint]
+        parts += [joint_table(joint, target=target, known=known) for joint, known in joints]
     parts += [f"{reason}\n" for reason in found.left_out]
     return "\n".join(parts)
 
@@ -115,7 +110,7 @@ def cases_table(compared: tuple[ComparedCase, ...]) -> str:
     """A row per case: what its answers at the target are worth on the same photographs."""
     rows = [
         [
-            TITLES[one.case],
+            CASE_TITLES[one.case],
             interval(one.accuracy, one.accuracy_low, one.accuracy_high),
             f"{one.depth:.2f}",
             percent(one.abstention),
@@ -129,7 +124,7 @@ def cases_table(compared: tuple[ComparedCase, ...]) -> str:
 def _note(found: PlaceOutcome, prior: PlacePrior, *, target: float) -> str:
     """What the table shows, and what the prior is made of."""
     settings, occurrences = prior.settings, int(prior.records.counts.sum())
-    names = " and ".join(f"{one.outcome.judged.threshold:.4f} ({TITLES[one.case]})" for one in found.cases)
+    names = " and ".join(f"{one.outcome.judged.threshold:.4f} ({CASE_TITLES[one.case]})" for one in found.cases)
     return (
         f"All rows are about the same {found.compared[0].photos:,} photographs of the judging side, answered at "
         f"{plain_percent(target)}. Each case has a temperature and thresholds of its own, here {names}. "

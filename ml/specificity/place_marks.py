@@ -86,8 +86,8 @@ def case_marks(of: Calibrated, rows: Rows, *, beyond_km: float = 0.0, pixels: Ma
     if of.found.prior is None:
         return marks
     for one in of.found.cases:
-        sites = of.places.sites if one.case == "place_and_date" else of.places.sites.without_days()
-        composed = Calibrated(**vars(of) | {"places": of.places._replace(sites=sites)})
+        told = of.places._replace(sites=of.places.sites.told(one.case))
+        composed = Calibrated(**vars(of) | {"places": told})
         marks[one.case] = _placed(
             composed, rows, prior=of.found.prior, outcome=one.outcome, beyond_km=beyond_km, neither=neither
         )

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from ml.choices import Reward, Rule, ThresholdOptions
+from ml.choices import Case, PlacedCase, Reward, Rule, ThresholdOptions
 from ml.documents import Document, Result
 from ml.stages.stage_documents import NetworkName, StageSpec
 
@@ -112,7 +112,7 @@ class AnswerExample(Document):
 class PlaceCase(Document):
     """Thresholds for photographs of which the place is known, or place and date: chosen after composing the prior."""
 
-    case: Literal["place", "place_and_date"]
+    case: PlacedCase
     temperature: float
     """Applied to the composed distributions."""
     threshold: float
@@ -144,7 +144,7 @@ class PlaceCase(Document):
 class ComparedCase(Document):
     """What the answers of one case are worth on photographs that are in every case."""
 
-    case: Literal["neither", "place", "place_and_date"]
+    case: Case
     photos: int
     """The same for all cases."""
     accuracy: float

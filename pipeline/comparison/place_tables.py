@@ -5,17 +5,13 @@ from typing import Any, Final
 
 import pyarrow.parquet as pq
 
-from ml.spec import CalibrateResult, NetworkName
+from ml.spec import CASE_TITLES, CalibrateResult, NetworkName
 from pipeline.comparison.comparison_tables import Cell, Shown
 from pipeline.comparison.networks import NETWORKS
 from pipeline.comparison.wording import between, percent, plain_percent, points, points_between
 
 Row = dict[str, Any]
 
-KNOWN: Final = {
-    "neither": "the photograph alone", "place": "with its place", "place_and_date": "with its place and date"
-}  # fmt: skip
-"""What is known of a photograph in each case, for people."""
 FAR: Final = 50.0
 """Kilometres within which records are left out to see how local the gain is."""
 FEW: Final = 30
@@ -66,7 +62,7 @@ def gain_sentence(rows: Sequence[Row]) -> str:
     """What a place adds, and a date."""
     alone, *known = cases(rows)
     told = [
-        f"{percent(row['top1'])} {KNOWN[row['case']]} ({points(row['gain'])} points, 95 % interval "
+        f"{percent(row['top1'])} {CASE_TITLES[row['case']]} ({points(row['gain'])} points, 95 % interval "
         f"{points_between(row['gain_low'], row['gain_high'])})"
         for row in known
     ]
@@ -115,7 +111,7 @@ def _group(row: Row) -> str:
 def _cells(rows: Sequence[Row]) -> list[list[Cell]]:
     return [
         [
-            Cell(KNOWN[row["case"]]),
+            Cell(CASE_TITLES[row["case"]]),
             Cell(percent(row["top1"]), between(row["top1_low"], row["top1_high"])),
             Cell("") if row["gain"] is None
             else Cell(points(row["gain"]), points_between(row["gain_low"], row["gain_high"])),

@@ -9,7 +9,16 @@ from typing import Any
 import dagster as dg
 import pyarrow.parquet as pq
 
-from ml.spec import SIZE_METRIC, CalibrateResult, CalibrateSpec, NetworkName, TrainResult, TrainSpec, size_title
+from ml.spec import (
+    CASE_TITLES,
+    SIZE_METRIC,
+    CalibrateResult,
+    CalibrateSpec,
+    NetworkName,
+    TrainResult,
+    TrainSpec,
+    size_title,
+)
 from pipeline.comparison.place_tables import cases, left_out, place_rows
 from pipeline.comparison.wording import between, counted, percent, plain_percent, points, points_between
 from pipeline.config.settings import Settings
@@ -213,12 +222,9 @@ def calibration_metadata(settings: Settings, results: Sequence[CalibrateResult])
 
 def case_metadata(calibration: CalibrateResult) -> dict[str, Metadata]:
     """What places and dates are worth, where the dataset has enough of them."""
-    titles = {
-        "neither": "the photograph alone", "place": "with its place", "place_and_date": "with its place and date"
-    }  # fmt: skip
     rows = [
         {
-            "answered by": titles[case.case],
+            "answered by": CASE_TITLES[case.case],
             "right": f"{percent(case.accuracy)} ({between(case.accuracy_low, case.accuracy_high)})",
             "mean depth": f"{case.depth:.2f}",
             "no answer": percent(case.abstention),

@@ -366,7 +366,11 @@ def test_a_signal_ends_the_command_and_all_that_it_started_without_a_trace(
 
 def test_a_signal_waits_until_what_must_not_be_disturbed_ends() -> None:
     came: list[int] = []
-    before = signal.signal(signal.SIGTERM, lambda number, _: came.append(number))
+
+    def handler(number: int, _: object) -> None:
+        came.append(number)
+
+    before = signal.signal(signal.SIGTERM, handler)
     try:
         with ui._undisturbed():
             # Another thread may be the one that receives it.
@@ -374,6 +378,6 @@ def test_a_signal_waits_until_what_must_not_be_disturbed_ends() -> None:
             time.sleep(0.05)
             assert came == []
         assert came == [signal.SIGTERM]
-        assert signal.getsignal(signal.SIGTERM) is not before
+        assert signal.getsignal(signal.SIGTERM) is handler
     finally:
         signal.signal(signal.SIGTERM, before)
