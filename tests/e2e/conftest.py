@@ -13,9 +13,11 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
+from playwright.sync_api import Browser
 
 from demo.lineage import number
 from ml.training.recipes import RECIPES, Probe, Segment
+from tests.pipeline.pages.browser import chromium
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TABLES = ("occurrences", "clean_occurrences", "photo_index", "species", "taxonomy", "split", "rejections")
@@ -135,3 +137,10 @@ def all_end(processes: list[psutil.Process], *, timeout: float = 120) -> bool:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the run that all tests look at keeps everything."""
     return tmp_path_factory.mktemp("finished")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One browser for all tests of a module, with a camera that shows a test picture."""
+    with chromium("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream") as found:
+        yield found

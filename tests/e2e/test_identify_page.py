@@ -18,11 +18,8 @@ from tests.e2e.conftest import Command
 from tests.e2e.identify_page import Opened, batch, opened, payload
 from tests.e2e.taught_model import TAUGHT, example_table, photograph, replace_champion, taught
 from tests.ml.page.page_server import Running, serving
-from tests.pipeline.pages.browser import chromium
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
-
-CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +39,6 @@ def server(version: RegisterSpec, tmp_path_factory: pytest.TempPathFactory) -> I
     )  # fmt: skip
     with serving(settings) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for all tests, with a camera that shows a test picture."""
-    with chromium(*CAMERA) as found:
-        yield found
 
 
 @pytest.fixture

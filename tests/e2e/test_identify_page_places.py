@@ -14,7 +14,6 @@ from tests.e2e.identify_page import Opened, opened
 from tests.e2e.taught_model import photograph, taught
 from tests.ml.page.page_server import Running, serving
 from tests.ml.placed import FAR, HOMES
-from tests.pipeline.pages.browser import chromium
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -30,13 +29,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     assert version.tracking is not None
     with serving(PageSettings(tracking_uri=version.tracking.uri, model_name=version.model_name)) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for all tests."""
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 from mlflow.tracking import MlflowClient
-from playwright.sync_api import ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import ConsoleMessage, Page, Request
 
 from ml.spec import RESULT_FILE
 from pipeline.dataset.manifest import content_hash
@@ -23,6 +23,7 @@ from pipeline.launching.interrupts import GO_ON
 from pipeline.photos.journal import AGAIN
 from tests.e2e.conftest import LONG, REPOSITORY, TABLES, Command, all_end, environment_below
 from tests.pipeline import tiny
+from tests.pipeline.pages.browser import chromium
 
 # A whole run on a machine under load; each wait has its own, shorter, limit.
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(3 * LONG)]
@@ -230,17 +231,12 @@ def ui(finished: Path) -> Iterator[Ui]:
 
 @pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
-    browser_path = shutil.which("chromium") or shutil.which("google-chrome")
-    if browser_path is None:
-        pytest.fail("no chromium on this machine; `make test` installs it from the distribution")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=browser_path,
-            args=["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-                  "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-        )  # fmt: skip
+    quiet = (
+        "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+        "--disable-component-update", "--disable-sync",
+    )  # fmt: skip
+    with chromium(*quiet) as browser:
         yield browser.new_page(viewport={"width": 1600, "height": 1100})
-        browser.close()
 
 
 @pytest.fixture
