@@ -42,6 +42,15 @@ PLACED: Final = pa.schema(
 """Answers of a version that was told where, or where and when, a photograph was taken; and what it was told."""
 
 
+def told_of(where: Where | None) -> list[Row]:
+    """What can be told of where and when a photograph was taken: the last columns of `PLACED`, for each case."""
+    if where is None:
+        return []
+    facts = {"latitude": where.latitude, "longitude": where.longitude, "uncertainty_m": where.uncertainty_m}
+    days = {"place": None} if where.day is None else {"place": None, "place_and_date": where.day}
+    return [{"case": case, **facts, "day": day} for case, day in days.items()]
+
+
 class Reply(NamedTuple):
     """What a version answers about one photograph."""
 
@@ -85,16 +94,7 @@ class Contestant:
         Args:
             photograph: A row of the exam, with its `where` (`ml.places.sites.Where`) or None.
         """
-        where: Where | None = photograph["where"]
-        if where is None:
-            return []
-        days = {"place": None, "place_and_date": where.day}
-        facts = {"latitude": where.latitude, "longitude": where.longitude, "uncertainty_m": where.uncertainty_m}
-        return [
-            {"case": case, **facts, "day": days[case]}
-            for case in self.answering.cases
-            if case == "place" or (case == "place_and_date" and where.day is not None)
-        ]
+        return [facts for facts in told_of(photograph["where"]) if facts["case"] in self.answering.cases]
 
     def answers(self, photographs: Sequence[Row], *, folder: Path) -> Iterator[list[Reply | None]]:
         """Answers batch by batch, in order; None for a photograph that cannot be decoded."""

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from ml.child.pipes import Reporter
 from ml.errors import DataError
 from ml.files import replacing
-from ml.serving.contestant import PLACED, SCHEMA, Contestant, Row
+from ml.serving.contestant import PLACED, SCHEMA, Contestant, Row, told_of
 from ml.serving.exam_marks import MARKED, MARKED_PLACED, Marker
 from ml.serving.exam_places import where_of
 from ml.serving.versions import ModelError
@@ -80,6 +80,11 @@ class Exam:
             if _asked_about(row) not in answered
             or any((*_asked_about(row), *(told[name] for name in TOLD)) not in placed for told in contestant.told(row))
         ]
+
+    def still_told(self, placed: Sequence[Row]) -> list[Row]:
+        """Answers of versions that were told what is known of place and date now; a record may have been corrected."""
+        now = {(*_asked_about(row), *facts.values()) for row in self.photographs for facts in told_of(row["where"])}
+        return [row for row in placed if (*_asked_about(row), *(row[name] for name in TOLD)) in now]
 
     def marker(self, version: ExaminedVersion) -> Marker:
         """Marks what a version answered."""
@@ -209,7 +214,8 @@ def _write_marked(exam: Exam, version: ExaminedVersion, kept: Kept) -> tuple[Pat
         return None, None
     marker, facts = exam.marker(version), {"version": version.number, "target": repr(kept.target)}
     written: list[Path | None] = []
-    for name, rows, schema in ((ANSWERS, kept.rows, MARKED), (ANSWERS_PLACED, kept.placed, MARKED_PLACED)):
+    placed = exam.still_told(kept.placed)
+    for name, rows, schema in ((ANSWERS, kept.rows, MARKED), (ANSWERS_PLACED, placed, MARKED_PLACED)):
         marked, path = exam.marked(marker, rows), exam.folder(version) / name
         if marked:
             with replacing(path) as partial:

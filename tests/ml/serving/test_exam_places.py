@@ -105,6 +105,18 @@ def test_a_place_that_was_corrected_is_asked_about_again_and_the_old_name_is_kep
     assert (first["species_key"], first["named_key"]) == (KAKA, KEA)
 
 
+def test_an_answer_about_a_place_that_does_not_count_any_more_is_not_judged(spec: ExamSpec, tmp_path: Path) -> None:
+    run(spec, reporter=QUIET)
+    write_places(tmp_path, {0: (*HOMES[0][:2], None), 2: (*FAR, 100)})
+    found = run(spec, reporter=QUIET).challenger
+    assert found.asked == 0
+    assert set(told(found.placed)) == {("0", "place"), ("2", "place"), ("2", "place_and_date")}
+    # Nobody is asked anew if it comes back.
+    write_places(tmp_path, {0: HOMES[0], 1: (*HOMES[1][:2], None), 2: (*FAR, 100)})
+    found = run(spec, reporter=QUIET).challenger
+    assert (found.asked, len(told(found.placed))) == (0, 5)
+
+
 def test_answers_from_before_places_were_known_are_kept(spec: ExamSpec, tmp_path: Path) -> None:
     run(spec.model_copy(update={"places": None}), reporter=QUIET)
     before = pq.read_table(spec.answers / spec.challenger.number / RAW).to_pylist()
